@@ -1,0 +1,278 @@
+"""The data folder: ``items``, ``annotations`` and ``dataset.yaml``. Read, checked, and written here.
+
+``docs/data_folder.md`` describes the layout. Every other source is prepared into it.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from hilmix.annotations import Annotations, _natural
+from hilmix.data.items import SPLITS, AnnotatedData, ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.errors import DataError
+from hilmix.types import UNKNOWN
+
+_NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str}
+_META_KEYS = ("name", "classes", "licence", "input", "identity")
+
+
+def read_folder(root: Path | str, *, image_size: int | None = None) -> AnnotatedData:
+    """Reads and checks a data folder.
+
+    Args:
+        root: the folder.
+        image_size: side in pixels that image files are brought to; see
+            :class:`~hilmix.data.items.ImageFiles`.
+
+    Raises:
+        DataError: one sentence that names the file, the column or key, what was found and what is allowed.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(
+            f"There is no data folder at '{root}'. Give a folder with items.csv, annotations.csv and dataset.yaml "
+            "(docs/data_folder.md), or prepare one: hilmix data list."
+        )
+    meta = _read_meta(root)
+    items_file, items = _read_table(root, "items")
+    votes_file, votes = _read_table(root, "annotations")
+    names = _item_names(items, items_file)
+    classes = _classes(meta, items, votes)
+    try:
+        annotations = Annotations.from_frame(
+            votes, items=names, classes=classes, exchangeable=meta.get("identity") == "exchangeable"
+        )
+    except DataError as error:
+        raise DataError(f"{votes_file}: {error}") from error
+    features = _annotator_features(root, annotations.annotators)
+    return AnnotatedData(
+        name=str(meta["name"]),
+        items=names,
+        inputs=_inputs(root, meta["input"], items, items_file, image_size),
+        annotations=annotations,
+        target=_targets(items, classes, items_file),
+        split=_split(items, items_file),
+        licence=meta.get("licence"),
+        annotator_features=features,
+    )
+
+
+def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:
+    """Writes a data folder in one stroke: into a temporary sibling that is renamed when complete.
+
+    Inputs are stored as ``inputs.npy``. A folder that was interrupted never bears the final name.
+
+    Raises:
+        DataError: if ``root`` exists and ``overwrite`` is not set.
+    """
+    root = Path(root)
+    if root.exists() and not overwrite:
+        raise DataError(f"'{root}' exists already. Remove it, or choose another folder.")
+    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write_parts(data, partial)
+        if root.exists():
+            shutil.rmtree(root)
+        partial.rename(root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return root
+
+
+def _write_parts(data: AnnotatedData, folder: Path) -> None:
+    items = pd.DataFrame({"item": list(data.items), "row": np.arange(len(data))})
+    if data.split is not None:
+        items["split"] = data.split
+    if (data.target != UNKNOWN).any():
+        names = np.asarray([*data.classes, None], dtype=object)  # -1 picks the None
+        items["target"] = names[data.target]
+    items.to_parquet(folder / "items.parquet", index=False)
+    data.annotations.to_frame(data.items).to_parquet(folder / "annotations.parquet", index=False)
+    if data.annotator_features is not None:
+        who = pd.DataFrame({"annotator": list(data.annotations.annotators)})
+        columns = [f"feature_{i}" for i in range(data.annotator_features.shape[1])]
+        pd.concat([who, pd.DataFrame(data.annotator_features, columns=columns)], axis=1).to_parquet(
+            folder / "annotators.parquet", index=False
+        )
+    first = data.inputs.fetch(np.arange(1)).numpy()
+    pixels = data.inputs.kind == "image"
+    shape = (len(data), *(np.moveaxis(first, 1, 3) if pixels else first).shape[1:])
+    stored = np.lib.format.open_memmap(folder / "inputs.npy", mode="w+", dtype=first.dtype, shape=shape)
+    for start in range(0, len(data), 1024):
+        rows = np.arange(start, min(start + 1024, len(data)))
+        part = data.inputs.fetch(rows).numpy()
+        stored[rows] = np.moveaxis(part, 1, 3) if pixels else part
+    stored.flush()
+    meta: dict[str, Any] = {"name": data.name, "input": data.inputs.kind, "classes": list(data.classes)}
+    if data.licence:
+        meta["licence"] = data.licence
+    if data.annotations.exchangeable:
+        meta["identity"] = "exchangeable"
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True))
+
+
+def _read_meta(root: Path) -> dict[str, Any]:
+    file = root / "dataset.yaml"
+    if not file.is_file():
+        raise DataError(f"{file} is missing. It needs at least:\nname: {root.name}\ninput: image   # or vector")
+    try:
+        meta = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise DataError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(meta, dict):
+        raise DataError(f"{file} must hold keys and values such as 'name: mine' and 'input: image'.")
+    if unknown := sorted(set(map(str, meta)) - set(_META_KEYS)):
+        raise DataError(f"{file}: unknown key(s) {unknown}; allowed are {list(_META_KEYS)}.")
+    if meta.get("input") not in ("image", "vector"):
+        raise DataError(f"{file}: 'input' is {meta.get('input')!r}; allowed are 'image' and 'vector'.")
+    if meta.get("identity", "exchangeable") != "exchangeable":
+        raise DataError(f"{file}: 'identity' is {meta['identity']!r}; allowed is 'exchangeable', or leave it out.")
+    classes = meta.get("classes")
+    if classes is not None:
+        names = [str(c) for c in classes] if isinstance(classes, list) else []
+        if not names or len(set(names)) < len(names):
+            raise DataError(f"{file}: 'classes' must be a list of different names, got {classes!r}.")
+    meta.setdefault("name", root.name)
+    return meta
+
+
+def _read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, pd.DataFrame]:
+    found = [f for f in (root / f"{stem}.csv", root / f"{stem}.parquet") if f.is_file()]
+    if len(found) > 1:
+        raise DataError(f"{root} holds both {stem}.csv and {stem}.parquet; keep one.")
+    if not found:
+        if required:
+            raise DataError(f"{root} has no {stem}.csv and no {stem}.parquet.")
+        return root / f"{stem}.csv", pd.DataFrame()
+    file = found[0]
+    try:
+        if file.suffix == ".csv":
+            frame = pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""])
+        else:
+            frame = pd.read_parquet(file)
+    except (ValueError, OSError) as error:
+        raise DataError(f"Cannot read {file}: {error}") from error
+    for column in set(_NAMES) & set(frame.columns):
+        frame[column] = _as_names(frame[column])
+    _check_numbers(frame, file)
+    return file, frame
+
+
+def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Names as str with None for empty; whole numbers lose the decimals that a missing cell gave them."""
+    if pd.api.types.is_float_dtype(column):
+        column = column.astype("Int64")
+    return column.astype(object).where(column.notna(), None).map(lambda v: None if v is None else str(v).strip())
+
+
+def _check_numbers(frame: pd.DataFrame, file: Path) -> None:
+    numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
+    for column in numeric:
+        values = pd.to_numeric(frame[column], errors="coerce")
+        bad = np.flatnonzero(values.isna() & frame[column].notna())
+        if len(bad):
+            raise DataError(f"{file}, row {bad[0]}, column '{column}': {frame[column].iloc[bad[0]]!r} is not a number.")
+        frame[column] = values
+
+
+def _item_names(items: pd.DataFrame, file: Path) -> tuple[str, ...]:
+    if "item" not in items.columns:
+        raise DataError(f"{file}: column 'item' is missing; found {list(map(str, items.columns))}.")
+    names = items["item"]
+    if names.isna().any():
+        raise DataError(f"{file}, row {int(np.flatnonzero(names.isna())[0])}: 'item' is empty.")
+    if names.duplicated().any():
+        raise DataError(f"{file}: item '{names[names.duplicated()].iloc[0]}' occurs more than once.")
+    if not len(names):
+        raise DataError(f"{file} holds no items.")
+    return tuple(names)
+
+
+def _classes(meta: dict[str, Any], items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]:
+    if meta.get("classes") is not None:
+        return tuple(str(c) for c in meta["classes"])
+    soft = [str(c).removeprefix("prob_") for c in votes.columns if str(c).startswith("prob_")]
+    if soft:
+        return tuple(soft)
+    seen: set[str] = set()
+    for frame, column in ((votes, "label"), (items, "target")):
+        if column in frame.columns:
+            seen |= set(frame[column].dropna())
+    if seen and all(name.isdecimal() for name in seen):
+        return tuple(str(k) for k in range(max(map(int, seen)) + 1))
+    return tuple(sorted(seen, key=_natural))
+
+
+def _targets(items: pd.DataFrame, classes: tuple[str, ...], file: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+    target = np.full(len(items), UNKNOWN, dtype=np.int64)
+    if "target" not in items.columns:
+        return target
+    known = items["target"].notna().to_numpy()
+    target[known] = pd.Index(classes).get_indexer(pd.Index(items["target"][known]))
+    bad = np.flatnonzero(known & (target == UNKNOWN))
+    if len(bad):
+        raise DataError(f"{file}, row {bad[0]}: target '{items['target'].iloc[bad[0]]}' is not one of {list(classes)}.")
+    return target
+
+
+def _split(items: pd.DataFrame, file: Path) -> Any:
+    if "split" not in items.columns or items["split"].isna().all():
+        return None
+    bad = np.flatnonzero(~items["split"].isin(SPLITS).to_numpy())
+    if len(bad):
+        raise DataError(
+            f"{file}, row {bad[0]}: split is {items['split'].iloc[bad[0]]!r}; allowed are {list(SPLITS)} in every "
+            "row, or no split column at all (then a stratified one is drawn)."
+        )
+    return items["split"].to_numpy(dtype=str)
+
+
+def _inputs(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None) -> Inputs:
+    if "path" in items.columns:
+        if kind == "vector":
+            raise DataError(f"{file}: column 'path' names images, but dataset.yaml says 'input: vector'.")
+        if items["path"].isna().any():
+            raise DataError(f"{file}, row {int(np.flatnonzero(items['path'].isna())[0])}: 'path' is empty.")
+        return ImageFiles([root / p for p in items["path"]], image_size)
+    if not (root / "inputs.npy").is_file():
+        raise DataError(f"{file} has no column 'path' and {root / 'inputs.npy'} is missing; one of them is needed.")
+    try:
+        array = np.load(root / "inputs.npy", mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise DataError(f"Cannot read {root / 'inputs.npy'}: {error}") from error
+    rows = items["row"].to_numpy() if "row" in items.columns else np.arange(len(items))
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(array)):
+        raise DataError(f"{file}: the items need rows {rows.min()} to {rows.max()}, inputs.npy has {len(array)} rows.")
+    if not np.array_equal(rows, np.arange(len(array))):
+        array = array[rows.astype(np.int64)]
+    if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):
+        raise DataError(
+            f"image_size is {image_size}, but {root / 'inputs.npy'} holds images of {array.shape[1:3]}; "
+            "sizes are only changed for image files."
+        )
+    return ArrayInputs(array, kind)
+
+
+def _annotator_features(root: Path, annotators: tuple[str, ...]) -> Any:
+    file, frame = _read_table(root, "annotators", required=False)
+    if frame.empty:
+        return None
+    if "annotator" not in frame.columns:
+        raise DataError(f"{file}: column 'annotator' is missing; found {list(map(str, frame.columns))}.")
+    if missing := sorted(set(annotators) - set(frame["annotator"])):
+        raise DataError(f"{file}: annotator '{missing[0]}' of the annotations has no row ({len(missing)} missing).")
+    numbers = frame.set_index("annotator").loc[list(annotators)]
+    try:
+        features = numbers.to_numpy(dtype=np.float32)
+    except ValueError as error:
+        raise DataError(f"{file}: every column but 'annotator' must be numeric: {error}") from error
+    if not np.isfinite(features).all():
+        raise DataError(f"{file}: annotator features must be finite numbers.")
+    return features

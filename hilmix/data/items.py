@@ -1,0 +1,173 @@
+"""Annotated items in memory: inputs, votes, optional truth and split. What every source is turned into."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torchvision.transforms import v2
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.errors import DataError
+from hilmix.types import UNKNOWN
+
+InputKind = Literal["image", "vector"]
+SPLITS = ("train", "val", "test")
+MIXED_SIZE = 128
+"""Side in pixels that image files of several sizes are brought to, unless a size is given."""
+
+
+class Inputs(Protocol):
+    """Random access to N inputs of one shape."""
+
+    kind: InputKind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (D,)."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        """(B, C, H, W) uint8 or float32, or (B, D) float32, a fresh tensor."""
+
+
+class ArrayInputs:
+    """Inputs that lie in one array, in memory or memory-mapped.
+
+    Args:
+        array: (N, H, W) or (N, H, W, C) uint8 or float images with C in {1, 3, 4}, or (N, D) numbers.
+        kind: ``image`` or ``vector``.
+
+    Raises:
+        DataError: if the shape does not fit the kind.
+    """
+
+    def __init__(self, array: NDArray, kind: InputKind) -> None:  # type: ignore[type-arg]
+        fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
+        if not fits:
+            raise DataError(
+                f"inputs of kind '{kind}' have shape {array.shape}; expected "
+                + ("(N, D)." if kind == "vector" else "(N, H, W) or (N, H, W, C) with at most 4 channels last.")
+            )
+        self.array, self.kind = array, kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if self.kind == "vector":
+            return (self.array.shape[1],)
+        channels = self.array.shape[3] if self.array.ndim == 4 else 1
+        return (channels, *self.array.shape[1:3])
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        part = np.ascontiguousarray(self.array[rows])
+        if self.kind == "vector":
+            return torch.from_numpy(part.astype(np.float32, copy=False))
+        part = part[:, None] if part.ndim == 3 else np.moveaxis(part, 3, 1)
+        images = torch.from_numpy(np.ascontiguousarray(part))
+        return images if images.dtype == torch.uint8 else images.float()
+
+
+class ImageFiles:
+    """Image files, decoded to RGB when fetched, brought to one square size where they differ.
+
+    Args:
+        paths: N files.
+        size: side in pixels; the shorter side is resized, the centre cropped. By default the common size of all
+            files, or 128 where they differ.
+    """
+
+    kind: InputKind = "image"
+
+    def __init__(self, paths: Sequence[Path], size: int | None = None) -> None:
+        self.paths = list(paths)
+        sizes = {self._open(p).size for p in self.paths} if size is None else set()
+        self._resize: v2.Transform | None = None
+        if len(sizes) == 1:
+            self._width, self._height = sizes.pop()
+        else:
+            self._width = self._height = size or MIXED_SIZE
+            self._resize = v2.Compose([v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (3, self._height, self._width)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        return torch.stack([self._decode(self.paths[r]) for r in rows])
+
+    def _decode(self, path: Path) -> Tensor:
+        try:
+            pixels = np.array(self._open(path).convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise DataError(f"Cannot decode the image {path}: {error}. Replace the file or remove its item.") from error
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        if self._resize is not None:
+            image = self._resize(image)
+        return image.contiguous()
+
+    @staticmethod
+    def _open(path: Path) -> Image.Image:
+        try:
+            return Image.open(path)
+        except FileNotFoundError as error:
+            raise DataError(f"The image {path} does not exist. Correct 'path' in the items table.") from error
+        except (UnidentifiedImageError, OSError) as error:
+            raise DataError(f"Cannot read the image {path}: {error}. Replace the file or remove its item.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedData:
+    """N items with inputs, annotations, and optionally truth, a split and annotator features.
+
+    Args:
+        name: short name of the data set.
+        items: N unique item names.
+        inputs: the N inputs.
+        annotations: the votes; its vocabularies are the classes and annotators of the data.
+        target: (N,) int64 true class, -1 where unknown.
+        split: (N,) of ``train``, ``val``, ``test``, or None if the data has no split.
+        licence: licence of the data, as its authors state it.
+        annotator_features: optional (A, F) float32 metadata of the annotators.
+    """
+
+    name: str
+    items: tuple[str, ...]
+    inputs: Inputs
+    annotations: Annotations
+    target: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    split: NDArray[np.str_] | None = None
+    licence: str | None = None
+    annotator_features: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.items)
+        if not len(self.target):
+            object.__setattr__(self, "target", np.full(n, UNKNOWN, dtype=np.int64))
+        sizes = {
+            "inputs": len(self.inputs),
+            "annotations": self.annotations.num_items,
+            "target": len(self.target),
+            "split": n if self.split is None else len(self.split),
+        }
+        if wrong := {k: v for k, v in sizes.items() if v != n}:
+            raise DataError(f"{self.name}: {n} items, but other row counts in {wrong}.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.annotations.classes
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,87 @@
+"""Parts: the exchangeable pieces of a run (backbone, annotator model, mix policy, targets, regulariser).
+
+A part is saved as its class path and plain arguments, also when it was built in Python, and never pickled: a
+checkpoint stays readable with ``weights_only=True`` and rebuilds the same part.
+"""
+
+import functools
+import importlib
+import inspect
+from typing import Any, Self, TypeVar
+
+from hilmix.errors import ConfigError
+
+PartT = TypeVar("PartT", bound="Part")
+
+
+class Part:
+    """Remembers the arguments it was built with.
+
+    Example:
+        >>> from hilmix.mix import ItemMix
+        >>> ItemMix(alpha=0.5).spec()
+        {'class_path': 'hilmix.mix.item_mix.ItemMix', 'init_args': {'alpha': 0.5}}
+    """
+
+    _spec_args: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in cls.__dict__:
+            return
+        init = cls.__init__
+        signature = inspect.signature(init)
+
+        @functools.wraps(init)
+        def remember(self: Any, *args: Any, **kw: Any) -> None:
+            if "_spec_args" not in self.__dict__:  # the outermost constructor runs first and names the part
+                bound = signature.bind(self, *args, **kw)
+                bound.apply_defaults()
+                named = dict(list(bound.arguments.items())[1:])
+                object.__setattr__(self, "_spec_args", named)
+            init(self, *args, **kw)
+
+        cls.__init__ = remember  # type: ignore[method-assign]
+
+    def spec(self) -> dict[str, Any]:
+        """Returns ``{"class_path": ..., "init_args": {...}}`` with plain values only."""
+        args = getattr(self, "_spec_args", {})
+        return {
+            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            "init_args": {name: _plain(value) for name, value in args.items()},
+        }
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any] | Self) -> Self:
+        """Builds the part that :meth:`spec` described; a part passes through unchanged.
+
+        Raises:
+            ConfigError: if the class path does not name a subclass of the class it is called on.
+        """
+        if isinstance(spec, cls):
+            return spec
+        if not isinstance(spec, dict) or "class_path" not in spec:
+            raise ConfigError(f"Expected a {cls.__name__} or its class_path and init_args, got {spec!r}.")
+        module, _, name = str(spec["class_path"]).rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"No {cls.__name__} at '{spec['class_path']}': {error}. Import the package that defines it."
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, cls)):
+            raise ConfigError(f"'{spec['class_path']}' is not a {cls.__name__}.")
+        return found(**(spec.get("init_args") or {}))
+
+
+def _plain(value: Any) -> Any:
+    """Parts become their specs, containers are copied; anything else must be a plain value already."""
+    if isinstance(value, Part):
+        return value.spec()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ConfigError(f"A part's argument must be a plain value or a part, got {type(value).__name__}.")

@@ -1,0 +1,113 @@
+"""The plain structures that flow from data to model to diagnostics.
+
+Shape letters, used everywhere: B items of a batch, L annotations ("pairs" of item and annotator) of a batch,
+R rows that go through the backbone (B, or L under exact pairwise mixing), N items of a table, A annotators,
+K classes, D features, C H W image.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Stage = Literal["train", "val", "test", "predict"]
+UNKNOWN = -1
+"""Marks an unknown target, and an annotator that was never seen in training."""
+
+
+class MixPlan(NamedTuple):
+    """How the rows of one batch are mixed: ``x <- weight * x + (1 - weight) * x[partner]``.
+
+    A plan is drawn once per batch and then shared by everything that is mixed: inputs or a hidden layer, annotator
+    embeddings, label likelihoods. It can be logged, replayed and injected by a test.
+    """
+
+    partner: Tensor
+    """(R,) int64, a permutation of the rows: whom each row is mixed with."""
+    weight: Tensor
+    """(R,) float in [0, 1]: share of the row itself."""
+    rows: Literal["items", "pairs"] = "items"
+    """Whether a row is an item (R = B) or one annotation of an item (R = L)."""
+    layer: str = "input"
+    """Where it applies: ``input``, ``features`` (the backbone's output), or a module name inside the backbone."""
+
+
+class Batch(NamedTuple):
+    """One batch: every input once, annotations as a flat list of pairs. Absent fields are None."""
+
+    input: Tensor
+    """(R, C, H, W) uint8 or float, or (R, D) float; from the loader R = B, one row per item."""
+    index: Tensor
+    """(B,) int64, row of the item in the whole items table, not in the split."""
+    target: Tensor
+    """(B,) int64 true class, -1 where unknown. For evaluation; a training part that reads it says so in its name."""
+    row: Tensor
+    """(L,) int64 non-decreasing, the row of ``index`` that a pair belongs to."""
+    annotator: Tensor
+    """(L,) int64, -1 for an annotator without a training label."""
+    label: Tensor
+    """(L,) int64, what was said; the argmax where ``probs`` is given."""
+    probs: Tensor | None = None
+    """(L, K) float, soft answers."""
+    confidence: Tensor | None = None
+    """(L,) float in [0, 1], stated confidence, NaN where not stated."""
+    mask: Tensor | None = None
+    """(B, 1 or C, H, W) float, 1 = a human called this pixel irrelevant; all zero = no explanation."""
+    group: Tensor | None = None
+    """(B,) int64 evaluation group."""
+    plan: MixPlan | None = None
+    """None from the loader; set by the mix policy in training."""
+
+
+class StepOutput(NamedTuple):
+    """What a step tells metrics and callbacks; they read this and nothing else of the module.
+
+    In training only the first nine fields are set and ``logits`` may belong to mixed rows (see ``plan``). In
+    evaluation and prediction nothing is mixed, R = B, and the remaining fields are set where the annotator model
+    has them (``Perfect`` has none).
+    """
+
+    index: Tensor
+    """(B,) int64, row of the item in the whole items table."""
+    target: Tensor
+    """(B,) int64, -1 where unknown."""
+    logits: Tensor
+    """(R, K) float class logits."""
+    row: Tensor
+    """(L,) int64, the row of ``index`` that a pair belongs to."""
+    annotator: Tensor
+    """(L,) int64, -1 unknown."""
+    label: Tensor
+    """(L,) int64, what was said."""
+    probs: Tensor | None
+    """(L, K) float soft answers, or None."""
+    plan: MixPlan | None
+    """How the rows were mixed, or None."""
+    log_said: Tensor
+    """(L, K) float, log p(annotator says k | input), before seeing the label. Under an item-wise plan: (2L, K)."""
+    diagonal: Tensor | None = None
+    """(L, K) float, p(annotator says c | input, true class c)."""
+    confusion: Tensor | None = None
+    """(L, K, K) float, p(annotator says k | input, true class c), rows = true class. None where too large."""
+    log_likelihood: Tensor | None = None
+    """(L, K) float, log p(the label that was given | input, true class c)."""
+    posterior: Tensor | None = None
+    """(B, K) float, p(true class | input, the labels given to the item)."""
+
+    @property
+    def class_probs(self) -> Tensor:
+        """(R, K) float class probabilities."""
+        return self.logits.softmax(-1)
+
+    @property
+    def p_right(self) -> Tensor | None:
+        """(L,) float: sum over classes of p(class) times the annotator's diagonal, before seeing the label."""
+        if self.diagonal is None:
+            return None
+        return (self.class_probs[self.row] * self.diagonal).sum(-1)
+
+    @property
+    def right(self) -> Tensor:
+        """(L,) int64: 1 if the label equals the target, 0 if not, -1 where the target is unknown."""
+        target = self.target[self.row]
+        return torch.where(target == UNKNOWN, UNKNOWN, (self.label == target).long())
