@@ -1,0 +1,8 @@
+"""Mix policies: each draws a :class:`~hilmix.types.MixPlan` for a batch and mixes its inputs as the plan says."""
+
+from hilmix.mix.annot_mix import AnnotMix
+from hilmix.mix.base import MixPolicy, NoMix
+from hilmix.mix.hidden_mix import HiddenMix
+from hilmix.mix.item_mix import ItemMix
+
+__all__ = ["AnnotMix", "HiddenMix", "ItemMix", "MixPolicy", "NoMix"]

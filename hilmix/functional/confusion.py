@@ -1,0 +1,119 @@
+"""Confusion matrices in log space: what an annotator says given the class, and what that tells about the class.
+
+Rows are the true class c, columns the given label k, each row sums to one. Two forms with the same methods: a full
+matrix per pair, and a shared matrix whose diagonal alone differs between pairs, for many classes.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Confusion(Protocol):
+    """p(annotator says k | true class c) of L pairs."""
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        """(L, K) log p(says k) = log sum_c p[c] C[c, k] for class log-probabilities (L, K)."""
+
+    def log_likelihood(self, label: Tensor) -> Tensor:
+        """(L, K) log C[c, label] as a function of c, for labels (L,) int64."""
+
+    def diagonal(self) -> Tensor:
+        """(L, K) C[c, c]: p(right | true class c)."""
+
+    def dense(self) -> Tensor:
+        """(L, K, K) C."""
+
+
+class DenseConfusion(NamedTuple):
+    """One full matrix per pair, O(L K^2).
+
+    Args:
+        log_matrix: (L, K, K) float log C, rows normalised over the last axis.
+    """
+
+    log_matrix: Tensor
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_matrix, dim=1)
+
+    def log_likelihood(self, label: Tensor) -> Tensor:
+        column = label.reshape(-1, 1, 1).expand(-1, self.log_matrix.shape[1], 1)
+        return self.log_matrix.gather(2, column).squeeze(2)
+
+    def diagonal(self) -> Tensor:
+        return self.log_matrix.diagonal(dim1=1, dim2=2).exp()
+
+    def dense(self) -> Tensor:
+        return self.log_matrix.exp()
+
+
+class SharedDiagonalConfusion(NamedTuple):
+    """C = row-softmax(shared + diag(skill)): one shared matrix, a skill per pair and class; O(L K + K^2).
+
+    Args:
+        shared: (K, K) float, unnormalised log weights that all pairs share.
+        skill: (L, K) float, added to the diagonal.
+    """
+
+    shared: Tensor
+    skill: Tensor
+
+    def _log_normaliser(self) -> Tensor:
+        """(L, K) log of the row sums."""
+        wrong = _without_diagonal(self.shared).logsumexp(1)
+        return torch.logaddexp(wrong, self.shared.diagonal() + self.skill)
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        share = log_probs - self._log_normaliser()
+        right = share + self.shared.diagonal() + self.skill
+        top = share.amax(1, keepdim=True).detach()
+        others = _without_diagonal(self.shared)
+        peak = others.amax().detach().clamp_min(torch.finfo(others.dtype).min)
+        wrong = (share - top).exp() @ (others - peak).exp()
+        # a class nobody is mistaken for has weight 0 here, whose log would spoil the gradient
+        return torch.logaddexp(wrong.clamp_min(torch.finfo(wrong.dtype).tiny).log() + top + peak, right)
+
+    def log_likelihood(self, label: Tensor) -> Tensor:
+        said = self.shared.t()[label]
+        own = torch.zeros_like(said).scatter(1, label.unsqueeze(1), self.skill.gather(1, label.unsqueeze(1)))
+        return said + own - self._log_normaliser()
+
+    def diagonal(self) -> Tensor:
+        return (self.shared.diagonal() + self.skill - self._log_normaliser()).exp()
+
+    def dense(self) -> Tensor:
+        return (self.shared + torch.diag_embed(self.skill)).softmax(-1)
+
+
+def _without_diagonal(matrix: Tensor) -> Tensor:
+    """The matrix with -inf on its diagonal (a large negative number, so that gradients stay finite)."""
+    eye = torch.eye(len(matrix), dtype=torch.bool, device=matrix.device)
+    return matrix.masked_fill(eye, torch.finfo(matrix.dtype).min / 4)
+
+
+def log_prior_diagonal(num_classes: int, eta: float) -> float:
+    """Returns the logit that, against zeros elsewhere in its row, gives the diagonal probability ``eta``.
+
+    For one class every row is [1] whatever the logit; 0 is returned.
+
+    Reference: annot-mix (Herde et al., ECAI 2024), initial bias ``log(eta (K - 1) / (1 - eta))``.
+    """
+    if num_classes == 1:
+        return 0.0
+    return float(torch.logit(torch.tensor(eta, dtype=torch.float64)) + torch.log(torch.tensor(num_classes - 1.0)))
+
+
+def label_posterior(log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
+    """Returns p(true class | input, the labels given), labels being independent given the class.
+
+    Args:
+        log_probs: (B, K) float class log-probabilities.
+        log_likelihood: (L, K) float log p(label of the pair | true class c).
+        row: (L,) int64 item row of each pair. An item without pairs keeps its class probabilities.
+
+    Returns:
+        (B, K) float, rows sum to one.
+    """
+    return log_probs.index_add(0, row, log_likelihood.to(log_probs.dtype)).softmax(-1)

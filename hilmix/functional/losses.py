@@ -1,0 +1,57 @@
+"""Likelihood of what annotators said, plain or mixed."""
+
+import torch
+from torch import Tensor
+
+from hilmix.functional.mixing import partner_rows
+from hilmix.types import MixPlan
+
+
+def label_log_likelihood(log_said: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
+    """Returns (L,) log-likelihood of each answer: ``log q[label]``, or ``sum_k probs[k] log q[k]`` for soft ones.
+
+    Args:
+        log_said: (L, K) float, log q: what the annotator is expected to say.
+        label: (L,) int64.
+        probs: optional (L, K) float soft answers, which then count in place of the label.
+    """
+    if probs is None:
+        return log_said.gather(1, label.unsqueeze(1)).squeeze(1)
+    return (probs.to(log_said.dtype) * log_said).sum(1)
+
+
+def annotation_nll(
+    log_said: Tensor, label: Tensor, probs: Tensor | None, row: Tensor, plan: MixPlan | None = None
+) -> Tensor:
+    """Returns the negative log-likelihood of all answers of a batch, summed over its L pairs, under its mix plan.
+
+    * no plan: ``-sum_i log q_i[z_i]``
+    * plan over pairs: ``-sum_i w_i log q_i[z_i] + (1 - w_i) log q_i[z_partner(i)]``, which is the cross-entropy with
+      the mixed one-hot label of annot-mix
+    * plan over items: every answer counts on its own mixed row with ``w`` and on the row of which its item is the
+      partner with ``1 - w``; one answer per item gives mixup (Zhang et al., ICLR 2018)
+
+    The weights of the answers sum to L in every case, an empty batch gives 0 with zero gradients.
+
+    Args:
+        log_said: (L, K) float, or (2L, K) under a plan over items: first the own rows, then the partner rows.
+        label: (L,) int64.
+        probs: optional (L, K) float soft answers.
+        row: (L,) int64 item row of each pair.
+        plan: how the rows were mixed.
+
+    Reference: Herde et al., "annot-mix", ECAI 2024, section 1 of the loss.
+    """
+    if plan is None:
+        return -label_log_likelihood(log_said, label, probs).sum()
+    if plan.rows == "pairs":
+        partner_probs = None if probs is None else probs[plan.partner]
+        own = label_log_likelihood(log_said, label, probs)
+        other = label_log_likelihood(log_said, label[plan.partner], partner_probs)
+        weight = plan.weight.to(log_said.dtype)
+        return -torch.lerp(other, own, weight).sum()
+    own_said, partner_said = log_said.chunk(2) if len(label) else (log_said, log_said)
+    weight = plan.weight.to(log_said.dtype)
+    own = weight[row] * label_log_likelihood(own_said, label, probs)
+    other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_said, label, probs)
+    return -(own + other).sum()

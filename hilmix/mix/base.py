@@ -1,0 +1,65 @@
+"""What every mix policy is: a way to draw a plan. Applying a plan is the same for all."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.functional.mixing import mix_rows
+from hilmix.parts import Part
+from hilmix.types import Batch, MixPlan
+
+
+class MixPolicy(Part, ABC):
+    """Draws a plan from a generator, a pure function; :meth:`apply` mixes the inputs of a batch as a plan says."""
+
+    _buffer: Tensor | None = None
+
+    @abstractmethod
+    def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan | None:
+        """Returns the plan for one batch, or None for no mixing; tensors on the host."""
+
+    def limit(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Returns the batch with the pairs that take part; by default all of them."""
+        return batch
+
+    def __call__(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Returns the batch mixed by a freshly drawn plan; labels and annotators stay as given.
+
+        Args:
+            batch: from the loader, on any device, ``input`` (B, ...) float.
+            generator: seeded by (seed, batch counter, rank); see :mod:`hilmix.functional.random`.
+        """
+        batch = self.limit(batch, generator)
+        plan = self.draw(batch, generator)
+        if plan is None:
+            return batch
+        device = batch.input.device
+        return self.apply(batch, plan._replace(partner=plan.partner.to(device), weight=plan.weight.to(device)))
+
+    def apply(self, batch: Batch, plan: MixPlan) -> Batch:
+        """Returns the batch with ``plan`` set and, where the plan applies to the input, its inputs mixed.
+
+        On a CPU the mixed input lies in a buffer that the next call overwrites: clone it to keep it.
+        """
+        if plan.layer != "input":
+            return batch._replace(plan=plan)
+        source = batch.input if plan.rows == "items" else batch.input[batch.row]
+        mixed = mix_rows(source, plan.partner, plan.weight, out=self._reused(source))
+        return batch._replace(input=mixed, plan=plan)
+
+    def _reused(self, like: Tensor) -> Tensor | None:
+        """A buffer for the mixed rows. Only on a CPU: there the page faults of a fresh one cost most of the mix."""
+        if like.device.type != "cpu":
+            return None
+        if self._buffer is None or self._buffer.dtype != like.dtype or self._buffer.numel() < like.numel():
+            self._buffer = torch.empty_like(like).flatten()
+        return self._buffer[: like.numel()].view(like.shape)
+
+
+class NoMix(MixPolicy):
+    """Leaves batches as they are."""
+
+    def draw(self, batch: Batch, generator: np.random.Generator) -> None:
+        return None
