@@ -1,0 +1,194 @@
+"""Backbones: from inputs to features (R, D). Any timm model by name, an MLP for vectors, or ready features."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import timm
+import torch
+from timm.models import ConvNeXt, ResNet, VisionTransformer
+from torch import Tensor, nn
+
+from hilmix.errors import ConfigError
+from hilmix.functional.mixing import mix_rows
+from hilmix.parts import Part
+from hilmix.types import MixPlan
+
+SMALL_IMAGE = 32
+"""Largest side in pixels for which the network's stem keeps the resolution."""
+
+
+class Backbone(Part, nn.Module, ABC):
+    """Settings in the constructor, sizes in :meth:`build`; then ``forward`` maps (R, *input_shape) to (R, D)."""
+
+    num_features: int
+    net: nn.Module
+
+    @abstractmethod
+    def build(self, input_shape: Sequence[int]) -> Self:
+        """Creates the parameters for inputs of this shape, (C, H, W) or (D,), and returns the backbone itself."""
+
+    @property
+    def input_normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and std per channel that pretrained weights expect, or None: then the training data's are used."""
+        return None
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.net(x)
+        return features
+
+    @property
+    def hidden_layers(self) -> list[str]:
+        """Names of the layers that :class:`~hilmix.mix.HiddenMix` is meant for."""
+        return [name for name, _ in self.net.named_children()]
+
+    @contextmanager
+    def mixing_at(self, plan: MixPlan) -> Iterator[None]:
+        """Within the context the named layer's output is mixed by the plan.
+
+        Raises:
+            ConfigError: if the backbone has no such layer; the message lists those it has.
+        """
+        try:
+            layer = self.net.get_submodule(plan.layer)
+        except AttributeError:
+            raise ConfigError(
+                f"mix: the backbone has no layer '{plan.layer}'; it has {self.hidden_layers}, and 'features'."
+            ) from None
+        hook = layer.register_forward_hook(lambda _module, _args, out: mix_rows(out, plan.partner, plan.weight))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+
+class TimmBackbone(Backbone):
+    """Any timm model without its classifier.
+
+    Args:
+        name: a name from ``timm.list_models()``.
+        pretrained: load ImageNet weights (from timm's hub, or a file given as
+            ``kwargs: {pretrained_cfg_overlay: {file: PATH}}``).
+        kwargs: further arguments of ``timm.create_model``.
+
+    Images of 32 px or less get a stem that keeps the resolution: 3x3 with stride 1 and no pooling for a ResNet,
+    smaller patches for ViT and ConvNeXt, stride 1 in the first convolution for other networks.
+    """
+
+    def __init__(
+        self, name: str = "resnet10t", pretrained: bool = False, kwargs: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.name, self.pretrained, self.kwargs = name, pretrained, dict(kwargs or {})
+
+    def build(self, input_shape: Sequence[int]) -> Self:
+        if len(input_shape) != 3:
+            raise ConfigError(
+                f"TimmBackbone needs images (C, H, W), the data has inputs of shape {tuple(input_shape)}. "
+                "For vectors choose the backbone MLP or ReadyFeatures."
+            )
+        channels, *sides = input_shape
+        small = max(sides) <= SMALL_IMAGE
+        kwargs = {"in_chans": channels, **self.kwargs}
+        if small:
+            kwargs = {**_small_patches(self.name, sides), **kwargs}
+        try:
+            self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
+        except RuntimeError as error:
+            close = timm.list_models(f"*{self.name.split('_')[0]}*")[:8]
+            raise ConfigError(f"TimmBackbone: can not create '{self.name}': {error}. Close names: {close}.") from error
+        if small:
+            _keep_resolution(self.net, channels)
+        try:
+            self.num_features = _width(self.net, input_shape)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"TimmBackbone: '{self.name}' can not take inputs {tuple(input_shape)}: {error}") from error
+        return self
+
+    @property
+    def input_normalisation(self) -> tuple[list[float], list[float]] | None:
+        if not self.pretrained:
+            return None
+        config = self.net.pretrained_cfg
+        return list(config["mean"]), list(config["std"])
+
+    @property
+    def hidden_layers(self) -> list[str]:
+        return [stage["module"] for stage in getattr(self.net, "feature_info", [])] or super().hidden_layers
+
+
+class MLP(Backbone):
+    """Fully connected layers with ReLU and dropout, for vectors (images are flattened).
+
+    Args:
+        hidden: widths of the layers; the last one is D.
+        dropout: probability after each layer, in [0, 1).
+    """
+
+    def __init__(self, hidden: list[int] | None = None, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.hidden = [128] if hidden is None else list(hidden)
+        self.dropout = dropout
+        if not self.hidden or min(self.hidden) < 1:
+            raise ConfigError(f"MLP: hidden is {self.hidden}; expected a list of widths, such as [128].")
+
+    def build(self, input_shape: Sequence[int]) -> Self:
+        width = int(torch.Size(input_shape).numel())
+        layers: list[nn.Module] = [nn.Flatten()]
+        for out in self.hidden:
+            layers += [nn.Linear(width, out), nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
+            width = out
+        self.net = nn.Sequential(*layers)
+        self.num_features = width
+        return self
+
+
+class ReadyFeatures(Backbone):
+    """The inputs are the features: what follows is a linear probe."""
+
+    def build(self, input_shape: Sequence[int]) -> Self:
+        self.net = nn.Flatten()
+        self.num_features = int(torch.Size(input_shape).numel())
+        return self
+
+
+def default_backbone(input_shape: Sequence[int]) -> Backbone:
+    """Returns a sensible choice for the kind of input: an MLP for vectors, a small ResNet for images."""
+    return MLP() if len(input_shape) == 1 else TimmBackbone()
+
+
+def _small_patches(name: str, sides: list[int]) -> dict[str, Any]:
+    """Arguments that give a patch-based network a grid of about 8x8 tokens."""
+    entry = timm.model_entrypoint(name) if timm.is_model(name) else None
+    module = getattr(entry, "__module__", "")
+    if module.endswith("vision_transformer"):
+        return {"img_size": tuple(sides), "patch_size": max(1, min(sides) // 8)}
+    if module.endswith("convnext"):
+        return {"patch_size": 1}
+    return {}
+
+
+def _keep_resolution(net: nn.Module, channels: int) -> None:
+    """Gives a convolutional network for small images a stem of stride 1."""
+    if isinstance(net, (VisionTransformer, ConvNeXt)):
+        return
+    if isinstance(net, ResNet):
+        width = net.bn1.num_features
+        net.conv1 = nn.Conv2d(channels, width, kernel_size=3, stride=1, padding=1, bias=False)
+        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+        net.maxpool = nn.Identity()
+        return
+    for module in net.modules():  # the convolutions that read the input; a patch embedding has to keep its stride
+        if isinstance(module, nn.Conv2d) and module.in_channels == channels and module.kernel_size != module.stride:
+            module.stride = (1, 1)
+
+
+def _width(net: nn.Module, input_shape: Sequence[int]) -> int:
+    """The network's true output width; timm's ``num_features`` is another number for some families."""
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        features = net(torch.zeros(1, *input_shape))
+    net.train(training)
+    return int(features.shape[1])
