@@ -1,0 +1,84 @@
+"""A stratified split by seed, for data that bring none."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linprog
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.errors import ConfigError
+from hilmix.functional.aggregation import majority
+from hilmix.types import UNKNOWN
+
+
+def strata_of(annotations: Annotations, target: IntArray, *, seed: int = 0) -> IntArray:
+    """Returns (N,) int64 strata: the target where known, else the majority vote, else one stratum of their own (K).
+
+    Args:
+        annotations: the votes on N items.
+        target: (N,) int64, -1 where unknown.
+        seed: decides ties of the vote.
+    """
+    voted = majority(annotations.counts(), seed=seed).label
+    known = np.where(target == UNKNOWN, voted, target)
+    return np.where(known == UNKNOWN, annotations.num_classes, known)
+
+
+def stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int) -> tuple[IntArray, ...]:
+    """Returns the sorted rows of each part; every row is in exactly one.
+
+    Each part holds its fraction of every stratum, and of all rows, to within less than one item: of a stratum of
+    three items, halves take one and two. Which items go where, and which stratum gives the odd one, is drawn.
+
+    Args:
+        strata: (N,) integers, in any order.
+        fractions: P shares, each at least 0, that sum to 1.
+        seed: equal seeds give equal splits.
+
+    Raises:
+        ConfigError: if the fractions are not shares of 1.
+
+    Example:
+        >>> train, test = stratified_split(np.array([0, 0, 1, 1]), [0.5, 0.5], seed=0)
+        >>> len(train), len(test)
+        (2, 2)
+    """
+    share = np.asarray(fractions, dtype=np.float64)
+    if not (share.ndim == 1 and (share >= 0).all() and abs(share.sum() - 1) < 1e-6):
+        raise ConfigError(f"The fractions of a split are {list(fractions)}; they must be at least 0 and sum to 1.")
+    generator = np.random.default_rng(seed)
+    strata = np.asarray(strata)
+    _, stratum, size = np.unique(strata, return_inverse=True, return_counts=True)
+    per_cell = _round_table(np.outer(size, share / share.sum()), generator)
+    order = np.lexsort((generator.random(len(strata)), stratum))  # by stratum, shuffled inside
+    part = np.empty(len(strata), dtype=np.int64)
+    part[order] = np.repeat(np.tile(np.arange(len(share)), len(size)), per_cell.ravel())
+    return tuple(np.flatnonzero(part == p) for p in range(len(share)))
+
+
+def _round_table(table: np.ndarray, generator: np.random.Generator) -> IntArray:
+    """Rounds an (S, P) table of whole row sums so that every cell, row sum and column sum goes to its floor or ceiling.
+
+    Such a rounding always exists (Bacharach 1966): the constraints are a flow problem, so a vertex of the linear
+    programme is whole. Random costs choose among the vertices.
+    """
+    table = table.round(9)  # 0.8 * 5 is 4.000000000000001 for some
+    low = np.floor(table)
+    rest = (table - low).round(9)
+    rows, columns = table.shape
+    if not rest.any():
+        return low.astype(np.int64)
+    column_sum = rest.sum(axis=0).round(6)
+    in_column = np.tile(np.eye(columns), (1, rows))
+    solution = linprog(
+        generator.random(table.size),
+        A_eq=np.repeat(np.eye(rows), columns, axis=1),
+        b_eq=rest.sum(axis=1).round(),
+        A_ub=np.vstack([in_column, -in_column]),
+        b_ub=np.concatenate([np.ceil(column_sum), -np.floor(column_sum)]),
+        bounds=np.stack([np.zeros(table.size), (rest > 0).ravel()], axis=1),
+        method="highs-ds",
+    )
+    if not solution.success:
+        raise RuntimeError(f"No split of these sizes was found: {solution.message}")
+    return (low + solution.x.reshape(table.shape).round()).astype(np.int64)

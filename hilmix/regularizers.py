@@ -1,0 +1,99 @@
+"""Penalties on the class probabilities of a whole batch, equal on one process and on many."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
+
+from hilmix.errors import ConfigError
+from hilmix.parts import Part
+
+
+class Regularizer(Part, ABC):
+    """A penalty that is a function of the mean, over the rows of all ranks, of some statistics of each row.
+
+    This form is what makes it exact under data parallelism: the sums are reduced with their gradients, so that every
+    rank holds the penalty of the whole batch, and the gradient that DDP averages is that of one process.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = float(weight)
+
+    def penalty(self, log_probs: Tensor) -> Tensor:
+        """Returns the weighted penalty, a float32 scalar; zero if no rank has rows. Every rank must call it.
+
+        Args:
+            log_probs: (R, K) log-probabilities of the classes; R may differ between ranks and be 0.
+        """
+        rows = self.row_statistics(log_probs.float())
+        total = torch.cat([rows.sum(0), rows.new_full((1,), len(rows))])
+        if dist.is_available() and dist.is_initialized():
+            total = all_reduce(total)
+        mean, count = total[:-1] / total[-1].clamp_min(1), total[-1]
+        return self.weight * self.of_mean(mean) * (count > 0)
+
+    @abstractmethod
+    def row_statistics(self, log_probs: Tensor) -> Tensor:
+        """(R, S) statistics of each row."""
+
+    @abstractmethod
+    def of_mean(self, mean: Tensor) -> Tensor:
+        """The penalty, a scalar, finite also for zeros, from the (S,) mean statistics."""
+
+
+class EntropyPenalty(Regularizer):
+    """The mean entropy of the class probabilities, in nats.
+
+    Args:
+        weight: positive asks for confident predictions, negative for unconfident ones.
+
+    Reference:
+        Positive: D. Tanaka et al., Joint Optimization Framework for Learning with Noisy Labels, CVPR 2018, equation
+        13 (their beta). Negative: G. Pereyra et al., Regularizing Neural Networks by Penalizing Confident Output
+        Distributions, ICLR workshop 2017 (their beta is ``-weight``).
+    """
+
+    def __init__(self, weight: float) -> None:
+        super().__init__(weight)
+
+    def row_statistics(self, log_probs: Tensor) -> Tensor:
+        finite = log_probs.clamp_min(torch.finfo(log_probs.dtype).min)  # 0 * -inf is NaN, also in the gradient
+        return -(log_probs.exp() * finite).sum(-1, keepdim=True)
+
+    def of_mean(self, mean: Tensor) -> Tensor:
+        return mean[0]
+
+
+class PriorPenalty(Regularizer):
+    """The divergence KL(prior || mean prediction): keeps the classes from collapsing into a few.
+
+    Args:
+        weight: strength.
+        prior: K class probabilities; uniform by default.
+
+    Raises:
+        ConfigError: if the prior is no distribution, or, when first used, if it has not K entries.
+
+    Reference:
+        D. Tanaka et al., Joint Optimization Framework for Learning with Noisy Labels, CVPR 2018, equation 12 (their
+        alpha). Differs from the paper: under mixing the mean is that of the mixed rows.
+    """
+
+    def __init__(self, weight: float, prior: Sequence[float] | None = None) -> None:
+        super().__init__(weight)
+        if prior is not None and (min(prior) < 0 or abs(sum(prior) - 1) > 1e-6):
+            raise ConfigError(f"PriorPenalty: prior is {list(prior)}; it must be at least 0 and sum to 1.")
+        self.prior = prior
+
+    def row_statistics(self, log_probs: Tensor) -> Tensor:
+        return log_probs.exp()
+
+    def of_mean(self, mean: Tensor) -> Tensor:
+        prior = torch.full_like(mean, 1 / len(mean)) if self.prior is None else mean.new_tensor(self.prior)
+        if len(prior) != len(mean):
+            raise ConfigError(f"PriorPenalty: prior has {len(prior)} entries, the model {len(mean)} classes.")
+        tiny = torch.finfo(mean.dtype).tiny
+        return (torch.xlogy(prior, prior) - prior * mean.clamp_min(tiny).log()).sum()

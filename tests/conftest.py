@@ -1,0 +1,52 @@
+"""What every test may use. Nothing here or in any test reaches the network."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from hypothesis import settings
+
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB_SILENT", "true")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+torch.set_num_threads(1)
+
+settings.register_profile("hilmix", deadline=None, max_examples=40, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("hilmix")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets that the environment variable HILMIX_DATA names; skips where there is none."""
+    folder = os.environ.get("HILMIX_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real data: set HILMIX_DATA to the folder that holds it")
+    return Path(folder).resolve()
+
+
+@pytest.fixture
+def run_ranks(tmp_path: Path) -> Callable[..., list[Any]]:
+    """``run_ranks(function, *args, ranks=2)`` calls ``function(rank, *args)`` in gloo processes, returns the results.
+
+    The function must stand at the top level of its test module; what it returns must be tensors or plain values.
+    """
+
+    def run(function: Callable[..., Any], *args: Any, ranks: int = 2) -> list[Any]:
+        mp.spawn(_rank, (function, args, ranks, str(tmp_path)), nprocs=ranks)
+        return [torch.load(tmp_path / f"result-{rank}.pt") for rank in range(ranks)]
+
+    return run
+
+
+def _rank(rank: int, function: Callable[..., Any], args: tuple[Any, ...], ranks: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=ranks)
+    try:
+        torch.save(function(rank, *args), f"{folder}/result-{rank}.pt")
+    finally:
+        dist.destroy_process_group()
