@@ -1,0 +1,24 @@
+"""torchmetrics shells over :mod:`hilmix.functional`: states and reductions, no maths of their own."""
+
+from hilmix.metrics.annotators import AnnotatorAUROC
+from hilmix.metrics.calibration import (
+    Accuracy,
+    AdaptiveCalibrationError,
+    BinnedCalibrationError,
+    BrierScore,
+    CalibrationError,
+    NegativeLogLikelihood,
+)
+from hilmix.metrics.collection import ClassMetrics, class_metrics
+
+__all__ = [
+    "Accuracy",
+    "AdaptiveCalibrationError",
+    "AnnotatorAUROC",
+    "BinnedCalibrationError",
+    "BrierScore",
+    "CalibrationError",
+    "ClassMetrics",
+    "NegativeLogLikelihood",
+    "class_metrics",
+]

@@ -1,0 +1,258 @@
+"""Calibration errors from binned sums, proper scores, and temperature scaling.
+
+Everything is accumulated in float64: in float32 the sums of a full bin drift by several per cent from about a million
+samples on. Bins are ``[lower, upper)``, the last one closed, so confidences 0 and 1 belong to a bin like any other.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Norm = Literal["l1", "l2", "max"]
+TEMPERATURE_RANGE = (0.05, 20.0)
+"""Where a temperature is looked for. A result at either end says that the data do not determine it."""
+_TINY = torch.finfo(torch.float32).tiny
+
+
+class Bins(NamedTuple):
+    """Sums per confidence bin, additive over batches and ranks. Each is (..., bins) float."""
+
+    samples: Tensor
+    confidence: Tensor
+    correct: Tensor
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Float64, or float32 on a device that lacks it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def top_label(probs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the confidence (B,) of the predicted class and whether it is right (B,) bool.
+
+    Args:
+        probs: (B, K) class probabilities.
+        target: (B,) int64 in [0, K).
+    """
+    confidence, predicted = probs.max(-1)
+    return confidence, predicted == target
+
+
+def bin_sums(confidence: Tensor, correct: Tensor, *, num_bins: int = 15) -> Bins:
+    """Returns the sums over equal-width bins, (num_bins,) each.
+
+    Args:
+        confidence: (M,) in [0, 1].
+        correct: (M,) bool or in [0, 1].
+        num_bins: number of bins.
+
+    Example:
+        >>> bin_sums(torch.tensor([0.0, 1.0]), torch.tensor([False, True]), num_bins=2).samples.tolist()
+        [1.0, 1.0]
+    """
+    return _scatter(_bin_of(confidence, num_bins), confidence, correct, num_bins)
+
+
+def classwise_bin_sums(probs: Tensor, target: Tensor, *, num_bins: int = 15) -> Bins:
+    """Returns the sums of every class against the rest, (K, num_bins) each.
+
+    Args:
+        probs: (B, K) class probabilities.
+        target: (B,) int64 in [0, K).
+        num_bins: number of bins.
+    """
+    num_classes = probs.shape[-1]
+    classes = torch.arange(num_classes, device=probs.device)
+    bins = _bin_of(probs, num_bins) + classes * num_bins
+    flat = _scatter(
+        bins.reshape(-1), probs.reshape(-1), (target[:, None] == classes).reshape(-1), num_classes * num_bins
+    )
+    return Bins(*(sums.view(num_classes, num_bins) for sums in flat))
+
+
+def calibration_error(bins: Bins, *, norm: Norm = "l1") -> Tensor:
+    """Returns the calibration error of every set of bins, (...); NaN where nothing was counted.
+
+    Args:
+        bins: sums of shape (..., bins).
+        norm: ``l1`` is the expected calibration error (ECE), ``l2`` its root mean square, ``max`` the worst bin.
+
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equations 3 and 5.
+    """
+    total = bins.samples.sum(-1)
+    gap = (bins.confidence - bins.correct).abs()
+    mean_gap = gap / bins.samples.clamp(min=1)
+    if norm == "l1":
+        return gap.sum(-1) / total
+    if norm == "l2":
+        return ((gap * mean_gap).sum(-1) / total).sqrt()
+    return torch.where(total > 0, mean_gap.amax(-1), math.nan)
+
+
+def classwise_calibration_error(bins: Bins) -> Tensor:
+    """Returns the mean over classes of each class's one-against-rest ECE (also: static calibration error), a scalar.
+
+    Args:
+        bins: sums of shape (K, bins) from :func:`classwise_bin_sums`.
+
+    Reference:
+        Nixon et al., Measuring Calibration in Deep Learning, CVPR Workshops 2019, equation 3.
+    """
+    return calibration_error(bins).mean()
+
+
+def adaptive_calibration_error(confidence: Tensor, correct: Tensor, *, num_bins: int = 15) -> Tensor:
+    """Returns the ECE over bins of equal mass, a float64 scalar; NaN for no samples.
+
+    Samples of equal confidence are exchangeable: each counts with the hit rate of its tie, so the order of the samples
+    never matters.
+
+    Args:
+        confidence: (M,) in [0, 1].
+        correct: (M,) bool or in [0, 1].
+        num_bins: number of bins; their sizes differ by at most one.
+    """
+    dtype = sum_dtype(confidence.device)
+    if not len(confidence):
+        return torch.full((), math.nan, dtype=dtype, device=confidence.device)
+    value, order = confidence.to(dtype).sort(stable=True)
+    _, tie, size = torch.unique_consecutive(value, return_inverse=True, return_counts=True)
+    hits = torch.zeros(len(size), dtype=dtype, device=value.device).index_add_(0, tie, correct[order].to(dtype))
+    rank = torch.arange(len(value), device=value.device)
+    bins = rank * min(num_bins, len(value)) // len(value)
+    return calibration_error(_scatter(bins, value, (hits / size)[tie], num_bins))
+
+
+def negative_log_likelihood(probs: Tensor, target: Tensor) -> Tensor:
+    """Returns -log p(target) of every sample, (B,) float64.
+
+    A probability below the smallest normal float32 counts as that, so one sample costs at most 87.3.
+
+    Args:
+        probs: (B, K) class probabilities.
+        target: (B,) int64 in [0, K).
+    """
+    chosen = probs.gather(-1, target[:, None]).squeeze(-1)
+    return -chosen.to(sum_dtype(probs.device)).clamp(min=_TINY).log()
+
+
+def brier_score(probs: Tensor, target: Tensor) -> Tensor:
+    """Returns the Brier score of every sample, summed over classes, (B,) float64 in [0, 2].
+
+    Args:
+        probs: (B, K) class probabilities.
+        target: (B,) int64 in [0, K).
+    """
+    p = probs.to(sum_dtype(probs.device))
+    return p.square().sum(-1) - 2 * p.gather(-1, target[:, None]).squeeze(-1) + 1
+
+
+class Temperature(NamedTuple):
+    """A fitted temperature and what it changed on the data it was fitted on."""
+
+    temperature: float
+    """Divides the logits; 1 if no other value lowered the NLL."""
+    nll_before: float
+    """Mean negative log-likelihood at 1; NaN without data."""
+    nll_after: float
+    """The same at ``temperature``."""
+
+
+def evidence_log_likelihood(logits: Tensor, evidence: Tensor, *, inverse_temperature: float = 1.0) -> Tensor:
+    """Returns the log-likelihood of what was observed of every row, (M,) float64.
+
+    Args:
+        logits: (M, K) class logits z.
+        evidence: (M,) int64 observed classes, or (M, K) log p(what was observed | true class), -inf allowed.
+        inverse_temperature: b in log sum_c softmax(b z)_c exp(evidence_c).
+    """
+    scaled = _shifted(logits) * inverse_temperature
+    return _evidence_sum(scaled, evidence) - scaled.logsumexp(-1)
+
+
+def fit_temperature(logits: Tensor, evidence: Tensor, *, steps: int = 60) -> Temperature:
+    """Fits the temperature T that maximises the likelihood of what was observed.
+
+    With true classes this is temperature scaling. With the log-likelihoods that an annotator model gives to the votes
+    it maximises sum_l log sum_c softmax(z_l / T)_c p(vote of l | c), which needs no truth. Newton's method on 1/T in
+    float64, kept inside a bracket by bisection, because the objective is only concave for true classes.
+
+    Args:
+        logits: (M, K) class logits, one row per observation.
+        evidence: as in :func:`evidence_log_likelihood`.
+        steps: most iterations.
+
+    Returns:
+        The result, with T = 1 whenever the likelihood did not rise (no data, not finite, already best).
+
+    Reference:
+        Guo et al., ICML 2017, section 4.2.
+    """
+    if not len(logits):
+        return Temperature(1.0, math.nan, math.nan)
+    z = _shifted(logits)
+    best = _maximise(z, evidence, steps)
+    before = -evidence_log_likelihood(z, evidence).mean().item()
+    after = -evidence_log_likelihood(z, evidence, inverse_temperature=best).mean().item()
+    if after < before:
+        return Temperature(1 / best, before, after)
+    return Temperature(1.0, before, before)
+
+
+def _maximise(z: Tensor, evidence: Tensor, steps: int) -> float:
+    """Returns the b = 1/T of a local maximum inside the range."""
+    low, high = 1 / TEMPERATURE_RANGE[1], 1 / TEMPERATURE_RANGE[0]
+    b = 1.0
+    for _ in range(steps):
+        slope, curvature = _derivatives(z * b, z, evidence)
+        if not math.isfinite(slope):
+            return 1.0
+        low, high = (b, high) if slope > 0 else (low, b)
+        newton = b - slope / curvature if curvature < 0 else math.nan
+        new = newton if low < newton < high else math.sqrt(low * high)
+        if abs(new - b) <= 1e-10 * b:
+            return new
+        b = new
+    return b
+
+
+def _derivatives(scaled: Tensor, z: Tensor, evidence: Tensor) -> tuple[float, float]:
+    """First and second derivative in b of the log-likelihood: differences of the mean and variance of z under the
+    posterior (given the evidence) and the prior."""
+    prior = scaled.softmax(-1)
+    mean = (prior * z).sum(-1)
+    variance = (prior * (z - mean[:, None]).square()).sum(-1)
+    if evidence.dim() == 1:
+        posterior_mean = z.gather(-1, evidence[:, None]).squeeze(-1)
+        posterior_variance = torch.zeros_like(mean)
+    else:
+        posterior = (scaled + evidence.to(z.dtype)).softmax(-1)
+        posterior_mean = (posterior * z).sum(-1)
+        posterior_variance = (posterior * (z - posterior_mean[:, None]).square()).sum(-1)
+    return (posterior_mean - mean).sum().item(), (posterior_variance - variance).sum().item()
+
+
+def _evidence_sum(scaled: Tensor, evidence: Tensor) -> Tensor:
+    if evidence.dim() == 1:
+        return scaled.gather(-1, evidence[:, None]).squeeze(-1)
+    return (scaled + evidence.to(scaled.dtype)).logsumexp(-1)
+
+
+def _shifted(logits: Tensor) -> Tensor:
+    z = logits.detach().to(sum_dtype(logits.device))
+    return z - z.amax(-1, keepdim=True)
+
+
+def _bin_of(confidence: Tensor, num_bins: int) -> Tensor:
+    scaled = confidence.to(sum_dtype(confidence.device)) * num_bins
+    return scaled.long().clamp(0, num_bins - 1)
+
+
+def _scatter(bins: Tensor, confidence: Tensor, correct: Tensor, size: int) -> Bins:
+    dtype = sum_dtype(confidence.device)
+    rows = torch.stack([torch.ones_like(confidence, dtype=dtype), confidence.to(dtype), correct.to(dtype)], dim=-1)
+    sums = torch.zeros(size, 3, dtype=dtype, device=confidence.device).index_add_(0, bins, rows)
+    return Bins(*sums.unbind(-1))

@@ -1,0 +1,180 @@
+"""Calibration errors, scores and temperatures against brute force, outside oracles and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import brier_score_loss, log_loss
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from hilmix.functional import calibration as F
+
+
+def draw(rows: int = 400, classes: int = 5, seed: int = 0, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = scale * torch.randn(rows, classes, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(classes, (rows,), generator=generator)
+
+
+def slow_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int, norm: str) -> float:
+    """The textbook loop."""
+    gaps, weights = [], []
+    for b in range(num_bins):
+        low, high = b / num_bins, (b + 1) / num_bins
+        inside = (confidence >= low) & ((confidence < high) | (b == num_bins - 1))
+        if inside.any():
+            gaps.append(abs(confidence[inside].mean() - correct[inside].mean()))
+            weights.append(inside.mean())
+    if norm == "max":
+        return max(gaps)
+    power = {"l1": 1, "l2": 2}[norm]
+    return float(np.sum(np.array(weights) * np.array(gaps) ** power)) ** (1 / power)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("num_bins", [1, 10, 15])
+def test_top_label_error_equals_loop_and_torchmetrics(norm, num_bins):
+    logits, target = draw()
+    probs = logits.softmax(-1)
+    confidence, correct = F.top_label(probs, target)
+    found = F.calibration_error(F.bin_sums(confidence, correct, num_bins=num_bins), norm=norm)
+    assert found.item() == pytest.approx(slow_error(confidence.numpy(), correct.numpy(), num_bins, norm), abs=1e-12)
+    oracle = multiclass_calibration_error(probs.float(), target, num_classes=5, n_bins=num_bins, norm=norm)
+    assert found.item() == pytest.approx(oracle.item(), abs=1e-5)
+
+
+def test_first_and_last_bin_are_closed():
+    """torchmetrics puts confidences of exactly 1 into a bin of their own; here they share the last one."""
+    sums = F.bin_sums(torch.tensor([0.0, 0.95, 1.0]), torch.tensor([False, True, False]), num_bins=10)
+    assert sums.samples.tolist() == [1] + [0] * 8 + [2]
+    assert F.calibration_error(sums).item() == pytest.approx(0.95 / 3)
+
+
+def test_sums_are_exact_where_float32_is_not():
+    """20 million equal samples per bin: float32 counters stop at 2**24."""
+    part = F.bin_sums(torch.full((1000,), 0.7), torch.arange(1000) < 600, num_bins=15)
+    total = F.Bins(*(torch.stack([s] * 20_000).sum(0) for s in part))
+    assert total.samples.sum().item() == 20_000_000
+    assert F.calibration_error(total).item() == pytest.approx(0.7 - 0.6, abs=1e-7)
+
+
+def test_classwise_error_is_mean_of_one_against_rest():
+    logits, target = draw(classes=4)
+    probs = logits.softmax(-1)
+    slow = [slow_error(probs[:, k].numpy(), (target == k).numpy(), 15, "l1") for k in range(4)]
+    assert F.classwise_calibration_error(F.classwise_bin_sums(probs, target)).item() == pytest.approx(np.mean(slow))
+
+
+@pytest.mark.parametrize("num_bins", [1, 7, 15, 1000])
+def test_adaptive_error_equals_array_split(num_bins):
+    logits, target = draw()
+    confidence, correct = F.top_label(logits.softmax(-1), target)
+    order = confidence.argsort()
+    parts = zip(
+        np.array_split(confidence[order].numpy(), min(num_bins, len(order))),
+        np.array_split(correct[order].numpy(), min(num_bins, len(order))),
+        strict=True,
+    )
+    slow = sum(len(c) * abs(c.mean() - h.mean()) for c, h in parts) / len(order)
+    found = F.adaptive_calibration_error(confidence, correct, num_bins=num_bins).item()
+    assert found == pytest.approx(slow, abs=0.01 if len(order) % num_bins else 1e-12)
+
+
+def test_adaptive_error_ignores_order_of_ties():
+    confidence = torch.tensor([0.5] * 8 + [0.9] * 5)
+    correct = torch.arange(13) % 3 == 0
+    values = {
+        round(F.adaptive_calibration_error(confidence[p], correct[p], num_bins=4).item(), 12)
+        for p in (torch.randperm(13, generator=torch.Generator().manual_seed(s)) for s in range(20))
+    }
+    assert len(values) == 1
+
+
+def test_no_samples_give_nan():
+    empty = F.bin_sums(torch.empty(0), torch.empty(0, dtype=torch.bool))
+    assert all(F.calibration_error(empty, norm=n).isnan() for n in ("l1", "l2", "max"))
+    assert F.adaptive_calibration_error(torch.empty(0), torch.empty(0)).isnan()
+
+
+def test_scores_equal_sklearn():
+    logits, target = draw()
+    probs = logits.softmax(-1)
+    nll = F.negative_log_likelihood(probs, target).mean().item()
+    assert nll == pytest.approx(log_loss(target.numpy(), probs.numpy()))
+    brier = F.brier_score(probs, target).mean().item()
+    assert brier == pytest.approx(brier_score_loss(target.numpy(), probs.numpy(), scale_by_half=False))
+
+
+def test_scores_of_certain_predictions():
+    probs = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    target = torch.tensor([0, 1])
+    assert F.brier_score(probs, target).tolist() == [0, 2]
+    assert F.negative_log_likelihood(probs, target).tolist() == pytest.approx([0, 126 * math.log(2)])
+
+
+def test_scores_in_half_precision_are_summed_in_float64():
+    probs = torch.tensor([[0.25, 0.75]], dtype=torch.bfloat16)
+    assert F.brier_score(probs, torch.tensor([0])).dtype == torch.float64
+    assert F.brier_score(probs, torch.tensor([0])).item() == pytest.approx(2 * 0.75**2)
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_temperature_equals_bounded_search(sharpness):
+    logits, _ = draw(2000)
+    target = torch.distributions.Categorical(logits=logits / 2).sample()
+    fit = F.fit_temperature(sharpness * logits, target)
+
+    def nll(log_t: float) -> float:
+        return torch.nn.functional.cross_entropy(sharpness * logits / math.exp(log_t), target).item()
+
+    oracle = minimize_scalar(nll, bounds=(-4, 4), method="bounded", options={"xatol": 1e-10})
+    assert fit.temperature == pytest.approx(math.exp(oracle.x), rel=1e-5)
+    assert fit.nll_before == pytest.approx(nll(0.0))
+    assert fit.nll_after == pytest.approx(oracle.fun)
+    assert fit.nll_after <= fit.nll_before
+
+
+def test_temperature_scales_with_the_logits_and_ignores_shifts():
+    logits, target = draw(500, scale=1)
+    target = logits.argmax(-1).where(torch.arange(500) % 3 > 0, target)
+    base = F.fit_temperature(logits, target).temperature
+    assert F.fit_temperature(3 * logits + 100, target).temperature == pytest.approx(3 * base, rel=1e-8)
+    assert F.fit_temperature((3 * logits).float(), target).temperature == pytest.approx(3 * base, rel=1e-5)
+
+
+def test_temperature_of_two_classes_in_closed_form():
+    """Equal margins m with hit rate h: softmax gives h at T = m / logit(h)."""
+    logits = torch.tensor([[4.0, 0.0]] * 100)
+    target = (torch.arange(100) >= 80).long()
+    assert F.fit_temperature(logits, target).temperature == pytest.approx(4 / math.log(0.8 / 0.2))
+
+
+def test_temperature_on_votes_equals_grid_and_face_value_is_the_label():
+    logits, _ = draw(300, 3)
+    truth = torch.distributions.Categorical(logits=logits / 3).sample()
+    confusion = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], dtype=torch.float64)
+    vote = torch.distributions.Categorical(confusion[truth]).sample()
+    evidence = confusion.T[vote].log()
+    fit = F.fit_temperature(logits, evidence)
+    grid = np.geomspace(0.05, 20, 4000)
+    values = [((logits / t).softmax(-1) * evidence.exp()).sum(-1).log().sum().item() for t in grid]
+    assert fit.temperature == pytest.approx(grid[np.argmax(values)], rel=2e-3)
+    assert fit.nll_after == pytest.approx(-max(values) / 300, abs=1e-6)
+    hard = torch.full((300, 3), -math.inf, dtype=torch.float64).scatter(1, vote[:, None], 0.0)
+    assert F.fit_temperature(logits, hard).temperature == pytest.approx(F.fit_temperature(logits, vote).temperature)
+
+
+def test_temperature_stays_one_without_gain():
+    logits, target = draw(10)
+    assert F.fit_temperature(logits[:0], target[:0]).temperature == 1
+    assert F.fit_temperature(torch.zeros(10, 5), target).temperature == 1  # no temperature changes anything
+    assert F.fit_temperature(logits, torch.zeros(10, 5)).temperature == 1  # votes that say nothing
+    assert F.fit_temperature(logits * math.nan, target).temperature == 1
+    assert F.fit_temperature(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long)).temperature == 1
+
+
+def test_temperature_of_separable_data_stops_at_the_range():
+    fit = F.fit_temperature(torch.eye(3) * 2, torch.arange(3))
+    assert fit.temperature == pytest.approx(F.TEMPERATURE_RANGE[0], rel=1e-6)
