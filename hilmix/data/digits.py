@@ -12,13 +12,13 @@ from hilmix.data.simulation import (
     annotator_kinds,
     annotator_names,
     confusion_matrices,
-    simulate_classifiers,
     simulate_confusions,
 )
+from hilmix.data.weak_classifiers import simulate_classifiers
 from hilmix.errors import DataError
 
 DigitsKind = Literal["class", "instance"]
-CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CLASSES = tuple("0123456789")
 LICENCE = "CC BY 4.0 (Alpaydin and Kaynak, UCI Optical Recognition of Handwritten Digits)"
 
 
