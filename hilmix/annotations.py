@@ -88,7 +88,7 @@ class Annotations:
         items = _integers(item, "item", num_items)
         columns: dict[str, Any] = {"annotator": _integers(annotator, "annotator", len(people))}
         if probs is not None:
-            soft = np.asarray(probs, dtype=np.float64).reshape(len(items), -1)
+            soft = np.asarray(probs, dtype=np.float64).reshape(len(items), -1 if len(items) else len(names))
             if soft.shape[1] != len(names):
                 raise DataError(f"probs has {soft.shape[1]} columns, expected one per class, {len(names)}.")
             total = soft.sum(1)

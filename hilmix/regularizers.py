@@ -84,7 +84,7 @@ class PriorPenalty(Regularizer):
 
     def __init__(self, weight: float, prior: Sequence[float] | None = None) -> None:
         super().__init__(weight)
-        if prior is not None and (min(prior) < 0 or abs(sum(prior) - 1) > 1e-6):
+        if prior is not None and (any(p < 0 for p in prior) or abs(sum(prior) - 1) > 1e-6):
             raise ConfigError(f"PriorPenalty: prior is {list(prior)}; it must be at least 0 and sum to 1.")
         self.prior = prior
 
