@@ -9,7 +9,7 @@ from hilmix.metrics.calibration import (
     CalibrationError,
     NegativeLogLikelihood,
 )
-from hilmix.metrics.collection import ClassMetrics, class_metrics
+from hilmix.metrics.collection import ClassMetrics
 
 __all__ = [
     "Accuracy",
@@ -20,5 +20,4 @@ __all__ = [
     "CalibrationError",
     "ClassMetrics",
     "NegativeLogLikelihood",
-    "class_metrics",
 ]

@@ -27,9 +27,3 @@ class ClassMetrics(MetricCollection):
     def compute(self) -> dict[str, Any]:
         """Returns the values by full name, without those of metrics that saw nothing."""
         return {name: value for name, value in super().compute().items() if not value.isnan()}
-
-
-def class_metrics(num_classes: int, prefix: str = "") -> ClassMetrics:
-    """Returns :class:`ClassMetrics`; K is accepted so that every metric factory is called alike."""
-    del num_classes
-    return ClassMetrics(prefix)

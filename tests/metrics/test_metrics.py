@@ -73,7 +73,7 @@ def test_states_stay_float64_when_the_model_is_cast(name):
 
 
 def test_one_class():
-    metrics = M.class_metrics(1, "val/")
+    metrics = M.ClassMetrics("val/")
     metrics.update(torch.ones(3, 1), torch.zeros(3, dtype=torch.long))
     assert {k: v.item() for k, v in metrics.compute().items()} == {
         "val/acc": 1, "val/nll": 0, "val/brier": 0, "val/ece": 0,
@@ -82,7 +82,7 @@ def test_one_class():
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_collection_drops_what_saw_nothing():
-    metrics = M.class_metrics(K, "val/")
+    metrics = M.ClassMetrics("val/")
     assert metrics.compute() == {}
     metrics.update(*draw())
     assert sorted(metrics.compute()) == ["val/acc", "val/brier", "val/ece", "val/nll"]

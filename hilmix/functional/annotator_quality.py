@@ -1,0 +1,76 @@
+"""Accuracy and confusion matrices of annotators, from truth where it is known and from posteriors where it is not."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+def mean_per_annotator(annotator: IntArray, value: NDArray[np.floating], *, num_annotators: int) -> FloatArray:
+    """Returns the mean of a value over each annotator's pairs, (A,) float64, NaN where there is none.
+
+    Args:
+        annotator: (L,) int64 in [0, A).
+        value: (L,) float; NaN is left out.
+        num_annotators: A.
+
+    Example:
+        >>> mean_per_annotator(np.array([0, 0, 2]), np.array([1.0, 0.0, np.nan]), num_annotators=3).tolist()
+        [0.5, nan, nan]
+    """
+    known = ~np.isnan(value)
+    count = np.bincount(annotator[known], minlength=num_annotators)
+    total = np.bincount(annotator[known], weights=value[known], minlength=num_annotators)
+    mean: FloatArray = np.divide(total, count, out=np.full(num_annotators, np.nan), where=count > 0)
+    return mean
+
+
+class ConfusionEstimate(NamedTuple):
+    """Confusion matrices estimated from class distributions of the items."""
+
+    confusion: FloatArray
+    """(A, K, K), p(annotator says k | true class c) at ``[a, c, k]``; rows sum to 1."""
+    support: FloatArray
+    """(A, K), expected number of the annotator's items of class c."""
+
+
+def estimate_confusion(
+    annotator: IntArray,
+    said: NDArray[np.floating],
+    posterior: NDArray[np.floating],
+    *,
+    num_annotators: int,
+    strength: float = 5.0,
+) -> ConfusionEstimate:
+    """Returns the M step of Dawid-Skene with shrinkage: rows with little support lean on what the crowd says.
+
+    Row c of annotator a is (counts + strength * crowd row) / (support + strength), and the crowd row is the pooled
+    counts plus one vote spread evenly.
+
+    Args:
+        annotator: (L,) int64 in [0, A).
+        said: (L, K) what was said, one-hot or soft.
+        posterior: (L, K) p(true class) of the item of each pair.
+        num_annotators: A.
+        strength: weight of the crowd, in labels.
+
+    Reference:
+        Dawid and Skene, Applied Statistics 28, 1979, equation 2.3.
+        Differs from the paper: shrinkage towards the crowd.
+    """
+    num_classes = said.shape[1]
+    pair, label = np.nonzero(said)
+    cell = annotator[pair] * num_classes + label
+    shape = (num_annotators * num_classes, len(annotator))
+    chosen = csr_array((said[pair, label].astype(np.float64), (cell, pair)), shape=shape)
+    by_label: FloatArray = (chosen @ posterior.astype(np.float64)).reshape(num_annotators, num_classes, num_classes)
+    counts = by_label.transpose(0, 2, 1)
+    support = counts.sum(axis=2)
+    crowd = counts.sum(axis=0) + 1 / num_classes
+    crowd /= crowd.sum(axis=1, keepdims=True)
+    confusion = (counts + strength * crowd) / (support + strength)[:, :, None]
+    return ConfusionEstimate(confusion, support)

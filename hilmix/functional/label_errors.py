@@ -1,0 +1,97 @@
+"""How suspicious a given label is, rankings of suspicion, and how well a ranking finds labels known to be wrong."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+class LabelScores(NamedTuple):
+    """Quality of M given labels: low means suspicious. Fields are (M,) float64, NaN where nothing is known."""
+
+    posterior: FloatArray
+    """p(true class = label | input, all labels given to the item), in [0, 1]."""
+    self_confidence: FloatArray
+    """p(true class = label | input), in [0, 1]."""
+    margin: FloatArray
+    """(p(label) - largest p of another class + 1) / 2 given the input, in [0, 1]."""
+
+
+def label_scores(
+    probs: NDArray[np.floating], label: IntArray, posterior: NDArray[np.floating] | None = None
+) -> LabelScores:
+    """Returns the three scores of every given label.
+
+    Args:
+        probs: (M, K) class probabilities of the item that each label belongs to.
+        label: (M,) int64 in [0, K), or -1 for none (its scores are NaN).
+        posterior: (M, K) class probabilities given the labels too, or None.
+
+    Example:
+        >>> scores = label_scores(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+        >>> scores.self_confidence.tolist(), scores.margin.round(2).tolist()
+        ([0.9, 0.1], [0.9, 0.1])
+
+    Reference:
+        Northcutt et al., Confident Learning, JAIR 2021 (self-confidence, normalized margin).
+    """
+    p = np.asarray(probs, dtype=np.float64)
+    rows = np.arange(len(p))
+    own = p[rows, label]
+    others = p.copy()
+    others[rows, label] = -np.inf
+    margin = (own - others.max(axis=1, initial=0.0) + 1) / 2
+    given = np.full(len(p), np.nan) if posterior is None else np.asarray(posterior, dtype=np.float64)[rows, label]
+    absent = label < 0
+    return LabelScores(*(np.where(absent, np.nan, score) for score in (given, own, margin)))
+
+
+def rank_suspects(scores: LabelScores) -> IntArray:
+    """Returns the rows from the most to the least suspicious, (M,) int64, unknown ones last.
+
+    Sorted by the posterior where there is one, then self-confidence, then margin, then row: deterministic under ties.
+
+    Args:
+        scores: from :func:`label_scores`.
+    """
+    return np.lexsort((scores.margin, scores.self_confidence, scores.posterior))
+
+
+class Detection(NamedTuple):
+    """How well low scores find wrong labels."""
+
+    average_precision: float
+    auroc: float
+    wrong: int
+    """Number of wrong labels among the scored ones."""
+    scored: int
+
+
+def detection(quality: FloatArray, wrong: IntArray) -> Detection:
+    """Returns average precision and area under the ROC curve of finding wrong labels by low quality; ties count half.
+
+    Args:
+        quality: (M,) scores, low means suspicious; NaN is left out.
+        wrong: (M,) int64: 1 wrong, 0 right, -1 unknown (left out).
+
+    Returns:
+        The result, with NaN unless both kinds occur.
+    """
+    keep = (wrong >= 0) & ~np.isnan(quality)
+    suspicion, is_wrong = -quality[keep], wrong[keep] == 1
+    positives = int(is_wrong.sum())
+    negatives = len(is_wrong) - positives
+    if not positives or not negatives:
+        return Detection(np.nan, np.nan, positives, len(is_wrong))
+    rank_sum = rankdata(suspicion)[is_wrong].sum()
+    auroc = (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    order = np.argsort(-suspicion, kind="stable")
+    last_of_tie = np.append(np.flatnonzero(np.diff(suspicion[order])), len(order) - 1)
+    found = np.cumsum(is_wrong[order])[last_of_tie]
+    precision = found / (last_of_tie + 1)
+    gained = np.diff(found, prepend=0) / positives
+    return Detection(float(gained @ precision), float(auroc), positives, len(is_wrong))
