@@ -31,7 +31,7 @@ class Regularizer(Part, ABC):
         rows = self.row_statistics(log_probs.float())
         total = torch.cat([rows.sum(0), rows.new_full((1,), len(rows))])
         if dist.is_available() and dist.is_initialized():
-            total = all_reduce(total)
+            total = all_reduce(total)  # type: ignore[no-untyped-call]
         mean, count = total[:-1] / total[-1].clamp_min(1), total[-1]
         return self.weight * self.of_mean(mean) * (count > 0)
 
