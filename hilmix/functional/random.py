@@ -1,5 +1,7 @@
 """Stateless randomness: every draw is a function of (seed, batch counter, rank), so ranks differ and resumes repeat."""
 
+import os
+
 import numpy as np
 
 
@@ -22,3 +24,8 @@ def step_seed(seed: int, counter: int, rank: int = 0) -> int:
 def step_generator(seed: int, counter: int, rank: int = 0) -> np.random.Generator:
     """Returns a host generator for one batch of one rank; the same draws whatever device the batch lies on."""
     return np.random.Generator(np.random.PCG64(step_seed(seed, counter, rank)))
+
+
+def run_seed() -> int:
+    """Returns the seed that ``seed_everything`` set for this run, 0 if it was not called."""
+    return int(os.environ.get("PL_GLOBAL_SEED", "0"))

@@ -1,0 +1,5 @@
+"""LightningModules: wiring only."""
+
+from hilmix.modules.classifier import Classifier
+
+__all__ = ["Classifier"]

@@ -1,0 +1,287 @@
+"""From a data folder to annotator-aware batches, mixed on the device."""
+
+import hashlib
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
+from hilmix.data.digits import digits
+from hilmix.data.folder import read_folder
+from hilmix.data.items import AnnotatedData
+from hilmix.data.samplers import EpochSampler
+from hilmix.data.splits import strata_of, stratified_split
+from hilmix.data.targets import Pairs, Targets
+from hilmix.errors import ConfigError, RunError
+from hilmix.functional.inputs import as_float
+from hilmix.functional.random import run_seed, step_generator
+from hilmix.mix import MixPolicy, NoMix
+from hilmix.types import UNKNOWN, Batch
+
+log = logging.getLogger(__name__)
+EMBEDDED = ("digits-class", "digits-instance")
+STATISTICS_ITEMS = 4096
+"""Most training items that the input's mean and standard deviation are computed from."""
+
+
+class AnnotatedDataModule(LightningDataModule):
+    """Batches of items with their annotations, for any data folder.
+
+    Training batches carry the annotations that ``targets`` makes of the votes and are mixed by ``mix`` on the device.
+    All other batches carry the votes as given, un-mixed and un-augmented.
+
+    Args:
+        root: a data folder (``docs/data_folder.md``), or ``digits-class`` or ``digits-instance`` for the embedded
+            digits with simulated annotators.
+        targets: what training learns from: every vote (default), one aggregate per item, or the true labels.
+        mix: the mix policy; default: none.
+        batch_size: items per batch and rank.
+        augment: ``none``; ``crop-flip`` (pad, crop, flip: small images); ``resized-crop-flip`` (photographs).
+        image_size: side in pixels that image files are brought to; default: their common size, or 128.
+        val_fraction: share of the training items to hold out for validation, stratified. Default: the folder's own
+            validation items, or a tenth if it has none. Given, it replaces the folder's validation items, whose
+            annotations are then not used: "noisy validation" where the folder's have no votes.
+        test_fraction: share of all items to hold out for testing if the folder has no split.
+        split_seed: seed of the held-out draws; independent of the run's seed, so that seeds share a split.
+        num_workers: processes that fetch batches.
+    """
+
+    def __init__(
+        self,
+        root: str = "digits-instance",
+        targets: Targets | None = None,
+        mix: MixPolicy | None = None,
+        batch_size: int = 64,
+        augment: Augmentation = "none",
+        image_size: int | None = None,
+        val_fraction: float | None = None,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.targets = Pairs() if targets is None else Targets.from_spec(targets)
+        self.mix = NoMix() if mix is None else MixPolicy.from_spec(mix)
+        settings = {
+            "root": str(root),
+            "targets": self.targets.spec(),
+            "mix": self.mix.spec(),
+            "batch_size": batch_size,
+            "augment": augment,
+            "image_size": image_size,
+            "val_fraction": val_fraction,
+            "test_fraction": test_fraction,
+            "split_seed": split_seed,
+            "num_workers": num_workers,
+        }
+        self.save_hyperparameters(settings)
+        self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
+        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.num_workers, self.seed = num_workers, 0
+        self._model_annotators: tuple[str, ...] | None = None
+        if batch_size < 1:
+            raise ConfigError(f"data.batch_size is {batch_size}; allowed are 1 and more.")
+
+    # -- what the data are -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> AnnotatedData:
+        """All items with all their votes."""
+        if self.root in EMBEDDED and not Path(self.root).exists():
+            return digits("class" if self.root == "digits-class" else "instance")
+        return read_folder(self.root, image_size=self.image_size)
+
+    @cached_property
+    def split(self) -> NDArray[np.str_]:
+        """(N,) ``train``, ``val``, ``test``, or ``unused``."""
+        data = self.data
+        strata = strata_of(data.annotations, data.target, seed=self.split_seed)
+        if data.split is not None:
+            split = data.split.astype("<U6")
+        else:
+            split = np.full(len(data), "train", dtype="<U6")
+            split[self._hold_out(np.arange(len(data)), strata, self.test_fraction, "test_fraction")] = "test"
+        if self.val_fraction is not None or not (split == "val").any():
+            split[split == "val"] = "unused"
+            train = np.flatnonzero(split == "train")
+            fraction = 0.1 if self.val_fraction is None else self.val_fraction
+            split[self._hold_out(train, strata, fraction, "val_fraction")] = "val"
+        return split
+
+    def _hold_out(self, rows: IntArray, strata: IntArray, fraction: float, name: str) -> IntArray:
+        if not 0 < fraction < 1:
+            raise ConfigError(f"data.{name} is {fraction}; allowed are numbers between 0 and 1, both excluded.")
+        held = rows[stratified_split(strata[rows], [1 - fraction, fraction], seed=self.split_seed)[1]]
+        if not 0 < len(held) < len(rows):
+            raise ConfigError(f"data.{name} = {fraction} leaves nothing on one side of {len(rows)} items.")
+        return held
+
+    @cached_property
+    def train_annotations(self) -> Annotations:
+        """What training learns from; the rows of the whole items table."""
+        annotations = self.targets.apply(self.data.annotations, self.data.target, self.rows("train"))
+        if not annotations.num_pairs:
+            raise ConfigError(f"{self.data.name}: no training item has an annotation, so there is nothing to learn from.")
+        return annotations
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.data.annotations.num_classes
+
+    @property
+    def num_annotators(self) -> int:
+        """A, as the annotator model sees it: one, if votes are aggregated."""
+        return self.train_annotations.num_annotators
+
+    @property
+    def input_shape(self) -> list[int]:
+        """(C, H, W) or (D,)."""
+        return list(self.data.inputs.shape)
+
+    @cached_property
+    def trained_annotators(self) -> NDArray[np.bool_]:
+        """(A,) whether the annotator labelled a training item."""
+        seen = np.zeros(self.data.annotations.num_annotators, dtype=bool)
+        seen[self.data.annotations.subset(self.rows("train")).annotator] = True
+        return seen
+
+    def rows(self, split: str) -> IntArray:
+        """Rows of a split's items in the whole table."""
+        return np.flatnonzero(self.split == split)
+
+    def input_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
+        rows = self.rows("train")
+        if len(rows) > STATISTICS_ITEMS:
+            rows = np.sort(step_generator(self.split_seed, 0).choice(rows, STATISTICS_ITEMS, replace=False))
+        x = as_float(self.data.inputs.fetch(rows)).double()
+        axes = [0, *range(2, x.ndim)]
+        std = x.std(axes, correction=0)
+        return x.mean(axes).float(), torch.where(std > 1e-6, std, 1.0).float()
+
+    # -- batches -----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        self.seed = run_seed()
+        unseen = np.flatnonzero(~self.trained_annotators)
+        if len(unseen) and not self.data.annotations.exchangeable:
+            names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
+            log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
+
+    def _annotator_ids(self) -> IntArray:
+        """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""
+        names = self.data.annotations.annotators
+        if self._model_annotators is not None:  # from a checkpoint
+            known = {name: i for i, name in enumerate(self._model_annotators) if name}
+            return np.array([known.get(name, UNKNOWN) for name in names], dtype=np.int64)
+        if self.train_annotations.annotators != names:  # aggregated: the model knows nobody by name
+            return np.full(len(names), UNKNOWN, dtype=np.int64)
+        return np.where(self.trained_annotators, np.arange(len(names)), UNKNOWN)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        annotations, trainer = self.train_annotations, self.trainer
+        assert trainer is not None
+        dataset = ItemDataset(
+            self.data,
+            self.rows("train"),
+            annotations,
+            annotator_ids=np.arange(annotations.num_annotators),
+            augment=self.augment,
+            seed=self.seed,
+        )
+        sampler = EpochSampler(
+            dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank
+        )
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        sampler.resume(epoch=trainer.current_epoch, items=done * self.batch_size)
+        return self._loader(dataset, sampler)
+
+    def clean_dataloader(self, split: str) -> DataLoader[Batch]:
+        """The items of a split (or ``all``) in order, un-augmented, with the votes as given; no item twice."""
+        rows = np.arange(len(self.data)) if split == "all" else self.rows(split)
+        dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=self._annotator_ids())
+        sampler = None
+        if self.trainer is not None and self.trainer.world_size > 1:
+            sampler = UnrepeatedDistributedSampler(
+                dataset, shuffle=False, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank
+            )
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.clean_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        if not len(self.rows("test")):
+            raise ConfigError(f"{self.data.name} has no test items; mark some in the items table, or drop its splits.")
+        return self.clean_dataloader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        return self.clean_dataloader("all")
+
+    def _loader(self, dataset: ItemDataset, sampler: Sampler[int] | None) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=one_batch,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        batch = batch._replace(input=as_float(batch.input))
+        trainer = self.trainer
+        if trainer is None or not (trainer.training and trainer.lightning_module.training):
+            return batch
+        # Lightning counts the batch after this hook, right before the step
+        counter = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        return self.mix(batch, step_generator(self.seed, counter, trainer.global_rank))
+
+    # -- checkpoint --------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        names = self.train_annotations.annotators
+        seen = self.trained_annotators if len(names) == len(self.trained_annotators) else np.ones(len(names), bool)
+        return {
+            "seed": self.seed,
+            "classes": list(self.data.classes),
+            # an annotator without training labels keeps a place but no name
+            "annotators": [name if s else "" for name, s in zip(names, seen, strict=True)],
+            "items": _digest(self.data.items),
+            "split": _digest(self.split),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["classes"] != list(self.data.classes):
+            raise RunError(
+                f"The checkpoint knows the classes {state_dict['classes']}, the data '{self.data.name}' have "
+                f"{list(self.data.classes)}. Use the data it was trained on, or a folder with the same class list."
+            )
+        same_items = state_dict["items"] == _digest(self.data.items)
+        if same_items and state_dict["split"] != _digest(self.split):
+            raise RunError(
+                "The checkpoint was trained on another split of the same items, so test items may have been trained "
+                "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
+            )
+        self.seed = state_dict["seed"]
+        self._model_annotators = tuple(state_dict["annotators"])
+        if not same_items and not self.data.annotations.exchangeable:
+            unknown = int((self._annotator_ids() == UNKNOWN).sum())
+            log.info("%d of %d annotators were not seen in training", unknown, self.data.annotations.num_annotators)
+
+
+def _digest(names: Any) -> str:
+    return hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()
+
+

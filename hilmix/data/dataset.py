@@ -1,0 +1,95 @@
+"""Items of one split as a torch data set that fetches whole batches."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.data.items import AnnotatedData
+from hilmix.functional.random import step_seed
+from hilmix.types import Batch
+
+Augmentation = Literal["none", "crop-flip", "resized-crop-flip"]
+
+
+class ItemDataset(Dataset[Batch]):
+    """Some items of a data set with their annotations; ``__getitems__`` fetches and collates a batch in one go.
+
+    Args:
+        data: all items.
+        rows: (n,) rows of the items of this split in the whole table.
+        annotations: what the model is told about the items; the rows of the whole table.
+        annotator_ids: (A,) int64, the model's id of every annotator, -1 for one never seen in training.
+        augment: ``crop-flip`` pads by an eighth, crops back and flips; ``resized-crop-flip`` crops at random
+            scale. Both need images; draws depend on (seed, epoch, item) only.
+        seed: seed of the run.
+    """
+
+    def __init__(
+        self,
+        data: AnnotatedData,
+        rows: IntArray,
+        annotations: Annotations,
+        *,
+        annotator_ids: IntArray,
+        augment: Augmentation = "none",
+        seed: int = 0,
+    ) -> None:
+        self.data, self.rows, self.annotations = data, rows, annotations
+        self.annotator_ids, self.seed = annotator_ids, seed
+        self._augment = _augmentation(augment, data.inputs.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Returns the batch of these positions; a position may carry its epoch, see :class:`EpochSampler`."""
+        epoch, position = np.divmod(np.asarray(positions), len(self.rows))
+        index = self.rows[position]
+        inputs = self.data.inputs.fetch(index)
+        if self._augment is not None:
+            inputs = self._augmented(inputs, epoch, index)
+        row, pair = self.annotations.gather(index)
+        notes = self.annotations
+        return Batch(
+            input=inputs,
+            index=torch.from_numpy(index),
+            target=torch.from_numpy(self.data.target[index]),
+            row=torch.from_numpy(row),
+            annotator=torch.from_numpy(self.annotator_ids[notes.annotator[pair]]),
+            label=torch.from_numpy(notes.label[pair]),
+            probs=None if notes.probs is None else torch.from_numpy(notes.probs[pair]),
+            confidence=None if notes.confidence is None else torch.from_numpy(notes.confidence[pair]),
+        )
+
+    def _augmented(self, images: Tensor, epoch: IntArray, index: IntArray) -> Tensor:
+        assert self._augment is not None
+        out = torch.empty_like(images)
+        with torch.random.fork_rng(devices=[]):
+            for i in range(len(images)):
+                torch.manual_seed(step_seed(self.seed, int(epoch[i]), int(index[i])))
+                out[i] = self._augment(images[i])
+        return out
+
+
+def _augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transform | None:
+    if name == "none":
+        return None
+    height, width = shape[1:]
+    if name == "crop-flip":
+        crop = v2.RandomCrop((height, width), padding=max(1, min(height, width) // 8), padding_mode="reflect")
+    else:
+        crop = v2.RandomResizedCrop((height, width), scale=(0.35, 1.0), antialias=True)
+    return v2.Compose([crop, v2.RandomHorizontalFlip()])
+
+
+def one_batch(batch: Batch) -> Batch:
+    """The data set has collated already."""
+    return batch

@@ -1,0 +1,274 @@
+"""The classifier: backbone, annotator model and regularisers, wired for Lightning."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from hilmix.annotators import AnnotatorModel, Perfect
+from hilmix.backbones import Backbone, default_backbone
+from hilmix.errors import ConfigError
+from hilmix.functional.confusion import label_posterior
+from hilmix.functional.inputs import as_float, normalise
+from hilmix.functional.losses import annotation_nll
+from hilmix.functional.mixing import mix_rows, partner_rows
+from hilmix.functional.random import run_seed, step_seed
+from hilmix.modules.stage_metrics import StageMetrics
+from hilmix.regularizers import Regularizer
+from hilmix.types import Batch, MixPlan, StepOutput
+
+CONFUSION_CELLS = 2**24
+"""Most numbers of confusion matrices that inference holds at once; pairs are processed in chunks below it."""
+
+
+class Classifier(LightningModule):
+    """Class model p(y | x) and annotator model p(z | x, a, y), trained on whatever annotations a batch carries.
+
+    ``num_classes``, ``num_annotators`` and ``input_shape`` come from the data; the command line links them.
+
+    Args:
+        num_classes: K.
+        num_annotators: A.
+        input_shape: (C, H, W) or (D,).
+        backbone: None chooses by the kind of input: an MLP for vectors, a small timm ResNet for images.
+        annotator_model: what annotators say given the class; default: labels at face value.
+        regularizers: penalties on the class probabilities.
+        optimizer: name of a class in ``torch.optim``.
+        lr: learning rate.
+        weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
+        optimizer_kwargs: further arguments of the optimizer.
+        schedule: ``cosine`` to zero over all steps, or ``constant``.
+
+    Example:
+        >>> model = Classifier(num_classes=3, num_annotators=5, input_shape=(8,))
+        >>> model(torch.zeros(2, 8)).shape
+        torch.Size([2, 3])
+    """
+
+    input_mean: Tensor
+    input_std: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_annotators: int,
+        input_shape: list[int],
+        backbone: Backbone | None = None,
+        annotator_model: AnnotatorModel | None = None,
+        regularizers: list[Regularizer] | None = None,
+        optimizer: str = "RAdam",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        optimizer_kwargs: dict[str, Any] | None = None,
+        schedule: Literal["cosine", "constant"] = "cosine",
+    ) -> None:
+        super().__init__()
+        backbone = default_backbone(input_shape) if backbone is None else Backbone.from_spec(backbone)
+        annotator_model = Perfect() if annotator_model is None else AnnotatorModel.from_spec(annotator_model)
+        penalties = [Regularizer.from_spec(r) for r in regularizers or []]
+        self.save_hyperparameters(
+            {
+                "num_classes": num_classes,
+                "num_annotators": num_annotators,
+                "input_shape": list(input_shape),
+                "backbone": backbone.spec(),
+                "annotator_model": annotator_model.spec(),
+                "regularizers": [r.spec() for r in penalties],
+                "optimizer": optimizer,
+                "lr": lr,
+                "weight_decay": weight_decay,
+                "optimizer_kwargs": dict(optimizer_kwargs or {}),
+                "schedule": schedule,
+            }
+        )
+        if not hasattr(torch.optim, optimizer):
+            raise ConfigError(f"optimizer is '{optimizer}'; allowed are the classes of torch.optim, such as RAdam.")
+        self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
+        self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
+        self.backbone = backbone.build(input_shape)
+        width = self.backbone.num_features
+        self.head = nn.Linear(width, num_classes)
+        self.annotator_model = annotator_model.build(
+            num_features=width, num_classes=num_classes, num_annotators=num_annotators
+        )
+        self.regularizers = penalties
+        known = self.backbone.input_normalisation
+        mean, std = known or ([0.0] * input_shape[0], [1.0] * input_shape[0])
+        self.register_buffer("input_mean", torch.tensor(mean))
+        self.register_buffer("input_std", torch.tensor(std))
+        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.val_metrics, self.test_metrics = StageMetrics(), StageMetrics()
+
+    # -- the model ---------------------------------------------------------------------------------------------------
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Returns class logits (R, K) for inputs (R, C, H, W), uint8 or float in [0, 1], or (R, D)."""
+        logits: Tensor = self.head(self.features(input))
+        return logits
+
+    def features(self, input: Tensor, plan: MixPlan | None = None) -> Tensor:
+        """Returns the backbone's output (R, D), mixed in a hidden layer if the plan says so."""
+        x = normalise(as_float(input), self.input_mean, self.input_std)
+        inside = plan is not None and plan.layer not in ("input", "features")
+        with running_statistics(self.backbone, len(x) < 2), self.backbone.mixing_at(plan) if inside else nullcontext():
+            return self.backbone(x)
+
+    def mixed_step(self, batch: Batch) -> StepOutput:
+        """Returns what the model says of a batch, mixed as its plan tells; the path of training."""
+        plan, row, annotator = batch.plan, batch.row, batch.annotator
+        features = self.features(batch.input, plan)
+        pairwise = plan is not None and plan.rows == "pairs"
+        if plan is not None and plan.layer == "features":
+            features = mix_rows(features[row] if pairwise else features, plan.partner, plan.weight)
+        logits = self.head(features)
+        log_probs = logits.float().log_softmax(-1)
+        if pairwise:
+            log_said = self._said(features, log_probs, annotator, plan)
+        else:
+            if plan is not None:  # own rows first, then the rows in which the item is the partner
+                row, annotator = torch.cat([row, partner_rows(row, plan.partner)]), annotator.repeat(2)
+            log_said = self._said(features[row], log_probs[row], annotator, None)
+        return StepOutput(
+            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, plan, log_said
+        )
+
+    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Tensor:
+        with running_statistics(self.annotator_model, len(annotator) < 2):
+            log_said: Tensor = self.annotator_model(features, log_probs, annotator, plan)[0]
+        return log_said
+
+    def evaluate(self, batch: Batch) -> StepOutput:
+        """Returns everything the model says of an un-mixed batch; the path of validation, test and prediction."""
+        features = self.features(batch.input)
+        logits = self.head(features).float()
+        log_probs = logits.log_softmax(-1)
+        pairs, k = len(batch.row), logits.shape[1]
+        parts: list[dict[str, Tensor]] = []
+        chunk = max(1, CONFUSION_CELLS // k**2)
+        for start in range(0, max(pairs, 1), chunk):
+            row, who = batch.row[start : start + chunk], batch.annotator[start : start + chunk]
+            log_said, confusion = self.annotator_model(features[row], log_probs[row], who)
+            parts.append({"log_said": log_said})
+            if confusion is not None:
+                parts[-1]["log_likelihood"] = confusion.log_likelihood(batch.label[start : start + chunk])
+                parts[-1]["diagonal"] = confusion.diagonal()
+                if pairs <= chunk:
+                    parts[-1]["confusion"] = confusion.dense()
+        said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        if "log_likelihood" in said:
+            said["posterior"] = label_posterior(log_probs, said["log_likelihood"], batch.row)
+        return StepOutput(
+            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None, **said
+        )
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        output = self.mixed_step(batch)
+        nll = annotation_nll(output.log_said, batch.label, batch.probs, batch.row, batch.plan)
+        local = len(batch.label)
+        total = self.trainer.strategy.reduce(torch.tensor(float(local), device=self.device), reduce_op="sum")
+        # DDP averages gradients over ranks; this makes the average the gradient of one process with all pairs
+        loss = self.trainer.world_size * nll / torch.as_tensor(total).clamp_min(1)
+        if self.regularizers:
+            log_probs = output.logits.float().log_softmax(-1)
+            loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
+        self.train_loss.update(nll.detach() / max(1, local), local)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
+        return {"loss": loss, "output": output}
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
+        output = self.evaluate(batch)
+        self.val_metrics.update(output)
+        return output
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
+        output = self.evaluate(batch)
+        self.test_metrics.update(output)
+        return output
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
+        return self.evaluate(batch)
+
+    # -- hooks -------------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        self.seed = run_seed()
+        statistics = getattr(getattr(self.trainer, "datamodule", None), "input_statistics", None)
+        if stage == "fit" and statistics is not None and self.backbone.input_normalisation is None:
+            mean, std = statistics()  # a checkpoint's values, if one is resumed, are loaded after this
+            self.input_mean.copy_(mean)
+            self.input_std.copy_(std)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(step_seed(self.seed, counter, self.global_rank))
+
+    def on_validation_epoch_start(self) -> None:
+        self.val_metrics.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_stage("val", self.val_metrics)
+
+    def on_test_epoch_start(self) -> None:
+        self.test_metrics.reset()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_stage("test", self.test_metrics)
+
+    def _log_stage(self, stage: str, metrics: StageMetrics) -> None:
+        values = metrics.compute()  # reduced over ranks by torchmetrics, so equal on all of them
+        shown = {"loss", "acc"} if "acc" in values else {"loss", "agreement"}
+        for name, value in values.items():
+            self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in shown, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        class_model = [*self.backbone.parameters(), *self.head.parameters()]
+        groups = [{"params": class_model, "weight_decay": self.weight_decay}]
+        if annotators := list(self.annotator_model.parameters()):
+            groups.append({"params": annotators, "weight_decay": 0.0})
+        optimizer = getattr(torch.optim, self.optimizer)(groups, lr=self.lr, **self.optimizer_kwargs)
+        if self.schedule == "constant":
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+
+        def cosine(step: int) -> float:
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
+
+        return [optimizer], [{"scheduler": LambdaLR(optimizer, cosine), "interval": "step"}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["seed"] = self.seed
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.seed = checkpoint.get("seed", self.seed)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
+        """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again."""
+        saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True)["hyper_parameters"]
+        backbone = kwargs.pop("backbone", saved["backbone"])
+        if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
+            backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}
+        return super().load_from_checkpoint(checkpoint_path, backbone=backbone, **kwargs)
+
+
+@contextmanager
+def running_statistics(module: nn.Module, active: bool) -> Iterator[None]:
+    """While active, batch norm uses its running statistics: those of fewer than two rows mean nothing."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training] if active else []
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()

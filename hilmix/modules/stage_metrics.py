@@ -1,0 +1,49 @@
+"""The metrics of one evaluation stage: the class model, held-out votes, and what is known of the annotators."""
+
+from typing import Any
+
+from torch import nn
+
+from hilmix.metrics import Accuracy, AnnotatorAUROC, ClassMetrics
+from hilmix.types import StepOutput
+
+
+class StageMetrics(nn.Module):
+    """Collects what a stage's step outputs allow.
+
+    * ``acc``, ``nll``, ``brier``, ``ece``: class probabilities against known targets;
+    * ``vote_acc``, ``vote_nll``, ``vote_brier``, ``vote_ece``: what annotators are expected to say against what they
+      said; ``agreement``: share of votes for the predicted class;
+    * ``annotator_auroc``: p(annotator is right) against whether the label is right;
+    * ``loss``: ``vote_nll`` where the stage has votes ("noisy validation"), else ``nll``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = ClassMetrics()
+        self.votes = ClassMetrics("vote_")
+        self.agreement = Accuracy()
+        self.annotator_auroc = AnnotatorAUROC()
+
+    def update(self, output: StepOutput) -> None:
+        """Adds the un-mixed outputs of a batch."""
+        probs = output.class_probs
+        self.classes.update(probs, output.target)
+        self.votes.update(output.log_said.exp(), output.label)
+        self.agreement.update(probs[output.row], output.label)
+        if (p_right := output.p_right) is not None:
+            self.annotator_auroc.update(p_right, output.right)
+
+    def compute(self) -> dict[str, Any]:
+        """Returns the metrics that saw something, equal on all ranks."""
+        values = {**self.classes.compute(), **self.votes.compute(), "agreement": self.agreement.compute()}
+        values["annotator_auroc"] = self.annotator_auroc.compute()
+        values = {name: value for name, value in values.items() if not value.isnan()}
+        if (loss := values.get("vote_nll", values.get("nll"))) is not None:
+            values["loss"] = loss
+        return values
+
+    def reset(self) -> None:
+        """Forgets everything, at the start of a stage."""
+        for metric in (self.classes, self.votes, self.agreement, self.annotator_auroc):
+            metric.reset()
