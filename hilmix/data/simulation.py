@@ -213,7 +213,8 @@ def _categorical(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.r
     row = annotator * num_classes + truth
     stacked = (cdf + np.arange(len(cdf))[:, None]).ravel()  # row r lies in (r, r + 1]: ascending over all rows
     position = np.searchsorted(stacked, row + rng.random(len(row)), side="right")
-    return np.clip(position - row * num_classes, 0, num_classes - 1)
+    label: IntArray = np.clip(position - row * num_classes, 0, num_classes - 1)
+    return label
 
 
 def known_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray:

@@ -1,0 +1,143 @@
+"""Downloads of public files: progress, resume, checksum. A half-finished download never bears the final name."""
+
+import hashlib
+import http.client
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from hilmix.errors import DataError
+
+_BLOCK = 1 << 20
+_TIMEOUT = 30.0  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A public file and what is known of it.
+
+    Args:
+        url: where it is published.
+        path: where it lies under the download folder; also where a user may place it by hand.
+        size: bytes, None where the source does not state it.
+        checksum: ``md5:<hex>`` or ``sha256:<hex>``, None where none is published; then whoever reads the file checks
+            shapes and counts.
+    """
+
+    url: str
+    path: str
+    size: int | None = None
+    checksum: str | None = None
+
+
+def fetch(file: RemoteFile, folder: Path) -> Path:
+    """Returns the local copy of a file, downloaded if it is not there yet.
+
+    The bytes go to ``<name>.part``, which a later call goes on with; it is renamed when size and checksum are right.
+    A file that is already there, placed by hand for example, is checked in the same way.
+
+    Args:
+        file: what to download.
+        folder: the download folder, created if needed.
+
+    Raises:
+        DataError: naming the URL and the remedy, if the network fails, the connection ends early, the content is not
+            what was published, or the disk can not be written.
+    """
+    final = folder / file.path
+    if final.is_file():
+        verify(file, final)
+        return final
+    part = final.with_name(final.name + ".part")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if not (part.is_file() and part.stat().st_size == file.size):
+            _download(file, part, final)
+        try:
+            verify(file, part)
+        except DataError:
+            part.unlink()  # going on with wrong bytes can never end well
+            raise
+        part.replace(final)
+    except OSError as error:
+        raise DataError(f"Cannot write {final}: {error}.") from error
+    return final
+
+
+def verify(file: RemoteFile, path: Path) -> None:
+    """Compares a file with its published size and checksum.
+
+    Raises:
+        DataError: if they differ.
+    """
+    size = path.stat().st_size
+    if file.size is not None and size != file.size:
+        raise DataError(_wrong(file, path, f"{size} bytes", f"{file.size} bytes"))
+    if file.checksum is not None:
+        algorithm, _, expected = file.checksum.partition(":")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        if found != expected:
+            raise DataError(_wrong(file, path, f"{algorithm} {found}", expected))
+
+
+def _wrong(file: RemoteFile, path: Path, found: str, expected: str) -> str:
+    return (
+        f"{path} is not the published {file.url}: it has {found}, expected {expected}. "
+        "Delete it if it is still there, and run the same command again."
+    )
+
+
+def _download(file: RemoteFile, part: Path, final: Path) -> None:
+    """Appends to ``part`` what is missing of it; starts over where the server can not resume."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(file.url, headers={"User-Agent": "Mozilla/5.0 (compatible; hilmix)"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except (OSError, http.client.HTTPException) as error:
+        if have and isinstance(error, urllib.error.HTTPError) and error.code == 416:
+            part.unlink()  # longer than the file: not a beginning of it
+            return _download(file, part, final)
+        reason = getattr(error, "reason", error)
+        raise DataError(
+            f"Cannot download {file.url}: {reason}. Connect to the network and run the same command again; or place "
+            f"the file at {final} by hand; or set HILMIX_DATA to a folder that holds a mirror of the data."
+        ) from error
+    with response:
+        at = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        resumed = response.status == 206 and at is not None and int(at[1]) == have
+        length = response.headers.get("Content-Length")
+        total = None if length is None else int(length) + (have if resumed else 0)
+        with part.open("ab" if resumed else "wb") as stream, _progress() as progress:
+            task = progress.add_task(Path(file.path).name, total=total or file.size, completed=stream.tell())
+            while block := _read(response, file):
+                stream.write(block)
+                progress.advance(task, len(block))
+            done = stream.tell()
+    if total is not None and done != total:
+        raise DataError(_interrupted(file, f"after {done} of {total} bytes"))
+
+
+def _read(response: http.client.HTTPResponse, file: RemoteFile) -> bytes:
+    try:
+        return response.read1(_BLOCK)
+    except (OSError, http.client.HTTPException) as error:
+        raise DataError(_interrupted(file, f"({error})")) from error
+
+
+def _interrupted(file: RemoteFile, how: str) -> str:
+    return f"The download of {file.url} was interrupted {how}. Run the same command again to go on with it."
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip

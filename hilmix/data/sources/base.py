@@ -1,0 +1,147 @@
+"""What a public data set is made of: resources, each read from a download or from a mirror, and a recipe."""
+
+import os
+import pickle
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from hilmix.data.fetch import RemoteFile, fetch
+from hilmix.data.items import AnnotatedData
+from hilmix.errors import DataError
+
+T = TypeVar("T")
+Option = Literal["seed", "annotators", "labels_per_item"]
+MIRROR_VARIABLE = "HILMIX_DATA"
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zlib.error,
+    pickle.UnpicklingError, tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Resource(Generic[T]):
+    """One thing that data sets are made of, such as "the CIFAR-10 images".
+
+    Args:
+        files: the canonical downloads.
+        read: turns the downloaded files, in order, into the content.
+        mirror: the files of the compact mirror that hold the same content, relative to ``HILMIX_DATA``; empty if the
+            mirror does not have it.
+        read_mirror: turns them into the content.
+    """
+
+    files: tuple[RemoteFile, ...]
+    read: Callable[[list[Path]], T]
+    mirror: tuple[str, ...] = ()
+    read_mirror: Callable[[list[Path]], T] | None = None
+
+
+class Access:
+    """Finds resources: first in the download folder, then in the mirror, then on the internet.
+
+    Args:
+        downloads: folder of the canonical files, fetched or placed by hand.
+        mirror: root of the compact mirror; by default the environment variable ``HILMIX_DATA``.
+    """
+
+    def __init__(self, downloads: Path, mirror: Path | None = None) -> None:
+        variable = os.environ.get(MIRROR_VARIABLE)
+        self.downloads = downloads
+        self.mirror = mirror if mirror is not None else Path(variable) if variable else None
+
+    def is_downloaded(self, resource: Resource[Any]) -> bool:
+        """Whether all canonical files are there already."""
+        return all((self.downloads / file.path).is_file() for file in resource.files)
+
+    def is_mirrored(self, resource: Resource[Any]) -> bool:
+        """Whether the mirror is there and holds the resource."""
+        if self.mirror is None or not resource.mirror:
+            return False
+        return all((self.mirror / path).is_file() for path in resource.mirror)
+
+    def from_mirror(self, resource: Resource[Any]) -> bool:
+        """Whether :meth:`read` takes the mirror."""
+        return self.is_mirrored(resource) and not self.is_downloaded(resource)
+
+    def origin(self, resource: Resource[Any]) -> str:
+        """Where :meth:`read` takes the resource from, in words."""
+        if self.is_downloaded(resource):
+            return f"files in {self.downloads}"
+        if self.is_mirrored(resource):
+            return f"mirror {self.mirror}"
+        return "download from " + ", ".join(file.url for file in resource.files)
+
+    def read(self, resource: Resource[T]) -> T:
+        """Returns the content of a resource, downloading it if need be.
+
+        Raises:
+            DataError: if it can not be had, naming URL and remedy, or does not hold what it should.
+        """
+        if self.from_mirror(resource) and self.mirror is not None and resource.read_mirror is not None:
+            paths, read = [self.mirror / path for path in resource.mirror], resource.read_mirror
+        else:
+            paths, read = [fetch(file, self.downloads) for file in resource.files], resource.read
+        try:
+            return read(paths)
+        except DataError:
+            raise
+        except _UNREADABLE as error:
+            names = ", ".join(map(str, paths))
+            raise DataError(
+                f"Cannot read {names}: {type(error).__name__}: {error}. Delete the file and run the command again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose of a source with simulated annotators.
+
+    Args:
+        seed: seed of annotators, labels and split.
+        annotators: number of annotators.
+        labels_per_item: labels per item, or the lowest and highest number.
+    """
+
+    seed: int = 0
+    annotators: int = 20
+    labels_per_item: int | tuple[int, int] = (2, 3)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that ``hilmix data`` knows.
+
+    Args:
+        name: short name, also the name of the prepared data.
+        summary: one line.
+        licence: as the authors state it.
+        citation: whom to cite.
+        build: makes the data.
+        resources: what it needs; empty for embedded data.
+        options: fields of :class:`Options` that it heeds.
+        note: what a user should know before trusting results on it.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    citation: str
+    build: Callable[[Access, Options], AnnotatedData]
+    resources: tuple[Resource[Any], ...] = ()
+    options: tuple[Option, ...] = ()
+    note: str = ""
+
+
+def expect(what: str, found: object, expected: object) -> None:
+    """Refuses content that is not what the authors published.
+
+    Raises:
+        DataError: if ``found`` is not ``expected``.
+    """
+    if found != expected:
+        raise DataError(f"{what}: found {found}, expected {expected}. The file is not the published one.")
