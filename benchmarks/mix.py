@@ -1,0 +1,47 @@
+"""The mix of a batch of 64x3x224x224 images, against one pass of torch.lerp(out=) over as many rows."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.timing import Result, interleaved
+from hilmix.functional.random import step_generator
+from hilmix.mix import AnnotMix, ItemMix
+from hilmix.types import Batch
+
+ITEMS, SHAPE = 64, (3, 224, 224)
+
+
+def batch_of(images: Tensor, labels_per_item: int) -> Batch:
+    row = torch.arange(len(images)).repeat_interleave(labels_per_item)
+    zeros = torch.zeros(len(row), dtype=torch.int64)
+    index = torch.arange(len(images))
+    return Batch(images, index, torch.zeros_like(index), row, annotator=zeros, label=zeros)
+
+
+def measure(repeats: int = 21) -> list[Result]:
+    """Whole calls of the policies, draws included; fresh weights and partners every time."""
+    torch.manual_seed(0)
+    images = torch.rand(ITEMS, *SHAPE)
+    one, three = batch_of(images, 1), batch_of(images, 3)
+    other, weight, out = torch.rand_like(images), torch.rand(ITEMS, 1, 1, 1), torch.empty_like(images)
+    item, pair, pairs = ItemMix(), AnnotMix(), AnnotMix()
+    generator = step_generator(0, 0)
+    seconds = interleaved(
+        {
+            "lerp": lambda: torch.lerp(other, images, weight, out=out),
+            "ItemMix": lambda: item(one, generator),
+            "AnnotMix, 1 label per item": lambda: pair(one, generator),
+            "AnnotMix, 3 labels per item, per row": lambda: pairs(three, generator),
+        },
+        repeats=repeats,
+    )
+    lerp = seconds.pop("lerp")
+    rows = {name: 3 if "3 labels" in name else 1 for name in seconds}
+    goals = {"ItemMix": 1.5}
+    return [Result("lerp, 64x3x224x224", lerp * 1e3, "ms")] + [
+        Result(f"mix: {name}", value / lerp / rows[name], "x lerp", goals.get(name)) for name, value in seconds.items()
+    ]
+
+
+if __name__ == "__main__":
+    print(*measure(), sep="\n")

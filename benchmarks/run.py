@@ -1,0 +1,41 @@
+"""Runs all benchmarks: ``python -m benchmarks.run`` writes results.json and the table of README.md beside this file."""
+
+import json
+import platform
+from pathlib import Path
+
+import torch
+
+from benchmarks import collate, mix, step
+from benchmarks.timing import Result
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
+
+
+def table(results: list[Result], machine: dict[str, str]) -> str:
+    """Markdown table of the results, and what they were measured on."""
+    lines = ["| what | value | goal |", "| --- | ---: | ---: |"]
+    for r in results:
+        goal = "" if r.goal is None else f"<= {r.goal:g}" + ("" if r.value <= r.goal else " (missed)")
+        lines.append(f"| {r.what} | {r.value:.3g} {r.unit} | {goal} |")
+    return "\n".join(lines) + "\n\n" + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".\n"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    results: list[Result] = []
+    for benchmark in (mix, collate, step):
+        for result in benchmark.measure():
+            print(f"{result.what}: {result.value:.3g} {result.unit}", flush=True)
+            results.append(result)
+    machine = {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
+    stored = {"machine": machine, "results": [r._asdict() for r in results]}
+    (HERE / "results.json").write_text(json.dumps(stored, indent=2) + "\n")
+    readme = (HERE / "README.md").read_text()
+    before, after = readme.split(BEGIN)[0], readme.split(END)[1]
+    (HERE / "README.md").write_text(f"{before}{BEGIN}\n{table(results, machine)}{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

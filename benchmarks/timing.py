@@ -1,0 +1,32 @@
+"""How everything here is timed: interleaved in one process, CPU time, medians, one thread."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Result(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    value: float
+    unit: str
+    goal: float | None = None
+    """Upper bound, if there is one."""
+
+
+def interleaved(functions: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
+    """Returns the median CPU seconds of one call of each; rounds go through all of them, so that drift cancels.
+
+    CPU time and not wall time: other programs on the machine then cost no more than their effect on its caches.
+    """
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        function()
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
