@@ -1,0 +1,215 @@
+"""``hilmix data``: list, prepare and show public data sets, check any data folder."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hilmix.data.describe import Description, check_inputs, describe
+from hilmix.data.folder import read_folder, write_folder
+from hilmix.data.items import AnnotatedData
+from hilmix.data.sources import SOURCES, Access, Options, Source, find_source
+from hilmix.errors import DataError, HilmixError
+
+_DOWNLOADS = "downloads"
+_MANY_CLASSES = 20
+_FEW_NAMES = 8
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``hilmix data`` with the arguments after ``data``; returns 0, or 2 with one clear message on bad data."""
+    args = _parser().parse_args(argv)
+    function: Callable[[argparse.Namespace, Console], None] = args.function
+    try:
+        function(args, Console())
+    except HilmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hilmix data", description="Public data sets and data folders.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list the public data sets").set_defaults(function=_list)
+
+    prepare = actions.add_parser("prepare", help="write a public data set as a data folder")
+    prepare.add_argument("name", help="see: hilmix data list")
+    prepare.add_argument("--out", type=Path, help="folder to write (default: data/NAME)")
+    prepare.add_argument(
+        "--downloads", type=Path, help="folder of the original files (default: downloads beside --out)"
+    )
+    prepare.add_argument("--seed", type=int, help="seed of simulated annotators (default: 0)")
+    prepare.add_argument("--annotators", type=int, help="number of simulated annotators (default: 20)")
+    prepare.add_argument("--labels-per-item", type=_number_or_range, metavar="N|LOW-HIGH",
+                         help="labels per item of simulated annotators (default: 2-3)")  # fmt: skip
+    prepare.set_defaults(function=_prepare)
+
+    show = actions.add_parser("show", help="licence, citation, and where a data set would come from now")
+    show.add_argument("name", help="see: hilmix data list")
+    show.add_argument("--downloads", type=Path, default=Path("data") / _DOWNLOADS, help="folder of the original files")
+    show.set_defaults(function=_show)
+
+    check = actions.add_parser("check", help="validate a data folder and print what it holds")
+    check.add_argument("folder", type=Path)
+    check.add_argument("--quick", action="store_true", help="do not decode every input")
+    check.set_defaults(function=_check)
+    return parser
+
+
+def _number_or_range(text: str) -> int | tuple[int, int]:
+    low, dash, high = text.partition("-")
+    if not (low.isdecimal() and (high.isdecimal() or not dash)):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number such as 3 nor a range such as 2-3")
+    return (int(low), int(high)) if dash else int(low)
+
+
+def _list(args: argparse.Namespace, console: Console) -> None:
+    table = Table("name", "what", "licence", box=None, header_style="bold")
+    for source in SOURCES.values():
+        table.add_row(source.name, source.summary, source.licence)
+    console.print(table)
+    console.print("\nPrepare one: hilmix data prepare NAME")
+
+
+def _show(args: argparse.Namespace, console: Console) -> None:
+    source, access = find_source(args.name), Access(args.downloads)
+    table = _pairs()
+    for key, text in (("name", source.name), ("what", source.summary), ("licence", source.licence),
+                      ("cite", source.citation), ("note", source.note)):  # fmt: skip
+        table.add_row(key, text)
+    table.add_row("options", ", ".join(_flag(o) for o in source.options) or "none")
+    for file in dict.fromkeys(file for resource in source.resources for file in resource.files):
+        size = "size unknown" if file.size is None else f"{file.size:,} bytes"
+        table.add_row("file", f"{file.url} ({size}, {file.checksum or 'no checksum published'})")
+    table.add_row("now from", "\n".join(_origins(source, access)))
+    console.print(table, highlight=False)
+
+
+def _pairs() -> Table:
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # long URLs stay whole
+    return table
+
+
+def _origins(source: Source, access: Access) -> list[str]:
+    if not source.resources:
+        return ["made on the fly"]
+    return list(dict.fromkeys(access.origin(resource) for resource in source.resources))
+
+
+def _prepare(args: argparse.Namespace, console: Console) -> None:
+    source = find_source(args.name)
+    out = args.out or Path("data") / source.name
+    if out.exists():
+        raise DataError(f"'{out}' exists already. Remove it, or choose another folder with --out.")
+    access = Access(args.downloads or out.parent / _DOWNLOADS)
+    options = _options(args, source)
+    for origin in _origins(source, access):
+        console.print(f"{source.name}: {origin}", highlight=False, soft_wrap=True)
+    data = source.build(access, options)
+    try:
+        write_folder(data, out)
+    except OSError as error:
+        raise DataError(f"Cannot write '{out}': {error}.") from error
+    console.print(f"Licence: {source.licence}\nPlease cite: {source.citation}", highlight=False, soft_wrap=True)
+    if source.note:
+        console.print(f"Note: {source.note}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(data):,} items and {data.annotations.num_pairs:,} annotations written to {out}", soft_wrap=True
+    )
+
+
+def _options(args: argparse.Namespace, source: Source) -> Options:
+    given = {"seed": args.seed, "annotators": args.annotators, "labels_per_item": args.labels_per_item}
+    given = {key: value for key, value in given.items() if value is not None}
+    if refused := [key for key in given if key not in source.options]:
+        allowed = ", ".join(_flag(o) for o in source.options) or "none"
+        raise DataError(f"{source.name} has no option {_flag(refused[0])}; its options: {allowed}.")
+    return Options(**given)
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+def _check(args: argparse.Namespace, console: Console) -> None:
+    data = read_folder(args.folder)
+    if not args.quick:
+        check_inputs(data)
+    found = describe(data)
+    console.print(f"[bold]{data.name}[/bold] ({args.folder})", highlight=False, soft_wrap=True)
+    console.print(_summary(data, found))
+    console.print(_classes(data, found))
+    for warning in _warnings(data, found):
+        console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False, soft_wrap=True)
+    console.print("ok" + (" (inputs not decoded)" if args.quick else ""))
+
+
+def _summary(data: AnnotatedData, found: Description) -> Table:
+    table = _pairs()
+    low, mean, high = found.labels_per_item
+    rows = {
+        "licence": data.licence or "not stated",
+        "inputs": f"{data.inputs.kind}, {' x '.join(map(str, data.inputs.shape))}",
+        "items": f"{found.items:,}",
+        "splits": ", ".join(f"{name} {n:,} ({voted:,} annotated)" for name, (n, voted) in found.splits.items()),
+        "annotations": f"{found.annotations:,}" + (" (soft)" if data.annotations.probs is not None else ""),
+        "labels per item": f"{low} to {high}, mean {mean:.2f}"
+        + (f"; none on {found.empty_items:,} items" * bool(found.empty_items)),
+        "annotators": _annotators(data, found),
+        "agreement": f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff alpha {found.krippendorff_alpha:.3f}",
+        "truth": f"known for {found.known_targets:,} items",
+    }
+    if found.known_targets:
+        rows["wrong labels"] = _percent(found.wrong_labels)
+        rows["majority vote"] = f"{_percent(found.majority_accuracy)} right (ties split)"
+    for key, text in rows.items():
+        table.add_row(key, text)
+    return table
+
+
+def _annotators(data: AnnotatedData, found: Description) -> str:
+    if data.annotations.exchangeable:
+        return "exchangeable (identities unknown)"
+    low, median, high = found.labels_per_annotator
+    return f"{found.annotators:,}, with {low:,} to {high:,} labels, median {median:g}"
+
+
+def _percent(share: float) -> str:
+    return "n/a" if share != share else f"{100 * share:.1f} %"
+
+
+def _classes(data: AnnotatedData, found: Description) -> Table:
+    table = Table("class", "votes", "truth", box=None, header_style="bold")
+    order = sorted(range(len(data.classes)), key=lambda k: -found.class_votes[k]) if len(
+        data.classes) > _MANY_CLASSES else range(len(data.classes))  # fmt: skip
+    for k in list(order)[:_MANY_CLASSES]:
+        truth = "" if found.class_targets is None else _percent(float(found.class_targets[k]))
+        table.add_row(data.classes[k], _percent(float(found.class_votes[k])), truth)
+    if len(data.classes) > _MANY_CLASSES:
+        table.add_row(f"... {len(data.classes) - _MANY_CLASSES} more", "", "")
+    return table
+
+
+def _warnings(data: AnnotatedData, found: Description) -> list[str]:
+    texts = []
+    if not found.annotations:
+        texts.append("there are no annotations at all, so there is nothing to learn from.")
+    if found.silent_in_training:
+        names = ", ".join(found.silent_in_training[:_FEW_NAMES])
+        more = ", ..." if len(found.silent_in_training) > _FEW_NAMES else ""
+        texts.append(f"{len(found.silent_in_training)} annotators never label a training item, so nothing can be "
+                     f"learnt about them: {names}{more}.")  # fmt: skip
+    for name, (n, voted) in found.splits.items():
+        if name != "test" and n and not voted and found.annotations:
+            texts.append(f"no item of split '{name}' has an annotation.")
+    unused = [data.classes[k] for k in range(len(data.classes)) if not found.class_votes[k]]
+    if unused and found.annotations:
+        more = ", ..." if len(unused) > _FEW_NAMES else ""
+        texts.append(f"nobody ever says {', '.join(unused[:_FEW_NAMES])}{more}.")
+    return texts
