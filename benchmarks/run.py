@@ -13,12 +13,17 @@ HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
 
 
+def shown(value: float) -> str:
+    """Three digits, never an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
 def table(results: list[Result], machine: dict[str, str]) -> str:
     """Markdown table of the results, and what they were measured on."""
     lines = ["| what | value | goal |", "| --- | ---: | ---: |"]
     for r in results:
         goal = "" if r.goal is None else f"<= {r.goal:g}" + ("" if r.value <= r.goal else " (missed)")
-        lines.append(f"| {r.what} | {r.value:.3g} {r.unit} | {goal} |")
+        lines.append(f"| {r.what} | {shown(r.value)} {r.unit} | {goal} |")
     return "\n".join(lines) + "\n\n" + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".\n"
 
 
@@ -27,7 +32,7 @@ def main() -> None:
     results: list[Result] = []
     for benchmark in (mix, collate, step):
         for result in benchmark.measure():
-            print(f"{result.what}: {result.value:.3g} {result.unit}", flush=True)
+            print(f"{result.what}: {shown(result.value)} {result.unit}", flush=True)
             results.append(result)
     machine = {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
     stored = {"machine": machine, "results": [r._asdict() for r in results]}

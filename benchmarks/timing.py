@@ -16,8 +16,8 @@ class Result(NamedTuple):
     """Upper bound, if there is one."""
 
 
-def interleaved(functions: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
-    """Returns the median CPU seconds of one call of each; rounds go through all of them, so that drift cancels.
+def interleaved(functions: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, list[float]]:
+    """Returns the CPU seconds of each call; rounds go through all functions, so that drift hits them alike.
 
     CPU time and not wall time: other programs on the machine then cost no more than their effect on its caches.
     """
@@ -29,4 +29,9 @@ def interleaved(functions: dict[str, Callable[[], object]], *, repeats: int) -> 
             start = time.process_time()
             function()
             times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
+
+
+def ratio(times: list[float], reference: list[float]) -> float:
+    """Returns the median over the rounds of one function's time relative to another's in the same round."""
+    return statistics.median(a / b for a, b in zip(times, reference, strict=True))
