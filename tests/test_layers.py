@@ -13,8 +13,8 @@ LAYERS = {
     0: ["errors", "types", "parts", "functional"],
     1: ["annotations", "mix", "annotators", "metrics", "backbones", "regularizers"],
     2: ["data", "modules"],
-    3: ["callbacks", "logging", "plotting", "report", "elicit"],
-    4: ["commands", "cli", "__main__"],
+    3: ["callbacks", "checkpoint", "logging", "plotting", "report", "elicit"],
+    4: ["commands", "lightning_cli", "cli", "__main__"],
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 APART = [("data", "modules"), ("modules", "data"), ("callbacks", "modules")]
