@@ -162,7 +162,7 @@ def _summary(data: AnnotatedData, found: Description) -> Table:
         "labels per item": f"{low} to {high}, mean {mean:.2f}"
         + (f"; none on {found.empty_items:,} items" * bool(found.empty_items)),
         "annotators": _annotators(data, found),
-        "agreement": f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff alpha {found.krippendorff_alpha:.3f}",
+        "agreement": f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff {found.krippendorff_alpha:.3f}",
         "truth": f"known for {found.known_targets:,} items",
     }
     if found.known_targets:
