@@ -144,6 +144,9 @@ class Annotations:
         needed = ["item", "annotator", *(soft if has_probs else ["label"])]
         if missing := [c for c in needed if c not in frame.columns]:
             raise DataError(f"Annotations lack the column(s) {missing}; found {list(map(str, frame.columns))}.")
+        for column in ("item", "annotator", "label"):
+            if column in frame.columns and frame[column].isna().any():
+                raise DataError(f"{column}, row {int(frame[column].isna().to_numpy().argmax())}: it is empty.")
         who = frame["annotator"].astype(str)
         people = tuple(sorted(who.unique(), key=_natural)) if annotators is None else tuple(annotators)
         return cls.build(

@@ -1,0 +1,211 @@
+"""The sparse annotation table: round trips, invariances, and every error message."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hilmix.annotations import Annotations
+from hilmix.errors import DataError
+
+DENSE = arrays(np.int64, st.tuples(st.integers(1, 7), st.integers(1, 5)), elements=st.integers(-1, 3))
+
+
+@st.composite
+def tables(draw, soft=None):
+    """Any legal table: repeated pairs, empty items and silent annotators included."""
+    n, a, k, size = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(0, 12))
+    column = lambda top: draw(st.lists(st.integers(0, top - 1), min_size=size, max_size=size))  # noqa: E731
+    numbers = st.one_of(st.just(np.nan), st.floats(0, 1, width=32))
+    optional = lambda: draw(st.none() | st.lists(numbers, min_size=size, max_size=size))  # noqa: E731
+    probs = None
+    if soft or (soft is None and draw(st.booleans())):
+        probs = draw(arrays(np.float64, (size, k), elements=st.floats(0.015625, 1)))
+    return Annotations.build(
+        column(n), column(a), column(k) if probs is None else None, num_items=n,
+        classes=[f"class {i}" for i in range(k)], annotators=[f"who {i}" for i in range(a)],
+        probs=probs, confidence=optional(), seconds=optional(),
+    )  # fmt: skip
+
+
+def same(one: Annotations, other: Annotations) -> None:
+    assert (one.num_items, one.classes, one.annotators) == (other.num_items, other.classes, other.annotators)
+    assert one.exchangeable == other.exchangeable
+    for name in ("item", "annotator", "label", "probs", "confidence", "seconds"):
+        left, right = getattr(one, name), getattr(other, name)
+        assert (left is None) == (right is None), name
+        if left is not None:
+            np.testing.assert_allclose(left, right, rtol=1e-6, err_msg=name)
+
+
+@given(tables())
+def test_frames_round_trip(table):
+    names = [f"item {i}" for i in range(table.num_items)]
+    back = Annotations.from_frame(
+        table.to_frame(names), items=names, classes=table.classes, annotators=table.annotators
+    )  # fmt: skip
+    same(table, back)
+
+
+@given(DENSE)
+def test_dense_matrices_round_trip(dense):
+    table = Annotations.from_dense(dense, classes=4)
+    np.testing.assert_array_equal(table.to_dense(), dense)
+    assert table.num_pairs == (dense >= 0).sum()
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.integers(0, 5)))
+def test_counts_round_trip(counts):
+    table = Annotations.from_counts(counts)
+    np.testing.assert_array_equal(table.counts(), counts)
+    assert table.exchangeable
+    assert table.annotators == ("crowd",)
+
+
+@given(tables(), st.randoms(use_true_random=False))
+def test_order_of_the_rows_does_not_matter(table, random):
+    order = list(range(table.num_pairs))
+    random.shuffle(order)
+    shuffled = Annotations.build(
+        table.item[order], table.annotator[order], table.label[order], num_items=table.num_items,
+        classes=table.classes, annotators=table.annotators,
+    )  # fmt: skip
+    assert (np.diff(shuffled.item) >= 0).all()
+    pairs = [sorted(zip(t.item, t.annotator, t.label, strict=True)) for t in (table, shuffled)]
+    assert pairs[0] == pairs[1]
+    np.testing.assert_array_equal(table.indptr, shuffled.indptr)
+
+
+@given(tables())
+def test_indptr_slices_the_annotations_of_an_item(table):
+    assert table.indptr[0] == 0
+    assert table.indptr[-1] == table.num_pairs
+    for n in range(table.num_items):
+        assert (table.item[table.indptr[n] : table.indptr[n + 1]] == n).all()
+    np.testing.assert_array_equal(table.labels_per_item, np.bincount(table.item, minlength=table.num_items))
+
+
+@given(tables(), st.data())
+def test_gather_is_the_concatenation_of_slices(table, data):
+    wanted = data.draw(st.lists(st.integers(0, table.num_items - 1), max_size=8))
+    row, position = table.gather(wanted)
+    slow = [(b, p) for b, n in enumerate(wanted) for p in range(table.indptr[n], table.indptr[n + 1])]
+    assert list(zip(row.tolist(), position.tolist(), strict=True)) == slow
+
+
+@given(tables(), st.data())
+def test_subset_keeps_the_annotations_of_some_items(table, data):
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=table.num_items, max_size=table.num_items)))
+    part = table.subset(keep)
+    assert part.num_items == table.num_items
+    np.testing.assert_array_equal(part.labels_per_item, np.where(keep, table.labels_per_item, 0))
+    np.testing.assert_array_equal(part.label, table.label[keep[table.item]])
+    same(part, table.subset(np.flatnonzero(keep)))
+
+
+@given(tables(soft=True))
+def test_soft_answers_are_distributions_and_label_is_their_argmax(table):
+    np.testing.assert_allclose(table.probs.sum(1), 1, rtol=1e-5)
+    assert (table.probs[np.arange(table.num_pairs), table.label] >= table.probs.max(1, initial=0) - 1e-6).all()
+    np.testing.assert_allclose(table.counts().sum(1), table.labels_per_item, rtol=1e-5)
+
+
+@given(tables(soft=False))
+def test_counts_are_a_plain_tally(table):
+    slow = np.zeros((table.num_items, table.num_classes))
+    for item, label in zip(table.item, table.label, strict=True):
+        slow[item, label] += 1
+    np.testing.assert_array_equal(table.counts(), slow)
+
+
+def test_soft_answers_are_normalised_and_a_given_label_is_kept_on_ties():
+    table = Annotations.build([0], [0], [1], num_items=1, classes=2, annotators=1, probs=[[3, 3]])
+    assert table.probs.tolist() == [[0.5, 0.5]]
+    assert table.label.tolist() == [1]
+
+
+def test_annotators_of_a_frame_are_sorted_numbers_first():
+    frame = pd.DataFrame({"item": ["a"] * 4, "annotator": ["10", "bob", "9", "ann"], "label": ["x"] * 4})
+    table = Annotations.from_frame(frame, items=["a"], classes=["x"])
+    assert table.annotators == ("9", "10", "ann", "bob")
+
+
+def test_memory_does_not_grow_with_annotators():
+    table = Annotations.build([0], [999_999], [0], num_items=2, classes=2, annotators=range(1_000_000))
+    assert sum(getattr(table, name).nbytes for name in ("item", "annotator", "label", "indptr")) < 100
+
+
+def test_the_table_is_immutable():
+    table = Annotations.from_dense([[0]])
+    with pytest.raises(AttributeError):
+        table.num_items = 3
+
+
+def build(**changes):
+    arguments = {"item": [0, 1], "annotator": [0, 0], "label": [0, 1]} | changes
+    return Annotations.build(**({"num_items": 2, "classes": ["x", "y"], "annotators": 1} | arguments))
+
+
+def frame(**changes):
+    columns = {"item": ["a", "b"], "annotator": ["u", "v"], "label": ["x", "y"]} | changes
+    table = pd.DataFrame({k: v for k, v in columns.items() if v is not None})
+    return Annotations.from_frame(table, items=["a", "b"], classes=["x", "y"], annotators=["u", "v"])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: build(item=[0, 2]), "item, row 1: 2 is out of range; allowed are 0 to 1"),
+        (lambda: build(item=[0, -1]), "item, row 1: -1 is out of range"),
+        (lambda: build(annotator=[0, 1]), "annotator, row 1: 1 is out of range; allowed are 0 to 0"),
+        (lambda: build(label=[2, 0]), "label, row 0: 2 is out of range; allowed are 0 to 1"),
+        (lambda: build(label=[0.5, 0]), "label must hold whole numbers, got dtype float64"),
+        (lambda: build(label=None), "Annotations need a label or probs"),
+        (lambda: build(label=[0]), "label has 1 rows, item has 2"),
+        (lambda: build(probs=[[1], [1]]), "probs has 1 columns, expected one per class, 2"),
+        (lambda: build(probs=[[1, 0], [0, 0]]), r"probs, row 1: \[0\.0, 0\.0\] is not a distribution"),
+        (lambda: build(probs=[[1, 0], [2, -1]]), "probs, row 1: .* is not a distribution"),
+        (lambda: build(probs=[[np.nan, 0], [0, 1]]), "probs, row 0: .* is not a distribution"),
+        (lambda: build(confidence=[0, 1.5]), "confidence, row 1: 1.5 is out of range; allowed are 0 to 1.0 or empty"),
+        (lambda: build(seconds=[-1, 0]), "seconds, row 0: -1.0 is out of range"),
+        (lambda: frame(label=None), r"Annotations lack the column\(s\) \['label'\]; found \['item', 'annotator'\]"),
+        (lambda: frame(annotator=None), r"lack the column\(s\) \['annotator'\]"),
+        (lambda: frame(label=None, prob_x=[1, 0]), r"lack the column\(s\) \['prob_y'\]"),
+        (lambda: frame(item=["a", "c"]), "item, row 1: 'c' is unknown; known are: a, b"),
+        (lambda: frame(annotator=["w", "u"]), "annotator, row 0: 'w' is unknown; known are: u, v"),
+        (lambda: frame(label=["x", "z"]), "label, row 1: 'z' is unknown; known are: x, y"),
+        (lambda: Annotations.from_dense([0, 1]), r"Expected an \(N, A\) integer matrix, got shape \(2,\)"),
+        (lambda: Annotations.from_dense([[0.0]]), "dtype float64"),
+        (lambda: Annotations.from_counts([[1, -1]]), "non-negative whole numbers"),
+        (lambda: Annotations.from_counts([[0.5]]), "non-negative whole numbers"),
+        (lambda: Annotations.from_counts([1]), "non-negative whole numbers"),
+        (lambda: build(item=[0, 0]).to_dense(), "can not hold several labels of one annotator"),
+        (lambda: Annotations.from_counts([[1, 0]]).to_dense(), "can not hold several labels of one annotator"),
+    ],
+)
+def test_bad_input_is_one_clear_error(call, message):
+    with pytest.raises(DataError, match=message):
+        call()
+
+
+def test_repeated_pairs_are_legal():
+    assert build(item=[0, 0]).counts().tolist() == [[1, 1], [0, 0]]
+
+
+def test_long_vocabularies_are_cut_in_the_message():
+    with pytest.raises(DataError, match=r"known are: 0, 1, 2, 3, 4, 5, 6, 7, \.\.\."):
+        Annotations.from_frame(
+            pd.DataFrame({"item": ["a"], "annotator": ["u"], "label": ["12"]}),
+            items=["a"], classes=[str(k) for k in range(9)],
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["item", "annotator", "label"])
+@pytest.mark.parametrize("annotators", [None, ["u", "v"]])
+def test_empty_names_are_refused(column, annotators):
+    columns = {"item": ["a", "b"], "annotator": ["u", "v"], "label": ["x", "y"]}
+    columns[column][1] = None
+    with pytest.raises(DataError, match=f"{column}, row 1: it is empty"):
+        Annotations.from_frame(pd.DataFrame(columns), items=["a", "b"], classes=["x", "y"], annotators=annotators)
