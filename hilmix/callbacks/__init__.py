@@ -1,0 +1,9 @@
+"""Lightning callbacks: diagnostics that end up in the run folder and, with a W&B logger, on the board."""
+
+from hilmix.callbacks.annotators import AnnotatorReport
+from hilmix.callbacks.calibration import CalibrationReport
+from hilmix.callbacks.label_errors import LabelErrors
+from hilmix.callbacks.metrics_file import MetricsFile
+from hilmix.callbacks.predictions import PredictionFile
+
+__all__ = ["AnnotatorReport", "CalibrationReport", "LabelErrors", "MetricsFile", "PredictionFile"]

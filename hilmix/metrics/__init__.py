@@ -4,6 +4,7 @@ from hilmix.metrics.annotators import AnnotatorAUROC
 from hilmix.metrics.calibration import (
     Accuracy,
     AdaptiveCalibrationError,
+    BinaryCalibrationError,
     BinnedCalibrationError,
     BrierScore,
     CalibrationError,
@@ -15,6 +16,7 @@ __all__ = [
     "Accuracy",
     "AdaptiveCalibrationError",
     "AnnotatorAUROC",
+    "BinaryCalibrationError",
     "BinnedCalibrationError",
     "BrierScore",
     "CalibrationError",

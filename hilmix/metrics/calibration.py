@@ -67,6 +67,9 @@ class BinnedCalibrationError(SumMetric):
             sums = F.bin_sums(*F.top_label(probs, target), num_bins=self.num_bins)
         else:
             sums = F.classwise_bin_sums(probs, target, num_bins=self.num_bins)
+        self._add(sums)
+
+    def _add(self, sums: F.Bins) -> None:
         self.samples += sums.samples
         self.confidence += sums.confidence
         self.correct += sums.correct
@@ -76,11 +79,37 @@ class BinnedCalibrationError(SumMetric):
         """The sums so far, on this rank."""
         return F.Bins(self.samples, self.confidence, self.correct)
 
+    def reduced_bins(self) -> F.Bins:
+        """The sums over all ranks, on the CPU; every rank must call it."""
+        with self.sync_context():
+            return F.Bins(*(sums.cpu().clone() for sums in self.bins))
+
     def compute(self) -> Tensor:
         """Returns the error, NaN if nothing was seen."""
         if self.num_classes is None:
             return F.calibration_error(self.bins)
         return F.classwise_calibration_error(self.bins)
+
+
+class BinaryCalibrationError(BinnedCalibrationError):
+    """ECE of the probability of a yes, over bins from 0 to 1: whatever is claimed with 0.2 should hold in a fifth.
+
+    Args:
+        num_bins: number of bins.
+    """
+
+    def __init__(self, *, num_bins: int = 15, **kwargs: Any) -> None:
+        super().__init__(num_bins=num_bins, **kwargs)
+
+    def update(self, probs: Tensor, target: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            probs: (B, 2) probabilities of no and yes.
+            target: (B,) int64, 1 for yes, 0 for no, -1 where unknown (not counted).
+        """
+        probs, target = known(probs, target)
+        self._add(F.bin_sums(probs[:, 1], target, num_bins=self.num_bins))
 
 
 class AdaptiveCalibrationError(SumMetric):

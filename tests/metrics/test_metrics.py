@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from sklearn.metrics import roc_auc_score
 
 from hilmix import metrics as M
@@ -109,8 +107,7 @@ def test_auroc_equals_sklearn_and_is_nan_with_one_kind():
     assert math.isnan(metric.compute())
 
 
-def _rank(rank: int, results: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{results}/rendezvous", rank=rank, world_size=2)
+def _shares(rank: int) -> dict[str, float]:
     probs, target = draw()
     mine = torch.arange(len(target))[:30] if rank else torch.arange(len(target))[30:]
     right = torch.where(target < 0, -1, (target == 1).long())
@@ -120,18 +117,26 @@ def _rank(rank: int, results: str) -> None:
         for part in mine.split(16):
             metric.update(probs[part], target[part])
         values[name] = metric.compute().item()
+        if name == "top":
+            values["bins"] = metric.reduced_bins().samples.sum().item()
     auroc = M.AnnotatorAUROC()
     for part in mine.split(16):
         auroc.update(probs[part, 1], right[part])
-    values["auroc"] = auroc.compute().item()
-    torch.save(values, f"{results}/{rank}.pt")
-    dist.destroy_process_group()
+    return values | {"auroc": auroc.compute().item()}
 
 
-def test_two_ranks_with_uneven_shares_equal_one(tmp_path):
-    mp.spawn(_rank, args=(str(tmp_path),), nprocs=2)
+def test_two_ranks_with_uneven_shares_equal_one(run_ranks):
     probs, target = draw()
     keep = target >= 0
-    want = expected(probs, target) | {"auroc": roc_auc_score((target == 1)[keep].numpy(), probs[keep, 1].numpy())}
-    for rank in range(2):
-        assert torch.load(tmp_path / f"{rank}.pt") == pytest.approx(want, abs=1e-6)
+    auroc = roc_auc_score((target == 1)[keep].numpy(), probs[keep, 1].numpy())
+    want = expected(probs, target) | {"auroc": auroc, "bins": keep.sum().item()}
+    for found in run_ranks(_shares):
+        assert found == pytest.approx(want, abs=1e-6)
+
+
+def test_binary_error_is_over_the_probability_of_a_yes():
+    """Half of what is claimed with 0.2 holds, nothing of what is claimed with 0.8."""
+    p = torch.tensor([0.2, 0.2, 0.8, 0.8])
+    metric = M.BinaryCalibrationError(num_bins=5)
+    metric.update(torch.stack([1 - p, p], 1), torch.tensor([1, 0, 0, 0]))
+    assert metric.compute().item() == pytest.approx((2 * 0.3 + 2 * 0.8) / 4)

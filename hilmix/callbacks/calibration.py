@@ -1,0 +1,157 @@
+"""Calibration of the class model and of "the annotator is right", before and after a temperature."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from hilmix.callbacks.clean_pass import CleanPass, clean_outputs, clean_pass, datamodule_of
+from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.tracker import CalibrationTracker, Score
+from hilmix.data.items import AnnotatedData
+from hilmix.functional.calibration import Temperature, fit_temperature
+from hilmix.plotting import Reliability, reliability_diagram
+from hilmix.types import UNKNOWN, StepOutput
+
+log = logging.getLogger(__name__)
+
+
+class CalibrationReport(Callback):
+    """Reports ECE (top label, class-wise, adaptive), NLL and Brier before and after a temperature.
+
+    The temperature is fitted on a clean pass over the validation items: on true classes if any is known there, else on
+    the votes, through the annotator model. After ``fit`` the validation items are scored (after the temperature that
+    is in-sample, one parameter), in ``test`` the test items.
+
+    Three things are scored where the data allow: ``class`` (class probabilities against true classes), ``vote`` (what
+    an annotator is expected to say against what it said) and ``annotator`` (p(annotator is right) against whether the
+    label is right).
+
+    Files in the run folder: ``calibration.csv``, ``reliability.csv`` (the bins), ``reliability.png`` (validation) and
+    ``reliability_test.png``. In ``test`` it logs ``test/temperature``, ``test/ece_classwise``, ``test/ece_adaptive``,
+    ``test/ece_calibrated``, ``test/nll_calibrated``, ``test/brier_calibrated``, the same with ``vote_`` before the name
+    where there are votes, and ``test/annotator_ece``.
+    """
+
+    def __init__(self) -> None:
+        self._tracker: CalibrationTracker | None = None
+        self._fitted_on = ""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        tracker = self._start(trainer, pl_module)
+        for output in clean_outputs(trainer, pl_module, "val"):
+            tracker.update(output)
+        scores = tracker.scores()
+        values = {f"val/{name}": value for name, value in extra_metrics(scores).items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(values | {"val/temperature": tracker.temperature}, step=trainer.global_step)
+        self._write(trainer, "val", scores)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tracker = self._start(trainer, pl_module)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: StepOutput,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert self._tracker is not None
+        self._tracker.update(outputs)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert self._tracker is not None
+        scores = self._tracker.scores()
+        values = extra_metrics(scores) | {"temperature": self._tracker.temperature}
+        pl_module.log_dict({f"test/{name}": value for name, value in values.items()}, batch_size=1)
+        self._write(trainer, "test", scores)
+        self._tracker = None
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
+        data = datamodule_of(trainer).data
+        fit, self._fitted_on = fit_on_validation(clean_pass(trainer, pl_module, "val"), data)
+        return CalibrationTracker(len(data.classes), fit.temperature, trainer.strategy.root_device)
+
+    def _write(self, trainer: Trainer, split: str, scores: list[Score]) -> None:
+        if not trainer.is_global_zero:
+            return
+        if not scores:
+            log.warning("No calibration report: no %s item has a true class or a vote.", split)
+            return
+        folder = run_folder(trainer)
+        summary = [{"split": split, **score.row(), "fitted_on": self._fitted_on} for score in scores]
+        bins = pd.concat([score.bin_table().assign(split=split) for score in scores])
+        for name, table in (("calibration.csv", pd.DataFrame(summary)), ("reliability.csv", bins)):
+            path = folder / name
+            if path.exists():
+                earlier = pd.read_csv(path)
+                table = pd.concat([earlier[earlier["split"] != split], table])
+            write_table(table, path)
+        picture = "reliability.png" if split == "val" else f"reliability_{split}.png"
+        write_figure(trainer, picture, lambda: reliability_figure(scores, split))
+
+
+def fit_on_validation(result: CleanPass, data: AnnotatedData) -> tuple[Temperature, str]:
+    """Fits the temperature on a clean pass over validation items.
+
+    Returns:
+        The fit and what it was fitted on, in words.
+    """
+    target = data.target[result.items]
+    known = (target != UNKNOWN) & result.seen
+    if known.any():
+        fit = fit_temperature(torch.from_numpy(result.logits[known]), torch.from_numpy(target[known]))
+        return fit, f"true classes of {known.sum()} validation items"
+    voted = result.seen[result.row]
+    logits = torch.from_numpy(result.logits[result.row[voted]])
+    if result.log_likelihood is None:
+        evidence = torch.from_numpy(data.annotations.label[result.pairs[voted]])
+    else:
+        evidence = torch.from_numpy(result.log_likelihood[voted])
+    votes = int(np.count_nonzero(voted))
+    return fit_temperature(logits, evidence), f"{votes} votes on validation items" if votes else "nothing"
+
+
+def extra_metrics(scores: list[Score]) -> dict[str, float]:
+    """Returns what is logged beyond the metrics of the model itself, without NaN."""
+    values: dict[str, float] = {}
+    for score in scores:
+        prefix = {"class": "", "vote": "vote_", "annotator": "annotator_"}[score.what]
+        if score.what == "annotator":
+            names = {"ece": "ece"} if score.stage == "before" else {}
+        elif score.stage == "before":
+            names = {"ece_classwise": "ece_classwise", "ece_adaptive": "ece_adaptive"}
+        else:
+            names = {name: f"{name}_calibrated" for name in ("ece", "nll", "brier")}
+        values |= {f"{prefix}{new}": score.values[old] for old, new in names.items()}
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def reliability_figure(scores: list[Score], split: str) -> Any:
+    """Draws the class model (votes, where no truth is known) before and after, and the annotators."""
+    truth = any(score.what == "class" for score in scores)
+    titles = {
+        "class": "Class model", "annotator": "Annotator is right", "vote": "What annotators say (no truth known)",
+    }  # fmt: skip
+    panels = []
+    for score in scores:
+        if score.what == ("vote" if truth else "class") or (score.what == "annotator" and score.stage == "after"):
+            continue
+        title = titles[score.what]
+        if score.stage == "after":
+            title = f"at temperature {score.temperature:.3g}"
+        note = f"ECE {score.values['ece']:.3f}\nNLL {score.values['nll']:.3f}\nBrier {score.values['brier']:.3f}"
+        axis = {"class": "accuracy", "vote": "agreement", "annotator": "share right"}[score.what]
+        panels.append(
+            Reliability(
+                title, score.bins, note, "p(annotator is right)" if score.what == "annotator" else "confidence", axis
+            )
+        )
+    name = {"val": "validation", "test": "test"}[split]
+    return reliability_diagram(panels, f"Calibration on {name} items")

@@ -1,0 +1,222 @@
+"""A clean pass: what the model says of un-mixed, un-augmented items, as dense arrays that are equal on all ranks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.errors import ConfigError
+from hilmix.functional.calibration import sum_dtype
+from hilmix.types import StepOutput
+
+CONFUSION_CELLS = 2**24
+"""Most numbers (A * K * K) that per-annotator confusion matrices may hold; above, they are left out and said so."""
+
+
+@dataclass(frozen=True)
+class CleanPass:
+    """What a model says of n items and their m pairs. Optional fields are None where the annotator model lacks them.
+
+    Args:
+        items: (n,) int64 rows in the items table.
+        pairs: (m,) int64 rows in the annotation table, in the order of ``annotations.gather(items)``.
+        row: (m,) int64 position in ``items`` that each pair belongs to.
+        seen: (n,) bool, whether the pass reached the item; the other values are zero where it did not.
+        logits: (n, K) float32 class logits.
+        log_said: (m,) float32, log p(annotator says the label it gave | input).
+        posterior: (n, K) float32, p(true class | input, labels).
+        p_right: (m,) float32, p(annotator is right | input).
+        log_likelihood: (m, K) float32, log p(the given label | true class).
+        confusion: (A, K, K) float, class-prior-weighted mean of the annotator's matrices; NaN rows without weight.
+    """
+
+    items: IntArray
+    pairs: IntArray
+    row: IntArray
+    seen: NDArray[np.bool_]
+    logits: NDArray[np.float32]
+    log_said: NDArray[np.float32]
+    posterior: NDArray[np.float32] | None
+    p_right: NDArray[np.float32] | None
+    log_likelihood: NDArray[np.float32] | None
+    confusion: NDArray[np.floating] | None
+
+    @cached_property
+    def probs(self) -> NDArray[np.float64]:
+        """(n, K) class probabilities."""
+        probs: NDArray[np.float64] = torch.from_numpy(self.logits).double().softmax(-1).numpy()
+        return probs
+
+    @property
+    def best(self) -> NDArray[np.floating]:
+        """(n, K) posterior given the labels, or the class probabilities where there is none."""
+        return self.probs if self.posterior is None else self.posterior
+
+
+class Collector:
+    """Gathers step outputs into dense buffers keyed by item and pair.
+
+    Args:
+        annotations: all annotations of the data.
+        items: (n,) int64 sorted rows of the items to expect.
+        likelihood: keep ``log_likelihood``, (m, K).
+        confusion: accumulate confusion matrices where they fit.
+    """
+
+    def __init__(
+        self, annotations: Annotations, items: IntArray, *, likelihood: bool = True, confusion: bool = True
+    ) -> None:
+        self.annotations, self.items = annotations, items
+        self.row, self.pairs = annotations.gather(items)
+        n, m, k, a = len(items), len(self.pairs), annotations.num_classes, annotations.num_annotators
+        self.place = np.full(annotations.num_items, -1, dtype=np.int64)
+        self.place[items] = np.arange(n)
+        self.first_pair = np.concatenate([[0], np.cumsum(annotations.labels_per_item[items])])
+        self.shapes: dict[str, tuple[int, ...]] = {
+            "seen": (n,), "logits": (n, k), "log_said": (m,), "posterior": (n, k), "p_right": (m,),
+        }  # fmt: skip
+        if likelihood:
+            self.shapes["log_likelihood"] = (m, k)
+        if confusion and a * k * k <= CONFUSION_CELLS and not annotations.exchangeable:
+            self.shapes |= {"confusion": (a, k, k), "weight": (a, k)}
+        self.buffers: dict[str, Tensor] = {}
+
+    def add(self, output: StepOutput) -> None:
+        """Adds the output of an un-mixed batch; items outside ``items`` and repeats are left out."""
+        index = output.index.cpu().numpy()
+        place = self.place[index]
+        fresh = place >= 0
+        fresh[fresh] = self._buffer("seen")[place[fresh]].numpy() == 0
+        fresh &= np.isin(np.arange(len(index)), np.unique(index, return_index=True)[1])
+        row = output.row.cpu().numpy()
+        expected, position = self.annotations.gather(index)
+        if not np.array_equal(row, expected):
+            raise ConfigError("The batches of a clean pass must carry the annotations of the data as they are.")
+        kept = fresh[row]
+        slot = self.first_pair[place[row[kept]]] + position[kept] - self.annotations.indptr[index[row[kept]]]
+        fields = {"seen": torch.ones(len(index)), "logits": output.logits, "posterior": output.posterior}
+        for name, value in fields.items():
+            if value is not None:
+                self._buffer(name)[place[fresh]] = value.detach().float().cpu()[fresh]
+        own_label = output.log_said.gather(1, output.label[:, None]).squeeze(1)
+        fields = {"log_said": own_label, "p_right": output.p_right, "log_likelihood": output.log_likelihood}
+        for name, value in fields.items():
+            if value is not None and name in self.shapes:
+                self._buffer(name)[slot] = value.detach().float().cpu()[kept]
+        if output.confusion is not None and "confusion" in self.shapes:
+            annotator = torch.from_numpy(self.annotations.annotator[position[kept]])
+            weight = output.class_probs[output.row].cpu()[kept].double()
+            matrices = output.confusion.detach().cpu()[kept].double()
+            self._buffer("confusion").index_add_(0, annotator, weight[:, :, None] * matrices)
+            self._buffer("weight").index_add_(0, annotator, weight)
+
+    def _buffer(self, name: str) -> Tensor:
+        if name not in self.buffers:
+            dtype = torch.float64 if name in ("confusion", "weight") else torch.float32
+            self.buffers[name] = torch.zeros(self.shapes[name], dtype=dtype)
+        return self.buffers[name]
+
+    def finish(self, trainer: Trainer) -> CleanPass:
+        """Sums over ranks and returns the arrays; every rank must call it."""
+        filled = torch.tensor([float(name in self.buffers) for name in self.shapes])
+        filled = _sum_over_ranks(trainer, filled)
+        total: dict[str, Any] = dict.fromkeys(self.shapes)
+        for name, somewhere in zip(self.shapes, filled.tolist(), strict=True):
+            if somewhere or name in ("seen", "logits", "log_said"):
+                total[name] = _sum_over_ranks(trainer, self._buffer(name)).numpy()
+        item_visits = np.maximum(total["seen"], 1)  # what two ranks saw counts once
+        visits = {"logits": item_visits, "posterior": item_visits} | dict.fromkeys(_PER_PAIR, item_visits[self.row])
+        for name, count in visits.items():
+            if total.get(name) is not None:
+                total[name] = total[name] / count.reshape(-1, *[1] * (total[name].ndim - 1))
+        confusion = total.get("confusion")
+        if confusion is not None:
+            with np.errstate(invalid="ignore"):
+                confusion = confusion / total["weight"][:, :, None]
+        return CleanPass(
+            self.items, self.pairs, self.row, total["seen"] > 0, total["logits"], total["log_said"],
+            total["posterior"], total["p_right"], total.get("log_likelihood"), confusion,
+        )  # fmt: skip
+
+
+_PER_PAIR = ("log_said", "p_right", "log_likelihood")
+_passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
+
+
+def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> CleanPass:
+    """Returns what the model says of a split's items; every rank must call it.
+
+    Callbacks that ask for the same split at the same weights share one pass.
+    """
+    # An in-place change of a parameter, by an optimizer or a checkpoint, raises its version.
+    versions = sum(t._version for t in [*pl_module.parameters(), *pl_module.buffers()])
+    weights = (id(pl_module), trainer.global_step, versions)
+    known = _passes.setdefault(trainer, {})
+    for stale in [key for key in known if key[:3] != weights]:
+        del known[stale]
+    key = (*weights, split)
+    if key not in known:
+        datamodule = datamodule_of(trainer)
+        collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
+        for output in clean_outputs(trainer, pl_module, split):
+            collector.add(output)
+        known[key] = collector.finish(trainer)
+    return known[key]
+
+
+@torch.no_grad()
+def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
+    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode."""
+    if not (datamodule_of(trainer).split == split).any():
+        return
+    with evaluation_mode(pl_module):
+        for i, batch in enumerate(datamodule_of(trainer).clean_dataloader(split)):
+            batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+            with trainer.precision_plugin.forward_context():
+                yield pl_module.predict_step(batch, i)
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode and every part back into its own mode afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def datamodule_of(trainer: Trainer) -> Any:
+    """Returns the trainer's datamodule.
+
+    Raises:
+        ConfigError: if it lacks what the diagnostics read.
+    """
+    datamodule = getattr(trainer, "datamodule", None)
+    if not hasattr(datamodule, "clean_dataloader"):
+        raise ConfigError(
+            "hilmix callbacks need the data as a datamodule with data, split and clean_dataloader; pass "
+            "datamodule=AnnotatedDataModule(...) to the trainer in place of data loaders."
+        )
+    return datamodule
+
+
+def _sum_over_ranks(trainer: Trainer, values: Tensor) -> Tensor:
+    if trainer.world_size == 1:
+        return values
+    device = trainer.strategy.root_device
+    moved = values.to(device, dtype=min(values.dtype, sum_dtype(device), key=lambda d: torch.finfo(d).bits))
+    reduced = trainer.strategy.reduce(moved, reduce_op="sum")
+    assert isinstance(reduced, Tensor)
+    return reduced.cpu()

@@ -1,0 +1,60 @@
+"""The test metrics as a file and a table in the terminal."""
+
+import math
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+
+from hilmix.callbacks.clean_pass import datamodule_of
+from hilmix.callbacks.files import run_folder, write_json
+from hilmix.types import UNKNOWN
+
+
+class MetricsFile(Callback):
+    """Writes ``metrics.json`` after ``test`` and prints the metrics.
+
+    The file holds every finite ``test/...`` metric, ``truth`` (whether any test item has a true class) and
+    ``evaluated``: the numbers of test items, of those with truth, and of their votes.
+    """
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        values = {name: value for name, value in values.items() if name.startswith("test/") and math.isfinite(value)}
+        evaluated = _evaluated(trainer)
+        path = run_folder(trainer) / "metrics.json"
+        write_json({**values, "truth": evaluated["items_with_truth"] > 0, "evaluated": evaluated}, path)
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(_headline(evaluated))
+        console.print(_table(values))
+        console.print(f"Written to {path}")
+
+
+def _evaluated(trainer: Trainer) -> dict[str, Any]:
+    datamodule = datamodule_of(trainer)
+    items = datamodule.split == "test"
+    return {
+        "data": datamodule.data.name,
+        "split": "test",
+        "items": int(items.sum()),
+        "items_with_truth": int((datamodule.data.target[items] != UNKNOWN).sum()),
+        "votes": int(datamodule.data.annotations.labels_per_item[items].sum()),
+    }
+
+
+def _headline(evaluated: dict[str, Any]) -> str:
+    known = evaluated["items_with_truth"]
+    against = f"{known:,} of them with truth" if known else "none with truth: judged by votes"
+    return f"{evaluated['data']}: {evaluated['items']:,} test items, {against}, {evaluated['votes']:,} votes"
+
+
+def _table(values: dict[str, float]) -> Table:
+    table = Table()
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in values.items():
+        table.add_row(name, f"{value:.4f}")
+    return table

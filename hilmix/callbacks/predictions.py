@@ -1,0 +1,58 @@
+"""One table of predictions, keyed by item."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from hilmix.callbacks.clean_pass import Collector, datamodule_of
+from hilmix.callbacks.files import run_folder, whole_file, write_table
+from hilmix.callbacks.tables import confusion_table, no_confusion_reason, prediction_table
+from hilmix.types import StepOutput
+
+log = logging.getLogger(__name__)
+
+
+class PredictionFile(Callback):
+    """Writes ``predictions.parquet`` into the run folder during ``predict``, each item once, under DDP too.
+
+    Columns: ``item``, ``split``, ``target`` (if any is known), ``predicted``, ``suggested`` (given the labels too),
+    ``majority``, ``label_quality`` (of the majority label), ``prob_<class>``, ``posterior_<class>`` (where the
+    annotator model gives it), and per item the lists ``annotators``, ``labels``, ``p_right``. With it
+    ``confusion.parquet``, one row per annotator, true and said class, over the predicted items.
+    """
+
+    def __init__(self) -> None:
+        self._collector: Collector | None = None
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        annotations = datamodule_of(trainer).data.annotations
+        self._collector = Collector(annotations, np.arange(annotations.num_items), likelihood=False)
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: StepOutput,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert self._collector is not None
+        self._collector.add(outputs)
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert self._collector is not None
+        result, self._collector = self._collector.finish(trainer), None
+        if not trainer.is_global_zero:
+            return
+        datamodule, folder = datamodule_of(trainer), run_folder(trainer)
+        with whole_file(folder / "predictions.parquet") as partial:
+            pq.write_table(prediction_table(datamodule.data, datamodule.split, result), partial)
+        log.info("Predictions of %d items: %s", result.seen.sum(), folder / "predictions.parquet")
+        if (reason := no_confusion_reason(datamodule.data.annotations)) is not None:
+            log.info("No confusion matrices per annotator: %s.", reason)
+        elif len(result.pairs):
+            write_table(confusion_table(datamodule.data, result), folder / "confusion.parquet")
