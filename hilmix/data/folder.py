@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,12 @@ def _read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, 
     file = found[0]
     try:
         if file.suffix == ".csv":
-            frame = pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""])
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+                frame = pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
         else:
             frame = pd.read_parquet(file)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise DataError(f"Cannot read {file}: {error}") from error
     for column in set(_NAMES) & set(frame.columns):
         frame[column] = _as_names(frame[column])
@@ -228,10 +231,14 @@ def _split(items: pd.DataFrame, file: Path) -> Any:
     bad = np.flatnonzero(~items["split"].isin(SPLITS).to_numpy())
     if len(bad):
         raise DataError(
-            f"{file}, row {bad[0]}: split is {items['split'].iloc[bad[0]]!r}; allowed are {list(SPLITS)} in every "
-            "row, or no split column at all (then a stratified one is drawn)."
+            f"{file}, row {bad[0]}: split is {_shown(items['split'].iloc[bad[0]])}; allowed are {list(SPLITS)} in "
+            "every row, or no split column at all (then a stratified one is drawn)."
         )
     return items["split"].to_numpy(dtype=str)
+
+
+def _shown(name: Any) -> str:
+    return "empty" if pd.isna(name) else f"'{name}'"
 
 
 def _inputs(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None) -> Inputs:
@@ -247,9 +254,16 @@ def _inputs(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_
         array = np.load(root / "inputs.npy", mmap_mode="r", allow_pickle=False)
     except ValueError as error:
         raise DataError(f"Cannot read {root / 'inputs.npy'}: {error}") from error
-    rows = items["row"].to_numpy() if "row" in items.columns else np.arange(len(items))
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{root / 'inputs.npy'} holds {array.dtype}; expected numbers.")
+    rows = items["row"].to_numpy(dtype=np.float64) if "row" in items.columns else np.arange(len(items))
+    bad = np.flatnonzero(rows != np.floor(rows))  # NaN too
+    if len(bad):
+        raise DataError(f"{file}, row {bad[0]}: 'row' is {rows[bad[0]]}; expected a row of inputs.npy.")
     if len(rows) and (rows.min() < 0 or rows.max() >= len(array)):
-        raise DataError(f"{file}: the items need rows {rows.min()} to {rows.max()}, inputs.npy has {len(array)} rows.")
+        raise DataError(
+            f"{file}: the items need rows {rows.min():.0f} to {rows.max():.0f}, inputs.npy has {len(array)} rows."
+        )
     if not np.array_equal(rows, np.arange(len(array))):
         array = array[rows.astype(np.int64)]
     if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):
