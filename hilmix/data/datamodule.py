@@ -203,8 +203,12 @@ class AnnotatedDataModule(LightningDataModule):
         sampler = EpochSampler(
             dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank
         )
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        sampler.resume(epoch=trainer.current_epoch, items=done * self.batch_size)
+        # Lightning asks for the loader after it has restored its counters, but not the loader's position
+        epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
+        if batches.is_last_batch:
+            sampler.resume(epoch=epochs.ready, items=0)
+        else:
+            sampler.resume(epoch=epochs.processed, items=batches.current.processed * self.batch_size)
         return self._loader(dataset, sampler)
 
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:

@@ -238,10 +238,11 @@ class Classifier(LightningModule):
         optimizer = getattr(torch.optim, self.optimizer)(groups, lr=self.lr, **self.optimizer_kwargs)
         if self.schedule == "constant":
             return optimizer
-        steps = self.trainer.estimated_stepping_batches
 
         def cosine(step: int) -> float:
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
+            if step == 0:  # asking for the number of steps here would open the loader before a resume is restored
+                return 1.0
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.trainer.estimated_stepping_batches)))
 
         return [optimizer], [{"scheduler": LambdaLR(optimizer, cosine), "interval": "step"}]
 

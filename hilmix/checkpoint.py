@@ -1,0 +1,37 @@
+"""Checkpoint files that are whole or not there."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+
+from hilmix.errors import RunError
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames: a run that is killed while saving keeps its previous checkpoint."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Saves the checkpoint.
+
+        Raises:
+            RunError: if the folder is not writable or the disk is full; the previous file is untouched.
+        """
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.partial")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+            raise RunError(
+                f"Cannot write the checkpoint {target}: {error}. Free space or choose another --run_dir; "
+                "the last complete checkpoint can be resumed with --ckpt_path last."
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""The command line: LightningCLI for training and evaluation, and the other sub-commands."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hilmix.errors import HilmixError
+
+HELP = """usage: hilmix COMMAND ...
+
+Train calibrated classifiers from the votes of many imperfect annotators.
+
+commands:
+  fit        train a method:  hilmix fit -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
+  test       score a run:     hilmix test -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
+  validate   score a run on its validation items
+  predict    class probabilities, posteriors and annotator reliability of every item, as one Parquet file
+  data       check your own data folder, list and prepare public data sets:  hilmix data --help
+  report     build the HTML report of a run folder:  hilmix report runs/mine
+
+hilmix COMMAND --help lists the options of a command; hilmix fit --print_config shows every setting in force.
+Configs named configs/... are found in the installed package when they are not in the working directory.
+"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 0, or 2 for an error of input, told in one sentence."""
+    argv = list(sys.argv[1:] if args is None else args)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP)
+        return 0
+    try:
+        return _dispatch(argv)
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
+        return 2
+
+
+def _dispatch(argv: list[str]) -> int:
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"hilmix {version('hilmix')}")
+        return 0
+    if argv[0] == "data":
+        from hilmix.commands import data
+
+        return data.main(argv[1:])
+    if argv[0] == "report":
+        from hilmix.commands import report
+
+        return report.main(argv[1:])
+    from hilmix.lightning_cli import run
+
+    run(with_packaged_configs(argv))
+    return 0
+
+
+def _told(error: BaseException | None) -> HilmixError | None:
+    """The error meant for the user, which jsonargparse may have wrapped."""
+    while error is not None:
+        if isinstance(error, HilmixError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def configs_folder() -> Path:
+    """The packaged configs: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def with_packaged_configs(argv: Sequence[str]) -> list[str]:
+    """Replaces ``-c configs/NAME`` by the packaged file where the working directory has no such file."""
+    out: list[Any] = list(argv)
+    for i, token in enumerate(out):
+        flag, equals, value = token.partition("=")
+        if flag not in ("-c", "--config"):
+            continue
+        value = value if equals else (out[i + 1] if i + 1 < len(out) else "")
+        if not value.startswith("configs/") or Path(value).exists():
+            continue
+        packaged = configs_folder() / value.removeprefix("configs/")
+        if packaged.is_file():
+            out[i] = f"--config={packaged}"
+            if not equals:
+                out[i + 1] = None
+    return [token for token in out if token is not None]
