@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 INK, MUTED, GRID = "#22303c", "#6b7785", "#e3e7ec"
 BLUE, SKY, RED, GREEN, AMBER = "#2f6db3", "#a9c7e8", "#c8443c", "#2e8b6a", "#d98f24"
+CURVES = ("loss", "acc", "nll", "ece", "brier", "agreement", "annotator_auroc")
+"""Quantities whose curves come first."""
 STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK,
@@ -180,26 +182,28 @@ def _accuracy_panel(axis: "Axes", table: pd.DataFrame) -> None:
 
 
 def training_curves(metrics: pd.DataFrame) -> "Figure | None":
-    """Draws what a run logged per epoch, one panel per quantity, or returns None if there is nothing to draw.
+    """Draws what a run logged per epoch, one panel per quantity, at most eight; None if there is nothing to draw.
 
     Args:
         metrics: Lightning's ``metrics.csv``.
     """
+    metrics = metrics.dropna(subset=["epoch"]) if "epoch" in metrics else metrics.head(0)
     panels: dict[str, list[str]] = {}
     for column in metrics.columns:
         stage, _, name = str(column).partition("/")
         if stage in ("train", "val") and name and metrics[column].notna().any():
             panels.setdefault(name, []).append(column)
-    if not panels:
+    shown = sorted(panels, key=lambda name: (CURVES.index(name) if name in CURVES else len(CURVES), name))[:8]
+    if not shown:
         return None
     with _style():
-        columns = min(4, len(panels))
-        rows = -(-len(panels) // columns)
+        columns = min(4, len(shown))
+        rows = -(-len(shown) // columns)
         figure = _figure(3.0 * columns, 2.3 * rows)
-        axes = figure.subplots(rows, columns, squeeze=False).flat
-        for axis, (name, names) in zip(axes, sorted(panels.items()), strict=False):
-            for column in names:
-                values = metrics.dropna(subset=[column]).groupby("epoch")[column].last()
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axis, name in zip(axes, shown, strict=False):
+            for column in panels[name]:
+                values = metrics.groupby("epoch")[column].last().dropna()
                 stage = str(column).partition("/")[0]
                 marker = "o" if len(values) < 3 else None
                 axis.plot(values.index, values, color=BLUE if stage == "val" else AMBER, label=stage, marker=marker)
@@ -207,7 +211,7 @@ def training_curves(metrics: pd.DataFrame) -> "Figure | None":
             axis.grid(linewidth=0.6)
             axis.legend(fontsize=8)
             axis.set_xlabel("epoch")
-        for axis in list(axes):
+        for axis in axes[len(shown) :]:
             axis.set_axis_off()
     return figure
 

@@ -1,0 +1,7 @@
+"""The report of a run folder: one HTML file and a summary for the terminal."""
+
+from hilmix.report.html import build_report
+from hilmix.report.run import Run, read_run
+from hilmix.report.terminal import summarize
+
+__all__ = ["Run", "build_report", "read_run", "summarize"]

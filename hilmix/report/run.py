@@ -1,0 +1,123 @@
+"""What a run folder tells, read from its files alone."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilmix.callbacks.annotators import worst_first
+from hilmix.errors import RunError
+
+FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
+FILES = (
+    "report.html", "metrics.json", "calibration.csv", "reliability.csv", "label_errors.parquet",
+    "label_errors_items.parquet", "label_errors_detection.csv", "annotators.csv", "confusion.parquet", "predictions.parquet", *FIGURES, "config.yaml",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of a run folder; what is missing is None.
+
+    Args:
+        folder: the run folder.
+        test: ``metrics.json``.
+        calibration: ``calibration.csv``.
+        suspects: ``label_errors.parquet``.
+        detection: ``label_errors_detection.csv``.
+        annotators: ``annotators.parquet``, those with training labels, the least reliable first.
+        curves: everything that CSV loggers wrote, all attempts in order.
+        config: text of ``config.yaml``.
+    """
+
+    folder: Path
+    test: dict[str, Any] | None
+    calibration: pd.DataFrame | None
+    suspects: pd.DataFrame | None
+    detection: pd.DataFrame | None
+    annotators: pd.DataFrame | None
+    curves: pd.DataFrame | None
+    config: str | None
+
+    @property
+    def scored(self) -> str:
+        """What the headline is about, in words."""
+        if self.test is None:
+            return "validation items"
+        evaluated = self.test["evaluated"]
+        judged = f"{evaluated['items_with_truth']:,} with truth" if self.test["truth"] else "no truth, judged by votes"
+        return f"{evaluated['items']:,} test items of {evaluated['data']} ({judged})"
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """Metrics without their stage: of the test items, else the last of the validation items."""
+        if self.test is not None:
+            named = {k: v for k, v in self.test.items() if k.startswith("test/")}
+        else:
+            known = {} if self.curves is None else {c: self.curves[c].dropna() for c in self.curves.columns}
+            named = {k: float(v.iloc[-1]) for k, v in known.items() if k.startswith("val/") and len(v)}
+        return {name.partition("/")[2]: float(value) for name, value in named.items()}
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that a reader may want to open."""
+        return [self.folder / name for name in FILES if (self.folder / name).is_file()]
+
+
+def read_run(folder: Path | str) -> Run:
+    """Reads a run folder.
+
+    Raises:
+        RunError: if it is missing, holds no run, or a file of it can not be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder at '{folder}'. Give the --run_dir of a run.")
+    logs = sorted(folder.glob("**/version_*/metrics.csv"), key=lambda p: int(p.parent.name.rpartition("_")[2]))
+    test = folder / "metrics.json"
+    run = Run(
+        folder=folder,
+        test=_read(test, lambda p: json.loads(p.read_text())),
+        calibration=_read(folder / "calibration.csv", pd.read_csv),
+        suspects=_read(folder / "label_errors.parquet", pd.read_parquet),
+        detection=_read(folder / "label_errors_detection.csv", pd.read_csv),
+        annotators=_read(folder / "annotators.parquet", lambda p: worst_first(pd.read_parquet(p))),
+        curves=pd.concat([_read(p, pd.read_csv) for p in logs], ignore_index=True) if logs else None,
+        config=_read(folder / "config.yaml", Path.read_text),
+    )
+    if run.test is None and run.calibration is None and run.curves is None and run.suspects is None:
+        raise RunError(f"'{folder}' holds no results of a run (no metrics.json, calibration.csv or metrics.csv).")
+    return run
+
+
+def _read(path: Path, reader: Any) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return reader(path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"Cannot read {path}: {error}. Remove it, or run the command that wrote it again.") from error
+
+
+def temperature_row(run: Run) -> tuple[pd.Series, pd.Series] | None:
+    """Returns the class model's (or, without truth, the votes') calibration before and after the temperature."""
+    table = run.calibration
+    if table is None or table.empty:
+        return None
+    table = table[table["split"] == ("test" if (table["split"] == "test").any() else "val")]
+    for what in ("class", "vote"):
+        stages = table[table["what"] == what].set_index("stage")
+        if {"before", "after"} <= set(stages.index):
+            return stages.loc["before"], stages.loc["after"]
+    return None
+
+
+def top_suspects(run: Run, number: int) -> pd.DataFrame | None:
+    """Returns the most suspicious labels that the model contradicts, one per item."""
+    if run.suspects is None:
+        return None
+    table = run.suspects
+    contradicted = table["label"].astype(object) != table["suggested"].astype(object)
+    return table[contradicted].drop_duplicates("item").head(number)

@@ -1,0 +1,86 @@
+"""A run in twenty lines of terminal."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hilmix.report.html import build_report
+from hilmix.report.run import Run, read_run, temperature_row, top_suspects
+
+NAMES = {
+    "acc": "accuracy", "ece": "calibration error (ECE)", "nll": "negative log-likelihood", "brier": "Brier score",
+    "vote_acc": "votes predicted", "vote_ece": "calibration error on votes", "vote_nll": "NLL of votes",
+    "agreement": "agreement with votes", "annotator_auroc": "AUROC of 'annotator is right'",
+}  # fmt: skip
+SHARES = ("acc", "vote_acc", "agreement")
+
+
+def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
+    """Writes ``report.html`` and prints what matters of a run.
+
+    Args:
+        run_dir: the run folder.
+        console: where to print; default: the terminal.
+
+    Raises:
+        RunError: if the folder holds no run or can not be written.
+    """
+    console = console or Console(highlight=False, soft_wrap=True)
+    report = build_report(run_dir)
+    run = read_run(run_dir)
+    console.print(f"\n[bold]Result[/bold] on {run.scored}")
+    for name, value in headline_rows(run):
+        console.print(f"  {name:<34} {value}")
+    _suspects(run, console)
+    _annotators(run, console)
+    console.print("\n[bold]Files[/bold]")
+    for path in run.files:
+        console.print(f"  {path}", markup=False, style="bold green" if path == report else None)
+
+
+def headline_rows(run: Run) -> list[tuple[str, str]]:
+    """Returns the names and values of the metrics worth a headline."""
+    found = run.headline
+    names = [n for n in NAMES if n in found and not (n in ("vote_acc", "vote_ece", "vote_nll") and "acc" in found)]
+    rows = [(NAMES[n], f"{found[n]:.1%}" if n in SHARES else f"{found[n]:.3f}") for n in names]
+    if (stages := temperature_row(run)) is not None:
+        before, after = stages
+        rows.append(
+            (
+                f"ECE at temperature {after['temperature']:.2f}",
+                f"{before['ece']:.3f} -> {after['ece']:.3f}, fitted on {after['fitted_on']}",
+            )
+        )
+    return rows
+
+
+def _suspects(run: Run, console: Console) -> None:
+    top = top_suspects(run, 5)
+    if top is None or top.empty:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    columns = [c for c in ("item", "annotator", "label", "suggested", "target") if c in top]
+    score = "posterior" if "posterior" in top else "self_confidence"
+    for column in (*columns, f"p(label) by {score}"):
+        table.add_column(column)
+    for row in top.to_dict("records"):
+        cells = ["" if row[c] != row[c] or row[c] is None else str(row[c]) for c in columns]
+        table.add_row(*cells, f"{row[score]:.1e}" if row[score] < 1e-3 else f"{row[score]:.3f}")
+    console.print("\n[bold]Most suspicious labels[/bold] (one per item, in-sample predictions)")
+    console.print(table)
+
+
+def _annotators(run: Run, console: Console) -> None:
+    if run.annotators is None or run.annotators.empty:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    truth = run.annotators["true_accuracy"].notna().any()
+    for column in ("annotator", "labels", "estimated accuracy", *(["true accuracy"] if truth else [])):
+        table.add_column(column, justify="left" if column == "annotator" else "right")
+    for row in run.annotators.head(5).to_dict("records"):
+        accuracies = [row["estimated_accuracy"], *([row["true_accuracy"]] if truth else [])]
+        shown = ["" if a != a else f"{a:.0%}" for a in accuracies]
+        table.add_row(str(row["annotator"]), f"{row['labels']:,}", *shown)
+    console.print(f"\n[bold]Least reliable annotators[/bold] of {len(run.annotators)}")
+    console.print(table)
