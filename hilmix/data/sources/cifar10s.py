@@ -49,10 +49,11 @@ def soft_labels(answers: Answers) -> NDArray[np.float64]:
     total = stated.sum(1, keepdims=True)
     full = total > 1 - 1e-6
     others = answers.possible & (stated == 0)
-    number = others.sum(1, keepdims=True)
+    # As released: also where a stated class was ruled out, so that it is missing from the possible ones.
+    number = np.maximum(answers.possible.sum(1, keepdims=True) - (stated > 0).sum(1, keepdims=True), 0)
     rest = np.where(full, _REDISTRIBUTED, 1 - total)
     kept = np.where(full, stated / np.maximum(total, 1e-12) * np.where(number > 0, 1 - _REDISTRIBUTED, 1), stated)
-    soft = kept + others * rest / np.maximum(number, 1)
+    soft = kept + (number > 0) * others * rest / np.maximum(number, 1)
     soft = np.where(soft.sum(1, keepdims=True) > 0, soft, 1.0)  # an answer that rules out everything says nothing
     labels: NDArray[np.float64] = soft / soft.sum(1, keepdims=True)
     return labels
@@ -111,14 +112,19 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     images, target, classes = access.read(cifar10.TEST)
     shown, item = np.unique(answers.item, return_inverse=True)
     people, annotator = np.unique(answers.annotator, return_inverse=True)
+    soft = soft_labels(answers)
+    stated = np.take_along_axis(soft, answers.first[:, None], axis=1)[:, 0]
+    label = np.where(
+        stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1)
+    )  # a tie goes to the class stated first
     expect("CIFAR-10S: images and annotators", (len(shown), len(people)), (1_000, 248))
     return AnnotatedData(
         name=SOURCE.name,
         items=tuple(f"test-{i:05d}" for i in shown),
         inputs=ArrayInputs(images[shown], "image"),
         annotations=Annotations.build(
-            item, annotator, num_items=len(shown), classes=classes, annotators=people.tolist(),
-            probs=soft_labels(answers), seconds=answers.seconds,
+            item, annotator, label, num_items=len(shown), classes=classes, annotators=people.tolist(),
+            probs=soft, seconds=answers.seconds,
         ),
         target=target[shown],
         licence=LICENCE,
