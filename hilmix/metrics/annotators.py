@@ -29,7 +29,8 @@ class AnnotatorAUROC(BinaryAUROC):
 
     def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics inherits it from the curve
         """Returns the area, NaN unless both right and wrong labels were seen."""
-        if not len(self.target) or dim_zero_cat(self.target).float().std(correction=0) == 0:
+        right = dim_zero_cat(self.target) if len(self.target) else torch.empty(0)
+        if not right.numel() or right.min() == right.max():
             return torch.full((), torch.nan, device=self.device)
         area: Tensor = super().compute()
         return area
