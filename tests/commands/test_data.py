@@ -1,0 +1,248 @@
+"""``hilmix data`` as a user types it."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hilmix.annotations import Annotations
+from hilmix.commands.data import main
+from hilmix.data.folder import read_folder, write_folder
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.sources import SOURCES, Options
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.delenv("HILMIX_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(workplace):
+    """Ten PNGs, three annotators."""
+    root = workplace / "mine"
+    root.mkdir()
+    rows = []
+    for i in range(10):
+        Image.new("RGB", (6, 6), (25 * i, 0, 0)).save(root / f"{i}.png")
+        rows += [f"{i},{who},{('cat', 'dog')[(i + (who == 'cyd' and i < 2)) % 2]}" for who in ("ann", "bob", "cyd")]
+    (root / "items.csv").write_text(
+        "item,path,target\n" + "".join(f"{i},{i}.png,{('cat', 'dog')[i % 2]}\n" for i in range(10))
+    )
+    (root / "annotations.csv").write_text("item,annotator,label\n" + "\n".join(rows))
+    (root / "dataset.yaml").write_text("name: tiny\ninput: image\nlicence: CC0\n")
+    return root
+
+
+def test_list_names_every_source_with_its_licence(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for source in SOURCES.values():
+        assert source.name in out
+    assert "CC BY-NC-SA 4.0" in out
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_show_says_licence_citation_files_and_origin(name, capsys):
+    assert main(["show", name]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    source = SOURCES[name]
+    assert source.licence in words
+    assert source.note[:40] in words
+    for resource in source.resources:
+        for file in resource.files:
+            assert file.url in words
+    assert ("made on the fly" in words) == (not source.resources)
+
+
+def test_prepare_and_check(capsys):
+    assert main(["prepare", "digits-class", "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "Licence: CC BY 4.0" in out
+    assert "1,797 items" in out
+    assert read_folder("data/digits-class").name == "digits-class"
+    assert main(["check", "data/digits-class"]) == 0
+    out = capsys.readouterr().out
+    assert "Krippendorff" in out
+    assert "train 1,078 (1,078 annotated)" in out
+    assert out.rstrip().endswith("ok")
+
+
+def test_prepare_heeds_the_seed_and_out():
+    for seed, out in (("0", "one"), ("1", "other"), ("0", "again")):
+        assert main(["prepare", "digits-class", "--seed", seed, "--out", out]) == 0
+    one, other, again = (read_folder(name).annotations.label for name in ("one", "other", "again"))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_prepare_does_not_touch_an_existing_folder(workplace, capsys):
+    (workplace / "data" / "digits-class").mkdir(parents=True)
+    assert main(["prepare", "digits-class"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_prepare_offline_is_refused_and_leaves_no_folder(workplace, monkeypatch, capsys):
+    def offline(*args, **kwargs):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    assert main(["prepare", "labelme"]) == 2
+    error = capsys.readouterr().err
+    for part in ("error: Cannot download http://fprodrigues.com/deep_LabelMe.tar.gz: no network here", "HILMIX_DATA",
+                 "data/downloads/deep_LabelMe.tar.gz"):  # fmt: skip
+        assert part in error
+    assert not (workplace / "data" / "labelme").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "cifar"], "There is no data set 'cifar'; known are"),
+        (["show", "cifar"], "There is no data set 'cifar'"),
+        (
+            ["prepare", "digits-class", "--annotators", "3"],
+            "digits-class has no option --annotators; its options: --seed",
+        ),
+        (["prepare", "labelme", "--seed", "3"], "labelme has no option --seed; its options: none"),
+        (["check", "gone"], "There is no data folder at 'gone'"),
+    ],
+)
+def test_mistakes_end_with_code_2_and_one_message(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["frobnicate"], ["prepare"], ["prepare", "mnist", "--labels-per-item", "few"]]
+)
+def test_wrong_usage_is_refused_by_the_parser(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "hilmix data" in capsys.readouterr().err
+
+
+def test_options_reach_the_source(monkeypatch):
+    seen = []
+    recorder = replace(SOURCES["mnist"], resources=(), build=lambda access, options: seen.append(options) or tiny())
+    monkeypatch.setitem(SOURCES, "mnist", recorder)
+    assert main(["prepare", "mnist", "--labels-per-item", "1-3", "--annotators", "9", "--seed", "4"]) == 0
+    assert main(["prepare", "mnist", "--labels-per-item", "2", "--out", "two"]) == 0
+    assert seen == [Options(4, 9, (1, 3)), Options(0, 20, 2)]
+
+
+def tiny(**changes):
+    votes = Annotations.build(
+        [0, 1, 1], [0, 0, 1], [0, 1, 1], num_items=3, classes=["x", "y", "z"], annotators=["u", "v"]
+    )
+    given = {"name": "tiny", "items": ("a", "b", "c"), "inputs": ArrayInputs(np.zeros((3, 2)), "vector"),
+             "annotations": votes} | changes  # fmt: skip
+    return AnnotatedData(**given)
+
+
+def test_check_prints_what_an_own_folder_holds(folder, capsys):
+    assert main(["check", str(folder)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for text in ("tiny", "CC0", "image, 3 x 6 x 6", "items 10", "annotations 30", "3 to 3, mean 3.00",
+                 "3, with 10 to 10 labels, median 10", "known for 10 items", "wrong labels 6.7 %",
+                 "majority vote 100.0 % right", "agreement 86.7 % of pairs", "cat 50.0 % 50.0 %"):  # fmt: skip
+        assert text in out, text
+
+
+def test_check_works_without_any_truth_or_votes(workplace, capsys):
+    write_folder(tiny(annotations=Annotations.build([], [], [], num_items=3, classes=2, annotators=0)), workplace / "t")
+    assert main(["check", "t"]) == 0
+    out = capsys.readouterr().out
+    assert "known for 0 items" in out
+    assert "majority" not in out
+    assert "no annotations at all" in out
+
+
+def test_check_warns_of_what_training_can_not_learn(workplace, capsys):
+    write_folder(tiny(split=np.array(["train", "val", "val"])), workplace / "t")
+    assert main(["check", "t"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 annotators never label a training item, so nothing can be learnt about them: v." in out
+    assert "nobody ever says z." in out
+    assert "none on 1 items" in out
+
+
+def test_check_warns_of_splits_without_votes(workplace, capsys):
+    write_folder(tiny(split=np.array(["train", "train", "val"])), workplace / "t")
+    assert main(["check", "t"]) == 0
+    assert "no item of split 'val' has an annotation" in capsys.readouterr().out
+
+
+def test_check_says_that_annotators_are_exchangeable(workplace, capsys):
+    write_folder(tiny(annotations=Annotations.from_counts([[2, 1, 0], [0, 0, 3], [1, 0, 0]])), workplace / "t")
+    assert main(["check", "t"]) == 0
+    assert "exchangeable (identities unknown)" in capsys.readouterr().out
+
+
+def test_many_classes_are_cut_to_the_most_frequent(workplace, capsys):
+    votes = Annotations.build([0, 1, 2], [0, 0, 0], [99, 99, 7], num_items=3, classes=100, annotators=["u"])
+    write_folder(tiny(annotations=votes), workplace / "t")
+    assert main(["check", "t"]) == 0
+    out = capsys.readouterr().out
+    assert "80 more" in out
+    assert out.index("99 ") < out.index("7  ")
+
+
+def test_unreadable_images_are_found_unless_quick(folder, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "3.png")
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
+    assert main(["check", str(folder), "--quick"]) == 0
+    assert "inputs not decoded" in capsys.readouterr().out
+    assert main(["check", str(folder)]) == 2
+    assert "3.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("annotations.csv", "annotator", "who", "annotations.csv: Annotations lack the column(s) ['annotator']"),
+        ("annotations.csv", "9,bob,dog", "12,bob,dog", "item, row 28: '12' is unknown"),
+        ("dataset.yaml", "licence", "license", "unknown key(s) ['license']"),
+        ("items.csv", "5.png", "gone.png", "gone.png does not exist"),
+    ],
+)
+def test_bad_folders_end_with_code_2(folder, capsys, file, old, new, message):
+    path = folder / file
+    path.write_text(path.read_text().replace(old, new))
+    assert main(["check", str(folder)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_misspelt_target_without_a_list_of_classes_shows_as_a_class(folder, capsys):
+    path = folder / "items.csv"
+    path.write_text(path.read_text().replace("4.png,cat", "4.png,cow"))
+    assert main(["check", str(folder)]) == 0
+    assert "nobody ever says cow" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_clear_message(monkeypatch, capsys):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hilmix.data.folder.yaml.safe_dump", full)
+    assert main(["prepare", "digits-class"]) == 2
+    assert "Cannot write 'data/digits-class': [Errno 28] No space left on device" in capsys.readouterr().err
+    assert os.listdir("data") == []
+
+
+@pytest.mark.parametrize("name", ["labelme-features", "cifar10h"])
+def test_prepare_from_the_mirror(real_data, monkeypatch, capsys, name):
+    monkeypatch.setenv("HILMIX_DATA", str(real_data))
+    assert main(["prepare", name]) == 0
+    assert f"mirror {real_data}" in capsys.readouterr().out
+    assert main(["check", f"data/{name}", "--quick"]) == 0
