@@ -109,7 +109,7 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
         rows = -(-len(thumbnails) // columns)
         cell, caption, head = 1.35, 0.62, 0.45  # inches
         width, height = max(cell * columns, 5.0), rows * (cell + caption) + head
-        figure = _figure(width, height, layout="none")
+        figure = _figure(width, height, layout=None)
         for i, item in enumerate(thumbnails):
             left, row = (i % columns) * cell + 0.06, i // columns
             bottom = height - head - row * (cell + caption) - cell
@@ -230,7 +230,7 @@ def _short(text: str, length: int = 18) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _figure(width: float, height: float, layout: Literal["constrained", "none"] = "constrained") -> "Figure":
+def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout, dpi=150)

@@ -13,7 +13,8 @@ from hilmix.errors import RunError
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
 FILES = (
     "report.html", "metrics.json", "calibration.csv", "reliability.csv", "label_errors.parquet",
-    "label_errors_items.parquet", "label_errors_detection.csv", "annotators.csv", "confusion.parquet", "predictions.parquet", *FIGURES, "config.yaml",
+    "label_errors_items.parquet", "label_errors_detection.csv", "annotators.csv", "confusion.parquet",
+    "predictions.parquet", *FIGURES, "config.yaml",
 )  # fmt: skip
 
 
