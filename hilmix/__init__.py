@@ -1,0 +1,38 @@
+"""Calibrated classifiers from the votes of many imperfect annotators."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+try:
+    __version__ = version("hilmix")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+# Loaded on first use, so that `import hilmix` and `hilmix --help` do not wait for torch.
+_LAZY = {
+    "AnnotatedData": "hilmix.data",
+    "AnnotatedDataModule": "hilmix.data",
+    "Annotations": "hilmix.annotations",
+    "AnnotMix": "hilmix.mix",
+    "AnnotMixHead": "hilmix.annotators",
+    "Batch": "hilmix.types",
+    "Classifier": "hilmix.modules",
+    "HiddenMix": "hilmix.mix",
+    "ItemMix": "hilmix.mix",
+    "MixPlan": "hilmix.types",
+    "StepOutput": "hilmix.types",
+    "read_folder": "hilmix.data",
+    "write_folder": "hilmix.data",
+}
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'hilmix' has no attribute '{name}'")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

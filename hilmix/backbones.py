@@ -89,6 +89,7 @@ class TimmBackbone(Backbone):
                 "For vectors choose the backbone MLP or ReadyFeatures."
             )
         channels, *sides = input_shape
+        self.in_channels = channels
         small = max(sides) <= SMALL_IMAGE
         kwargs = {"in_chans": channels, **self.kwargs}
         if small:
@@ -111,7 +112,10 @@ class TimmBackbone(Backbone):
         if not self.pretrained:
             return None
         config = self.net.pretrained_cfg
-        return list(config["mean"]), list(config["std"])
+        mean, std = list(config["mean"]), list(config["std"])
+        if self.in_channels != len(mean):  # timm folds the colour channels of the first layer into these
+            return [sum(mean) / len(mean)] * self.in_channels, [sum(std) / len(std)] * self.in_channels
+        return mean, std
 
     @property
     def hidden_layers(self) -> list[str]:

@@ -41,6 +41,10 @@ class Classifier(LightningModule):
         backbone: None chooses by the kind of input: an MLP for vectors, a small timm ResNet for images.
         annotator_model: what annotators say given the class; default: labels at face value.
         regularizers: penalties on the class probabilities.
+        standardize: how inputs are scaled before the network. ``global``: vectors by one mean and one standard
+            deviation of the training inputs, which keeps the proportions of ready features; ``feature``: each feature
+            by its own, for quantities in different units; ``none``. Images: per channel for both of the former.
+            Pretrained networks always get the scaling they were trained with.
         optimizer: name of a class in ``torch.optim``.
         lr: learning rate.
         weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
@@ -64,6 +68,7 @@ class Classifier(LightningModule):
         backbone: Backbone | None = None,
         annotator_model: AnnotatorModel | None = None,
         regularizers: list[Regularizer] | None = None,
+        standardize: Literal["global", "feature", "none"] = "global",
         optimizer: str = "RAdam",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -82,6 +87,7 @@ class Classifier(LightningModule):
                 "backbone": backbone.spec(),
                 "annotator_model": annotator_model.spec(),
                 "regularizers": [r.spec() for r in penalties],
+                "standardize": standardize,
                 "optimizer": optimizer,
                 "lr": lr,
                 "weight_decay": weight_decay,
@@ -92,6 +98,7 @@ class Classifier(LightningModule):
         if not hasattr(torch.optim, optimizer):
             raise ConfigError(f"optimizer is '{optimizer}'; allowed are the classes of torch.optim, such as RAdam.")
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
+        self.standardize = standardize
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
         self.backbone = backbone.build(input_shape)
         width = self.backbone.num_features
@@ -203,10 +210,14 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
         statistics = getattr(getattr(self.trainer, "datamodule", None), "input_statistics", None)
-        if stage == "fit" and statistics is not None and self.backbone.input_normalisation is None:
-            mean, std = statistics()  # a checkpoint's values, if one is resumed, are loaded after this
-            self.input_mean.copy_(mean)
-            self.input_std.copy_(std)
+        given = self.standardize == "none" or self.backbone.input_normalisation is not None
+        if stage != "fit" or statistics is None or given:
+            return
+        mean, std = statistics()  # a checkpoint's values, if one is resumed, are loaded after this
+        if self.standardize == "global" and len(self.hparams["input_shape"]) == 1:
+            mean, std = mean.mean(), ((std**2 + mean**2).mean() - mean.mean() ** 2).sqrt()
+        self.input_mean.copy_(mean)
+        self.input_std.copy_(std)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
