@@ -1,13 +1,9 @@
 """Calibrated classifiers from the votes of many imperfect annotators."""
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-try:
-    __version__ = version("hilmix")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+__version__ = "0.1.0"
 
 # Loaded on first use, so that `import hilmix` and `hilmix --help` do not wait for torch.
 _LAZY = {

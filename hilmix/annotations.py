@@ -242,11 +242,11 @@ class Annotations:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""
         cells = self.num_items * self.num_classes
         if self.probs is None:
-            flat = np.bincount(self.item * self.num_classes + self.label, minlength=cells).astype(np.float64)
+            flat = np.bincount(self.item * self.num_classes + self.label, minlength=cells)
         else:
             cell = self.item[:, None] * self.num_classes + np.arange(self.num_classes)
             flat = np.bincount(cell.ravel(), weights=self.probs.ravel().astype(np.float64), minlength=cells)
-        return flat.reshape(self.num_items, self.num_classes)
+        return flat.astype(np.float64).reshape(self.num_items, self.num_classes)
 
     def subset(self, keep: ArrayLike) -> "Annotations":
         """The annotations of some items; the items keep their rows, the others become empty.
@@ -303,7 +303,7 @@ def _integers(values: ArrayLike, name: str, size: int) -> IntArray:
     array = np.asarray(values)
     if array.size and not (np.issubdtype(array.dtype, np.integer) or (array == np.floor(array)).all()):
         raise DataError(f"{name} must hold whole numbers, got dtype {array.dtype}.")
-    array = array.astype(np.int64).reshape(-1)
+    array = np.asarray(array.astype(np.int64)).reshape(-1)
     bad = np.flatnonzero((array < 0) | (array >= size))
     if len(bad):
         raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {size - 1}.")
@@ -319,7 +319,7 @@ def _floats(values: ArrayLike, name: str, top: float) -> FloatArray:
 
 
 def _encode(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
-    codes = pd.Index(vocabulary).get_indexer(pd.Index(values)).astype(np.int64)
+    codes: IntArray = pd.Index(vocabulary).get_indexer(pd.Index(values)).astype(np.int64)
     bad = np.flatnonzero(codes < 0)
     if len(bad):
         shown = ", ".join(map(str, vocabulary[:8])) + (", ..." if len(vocabulary) > 8 else "")

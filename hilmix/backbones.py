@@ -76,9 +76,7 @@ class TimmBackbone(Backbone):
     smaller patches for ViT and ConvNeXt, stride 1 in the first convolution for other networks.
     """
 
-    def __init__(
-        self, name: str = "resnet10t", pretrained: bool = False, kwargs: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, name: str = "resnet10t", pretrained: bool = False, kwargs: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.name, self.pretrained, self.kwargs = name, pretrained, dict(kwargs or {})
 
@@ -104,14 +102,15 @@ class TimmBackbone(Backbone):
         try:
             self.num_features = _width(self.net, input_shape)
         except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"TimmBackbone: '{self.name}' can not take inputs {tuple(input_shape)}: {error}") from error
+            shape = tuple(input_shape)
+            raise ConfigError(f"TimmBackbone: '{self.name}' can not take inputs {shape}: {error}") from error
         return self
 
     @property
     def input_normalisation(self) -> tuple[list[float], list[float]] | None:
         if not self.pretrained:
             return None
-        config = self.net.pretrained_cfg
+        config: dict[str, Any] = self.net.pretrained_cfg  # type: ignore[assignment]  # not a module
         mean, std = list(config["mean"]), list(config["std"])
         if self.in_channels != len(mean):  # timm folds the colour channels of the first layer into these
             return [sum(mean) / len(mean)] * self.in_channels, [sum(std) / len(std)] * self.in_channels
@@ -178,10 +177,11 @@ def _keep_resolution(net: nn.Module, channels: int) -> None:
     if isinstance(net, (VisionTransformer, ConvNeXt)):
         return
     if isinstance(net, ResNet):
-        width = net.bn1.num_features
-        net.conv1 = nn.Conv2d(channels, width, kernel_size=3, stride=1, padding=1, bias=False)
-        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
-        net.maxpool = nn.Identity()
+        width = next(net.bn1.parameters()).shape[0]
+        stem = nn.Conv2d(channels, width, kernel_size=3, stride=1, padding=1, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+        net.set_submodule("conv1", stem)
+        net.set_submodule("maxpool", nn.Identity())
         return
     for module in net.modules():  # the convolutions that read the input; a patch embedding has to keep its stride
         if isinstance(module, nn.Conv2d) and module.in_channels == channels and module.kernel_size != module.stride:

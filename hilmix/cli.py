@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hilmix
 from hilmix.errors import HilmixError
 
 HELP = """usage: hilmix COMMAND ...
@@ -12,12 +13,16 @@ HELP = """usage: hilmix COMMAND ...
 Train calibrated classifiers from the votes of many imperfect annotators.
 
 commands:
-  fit        train a method:  hilmix fit -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
-  test       score a run:     hilmix test -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
+  fit        train a method
   validate   score a run on its validation items
+  test       score a run on its test items
   predict    class probabilities, posteriors and annotator reliability of every item, as one Parquet file
-  data       check your own data folder, list and prepare public data sets:  hilmix data --help
-  report     build the HTML report of a run folder:  hilmix report runs/mine
+  data       check your own data folder; list and prepare public data sets
+  report     build the HTML report of a run folder
+
+  hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
+  hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
+  hilmix predict -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
 
 hilmix COMMAND --help lists the options of a command; hilmix fit --print_config shows every setting in force.
 Configs named configs/... are found in the installed package when they are not in the working directory.
@@ -42,9 +47,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"hilmix {version('hilmix')}")
+        print(f"hilmix {hilmix.__version__}")
         return 0
     if argv[0] == "data":
         from hilmix.commands import data

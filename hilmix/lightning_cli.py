@@ -21,7 +21,7 @@ import hilmix.data
 import hilmix.data.targets
 import hilmix.mix
 import hilmix.modules
-import hilmix.regularizers  # imported classes can be named without their module
+import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
 from hilmix.cli import configs_folder
 from hilmix.errors import ConfigError, RunError
 from hilmix.logging import wandb_logger
@@ -69,7 +69,7 @@ class HilmixCLI(LightningCLI):
                 f"hilmix {command} needs the weights of a trained model: add --ckpt_path best, last or FILE. "
                 f"'best' and 'last' are looked for in {run_dir / 'checkpoints'} (--run_dir)."
             )
-        if rank_zero_only.rank == 0:
+        if getattr(rank_zero_only, "rank", 0) == 0:
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
     def instantiate_classes(self) -> None:
@@ -127,7 +127,8 @@ def refuse_other_settings(model: LightningModule, path: str) -> None:
     """
     saved = torch.load(path, map_location="cpu", weights_only=True).get("hyper_parameters", {})
     here = dict(model.hparams)
-    if changed := [f"model.{k}: {saved[k]!r} then, {here[k]!r} now" for k in here if k in saved and saved[k] != here[k]]:
+    changed = [f"model.{k}: {saved[k]!r} then, {here[k]!r} now" for k in here if k in saved and saved[k] != here[k]]
+    if changed:
         raise RunError(
             f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "
             "fresh run in another --run_dir."

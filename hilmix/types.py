@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
     input: Tensor
     """(R, C, H, W) uint8 or float, or (R, D) float; from the loader R = B, one row per item."""
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
     """(B,) int64, row of the item in the whole items table, not in the split."""
     target: Tensor
     """(B,) int64 true class, -1 where unknown. For evaluation; a training part that reads it says so in its name."""
@@ -67,7 +67,7 @@ class StepOutput(NamedTuple):
     has them (``Perfect`` has none).
     """
 
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
     """(B,) int64, row of the item in the whole items table."""
     target: Tensor
     """(B,) int64, -1 where unknown."""

@@ -5,9 +5,10 @@
     python -m experiments.foundation.labelme_features final --root data/labelme-features
     python -m experiments.foundation.labelme_features table
 
-One hidden layer of 128, dropout 0.5, 50 epochs, batch 64, RAdam with cosine schedule, weight decay 1e-4. Every method gets the same
-search (learning rate x scaling of the inputs, two seeds), chosen by accuracy on the 500 validation items; test items are scored
-in `final` only. Each run is one row of a csv file beside this script; rows that are there are not run again.
+One hidden layer of 128, dropout 0.5, 50 epochs, batch 64, RAdam with cosine schedule, weight decay 1e-4.
+Every method gets the same search (learning rate x scaling of the inputs, two seeds), chosen by accuracy on the 500
+validation items; test items are scored in `final` only. Each run is one row of a csv file beside this script; rows that
+are there are not run again.
 """
 
 import argparse

@@ -131,7 +131,7 @@ class AnnotatedDataModule(LightningDataModule):
         """What training learns from; the rows of the whole items table."""
         annotations = self.targets.apply(self.data.annotations, self.data.target, self.rows("train"))
         if not annotations.num_pairs:
-            raise ConfigError(f"{self.data.name}: no training item has an annotation, so there is nothing to learn from.")
+            raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
         return annotations
 
     @property
@@ -200,15 +200,14 @@ class AnnotatedDataModule(LightningDataModule):
             augment=self.augment,
             seed=self.seed,
         )
-        sampler = EpochSampler(
-            dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank
-        )
+        sampler = EpochSampler(dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank)
         # Lightning asks for the loader after it has restored its counters, but not the loader's position
         epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
         if batches.is_last_batch:
             sampler.resume(epoch=epochs.ready, items=0)
         else:
-            sampler.resume(epoch=epochs.processed, items=batches.current.processed * self.batch_size)
+            done: int = batches.current.processed  # type: ignore[attr-defined]  # a _ProcessedTracker, typed as its base
+            sampler.resume(epoch=trainer.current_epoch, items=done * self.batch_size)
         return self._loader(dataset, sampler)
 
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:
@@ -239,7 +238,7 @@ class AnnotatedDataModule(LightningDataModule):
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=one_batch,
+            collate_fn=one_batch,  # type: ignore[arg-type]  # __getitems__ hands it a whole batch
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -287,5 +286,3 @@ class AnnotatedDataModule(LightningDataModule):
 
 def _digest(names: Any) -> str:
     return hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()
-
-

@@ -49,7 +49,7 @@ class ArrayInputs:
         DataError: if the shape does not fit the kind.
     """
 
-    def __init__(self, array: NDArray, kind: InputKind) -> None:  # type: ignore[type-arg]
+    def __init__(self, array: NDArray, kind: InputKind) -> None:
         fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
         if not fits:
             raise DataError(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -124,9 +124,12 @@ class Classifier(LightningModule):
     def features(self, input: Tensor, plan: MixPlan | None = None) -> Tensor:
         """Returns the backbone's output (R, D), mixed in a hidden layer if the plan says so."""
         x = normalise(as_float(input), self.input_mean, self.input_std)
-        inside = plan is not None and plan.layer not in ("input", "features")
-        with running_statistics(self.backbone, len(x) < 2), self.backbone.mixing_at(plan) if inside else nullcontext():
-            return self.backbone(x)
+        inside: AbstractContextManager[None] = nullcontext()
+        if plan is not None and plan.layer not in ("input", "features"):
+            inside = self.backbone.mixing_at(plan)
+        with running_statistics(self.backbone, len(x) < 2), inside:
+            features: Tensor = self.backbone(x)
+        return features
 
     def mixed_step(self, batch: Batch) -> StepOutput:
         """Returns what the model says of a batch, mixed as its plan tells; the path of training."""
@@ -264,7 +267,7 @@ class Classifier(LightningModule):
         self.seed = checkpoint.get("seed", self.seed)
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:
         """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again."""
         saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True)["hyper_parameters"]
         backbone = kwargs.pop("backbone", saved["backbone"])

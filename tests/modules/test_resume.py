@@ -78,6 +78,6 @@ def test_resumed_with_accumulation_augmentation_and_batch_norm(tmp_path) -> None
 
 def test_other_seeds_give_other_parameters(straight, tmp_path) -> None:
     """The equality above is not the equality of runs that ignore their draws."""
-    folder, parameters = straight
+    _, parameters = straight
     other = fit(tmp_path, mix=ItemMix())
     assert not torch.equal(other["head.weight"], parameters["head.weight"])
