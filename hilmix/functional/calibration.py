@@ -252,7 +252,6 @@ def _bin_of(confidence: Tensor, num_bins: int) -> Tensor:
 
 
 def _scatter(bins: Tensor, confidence: Tensor, correct: Tensor, size: int) -> Bins:
-    dtype = sum_dtype(confidence.device)
-    rows = torch.stack([torch.ones_like(confidence, dtype=dtype), confidence.to(dtype), correct.to(dtype)], dim=-1)
-    sums = torch.zeros(size, 3, dtype=dtype, device=confidence.device).index_add_(0, bins, rows)
-    return Bins(*sums.unbind(-1))
+    values = (torch.ones_like(confidence), confidence, correct)
+    zeros = torch.zeros(size, dtype=sum_dtype(confidence.device), device=confidence.device)
+    return Bins(*(zeros.scatter_add(0, bins, value.to(zeros.dtype)) for value in values))
