@@ -1,5 +1,8 @@
 """Two ranks with uneven shares write the files of one process."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,26 +11,35 @@ from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, Me
 from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer
 
 
-def run(folder, **settings):
-    folder.mkdir()
-    datamodule, model = toy_datamodule(toy_data(), folder), Toy(scale=1.5)
+def run(folder: Path, **settings) -> None:
+    """Fit, test and predict with every callback."""
+    datamodule, model = toy_datamodule(toy_data(), folder / f"rank-{os.environ.get('RANK', 0)}"), Toy(scale=1.5)
     callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile(), PredictionFile()]
     toy_trainer(folder, callbacks, **settings).fit(model, datamodule=datamodule)
     toy_trainer(folder, callbacks, **settings).test(model, datamodule=datamodule, verbose=False)
     toy_trainer(folder, callbacks, **settings).predict(model, datamodule=datamodule, return_predictions=False)
-    return {path.name: path for path in folder.iterdir() if path.suffix in (".csv", ".parquet")}
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_two_ranks_write_what_one_writes(tmp_path):
-    one = run(tmp_path / "one")
-    two = run(tmp_path / "two", strategy="ddp_spawn", devices=2)
-    assert set(one) == set(two)
-    assert len(one) == 9
-    for name in one:
+def one_of_two(rank: int, folder: Path) -> int:
+    """Runs as torchrun would start it; the process group exists already."""
+    environment = {
+        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0,
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1, "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    os.environ.update({name: str(value) for name, value in environment.items()})
+    run(folder, strategy="ddp", devices=2)
+    return rank
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_two_ranks_write_what_one_writes(tmp_path, run_ranks):
+    run(tmp_path / "one")
+    assert run_ranks(one_of_two, tmp_path / "two") == [0, 1]
+    names = [p.name for p in (tmp_path / "one").iterdir() if p.suffix in (".csv", ".parquet")]
+    assert len(names) == 9
+    for name in names:
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
-        left, right = read(one[name]), read(two[name])
+        left, right = (read(tmp_path / folder / name) for folder in ("one", "two"))
         if "p_right" in left:
             for a, b in zip(left.pop("p_right"), right.pop("p_right"), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-5)
