@@ -12,11 +12,12 @@ from hilmix.callbacks.clean_pass import CleanPass, clean_outputs, clean_pass, da
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tracker import CalibrationTracker, Score
 from hilmix.data.items import AnnotatedData
-from hilmix.functional.calibration import Temperature, fit_temperature
+from hilmix.functional.calibration import TEMPERATURE_RANGE, Temperature, fit_temperature
 from hilmix.plotting import Reliability, reliability_diagram
 from hilmix.types import UNKNOWN, StepOutput
 
 log = logging.getLogger(__name__)
+SPLIT_NAMES = {"val": "validation", "test": "test"}
 
 
 class CalibrationReport(Callback):
@@ -76,13 +77,19 @@ class CalibrationReport(Callback):
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
         data = datamodule_of(trainer).data
         fit, self._fitted_on = fit_on_validation(clean_pass(trainer, pl_module, "val"), data)
+        if trainer.is_global_zero and min(abs(np.log(fit.temperature / np.array(TEMPERATURE_RANGE)))) < 1e-3:
+            log.warning(
+                "The temperature went to %.3g, the end of its range: %s do not determine it.",
+                fit.temperature,
+                self._fitted_on,
+            )
         return CalibrationTracker(len(data.classes), fit.temperature, trainer.strategy.root_device)
 
     def _write(self, trainer: Trainer, split: str, scores: list[Score]) -> None:
         if not trainer.is_global_zero:
             return
         if not scores:
-            log.warning("No calibration report: no %s item has a true class or a vote.", split)
+            log.warning("No calibration report: no %s item has a true class or a vote.", SPLIT_NAMES[split])
             return
         folder = run_folder(trainer)
         summary = [{"split": split, **score.row(), "fitted_on": self._fitted_on} for score in scores]
@@ -153,5 +160,4 @@ def reliability_figure(scores: list[Score], split: str) -> Any:
                 title, score.bins, note, "p(annotator is right)" if score.what == "annotator" else "confidence", axis
             )
         )
-    name = {"val": "validation", "test": "test"}[split]
-    return reliability_diagram(panels, f"Calibration on {name} items")
+    return reliability_diagram(panels, f"Calibration on {SPLIT_NAMES[split]} items")

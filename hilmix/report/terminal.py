@@ -30,8 +30,11 @@ def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
     report = build_report(run_dir)
     run = read_run(run_dir)
     console.print(f"\n[bold]Result[/bold] on {run.scored}")
-    for name, value in headline_rows(run):
+    rows = headline_rows(run)
+    for name, value in rows:
         console.print(f"  {name:<34} {value}")
+    if not rows:
+        console.print("  nothing to score: none of them has a true class or a vote")
     _suspects(run, console)
     _annotators(run, console)
     console.print("\n[bold]Files[/bold]")

@@ -10,6 +10,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from hilmix.callbacks import CalibrationReport
 from hilmix.callbacks.tracker import expected_votes
+from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.functional.calibration import TEMPERATURE_RANGE
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
@@ -115,6 +116,27 @@ def test_face_value_votes_are_judged_by_the_class_model(tmp_path):
     temperature = best_temperature(lambda t: nll(logits / t, label))
     assert table.loc[("vote", "after")]["temperature"] == pytest.approx(temperature, rel=1e-4)
     assert table.loc[("vote", "after")]["nll"] == pytest.approx(nll(logits / temperature, label), rel=1e-4)
+
+
+def test_a_temperature_at_the_end_of_its_range_is_told(tmp_path, caplog):
+    data = toy_data()
+    logits = np.eye(3, dtype=np.float32)[data.target]  # separable: the colder, the better
+    run_data = AnnotatedData(
+        "sure", data.items, ArrayInputs(logits, "vector"), data.annotations, data.target, data.split
+    )
+    trainer = toy_trainer(tmp_path, [CalibrationReport()])
+    trainer.fit(Toy(), datamodule=toy_datamodule(run_data, tmp_path))
+    assert "The temperature went to 0.05, the end of its range: true classes of" in caplog.text
+
+
+def test_nothing_to_calibrate_is_told(tmp_path, caplog):
+    data = toy_data(truth=False)
+    votes = data.annotations.subset(data.split == "train")
+    silent = AnnotatedData("silent", data.items, data.inputs, votes, data.target, data.split)
+    trainer = toy_trainer(tmp_path, [CalibrationReport()])
+    trainer.fit(Toy(), datamodule=toy_datamodule(silent, tmp_path))
+    assert "no validation item has a true class or a vote" in caplog.text
+    assert not (tmp_path / "calibration.csv").exists()
 
 
 def test_expected_votes_at_temperature_one_are_what_was_said(tmp_path):
