@@ -25,6 +25,7 @@ import hilmix.regularizers  # noqa: F401  # imported classes can be named withou
 from hilmix.cli import configs_folder
 from hilmix.errors import ConfigError, RunError
 from hilmix.logging import wandb_logger
+from hilmix.report import build_report, summarize
 
 LINKS = {
     "num_classes": "the classes of the data",
@@ -56,6 +57,23 @@ class HilmixCLI(LightningCLI):
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "test":  # hilmix prints its own table
+            parser.set_defaults(verbose=False)
+        return parser
+
+    def after_fit(self) -> None:
+        self._report()
+
+    def after_test(self) -> None:
+        self._report()
+
+    def _report(self) -> None:
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+            build_report(self.trainer.default_root_dir)
+            summarize(self.trainer.default_root_dir)
 
     def _parse_ckpt_path(self) -> None:
         """Finds the checkpoint; upstream would let its hyperparameters override the config without a word."""
