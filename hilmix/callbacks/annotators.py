@@ -61,7 +61,9 @@ class AnnotatorReport(Callback):
             matrices = confusion_arrays(data, result)[0] if result.confusion is None else result.confusion
             for a in chosen_annotators(table, self.panels):
                 accuracy = table["estimated_accuracy"][a]
-                panels.append(AnnotatorPanel(f"{table['annotator'][a]}  ({accuracy:.0%})", matrices[a]))
+                name = str(table["annotator"][a])
+                name = f"annotator {name}" if name.isdecimal() else name
+                panels.append(AnnotatorPanel(f"{name}  ({accuracy:.0%})", matrices[a]))
         return annotator_figure(
             table[table["labels"] > 0], panels, data.classes, f"{(table['labels'] > 0).sum()} annotators of {data.name}"
         )

@@ -144,7 +144,7 @@ def reliability_figure(scores: list[Score], split: str) -> Any:
     """Draws the class model (votes, where no truth is known) before and after, and the annotators."""
     truth = any(score.what == "class" for score in scores)
     titles = {
-        "class": "Class model", "annotator": "Annotator is right", "vote": "What annotators say (no truth known)",
+        "class": "Class model", "annotator": "Annotator is right", "vote": "Votes (no truth known)",
     }  # fmt: skip
     panels = []
     for score in scores:
