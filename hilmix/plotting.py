@@ -177,7 +177,7 @@ def _accuracy_panel(axis: "Axes", table: pd.DataFrame) -> None:
         axis.scatter(np.arange(len(order)), estimated[order], s=size.to_numpy()[order], color=BLUE, alpha=0.7,
                      linewidths=0.6, edgecolors="white")  # fmt: skip
         axis.set(xlabel="annotators, worst first", title="Estimated accuracy (no truth known)", ylim=(0, 1.01))
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
     axis.set_ylabel("estimated accuracy (area: labels)")
     axis.grid(linewidth=0.6)
 
@@ -212,7 +212,7 @@ def training_curves(metrics: pd.DataFrame) -> "Figure | None":
             axis.grid(linewidth=0.6)
             axis.legend(fontsize=8)
             axis.set_xlabel("epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.locator_params(axis="x", integer=True)
         for axis in axes[len(shown) :]:
             axis.set_axis_off()
     return figure
