@@ -82,11 +82,11 @@ def configs_folder() -> Path:
 def with_packaged_configs(argv: Sequence[str]) -> list[str]:
     """Replaces ``-c configs/NAME`` by the packaged file where the working directory has no such file."""
     out: list[Any] = list(argv)
-    for i, token in enumerate(out):
+    for i, token in enumerate(argv):
         flag, equals, value = token.partition("=")
         if flag not in ("-c", "--config"):
             continue
-        value = value if equals else (out[i + 1] if i + 1 < len(out) else "")
+        value = value if equals else (argv[i + 1] if i + 1 < len(argv) else "")
         if not value.startswith("configs/") or Path(value).exists():
             continue
         packaged = configs_folder() / value.removeprefix("configs/")

@@ -71,7 +71,8 @@ class SharedDiagonalConfusion(NamedTuple):
         top = share.amax(1, keepdim=True).detach()
         others = _without_diagonal(self.shared)
         peak = others.amax().detach().clamp_min(torch.finfo(others.dtype).min)
-        wrong = (share - top).exp() @ (others - peak).exp()
+        with torch.autocast(share.device.type, enabled=False):  # the product would be rounded to half precision
+            wrong = (share - top).exp() @ (others - peak).exp()
         # a class nobody is mistaken for has weight 0 here, whose log would spoil the gradient
         return torch.logaddexp(wrong.clamp_min(torch.finfo(wrong.dtype).tiny).log() + top + peak, right)
 

@@ -1,0 +1,154 @@
+"""Likelihoods of answers, plain and mixed, against loops over pairs."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hilmix.functional.losses import annotation_nll, label_log_likelihood
+from hilmix.functional.mixing import draw_partners
+from hilmix.types import MixPlan
+
+
+def answers(pairs: int, classes: int, items: int, seed: int, *, copies: int = 1):
+    """log q, hard and soft answers, and item rows; ``copies=2`` for what an item-wise plan scores."""
+    rng = np.random.default_rng(seed)
+    log_said = torch.from_numpy(rng.normal(size=(copies * pairs, classes))).log_softmax(-1)
+    probs = torch.from_numpy(rng.dirichlet(np.ones(classes), pairs)).reshape(pairs, classes)
+    label = torch.from_numpy(rng.integers(0, classes, pairs))
+    return log_said, label, probs, torch.from_numpy(np.sort(rng.integers(0, items, pairs)))
+
+
+def plan(rows: str, size: int, seed: int) -> MixPlan:
+    rng = np.random.default_rng(seed)
+    return MixPlan(draw_partners(size, rng), torch.from_numpy(rng.random(size)), rows=rows)
+
+
+def test_log_likelihood_hard_and_soft() -> None:
+    log_said, label, probs, _ = answers(5, 3, 2, 0)
+    hard, soft = label_log_likelihood(log_said, label), label_log_likelihood(log_said, label, probs)
+    for i in range(5):
+        assert hard[i].item() == pytest.approx(log_said[i, label[i]].item())
+        assert soft[i].item() == pytest.approx(sum(probs[i, k].item() * log_said[i, k].item() for k in range(3)))
+    one_hot = torch.nn.functional.one_hot(label, 3)
+    torch.testing.assert_close(label_log_likelihood(log_said, label, one_hot), hard)
+
+
+@given(st.integers(0, 9), st.integers(1, 4), st.integers(1, 5), st.integers(0, 10**6), st.booleans())
+def test_plain_loss_is_minus_the_sum(pairs: int, classes: int, items: int, seed: int, soft: bool) -> None:
+    log_said, label, probs, row = answers(pairs, classes, items, seed)
+    given_probs = probs if soft else None
+    expected = -sum(
+        (probs[i] @ log_said[i]).item() if soft else log_said[i, label[i]].item() for i in range(pairs)
+    )  # fmt: skip
+    assert annotation_nll(log_said, label, given_probs, row).item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 10**6), st.booleans())
+def test_loss_of_mixed_pairs_is_the_cross_entropy_with_the_mixed_answer(
+    pairs: int, classes: int, seed: int, soft: bool
+) -> None:
+    log_said, label, probs, row = answers(pairs, classes, 3, seed)
+    mix = plan("pairs", pairs, seed)
+    said = probs if soft else torch.nn.functional.one_hot(label, classes).double()
+    expected = 0.0
+    for i in range(pairs):
+        w, j = mix.weight[i], mix.partner[i]
+        expected -= ((w * said[i] + (1 - w) * said[j]) @ log_said[i]).item()
+    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(0, 9), st.integers(1, 5), st.integers(0, 10**6), st.booleans())
+def test_loss_of_mixed_items_scores_each_answer_on_both_of_its_rows(
+    pairs: int, items: int, seed: int, soft: bool
+) -> None:
+    """Here q of a pair depends on the mixed row only, so that the two rows of an answer can be told apart."""
+    _, label, probs, row = answers(pairs, 3, items, seed)
+    mix = plan("items", items, seed)
+    per_row = torch.from_numpy(np.random.default_rng(seed).normal(size=(items, 3))).log_softmax(-1)
+    expected, partner_row = 0.0, []
+    for j in range(pairs):
+        (other,) = [b for b in range(items) if mix.partner[b] == row[j]]
+        partner_row.append(other)
+        for b, share in ((int(row[j]), mix.weight[row[j]]), (other, 1 - mix.weight[other])):
+            own = probs[j] @ per_row[b] if soft else per_row[b, label[j]]
+            expected -= (share * own).item()
+    log_said = torch.cat([per_row[row], per_row[torch.tensor(partner_row, dtype=torch.int64)]])
+    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [None, "pairs", "items"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_answers_weigh_as_many_as_there_are_pairs(rows: str | None, soft: bool) -> None:
+    """With the same log q everywhere, -1, the loss is the total weight.
+
+    Item-wise this holds in expectation only if items differ in their number of answers: an answer weighs
+    w of its own row plus 1 - w of the row it is the partner on, and the two w are different draws.
+    """
+    pairs, items = 6, 6
+    _, label, probs, _ = answers(pairs, 4, items, 1)
+    row = torch.arange(pairs)
+    mix = None if rows is None else plan(rows, pairs, 2)
+    copies = 2 if rows == "items" else 1
+    found = annotation_nll(torch.full((copies * pairs, 4), -1.0).double(), label, probs if soft else None, row, mix)
+    assert found.item() == pytest.approx(pairs)
+
+
+@given(st.integers(0, 10**6), st.booleans())
+def test_order_of_the_pairs_does_not_matter(seed: int, mixed: bool) -> None:
+    log_said, label, probs, row = answers(7, 3, 4, seed)
+    order = torch.from_numpy(np.random.default_rng(seed + 1).permutation(7))
+    mix = plan("pairs", 7, seed) if mixed else None
+    moved = None
+    if mix is not None:  # the same mixes, told in another order
+        moved = mix._replace(partner=order.argsort()[mix.partner[order]], weight=mix.weight[order])
+    for given_probs in (None, probs):
+        before = annotation_nll(log_said, label, given_probs, row, mix)
+        there = None if given_probs is None else given_probs[order]
+        torch.testing.assert_close(annotation_nll(log_said[order], label[order], there, row[order], moved), before)
+
+
+@pytest.mark.parametrize("rows", [None, "pairs", "items"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_gradient(rows: str | None, soft: bool) -> None:
+    log_said, label, probs, row = answers(4, 3, 3, 5, copies=2 if rows == "items" else 1)
+    mix = None if rows is None else plan(rows, 4 if rows == "pairs" else 3, 6)
+    assert torch.autograd.gradcheck(
+        lambda v: annotation_nll(v, label, probs if soft else None, row, mix), log_said.requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("rows", [None, "items"])
+def test_no_pairs_cost_nothing(rows: str | None, soft: bool) -> None:
+    log_said, label, probs, row = answers(0, 3, 4, 0)
+    log_said.requires_grad_()
+    loss = annotation_nll(log_said, label, probs if soft else None, row, None if rows is None else plan(rows, 4, 0))
+    loss.backward()
+    assert loss.item() == 0
+    assert log_said.grad.shape == (0, 3)
+
+
+def test_one_class_costs_nothing() -> None:
+    log_said = torch.zeros(5, 1)
+    assert annotation_nll(log_said, torch.zeros(5, dtype=torch.int64), None, torch.arange(5)).item() == 0
+
+
+def test_one_answer_per_item_mixed_by_items_is_mixup() -> None:
+    """Zhang et al.: cross-entropy of each mixed row with the mixed one-hot label of its two items."""
+    items = 6
+    _, label, _, _ = answers(items, 4, items, 3)
+    row, mix = torch.arange(items), plan("items", items, 9)
+    logits = torch.randn(items, 4, dtype=torch.float64)
+    one_hot = torch.nn.functional.one_hot(label, 4).double()
+    target = mix.weight[:, None] * one_hot + (1 - mix.weight[:, None]) * one_hot[mix.partner]
+    expected = torch.nn.functional.cross_entropy(logits, target, reduction="sum")
+    log_probs = logits.log_softmax(-1)
+    found = annotation_nll(torch.cat([log_probs, log_probs[mix.partner.argsort()]]), label, None, row, mix)
+    assert found.item() == pytest.approx(expected.item())
+    assert math.isfinite(found.item())
