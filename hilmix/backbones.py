@@ -1,5 +1,6 @@
 """Backbones: from inputs to features (R, D). Any timm model by name, an MLP for vectors, or ready features."""
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -92,11 +93,15 @@ class TimmBackbone(Backbone):
         kwargs = {"in_chans": channels, **self.kwargs}
         if small:
             kwargs = {**_small_patches(self.name, sides), **kwargs}
+        if ":" not in self.name and not timm.is_model(self.name):  # with a colon it names a hub or a folder
+            close = difflib.get_close_matches(self.name, timm.list_models(), n=5, cutoff=0.5)
+            raise ConfigError(f"TimmBackbone: timm has no model '{self.name}'; close names are {close}.")
         try:
             self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
-        except RuntimeError as error:
-            close = timm.list_models(f"*{self.name.split('_')[0]}*")[:8]
-            raise ConfigError(f"TimmBackbone: can not create '{self.name}': {error}. Close names: {close}.") from error
+        except (RuntimeError, TypeError, ValueError, AssertionError, OSError) as error:
+            raise ConfigError(
+                f"TimmBackbone: can not create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {error}"
+            ) from error
         if small:
             _keep_resolution(self.net, channels)
         try:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import hilmix
-from hilmix.errors import HilmixError
+from hilmix.errors import ConfigError, HilmixError
 
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+"""Those that train or use a model."""
 HELP = """usage: hilmix COMMAND ...
 
 Train calibrated classifiers from the votes of many imperfect annotators.
@@ -38,10 +40,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(argv)
     except Exception as error:
-        told = _told(error)
-        if told is None:
+        message = told(error)
+        if message is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 2
 
 
@@ -57,13 +59,18 @@ def _dispatch(argv: list[str]) -> int:
         from hilmix.commands import report
 
         return report.main(argv[1:])
+    if argv[0] not in SUBCOMMANDS:
+        raise ConfigError(
+            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report']}, "
+            "and options come after the command."
+        )
     from hilmix.lightning_cli import run
 
     run(with_packaged_configs(argv))
     return 0
 
 
-def _told(error: BaseException | None) -> HilmixError | None:
+def told(error: BaseException | None) -> HilmixError | None:
     """The error meant for the user, which jsonargparse may have wrapped."""
     while error is not None:
         if isinstance(error, HilmixError):

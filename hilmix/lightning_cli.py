@@ -1,10 +1,13 @@
 """LightningCLI with run folders: what is given is used, and silent surprises are refused."""
 
+import argparse
+import errno
 import logging
 import os
 import sys
 import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import jsonargparse
@@ -13,6 +16,8 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
 
 import hilmix.annotators
 import hilmix.backbones
@@ -22,9 +27,11 @@ import hilmix.data.targets
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
-from hilmix.cli import configs_folder
-from hilmix.errors import ConfigError, RunError
+from hilmix.cli import SUBCOMMANDS, configs_folder, told
+from hilmix.errors import ConfigError, HilmixError, RunError
+from hilmix.functional.random import run_seed
 from hilmix.logging import wandb_logger
+from hilmix.parser_errors import one_sentence
 from hilmix.report import build_report, summarize
 
 LINKS = {
@@ -32,7 +39,8 @@ LINKS = {
     "num_annotators": "the annotators of the data",
     "input_shape": "the inputs of the data",
 }
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+"""Errors of a full or protected disk."""
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -91,14 +99,24 @@ class HilmixCLI(LightningCLI):
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
     def instantiate_classes(self) -> None:
-        super().instantiate_classes()
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError) as error:  # a setting that its class refuses
+            if told(error) is not None:
+                raise
+            raise ConfigError(one_sentence(str(error))) from error
         path = self.config[self.subcommand].get("ckpt_path")
         if path is None:
             return
-        if self.subcommand == "fit":
-            refuse_other_settings(self.model, path)
-        else:  # the checkpoint knows what model it is
-            self.model = type(self.model).load_from_checkpoint(path)
+        try:
+            if self.subcommand == "fit":
+                refuse_other_settings(self.model, self.datamodule, path)
+            else:  # the checkpoint knows what model it is
+                self.model = type(self.model).load_from_checkpoint(path)
+        except (UnpicklingError, EOFError, KeyError, RuntimeError) as error:
+            if isinstance(error, HilmixError):
+                raise
+            raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
 
 
 def find_checkpoint(run_dir: Path, given: str) -> Path:
@@ -137,15 +155,20 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
         raise RunError(f"The run folder {run_dir} can not be written: {error}. Choose another --run_dir.") from error
 
 
-def refuse_other_settings(model: LightningModule, path: str) -> None:
-    """A resumed run must have the settings it began with.
+def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
+    """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
 
     Raises:
         RunError: naming the settings that differ.
     """
-    saved = torch.load(path, map_location="cpu", weights_only=True).get("hyper_parameters", {})
-    here = dict(model.hparams)
-    changed = [f"model.{k}: {saved[k]!r} then, {here[k]!r} now" for k in here if k in saved and saved[k] != here[k]]
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    then = {f"model.{name}": value for name, value in checkpoint["hyper_parameters"].items()}
+    then |= {f"data.{name}": value for name, value in checkpoint["datamodule_hyper_parameters"].items()}
+    then["seed_everything"] = checkpoint["seed"]
+    now = {f"model.{name}": value for name, value in model.hparams.items()}
+    now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
+    now["seed_everything"] = run_seed()
+    changed = [f"{k}: {then[k]!r} then, {now[k]!r} now" for k in now if k in then and then[k] != now[k]]
     if changed:
         raise RunError(
             f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "
@@ -168,7 +191,10 @@ def refuse_linked(argv: list[str]) -> None:
     for path in paths:
         if not Path(path).is_file():
             raise ConfigError(f"There is no config file '{path}'. The packaged ones are in configs/method/.")
-        settings: Any = yaml.safe_load(Path(path).read_text()) or {}
+        try:
+            settings: Any = yaml.safe_load(Path(path).read_text()) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
         model = settings.get("model") if isinstance(settings, dict) else None
         given = model.get("init_args") or {} if isinstance(model, dict) else {}
         for name, source in LINKS.items():
@@ -186,7 +212,8 @@ def run(argv: list[str]) -> HilmixCLI:
     quieten()
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     base = str(configs_folder() / "base.yaml")
-    parser: dict[str, Any] = {"parser_mode": "omegaconf+"}
+    # no abbreviations: a setting with a typo is refused, not guessed
+    parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
     before, sys.argv = sys.argv, [sys.argv[0], *argv]  # the ranks that DDP starts repeat this command line
     try:
         return HilmixCLI(
@@ -199,8 +226,20 @@ def run(argv: list[str]) -> HilmixCLI:
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={**parser, **{name: {**parser, "default_config_files": [base]} for name in SUBCOMMANDS}},
+            parser_kwargs={
+                "prog": "hilmix",
+                **parser,
+                **{name: {**parser, "default_config_files": [base]} for name in SUBCOMMANDS},
+            },
         )
+    except argparse.ArgumentError as error:
+        raise ConfigError(one_sentence(str(error))) from error
+    except (OmegaConfBaseException, MisconfigurationException) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise RunError(f"The run can not be written: {error}. Free space or choose another --run_dir.") from error
+        raise
     finally:
         sys.argv = before
 

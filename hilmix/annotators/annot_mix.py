@@ -46,6 +46,10 @@ class AnnotMixHead(AnnotatorModel):
         super().__init__()
         if not 0 < eta < 1:
             raise ConfigError(f"AnnotMixHead: eta is {eta}; allowed are numbers between 0 and 1, both excluded.")
+        if confusion not in ("auto", "full", "shared-diagonal"):
+            raise ConfigError(
+                f"AnnotMixHead: confusion is '{confusion}'; allowed are 'auto', 'full' and 'shared-diagonal'."
+            )
         self.embed_dim, self.eta, self.dropout, self.confusion = embed_dim, eta, dropout, confusion
 
     def build(self, *, num_features: int, num_classes: int, num_annotators: int) -> Self:

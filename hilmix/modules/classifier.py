@@ -95,11 +95,21 @@ class Classifier(LightningModule):
                 "schedule": schedule,
             }
         )
-        if not hasattr(torch.optim, optimizer):
-            raise ConfigError(f"optimizer is '{optimizer}'; allowed are the classes of torch.optim, such as RAdam.")
+        if standardize not in ("global", "feature", "none") or schedule not in ("cosine", "constant"):
+            raise ConfigError(
+                f"standardize is '{standardize}', schedule '{schedule}'; allowed are 'global', 'feature' and 'none', "
+                "'cosine' and 'constant'."
+            )
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
         self.standardize = standardize
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
+        try:  # before the run begins, not after it has claimed its folder
+            self._optimizer([{"params": nn.Parameter(torch.zeros(1)), "weight_decay": weight_decay}])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"optimizer {optimizer} can not be made with lr {lr}, weight_decay {weight_decay} and "
+                f"{self.optimizer_kwargs}: {error}. Allowed are the classes of torch.optim and their settings."
+            ) from error
         self.backbone = backbone.build(input_shape)
         width = self.backbone.num_features
         self.head = nn.Linear(width, num_classes)
@@ -249,7 +259,7 @@ class Classifier(LightningModule):
         groups = [{"params": class_model, "weight_decay": self.weight_decay}]
         if annotators := list(self.annotator_model.parameters()):
             groups.append({"params": annotators, "weight_decay": 0.0})
-        optimizer = getattr(torch.optim, self.optimizer)(groups, lr=self.lr, **self.optimizer_kwargs)
+        optimizer = self._optimizer(groups)
         if self.schedule == "constant":
             return optimizer
 
@@ -259,6 +269,12 @@ class Classifier(LightningModule):
             return 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.trainer.estimated_stepping_batches)))
 
         return [optimizer], [{"scheduler": LambdaLR(optimizer, cosine), "interval": "step"}]
+
+    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = getattr(torch.optim, self.optimizer)(
+            groups, lr=self.lr, **self.optimizer_kwargs
+        )
+        return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seed"] = self.seed
