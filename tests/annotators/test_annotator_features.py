@@ -1,0 +1,65 @@
+"""Metadata of annotators travel from the folder into the annotator model and the checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch import Trainer
+
+from hilmix.annotations import Annotations
+from hilmix.annotators import AnnotMixHead
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.modules import Classifier
+
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+
+
+def folder_with_metadata(root: Path) -> str:
+    rng = np.random.default_rng(0)
+    votes = Annotations.from_dense(rng.integers(0, 2, (60, 3)), classes=["a", "b"], annotators=["x", "y", "z"])
+    items = tuple(f"i{i}" for i in range(60))
+    inputs = ArrayInputs(rng.normal(size=(60, 4)).astype(np.float32), "vector")
+    features = np.array([[1.0, 10.0], [2.0, 10.0], [3.0, 40.0]], dtype=np.float32)
+    data = AnnotatedData("metadata", items, inputs, votes, annotator_features=features)
+    return str(write_folder(data, root / "data"))
+
+
+def build(data: AnnotatedDataModule) -> Classifier:
+    return Classifier(
+        data.num_classes,
+        data.num_annotators,
+        data.input_shape,
+        annotator_model=AnnotMixHead(embed_dim=4),
+        num_annotator_features=data.num_annotator_features,
+    )
+
+
+def test_metadata_are_standardised_and_their_weights_learn(tmp_path: Path) -> None:
+    data = AnnotatedDataModule(folder_with_metadata(tmp_path), batch_size=20)
+    features = data.annotator_features()
+    np.testing.assert_allclose(features.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(features.numpy().std(0), 1, atol=1e-6)
+    model = build(data)
+    before = model.annotator_model.embed_metadata.weight.detach().clone()
+    Trainer(max_epochs=1, enable_checkpointing=False, default_root_dir=tmp_path, **QUIET).fit(model, data)
+    torch.testing.assert_close(model.annotator_model.metadata, features)
+    assert not torch.equal(model.annotator_model.embed_metadata.weight, before)
+
+
+def test_metadata_are_in_the_checkpoint(tmp_path: Path) -> None:
+    data = AnnotatedDataModule(folder_with_metadata(tmp_path), batch_size=20)
+    model = build(data)
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **QUIET)
+    trainer.fit(model, data)
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    again = Classifier.load_from_checkpoint(tmp_path / "model.ckpt")
+    torch.testing.assert_close(again.annotator_model.metadata, data.annotator_features())
+
+
+def test_aggregated_votes_have_no_annotator_features(tmp_path: Path) -> None:
+    root = folder_with_metadata(tmp_path)
+    spec = {"class_path": "hilmix.data.targets.Aggregated", "init_args": {"by": "soft"}}
+    assert AnnotatedDataModule(root, targets=spec).num_annotator_features == 0
+    assert AnnotatedDataModule(root).num_annotator_features == 2
+    assert pd.read_parquet(Path(root) / "annotators.parquet").shape == (3, 3)
