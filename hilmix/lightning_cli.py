@@ -38,6 +38,7 @@ LINKS = {
     "num_classes": "the classes of the data",
     "num_annotators": "the annotators of the data",
     "input_shape": "the inputs of the data",
+    "num_annotator_features": "the annotators' metadata",
 }
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
@@ -79,7 +80,7 @@ class HilmixCLI(LightningCLI):
         self._report()
 
     def _report(self) -> None:
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+        if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
             build_report(self.trainer.default_root_dir)
             summarize(self.trainer.default_root_dir)
 

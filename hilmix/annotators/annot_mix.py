@@ -23,7 +23,8 @@ class AnnotMixHead(AnnotatorModel):
         C = row-softmax(reshape(W_o t + b_o, (K, K))),   b_o set so that C starts near diagonal ``eta``
 
     The gradient of the annotator model does not reach the backbone through ``h``; it does through the class
-    probabilities. An annotator never seen in training gets the mean embedding.
+    probabilities. ``a`` is one-hot, with the annotator's metadata appended where the data have them. An annotator never
+    seen in training gets the mean embedding.
 
     Args:
         embed_dim: E.
@@ -52,12 +53,20 @@ class AnnotMixHead(AnnotatorModel):
             )
         self.embed_dim, self.eta, self.dropout, self.confusion = embed_dim, eta, dropout, confusion
 
-    def build(self, *, num_features: int, num_classes: int, num_annotators: int) -> Self:
+    metadata: Tensor
+
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
         k, e = num_classes, self.embed_dim
         self.full = self.confusion == "full" or (self.confusion == "auto" and k <= FULL_UP_TO)
         self.num_classes = k
         self.embed_features = nn.Linear(num_features, e)
         self.embed_annotator = nn.Linear(num_annotators, e)  # applied to one-hot rows: its columns are looked up
+        self.embed_metadata: nn.Linear | None = None
+        if num_annotator_features:
+            self.embed_metadata = nn.Linear(num_annotator_features, e, bias=False)
+            self.register_buffer("metadata", torch.zeros(num_annotators, num_annotator_features))
         self.hidden = nn.Sequential(
             nn.Dropout(self.dropout), nn.Linear(2 * e, e), nn.BatchNorm1d(e), nn.ReLU(inplace=True)
         )
@@ -71,6 +80,9 @@ class AnnotMixHead(AnnotatorModel):
             self.shared = nn.Parameter(torch.zeros(k, k))
             nn.init.constant_(self.out.bias, prior)
         return self
+
+    def set_annotator_features(self, features: Tensor) -> None:
+        self.metadata.copy_(features)
 
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
@@ -89,8 +101,10 @@ class AnnotMixHead(AnnotatorModel):
         return confusion.log_marginal(log_probs), confusion
 
     def _embed(self, annotator: Tensor) -> Tensor:
-        """(L, E) W_a a + b_a."""
+        """(L, E) W_a a + b_a, a being one-hot, followed by the annotator's metadata if there are any."""
         table = self.embed_annotator.weight.t()
+        if self.embed_metadata is not None:
+            table = table + self.embed_metadata(self.metadata)
         known = table[annotator.clamp_min(0)]
         unknown = (annotator == UNKNOWN).unsqueeze(1)
         return torch.where(unknown, table.mean(0), known) + self.embed_annotator.bias

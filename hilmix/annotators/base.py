@@ -23,8 +23,21 @@ class AnnotatorModel(Part, nn.Module, ABC):
     """
 
     @abstractmethod
-    def build(self, *, num_features: int, num_classes: int, num_annotators: int) -> Self:
-        """Creates the parameters and returns the model itself."""
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
+        """Creates the parameters and returns the model itself.
+
+        Args:
+            num_features: D, width of the backbone's output.
+            num_classes: K.
+            num_annotators: A.
+            num_annotator_features: F, width of the annotators' metadata, 0 if there are none; see
+                :meth:`set_annotator_features`.
+        """
+
+    def set_annotator_features(self, features: Tensor) -> None:
+        """Takes (A, F) float metadata of the annotators; a model without use for them ignores them."""
 
     @abstractmethod
     def forward(

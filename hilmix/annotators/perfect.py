@@ -14,7 +14,9 @@ class Perfect(AnnotatorModel):
     It makes no statement about annotators, so there is no posterior and no probability of being right.
     """
 
-    def build(self, *, num_features: int, num_classes: int, num_annotators: int) -> Self:
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
         return self
 
     def forward(

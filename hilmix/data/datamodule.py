@@ -145,6 +145,21 @@ class AnnotatedDataModule(LightningDataModule):
         return self.train_annotations.num_annotators
 
     @property
+    def num_annotator_features(self) -> int:
+        """F, width of the annotators' metadata, 0 if there are none or votes are aggregated."""
+        features = self.data.annotator_features
+        known = features is not None and self.train_annotations.annotators == self.data.annotations.annotators
+        return features.shape[1] if features is not None and known else 0
+
+    def annotator_features(self) -> Tensor:
+        """(A, F) float metadata of the annotators, standardised over those with a training label."""
+        features = self.data.annotator_features
+        assert features is not None, "see num_annotator_features"
+        seen = features[self.trained_annotators]
+        std = seen.std(0)
+        return torch.from_numpy((features - seen.mean(0)) / np.where(std > 1e-6, std, 1.0)).float()
+
+    @property
     def input_shape(self) -> list[int]:
         """(C, H, W) or (D,)."""
         return list(self.data.inputs.shape)
@@ -167,8 +182,7 @@ class AnnotatedDataModule(LightningDataModule):
             rows = np.sort(step_generator(self.split_seed, 0).choice(rows, STATISTICS_ITEMS, replace=False))
         x = as_float(self.data.inputs.fetch(rows)).double()
         axes = [0, *range(2, x.ndim)]
-        std = x.std(axes, correction=0)
-        return x.mean(axes).float(), torch.where(std > 1e-6, std, 1.0).float()
+        return x.mean(axes).float(), x.std(axes, correction=0).float()
 
     # -- batches -----------------------------------------------------------------------------------------------------
 

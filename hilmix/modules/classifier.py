@@ -32,7 +32,8 @@ CONFUSION_CELLS = 2**24
 class Classifier(LightningModule):
     """Class model p(y | x) and annotator model p(z | x, a, y), trained on whatever annotations a batch carries.
 
-    ``num_classes``, ``num_annotators`` and ``input_shape`` come from the data; the command line links them.
+    ``num_classes``, ``num_annotators``, ``input_shape`` and ``num_annotator_features`` come from the data; the command
+    line links them.
 
     Args:
         num_classes: K.
@@ -50,6 +51,7 @@ class Classifier(LightningModule):
         weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
         optimizer_kwargs: further arguments of the optimizer.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
+        num_annotator_features: F, width of the annotators' metadata, 0 without.
 
     Example:
         >>> model = Classifier(num_classes=3, num_annotators=5, input_shape=(8,))
@@ -74,6 +76,7 @@ class Classifier(LightningModule):
         weight_decay: float = 1e-4,
         optimizer_kwargs: dict[str, Any] | None = None,
         schedule: Literal["cosine", "constant"] = "cosine",
+        num_annotator_features: int = 0,
     ) -> None:
         super().__init__()
         backbone = default_backbone(input_shape) if backbone is None else Backbone.from_spec(backbone)
@@ -84,6 +87,7 @@ class Classifier(LightningModule):
                 "num_classes": num_classes,
                 "num_annotators": num_annotators,
                 "input_shape": list(input_shape),
+                "num_annotator_features": num_annotator_features,
                 "backbone": backbone.spec(),
                 "annotator_model": annotator_model.spec(),
                 "regularizers": [r.spec() for r in penalties],
@@ -114,7 +118,10 @@ class Classifier(LightningModule):
         width = self.backbone.num_features
         self.head = nn.Linear(width, num_classes)
         self.annotator_model = annotator_model.build(
-            num_features=width, num_classes=num_classes, num_annotators=num_annotators
+            num_features=width,
+            num_classes=num_classes,
+            num_annotators=num_annotators,
+            num_annotator_features=num_annotator_features,
         )
         self.regularizers = penalties
         known = self.backbone.input_normalisation
@@ -222,15 +229,18 @@ class Classifier(LightningModule):
 
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
-        statistics = getattr(getattr(self.trainer, "datamodule", None), "input_statistics", None)
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:
+            self.annotator_model.set_annotator_features(datamodule.annotator_features())
+        statistics = getattr(datamodule, "input_statistics", None)
         given = self.standardize == "none" or self.backbone.input_normalisation is not None
         if stage != "fit" or statistics is None or given:
             return
         mean, std = statistics()  # a checkpoint's values, if one is resumed, are loaded after this
         if self.standardize == "global" and len(self.hparams["input_shape"]) == 1:
-            mean, std = mean.mean(), ((std**2 + mean**2).mean() - mean.mean() ** 2).sqrt()
+            mean, std = mean.mean(), (std.square().mean() + mean.var(correction=0)).sqrt()
         self.input_mean.copy_(mean)
-        self.input_std.copy_(std)
+        self.input_std.copy_(torch.where(std > 1e-6, std, 1.0))  # a constant stays a constant
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
