@@ -1,6 +1,7 @@
 """Backbones: from inputs to features (R, D). Any timm model by name, an MLP for vectors, or ready features."""
 
 import difflib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -170,8 +171,9 @@ def _small_patches(name: str, sides: list[int]) -> dict[str, Any]:
     """Arguments that give a patch-based network a grid of about 8x8 tokens."""
     entry = timm.model_entrypoint(name) if timm.is_model(name) else None
     module = getattr(entry, "__module__", "")
-    if module.endswith("vision_transformer"):
-        return {"img_size": tuple(sides), "patch_size": max(1, min(sides) // 8)}
+    if module.endswith(("vision_transformer", "deit")):
+        common, most = math.gcd(*sides), max(1, min(sides) // 8)  # a patch size has to divide both sides
+        return {"img_size": tuple(sides), "patch_size": max(p for p in range(1, most + 1) if common % p == 0)}
     if module.endswith("convnext"):
         return {"patch_size": 1}
     return {}

@@ -1,4 +1,4 @@
-"""Annotator models: the calling convention, the initial prior, unknown annotators, numbers at the edge of the floats."""
+"""Annotator models: the calling convention, the initial prior, unknown annotators, numbers at the edge of floats."""
 
 import pytest
 import torch
@@ -98,7 +98,9 @@ def test_order_of_the_pairs_does_not_matter(confusion: str) -> None:
     model.hidden[0].p = 0.0
     features, log_p = asked(6, 3)
     who, order = torch.tensor([0, 1, 2, 3, 4, 0]), torch.tensor([3, 5, 0, 1, 4, 2])
-    torch.testing.assert_close(model(features[order], log_p[order], who[order])[0], model(features, log_p, who)[0][order])
+    torch.testing.assert_close(
+        model(features[order], log_p[order], who[order])[0], model(features, log_p, who)[0][order]
+    )
 
 
 @pytest.mark.parametrize("confusion", FORMS)

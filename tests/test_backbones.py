@@ -1,0 +1,225 @@
+"""Every kind of backbone under one calling convention."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hilmix.annotators import AnnotMixHead
+from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, default_backbone
+from hilmix.errors import ConfigError
+from hilmix.functional.losses import annotation_nll
+from hilmix.mix import AnnotMix, HiddenMix
+from hilmix.modules import Classifier
+from hilmix.types import Batch, MixPlan
+
+SMALL = ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"]
+FAMILIES = [
+    *SMALL,
+    "regnetx_002",
+    "mobilenetv3_small_050",
+    "repvgg_a0",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "resnet18", "resnet50", "convnext_atto",
+      "vit_tiny_patch16_224", "efficientnet_lite0", "deit_tiny_patch16_224", "wide_resnet50_2")),
+]  # fmt: skip
+
+
+def built(name: str, shape: tuple[int, ...] = (3, 32, 32)) -> Backbone:
+    torch.manual_seed(0)
+    return TimmBackbone(name).build(shape)
+
+
+def images(rows: int, shape: tuple[int, ...] = (3, 32, 32)) -> torch.Tensor:
+    return torch.randn(rows, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def batch_of(rows: int, pairs: int) -> Batch:
+    return Batch(
+        input=images(rows), index=torch.arange(rows), target=torch.full((rows,), -1),
+        row=torch.arange(pairs) % rows, annotator=torch.arange(pairs) % 2, label=torch.arange(pairs) % 3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family(name: str) -> None:
+    """Features are finite and as wide as announced, gradients reach every parameter, every named layer can be mixed."""
+    backbone = built(name)
+    x = images(4)
+    features = backbone(x)
+    assert features.shape == (4, backbone.num_features)
+    assert features.isfinite().all()
+    (features * torch.randn_like(features)).sum().backward()
+    assert not [n for n, p in backbone.named_parameters() if p.grad is None]
+
+    backbone.eval()
+    plan = MixPlan(torch.tensor([1, 2, 3, 0]), torch.full((4,), 0.5))
+    layers = backbone.hidden_layers
+    assert layers
+    with torch.no_grad():
+        plain = backbone(x)
+        for layer in layers:
+            with backbone.mixing_at(plan._replace(layer=layer)):
+                mixed = backbone(x)
+            assert mixed.isfinite().all()
+            assert not torch.equal(mixed, plain), layer
+            with backbone.mixing_at(plan._replace(layer=layer, weight=torch.zeros(4))):  # a swap of rows, exactly
+                torch.testing.assert_close(backbone(x), plain[plan.partner], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(backbone(x), plain)  # no hook is left behind
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_batch_of_one_row_trains(name: str) -> None:
+    """Batch norm then uses its running statistics; loss and gradients are finite, and the mode is given back."""
+    model = Classifier(3, 2, [3, 32, 32], TimmBackbone(name), AnnotMixHead(embed_dim=4)).train()
+    batch = AnnotMix()(batch_of(1, 1), np.random.default_rng(0))
+    loss = annotation_nll(model.mixed_step(batch).log_said, batch.label, None, batch.row, batch.plan)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    assert all(m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def map_sides(backbone: Backbone, shape: tuple[int, ...]) -> list[int]:
+    """Positions along one side of every feature map (or tokens of a transformer) on the way."""
+    sizes: list[int] = []
+
+    def note(_module: nn.Module, _args: object, out: torch.Tensor) -> None:
+        sizes.append(out.shape[-1] if out.ndim == 4 else round(out.shape[1] ** 0.5))
+
+    hooks = [backbone.net.get_submodule(name).register_forward_hook(note) for name in backbone.hidden_layers]
+    with torch.no_grad():
+        backbone.eval()(images(1, shape))
+    for hook in hooks:
+        hook.remove()
+    return sizes
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_small_images_keep_more_resolution(name: str) -> None:
+    """At 32 px the last map is at least as large, relative to the image, as twice that of the network at 64 px."""
+    if "vit" in str(name) or "deit" in str(name):
+        pytest.skip("a transformer's maps are of one size; see the test of its tokens")
+    small, large = map_sides(built(name), (3, 32, 32)), map_sides(built(name, (3, 64, 64)), (3, 64, 64))
+    assert small[0] >= large[0]
+    assert small[-1] >= large[-1]
+    assert small[-1] > 32 / 32  # stride 32 would leave one position
+
+
+def test_a_transformer_gets_smaller_patches() -> None:
+    assert tuple(built("test_vit").net.patch_embed.grid_size) == (8, 8)
+
+
+def test_a_resnet_gets_the_stem_for_small_images() -> None:
+    net = built("test_resnet").net
+    assert net.conv1.kernel_size == (3, 3)
+    assert net.conv1.stride == (1, 1)
+    assert isinstance(net.maxpool, nn.Identity)
+    assert built("test_resnet", (3, 64, 64)).net.conv1 is not None
+    assert not isinstance(built("test_resnet", (3, 64, 64)).net.maxpool, nn.Identity)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (4, 16, 16), (3, 24, 32), (1, 33, 47)], ids=str)
+def test_odd_channels_and_sizes(name: str, shape: tuple[int, ...]) -> None:
+    if name == "test_vit" and shape == (1, 33, 47):
+        with pytest.raises(ConfigError, match="can not take inputs"):
+            built(name, shape)
+        return
+    backbone = built(name, shape)
+    assert backbone(images(2, shape)).shape == (2, backbone.num_features)
+
+
+def test_wrong_name_is_answered_with_close_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no model 'resnet19'; close names are \[.*'resnet18'"):
+        built("resnet19")
+
+
+def test_wrong_argument_is_named() -> None:
+    with pytest.raises(ConfigError, match="stem_wdith"):
+        TimmBackbone("test_resnet", kwargs={"stem_wdith": 3}).build((3, 32, 32))
+
+
+def test_a_vector_input_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match=r"shape \(7,\).*MLP or ReadyFeatures"):
+        TimmBackbone("test_resnet").build((7,))
+
+
+def test_an_unknown_layer_is_answered_with_those_there_are() -> None:
+    model = Classifier(3, 2, [3, 32, 32], TimmBackbone("test_resnet"))
+    batch = HiddenMix(layer="layer9")(batch_of(4, 4), np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"no layer 'layer9'; it has \['act1', 'layer1'.*'features'"):
+        model.mixed_step(batch)
+
+
+def test_the_hook_is_removed_when_the_forward_pass_fails() -> None:
+    backbone = built("test_resnet").eval()
+    x = images(2)
+    plain = backbone(x)
+    with pytest.raises(RuntimeError), backbone.mixing_at(MixPlan(torch.tensor([1, 0]), torch.zeros(2), layer="layer1")):
+        backbone(torch.randn(2, 5, 32, 32))
+    torch.testing.assert_close(backbone(x), plain)
+
+
+def test_timm_arguments_of_the_user_come_first() -> None:
+    backbone = TimmBackbone("test_vit", kwargs={"patch_size": 8}).build((3, 32, 32))
+    assert tuple(backbone.net.patch_embed.grid_size) == (4, 4)
+
+
+def test_mlp() -> None:
+    backbone = MLP([7, 5], dropout=0.0).build((3, 2, 2))
+    assert backbone.num_features == 5
+    x = images(4, (3, 2, 2))
+    first, second = backbone.net[1], backbone.net[4]
+    torch.testing.assert_close(backbone(x), second(first(x.flatten(1)).relu()).relu())
+    assert MLP().build((9,)).num_features == 128
+
+
+@pytest.mark.parametrize("hidden", [[], [0], [8, -1]])
+def test_mlp_widths_are_checked(hidden: list[int]) -> None:
+    with pytest.raises(ConfigError, match="hidden"):
+        MLP(hidden)
+
+
+def test_mlp_layers_can_be_mixed() -> None:
+    backbone = MLP([7, 5], dropout=0.0).build((6,))
+    with (
+        pytest.raises(ConfigError, match="no layer 'layer1'"),
+        backbone.mixing_at(MixPlan(torch.tensor([0]), torch.ones(1), layer="layer1")),
+    ):
+        pass
+    assert {"1", "4"} <= set(backbone.hidden_layers)
+
+
+def test_ready_features_are_the_inputs() -> None:
+    backbone = ReadyFeatures().build((3, 2, 2))
+    x = images(4, (3, 2, 2))
+    assert torch.equal(backbone(x), x.flatten(1))
+    assert backbone.num_features == 12
+    assert not list(backbone.parameters())
+
+
+def test_default_backbone_follows_the_kind_of_input() -> None:
+    assert isinstance(default_backbone((20,)), MLP)
+    assert isinstance(default_backbone((3, 32, 32)), TimmBackbone)
+
+
+@pytest.mark.parametrize(
+    "backbone", [TimmBackbone("test_resnet"), MLP([3]), ReadyFeatures()], ids=lambda b: str(b.spec())
+)
+def test_spec_round_trip(backbone: Backbone) -> None:
+    again = Backbone.from_spec(backbone.spec())
+    assert type(again) is type(backbone)
+    assert again.spec() == backbone.spec()
+
+
+def test_weights_of_a_file_bring_their_own_scaling(tmp_path) -> None:
+    """As pretrained weights do that are fetched from the hub; the classifier takes the scaling over."""
+    source = built("test_resnet", (3, 64, 64))
+    torch.save(source.net.state_dict(), tmp_path / "weights.pth")
+    overlay = {"file": str(tmp_path / "weights.pth"), "num_classes": 0, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    backbone = TimmBackbone("test_resnet", pretrained=True, kwargs={"pretrained_cfg_overlay": overlay})
+    model = Classifier(3, 2, [3, 64, 64], backbone)
+    torch.testing.assert_close(model.input_mean, torch.tensor([0.1, 0.2, 0.3]))
+    torch.testing.assert_close(model.input_std, torch.tensor([0.4, 0.5, 0.6]))
+    for name, value in source.net.state_dict().items():
+        assert torch.equal(backbone.net.state_dict()[name], value), name
