@@ -4,8 +4,10 @@ import argparse
 import errno
 import logging
 import os
+import platform
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -50,12 +52,18 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        text = self.parser.dump(self.config, skip_none=False)
+        text = f"# {versions()}\n{self.parser.dump(self.config, skip_none=False)}"
         for folder in {Path(trainer.default_root_dir), Path(trainer.log_dir or trainer.default_root_dir)}:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(text)
         if (logger := wandb_logger(trainer)) is not None:
             logger.experiment.config.update({"cli": yaml.safe_load(text)}, allow_val_change=True)
+
+
+def versions() -> str:
+    """The versions that a run's numbers depend on, in one line."""
+    names = ("hilmix", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy")
+    return f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
 
 
 class HilmixCLI(LightningCLI):
@@ -252,5 +260,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # our metrics are reduced by torchmetrics before they are logged
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    # a metric that saw nothing is NaN and left out (StageMetrics.compute)
+    warnings.filterwarnings("ignore", message="The ``compute`` method of metric .* was called before the ``update``")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(lambda record: "💡 Tip" not in record.getMessage())

@@ -84,7 +84,8 @@ def _reliability_panel(top: "Axes", bottom: "Axes", panel: Reliability) -> None:
     top.bar(x, np.maximum(accuracy - mean, 0), bottom=lower, color=SKY, label="not confident enough", **bar)
     top.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
     top.set(xlim=(0, 1), ylim=(0, 1.001), title=panel.title, ylabel=panel.ylabel)
-    top.text(0.04, 0.96, panel.note, transform=top.transAxes, va="top", fontsize=8.5, linespacing=1.5)
+    paper = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}  # bars may reach behind the note
+    top.text(0.04, 0.96, panel.note, transform=top.transAxes, va="top", fontsize=8.5, linespacing=1.5, bbox=paper)
     share = samples / max(samples.sum(), 1)
     bottom.bar(edges, share, color=MUTED, alpha=0.6, **bar)
     bottom.set(xlabel=panel.xlabel, ylabel="share", ylim=(0, max(share.max(), 1e-9) * 1.15))
