@@ -4,7 +4,7 @@ import hashlib
 import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -91,6 +91,8 @@ class AnnotatedDataModule(LightningDataModule):
         self._model_annotators: tuple[str, ...] | None = None
         if batch_size < 1:
             raise ConfigError(f"data.batch_size is {batch_size}; allowed are 1 and more.")
+        if augment not in get_args(Augmentation):
+            raise ConfigError(f"data.augment is '{augment}'; allowed are {list(get_args(Augmentation))}.")
 
     # -- what the data are -------------------------------------------------------------------------------------------
 
@@ -99,7 +101,10 @@ class AnnotatedDataModule(LightningDataModule):
         """All items with all their votes."""
         if self.root in EMBEDDED and not Path(self.root).exists():
             return digits("class" if self.root == "digits-class" else "instance")
-        return read_folder(self.root, image_size=self.image_size)
+        data = read_folder(self.root, image_size=self.image_size)
+        if self.augment != "none" and data.inputs.kind != "image":
+            raise ConfigError(f"data.augment is '{self.augment}', but {data.name} holds vectors; allowed is 'none'.")
+        return data
 
     @cached_property
     def split(self) -> NDArray[np.str_]:
