@@ -194,7 +194,7 @@ class AnnotatedDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
         unseen = np.flatnonzero(~self.trained_annotators)
-        if len(unseen) and not self.data.annotations.exchangeable:
+        if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
 
