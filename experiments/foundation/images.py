@@ -80,7 +80,7 @@ SEARCH = [
     Run("labelme", "search", "mv", lr=3e-4, epochs=10, seed=100),
 ]
 FINAL = {
-    "labelme": [Run("labelme", "final", m, lr=1e-3, epochs=6, seed=seed) for seed in (0, 1, 2) for m in METHODS],
+    "labelme": [Run("labelme", "final", m, lr=3e-4, epochs=10, seed=seed) for seed in (0, 1, 2) for m in METHODS],
     "cifar10n": [Run("cifar10n", "final", m, lr=3e-3, epochs=2, seed=0) for m in ("mv", "annot-mix-item", "true")],
 }
 
