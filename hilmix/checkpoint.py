@@ -1,5 +1,6 @@
 """Checkpoint files that are whole or not there."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -34,4 +35,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 "the last complete checkpoint can be resumed with --ckpt_path last."
             ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its own trouble must not hide the one above
+                partial.unlink()

@@ -262,5 +262,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     # a metric that saw nothing is NaN and left out (StageMetrics.compute)
     warnings.filterwarnings("ignore", message="The ``compute`` method of metric .* was called before the ``update``")
+    # Perfect says nothing of annotators: the metric stays empty and is left out
+    warnings.filterwarnings("ignore", message=".*metric AnnotatorAUROC was called before.*")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(lambda record: "💡 Tip" not in record.getMessage())
