@@ -255,7 +255,8 @@ class Annotations:
             keep: (N,) bool, or integers in [0, N).
         """
         mask = np.zeros(self.num_items, dtype=bool)
-        mask[np.asarray(keep)] = True
+        chosen = np.asarray(keep)
+        mask[chosen if chosen.dtype == bool else chosen.astype(np.int64)] = True  # an empty list would be float
         return self._rows(mask[self.item])
 
     def _rows(self, chosen: NDArray[np.bool_]) -> "Annotations":

@@ -1,5 +1,6 @@
 """What every mix policy is: a way to draw a plan. Applying a plan is the same for all."""
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -14,7 +15,7 @@ from hilmix.types import Batch, MixPlan
 class MixPolicy(Part, ABC):
     """Draws a plan from a generator, a pure function; :meth:`apply` mixes the inputs of a batch as a plan says."""
 
-    _buffer: Tensor | None = None
+    _buffers: dict[str, Tensor] | None = None
 
     @abstractmethod
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan | None:
@@ -45,17 +46,24 @@ class MixPolicy(Part, ABC):
         """
         if plan.layer != "input":
             return batch._replace(plan=plan)
-        source = batch.input if plan.rows == "items" else batch.input[batch.row]
-        mixed = mix_rows(source, plan.partner, plan.weight, out=self._reused(source))
+        source = batch.input
+        if plan.rows == "pairs":
+            room = self._reused("pairs", source, len(batch.row))
+            source = source[batch.row] if room is None else torch.index_select(source, 0, batch.row, out=room)
+        mixed = mix_rows(source, plan.partner, plan.weight, out=self._reused("mixed", source, len(source)))
         return batch._replace(input=mixed, plan=plan)
 
-    def _reused(self, like: Tensor) -> Tensor | None:
-        """A buffer for the mixed rows. Only on a CPU: there the page faults of a fresh one cost most of the mix."""
+    def _reused(self, role: str, like: Tensor, rows: int) -> Tensor | None:
+        """A buffer of so many rows. Only on a CPU: there the page faults of a fresh one cost most of the mix."""
         if like.device.type != "cpu":
             return None
-        if self._buffer is None or self._buffer.dtype != like.dtype or self._buffer.numel() < like.numel():
-            self._buffer = torch.empty_like(like).flatten()
-        return self._buffer[: like.numel()].view(like.shape)
+        self._buffers = self._buffers or {}
+        shape = (rows, *like.shape[1:])
+        size = math.prod(shape)
+        held = self._buffers.get(role)
+        if held is None or held.dtype != like.dtype or held.numel() < size:
+            held = self._buffers[role] = torch.empty(size, dtype=like.dtype)
+        return held[:size].view(shape)
 
 
 class NoMix(MixPolicy):
