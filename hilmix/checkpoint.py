@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, target)
-        except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError about positions
+            room = (
+                f"{shutil.disk_usage(target.parent).free / 2**20:.0f} MB free"
+                if target.parent.exists()
+                else "no folder"
+            )
             raise RunError(
-                f"Cannot write the checkpoint {target}: {error}. Free space or choose another --run_dir; "
+                f"Cannot write the checkpoint {target} ({room}): {error}. Free space or choose another --run_dir; "
                 "the last complete checkpoint can be resumed with --ckpt_path last."
             ) from error
         finally:

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 
+TAKEN_FROM_DATA = ("num_classes", "num_annotators", "input_shape", "num_annotator_features")
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but"
 )
@@ -61,7 +62,7 @@ def _load(path: str) -> object:
 
 def _settings(owner: str) -> list[str]:
     names = inspect.signature(_load(owner)).parameters  # type: ignore[arg-type]  # a class: it was a class_path
-    return [name for name in names if name not in ("num_classes", "num_annotators", "input_shape")]
+    return [name for name in names if name not in TAKEN_FROM_DATA]
 
 
 def _known(base: str) -> str:
