@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hilmix.columns import FloatArray, IntArray, bounded_numbers, codes, natural_order, whole_numbers
 from hilmix.errors import DataError
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float32]
+__all__ = ["Annotations", "FloatArray", "IntArray"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +85,8 @@ class Annotations:
         """
         names = tuple(str(c) for c in (range(classes) if isinstance(classes, int) else classes))
         people = tuple(str(a) for a in (range(annotators) if isinstance(annotators, int) else annotators))
-        items = _integers(item, "item", num_items)
-        columns: dict[str, Any] = {"annotator": _integers(annotator, "annotator", len(people))}
+        items = whole_numbers(item, "item", num_items)
+        columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(people))}
         if probs is not None:
             soft = np.asarray(probs, dtype=np.float64).reshape(len(items), -1 if len(items) else len(names))
             if soft.shape[1] != len(names):
@@ -102,10 +102,10 @@ class Annotations:
             label = soft.argmax(1) if label is None else label
         if label is None:
             raise DataError("Annotations need a label or probs.")
-        columns["label"] = _integers(label, "label", len(names))
+        columns["label"] = whole_numbers(label, "label", len(names))
         for name, values, top in (("confidence", confidence, 1.0), ("seconds", seconds, np.inf)):
             if values is not None:
-                columns[name] = _floats(values, name, top)
+                columns[name] = bounded_numbers(values, name, top)
         for name, values in columns.items():
             if len(values) != len(items):
                 raise DataError(f"{name} has {len(values)} rows, item has {len(items)}.")
@@ -148,11 +148,11 @@ class Annotations:
             if column in frame.columns and frame[column].isna().any():
                 raise DataError(f"{column}, row {int(frame[column].isna().to_numpy().argmax())}: it is empty.")
         who = frame["annotator"].astype(str)
-        people = tuple(sorted(who.unique(), key=_natural)) if annotators is None else tuple(annotators)
+        people = tuple(sorted(who.unique(), key=natural_order)) if annotators is None else tuple(annotators)
         return cls.build(
-            item=_encode(frame["item"].astype(str), items, "item"),
-            annotator=_encode(who, people, "annotator"),
-            label=_encode(frame["label"].astype(str), classes, "label") if "label" in frame.columns else None,
+            item=codes(frame["item"].astype(str), items, "item"),
+            annotator=codes(who, people, "annotator"),
+            label=codes(frame["label"].astype(str), classes, "label") if "label" in frame.columns else None,
             num_items=len(items),
             classes=classes,
             annotators=people,
@@ -298,36 +298,3 @@ class Annotations:
             soft = pd.DataFrame(self.probs, columns=[f"prob_{c}" for c in self.classes])
             frame = pd.concat([frame, soft], axis=1)
         return frame
-
-
-def _integers(values: ArrayLike, name: str, size: int) -> IntArray:
-    array = np.asarray(values)
-    if array.size and not (np.issubdtype(array.dtype, np.integer) or (array == np.floor(array)).all()):
-        raise DataError(f"{name} must hold whole numbers, got dtype {array.dtype}.")
-    array = np.asarray(array.astype(np.int64)).reshape(-1)
-    bad = np.flatnonzero((array < 0) | (array >= size))
-    if len(bad):
-        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {size - 1}.")
-    return array
-
-
-def _floats(values: ArrayLike, name: str, top: float) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64).reshape(-1)
-    bad = np.flatnonzero((array < 0) | (array > top))
-    if len(bad):
-        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {top} or empty.")
-    return array.astype(np.float32)
-
-
-def _encode(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
-    codes: IntArray = pd.Index(vocabulary).get_indexer(pd.Index(values)).astype(np.int64)
-    bad = np.flatnonzero(codes < 0)
-    if len(bad):
-        shown = ", ".join(map(str, vocabulary[:8])) + (", ..." if len(vocabulary) > 8 else "")
-        raise DataError(f"{name}, row {bad[0]}: '{values.iloc[bad[0]]}' is unknown; known are: {shown}.")
-    return codes
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    """Sorts whole numbers by value, before other names."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hilmix.annotations import Annotations, _natural
+from hilmix.annotations import Annotations
+from hilmix.columns import natural_order
 from hilmix.data.items import SPLITS, AnnotatedData, ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
@@ -210,7 +211,7 @@ def _classes(meta: dict[str, Any], items: pd.DataFrame, votes: pd.DataFrame) -> 
             seen |= set(frame[column].dropna())
     if seen and all(name.isdecimal() for name in seen):
         return tuple(str(k) for k in range(max(map(int, seen)) + 1))
-    return tuple(sorted(seen, key=_natural))
+    return tuple(sorted(seen, key=natural_order))
 
 
 def _targets(items: pd.DataFrame, classes: tuple[str, ...], file: Path) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -1,0 +1,60 @@
+"""Columns of a table, checked once at the boundary: the error names column, row, what was found and what is allowed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hilmix.errors import DataError
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float32]
+
+
+def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
+    """Returns (L,) int64.
+
+    Raises:
+        DataError: for anything but whole numbers in [0, size).
+    """
+    array = np.asarray(values)
+    if array.size and not (np.issubdtype(array.dtype, np.integer) or (array == np.floor(array)).all()):
+        raise DataError(f"{name} must hold whole numbers, got dtype {array.dtype}.")
+    array = np.asarray(array.astype(np.int64)).reshape(-1)
+    bad = np.flatnonzero((array < 0) | (array >= size))
+    if len(bad):
+        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {size - 1}.")
+    return array
+
+
+def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
+    """Returns (L,) float32; NaN passes, for "not stated".
+
+    Raises:
+        DataError: for a number outside [0, top].
+    """
+    array = np.asarray(values, dtype=np.float64).reshape(-1)
+    bad = np.flatnonzero((array < 0) | (array > top))
+    if len(bad):
+        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {top} or empty.")
+    return array.astype(np.float32)
+
+
+def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
+    """Returns (L,) int64 places of the names in the vocabulary.
+
+    Raises:
+        DataError: for a name that is not in it.
+    """
+    found: IntArray = pd.Index(vocabulary).get_indexer(pd.Index(values)).astype(np.int64)
+    bad = np.flatnonzero(found < 0)
+    if len(bad):
+        shown = ", ".join(map(str, vocabulary[:8])) + (", ..." if len(vocabulary) > 8 else "")
+        raise DataError(f"{name}, row {bad[0]}: '{values.iloc[bad[0]]}' is unknown; known are: {shown}.")
+    return found
+
+
+def natural_order(name: str) -> tuple[int, int, str]:
+    """Sort key: whole numbers by value, before other names."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
