@@ -20,7 +20,7 @@ from hilmix.data.digits import digits
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.samplers import EpochSampler
-from hilmix.data.splits import strata_of, stratified_split
+from hilmix.data.splits import assign_splits, strata_of
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError, RunError
 from hilmix.functional.inputs import as_float
@@ -109,27 +109,13 @@ class AnnotatedDataModule(LightningDataModule):
     @cached_property
     def split(self) -> NDArray[np.str_]:
         """(N,) ``train``, ``val``, ``test``, or ``unused``."""
-        data = self.data
-        strata = strata_of(data.annotations, data.target, seed=self.split_seed)
-        if data.split is not None:
-            split = data.split.astype("<U6")
-        else:
-            split = np.full(len(data), "train", dtype="<U6")
-            split[self._hold_out(np.arange(len(data)), strata, self.test_fraction, "test_fraction")] = "test"
-        if self.val_fraction is not None or not (split == "val").any():
-            split[split == "val"] = "unused"
-            train = np.flatnonzero(split == "train")
-            fraction = 0.1 if self.val_fraction is None else self.val_fraction
-            split[self._hold_out(train, strata, fraction, "val_fraction")] = "val"
-        return split
-
-    def _hold_out(self, rows: IntArray, strata: IntArray, fraction: float, name: str) -> IntArray:
-        if not 0 < fraction < 1:
-            raise ConfigError(f"data.{name} is {fraction}; allowed are numbers between 0 and 1, both excluded.")
-        held = rows[stratified_split(strata[rows], [1 - fraction, fraction], seed=self.split_seed)[1]]
-        if not 0 < len(held) < len(rows):
-            raise ConfigError(f"data.{name} = {fraction} leaves nothing on one side of {len(rows)} items.")
-        return held
+        return assign_splits(
+            self.data.split,
+            strata_of(self.data.annotations, self.data.target, seed=self.split_seed),
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.split_seed,
+        )
 
     @cached_property
     def train_annotations(self) -> Annotations:

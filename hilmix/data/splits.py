@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from hilmix.annotations import Annotations, IntArray
@@ -22,6 +23,43 @@ def strata_of(annotations: Annotations, target: IntArray, *, seed: int = 0) -> I
     voted = majority(annotations.counts(), seed=seed).label
     known = np.where(target == UNKNOWN, voted, target)
     return np.where(known == UNKNOWN, annotations.num_classes, known)
+
+
+def assign_splits(
+    given: NDArray[np.str_] | None, strata: IntArray, *, val_fraction: float | None, test_fraction: float, seed: int
+) -> NDArray[np.str_]:
+    """Returns (N,) ``train``, ``val``, ``test``, or ``unused``.
+
+    Args:
+        given: the data's own split, (N,), or None.
+        strata: (N,) integers; see :func:`strata_of`.
+        val_fraction: share of the training items to hold out for validation; given validation items are then unused.
+            None keeps the given validation items, or holds out a tenth if there are none.
+        test_fraction: share of all items to hold out for testing if no split is given.
+        seed: equal seeds give equal splits.
+
+    Raises:
+        ConfigError: if a fraction leaves nothing on one side.
+    """
+
+    def hold_out(rows: IntArray, fraction: float, name: str) -> IntArray:
+        if not 0 < fraction < 1:
+            raise ConfigError(f"data.{name} is {fraction}; allowed are numbers between 0 and 1, both excluded.")
+        held = rows[stratified_split(strata[rows], [1 - fraction, fraction], seed=seed)[1]]
+        if not 0 < len(held) < len(rows):
+            raise ConfigError(f"data.{name} = {fraction} leaves nothing on one side of {len(rows)} items.")
+        return held
+
+    if given is not None:
+        split = given.astype("<U6")
+    else:
+        split = np.full(len(strata), "train", dtype="<U6")
+        split[hold_out(np.arange(len(strata)), test_fraction, "test_fraction")] = "test"
+    if val_fraction is not None or not (split == "val").any():
+        split[split == "val"] = "unused"
+        fraction = 0.1 if val_fraction is None else val_fraction
+        split[hold_out(np.flatnonzero(split == "train"), fraction, "val_fraction")] = "val"
+    return split
 
 
 def stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int) -> tuple[IntArray, ...]:

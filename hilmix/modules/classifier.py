@@ -1,15 +1,13 @@
 """The classifier: backbone, annotator model and regularisers, wired for Lightning."""
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
@@ -21,6 +19,7 @@ from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.losses import annotation_nll
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
+from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.types import Batch, MixPlan, StepOutput
@@ -300,16 +299,3 @@ class Classifier(LightningModule):
         if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
             backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}
         return super().load_from_checkpoint(checkpoint_path, backbone=backbone, **kwargs)
-
-
-@contextmanager
-def running_statistics(module: nn.Module, active: bool) -> Iterator[None]:
-    """While active, batch norm uses its running statistics: those of fewer than two rows mean nothing."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training] if active else []
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
