@@ -17,6 +17,7 @@ import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
@@ -53,7 +54,9 @@ class SaveRunConfig(SaveConfigCallback):
         if stage != "fit":
             return
         text = f"# {versions()}\n{self.parser.dump(self.config, skip_none=False)}"
-        for folder in {Path(trainer.default_root_dir), Path(trainer.log_dir or trainer.default_root_dir)}:
+        # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late
+        attempts = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        for folder in (Path(trainer.default_root_dir), *attempts):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(text)
         if (logger := wandb_logger(trainer)) is not None:
