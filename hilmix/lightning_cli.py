@@ -53,14 +53,27 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        text = f"# {versions()}\n{self.parser.dump(self.config, skip_none=False)}"
+        settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
+        text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
         # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late
         attempts = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         for folder in (Path(trainer.default_root_dir), *attempts):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(text)
         if (logger := wandb_logger(trainer)) is not None:
-            logger.experiment.config.update({"cli": yaml.safe_load(text)}, allow_val_change=True)
+            logger.experiment.config.update({"cli": settings}, allow_val_change=True)
+
+
+def _relative(value: Any, run_dir: str) -> Any:
+    """Paths in the run folder as ``${run_dir}/...``: the saved config, used for another run, must not write here."""
+    if isinstance(value, dict):
+        return {key: _relative(entry, run_dir) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_relative(entry, run_dir) for entry in value]
+    if isinstance(value, str) and (value == run_dir or value.startswith(f"{run_dir}/")):
+        return "${run_dir}" + value[len(run_dir) :]
+    return value
 
 
 def versions() -> str:
@@ -110,6 +123,12 @@ class HilmixCLI(LightningCLI):
         if getattr(rank_zero_only, "rank", 0) == 0:
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
+    def before_instantiate_classes(self) -> None:
+        trainer = self.config[self.subcommand].trainer
+        if trainer.fast_dev_run and isinstance(trainer.callbacks, list):  # `save_last` would write even then
+            trainer.callbacks = [c for c in trainer.callbacks if not c.class_path.endswith(".ModelCheckpoint")]
+            trainer.enable_checkpointing = False
+
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
@@ -125,7 +144,7 @@ class HilmixCLI(LightningCLI):
                 refuse_other_settings(self.model, self.datamodule, path)
             else:  # the checkpoint knows what model it is
                 self.model = type(self.model).load_from_checkpoint(path)
-        except (UnpicklingError, EOFError, KeyError, RuntimeError) as error:
+        except (UnpicklingError, EOFError, LookupError, RuntimeError) as error:
             if isinstance(error, HilmixError):
                 raise
             raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
