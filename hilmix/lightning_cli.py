@@ -120,6 +120,8 @@ class HilmixCLI(LightningCLI):
                 f"hilmix {command} needs the weights of a trained model: add --ckpt_path best, last or FILE. "
                 f"'best' and 'last' are looked for in {run_dir / 'checkpoints'} (--run_dir)."
             )
+        if command != "fit":
+            forget_pretrained(settings.model)
         if getattr(rank_zero_only, "rank", 0) == 0:
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
@@ -150,6 +152,13 @@ class HilmixCLI(LightningCLI):
             raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
 
 
+def forget_pretrained(model: Any) -> None:
+    """A checkpoint brings its own weights: pretrained ones are not fetched, which may need a network."""
+    backbone = (model.get("init_args") or {}).get("backbone")
+    if backbone is not None and (backbone.get("init_args") or {}).get("pretrained"):
+        backbone.init_args.pretrained = False
+
+
 def find_checkpoint(run_dir: Path, given: str) -> Path:
     """Returns the checkpoint file that ``last``, ``best`` or a path names.
 
@@ -172,7 +181,8 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
     Raises:
         RunError: with the remedy.
     """
-    if fresh and ((run_dir / "config.yaml").exists() or list((run_dir / "checkpoints").glob("*.ckpt"))):
+    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
+    if fresh and not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
         raise RunError(
             f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
             "--ckpt_path last, or remove it."

@@ -1,13 +1,15 @@
-"""The command line as users type it, and the traps of the stack below it (shared reference, section 4)."""
+"""The command line as users type it, and the traps of the stack below it."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import jsonargparse
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ import yaml
 from hilmix.annotations import Annotations
 from hilmix.cli import configs_folder, main, with_packaged_configs
 from hilmix.data import AnnotatedData, ArrayInputs, write_folder
+from hilmix.lightning_cli import claim_run_dir, forget_pretrained
 from hilmix.parser_errors import one_sentence
 
 ROOT = Path(__file__).parent.parent
@@ -547,3 +550,41 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path, workers: i
     assert main([str(a) for a in ("fit", *settings, "--run_dir", run, "--ckpt_path", "last")]) == 0
     for name, value in parameters(tmp_path / "straight").items():
         assert torch.equal(parameters(run)[name], value), name
+
+
+def test_a_start_that_failed_does_not_block_its_folder(data: Path, tmp_path: Path, refused) -> None:
+    run = tmp_path / "run"
+    told = refused("fit", "-c", "configs/method/annot-mix-hidden.yaml", "--data.mix.layer", "nowhere",
+                   "--data.root", data, "--run_dir", run, *QUICK)  # fmt: skip
+    assert "no layer 'nowhere'" in told
+    assert fit(data, run) == 0
+
+
+def test_a_requeued_job_goes_on_in_its_folder(trained: Path, data: Path, refused, monkeypatch) -> None:
+    """SLURM starts the same command again, and Lightning finds its own hpc_ckpt; any other start is refused."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    claim_run_dir(trained, fresh=True)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    assert "already holds a run" in refused("fit", "--data.root", data, "--run_dir", trained, *QUICK)
+
+
+def test_validation_items_without_votes_and_truth(data: Path, tmp_path: Path, refused) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    items = pd.read_parquet(root / "items.parquet")
+    val = items["split"] == "val"
+    items.loc[val, "target"] = None
+    items.to_parquet(root / "items.parquet", index=False)
+    votes = pd.read_parquet(root / "annotations.parquet")
+    votes[~votes["item"].isin(items["item"][val])].to_parquet(root / "annotations.parquet", index=False)
+    told = refused("fit", "--data.root", root, "--run_dir", tmp_path / "run", *QUICK)
+    assert "have neither votes nor targets" in told
+    assert fit(root, tmp_path / "run", "--data.val_fraction", "0.2") == 0
+
+
+def test_pretrained_weights_are_not_fetched_for_a_checkpoint() -> None:
+    spec = {"class_path": "hilmix.backbones.TimmBackbone", "init_args": {"name": "test_vit", "pretrained": True}}
+    model = jsonargparse.Namespace(init_args=jsonargparse.dict_to_namespace({"backbone": spec}))
+    forget_pretrained(model)
+    assert model.init_args.backbone.init_args.pretrained is False
+    forget_pretrained(jsonargparse.Namespace(init_args=jsonargparse.Namespace(backbone=None)))

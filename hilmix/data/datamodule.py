@@ -170,7 +170,8 @@ class AnnotatedDataModule(LightningDataModule):
         """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
         rows = self.rows("train")
         if len(rows) > STATISTICS_ITEMS:
-            rows = np.sort(step_generator(self.split_seed, 0).choice(rows, STATISTICS_ITEMS, replace=False))
+            generator = step_generator(self.split_seed, 0, stream="sample")
+            rows = np.sort(generator.choice(rows, STATISTICS_ITEMS, replace=False))
         x = as_float(self.data.inputs.fetch(rows)).double()
         axes = [0, *range(2, x.ndim)]
         return x.mean(axes).float(), x.std(axes, correction=0).float()
@@ -179,10 +180,20 @@ class AnnotatedDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
+        if stage == "fit":
+            self._check_validation()
         unseen = np.flatnonzero(~self.trained_annotators)
         if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
+
+    def _check_validation(self) -> None:
+        rows = self.rows("val")
+        if (self.data.target[rows] == UNKNOWN).all() and not self.data.annotations.labels_per_item[rows].any():
+            raise ConfigError(
+                f"The {len(rows)} validation items of {self.data.name} have neither votes nor targets, so nothing can "
+                "be validated on them. Give data.val_fraction (such as 0.1) to hold out training items instead."
+            )
 
     def _annotator_ids(self) -> IntArray:
         """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""

@@ -74,7 +74,7 @@ class ItemDataset(Dataset[Batch]):
         out = torch.empty_like(images)
         with torch.random.fork_rng(devices=[]):
             for i in range(len(images)):
-                torch.manual_seed(step_seed(self.seed, int(epoch[i]), int(index[i])))
+                torch.manual_seed(step_seed(self.seed, int(epoch[i]), int(index[i]), stream="augment"))
                 out[i] = self._augment(images[i])
         return out
 

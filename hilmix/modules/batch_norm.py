@@ -11,6 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def running_statistics(module: nn.Module, active: bool) -> Iterator[None]:
     """While active, batch norm uses its running statistics: those of fewer than two rows mean nothing."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training] if active else []
+    norms = [
+        m for m in norms if not isinstance(m, nn.SyncBatchNorm)
+    ]  # counts all ranks, and all of them must take part
     for norm in norms:
         norm.eval()
     try:

@@ -51,3 +51,9 @@ def test_run_seed_is_what_seed_everything_left(monkeypatch: pytest.MonkeyPatch) 
     assert run_seed() == 41
     monkeypatch.delenv("PL_GLOBAL_SEED")
     assert run_seed() == 0
+
+
+def test_streams_share_nothing() -> None:
+    """Equal counters of the sampler and the mix, or of dropout and augmentation, must not draw alike."""
+    streams = ("step", "mix", "shuffle", "augment", "sample")
+    assert len({step_seed(0, 3, 0, stream=stream) for stream in streams}) == len(streams)
