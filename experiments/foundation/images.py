@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.markers import fill
+
 HERE = Path(__file__).parent
 FILE, README = HERE / "images.csv", HERE / "README.md"
 CONFIGS = {"labelme": "labelme-efficientnet-lite0", "cifar10n": "cifar10n-tiny"}
@@ -81,7 +83,7 @@ SEARCH = [
 ]
 FINAL = {
     "labelme": [Run("labelme", "final", m, lr=3e-4, epochs=10, seed=seed) for seed in (0, 1, 2) for m in METHODS],
-    "cifar10n": [Run("cifar10n", "final", m, lr=3e-3, epochs=2, seed=0) for m in ("mv", "annot-mix-item", "true")],
+    "cifar10n": [Run("cifar10n", "final", m, lr=3e-3, epochs=3, seed=0) for m in ("annot-mix-item", "mv")],
 }
 
 
@@ -135,12 +137,9 @@ def write_tables() -> None:
     final = rows[rows["step"] == "final"]
     tables = {"labelme-images-search": search_table(rows[rows["step"] == "search"])}
     tables |= {f"{name}-images": final_table(final[final["data"] == name]) for name in FINAL}
-    text = README.read_text()
     for name, table in tables.items():
         print(f"{name}\n{table}\n")
-        before, _, rest = text.partition(f"<!-- {name} -->\n")
-        text = f"{before}<!-- {name} -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
-    README.write_text(text)
+        fill(README, name, table)
 
 
 def main() -> None:
