@@ -1,6 +1,7 @@
 """Backbones: from inputs to features (R, D). Any timm model by name, an MLP for vectors, or ready features."""
 
 import difflib
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from hilmix.functional.mixing import mix_rows
 from hilmix.parts import Part
 from hilmix.types import MixPlan
 
+log = logging.getLogger(__name__)
 SMALL_IMAGE = 32
 """Largest side in pixels for which the network's stem keeps the resolution."""
 
@@ -98,10 +100,12 @@ class TimmBackbone(Backbone):
             close = difflib.get_close_matches(self.name, timm.list_models(), n=5, cutoff=0.5)
             raise ConfigError(f"TimmBackbone: timm has no model '{self.name}'; close names are {close}.")
         try:
-            self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
+            with _missing_weights_told():
+                self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
         except (RuntimeError, TypeError, ValueError, AssertionError, OSError) as error:
+            reason = str(error) or type(error).__name__
             raise ConfigError(
-                f"TimmBackbone: can not create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {error}"
+                f"TimmBackbone: can not create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {reason}"
             ) from error
         if small:
             _keep_resolution(self.net, channels)
@@ -165,6 +169,23 @@ class ReadyFeatures(Backbone):
 def default_backbone(input_shape: Sequence[int]) -> Backbone:
     """Returns a sensible choice for the kind of input: an MLP for vectors, a small ResNet for images."""
     return MLP() if len(input_shape) == 1 else TimmBackbone()
+
+
+@contextmanager
+def _missing_weights_told() -> Iterator[None]:
+    """timm leaves weights that a pretrained file lacks at random, and says so at a level that nobody sees."""
+    timm_log = logging.getLogger("timm.models._builder")
+    before, handler = timm_log.level, logging.Handler()
+    handler.emit = lambda record: (  # type: ignore[method-assign]
+        log.warning("%s", record.getMessage()) if record.getMessage().startswith("Missing keys") else None
+    )
+    timm_log.setLevel(logging.INFO)
+    timm_log.addHandler(handler)
+    try:
+        yield
+    finally:
+        timm_log.removeHandler(handler)
+        timm_log.setLevel(before)
 
 
 def _small_patches(name: str, sides: list[int]) -> dict[str, Any]:

@@ -223,3 +223,15 @@ def test_weights_of_a_file_bring_their_own_scaling(tmp_path) -> None:
     torch.testing.assert_close(model.input_std, torch.tensor([0.4, 0.5, 0.6]))
     for name, value in source.net.state_dict().items():
         assert torch.equal(backbone.net.state_dict()[name], value), name
+
+
+def test_weights_that_a_pretrained_file_lacks_are_told(tmp_path, caplog) -> None:
+    whole = TimmBackbone("test_resnet").build((3, 48, 48)).net.state_dict()
+    lacking = {name: value for name, value in whole.items() if name != "conv1.0.weight" and name != "conv1.weight"}
+    assert len(lacking) == len(whole) - 1
+    for name, weights in (("whole", whole), ("lacking", lacking)):
+        torch.save(weights, tmp_path / f"{name}.pth")
+        overlay = {"pretrained_cfg_overlay": {"file": str(tmp_path / f"{name}.pth")}}
+        caplog.clear()
+        TimmBackbone("test_resnet", pretrained=True, kwargs=overlay).build((3, 48, 48))
+        assert ("Missing keys" in caplog.text) == (name == "lacking")
