@@ -87,6 +87,8 @@ class Annotations:
         people = tuple(str(a) for a in (range(annotators) if isinstance(annotators, int) else annotators))
         items = whole_numbers(item, "item", num_items)
         columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(people))}
+        if exchangeable:  # names that mean nothing must not be modelled
+            columns["annotator"], people = np.zeros_like(columns["annotator"]), ("crowd",)
         if probs is not None:
             soft = np.asarray(probs, dtype=np.float64).reshape(len(items), -1 if len(items) else len(names))
             if soft.shape[1] != len(names):

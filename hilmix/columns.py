@@ -19,6 +19,8 @@ def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
         DataError: for anything but whole numbers in [0, size).
     """
     array = np.asarray(values)
+    if array.size and not np.issubdtype(array.dtype, np.number):
+        raise DataError(f"{name} must hold whole numbers, got {array.flat[0]!r}; names are for Annotations.from_frame.")
     if array.size and not (np.issubdtype(array.dtype, np.integer) or (array == np.floor(array)).all()):
         raise DataError(f"{name} must hold whole numbers, got dtype {array.dtype}.")
     array = np.asarray(array.astype(np.int64)).reshape(-1)

@@ -31,11 +31,12 @@ import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
 from hilmix.cli import SUBCOMMANDS, configs_folder, told
+from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.logging import wandb_logger
 from hilmix.parser_errors import one_sentence
-from hilmix.report import build_report, summarize
+from hilmix.report import summarize
 
 LINKS = {
     "num_classes": "the classes of the data",
@@ -97,6 +98,10 @@ class HilmixCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         return parser
 
+    def before_fit(self) -> None:
+        if isinstance(self.datamodule, AnnotatedDataModule):
+            self.datamodule.check_validation()
+
     def after_fit(self) -> None:
         self._report()
 
@@ -105,7 +110,6 @@ class HilmixCLI(LightningCLI):
 
     def _report(self) -> None:
         if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
-            build_report(self.trainer.default_root_dir)
             summarize(self.trainer.default_root_dir)
 
     def _parse_ckpt_path(self) -> None:

@@ -88,9 +88,9 @@ class StepOutput(NamedTuple):
     diagonal: Tensor | None = None
     """(L, K) float, p(annotator says c | input, true class c)."""
     confusion: Tensor | None = None
-    """(L, K, K) float, p(annotator says k | input, true class c), rows = true class. None where too large."""
+    """(L, K, K) float, p(annotator says k | input, true class c), rows = true class. None for too many classes."""
     log_likelihood: Tensor | None = None
-    """(L, K) float, log p(the label that was given | input, true class c)."""
+    """(L, K) float, log p(the answer that was given | input, true class c); for soft answers its expectation."""
     posterior: Tensor | None = None
     """(B, K) float, p(true class | input, the labels given to the item)."""
 

@@ -209,3 +209,14 @@ def test_empty_names_are_refused(column, annotators):
     columns[column][1] = None
     with pytest.raises(DataError, match=f"{column}, row 1: it is empty"):
         Annotations.from_frame(pd.DataFrame(columns), items=["a", "b"], classes=["x", "y"], annotators=annotators)
+
+
+def test_names_of_exchangeable_annotators_are_not_kept_apart() -> None:
+    votes = Annotations.build([0, 0, 1], [0, 1, 1], [0, 1, 0], num_items=2, classes=2, annotators=3, exchangeable=True)
+    assert votes.num_annotators == 1
+    assert votes.annotator.tolist() == [0, 0, 0]
+
+
+def test_class_names_as_labels_are_told_where_names_belong() -> None:
+    with pytest.raises(DataError, match=r"label must hold whole numbers, got .*cat.*from_frame"):
+        Annotations.build([0], [0], ["cat"], num_items=1, classes=["cat"], annotators=1)

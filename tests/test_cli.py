@@ -588,3 +588,31 @@ def test_pretrained_weights_are_not_fetched_for_a_checkpoint() -> None:
     forget_pretrained(model)
     assert model.init_args.backbone.init_args.pretrained is False
     forget_pretrained(jsonargparse.Namespace(init_args=jsonargparse.Namespace(backbone=None)))
+
+
+def test_a_trained_model_predicts_new_items_without_votes(trained: Path, data: Path, tmp_path: Path) -> None:
+    """Somebody who never labelled, or nobody at all: the checkpoint knows the annotators."""
+    new = tmp_path / "new"
+    shutil.copytree(data, new)
+    items = pd.read_parquet(new / "items.parquet").drop(columns="target")
+    items["item"], items["split"] = "new-" + items["item"], "test"
+    items.to_parquet(new / "items.parquet", index=False)
+    votes = pd.read_parquet(new / "annotations.parquet")
+    votes.iloc[:0].to_parquet(new / "annotations.parquet", index=False)
+    best = str(trained / "checkpoints" / "best.ckpt")
+    args = ["--data.root", str(new), "--run_dir", str(tmp_path / "run"), "--ckpt_path", best, *QUIET]
+    assert main(["predict", *args]) == 0
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert len(predictions) == 60
+    np.testing.assert_allclose(predictions[["prob_x", "prob_y", "prob_z"]].sum(1), 1, atol=1e-5)
+
+
+def test_resume_on_other_votes_is_refused(data: Path, tmp_path: Path, refused) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    assert fit(data, run) == 0
+    shutil.copytree(data, other)
+    votes = pd.read_parquet(other / "annotations.parquet")
+    votes["annotator"] = votes["annotator"].replace({"a": "somebody"})
+    votes.to_parquet(other / "annotations.parquet", index=False)
+    told = refused("fit", "--data.root", other, "--run_dir", run, "--ckpt_path", "last", *QUICK)
+    assert "was trained on other data: annotators" in told

@@ -21,7 +21,7 @@ class PredictionFile(Callback):
     Columns: ``item``, ``split``, ``target`` (if any is known), ``predicted``, ``suggested`` (given the labels too),
     ``majority``, ``label_quality`` (of the majority label), ``prob_<class>``, ``posterior_<class>`` (where the
     annotator model gives it), and per item the lists ``annotators``, ``labels``, ``p_right``. With it
-    ``confusion.parquet``, one row per annotator, true and said class, over the predicted items.
+    ``predictions_confusion.parquet``, one row per annotator, true and said class, over the predicted items.
     """
 
     def __init__(self) -> None:
@@ -55,4 +55,4 @@ class PredictionFile(Callback):
         if (reason := no_confusion_reason(datamodule.data.annotations)) is not None:
             log.info("No confusion matrices per annotator: %s.", reason)
         elif len(result.pairs):
-            write_table(confusion_table(datamodule.data, result), folder / "confusion.parquet")
+            write_table(confusion_table(datamodule.data, result), folder / "predictions_confusion.parquet")

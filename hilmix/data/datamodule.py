@@ -30,6 +30,7 @@ from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
 EMBEDDED = ("digits-class", "digits-instance")
+STATISTICS_CHUNK = 64
 STATISTICS_ITEMS = 4096
 """Most training items that the input's mean and standard deviation are computed from."""
 
@@ -120,10 +121,7 @@ class AnnotatedDataModule(LightningDataModule):
     @cached_property
     def train_annotations(self) -> Annotations:
         """What training learns from; the rows of the whole items table."""
-        annotations = self.targets.apply(self.data.annotations, self.data.target, self.rows("train"))
-        if not annotations.num_pairs:
-            raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
-        return annotations
+        return self.targets.apply(self.data.annotations, self.data.target, self.rows("train"))
 
     @property
     def num_classes(self) -> int:
@@ -133,14 +131,13 @@ class AnnotatedDataModule(LightningDataModule):
     @property
     def num_annotators(self) -> int:
         """A, as the annotator model sees it: one, if votes are aggregated."""
-        return self.train_annotations.num_annotators
+        return 1 if self.targets.aggregates else self.data.annotations.num_annotators
 
     @property
     def num_annotator_features(self) -> int:
         """F, width of the annotators' metadata, 0 if there are none or votes are aggregated."""
         features = self.data.annotator_features
-        known = features is not None and self.train_annotations.annotators == self.data.annotations.annotators
-        return features.shape[1] if features is not None and known else 0
+        return 0 if features is None or self.targets.aggregates else features.shape[1]
 
     def annotator_features(self) -> Tensor:
         """(A, F) float metadata of the annotators, standardised over those with a training label."""
@@ -172,22 +169,32 @@ class AnnotatedDataModule(LightningDataModule):
         if len(rows) > STATISTICS_ITEMS:
             generator = step_generator(self.split_seed, 0, stream="sample")
             rows = np.sort(generator.choice(rows, STATISTICS_ITEMS, replace=False))
-        x = as_float(self.data.inputs.fetch(rows)).double()
-        axes = [0, *range(2, x.ndim)]
-        return x.mean(axes).float(), x.std(axes, correction=0).float()
+        count, mean, spread = 0, torch.zeros(1), torch.zeros(1)
+        for part in np.array_split(rows, -(-len(rows) // STATISTICS_CHUNK)):  # images of thousands of items are large
+            x = as_float(self.data.inputs.fetch(part)).double()
+            axes = [0, *range(2, x.ndim)]
+            size, step = x[:, 0].numel(), x.mean(axes) - mean
+            spread = spread + x.var(axes, correction=0) * size + step**2 * (count * size / (count + size))
+            mean, count = mean + step * (size / (count + size)), count + size
+        return mean.float(), (spread / count).sqrt().float()
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
-        if stage == "fit":
-            self._check_validation()
+        if stage == "fit" and not self.train_annotations.num_pairs:
+            raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
         unseen = np.flatnonzero(~self.trained_annotators)
         if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
 
-    def _check_validation(self) -> None:
+    def check_validation(self) -> None:
+        """Makes sure that a run that keeps its best checkpoint has something to choose it by.
+
+        Raises:
+            ConfigError: if no validation item has a vote or a target.
+        """
         rows = self.rows("val")
         if (self.data.target[rows] == UNKNOWN).all() and not self.data.annotations.labels_per_item[rows].any():
             raise ConfigError(
@@ -201,7 +208,7 @@ class AnnotatedDataModule(LightningDataModule):
         if self._model_annotators is not None:  # from a checkpoint
             known = {name: i for i, name in enumerate(self._model_annotators) if name}
             return np.array([known.get(name, UNKNOWN) for name in names], dtype=np.int64)
-        if self.train_annotations.annotators != names:  # aggregated: the model knows nobody by name
+        if self.targets.aggregates:  # the model knows nobody by name
             return np.full(len(names), UNKNOWN, dtype=np.int64)
         return np.where(self.trained_annotators, np.arange(len(names)), UNKNOWN)
 
@@ -232,6 +239,10 @@ class AnnotatedDataModule(LightningDataModule):
         dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=self._annotator_ids())
         sampler = None
         if self.trainer is not None and self.trainer.world_size > 1:
+            if len(rows) < self.trainer.world_size:
+                raise ConfigError(
+                    f"{len(rows)} '{split}' items can not be shared by {self.trainer.world_size} devices; use fewer."
+                )
             sampler = UnrepeatedDistributedSampler(
                 dataset, shuffle=False, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank
             )
@@ -279,6 +290,7 @@ class AnnotatedDataModule(LightningDataModule):
             "annotators": [name if s else "" for name, s in zip(names, seen, strict=True)],
             "items": _digest(self.data.items),
             "split": _digest(self.split),
+            "votes": _digest_of_votes(self.train_annotations),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -293,11 +305,23 @@ class AnnotatedDataModule(LightningDataModule):
                 "The checkpoint was trained on another split of the same items, so test items may have been trained "
                 "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
             )
+        if self.trainer is not None and self.trainer.state.fn == "fit":
+            now = self.state_dict()
+            if changed := [name for name in ("annotators", "items", "votes") if now[name] != state_dict[name]]:
+                raise RunError(
+                    f"The checkpoint was trained on other data: {', '.join(changed)} of '{self.data.name}' differ. "
+                    "Resume with the data it was trained on, or start a fresh run in another --run_dir."
+                )
         self.seed = state_dict["seed"]
         self._model_annotators = tuple(state_dict["annotators"])
         if not same_items and not self.data.annotations.exchangeable:
             unknown = int((self._annotator_ids() == UNKNOWN).sum())
             log.info("%d of %d annotators were not seen in training", unknown, self.data.annotations.num_annotators)
+
+
+def _digest_of_votes(votes: Annotations) -> str:
+    columns = (votes.item, votes.annotator, votes.label, votes.probs)
+    return hashlib.sha256(b"".join(c.tobytes() for c in columns if c is not None)).hexdigest()
 
 
 def _digest(names: Any) -> str:

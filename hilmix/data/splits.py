@@ -34,7 +34,8 @@ def assign_splits(
         given: the data's own split, (N,), or None.
         strata: (N,) integers; see :func:`strata_of`.
         val_fraction: share of the training items to hold out for validation; given validation items are then unused.
-            None keeps the given validation items, or holds out a tenth if there are none.
+            None keeps the given validation items, or holds out a tenth if there are none. A given split without
+            training items (data to be scored) stays as it is.
         test_fraction: share of all items to hold out for testing if no split is given.
         seed: equal seeds give equal splits.
 
@@ -52,6 +53,8 @@ def assign_splits(
 
     if given is not None:
         split = given.astype("<U6")
+        if not (split == "train").any():  # data to be scored, not trained on
+            return split
     else:
         split = np.full(len(strata), "train", dtype="<U6")
         split[hold_out(np.arange(len(strata)), test_fraction, "test_fraction")] = "test"

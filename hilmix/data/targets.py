@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 class Targets(Part, ABC):
     """Maps the annotations of the training items to those that the model is trained on."""
 
+    aggregates = True
+    """Whether one annotator, the crowd, stands for all."""
+
     @abstractmethod
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:
         """Returns the table to train on: same N, classes and meaning of the rows.
@@ -34,6 +37,8 @@ class Targets(Part, ABC):
 
 class Pairs(Targets):
     """Every annotation counts, with its annotator."""
+
+    aggregates = False
 
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:
         return annotations.subset(items)

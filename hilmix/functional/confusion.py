@@ -16,8 +16,11 @@ class Confusion(Protocol):
     def log_marginal(self, log_probs: Tensor) -> Tensor:
         """(L, K) log p(says k) = log sum_c p[c] C[c, k] for class log-probabilities (L, K)."""
 
-    def log_likelihood(self, label: Tensor) -> Tensor:
-        """(L, K) log C[c, label] as a function of c, for labels (L,) int64."""
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        """(L, K) log C[c, label] as a function of c, for labels (L,) int64.
+
+        For soft answers ``probs`` (L, K) it is ``sum_k probs[k] log C[c, k]``, as in the loss.
+        """
 
     def diagonal(self) -> Tensor:
         """(L, K) C[c, c]: p(right | true class c)."""
@@ -38,7 +41,9 @@ class DenseConfusion(NamedTuple):
     def log_marginal(self, log_probs: Tensor) -> Tensor:
         return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_matrix, dim=1)
 
-    def log_likelihood(self, label: Tensor) -> Tensor:
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        if probs is not None:
+            return torch.einsum("lk,lck->lc", probs.to(self.log_matrix.dtype), self.log_matrix)
         column = label.reshape(-1, 1, 1).expand(-1, self.log_matrix.shape[1], 1)
         return self.log_matrix.gather(2, column).squeeze(2)
 
@@ -76,7 +81,10 @@ class SharedDiagonalConfusion(NamedTuple):
         # a class nobody is mistaken for has weight 0 here, whose log would spoil the gradient
         return torch.logaddexp(wrong.clamp_min(torch.finfo(wrong.dtype).tiny).log() + top + peak, right)
 
-    def log_likelihood(self, label: Tensor) -> Tensor:
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        if probs is not None:
+            share = probs.to(self.skill.dtype)
+            return share @ self.shared.t() + share * self.skill - self._log_normaliser()
         said = self.shared.t()[label]
         own = torch.zeros_like(said).scatter(1, label.unsqueeze(1), self.skill.gather(1, label.unsqueeze(1)))
         return said + own - self._log_normaliser()

@@ -31,7 +31,8 @@ def annotation_nll(
     * plan over items: every answer counts on its own mixed row with ``w`` and on the row of which its item is the
       partner with ``1 - w``; one answer per item gives mixup (Zhang et al., ICLR 2018)
 
-    The weights of the answers sum to L in every case, an empty batch gives 0 with zero gradients.
+    Over the draws the weights of the answers sum to L (over items with equally many answers in every draw). An empty
+    batch gives 0 with zero gradients.
 
     Args:
         log_said: (L, K) float, or (2L, K) under a plan over items: first the own rows, then the partner rows.

@@ -24,8 +24,10 @@ from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.types import Batch, MixPlan, StepOutput
 
-CONFUSION_CELLS = 2**24
-"""Most numbers of confusion matrices that inference holds at once; pairs are processed in chunks below it."""
+CHUNK_CELLS = 2**24
+"""Most numbers of confusion matrices that inference works on at once; pairs are processed in chunks below it."""
+DENSE_CLASSES = 128
+"""Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
 
 
 class Classifier(LightningModule):
@@ -178,15 +180,18 @@ class Classifier(LightningModule):
         log_probs = logits.log_softmax(-1)
         pairs, k = len(batch.row), logits.shape[1]
         parts: list[dict[str, Tensor]] = []
-        chunk = max(1, CONFUSION_CELLS // k**2)
+        chunk = max(1, CHUNK_CELLS // k**2)
         for start in range(0, max(pairs, 1), chunk):
             row, who = batch.row[start : start + chunk], batch.annotator[start : start + chunk]
             log_said, confusion = self.annotator_model(features[row], log_probs[row], who)
             parts.append({"log_said": log_said})
             if confusion is not None:
-                parts[-1]["log_likelihood"] = confusion.log_likelihood(batch.label[start : start + chunk])
+                parts[-1]["log_likelihood"] = confusion.log_likelihood(
+                    batch.label[start : start + chunk],
+                    None if batch.probs is None else batch.probs[start : start + chunk],
+                )
                 parts[-1]["diagonal"] = confusion.diagonal()
-                if pairs <= chunk:
+                if k <= DENSE_CLASSES:
                     parts[-1]["confusion"] = confusion.dense()
         said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         if "log_likelihood" in said:

@@ -14,7 +14,7 @@ FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annot
 FILES = (
     "report.html", "metrics.json", "calibration.csv", "reliability.csv", "label_errors.parquet",
     "label_errors_items.parquet", "label_errors_detection.csv", "annotators.csv", "confusion.parquet",
-    "predictions.parquet", *FIGURES, "config.yaml",
+    "predictions.parquet", "predictions_confusion.parquet", *FIGURES, "config.yaml",
 )  # fmt: skip
 
 

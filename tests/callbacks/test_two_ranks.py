@@ -36,7 +36,7 @@ def test_two_ranks_write_what_one_writes(tmp_path, run_ranks):
     run(tmp_path / "one")
     assert run_ranks(one_of_two, tmp_path / "two") == [0, 1]
     names = [p.name for p in (tmp_path / "one").iterdir() if p.suffix in (".csv", ".parquet")]
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names:
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
         left, right = (read(tmp_path / folder / name) for folder in ("one", "two"))

@@ -170,7 +170,7 @@ def test_truth_of_training_items_is_needed_only_to_train_on_it(tmp_path: Path) -
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     votes = annotated().annotations.subset(SPLIT != "train")
     with pytest.raises(ConfigError, match="no training item has an annotation"):
-        _ = module(tmp_path, annotated(annotations=votes)).train_annotations
+        module(tmp_path, annotated(annotations=votes)).setup("fit")
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"augment": "cutout"}])

@@ -151,3 +151,24 @@ def test_defaults_are_no_truth_and_no_split():
 def test_row_counts_must_agree(changes, wrong):
     with pytest.raises(DataError, match=f"mine: 2 items, but other row counts in .*{wrong}"):
         make(**changes)
+
+
+def test_a_photograph_is_read_as_a_viewer_shows_it(tmp_path) -> None:
+    """Orientation 6: stored lying, to be turned clockwise by 90 degrees."""
+    stored = np.zeros((20, 40, 3), dtype=np.uint8)
+    stored[:, :20] = 255  # the left half, which is on top once turned
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    inputs = ImageFiles([tmp_path / "phone.jpg"])
+    assert inputs.shape == (3, 40, 20)
+    image = inputs.fetch(np.array([0]))[0].float()
+    assert image[:, :18].min() > 200
+    assert image[:, 22:].max() < 55
+
+
+def test_pixels_of_sixteen_bits_are_refused_not_cut_off(tmp_path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "wide.png")
+    with pytest.raises(DataError, match=r"wide\.png has more than 8 bits per channel"):
+        ImageFiles([tmp_path / "wide.png"]).fetch(np.array([0]))

@@ -206,3 +206,19 @@ def test_posterior_of_a_thousand_labels_is_a_distribution() -> None:
     likelihood[:, 0] -= 0.01
     found = label_posterior(torch.zeros(1, 2).log_softmax(-1), likelihood, torch.zeros(1000, dtype=torch.int64))
     torch.testing.assert_close(found[0, 1], torch.tensor(10.0).sigmoid(), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("form", ["dense", "shared"])
+def test_a_soft_answer_is_the_expectation_of_the_hard_ones(form: str) -> None:
+    pairs, k = 5, 4
+    g = torch.Generator().manual_seed(0)
+    shared = torch.randn(k, k, generator=g, dtype=torch.float64)
+    matrix = SharedDiagonalConfusion(shared, torch.randn(pairs, k, generator=g, dtype=torch.float64))
+    if form == "dense":
+        matrix = DenseConfusion(matrix.dense().log())
+    probs = torch.rand(pairs, k, generator=g, dtype=torch.float64).softmax(1)
+    expected = torch.zeros(pairs, k, dtype=torch.float64)
+    for label in range(k):
+        said = torch.full((pairs,), label)
+        expected += probs[:, label : label + 1] * matrix.log_likelihood(said)
+    torch.testing.assert_close(matrix.log_likelihood(probs.argmax(1), probs), expected)
