@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.columns import FloatArray, IntArray, bounded_numbers, codes, natural_order, whole_numbers
 from hilmix.errors import DataError
+from hilmix.functional.aggregation import vote_counts
 
 __all__ = ["Annotations", "FloatArray", "IntArray"]
 
@@ -242,13 +243,9 @@ class Annotations:
 
     def counts(self) -> NDArray[np.float64]:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""
-        cells = self.num_items * self.num_classes
-        if self.probs is None:
-            flat = np.bincount(self.item * self.num_classes + self.label, minlength=cells)
-        else:
-            cell = self.item[:, None] * self.num_classes + np.arange(self.num_classes)
-            flat = np.bincount(cell.ravel(), weights=self.probs.ravel().astype(np.float64), minlength=cells)
-        return flat.astype(np.float64).reshape(self.num_items, self.num_classes)
+        return vote_counts(
+            self.item, self.label, num_items=self.num_items, num_classes=self.num_classes, probs=self.probs
+        )
 
     def subset(self, keep: ArrayLike) -> "Annotations":
         """The annotations of some items; the items keep their rows, the others become empty.

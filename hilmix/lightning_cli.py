@@ -35,15 +35,9 @@ from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.logging import wandb_logger
-from hilmix.parser_errors import one_sentence
+from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
 
-LINKS = {
-    "num_classes": "the classes of the data",
-    "num_annotators": "the annotators of the data",
-    "input_shape": "the inputs of the data",
-    "num_annotator_features": "the annotators' metadata",
-}
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
 

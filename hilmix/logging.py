@@ -34,12 +34,6 @@ def log_image(trainer: Trainer, key: str, image: Path | NDArray[np.uint8], *, ca
         logger.log_image(key, [str(image) if isinstance(image, Path) else image], **captions)
 
 
-def log_figure(trainer: Trainer, key: str, figure: Any) -> None:
-    """Logs a matplotlib figure as an image."""
-    if (logger := wandb_logger(trainer)) is not None:
-        logger.log_image(key, [figure])
-
-
 def log_table(
     trainer: Trainer, key: str, table: pd.DataFrame, *, images: list[NDArray[np.uint8]] | None = None
 ) -> None:

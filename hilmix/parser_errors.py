@@ -4,7 +4,13 @@ import importlib
 import inspect
 import re
 
-TAKEN_FROM_DATA = ("num_classes", "num_annotators", "input_shape", "num_annotator_features")
+LINKS = {
+    "num_classes": "the classes of the data",
+    "num_annotators": "the annotators of the data",
+    "input_shape": "the inputs of the data",
+    "num_annotator_features": "the annotators' metadata",
+}
+"""Settings of the model that are taken from the data, and from what."""
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but"
 )
@@ -62,7 +68,7 @@ def _load(path: str) -> object:
 
 def _settings(owner: str) -> list[str]:
     names = inspect.signature(_load(owner)).parameters  # type: ignore[arg-type]  # a class: it was a class_path
-    return [name for name in names if name not in TAKEN_FROM_DATA]
+    return [name for name in names if name not in LINKS]
 
 
 def _known(base: str) -> str:

@@ -59,6 +59,5 @@ def test_without_a_board_nothing_happens(tmp_path):
     trainer = toy_trainer(tmp_path, [])
     board.log_table(trainer, "a", pd.DataFrame({"x": [1]}))
     board.log_image(trainer, "b", np.zeros((2, 2), dtype=np.uint8), caption="nothing")
-    board.log_figure(trainer, "c", None)
     assert board.wandb_logger(trainer) is None
     assert not list(tmp_path.iterdir())

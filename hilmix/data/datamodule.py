@@ -280,18 +280,22 @@ class AnnotatedDataModule(LightningDataModule):
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the data; made once, not at every checkpoint."""
         names = self.train_annotations.annotators
-        seen = self.trained_annotators if len(names) == len(self.trained_annotators) else np.ones(len(names), bool)
+        known = [True] if self.targets.aggregates else self.trained_annotators
         return {
-            "seed": self.seed,
             "classes": list(self.data.classes),
             # an annotator without training labels keeps a place but no name
-            "annotators": [name if s else "" for name, s in zip(names, seen, strict=True)],
+            "annotators": [name if k else "" for name, k in zip(names, known, strict=True)],
             "items": _digest(self.data.items),
             "split": _digest(self.split),
             "votes": _digest_of_votes(self.train_annotations),
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed, **self._fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["classes"] != list(self.data.classes):
@@ -306,7 +310,7 @@ class AnnotatedDataModule(LightningDataModule):
                 "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
             )
         if self.trainer is not None and self.trainer.state.fn == "fit":
-            now = self.state_dict()
+            now = self._fingerprint
             if changed := [name for name in ("annotators", "items", "votes") if now[name] != state_dict[name]]:
                 raise RunError(
                     f"The checkpoint was trained on other data: {', '.join(changed)} of '{self.data.name}' differ. "
