@@ -9,7 +9,6 @@ from torch import Tensor
 from benchmarks.timing import Result, interleaved, ratio
 from hilmix.annotators import AnnotatorModel, AnnotMixHead, Perfect
 from hilmix.backbones import TimmBackbone
-from hilmix.functional.losses import annotation_nll
 from hilmix.functional.random import step_generator
 from hilmix.mix import AnnotMix, HiddenMix, ItemMix, MixPolicy, NoMix
 from hilmix.modules import Classifier
@@ -34,8 +33,8 @@ def step_of(policy: MixPolicy, annotator_model: AnnotatorModel, batch: Batch) ->
 
     def step() -> None:
         mixed = policy(batch, generator)
-        output = model.mixed_step(mixed)
-        nll = annotation_nll(output.log_said, mixed.label, mixed.probs, mixed.row, mixed.plan)
+        _, said = model.mixed_step(mixed)
+        nll = model.annotator_model.loss(said, mixed)
         optimizer.zero_grad()
         (nll / len(mixed.label)).backward()
         optimizer.step()

@@ -1,13 +1,30 @@
 """The calling convention of annotator models."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import NamedTuple, Self
 
 from torch import Tensor, nn
 
 from hilmix.functional.confusion import Confusion
+from hilmix.functional.losses import annotation_nll
 from hilmix.parts import Part
-from hilmix.types import MixPlan
+from hilmix.types import Batch, MixPlan
+
+
+class Said(NamedTuple):
+    """What an annotator model was asked about S rows, and what it answered.
+
+    S = L, one row per pair; under a plan over items S = 2L: first the own rows, then the partner rows.
+    """
+
+    log_said: Tensor
+    """(S, K) float, log p(annotator says k | input)."""
+    confusion: Confusion | None
+    """Of the S rows; None if labels are taken at face value."""
+    log_probs: Tensor
+    """(S, K) float, the class log-probabilities that it was given."""
+    annotator: Tensor
+    """(S,) int64, -1 unknown."""
 
 
 class AnnotatorModel(Part, nn.Module, ABC):
@@ -51,3 +68,15 @@ class AnnotatorModel(Part, nn.Module, ABC):
             annotator: (L,) int64 in [0, A), or -1 for an annotator never seen in training.
             plan: given if the rows are *mixed pairs*: then annotators are mixed by the same plan.
         """
+
+    def loss(self, said: Said, batch: Batch) -> Tensor:
+        """Returns the training loss of a batch, summed over its L pairs; 0 without pairs.
+
+        Default: the negative log-likelihood of each answer, weighted as the mix plan says. A model with another loss
+        per answer hands :func:`~hilmix.functional.losses.annotation_nll` its own (S, K) scores of the K answers.
+        """
+        return annotation_nll(said.log_said, batch.label, batch.probs, batch.row, batch.plan)
+
+    def penalty(self) -> Tensor | float:
+        """Returns what the model's parameters add to the mean loss of a step; by default nothing."""
+        return 0.0

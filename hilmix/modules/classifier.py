@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
-from hilmix.annotators import AnnotatorModel, Perfect
+from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import label_posterior
 from hilmix.functional.inputs import as_float, normalise
-from hilmix.functional.losses import annotation_nll
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.modules.batch_norm import running_statistics
@@ -149,8 +148,8 @@ class Classifier(LightningModule):
             features: Tensor = self.backbone(x)
         return features
 
-    def mixed_step(self, batch: Batch) -> StepOutput:
-        """Returns what the model says of a batch, mixed as its plan tells; the path of training."""
+    def mixed_step(self, batch: Batch) -> tuple[StepOutput, Said]:
+        """Returns what the model says of a batch, mixed as its plan tells, and what its loss needs; for training."""
         plan, row, annotator = batch.plan, batch.row, batch.annotator
         features = self.features(batch.input, plan)
         pairwise = plan is not None and plan.rows == "pairs"
@@ -159,19 +158,20 @@ class Classifier(LightningModule):
         logits = self.head(features)
         log_probs = logits.float().log_softmax(-1)
         if pairwise:
-            log_said = self._said(features, log_probs, annotator, plan)
+            said = self._said(features, log_probs, annotator, plan)
         else:
             if plan is not None:  # own rows first, then the rows in which the item is the partner
                 row, annotator = torch.cat([row, partner_rows(row, plan.partner)]), annotator.repeat(2)
-            log_said = self._said(features[row], log_probs[row], annotator, None)
-        return StepOutput(
-            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, plan, log_said
+            said = self._said(features[row], log_probs[row], annotator, None)
+        output = StepOutput(
+            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, plan, said.log_said
         )
+        return output, said
 
-    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Tensor:
+    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
         with running_statistics(self.annotator_model, len(annotator) < 2):
-            log_said: Tensor = self.annotator_model(features, log_probs, annotator, plan)[0]
-        return log_said
+            log_said, confusion = self.annotator_model(features, log_probs, annotator, plan)
+        return Said(log_said, confusion, log_probs, annotator)
 
     def evaluate(self, batch: Batch) -> StepOutput:
         """Returns everything the model says of an un-mixed batch; the path of validation, test and prediction."""
@@ -203,16 +203,16 @@ class Classifier(LightningModule):
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        output = self.mixed_step(batch)
-        nll = annotation_nll(output.log_said, batch.label, batch.probs, batch.row, batch.plan)
+        output, said = self.mixed_step(batch)
+        summed = self.annotator_model.loss(said, batch)
         local = len(batch.label)
         total = self.trainer.strategy.reduce(torch.tensor(float(local), device=self.device), reduce_op="sum")
         # DDP averages gradients over ranks; this makes the average the gradient of one process with all pairs
-        loss = self.trainer.world_size * nll / torch.as_tensor(total).clamp_min(1)
+        loss = self.trainer.world_size * summed / torch.as_tensor(total).clamp_min(1) + self.annotator_model.penalty()
         if self.regularizers:
             log_probs = output.logits.float().log_softmax(-1)
             loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
-        self.train_loss.update(nll.detach() / max(1, local), local)
+        self.train_loss.update(summed.detach() / max(1, local), local)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
         return {"loss": loss, "output": output}
 
