@@ -1,0 +1,74 @@
+"""python -m experiments.annotators run | search | final | table; README.md of this folder explains them."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
+
+from experiments.annotators import grid, tables
+from experiments.annotators.settings import DATA, EMBEDDED, FINAL_FILE, FINAL_SEEDS, METHODS, SEARCH_FILE
+from experiments.annotators.train import Job, run
+from hilmix.errors import HilmixError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m experiments.annotators", description=__doc__)
+    steps = top.add_subparsers(dest="step", required=True)
+    one = steps.add_parser("run", help="one run: print its row and keep it in --out")
+    one.add_argument("--data", required=True, choices=[*DATA, *EMBEDDED], metavar="NAME")
+    one.add_argument("--method", required=True)
+    one.add_argument("--lr", type=float, required=True)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--out", type=Path, default=Path("runs/annotators/results.csv"))
+    many = {
+        "search": "learning rates, scored on the votes of validation items",
+        "final": "all seeds at the chosen learning rates, scored on test items",
+    }
+    for step, text in many.items():
+        sub = steps.add_parser(step, help=text)
+        sub.add_argument("--data", nargs="+", default=list(DATA), choices=DATA, metavar="NAME")
+        sub.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="NAME")
+        sub.add_argument("--seeds", nargs="+", type=int)
+        sub.add_argument("--workers", type=int, default=os.cpu_count())
+        sub.add_argument("--index", type=int, help="only this run of the list, counted from 0 (array jobs)")
+    for name in ("run", *many):
+        steps.choices[name].add_argument("--root", default="data/annotators", help="folder of the prepared data")
+    steps.add_parser("table", help="tables and figures from the results files, into the pages")
+    return top
+
+
+def main() -> int:
+    """Does one step; returns 1 if a run failed, 2 if the input is at fault."""
+    args = parser().parse_args()
+    try:
+        if args.step == "table":
+            tables.write()
+            return 0
+        if args.step == "run":
+            row = run(Job(args.data, args.method, args.lr, args.seed, root=args.root))
+            grid.add_row(args.out, row)
+            print("\n".join(f"{name:24} {value}" for name, value in row.items()))
+            return 0
+        return 1 if _many(args) else 0
+    except HilmixError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _many(args: argparse.Namespace) -> int:
+    if args.step == "search":
+        file = SEARCH_FILE
+        jobs = grid.search_jobs(args.data, args.methods, args.seeds, args.root)
+    else:
+        file, search = FINAL_FILE, grid.read(SEARCH_FILE)
+        jobs = grid.final_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root, search)
+    if args.index is not None:
+        jobs = jobs[args.index : args.index + 1]
+    return grid.run_all(jobs, file, workers=args.workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

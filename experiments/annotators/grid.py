@@ -1,0 +1,180 @@
+"""Many runs at once: which ones, each in a process of its own, every finished one kept."""
+
+import fcntl
+import itertools
+import multiprocessing
+import os
+import traceback
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.annotators.settings import (
+    FAMILIES,
+    FAMILY_OF,
+    LEARNING_RATES,
+    PINNED_LR,
+    SEARCH_FILE,
+    SEARCH_SEEDS,
+)
+from experiments.annotators.train import KEY, Job, data_folder, method_config, run
+from hilmix.errors import ConfigError, HilmixError
+
+
+def search_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int] | None, root: str) -> list[Job]:
+    """The search: every learning rate and search seed, on the searched member of each family that ``data`` touches."""
+    searched = dict.fromkeys(FAMILIES[FAMILY_OF[name]].searched for name in data)
+    free = [method for method in methods if method not in PINNED_LR]
+    grid = itertools.product(searched, free, LEARNING_RATES, tuple(seeds or SEARCH_SEEDS))
+    return [Job(*point, root=root, tested=False) for point in grid]
+
+
+def final_jobs(
+    data: Iterable[str], methods: Iterable[str], seeds: Iterable[int], root: str, search: pd.DataFrame
+) -> list[Job]:
+    """Every seed at the chosen learning rate.
+
+    Raises:
+        ConfigError: if a (family, method) has no finite search result.
+    """
+    best = chosen(search)
+    points = list(itertools.product(data, methods))
+    missing = [(FAMILY_OF[d], m) for d, m in points if m not in PINNED_LR and (FAMILY_OF[d], m) not in best]
+    if missing:
+        raise ConfigError(f"No finite search result for {sorted(set(missing))}; run `search` for them first.")
+    rate = {(d, m): PINNED_LR[m] if m in PINNED_LR else best[FAMILY_OF[d], m] for d, m in points}
+    return [Job(d, m, rate[d, m], seed, root=root) for d, m in points for seed in seeds]
+
+
+def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """The learning rate of each (family, method): highest mean agreement with the votes on validation items.
+
+    The mean is over the search seeds, after the last epoch; ties go to the lower mean NLL of the votes, then to the
+    smaller rate. A rate with a run that is not finite can not be chosen.
+    """
+    if search.empty:
+        return {}
+    search = search.assign(family=search["data"].map(FAMILY_OF))
+    score = ["val_agreement", "val_vote_nll"]
+    mean = search.groupby(["family", "method", "lr"])[score].agg(lambda values: values.mean(skipna=False)).dropna()
+    order = mean.reset_index().sort_values([*score, "lr"], ascending=[False, True, True])
+    best = order.drop_duplicates(["family", "method"])
+    return {(row.family, row.method): row.lr for row in best.itertuples()}
+
+
+def read(file: Path) -> pd.DataFrame:
+    """The rows of a results file; none if it is not there."""
+    if not file.exists():
+        return pd.DataFrame(columns=KEY)
+    return pd.read_csv(file, float_precision="round_trip")
+
+
+def add_row(file: Path, row: dict[str, Any]) -> None:
+    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
+        table = table.drop_duplicates(KEY, keep="last").sort_values(KEY)
+        fresh = file.with_suffix(".new")
+        table.to_csv(fresh, index=False)
+        os.replace(fresh, file)
+
+
+def open_jobs(jobs: list[Job], file: Path) -> list[Job]:
+    """The jobs without a row in the file."""
+    done = set(read(file)[KEY].itertuples(index=False, name=None))
+    return [job for job in jobs if job[: len(KEY)] not in done]
+
+
+def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
+    """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end.
+
+    Raises:
+        HilmixError: before the first run, if a method or a data folder is missing.
+    """
+    todo, console = open_jobs(jobs, file), Console()
+    for method in {job.method for job in todo}:
+        method_config(method)
+    for data, root in {(job.data, job.root) for job in todo}:
+        data_folder(data, root)
+    failed: dict[Job, str] = {}
+    diverged: list[Job] = []
+    console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
+    with _progress(console) as progress:
+        bar = progress.add_task(file.stem, total=len(todo))
+        for job, row in _finished(todo, workers):
+            if isinstance(row, str):
+                failed[job] = row
+            else:
+                add_row(file, row)
+                diverged += [job] if pd.isna(row[_needed(row)]) else []
+            progress.update(bar, advance=1, description=" ".join(map(str, job[: len(KEY)])))
+    for job in diverged:
+        console.print(f"[yellow]not finite:[/] {name_of(job)}")
+    for job, error in failed.items():
+        console.print(f"[red]failed:[/] {name_of(job)}\n{error}", highlight=False)
+    return len(failed)
+
+
+def name_of(job: Job) -> str:
+    """How a person repeats the run."""
+    return f"run --data {job.data} --method {job.method} --lr {job.lr:g} --seed {job.seed}"
+
+
+def _needed(row: dict[str, Any]) -> str:
+    return "acc" if "acc" in row else "val_vote_nll"
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, speed_estimate_period=900)
+
+
+def _finished(jobs: list[Job], workers: int) -> Iterator[tuple[Job, dict[str, Any] | str]]:
+    """Yields each job with its row, or its error, as they finish."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([run.__module__])  # imports are paid once, by the server that the runs fork from
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(_isolated, context, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _isolated(context: Any, job: Job) -> dict[str, Any] | str:
+    """Runs in a fresh process: its peak memory is the run's, and a run that is killed takes no other with it."""
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, job), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        answer: dict[str, Any] | str = receiver.recv()
+    except EOFError:
+        process.join()
+        return f"The process ended with exit code {process.exitcode} (-9: killed, as a rule for memory)."
+    process.join()
+    return answer
+
+
+def _child(sender: Connection, job: Job) -> None:
+    try:
+        answer: dict[str, Any] | str = run(job)
+    except HilmixError as error:
+        answer = str(error)
+    except Exception:  # whatever it is, the parent reports it and goes on
+        answer = traceback.format_exc()
+    sender.send(answer)
+
+
+def read_search() -> pd.DataFrame:
+    """The rows of the search."""
+    return read(SEARCH_FILE)

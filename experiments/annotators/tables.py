@@ -1,0 +1,5 @@
+"""Tables from the committed results."""
+
+
+def write() -> None:
+    """Fills the pages."""

@@ -1,0 +1,266 @@
+"""One run of the study: (data, method, learning rate, seed) in, one flat row out."""
+
+import logging
+import math
+import resource
+import subprocess
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from numpy.typing import NDArray
+from torch import Tensor
+
+from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, REPO
+from hilmix.callbacks.calibration import fit_on_validation
+from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
+from hilmix.callbacks.tables import label_table, wrong_labels
+from hilmix.data import AnnotatedDataModule
+from hilmix.data.items import AnnotatedData
+from hilmix.errors import ConfigError, DataError
+from hilmix.functional.label_errors import detection
+from hilmix.metrics import AnnotatorAUROC, ClassMetrics
+from hilmix.modules import Classifier
+from hilmix.types import UNKNOWN
+
+
+class Job(NamedTuple):
+    """What to run. The first four fields are the key of its row."""
+
+    data: str
+    method: str
+    lr: float
+    seed: int
+    root: str = ""
+    """Folder of the prepared data folders."""
+    tested: bool = True
+    """Whether training and test items are scored after the fit; a search stops at validation."""
+
+
+KEY = list(Job._fields[:4])
+SPLITS = ("test", "val", "train")
+
+
+def code_version() -> str:
+    """Returns the commit, with a ``+`` if code or configs differ from it, or ``unknown`` outside a clone."""
+    paths = ["hilmix", "configs", "experiments/annotators/train.py", "experiments/annotators/settings.py"]
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=10", "HEAD"], cwd=REPO, capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", *paths], cwd=REPO, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("+" if changed.stdout else "")
+
+
+VERSIONS = {"torch": torch.__version__, "lightning": lightning.__version__, "commit": code_version()}
+"""Taken at import: what a process runs is the code of that moment, whatever is committed while it runs."""
+
+
+def method_config(name: str) -> dict[str, Any]:
+    """Returns the method's YAML file.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    file = CONFIGS / f"{name}.yaml"
+    if not file.is_file():
+        known = sorted(f.stem for f in CONFIGS.glob("*.yaml"))
+        raise ConfigError(f"Method '{name}' has no file {file.relative_to(REPO)}; there are {known}.")
+    config: dict[str, Any] = yaml.safe_load(file.read_text())
+    return config
+
+
+def data_folder(name: str, root: str) -> str:
+    """Returns where the data are: a folder below ``root``, or an embedded name.
+
+    Raises:
+        DataError: if the study does not know the name or the folder is not there.
+    """
+    if name not in FAMILY_OF:
+        raise DataError(f"The study has no data '{name}'; allowed are {list(FAMILY_OF)}.")
+    folder = Path(root) / name
+    if name in EMBEDDED:
+        return name
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not there; prepare it: python -m experiments.annotators.data --out {root}")
+    return str(folder)
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Trains and returns the row: the key, the scores of :class:`Measure`, cost and versions."""
+    start, memory = time.perf_counter(), _peak_mb()
+    _quiet()
+    config, training = method_config(job.method), FAMILIES[FAMILY_OF[job.data]].training
+    folder = data_folder(job.data, job.root)
+    seed_everything(job.seed, verbose=False)
+    data = AnnotatedDataModule(
+        folder, batch_size=training.batch_size, augment=training.augment, **config["data"]["init_args"]
+    )
+    model = Classifier(
+        data.num_classes,
+        data.num_annotators,
+        data.input_shape,
+        training.backbone,
+        lr=job.lr,
+        weight_decay=training.weight_decay,
+        optimizer=training.optimizer,
+        standardize=training.standardize,
+        num_annotator_features=data.num_annotator_features,
+        **config["model"]["init_args"],
+    )
+    measure = Measure(tested=job.tested)
+    trainer = Trainer(
+        max_epochs=training.epochs,
+        callbacks=[measure],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(model, data)
+    row = {name: getattr(job, name) for name in KEY} | measure.row
+    row |= {"seconds": time.perf_counter() - start, "peak_growth_mb": _peak_mb() - memory}
+    return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} | VERSIONS
+
+
+class Measure(Callback):
+    """Fills ``row`` after the fit; weights of the best epoch are kept in memory.
+
+    The best epoch has the highest agreement of the predicted class with the votes on validation items, ties by the
+    lower NLL of the votes, then the earlier one. Neither validation truth nor test items take part. Without votes
+    on validation items there is none, and the columns of ``best_`` are empty.
+
+    Args:
+        tested: see :class:`Job`.
+    """
+
+    def __init__(self, *, tested: bool) -> None:
+        self.tested = tested
+        self.row: dict[str, Any] = {}
+        self._best: tuple[tuple[float, float], int, dict[str, Tensor]] | None = None
+        self._start, self._seconds = 0.0, list[float]()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._seconds.append(time.perf_counter() - self._start)  # validation runs inside the training epoch
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        agreement, nll = _votes(trainer)
+        rank = (agreement, -nll)
+        if not np.isnan(rank).any() and (self._best is None or rank > self._best[0]):
+            weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+            self._best = rank, trainer.current_epoch, weights
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        agreement, nll = _votes(trainer)
+        self.row = {"val_agreement": agreement, "val_vote_nll": nll}
+        if self.tested:
+            self.row |= facts(trainer, pl_module) | scores(trainer, pl_module)
+        if self._best is not None:
+            rank, epoch, weights = self._best
+            best = {"epoch": epoch, "val_agreement": rank[0], "val_vote_nll": -rank[1]}
+            if self.tested:
+                pl_module.load_state_dict(weights)
+                best |= scores(trainer, pl_module)
+            self.row |= {f"best_{name}": value for name, value in best.items()}
+        self.row["seconds_per_epoch"] = float(np.median(self._seconds))
+
+
+def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
+    """Returns what the tables report of the weights as they are; all NaN if any prediction is not finite.
+
+    * ``acc``, ``nll``, ``brier``, ``ece`` (15 bins) of the test items, and ``ece_calibrated``, ``nll_calibrated`` at
+      the ``temperature`` fitted on validation: on its votes, through the annotator model, where it has any;
+    * ``annotator_auroc`` of p(annotator is right) on the split that :func:`judged_split` names;
+    * ``label_error_ap``: average precision of finding the wrong training votes.
+    """
+    data = datamodule_of(trainer).data
+    passes = {split: clean_pass(trainer, model, split) for split in SPLITS}
+    test, val = passes["test"], passes["val"]
+    target = data.target[test.items]
+    seen = data if not len(val.pairs) else replace(data, target=np.full_like(data.target, UNKNOWN))
+    temperature = fit_on_validation(val, seen)[0].temperature
+    calibrated = _class_scores(replace(test, logits=test.logits / temperature), target)
+    values = {
+        **_class_scores(test, target),
+        "temperature": temperature,
+        **{f"{name}_calibrated": calibrated[name] for name in ("ece", "nll")},
+        "annotator_auroc": _annotator_auroc(passes[judged_split(data, passes)], data),
+        "label_error_ap": _label_error_ap(passes["train"], data),
+    }
+    finite = all(np.isfinite(result.logits).all() for result in passes.values())
+    return values if finite else dict.fromkeys(values, math.nan)
+
+
+def facts(trainer: Trainer, model: LightningModule) -> dict[str, Any]:
+    """Returns what the scores rest on: the share of wrong training votes, and which evidence two of them use."""
+    data = datamodule_of(trainer).data
+    passes = {split: clean_pass(trainer, model, split) for split in SPLITS}
+    wrong = _wrong(passes["train"], data)
+    return {
+        "wrong_votes": float(wrong[wrong >= 0].mean()) if (wrong >= 0).any() else math.nan,
+        "annotator_auroc_on": judged_split(data, passes),
+        "temperature_on": "votes" if len(passes["val"].pairs) else "truth",
+    }
+
+
+def judged_split(data: AnnotatedData, passes: dict[str, CleanPass]) -> str:
+    """Returns the first of test, val and train that has votes on items of known target; train if none has."""
+    return next((split for split in SPLITS if (_wrong(passes[split], data) >= 0).any()), SPLITS[-1])
+
+
+def _wrong(result: CleanPass, data: AnnotatedData) -> NDArray[np.int64]:
+    return wrong_labels(data.annotations.label[result.pairs], data.target[result.items[result.row]])
+
+
+def _class_scores(result: CleanPass, target: NDArray[np.int64]) -> dict[str, float]:
+    metrics = ClassMetrics()
+    metrics.update(torch.from_numpy(result.probs), torch.from_numpy(target))
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def _annotator_auroc(result: CleanPass, data: AnnotatedData) -> float:
+    if result.p_right is None:
+        return math.nan
+    wrong, metric = _wrong(result, data), AnnotatorAUROC()
+    metric.update(torch.from_numpy(result.p_right), torch.from_numpy(np.where(wrong < 0, UNKNOWN, 1 - wrong)))
+    return float(metric.compute())
+
+
+def _label_error_ap(result: CleanPass, data: AnnotatedData) -> float:
+    _, quality, wrong = label_table(data, result)
+    modelled = result.posterior is not None
+    return detection(quality.posterior if modelled else quality.self_confidence, wrong).average_precision
+
+
+def _votes(trainer: Trainer) -> tuple[float, float]:
+    """Agreement with, and NLL of, the votes on validation items; NaN without votes."""
+    values = (trainer.callback_metrics.get(f"val/{name}") for name in ("agreement", "vote_nll"))
+    agreement, nll = (math.nan if value is None else float(value) for value in values)
+    return agreement, nll
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
+
+
+def _quiet() -> None:
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", module="lightning|torch")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("hilmix").setLevel(logging.ERROR)
