@@ -1,5 +1,6 @@
 """Penalties on the class probabilities of a whole batch, equal on one process and on many."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
 from hilmix.errors import ConfigError
+from hilmix.functional.losses import negative_log_volume
 from hilmix.parts import Part
 
 
@@ -28,16 +30,18 @@ class Regularizer(Part, ABC):
         Args:
             log_probs: (R, K) log-probabilities of the classes; R may differ between ranks and be 0.
         """
-        rows = self.row_statistics(log_probs.float())
-        total = torch.cat([rows.sum(0), rows.new_full((1,), len(rows))])
+        log_probs = log_probs.float()
+        with torch.autocast(log_probs.device.type, enabled=False):  # products would be rounded to half precision
+            sums = self.sum_statistics(log_probs)
+        total = torch.cat([sums, sums.new_full((1,), len(log_probs))])
         if dist.is_available() and dist.is_initialized():
             total = all_reduce(total)  # type: ignore[no-untyped-call]
         mean, count = total[:-1] / total[-1].clamp_min(1), total[-1]
         return self.weight * self.of_mean(mean) * (count > 0)
 
     @abstractmethod
-    def row_statistics(self, log_probs: Tensor) -> Tensor:
-        """(R, S) statistics of each row."""
+    def sum_statistics(self, log_probs: Tensor) -> Tensor:
+        """(S,) statistics of each row, summed over the rows."""
 
     @abstractmethod
     def of_mean(self, mean: Tensor) -> Tensor:
@@ -59,9 +63,9 @@ class EntropyPenalty(Regularizer):
     def __init__(self, weight: float) -> None:
         super().__init__(weight)
 
-    def row_statistics(self, log_probs: Tensor) -> Tensor:
+    def sum_statistics(self, log_probs: Tensor) -> Tensor:
         finite = log_probs.clamp_min(torch.finfo(log_probs.dtype).min)  # 0 * -inf is NaN, also in the gradient
-        return -(log_probs.exp() * finite).sum(-1, keepdim=True)
+        return -(log_probs.exp() * finite).sum().reshape(1)
 
     def of_mean(self, mean: Tensor) -> Tensor:
         return mean[0]
@@ -88,8 +92,8 @@ class PriorPenalty(Regularizer):
             raise ConfigError(f"PriorPenalty: prior is {list(prior)}; it must be at least 0 and sum to 1.")
         self.prior = prior
 
-    def row_statistics(self, log_probs: Tensor) -> Tensor:
-        return log_probs.exp()
+    def sum_statistics(self, log_probs: Tensor) -> Tensor:
+        return log_probs.exp().sum(0)
 
     def of_mean(self, mean: Tensor) -> Tensor:
         prior = torch.full_like(mean, 1 / len(mean)) if self.prior is None else mean.new_tensor(self.prior)
@@ -97,3 +101,35 @@ class PriorPenalty(Regularizer):
             raise ConfigError(f"PriorPenalty: prior has {len(prior)} entries, the model {len(mean)} classes.")
         tiny = torch.finfo(mean.dtype).tiny
         return (torch.xlogy(prior, prior) - prior * mean.clamp_min(tiny).log()).sum()
+
+
+class VolumePenalty(Regularizer):
+    """Asks the class probabilities P (R, K) of a batch to span a large volume: ``-log det(P'P / R)``.
+
+    It is smallest if the batch holds a confident prediction of every class in equal numbers, and large if classes
+    merge. With :class:`~hilmix.annotators.ConfusionMatrices` it is geo-reg-f.
+
+    Args:
+        weight: lambda, at least 0.
+
+    Raises:
+        ConfigError: if the weight is negative or not finite.
+
+    Reference:
+        S. Ibrahim, T. Nguyen and X. Fu, Deep Learning From Crowdsourced Labels: Coupled Cross-Entropy Minimization,
+        Identifiability, and Regularization, ICLR 2023, GeoCrowdNet(F). Differs from the paper: the mean in place of
+        the sum P'P, so the value differs by the constant ``weight * K log R``; a small ridge keeps it finite for
+        fewer rows than classes, where the reference code drops the term.
+    """
+
+    def __init__(self, weight: float = 1e-3) -> None:
+        if not (weight >= 0 and math.isfinite(weight)):
+            raise ConfigError(f"VolumePenalty: weight is {weight}; allowed are finite numbers from 0 on.")
+        super().__init__(weight)
+
+    def sum_statistics(self, log_probs: Tensor) -> Tensor:
+        probs = log_probs.exp()
+        return (probs.t() @ probs).flatten()
+
+    def of_mean(self, mean: Tensor) -> Tensor:
+        return negative_log_volume(mean.reshape(math.isqrt(len(mean)), -1))

@@ -1,7 +1,8 @@
 """Confusion matrices in log space: what an annotator says given the class, and what that tells about the class.
 
-Rows are the true class c, columns the given label k, each row sums to one. Two forms with the same methods: a full
-matrix per pair, and a shared matrix whose diagonal alone differs between pairs, for many classes.
+Rows are the true class c, columns the given label k, each row sums to one. Three forms with the same methods: a full
+matrix per pair, a shared matrix whose diagonal alone differs between pairs, for many classes, and a layer of logits
+on top of class probabilities.
 """
 
 from typing import NamedTuple, Protocol
@@ -94,6 +95,37 @@ class SharedDiagonalConfusion(NamedTuple):
 
     def dense(self) -> Tensor:
         return (self.shared + torch.diag_embed(self.skill)).softmax(-1)
+
+
+class LogitConfusion(NamedTuple):
+    """A layer of logits on top of class probabilities p: it says softmax(p W), and softmax(W[c]) if c is certain.
+
+    The layer is no mixture of its rows: ``log_marginal`` is what it says of p, while the other methods take the rows,
+    its answers at certain classes, as the confusion matrix; O(L K) memory beyond W.
+
+    Args:
+        logits: (L, K, K) float W, rows = true class.
+    """
+
+    logits: Tensor
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        with torch.autocast(log_probs.device.type, enabled=False):  # the product would be rounded to half precision
+            return torch.einsum("lc,lck->lk", log_probs.exp(), self.logits).log_softmax(-1)
+
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        normaliser = self.logits.logsumexp(-1)
+        if probs is not None:
+            share = probs.to(self.logits.dtype)
+            return torch.einsum("lk,lck->lc", share, self.logits) - share.sum(1, keepdim=True) * normaliser
+        column = label.reshape(-1, 1, 1).expand(-1, self.logits.shape[1], 1)
+        return self.logits.gather(2, column).squeeze(2) - normaliser
+
+    def diagonal(self) -> Tensor:
+        return (self.logits.diagonal(dim1=1, dim2=2) - self.logits.logsumexp(-1)).exp()
+
+    def dense(self) -> Tensor:
+        return self.logits.softmax(-1)
 
 
 def _without_diagonal(matrix: Tensor) -> Tensor:

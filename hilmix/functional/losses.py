@@ -1,4 +1,4 @@
-"""Likelihood of what annotators said, plain or mixed."""
+"""Likelihood of what annotators said, plain or mixed, and the volume that identifies a mixture of them."""
 
 import torch
 from torch import Tensor
@@ -56,3 +56,19 @@ def annotation_nll(
     own = weight[row] * label_log_likelihood(own_said, label, probs)
     other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_said, label, probs)
     return -(own + other).sum()
+
+
+def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
+    """Returns ``-log det(gram + ridge I)``, small where the rows behind a Gram matrix span a large volume.
+
+    The ridge bounds the value by ``-K log ridge`` and keeps the gradient finite where the matrix is singular: fewer
+    rows than classes, a class that nothing predicts.
+
+    Args:
+        gram: (K, K) float, positive semi-definite with a trace of at most about K: a mean of outer products.
+        ridge: above what rounding can make of a zero eigenvalue.
+
+    Reference: Fu et al., "Robust Volume Minimization-Based Matrix Factorization", IEEE TSP 2016, the ridge inside the
+    log-determinant.
+    """
+    return -torch.linalg.slogdet(gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).logabsdet

@@ -1,0 +1,106 @@
+"""One confusion matrix per annotator, learned with the classifier; alone, and with the penalties that identify it."""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from hilmix.annotators.base import AnnotatorModel
+from hilmix.annotators.matrices import check_initial, check_weight, diagonal_matrices, of_pairs
+from hilmix.functional.confusion import Confusion, DenseConfusion
+from hilmix.functional.losses import negative_log_volume
+from hilmix.types import MixPlan
+
+
+class ConfusionMatrices(AnnotatorModel):
+    """Annotator a says k with probability ``(p C_a)[k]``, p being the class probabilities.
+
+        C_a = row-softmax(T_a),   T_a = ``diagonal`` on the diagonal, ``off_diagonal`` elsewhere at the start
+        loss = -sum log (p C_a)[z] over the pairs
+
+    Without a penalty the pair of classifier and matrices is not unique. With
+    :class:`~hilmix.regularizers.VolumePenalty` on the batch it is geo-reg-f; :class:`GeoRegW` and :class:`TraceReg`
+    bring a penalty on the matrices. An annotator never seen in training gets the mean T.
+
+    Args:
+        diagonal: initial T on the diagonal.
+        off_diagonal: initial T elsewhere.
+
+    Raises:
+        ConfigError: if an initial value is not finite.
+
+    Reference: Ibrahim, Nguyen and Fu, "Deep Learning From Crowdsourced Labels: Coupled Cross-Entropy Minimization,
+    Identifiability, and Regularization", ICLR 2023, the coupled cross-entropy (CCEM).
+    """
+
+    def __init__(self, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
+        super().__init__()
+        check_initial(type(self).__name__, diagonal=diagonal, off_diagonal=off_diagonal)
+        self.diagonal, self.off_diagonal = float(diagonal), float(off_diagonal)
+
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
+        self.logits = diagonal_matrices(num_annotators, num_classes, self.diagonal, self.off_diagonal)
+        return self
+
+    def forward(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
+    ) -> tuple[Tensor, Confusion]:
+        confusion = DenseConfusion(of_pairs(self.logits, annotator, plan).log_softmax(-1))
+        return confusion.log_marginal(log_probs), confusion
+
+
+class TraceReg(ConfusionMatrices):
+    """Confusion matrices with a penalty on their trace: ``weight * mean_a trace(C_a)``.
+
+    The penalty pushes the diagonals *down*: of all matrices that explain the answers it asks for the noisiest, which
+    leaves the clean distribution to the classifier.
+
+    Args:
+        weight: lambda, at least 0.
+        diagonal: initial T on the diagonal.
+        off_diagonal: initial T elsewhere; 1 and -5 make a diagonal of 0.98 for 10 classes.
+
+    Raises:
+        ConfigError: if the weight is negative or a value is not finite.
+
+    Reference: Tanno et al., "Learning From Noisy Labels By Regularized Estimation Of Annotator Confusion", CVPR 2019,
+    the regularised loss with the trace norm. Differs from the paper: the mean over annotators in place of the sum.
+    """
+
+    def __init__(self, weight: float = 0.01, diagonal: float = 1.0, off_diagonal: float = -5.0) -> None:
+        super().__init__(diagonal, off_diagonal)
+        self.weight = check_weight("TraceReg", weight)
+
+    def penalty(self) -> Tensor:
+        rows = self.logits.float().softmax(-1)
+        return self.weight * rows.diagonal(dim1=1, dim2=2).sum(-1).mean()
+
+
+class GeoRegW(ConfusionMatrices):
+    """Confusion matrices with a penalty that asks for a large volume: ``-weight * log det(mean_a C_a C_a')``.
+
+    Args:
+        weight: lambda, at least 0.
+        diagonal: initial T on the diagonal.
+        off_diagonal: initial T elsewhere.
+
+    Raises:
+        ConfigError: if the weight is negative or a value is not finite.
+
+    Reference: Ibrahim, Nguyen and Fu, "Deep Learning From Crowdsourced Labels: Coupled Cross-Entropy Minimization,
+    Identifiability, and Regularization", ICLR 2023, GeoCrowdNet(W). The paper has W'W, W being all C_a' stacked to
+    (A K, K); that is the sum over annotators of C_a C_a', so the value differs by the constant ``weight * K log A``.
+    Differs from the paper: a small ridge keeps the logarithm finite where the matrices have equal rows.
+    """
+
+    def __init__(self, weight: float = 1e-3, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
+        super().__init__(diagonal, off_diagonal)
+        self.weight = check_weight("GeoRegW", weight)
+
+    def penalty(self) -> Tensor:
+        rows = self.logits.float().softmax(-1).transpose(0, 1).flatten(1)  # (K, A K): all that is said given c
+        with torch.autocast(rows.device.type, enabled=False):  # the product would be rounded to half precision
+            gram = rows @ rows.t() / len(self.logits)
+        return self.weight * negative_log_volume(gram)

@@ -1,0 +1,65 @@
+"""Free parameters per annotator: how they start, and how each pair gets its own."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hilmix.errors import ConfigError
+from hilmix.functional.mixing import mix_rows
+from hilmix.types import UNKNOWN, MixPlan
+
+
+def diagonal_matrices(num_annotators: int, num_classes: int, diagonal: float, off_diagonal: float) -> nn.Parameter:
+    """Returns (A, K, K) float parameters, the same matrix for every annotator.
+
+    Args:
+        num_annotators: A.
+        num_classes: K.
+        diagonal: value on the diagonal.
+        off_diagonal: value elsewhere.
+    """
+    matrix = torch.full((num_classes, num_classes), float(off_diagonal)).fill_diagonal_(diagonal)
+    return nn.Parameter(matrix.repeat(num_annotators, 1, 1))
+
+
+def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
+    """Returns (L, ...) float32: for each pair the entry of its annotator, linear in the table.
+
+    An annotator never seen in training gets the mean entry; mixed pairs get mixed entries. Both are what a product of
+    the table with the (mixed, or uniform) one-hot annotator would give, without forming it.
+
+    Args:
+        table: (A, ...) float, one entry per annotator.
+        annotator: (L,) int64 in [0, A), or -1.
+        plan: given if the rows are mixed pairs.
+
+    Example:
+        >>> of_pairs(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1, -1])).tolist()
+        [[1.0], [3.0], [2.0]]
+    """
+    unknown = (annotator == UNKNOWN).reshape(-1, *[1] * (table.ndim - 1))
+    entries = torch.where(unknown, table.mean(0), table[annotator.clamp_min(0)]).float()
+    return entries if plan is None else mix_rows(entries, plan.partner, plan.weight)
+
+
+def check_initial(part: str, **values: float) -> None:
+    """Refuses initial values that are no finite numbers.
+
+    Raises:
+        ConfigError: naming the part, the setting and what was found.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ConfigError(f"{part}: {name} is {value}; allowed are finite numbers.")
+
+
+def check_weight(part: str, weight: float) -> float:
+    """Returns the weight of a penalty.
+
+    Raises:
+        ConfigError: if it is negative or not finite.
+    """
+    if not (weight >= 0 and math.isfinite(weight)):
+        raise ConfigError(f"{part}: weight is {weight}; allowed are finite numbers from 0 on.")
+    return float(weight)

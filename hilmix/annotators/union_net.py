@@ -1,0 +1,96 @@
+"""All annotators as one: a distribution over every (annotator, label) outcome given the class."""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.errors import ConfigError
+from hilmix.functional.confusion import Confusion, DenseConfusion
+from hilmix.functional.losses import annotation_nll
+from hilmix.types import Batch, MixPlan
+
+
+class UnionConfusion(NamedTuple):
+    """The block of one annotator per pair, cut out of a distribution over all (annotator, label) outcomes; O(L K^2).
+
+    Its mass tells how likely the annotator is among all outcomes of a class, so given that the annotator answered the
+    classes weigh ``p[c] mass[c]``: what is said is a mixture of the rows with these weights, not with p.
+
+    Args:
+        log_block: (L, K, K) float, log p(annotator of the pair, says k | class c); rows sum to less than one.
+    """
+
+    log_block: Tensor
+
+    def log_union(self, log_probs: Tensor) -> Tensor:
+        """(L, K) log p(annotator of the pair, says k) for class log-probabilities (L, K)."""
+        return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_block, dim=1)
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        return self.log_union(log_probs).log_softmax(-1)
+
+    def rows(self) -> DenseConfusion:
+        """p(says k | class c) of the annotator, the block without its masses."""
+        return DenseConfusion(self.log_block.log_softmax(-1))
+
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        return self.rows().log_likelihood(label, probs)
+
+    def diagonal(self) -> Tensor:
+        return self.rows().diagonal()
+
+    def dense(self) -> Tensor:
+        return self.rows().dense()
+
+
+class UnionNet(AnnotatorModel):
+    """A class gives rise to one outcome out of all A K pairs of annotator and label.
+
+        U[c] = softmax over all (a, k) of T[a, c, k],   T = 1 - eps where k = c, eps / (K - 1) elsewhere at the start
+        u[a, k] = sum_c p[c] U[c][a, k]                                                (A, K)
+        loss = -sum log u[a, z] over the pairs
+        q = u[a] / sum_k u[a, k]                                                       (K) what annotator a says
+
+    The likelihood covers *who* answers as well as what is said: the loss of an answer is ``-log q[z]`` minus the log
+    mass of the annotator, about ``log A`` at the start. The normaliser is one logsumexp per class over the parameters;
+    beyond it only the blocks of the batch's own pairs are formed, O(A K^2 + L K^2). An annotator never seen in training
+    gets the mean T.
+
+    Args:
+        eps: initial share of wrong labels in T, in [0, 1).
+
+    Raises:
+        ConfigError: if ``eps`` is not in [0, 1).
+
+    Reference: Wei et al., "Deep Learning From Multiple Noisy Annotators as A Union", IEEE TNNLS 2022, variant B.
+    Differs from the paper: the loss counts every pair alike in place of every item.
+    """
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        if not 0 <= eps < 1:
+            raise ConfigError(f"UnionNet: eps is {eps}; allowed are numbers from 0 on and below 1.")
+        self.eps = float(eps)
+
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
+        elsewhere = self.eps / max(1, num_classes - 1)
+        self.logits = diagonal_matrices(num_annotators, num_classes, 1 - self.eps, elsewhere)
+        return self
+
+    def forward(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
+    ) -> tuple[Tensor, Confusion]:
+        normaliser = self.logits.float().logsumexp(dim=(0, 2))
+        confusion = UnionConfusion(of_pairs(self.logits, annotator, plan) - normaliser.unsqueeze(1))
+        return confusion.log_marginal(log_probs), confusion
+
+    def loss(self, said: Said, batch: Batch) -> Tensor:
+        """Returns the negative log-likelihood of the (annotator, label) outcomes, summed over the L pairs."""
+        if not isinstance(said.confusion, UnionConfusion):
+            raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(said.confusion)}.")
+        return annotation_nll(said.confusion.log_union(said.log_probs), batch.label, batch.probs, batch.row, batch.plan)
