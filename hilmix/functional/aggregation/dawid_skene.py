@@ -1,8 +1,4 @@
-"""Many annotators into one: majority vote, normalised counts, Dawid-Skene.
-
-Everything works on the long form: aligned vectors ``item``, ``annotator``, ``label`` of length L (or ``probs`` (L, K)
-for annotators who answer with a distribution) and the sizes N, A, K. Nothing is dense in N x A.
-"""
+"""Dawid-Skene: one confusion matrix per annotator."""
 
 from typing import NamedTuple
 
@@ -11,21 +7,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hilmix.errors import ConfigError
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-
-_TIE = 1e-6
-"""Relative difference of two vote counts below which they tie: sums of float32 ``probs`` carry this much rounding."""
-
-
-class Majority(NamedTuple):
-    """What :func:`majority` returns."""
-
-    label: IntArray
-    """(N,) int64, the class with the most votes, -1 where nobody voted."""
-    tied: NDArray[np.bool_]
-    """(N,) bool, whether the seed had to decide between classes."""
+from hilmix.functional.aggregation.votes import (
+    FloatArray,
+    IntArray,
+    OnRound,
+    entries,
+    soft_labels,
+    softmax_in_place,
+    weighted_counts,
+)
 
 
 class DawidSkene(NamedTuple):
@@ -45,47 +35,6 @@ class DawidSkene(NamedTuple):
     """How many rounds were run."""
 
 
-def vote_counts(
-    item: IntArray, label: IntArray, *, num_items: int, num_classes: int, probs: NDArray[np.floating] | None = None
-) -> FloatArray:
-    """Returns (N, K) float64 votes per item and class; a soft answer counts with its probabilities."""
-    rows, columns, values = _entries(item, label, num_classes, probs)
-    flat = np.bincount(rows * num_classes + columns, weights=values, minlength=num_items * num_classes)
-    return flat.astype(np.float64).reshape(num_items, num_classes)
-
-
-def majority(counts: FloatArray, *, seed: int = 0) -> Majority:
-    """Returns the class with the most votes per item; ties are drawn uniformly, and reported.
-
-    The draw of an item depends on the seed and its row alone, not on the votes of other items.
-
-    Args:
-        counts: (N, K) non-negative votes, see :func:`vote_counts`.
-        seed: decides ties.
-
-    Example:
-        >>> majority(np.array([[2.0, 1.0], [0.0, 0.0]])).label.tolist()
-        [0, -1]
-    """
-    top = counts.max(axis=1, keepdims=True, initial=0.0)
-    best = (counts >= top * (1 - _TIE)) & (top > 0)
-    choices = best.sum(axis=1)
-    draw = np.random.default_rng(seed).random(len(counts))
-    nth = np.floor(draw * choices).astype(np.int64) + 1  # take the nth of the best classes
-    label = (best.cumsum(axis=1) >= nth[:, None]).argmax(axis=1)
-    return Majority(np.where(choices > 0, label, -1).astype(np.int64), choices > 1)
-
-
-def soft_labels(counts: FloatArray) -> FloatArray:
-    """Returns (N, K) float64 shares of the votes, uniform where nobody voted.
-
-    Args:
-        counts: (N, K) non-negative votes, see :func:`vote_counts`.
-    """
-    total = counts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, counts, 1 / counts.shape[1]) / np.where(total > 0, total, 1)
-
-
 def dawid_skene(
     item: IntArray,
     annotator: IntArray,
@@ -100,6 +49,7 @@ def dawid_skene(
     class_count: float = 1.0,
     tolerance: float = 1e-6,
     max_rounds: int = 200,
+    on_round: OnRound | None = None,
 ) -> DawidSkene:
     """Returns the maximum a posteriori fit of one confusion matrix per annotator, by expectation maximisation.
 
@@ -123,6 +73,7 @@ def dawid_skene(
         class_count: pseudo-count of each class in the class prior, > 0.
         tolerance: stop when a round gains no more than this much log-likelihood per label.
         max_rounds: at least 1.
+        on_round: called with the number of rounds done.
 
     Raises:
         ConfigError: for a pseudo-count that is not positive, or no rounds.
@@ -136,44 +87,30 @@ def dawid_skene(
             raise ConfigError(f"Dawid-Skene's {name} is {value}; a pseudo-count must be a positive number.")
     if max_rounds < 1:
         raise ConfigError(f"Dawid-Skene's max_rounds is {max_rounds}; at least 1 is needed.")
-    rows, columns, values = _entries(item, label, num_classes, probs)
-    who = annotator if probs is None else np.repeat(annotator, num_classes)
-    shape = (num_items, num_annotators * num_classes)
-    votes = sparse.csr_array((values, (rows, who * num_classes + columns)), shape=shape)
+    flat = entries(item, annotator, label, num_classes, probs)
+    cell = flat.annotator * num_classes + flat.label
+    votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(num_items, num_annotators * num_classes))
     votes_of_cell = votes.T.tocsr()
     # Everything about confusions is laid out [annotator, said, true class], so that both products are plain.
     eye = np.eye(num_classes)
     extra = np.tile(right * eye + wrong / max(1, num_classes - 1) * (1 - eye), (num_annotators, 1))
-    counts = vote_counts(item, label, num_items=num_items, num_classes=num_classes, probs=probs)
+    counts = weighted_counts(flat, num_items=num_items, num_classes=num_classes)
     voted = counts.sum(axis=1) > 0
     posterior = soft_labels(counts)
+    del flat, cell, counts  # at 100,000 items more than half of the memory
     history: list[float] = []
     converged = False
     while not converged and len(history) < max_rounds:
-        log_prior = np.log(posterior[voted].sum(axis=0) + class_count)
+        log_prior = np.log(voted @ posterior + class_count)
         log_prior -= np.logaddexp.reduce(log_prior)
         said = (votes_of_cell @ posterior + extra).reshape(num_annotators, num_classes, num_classes)
         log_confusion = np.log(said / said.sum(axis=1, keepdims=True)).reshape(-1, num_classes)
-        posterior, evidence = _normalise(votes @ log_confusion + log_prior)
+        posterior = votes @ log_confusion
+        posterior += log_prior
+        evidence = softmax_in_place(posterior)
         history.append(evidence + float((extra * log_confusion).sum() + class_count * log_prior.sum()))
         converged = len(history) > 1 and history[-1] - history[-2] <= tolerance * len(item)
+        if on_round is not None:
+            on_round(len(history))
     confusion = np.exp(log_confusion).reshape(num_annotators, num_classes, num_classes).swapaxes(1, 2)
     return DawidSkene(posterior, confusion, np.exp(log_prior), np.array(history), converged, len(history))
-
-
-def _entries(
-    item: IntArray, label: IntArray, num_classes: int, probs: NDArray[np.floating] | None
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """(item, class, share of a vote) triples: one per label, or K per soft answer."""
-    if probs is None:
-        return item, label, np.ones(len(item))
-    classes = np.tile(np.arange(num_classes), len(item))
-    return np.repeat(item, num_classes), classes, np.asarray(probs, dtype=np.float64).ravel()
-
-
-def _normalise(log_joint: FloatArray) -> tuple[FloatArray, float]:
-    """Softmax over the classes and the summed log-normaliser."""
-    top = log_joint.max(axis=1, keepdims=True)
-    joint = np.exp(log_joint - top)
-    total = joint.sum(axis=1, keepdims=True)
-    return joint / total, float((top + np.log(total)).sum())

@@ -1,0 +1,170 @@
+"""MACE: each annotator either knows the answer or spams with a habit of their own."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse, special
+
+from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, entries, softmax_in_place
+
+
+class Mace(NamedTuple):
+    """What :func:`mace` returns, from the restart with the highest last ``log_likelihood``."""
+
+    posterior: FloatArray
+    """(N, K) float64, p(true class | all labels); uniform where nobody voted."""
+    knows: FloatArray
+    """(A,) float64 in [0, 1], the probability that an annotator knows the answer; the posterior mean under ``vb``."""
+    habit: FloatArray
+    """(A, K) float64, what an annotator says who does not know; the posterior mean under ``vb``."""
+    log_likelihood: FloatArray
+    """(rounds,) float64: under ``vb`` the lower bound of log p(labels), under ``em`` log p(labels) plus the log-density
+    of the parameters' prior up to a constant. Never falls."""
+    converged: bool
+    """Whether the last round gained no more than the tolerance."""
+    rounds: int
+    """How many rounds were run."""
+    restarts: FloatArray
+    """(restarts,) float64, the last ``log_likelihood`` of every restart."""
+
+
+def mace(
+    item: IntArray,
+    annotator: IntArray,
+    label: IntArray,
+    *,
+    num_items: int,
+    num_annotators: int,
+    num_classes: int,
+    probs: NDArray[np.floating] | None = None,
+    method: Literal["vb", "em"] = "vb",
+    restarts: int = 10,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+    max_rounds: int = 200,
+    on_round: OnRound | None = None,
+) -> Mace:
+    """Returns the best of several fits from random starts: by variational Bayes, or by expectation maximisation.
+
+    Classes are equally likely a priori. Annotator a knows an item's class with probability ``knows[a]`` and then says
+    it; otherwise the label is drawn from ``habit[a]``, and may be right by chance. A round is an M step and an E step,
+    both two products with one sparse matrix of L entries. ``vb`` puts Beta(0.5, 0.5) on ``knows`` and Dirichlet(10)
+    on ``habit``; ``em`` adds 0.01 / K to every expected count, as the authors' program does. Repeated labels of an
+    annotator for an item count as independent.
+
+    Args:
+        item: (L,) integers in [0, N), in any order.
+        annotator: (L,) integers in [0, A).
+        label: (L,) integers in [0, K).
+        num_items: N.
+        num_annotators: A.
+        num_classes: K.
+        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        method: how parameters are fitted.
+        restarts: number of random starts, at least 1.
+        seed: of the starts; the first starts of a longer list are those of a shorter one.
+        tolerance: stop a restart when a round gains no more than this much log-likelihood per label.
+        max_rounds: of each restart, at least 1.
+        on_round: called with the number of rounds done over all restarts.
+
+    Raises:
+        ConfigError: for another method, no restarts or no rounds.
+
+    Reference:
+        D. Hovy, T. Berg-Kirkpatrick, A. Vaswani and E. Hovy, Learning whom to trust with MACE, NAACL 2013, section 3
+        (model, EM with smoothing, variational Bayes). Differs from the paper: soft answers, stops when nothing is
+        gained, and a restart counts by the bound that it maximises.
+    """
+    if method not in ("vb", "em"):
+        raise ConfigError(f"MACE's method is '{method}'; allowed are 'vb' and 'em'.")
+    if min(restarts, max_rounds) < 1:
+        raise ConfigError(f"MACE's restarts and max_rounds are {restarts} and {max_rounds}; at least 1 is needed.")
+    flat = entries(item, annotator, label, num_classes, probs)
+    said = sparse.csr_array(
+        (flat.weight, (flat.item * num_classes + flat.label, flat.annotator * num_classes + flat.label)),
+        shape=(num_items * num_classes, num_annotators * num_classes),
+    )
+    del flat
+    best: Mace | None = None
+    bounds: list[float] = []
+    done = 0
+    for child in np.random.SeedSequence(seed).spawn(restarts):
+        fit = _Fit(said, num_annotators, num_classes, method == "vb", np.random.default_rng(child))
+        converged = False
+        while not converged and len(fit.history) < max_rounds:
+            fit.round()
+            converged = len(fit.history) > 1 and fit.history[-1] - fit.history[-2] <= tolerance * len(item)
+            done += 1
+            if on_round is not None:
+                on_round(done)
+        bounds.append(fit.history[-1])
+        if best is None or bounds[-1] > best.log_likelihood[-1]:
+            best = fit.result(converged)
+    assert best is not None
+    return best._replace(restarts=np.array(bounds))
+
+
+def random_start(num_annotators: int, num_classes: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Returns (A, 2) p(knows), p(spams) and (A, K) habits, each drawn even in [1, 2.5] and normalised."""
+    state, habit = rng.uniform(1, 2.5, (num_annotators, 2)), rng.uniform(1, 2.5, (num_annotators, num_classes))
+    return state / state.sum(axis=1, keepdims=True), habit / habit.sum(axis=1, keepdims=True)
+
+
+class _Fit:
+    """One restart. ``said`` is (N K, A K): weight of label k by annotator a for item i at ``[i K + k, a K + k]``.
+
+    A label k of annotator a has likelihood spams * habit[k] if its class is not the true one, and ``knows`` more if it
+    is. Their ratio is all that an item's posterior needs, and it depends on the cell (a, k) alone.
+    """
+
+    def __init__(
+        self, said: sparse.csr_array, num_annotators: int, num_classes: int, bayes: bool, rng: np.random.Generator
+    ) -> None:
+        self.said, self.bayes, self.num_classes = said, bayes, num_classes
+        self.num_items = said.shape[0] // num_classes
+        self.counts: FloatArray = said.sum(axis=0).reshape(num_annotators, num_classes)
+        self.pseudo = (0.5, 10.0) if bayes else (0.01 / num_classes, 0.01 / num_classes)
+        self.history: list[float] = []
+        self.state, self.habit = random_start(num_annotators, num_classes, rng)
+        self._e_step(np.log(self.state), np.log(self.habit))
+
+    def round(self) -> None:
+        """One M step and one E step."""
+        states = np.stack([self.knew.sum(axis=1), self.spammed.sum(axis=1)], axis=1)
+        self.state, log_state, state_prior = self._m_step(states, self.pseudo[0])
+        self.habit, log_habit, habit_prior = self._m_step(self.spammed, self.pseudo[1])
+        self.history.append(self._e_step(log_state, log_habit) + state_prior + habit_prior)
+
+    def result(self, converged: bool) -> Mace:
+        history = np.array(self.history)
+        return Mace(self.posterior, self.state[:, 0], self.habit, history, converged, len(history), history[-1:])
+
+    def _e_step(self, log_state: FloatArray, log_habit: FloatArray) -> float:
+        """Sets the posterior and how many labels of each cell (a, k) were known and spammed; returns log p(labels)."""
+        log_wrong = log_state[:, 1:] + log_habit
+        log_right = np.logaddexp(log_wrong, log_state[:, :1])
+        self.posterior: FloatArray = (self.said @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
+        evidence = softmax_in_place(self.posterior) - self.num_items * np.log(self.num_classes)
+        right = (self.said.T @ self.posterior.ravel()).reshape(self.counts.shape)
+        self.knew: FloatArray = right * np.exp(log_state[:, :1] - log_right)
+        self.spammed: FloatArray = self.counts - self.knew
+        return float(evidence + (self.counts * log_wrong).sum())
+
+    def _m_step(self, counts: FloatArray, pseudo: float) -> tuple[FloatArray, FloatArray, float]:
+        """Returns the rows' means, the logarithms that the E step uses, and what the prior adds to the bound."""
+        alpha = counts + pseudo
+        total = alpha.sum(axis=1, keepdims=True)
+        if not self.bayes:
+            logs = np.log(alpha / total)
+            return alpha / total, logs, pseudo * float(logs.sum())
+        logs = special.digamma(alpha) - special.digamma(total)
+        divergence = (counts * logs).sum() - _log_beta(alpha).sum() + _log_beta(np.full_like(alpha, pseudo)).sum()
+        return alpha / total, logs, -float(divergence)
+
+
+def _log_beta(alpha: FloatArray) -> FloatArray:
+    """(rows,) logarithm of the normaliser of each row's Dirichlet distribution."""
+    value: FloatArray = special.gammaln(alpha).sum(axis=1) - special.gammaln(alpha.sum(axis=1))
+    return value

@@ -1,0 +1,153 @@
+"""Every aggregator under its name, with one signature and one report."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
+from hilmix.functional.aggregation.dawid_skene import dawid_skene
+from hilmix.functional.aggregation.glad import glad
+from hilmix.functional.aggregation.kos import kos
+from hilmix.functional.aggregation.mace import mace
+from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, majority, soft_labels, vote_counts
+
+
+class VoteTable(Protocol):
+    """What an aggregator reads; :class:`~hilmix.annotations.Annotations` is one."""
+
+    @property
+    def item(self) -> IntArray: ...
+    @property
+    def annotator(self) -> IntArray: ...
+    @property
+    def label(self) -> IntArray: ...
+    @property
+    def probs(self) -> NDArray[np.float32] | None: ...
+    @property
+    def num_items(self) -> int: ...
+    @property
+    def num_annotators(self) -> int: ...
+    @property
+    def num_classes(self) -> int: ...
+
+
+class Aggregate(NamedTuple):
+    """What every aggregator reports."""
+
+    posterior: FloatArray
+    """(N, K) float64, a distribution for every item; what it is without votes depends on the aggregator."""
+    hard: bool = False
+    """Whether the method decides for one class and ``posterior`` only repeats it (even where it can not decide)."""
+    skill: FloatArray | None = None
+    """(A,) float64, higher is more trusted; None where the method does not tell annotators apart."""
+    skill_name: str = ""
+    """What ``skill`` is."""
+    rounds: int | None = None
+    """Rounds run; None where there are none."""
+    converged: bool | None = None
+    """None where the method has no such notion."""
+
+
+Aggregator = Callable[[VoteTable, int, OnRound | None], Aggregate]
+AVERAGED = ("soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill")
+"""Those that give distributions. Majority is ``soft`` rounded, KOS gives sides and for two classes only."""
+
+
+def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound | None = None) -> Aggregate:
+    """Runs an aggregator with its default settings.
+
+    Args:
+        method: a key of ``AGGREGATORS``.
+        votes: the annotations; items without votes and annotators without labels are legal.
+        seed: decides ties, and where a fit starts.
+        on_round: called with the number of rounds done, where a method has several.
+
+    Raises:
+        ConfigError: for another method, or one that can not serve these votes.
+
+    Example:
+        >>> from hilmix.annotations import Annotations
+        >>> votes = Annotations.from_dense([[0, 0, 1], [1, 1, 1], [0, 0, 0]])
+        >>> aggregate("dawid-skene", votes).posterior.argmax(axis=1).tolist()
+        [0, 1, 0]
+    """
+    if method not in AGGREGATORS:
+        raise ConfigError(f"There is no aggregation method '{method}'; allowed are {', '.join(AGGREGATORS)}.")
+    return AGGREGATORS[method](votes, seed, on_round)
+
+
+def _columns(votes: VoteTable) -> dict[str, Any]:
+    """Keyword arguments that all of them take."""
+    names = ("item", "annotator", "label", "num_items", "num_annotators", "num_classes", "probs")
+    return {name: getattr(votes, name) for name in names}
+
+
+def _counts(votes: VoteTable) -> FloatArray:
+    return vote_counts(
+        votes.item, votes.label, num_items=votes.num_items, num_classes=votes.num_classes, probs=votes.probs
+    )
+
+
+def _majority(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    label = majority(_counts(votes), seed=seed).label
+    one_hot = (label[:, None] == np.arange(votes.num_classes)).astype(np.float64)
+    return Aggregate(soft_labels(one_hot), hard=True)
+
+
+def _soft(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    return Aggregate(soft_labels(_counts(votes)))
+
+
+def _dawid_skene(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = dawid_skene(**_columns(votes), on_round=on_round)
+    right = np.einsum("akk,k->a", fit.confusion, fit.prior)
+    return Aggregate(fit.posterior, False, right, "p(right)", fit.rounds, fit.converged)
+
+
+def _glad(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = glad(**_columns(votes), on_round=on_round)
+    return Aggregate(fit.posterior, False, fit.ability, "ability (0 = guesses)", fit.rounds, fit.converged)
+
+
+def _mace(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = mace(**_columns(votes), seed=seed, on_round=on_round)
+    return Aggregate(fit.posterior, False, fit.knows, "p(knows the answer)", fit.rounds, fit.converged)
+
+
+def _agreement(fit: WeightedVote) -> Aggregate:
+    return Aggregate(fit.posterior, False, fit.skill, "agreement with the vote", fit.rounds, fit.converged)
+
+
+def _wawa(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _agreement(wawa(**_columns(votes), seed=seed))
+
+
+def _zero_based_skill(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _agreement(zero_based_skill(**_columns(votes), seed=seed))
+
+
+def _kos(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = kos(**_columns(votes), seed=seed)
+    return Aggregate(fit.posterior, True, fit.reliability, "reliability (0 = guesses)")
+
+
+def _average(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+    parts = [AGGREGATORS[name](votes, seed, on_round) for name in AVERAGED]
+    mean = np.mean([part.posterior for part in parts], axis=0)
+    return Aggregate(mean, converged=all(part.converged is not False for part in parts))
+
+
+AGGREGATORS: dict[str, Aggregator] = {
+    "majority": _majority,
+    "soft": _soft,
+    "dawid-skene": _dawid_skene,
+    "glad": _glad,
+    "mace": _mace,
+    "wawa": _wawa,
+    "zero-based-skill": _zero_based_skill,
+    "kos": _kos,
+    "average": _average,
+}
