@@ -2,6 +2,25 @@
 
 from hilmix.annotators.annot_mix import AnnotMixHead
 from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.conal import CoNAL
+from hilmix.annotators.confusion_matrices import ConfusionMatrices, GeoRegW, TraceReg
+from hilmix.annotators.crowd_ar import CrowdAR
+from hilmix.annotators.crowd_layer import CrowdLayer
+from hilmix.annotators.madl import MaDL
 from hilmix.annotators.perfect import Perfect
+from hilmix.annotators.union_net import UnionNet
 
-__all__ = ["AnnotMixHead", "AnnotatorModel", "Perfect", "Said"]
+__all__ = [
+    "AnnotMixHead",
+    "AnnotatorModel",
+    "CoNAL",
+    "ConfusionMatrices",
+    "CrowdAR",
+    "CrowdLayer",
+    "GeoRegW",
+    "MaDL",
+    "Perfect",
+    "Said",
+    "TraceReg",
+    "UnionNet",
+]

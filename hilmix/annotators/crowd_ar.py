@@ -1,0 +1,121 @@
+"""CrowdAR: a reliability per pair, from the annotator's skill and the item's difficulty, softens the label."""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.errors import ConfigError
+from hilmix.functional.confusion import DenseConfusion, LogitConfusion
+from hilmix.functional.losses import annotation_nll
+from hilmix.types import Batch, MixPlan
+
+
+class ReliabilityConfusion(NamedTuple):
+    """Right with one probability whatever the class, wrong as a layer of logits tells; O(L K^2).
+
+    It is hilmix's own reading of CrowdAR, whose paper has no confusion matrix: ``C[c, c] = r``, and off the diagonal
+    ``softmax(logits[c])`` without its diagonal, scaled to 1 - r. So p(right) is r. What is said of the class
+    probabilities, ``log_marginal``, is the layer's softmax and not the mixture of the rows.
+
+    Args:
+        logit: (L,) float, log r / (1 - r).
+        logits: (L, K, K) float, rows = true class.
+    """
+
+    logit: Tensor
+    logits: Tensor
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        return LogitConfusion(self.logits).log_marginal(log_probs)
+
+    def rows(self) -> DenseConfusion:
+        """The confusion matrices; of a single class they are 1 whatever r."""
+        k = self.logits.shape[1]
+        if k == 1:
+            return DenseConfusion(torch.zeros_like(self.logits))
+        eye = torch.eye(k, dtype=torch.bool, device=self.logits.device)
+        wrong = self.logits.masked_fill(eye, -torch.inf).log_softmax(-1)
+        t = self.logit.reshape(-1, 1, 1)
+        return DenseConfusion(torch.where(eye, logsigmoid(t), wrong + logsigmoid(-t)))
+
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        return self.rows().log_likelihood(label, probs)
+
+    def diagonal(self) -> Tensor:
+        return self.rows().diagonal()
+
+    def dense(self) -> Tensor:
+        return self.rows().dense()
+
+
+class CrowdAR(AnnotatorModel):
+    """A layer of logits per annotator, trained with labels that are softened where they are not reliable.
+
+        d = W_2 sigmoid(W_1 stopgrad(h) + b_1) + b_2                                    (K) difficulty of the item
+        r = sigmoid(w . ((sigmoid(e_a) - sigmoid(d)) * p) + b),   w >= 0                reliability of the pair
+        q = softmax(p C_a),   C_a = I at the start                                      (K)
+        loss = mean  weight * CE(r one_hot(z) + (1 - r) / K, q) + (1 - weight) * BCE(r, [argmax p = z])
+
+    e_a (K) is the annotator's skill per class, p the class probabilities. After each step of the optimizer a negative
+    w is set to zero: more skill never makes less reliable. e starts at 0, w at 1, b at 0. An annotator never seen in
+    training gets the mean e and the mean C. p(right) is r; the confusion matrices behind it are ours, see
+    :class:`ReliabilityConfusion`.
+
+    Args:
+        hidden_dim: width of the layer behind the difficulty.
+        weight: lambda, in [0, 1].
+
+    Raises:
+        ConfigError: if the width is not positive or the weight is not in [0, 1].
+
+    Reference: Cao et al., "Learning from Crowds with Annotation Reliability", SIGIR 2023.
+    """
+
+    def __init__(self, hidden_dim: int = 128, weight: float = 0.9) -> None:
+        super().__init__()
+        if hidden_dim < 1:
+            raise ConfigError(f"CrowdAR: hidden_dim is {hidden_dim}; allowed are positive integers.")
+        if not 0 <= weight <= 1:
+            raise ConfigError(f"CrowdAR: weight is {weight}; allowed are numbers from 0 to 1.")
+        self.hidden_dim, self.weight = hidden_dim, float(weight)
+
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
+        self.difficulty = nn.Sequential(
+            nn.Linear(num_features, self.hidden_dim), nn.Sigmoid(), nn.Linear(self.hidden_dim, num_classes)
+        )
+        self.skill = nn.Parameter(torch.zeros(num_annotators, num_classes))
+        self.slope = nn.Parameter(torch.ones(num_classes))
+        self.offset = nn.Parameter(torch.zeros(()))
+        self.logits = diagonal_matrices(num_annotators, num_classes, 1.0, 0.0)
+        return self
+
+    def forward(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
+    ) -> tuple[Tensor, ReliabilityConfusion]:
+        if self.training:
+            with torch.no_grad():  # the projection after the last step, so that no optimizer of its own is needed
+                self.slope.clamp_(min=0)
+        skill = of_pairs(self.skill, annotator, plan).sigmoid()
+        difficulty = self.difficulty(features.detach()).float().sigmoid()
+        # clamped also here, for evaluation right after a step; the gradient passes at zero
+        reliability = (self.slope.clamp_min(0) * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
+        confusion = ReliabilityConfusion(reliability, of_pairs(self.logits, annotator, plan))
+        return confusion.log_marginal(log_probs), confusion
+
+    def loss(self, said: Said, batch: Batch) -> Tensor:
+        """Returns the weighted sum of both cross-entropies, summed over the L pairs."""
+        if not isinstance(said.confusion, ReliabilityConfusion):
+            raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(said.confusion)}.")
+        t = said.confusion.logit.unsqueeze(1)
+        r = t.sigmoid()
+        soft = r * said.log_said + (1 - r) * said.log_said.mean(1, keepdim=True)
+        agrees = torch.arange(soft.shape[1], device=t.device) == said.log_probs.argmax(1, keepdim=True)
+        judged = torch.where(agrees, logsigmoid(t), logsigmoid(-t))
+        scores = self.weight * soft + (1 - self.weight) * judged
+        return annotation_nll(scores, batch.label, batch.probs, batch.row, batch.plan)
