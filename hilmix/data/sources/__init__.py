@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources import cifar10h, cifar10n, cifar10s, cifar100n, embedded, labelme, mnist
+from hilmix.data.sources import cifar10h, cifar10n, cifar10s, cifar100n, embedded, labelme, mnist, sentiment
 from hilmix.data.sources.base import Access, Options, Source
 from hilmix.errors import DataError
 
@@ -11,7 +11,7 @@ SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
         embedded.CLASS, embedded.INSTANCE, labelme.IMAGES, labelme.FEATURES, cifar10h.COUNTS, cifar10h.RAW,
-        cifar10n.SOURCE, cifar100n.SOURCE, cifar10s.SOURCE, mnist.MNIST, mnist.FASHION,
+        cifar10n.SOURCE, cifar100n.SOURCE, cifar10s.SOURCE, mnist.MNIST, mnist.FASHION, sentiment.SOURCE,
     )
 }  # fmt: skip
 

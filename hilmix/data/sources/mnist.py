@@ -98,8 +98,8 @@ def _builder(
     return build
 
 
-_DIGITS = tuple("0123456789")
-_CLOTHES = (
+DIGITS = tuple("0123456789")
+CLOTHES = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
 _NOTE = (
@@ -110,7 +110,7 @@ MNIST = Source(
     summary="70,000 handwritten digits with simulated annotators",
     licence="usually given as CC BY-SA 3.0",
     citation="Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits",
-    build=_builder("mnist", _MNIST, _DIGITS, "usually given as CC BY-SA 3.0"),
+    build=_builder("mnist", _MNIST, DIGITS, "usually given as CC BY-SA 3.0"),
     resources=(_MNIST,),
     options=("seed", "annotators", "labels_per_item"),
     note=f"{_NOTE} Checksums of two of the four files are known here; of the others the size is checked.",
@@ -120,7 +120,7 @@ FASHION = Source(
     summary="70,000 pictures of clothes with simulated annotators",
     licence="MIT",
     citation="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, 2017",
-    build=_builder("fashion-mnist", _FASHION, _CLOTHES, "MIT"),
+    build=_builder("fashion-mnist", _FASHION, CLOTHES, "MIT"),
     resources=(_FASHION,),
     options=("seed", "annotators", "labels_per_item"),
     note=_NOTE,

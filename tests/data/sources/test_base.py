@@ -69,7 +69,7 @@ def test_own_errors_pass_unchanged(tmp_path):
 def test_every_source_says_what_a_user_must_know():
     assert set(SOURCES) == {
         "digits-class", "digits-instance", "labelme", "labelme-features", "cifar10h-counts", "cifar10h", "cifar10n",
-        "cifar100n", "cifar10s", "mnist", "fashion-mnist",
+        "cifar100n", "cifar10s", "mnist", "fashion-mnist", "sentiment-polarity",
     }  # fmt: skip
     for name, source in SOURCES.items():
         assert source.name == name
@@ -93,7 +93,7 @@ def test_file_paths_are_unique():
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(DataError, match=r"no data set 'cifar'; known are: digits-class, .*fashion-mnist"):
+    with pytest.raises(DataError, match=r"no data set 'cifar'; known are: digits-class, .*fashion-mnist, sentiment-polarity"):
         find_source("cifar")
 
 

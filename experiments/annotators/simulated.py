@@ -1,0 +1,124 @@
+"""Digits, MNIST and Fashion-MNIST with simulated annotators of a chosen strength.
+
+Errors by class come from confusion matrices, errors by item from weak classifiers (the annot-mix protocol). Validation
+and test items are annotated by the same people as the training items.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from experiments.annotators.parts import SEED, hold_out, pixels
+from hilmix.annotations import Annotations, IntArray
+from hilmix.data.digits import digits
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.simulation import (
+    TYPICAL_MIX,
+    Kind,
+    annotator_kinds,
+    annotator_names,
+    beta_propensities,
+    confusion_matrices,
+    simulate_confusions,
+)
+from hilmix.data.sources import mnist
+from hilmix.data.sources.base import Access, Source
+from hilmix.data.splits import stratified_split
+from hilmix.data.weak_classifiers import simulate_classifiers
+
+LabelsPerItem = int | tuple[int, int]
+
+MIXES: Mapping[int, Mapping[Kind, int]] = {
+    30: {"good": 10, "weak": 6, "biased": 3, "spammer": 1},
+    50: {"good": 4, "weak": 7, "biased": 4, "spammer": 4, "adversarial": 1},
+    65: {"good": 2, "weak": 5, "biased": 3, "spammer": 8, "adversarial": 2},
+}
+"""Per cent of wrong labels to twenty annotators who reach it; at every level some are good."""
+KNOWLEDGE = {30: 2.5, 50: 1.0, 65: 0.5}
+"""Per cent of wrong labels to the upper bound of a of a weak classifier, with at most ten epochs: how much of a class
+it has seen is Beta(a, b). Found by trying a few values against the measured share of wrong labels."""
+TEST_ITEMS = 2_000
+CLASSES = {mnist.MNIST.name: mnist.DIGITS, mnist.FASHION.name: mnist.CLOTHES}
+
+
+def digits_by_class(level: int, labels_per_item: int) -> AnnotatedData:
+    """Digits and twenty annotators with confusion matrices, about ``level`` per cent of the labels wrong."""
+    data = digits("class", SEED)
+    votes = simulate_confusions(
+        data.target, labels_per_item=labels_per_item, seed=SEED, classes=data.classes, **_people(MIXES[level])
+    )
+    return _digits(replace(data, annotations=votes))
+
+
+def digits_by_item(level: int, labels_per_item: int) -> AnnotatedData:
+    """Digits and twenty weak classifiers, about ``level`` per cent of the labels wrong."""
+    data = digits("class", SEED)
+    votes = simulate_classifiers(
+        pixels(data), data.target, classes=data.classes, labels_per_item=labels_per_item, seed=SEED,
+        ratio_a=(0.0, KNOWLEDGE[level]), max_epochs=10,
+    )  # fmt: skip
+    return _digits(replace(data, annotations=votes))
+
+
+def _digits(data: AnnotatedData) -> AnnotatedData:
+    """The test items of the digits, the rest parted anew: validation is held out by votes, not by truth."""
+    assert data.split is not None
+    return hold_out(replace(data, split=np.where(data.split == "test", "test", "train")))
+
+
+def images_by_class(
+    access: Access, source: Source, *, train: int, labels_per_item: LabelsPerItem, crowds: int
+) -> AnnotatedData:
+    """A sample of MNIST or Fashion-MNIST and ``crowds`` times the typical twenty annotators with confusion matrices.
+
+    A few of the annotators do most of the work: propensities are drawn from Beta(1, 3).
+    """
+    data = _sample(access, source, train)
+    people = _people({kind: crowds * number for kind, number in TYPICAL_MIX.items()})
+    votes = simulate_confusions(
+        data.target, labels_per_item=labels_per_item, seed=SEED, classes=data.classes, **people,
+        propensities=beta_propensities(20 * crowds, seed=SEED),
+    )  # fmt: skip
+    return hold_out(replace(data, annotations=votes))
+
+
+def images_by_item(
+    access: Access, source: Source, *, train: int, labels_per_item: LabelsPerItem, annotators: int, knowledge: float
+) -> AnnotatedData:
+    """A sample of MNIST or Fashion-MNIST and weak classifiers that see the images at a quarter of the resolution."""
+    data = _sample(access, source, train)
+    coarse = pixels(data).reshape(len(data), 7, 4, 7, 4).mean((2, 4))
+    votes = simulate_classifiers(
+        coarse, data.target, classes=data.classes, num_annotators=annotators, labels_per_item=labels_per_item,
+        seed=SEED, ratio_a=(0.0, knowledge), max_epochs=10,
+    )  # fmt: skip
+    return hold_out(replace(data, annotations=votes))
+
+
+def _people(mix: Mapping[Kind, int]) -> dict[str, Any]:
+    kinds = annotator_kinds(mix)
+    return {"confusion": confusion_matrices(kinds, 10, seed=SEED), "annotators": annotator_names(kinds)}
+
+
+def _sample(access: Access, source: Source, train: int) -> AnnotatedData:
+    """Some of the train and of the test images, stratified by class, without votes."""
+    images, target, n = access.read(source.resources[0])
+    known = _stratified(target[:n], train)
+    tested = n + _stratified(target[n:], TEST_ITEMS)
+    rows = np.concatenate([known, tested])
+    return AnnotatedData(
+        name=source.name,
+        items=(*(f"train-{row:05d}" for row in known), *(f"test-{row - n:05d}" for row in tested)),
+        inputs=ArrayInputs(images[rows], "image"),
+        annotations=Annotations.build([], [], [], num_items=len(rows), classes=CLASSES[source.name], annotators=0),
+        target=target[rows],
+        split=np.repeat(["train", "test"], [len(known), len(tested)]),
+        licence=source.licence,
+    )
+
+
+def _stratified(target: IntArray, number: int) -> IntArray:
+    share = number / len(target)
+    return stratified_split(target, [1 - share, share], seed=SEED)[1]
