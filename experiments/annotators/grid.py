@@ -20,7 +20,6 @@ from experiments.annotators.settings import (
     FAMILY_OF,
     LEARNING_RATES,
     PINNED_LR,
-    SEARCH_FILE,
     SEARCH_SEEDS,
 )
 from experiments.annotators.train import KEY, Job, data_folder, method_config, run
@@ -173,8 +172,3 @@ def _child(sender: Connection, job: Job) -> None:
     except Exception:  # whatever it is, the parent reports it and goes on
         answer = traceback.format_exc()
     sender.send(answer)
-
-
-def read_search() -> pd.DataFrame:
-    """The rows of the search."""
-    return read(SEARCH_FILE)

@@ -26,7 +26,7 @@ PINNED_LR: dict[str, float] = {}
 class Training(NamedTuple):
     """How every method of a family is trained."""
 
-    backbone: dict[str, Any] = {  # noqa: RUF012
+    backbone: dict[str, Any] = {
         "class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [128], "dropout": 0.5},
     }  # fmt: skip
     epochs: int = 50

@@ -46,6 +46,8 @@ class Job(NamedTuple):
 
 KEY = list(Job._fields[:4])
 SPLITS = ("test", "val", "train")
+CLASS_SCORES = ("acc", "nll", "brier", "ece")
+SCORES = (*CLASS_SCORES, "temperature", "ece_calibrated", "nll_calibrated", "annotator_auroc", "label_error_ap")
 
 
 def code_version() -> str:
@@ -98,8 +100,12 @@ def data_folder(name: str, root: str) -> str:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Trains and returns the row: the key, the scores of :class:`Measure`, cost and versions."""
-    start, memory = time.perf_counter(), _peak_mb()
+    """Trains and returns the row: the key, what :class:`Measure` measures, cost and versions.
+
+    Cost is CPU time of one thread, which other work on the machine changes less than wall time, and the growth of the
+    process's peak memory, reading the data included.
+    """
+    start, memory = time.process_time(), _peak_mb()
     _quiet()
     config, training = method_config(job.method), FAMILIES[FAMILY_OF[job.data]].training
     folder = data_folder(job.data, job.root)
@@ -132,7 +138,7 @@ def run(job: Job) -> dict[str, Any]:
     )
     trainer.fit(model, data)
     row = {name: getattr(job, name) for name in KEY} | measure.row
-    row |= {"seconds": time.perf_counter() - start, "peak_growth_mb": _peak_mb() - memory}
+    row |= {"cpu_seconds": time.process_time() - start, "peak_growth_mb": _peak_mb() - memory}
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} | VERSIONS
 
 
@@ -142,6 +148,8 @@ class Measure(Callback):
     The best epoch has the highest agreement of the predicted class with the votes on validation items, ties by the
     lower NLL of the votes, then the earlier one. Neither validation truth nor test items take part. Without votes
     on validation items there is none, and the columns of ``best_`` are empty.
+
+    ``cpu_seconds_per_epoch`` is the median over epochs of the training part, validation left out.
 
     Args:
         tested: see :class:`Job`.
@@ -154,10 +162,10 @@ class Measure(Callback):
         self._start, self._seconds = 0.0, list[float]()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._start = time.perf_counter()
+        self._start = time.process_time()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._seconds.append(time.perf_counter() - self._start)  # validation runs inside the training epoch
+        self._seconds.append(time.process_time() - self._start)  # validation runs inside the training epoch
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         agreement, nll = _votes(trainer)
@@ -178,7 +186,7 @@ class Measure(Callback):
                 pl_module.load_state_dict(weights)
                 best |= scores(trainer, pl_module)
             self.row |= {f"best_{name}": value for name, value in best.items()}
-        self.row["seconds_per_epoch"] = float(np.median(self._seconds))
+        self.row["cpu_seconds_per_epoch"] = float(np.median(self._seconds))
 
 
 def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
@@ -191,20 +199,21 @@ def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
     """
     data = datamodule_of(trainer).data
     passes = {split: clean_pass(trainer, model, split) for split in SPLITS}
+    if not all(np.isfinite(result.logits).all() for result in passes.values()):
+        return dict.fromkeys(SCORES, math.nan)
     test, val = passes["test"], passes["val"]
     target = data.target[test.items]
-    seen = data if not len(val.pairs) else replace(data, target=np.full_like(data.target, UNKNOWN))
+    seen = replace(data, target=np.full_like(data.target, UNKNOWN)) if len(val.pairs) else data
     temperature = fit_on_validation(val, seen)[0].temperature
     calibrated = _class_scores(replace(test, logits=test.logits / temperature), target)
-    values = {
+    return {
         **_class_scores(test, target),
         "temperature": temperature,
-        **{f"{name}_calibrated": calibrated[name] for name in ("ece", "nll")},
+        "ece_calibrated": calibrated["ece"],
+        "nll_calibrated": calibrated["nll"],
         "annotator_auroc": _annotator_auroc(passes[judged_split(data, passes)], data),
         "label_error_ap": _label_error_ap(passes["train"], data),
     }
-    finite = all(np.isfinite(result.logits).all() for result in passes.values())
-    return values if finite else dict.fromkeys(values, math.nan)
 
 
 def facts(trainer: Trainer, model: LightningModule) -> dict[str, Any]:
@@ -231,7 +240,8 @@ def _wrong(result: CleanPass, data: AnnotatedData) -> NDArray[np.int64]:
 def _class_scores(result: CleanPass, target: NDArray[np.int64]) -> dict[str, float]:
     metrics = ClassMetrics()
     metrics.update(torch.from_numpy(result.probs), torch.from_numpy(target))
-    return {name: float(value) for name, value in metrics.compute().items()}
+    values = metrics.compute()  # without what has seen no target
+    return {name: float(values.get(name, math.nan)) for name in CLASS_SCORES}
 
 
 def _annotator_auroc(result: CleanPass, data: AnnotatedData) -> float:
