@@ -6,9 +6,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hilmix.errors import ConfigError
-from hilmix.regularizers import EntropyPenalty, PriorPenalty, Regularizer
+from hilmix.regularizers import EntropyPenalty, PriorPenalty, Regularizer, VolumePenalty
 
-PENALTIES = [EntropyPenalty(0.7), EntropyPenalty(-0.7), PriorPenalty(0.9), PriorPenalty(0.9, prior=[0.5, 0.3, 0.2])]
+PENALTIES = [
+    EntropyPenalty(0.7),
+    EntropyPenalty(-0.7),
+    PriorPenalty(0.9),
+    PriorPenalty(0.9, prior=[0.5, 0.3, 0.2]),
+    VolumePenalty(0.8),
+]
 ROWS_PER_RANK = (5, 2)
 
 
@@ -44,6 +50,47 @@ def test_prior_penalty_is_zero_where_the_mean_is_the_prior_and_finite_where_a_cl
     assert PriorPenalty(1.0).penalty(torch.eye(3).log()).item() == pytest.approx(0, abs=1e-6)
     assert math.isfinite(PriorPenalty(1.0).penalty(torch.tensor([[0.0, -math.inf]])).item())
     assert PriorPenalty(1.0, [1.0, 0.0]).penalty(torch.tensor([[0.0, -math.inf]])).item() == 0
+
+
+def test_volume_is_that_of_the_paper_up_to_a_constant():
+    """-log det P'P of geo-reg-f, by cofactors in plain Python; the mean in place of the sum adds K log R."""
+    x = 3 * log_probs(6)
+    P = x.log_softmax(-1).exp().tolist()
+    (a, b, c), (d, e, f), (g, h, i) = ([sum(row[j] * row[k] for row in P) for k in range(3)] for j in range(3))
+    det = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    expected = 0.5 * (-math.log(det) + 3 * math.log(6))
+    assert VolumePenalty(0.5).penalty(x.log_softmax(-1)).item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_volume_is_smallest_for_confident_predictions_of_every_class():
+    best = VolumePenalty(1.0).penalty(torch.eye(3).log())
+    assert best.item() == pytest.approx(3 * math.log(3), abs=1e-4)
+    for seed in range(5):
+        assert VolumePenalty(1.0).penalty(log_probs(7, seed=seed)) > best
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(1, 1), (4, 1), (1, 3), (5, 100), (200, 100)])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+def test_volume_is_finite_for_few_rows_equal_rows_and_dead_classes(rows: int, classes: int, scale: float):
+    logits = (scale * log_probs(rows, classes)).requires_grad_()
+    penalty = VolumePenalty(1.0).penalty(logits.log_softmax(-1))
+    penalty.backward()
+    assert -1e-3 <= penalty.item() <= 14 * classes
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("weight", [-0.1, math.inf, math.nan])
+def test_a_volume_weight_that_is_no_strength_is_refused(weight: float):
+    with pytest.raises(ConfigError, match=r"VolumePenalty: weight is .*; allowed are finite numbers from 0 on\."):
+        VolumePenalty(weight)
+
+
+@pytest.mark.parametrize("part", PENALTIES)
+def test_autocast_does_not_round_a_penalty(part: Regularizer):
+    x = log_probs(6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = part.penalty(x)
+    torch.testing.assert_close(rounded, part.penalty(x))
 
 
 @pytest.mark.parametrize("part", PENALTIES)

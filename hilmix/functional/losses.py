@@ -71,4 +71,6 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
     Reference: Fu et al., "Robust Volume Minimization-Based Matrix Factorization", IEEE TSP 2016, the ridge inside the
     log-determinant.
     """
-    return -torch.linalg.slogdet(gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).logabsdet
+    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    log_volume: Tensor = torch.linalg.slogdet(gram + ridge * eye).logabsdet
+    return -log_volume

@@ -1,4 +1,4 @@
-"""Confusion matrices in log space: two forms, one truth, and loops that say the same."""
+"""Confusion matrices in log space: three forms, one truth, and loops that say the same."""
 
 import itertools
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from hilmix.functional.confusion import (
     Confusion,
     DenseConfusion,
+    LogitConfusion,
     SharedDiagonalConfusion,
     label_posterior,
     log_prior_diagonal,
@@ -222,3 +223,29 @@ def test_a_soft_answer_is_the_expectation_of_the_hard_ones(form: str) -> None:
         said = torch.full((pairs,), label)
         expected += probs[:, label : label + 1] * matrix.log_likelihood(said)
     torch.testing.assert_close(matrix.log_likelihood(probs.argmax(1), probs), expected)
+
+
+@given(st.integers(0, 4), st.integers(1, 5), st.integers(0, 10**6))
+def test_a_layer_of_logits_against_loops(pairs: int, classes: int, seed: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    W, log_p = torch.randn(pairs, classes, classes, generator=g).double(), log_probs_of(pairs, classes, seed)
+    label = torch.from_numpy(np.random.default_rng(seed).integers(0, classes, pairs))
+    layer, rows = LogitConfusion(W), DenseConfusion(W.log_softmax(-1))
+    soft = torch.rand(pairs, classes, generator=g).double()  # need not sum to one
+    torch.testing.assert_close(layer.dense(), rows.dense())
+    torch.testing.assert_close(layer.diagonal(), rows.diagonal())
+    torch.testing.assert_close(layer.log_likelihood(label), rows.log_likelihood(label))
+    torch.testing.assert_close(layer.log_likelihood(label, soft), rows.log_likelihood(label, soft))
+    said = layer.log_marginal(log_p)
+    for i in range(pairs):
+        scores = [sum(log_p[i, c].exp() * W[i, c, k] for c in range(classes)).exp().item() for k in range(classes)]
+        for k in range(classes):
+            assert said[i, k].exp().item() == pytest.approx(scores[k] / sum(scores))
+
+
+def test_a_layer_of_logits_says_its_row_where_the_class_is_certain() -> None:
+    W = torch.randn(2, 3, 3)
+    certain = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).expand(2, -1)
+    torch.testing.assert_close(LogitConfusion(W).log_marginal(certain), W[:, 1].log_softmax(-1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(LogitConfusion(W).log_marginal(certain), W[:, 1].log_softmax(-1))

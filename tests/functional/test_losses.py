@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilmix.functional.losses import annotation_nll, label_log_likelihood
+from hilmix.functional.losses import annotation_nll, label_log_likelihood, negative_log_volume
 from hilmix.functional.mixing import draw_partners
 from hilmix.types import MixPlan
 
@@ -152,3 +152,19 @@ def test_one_answer_per_item_mixed_by_items_is_mixup() -> None:
     found = annotation_nll(torch.cat([log_probs, log_probs[mix.partner.argsort()]]), label, None, row, mix)
     assert found.item() == pytest.approx(expected.item())
     assert math.isfinite(found.item())
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_volume_is_the_sum_of_the_log_eigenvalues(classes: int) -> None:
+    rows = torch.randn(7, classes, dtype=torch.float64)
+    gram = rows.t() @ rows / 7
+    expected = -torch.linalg.eigvalsh(gram).add(1e-6).log().sum()
+    torch.testing.assert_close(negative_log_volume(gram), expected)
+
+
+def test_volume_of_a_singular_matrix_is_bounded_by_the_ridge() -> None:
+    gram = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    value = negative_log_volume(gram, ridge=1e-4)
+    value.backward()
+    assert value.item() == pytest.approx(-3 * math.log(1e-4))
+    assert gram.grad.isfinite().all()

@@ -1,0 +1,36 @@
+"""Plain Python for the tests of annotator models: slow, obvious, in the papers' terms."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from hilmix.annotators import AnnotatorModel, Said
+from hilmix.types import Batch
+
+P = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
+"""Class probabilities of two items."""
+ROW, ANNOTATOR, LABEL = [0, 0, 1], [1, 0, 1], [0, 2, 1]
+"""Three answers of two annotators."""
+
+
+def softmax(values: Sequence[float]) -> list[float]:
+    total = sum(math.exp(v) for v in values)
+    return [math.exp(v) / total for v in values]
+
+
+def with_parameters(model: AnnotatorModel, name: str) -> tuple[AnnotatorModel, list[list[list[float]]]]:
+    """The model for 3 classes and 2 annotators with random matrices, and these as lists."""
+    model.build(num_features=4, num_classes=3, num_annotators=2)
+    with torch.no_grad():
+        matrices = getattr(model, name).normal_(generator=torch.Generator().manual_seed(3))
+    return model, matrices.tolist()
+
+
+def answered(model: AnnotatorModel) -> tuple[Said, Batch]:
+    row, annotator = torch.tensor(ROW), torch.tensor(ANNOTATOR)
+    log_probs = torch.tensor(P).log()[row]
+    log_said, confusion = model(torch.zeros(3, 4), log_probs, annotator)
+    nothing = torch.zeros(2, dtype=torch.int64)
+    batch = Batch(torch.zeros(2, 4), nothing, nothing, row, annotator, torch.tensor(LABEL))
+    return Said(log_said, confusion, log_probs, annotator), batch

@@ -1,0 +1,52 @@
+"""Parameters per annotator: the start, and what each pair gets."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from hilmix.annotators.matrices import check_initial, check_weight, diagonal_matrices, of_pairs
+from hilmix.errors import ConfigError
+from hilmix.types import MixPlan
+
+
+def test_every_annotator_starts_with_the_same_matrix() -> None:
+    start = diagonal_matrices(2, 3, 1.0, -5.0)
+    assert start.requires_grad
+    assert start.tolist() == 2 * [[[1, -5, -5], [-5, 1, -5], [-5, -5, 1]]]
+    assert diagonal_matrices(1, 1, 2.0, 0.5).tolist() == [[[2.0]]]
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 3, 3)])
+def test_entries_are_products_with_one_hot_annotators(shape: tuple[int, ...]) -> None:
+    """Mixed pairs multiply with mixed one-hot rows, an unknown annotator with the uniform row."""
+    table = torch.randn(shape)
+    who, weight = torch.tensor([3, -1, 0, 3]), torch.tensor([0.3, 0.6, 1.0, 0.0])
+    plan = MixPlan(torch.tensor([1, 2, 3, 0]), weight, rows="pairs")
+    rows = one_hot(who.clamp_min(0), 4).float()
+    rows[1] = 0.25
+    mixed = weight[:, None] * rows + (1 - weight)[:, None] * rows[plan.partner]
+    torch.testing.assert_close(of_pairs(table, who), torch.einsum("la,a...->l...", rows, table))
+    torch.testing.assert_close(of_pairs(table, who, plan), torch.einsum("la,a...->l...", mixed, table))
+
+
+def test_entries_are_single_precision_and_no_pairs_give_zero_gradients() -> None:
+    table = torch.randn(3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
+    entries = of_pairs(table, torch.zeros(0, dtype=torch.int64))
+    assert entries.dtype == torch.float32
+    entries.sum().backward()
+    assert not table.grad.any()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_initial_values_must_be_finite(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"^Thing: diagonal is (nan|inf); allowed are finite numbers\.$"):
+        check_initial("Thing", off_diagonal=0.0, diagonal=value)
+
+
+@pytest.mark.parametrize("value", [-1e-3, math.nan, math.inf])
+def test_weights_must_be_strengths(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"^Thing: weight is .*; allowed are finite numbers from 0 on\.$"):
+        check_weight("Thing", value)
+    assert check_weight("Thing", 0) == 0.0

@@ -1,0 +1,78 @@
+"""UnionNet against plain Python."""
+
+import math
+
+import pytest
+import torch
+
+from hilmix.annotators import ConfusionMatrices, UnionNet
+from hilmix.errors import ConfigError
+from tests.annotators.closed_forms import ANNOTATOR, LABEL, ROW, P, answered, softmax, with_parameters
+
+
+def test_likelihood_of_the_union_and_what_each_annotator_says() -> None:
+    model, T = with_parameters(UnionNet(), "logits")
+    said, batch = answered(model)
+    union = [softmax([T[a][c][k] for a in range(2) for k in range(3)]) for c in range(3)]  # (class, 3 a + k)
+    loss = 0.0
+    for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
+        u = [sum(P[b][c] * union[c][outcome] for c in range(3)) for outcome in range(6)]
+        assert sum(u) == pytest.approx(1)
+        block = u[3 * a : 3 * a + 3]
+        loss -= math.log(block[z])
+        assert said.log_said[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
+        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert right.item() == pytest.approx(sum(P[b][c] * softmax(T[a][c])[c] for c in range(3)))
+    assert model.loss(said, batch).item() == pytest.approx(loss)
+
+
+def test_the_loss_adds_the_mass_of_the_annotators() -> None:
+    """At the start all annotators weigh alike: the loss is that of confusion matrices plus log A per pair."""
+    union = UnionNet(eps=0.0).build(num_features=4, num_classes=3, num_annotators=2)
+    matrices = ConfusionMatrices().build(num_features=4, num_classes=3, num_annotators=2)
+    (said, batch), (plain, _) = answered(union), answered(matrices)
+    torch.testing.assert_close(said.log_said, plain.log_said)
+    torch.testing.assert_close(union.loss(said, batch), matrices.loss(plain, batch) + 3 * math.log(2))
+
+
+def test_soft_answers_count_by_their_share() -> None:
+    model, _ = with_parameters(UnionNet(), "logits")
+    said, batch = answered(model)
+    sure = torch.nn.functional.one_hot(batch.label, 3).float()
+    torch.testing.assert_close(model.loss(said, batch._replace(probs=sure)), model.loss(said, batch))
+    even = torch.full((3, 3), 1 / 3)
+    every = [model.loss(said, batch._replace(label=torch.full((3,), k))) for k in range(3)]
+    torch.testing.assert_close(model.loss(said, batch._replace(probs=even)), torch.stack(every).mean())
+
+
+def test_the_start_of_the_paper() -> None:
+    model = UnionNet(eps=0.2).build(num_features=4, num_classes=3, num_annotators=2)
+    torch.testing.assert_close(
+        model.logits, torch.full((2, 3, 3), 0.1).diagonal_scatter(torch.full((2, 3), 0.8), 0, 1, 2)
+    )
+    assert UnionNet().eps == 1e-5
+    assert UnionNet().build(num_features=4, num_classes=1, num_annotators=2).logits.isfinite().all()
+
+
+def test_all_logits_move_in_one_step_also_those_of_annotators_who_are_not_in_the_batch() -> None:
+    """Whoever answers takes mass from all others."""
+    model, _ = with_parameters(UnionNet(), "logits")
+    before = model.logits.detach().clone()
+    said, batch = answered(model)
+    alone = said._replace(confusion=type(said.confusion)(said.confusion.log_block[1:2]), log_probs=said.log_probs[1:2])
+    model.loss(alone, batch._replace(row=batch.row[1:2], label=batch.label[1:2])).backward()
+    torch.optim.SGD(model.parameters(), lr=0.5).step()
+    assert (model.logits != before).all()
+
+
+@pytest.mark.parametrize("eps", [-0.1, 1.0, math.nan])
+def test_bad_eps_is_refused(eps: float) -> None:
+    with pytest.raises(ConfigError, match=r"^UnionNet: eps is .*; allowed are numbers from 0 on and below 1\.$"):
+        UnionNet(eps)
+
+
+def test_only_its_own_confusion_has_masses() -> None:
+    model, _ = with_parameters(UnionNet(), "logits")
+    said, batch = answered(model)
+    with pytest.raises(TypeError, match="UnionNet"):
+        model.loss(said._replace(confusion=None), batch)
