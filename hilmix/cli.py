@@ -21,6 +21,7 @@ commands:
   predict    class probabilities, posteriors and annotator reliability of every item, as one Parquet file
   data       check your own data folder; list and prepare public data sets
   report     build the HTML report of a run folder
+  aggregate  one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
@@ -59,9 +60,13 @@ def _dispatch(argv: list[str]) -> int:
         from hilmix.commands import report
 
         return report.main(argv[1:])
+    if argv[0] == "aggregate":
+        from hilmix.commands import aggregate
+
+        return aggregate.main(argv[1:])
     if argv[0] not in SUBCOMMANDS:
         raise ConfigError(
-            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report']}, "
+            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report', 'aggregate']}, "
             "and options come after the command."
         )
     from hilmix.lightning_cli import run

@@ -23,8 +23,12 @@ def run_folder(trainer: Trainer) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, flag: str = "--run_dir") -> Iterator[Path]:
     """Yields a temporary path beside ``path`` that takes its name when the block ends well.
+
+    Args:
+        path: the file to be.
+        flag: the option of the command line that chose its folder, for the error.
 
     Raises:
         RunError: if the file can not be written.
@@ -36,8 +40,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise RunError(
-            f"Cannot write {path}: {error.strerror or error}. "
-            "Free some space, or choose a writable folder with --run_dir."
+            f"Cannot write {path}: {error.strerror or error}. Free some space, or choose a writable folder with {flag}."
         ) from error
     finally:
         _discard(partial)
@@ -50,9 +53,9 @@ def _discard(partial: Path) -> None:
         log.debug("could not remove %s", partial)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Writes a CSV or Parquet file, by its suffix."""
-    with whole_file(path) as partial:
+def write_table(table: pd.DataFrame, path: Path, *, flag: str = "--run_dir") -> None:
+    """Writes a CSV or Parquet file, by its suffix; ``flag`` as in :func:`whole_file`."""
+    with whole_file(path, flag=flag) as partial:
         if path.suffix == ".csv":
             table.to_csv(partial, index=False)
         else:

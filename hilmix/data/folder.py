@@ -7,11 +7,12 @@ import os
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
@@ -35,6 +36,40 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
         DataError: one sentence that names the file, the column or key, what was found and what is allowed.
     """
     root = Path(root)
+    labels, meta, file, items = _read_labels(root)
+    features = _annotator_features(root, labels.annotations.annotators)
+    return AnnotatedData(
+        name=labels.name,
+        items=labels.items,
+        inputs=_inputs(root, meta["input"], items, file, image_size),
+        annotations=labels.annotations,
+        target=labels.target,
+        split=_split(items, file),
+        licence=meta.get("licence"),
+        annotator_features=features,
+    )
+
+
+class LabelledItems(NamedTuple):
+    """What a data folder says without its inputs."""
+
+    name: str
+    items: tuple[str, ...]
+    annotations: Annotations
+    target: NDArray[np.int64]
+    """(N,) int64 true class, -1 where unknown."""
+
+
+def read_labels(root: Path | str) -> LabelledItems:
+    """Reads and checks a data folder but for its inputs, which need not be there.
+
+    Raises:
+        DataError: as :func:`read_folder`.
+    """
+    return _read_labels(Path(root))[0]
+
+
+def _read_labels(root: Path) -> tuple[LabelledItems, dict[str, Any], Path, pd.DataFrame]:
     if not root.is_dir():
         raise DataError(
             f"There is no data folder at '{root}'. Give a folder with items.csv, annotations.csv and dataset.yaml "
@@ -51,17 +86,8 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
         )
     except DataError as error:
         raise DataError(f"{votes_file}: {error}") from error
-    features = _annotator_features(root, annotations.annotators)
-    return AnnotatedData(
-        name=str(meta["name"]),
-        items=names,
-        inputs=_inputs(root, meta["input"], items, items_file, image_size),
-        annotations=annotations,
-        target=_targets(items, classes, items_file),
-        split=_split(items, items_file),
-        licence=meta.get("licence"),
-        annotator_features=features,
-    )
+    target = _targets(items, classes, items_file)
+    return LabelledItems(str(meta["name"]), names, annotations, target), meta, items_file, items
 
 
 def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:

@@ -12,6 +12,11 @@ from hilmix.functional import aggregation
 from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
+Method = Literal[
+    "majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "kos", "average"
+]  # fmt: skip
+"""Names of the aggregators, for the help and the checks of the command line."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,32 +53,29 @@ class Aggregated(Targets):
     """One label per item that anybody labelled, and one annotator, the crowd.
 
     Args:
-        by: ``majority``: the class with the most votes, hard; ties are drawn and their number logged.
-            ``soft``: the shares of the votes, as ``probs``.
-            ``dawid-skene``: the posterior over the true class given all training labels, as ``probs``; see
-            :func:`~hilmix.functional.aggregation.dawid_skene`.
-        seed: decides ties of the majority.
+        by: the aggregator, see :data:`hilmix.functional.aggregation.AGGREGATORS`. ``majority`` (ties are drawn and
+            their number logged) and ``kos`` (two classes only) give hard labels. All others give distributions over
+            the true class, as ``probs``: ``soft`` (shares of the votes), ``dawid-skene``, ``glad``, ``mace``,
+            ``wawa``, ``zero-based-skill``, and ``average``, the mean of these six.
+        seed: decides ties, and the random starts of ``mace`` and ``kos``.
 
     Raises:
         ConfigError: for another ``by``.
     """
 
-    def __init__(self, by: Literal["majority", "soft", "dawid-skene"] = "majority", seed: int = 0) -> None:
-        if by not in ("majority", "soft", "dawid-skene"):
-            raise ConfigError(f"Aggregated: by is '{by}'; allowed are 'majority', 'soft' and 'dawid-skene'.")
+    def __init__(self, by: Method = "majority", seed: int = 0) -> None:
+        if by not in aggregation.AGGREGATORS:
+            raise ConfigError(f"Aggregated: by is '{by}'; allowed are {', '.join(aggregation.AGGREGATORS)}.")
         self.by, self.seed = by, seed
 
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:
         votes = annotations.subset(items)
-        counts = votes.counts()
-        voted = np.flatnonzero(counts.sum(axis=1) > 0)
-        if self.by == "majority":
-            winner = aggregation.majority(counts, seed=self.seed)
-            log.info("Majority vote: the seed decided %d ties among %d items.", winner.tied.sum(), len(voted))
-            return _one_per_item(votes, voted, label=winner.label[voted])
-        if self.by == "soft":
-            return _one_per_item(votes, voted, probs=aggregation.soft_labels(counts)[voted])
-        return _one_per_item(votes, voted, probs=_dawid_skene(votes)[voted])
+        voted = np.flatnonzero(votes.labels_per_item > 0)
+        result = aggregation.aggregate(self.by, votes, seed=self.seed)
+        log.info("Aggregated %d items by %s%s.", len(voted), self.by, _note(result))
+        if not result.hard:
+            return _one_per_item(votes, voted, probs=result.posterior[voted])
+        return _one_per_item(votes, voted, label=aggregation.majority(result.posterior, seed=self.seed).label[voted])
 
 
 class TrueLabels(Targets):
@@ -89,13 +91,13 @@ class TrueLabels(Targets):
         return _one_per_item(annotations, items, label=target[items])
 
 
-def _dawid_skene(votes: Annotations) -> np.ndarray:
-    fit = aggregation.dawid_skene(
-        votes.item, votes.annotator, votes.label, num_items=votes.num_items, num_annotators=votes.num_annotators,
-        num_classes=votes.num_classes, probs=votes.probs,
-    )  # fmt: skip
-    log.info("Dawid-Skene: %s after %d rounds.", "converged" if fit.converged else "not converged", fit.rounds)
-    return fit.posterior
+def _note(result: aggregation.Aggregate) -> str:
+    if result.ties is not None:
+        return f"; the seed decided {result.ties} ties"
+    if result.converged is None:
+        return ""
+    state = "converged" if result.converged else "not converged"
+    return f"; {state}" + ("" if result.rounds is None else f" after {result.rounds} rounds")
 
 
 def _one_per_item(

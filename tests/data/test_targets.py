@@ -34,7 +34,7 @@ def test_majority_is_hard_and_ties_follow_the_seed_and_are_logged(caplog):
     assert all(table.probs is None for table in tables)
     assert {tuple(table.label[:2].tolist()) for table in tables} == {(0, 1)}
     assert {int(table.label[2]) for table in tables} == {0, 2}
-    assert "1 ties among 3 items" in caplog.text
+    assert "3 items by majority; the seed decided 1 ties" in caplog.text
 
 
 def test_soft_labels_are_the_shares_of_the_votes():

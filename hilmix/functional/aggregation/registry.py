@@ -45,6 +45,8 @@ class Aggregate(NamedTuple):
     """(A,) float64, higher is more trusted; None where the method does not tell annotators apart."""
     skill_name: str = ""
     """What ``skill`` is."""
+    ties: int | None = None
+    """Items that the seed decided; None where the method gives distributions."""
     rounds: int | None = None
     """Rounds run; None where there are none."""
     converged: bool | None = None
@@ -92,9 +94,9 @@ def _counts(votes: VoteTable) -> FloatArray:
 
 
 def _majority(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    label = majority(_counts(votes), seed=seed).label
+    label, tied = majority(_counts(votes), seed=seed)
     one_hot = (label[:, None] == np.arange(votes.num_classes)).astype(np.float64)
-    return Aggregate(soft_labels(one_hot), hard=True)
+    return Aggregate(soft_labels(one_hot), hard=True, ties=int(tied.sum()))
 
 
 def _soft(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
@@ -104,21 +106,22 @@ def _soft(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
 def _dawid_skene(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = dawid_skene(**_columns(votes), on_round=on_round)
     right = np.einsum("akk,k->a", fit.confusion, fit.prior)
-    return Aggregate(fit.posterior, False, right, "p(right)", fit.rounds, fit.converged)
+    return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
 
 
 def _glad(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = glad(**_columns(votes), on_round=on_round)
-    return Aggregate(fit.posterior, False, fit.ability, "ability (0 = guesses)", fit.rounds, fit.converged)
+    meaning = "ability (0 guesses)"
+    return Aggregate(fit.posterior, False, fit.ability, meaning, rounds=fit.rounds, converged=fit.converged)
 
 
 def _mace(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = mace(**_columns(votes), seed=seed, on_round=on_round)
-    return Aggregate(fit.posterior, False, fit.knows, "p(knows the answer)", fit.rounds, fit.converged)
+    return Aggregate(fit.posterior, False, fit.knows, "p(knows)", rounds=fit.rounds, converged=fit.converged)
 
 
 def _agreement(fit: WeightedVote) -> Aggregate:
-    return Aggregate(fit.posterior, False, fit.skill, "agreement with the vote", fit.rounds, fit.converged)
+    return Aggregate(fit.posterior, False, fit.skill, "agreement", rounds=fit.rounds, converged=fit.converged)
 
 
 def _wawa(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
@@ -131,7 +134,9 @@ def _zero_based_skill(votes: VoteTable, seed: int, on_round: OnRound | None) -> 
 
 def _kos(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = kos(**_columns(votes), seed=seed)
-    return Aggregate(fit.posterior, True, fit.reliability, "reliability (0 = guesses)")
+    voted = np.bincount(votes.item, minlength=votes.num_items) > 0
+    ties = int((voted & (fit.posterior[:, 0] == fit.posterior[:, 1])).sum())
+    return Aggregate(fit.posterior, True, fit.reliability, "reliability (0 guesses)", ties=ties)
 
 
 def _average(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:

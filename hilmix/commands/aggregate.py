@@ -1,0 +1,157 @@
+"""``hilmix aggregate FOLDER``: one label and one distribution per item, for people who need nothing else."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from hilmix.callbacks.files import write_table
+from hilmix.data.folder import LabelledItems, read_labels
+from hilmix.errors import ConfigError, HilmixError
+from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
+from hilmix.types import UNKNOWN
+
+DEFAULT_METHOD = "dawid-skene"
+_LEAST_TRUSTED = 5
+_METHODS = """methods:
+  majority          most votes; ties drawn by --seed
+  soft              shares of the votes
+  dawid-skene       one confusion matrix per annotator (the default)
+  glad              one ability per annotator, one difficulty per item
+  mace              each annotator knows, or spams with a habit
+  wawa              votes weighted by agreement with the majority
+  zero-based-skill  the same, repeated until it settles
+  kos               message passing, for two classes
+  average           mean of all but majority and kos
+
+output: columns item, label (empty where nobody voted), prob_<class> for every class, votes, confidence (the largest
+probability) and entropy (in nats). CSV if the name ends in .csv, otherwise Parquet.
+
+  hilmix aggregate data/mine -o labels.csv
+  hilmix aggregate data/mine --method glad -o labels.parquet
+
+docs/aggregation.md says which method suits which data.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``hilmix aggregate`` with the arguments after ``aggregate``; returns 0, or 2 with one clear message."""
+    args = _parser().parse_args(argv)
+    try:
+        _run(args, Console())
+    except HilmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> pd.DataFrame:
+    """Returns the output table, one row per item in the order of the folder.
+
+    Args:
+        labels: the folder.
+        result: of :func:`~hilmix.functional.aggregation.aggregate` on its annotations.
+        seed: draws between classes of equal probability.
+    """
+    votes, posterior = labels.annotations, result.posterior
+    names = np.asarray([*votes.classes, None], dtype=object)  # -1 picks the None
+    log = np.log(np.where(posterior > 0, posterior, 1.0))
+    return pd.DataFrame(
+        {
+            "item": labels.items,
+            "label": names[decided(labels, result, seed=seed)],
+            **{f"prob_{name}": posterior[:, k] for k, name in enumerate(votes.classes)},
+            "votes": votes.labels_per_item,
+            "confidence": posterior.max(axis=1),
+            "entropy": np.abs((posterior * log).sum(axis=1)),
+        }
+    )
+
+
+def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.ndarray:
+    """Returns (N,) int64 the most probable class, -1 where nobody voted."""
+    return np.where(labels.annotations.labels_per_item > 0, majority(result.posterior, seed=seed).label, UNKNOWN)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hilmix aggregate",
+        description="Aggregate the labels of many annotators into one label and one distribution per item. The inputs "
+        "(images, vectors) are not looked at.",
+        epilog=_METHODS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="data folder, see docs/data_folder.md")
+    parser.add_argument("--method", default=DEFAULT_METHOD, metavar="METHOD", help=f"default: {DEFAULT_METHOD}")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.parquet or labels.csv")
+    parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
+    return parser
+
+
+def _run(args: argparse.Namespace, console: Console) -> None:
+    if args.method not in AGGREGATORS:
+        raise ConfigError(f"There is no aggregation method '{args.method}'; allowed are {', '.join(AGGREGATORS)}.")
+    if args.out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"The output is '{args.out}'; allowed are names that end in .csv or .parquet.")
+    if args.seed < 0:
+        raise ConfigError(f"--seed is {args.seed}; allowed are whole numbers of at least 0.")
+    with console.status(f"reading {args.folder}") as status:
+        labels = read_labels(args.folder)
+
+        def show(rounds: int) -> None:
+            status.update(f"{args.method}: round {rounds}")
+
+        status.update(args.method)
+        result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+        status.update(f"writing {args.out}")
+        write_table(label_table(labels, result, seed=args.seed), args.out, flag="-o")
+    console.print(_summary(args, labels, result))
+    if result.converged is False:
+        console.print(f"[yellow]warning:[/yellow] {args.method} has not converged.", highlight=False)
+
+
+def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Table:
+    votes = labels.annotations
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    voted = votes.labels_per_item > 0
+    nobody = f"; {(~voted).sum():,} without votes have an empty label" * bool((~voted).any())
+    table.add_row("method", args.method)
+    table.add_row("items", f"{votes.num_items:,}, {votes.num_pairs:,} labels in {votes.num_classes} classes{nobody}")
+    if result.ties is not None:
+        table.add_row("ties", f"{result.ties:,}, drawn with seed {args.seed}")
+    if result.rounds is not None:
+        table.add_row("rounds", f"{result.rounds}, {'converged' if result.converged else 'not converged'}")
+    if accuracy := _accuracy(labels, decided(labels, result, seed=args.seed)):
+        table.add_row("accuracy", accuracy)
+    if votes.exchangeable:
+        table.add_row("annotators", "identities unknown: all labels count as those of one annotator")
+    elif result.skill is not None:
+        table.add_row("least trusted", _least_trusted(labels, result))
+    table.add_row("written", str(args.out))
+    return table
+
+
+def _accuracy(labels: LabelledItems, label: np.ndarray) -> str | None:
+    """Against known targets, or None where there is nothing to compare."""
+    both = (labels.target != UNKNOWN) & (label != UNKNOWN)
+    if not both.any():
+        return None
+    right = (label == labels.target)[both].mean()
+    return f"{100 * right:.1f} % of the {both.sum():,} items with votes and a known target"
+
+
+def _least_trusted(labels: LabelledItems, result: Aggregate) -> str:
+    votes, skill = labels.annotations, result.skill
+    assert skill is not None
+    number = np.bincount(votes.annotator, minlength=votes.num_annotators)
+    heard = np.flatnonzero(number)
+    worst = heard[np.argsort(skill[heard], kind="stable")][:_LEAST_TRUSTED]
+    shown = [f"{votes.annotators[a]} {skill[a]:.2f} ({number[a]:,} labels)" for a in worst]
+    return f"{', '.join(shown)}; {result.skill_name}, of {len(heard):,} annotators"
