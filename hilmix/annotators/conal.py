@@ -60,14 +60,15 @@ class CoNAL(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, LogitConfusion]:
-        u = normalize(self.embed_features(features.detach()).float(), dim=1)
+        with torch.autocast(features.device.type, enabled=False):  # a length leaves the range of half precision
+            u = normalize(self.embed_features(features.detach().float()), dim=1)
         v = normalize(of_pairs(self.embed_annotator, annotator, plan), dim=1)
         share = (u * v).sum(1).sigmoid().reshape(-1, 1, 1)
         own = of_pairs(self.individual, annotator, plan)
-        confusion = LogitConfusion(torch.lerp(own, self.common.float(), share))
+        confusion = LogitConfusion(torch.lerp(own, self.common, share))
         return confusion.log_marginal(log_probs), confusion
 
     def penalty(self) -> Tensor:
         """Returns ``-weight * sum_a |W_a - W_0|_F``; its gradient is zero, not NaN, where the two are equal."""
-        apart: Tensor = torch.linalg.vector_norm((self.individual - self.common).float(), dim=(1, 2))
+        apart: Tensor = torch.linalg.vector_norm(self.individual - self.common, dim=(1, 2))
         return apart.sum() * -self.weight

@@ -102,7 +102,8 @@ class CrowdAR(AnnotatorModel):
             with torch.no_grad():  # the projection after the last step, so that no optimizer of its own is needed
                 self.slope.clamp_(min=0)
         skill = of_pairs(self.skill, annotator, plan).sigmoid()
-        difficulty = self.difficulty(features.detach()).float().sigmoid()
+        with torch.autocast(features.device.type, enabled=False):  # skills that differ by little would be rounded away
+            difficulty = self.difficulty(features.detach().float()).sigmoid()
         # clamped also here, for evaluation right after a step; the gradient passes at zero
         reliability = (self.slope.clamp_min(0) * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
         confusion = ReliabilityConfusion(reliability, of_pairs(self.logits, annotator, plan))

@@ -80,20 +80,20 @@ class MaDL(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, DenseConfusion]:
-        u = self.embed_features(features.detach()).float()
-        v = of_pairs(self.embeddings(), annotator, plan)
-        with torch.autocast(u.device.type, enabled=False):  # squares leave the range of half precision
-            products = self.product(u + v, u + v)
-        hidden = torch.relu(self.hidden(torch.cat([v, u, products], dim=1)) + v)
+        with torch.autocast(features.device.type, enabled=False):  # squares leave the range of half precision
+            u = self.embed_features(features.detach().float())
+            v = of_pairs(self.embeddings(), annotator, plan)
+            hidden = self.hidden(torch.cat([v, u, self.product(u + v, u + v)], dim=1))
+            out = self.out(torch.relu(hidden + v))
         k = log_probs.shape[1]
-        confusion = DenseConfusion(self.out(hidden).float().reshape(-1, k, k).log_softmax(-1))
+        confusion = DenseConfusion(out.reshape(-1, k, k).log_softmax(-1))
         return confusion.log_marginal(log_probs), confusion
 
     def embeddings(self) -> Tensor:
         """Returns v (A, E) of all annotators."""
         table = self.embed_annotator.weight.t() + self.embed_annotator.bias
         if self.embed_metadata is not None:
-            table = table + self.embed_metadata(self.metadata).float()
+            table = table + self.embed_metadata(self.metadata)
         return table
 
     def annotator_weights(self) -> Tensor:
