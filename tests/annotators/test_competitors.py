@@ -282,9 +282,10 @@ def one_step(name: str, folder: Path, batches: list[Batch]) -> dict[str, Tensor]
 
 
 @every_competitor
-def test_two_processes_take_the_step_of_one(name: str, tmp_path: Path) -> None:
-    """One rank has no pairs of some annotators, and other numbers of items and pairs."""
-    first, second = batch_of(5, 7, seed=0), batch_of(3, 2, seed=1)
+@pytest.mark.parametrize("pairs", [(7, 2), (6, 0)])
+def test_two_processes_take_the_step_of_one(name: str, pairs: tuple[int, int], tmp_path: Path) -> None:
+    """The second rank has no pairs of some annotators or none at all, and fewer items."""
+    first, second = batch_of(5, pairs[0], seed=0), batch_of(3, pairs[1], seed=1)
     alone = one_step(name, tmp_path, [joined(first, second)])
     together = one_step(name, tmp_path, [first, second])
     assert sum(float(g.abs().sum()) for g in alone.values()) > 0

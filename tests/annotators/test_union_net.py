@@ -4,9 +4,12 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from hilmix.annotators import ConfusionMatrices, UnionNet
+from hilmix.annotators import ConfusionMatrices, Said, UnionNet
 from hilmix.errors import ConfigError
+from hilmix.types import Batch
 from tests.annotators.closed_forms import ANNOTATOR, LABEL, ROW, P, answered, softmax, with_parameters
 
 
@@ -76,3 +79,25 @@ def test_only_its_own_confusion_has_masses() -> None:
     said, batch = answered(model)
     with pytest.raises(TypeError, match="UnionNet"):
         model.loss(said._replace(confusion=None), batch)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the largest number of elements that any operation returns."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.numel = max(self.numel, *(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor)), 0)
+        return out
+
+
+def test_no_tensor_over_all_pairs_and_all_outcomes_is_formed() -> None:
+    classes, annotators, pairs = 3, 40, 30
+    model = UnionNet().build(num_features=4, num_classes=classes, num_annotators=annotators)
+    log_probs, who = torch.randn(pairs, classes).log_softmax(-1), torch.arange(pairs)
+    batch = Batch(torch.zeros(pairs, 4), who, who, row=who, annotator=who, label=who % classes)
+    with LargestTensor() as largest:
+        log_said, confusion = model(torch.zeros(pairs, 4), log_probs, who)
+        model.loss(Said(log_said, confusion, log_probs, who), batch).backward()
+    assert largest.numel == annotators * classes**2
