@@ -119,15 +119,17 @@ def prepare(name: str, out: Path, access: Access, features: Features) -> bool:
 
 def overview(folders: list[Path]) -> Table:
     """A row for each data folder: its size, annotators and noise."""
-    columns = ("data", "train / val / test", "labels per item", "annotators", "wrong labels", "majority right")
-    table = Table(*columns, title="Share of wrong labels and accuracy of the majority vote over all annotated items")
+    table = Table(title="Share of wrong labels and accuracy of the majority vote: over all annotated items")
+    table.add_column("data", no_wrap=True)
+    for column in ("train", "val", "test", "labels per item", "people", "wrong", "majority"):
+        table.add_column(column, justify="right", no_wrap=column != "labels per item")
     for folder in folders:
         found = describe(read_folder(folder))
         low, mean, high = found.labels_per_item
         table.add_row(
             folder.name,
-            " / ".join(str(found.splits[split][0]) for split in ("train", "val", "test")),
-            f"{low} to {high}, mean {mean:.2f}",
+            *(f"{found.splits[split][0]:,}" for split in ("train", "val", "test")),
+            f"{low}" if low == high else f"{low} to {high}, {mean:.2f}",
             str(found.annotators),
             f"{100 * found.wrong_labels:.1f} %",
             f"{100 * found.majority_accuracy:.1f} %",

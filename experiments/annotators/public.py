@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from experiments.annotators.features import Features
 from experiments.annotators.parts import SEED, chosen_items, hold_out, pixels
@@ -61,15 +61,9 @@ def cifar10n_human(access: Access, features: Features) -> AnnotatedData:
 
 
 def cifar10n_worse(access: Access, features: Features) -> AnnotatedData:
-    """The same images with one label each: a wrong one of the three where there is any.
-
-    Which of several wrong labels is drawn by seed; the published "worst" labels do not say which they took.
-    """
+    """The same images with one label each, see :func:`worst_votes`."""
     data = cifar10n_human(access, features)
-    votes = data.annotations
-    wrong = votes.label != data.target[votes.item]
-    order = np.lexsort((np.random.default_rng(SEED).random(votes.num_pairs), ~wrong, votes.item))
-    return replace(data, annotations=_some(votes, order, 1))
+    return replace(data, annotations=worst_votes(data.annotations, data.target))
 
 
 def cifar10h_thinned(access: Access, features: Features) -> AnnotatedData:
@@ -82,23 +76,38 @@ def cifar10h_thinned(access: Access, features: Features) -> AnnotatedData:
         features.of("cifar10-test", lambda: pixels(known), size=CIFAR_SIZE),
         features.of("cifar10-train", lambda: pixels(train)[:CIFAR_TRAIN], size=CIFAR_SIZE)[:TRUE_ITEMS],
     ])  # fmt: skip
-    votes = known.annotations
-    order = np.lexsort((np.random.default_rng(SEED).random(votes.num_pairs), votes.item))
+    votes = replace(known.annotations, num_items=len(vectors))
     return hold_out(AnnotatedData(
         name="cifar10h",
         items=(*(f"annotated-{name}" for name in known.items), *(f"true-{name}" for name in tested.items)),
         inputs=ArrayInputs(vectors, "vector"),
-        annotations=_some(replace(votes, num_items=len(vectors)), order, VOTES_PER_IMAGE),
+        annotations=first_votes(votes, VOTES_PER_IMAGE),
         target=np.concatenate([known.target, tested.target]),
         split=np.repeat(["train", "test"], [len(known), len(tested)]),
         licence=counts.licence,
     ))  # fmt: skip
 
 
-def _some(votes: Annotations, order: IntArray, number: int) -> Annotations:
-    """The first ``number`` votes of each item, in an order of the rows that is by item."""
-    item: NDArray[np.int64] = votes.item[order]
-    kept = order[np.arange(len(order)) - votes.indptr[item] < number]
+def worst_votes(votes: Annotations, target: IntArray) -> Annotations:
+    """One vote of each item, a wrong one where there is any.
+
+    Which of several wrong ones is drawn by seed; the published "worst" labels do not say which they took.
+    """
+    right = votes.label == target[votes.item]
+    return first_votes(votes, 1, after=right)
+
+
+def first_votes(votes: Annotations, number: int, *, after: ArrayLike = 0) -> Annotations:
+    """At most ``number`` votes of each item, drawn by seed.
+
+    Args:
+        votes: L votes.
+        number: how many to keep.
+        after: optional (L,) rank; votes of a lower one come first.
+    """
+    chance = np.random.default_rng(SEED).random(votes.num_pairs)
+    order = np.lexsort((chance, np.broadcast_to(after, chance.shape), votes.item))
+    kept = order[np.arange(len(order)) - votes.indptr[votes.item] < number]  # items keep their places in this order
     return Annotations.build(
         votes.item[kept], votes.annotator[kept], votes.label[kept], num_items=votes.num_items, classes=votes.classes,
         annotators=votes.annotators, exchangeable=votes.exchangeable,

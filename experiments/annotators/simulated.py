@@ -15,7 +15,6 @@ from hilmix.annotations import Annotations, IntArray
 from hilmix.data.digits import digits
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.simulation import (
-    TYPICAL_MIX,
     Kind,
     annotator_kinds,
     annotator_names,
@@ -71,15 +70,15 @@ def _digits(data: AnnotatedData) -> AnnotatedData:
 def images_by_class(
     access: Access, source: Source, *, train: int, labels_per_item: LabelsPerItem, crowds: int
 ) -> AnnotatedData:
-    """A sample of MNIST or Fashion-MNIST and ``crowds`` times the typical twenty annotators with confusion matrices.
+    """A sample of MNIST or Fashion-MNIST and ``crowds`` times the twenty annotators of the digits at 50 % wrong.
 
-    A few of the annotators do most of the work: propensities are drawn from Beta(1, 3).
+    Propensities are drawn from Beta(1, 3): a few annotators do most of the work, and some none at all.
     """
     data = _sample(access, source, train)
-    people = _people({kind: crowds * number for kind, number in TYPICAL_MIX.items()})
+    people = _people({kind: crowds * number for kind, number in MIXES[50].items()})
     votes = simulate_confusions(
         data.target, labels_per_item=labels_per_item, seed=SEED, classes=data.classes, **people,
-        propensities=beta_propensities(20 * crowds, seed=SEED),
+        propensities=beta_propensities(len(people["annotators"]), seed=SEED),
     )  # fmt: skip
     return hold_out(replace(data, annotations=votes))
 
