@@ -60,10 +60,10 @@ class CrowdAR(AnnotatorModel):
         q = softmax(p C_a),   C_a = I at the start                                      (K)
         loss = mean  weight * CE(r one_hot(z) + (1 - r) / K, q) + (1 - weight) * BCE(r, [argmax p = z])
 
-    e_a (K) is the annotator's skill per class, p the class probabilities. After each step of the optimizer a negative
-    w is set to zero: more skill never makes less reliable. e starts at 0, w at 1, b at 0. An annotator never seen in
-    training gets the mean e and the mean C. p(right) is r; the confusion matrices behind it are ours, see
-    :class:`ReliabilityConfusion`.
+    e_a (K) is the annotator's skill per class, p the class probabilities. Before each training step a negative w
+    is set to zero: more skill never makes less reliable. e starts at 0, w at 1, b at 0. An annotator never seen in
+    training gets the mean e and the mean C. The gradient of r reaches the class model through p, not through h.
+    p(right) is r; the confusion matrices behind it are ours, see :class:`ReliabilityConfusion`.
 
     Args:
         hidden_dim: width of the layer behind the difficulty.
@@ -98,16 +98,20 @@ class CrowdAR(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, ReliabilityConfusion]:
-        if self.training:
-            with torch.no_grad():  # the projection after the last step, so that no optimizer of its own is needed
-                self.slope.clamp_(min=0)
         skill = of_pairs(self.skill, annotator, plan).sigmoid()
         with torch.autocast(features.device.type, enabled=False):  # skills that differ by little would be rounded away
             difficulty = self.difficulty(features.detach().float()).sigmoid()
-        # clamped also here, for evaluation right after a step; the gradient passes at zero
-        reliability = (self.slope.clamp_min(0) * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
+        reliability = (self._slope() * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
         confusion = ReliabilityConfusion(reliability, of_pairs(self.logits, annotator, plan))
         return confusion.log_marginal(log_probs), confusion
+
+    def _slope(self) -> Tensor:
+        """(K,) w >= 0. Training projects the parameter itself, as a gradient does not pass a clamp at zero."""
+        if not self.training:
+            return self.slope.clamp_min(0)
+        with torch.no_grad():
+            self.slope.clamp_(min=0)
+        return self.slope
 
     def loss(self, said: Said, batch: Batch) -> Tensor:
         """Returns the weighted sum of both cross-entropies, summed over the L pairs."""

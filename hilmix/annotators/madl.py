@@ -93,7 +93,8 @@ class MaDL(AnnotatorModel):
         """Returns v (A, E) of all annotators."""
         table = self.embed_annotator.weight.t() + self.embed_annotator.bias
         if self.embed_metadata is not None:
-            table = table + self.embed_metadata(self.metadata)
+            with torch.autocast(table.device.type, enabled=False):  # distances between them would be rounded
+                table = table + self.embed_metadata(self.metadata)
         return table
 
     def annotator_weights(self) -> Tensor:

@@ -27,10 +27,23 @@ def with_parameters(model: AnnotatorModel, name: str) -> tuple[AnnotatorModel, l
     return model, matrices.tolist()
 
 
-def answered(model: AnnotatorModel) -> tuple[Said, Batch]:
+def dot(x: Sequence[float], y: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def linear(layer: torch.nn.Linear, x: Sequence[float]) -> list[float]:
+    return [dot(row, x) + b for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)]
+
+
+def answered(model: AnnotatorModel, features: Sequence[Sequence[float]] = ((0.0,) * 4,) * 2) -> tuple[Said, Batch]:
+    """What the model says of the three answers; ``features`` are those of the two items."""
     row, annotator = torch.tensor(ROW), torch.tensor(ANNOTATOR)
     log_probs = torch.tensor(P).log()[row]
-    log_said, confusion = model(torch.zeros(3, 4), log_probs, annotator)
+    log_said, confusion = model(torch.tensor(features)[row], log_probs, annotator)
     nothing = torch.zeros(2, dtype=torch.int64)
     batch = Batch(torch.zeros(2, 4), nothing, nothing, row, annotator, torch.tensor(LABEL))
     return Said(log_said, confusion, log_probs, annotator), batch
