@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import dawid_skene, majority, soft_labels, vote_counts
+from hilmix.functional.aggregation import dawid_skene
 
 N, A, K = 6, 3, 3
 
@@ -53,39 +53,6 @@ def slow_dawid_skene(votes, *, sizes, rounds, right=2.0, wrong=1.0, class_count=
 def fit(item, annotator, label, *, sizes=(N, A, K), **kwargs):
     n, a, k = sizes
     return dawid_skene(item, annotator, label, num_items=n, num_annotators=a, num_classes=k, **kwargs)
-
-
-def test_counts_and_soft_labels_of_hard_and_soft_votes():
-    item, label = np.array([0, 0, 2]), np.array([1, 1, 0])
-    counts = vote_counts(item, label, num_items=3, num_classes=2)
-    assert counts.tolist() == [[0, 2], [0, 0], [1, 0]]
-    assert soft_labels(counts).tolist() == [[0, 1], [0.5, 0.5], [1, 0]]
-    probs = np.array([[0.25, 0.75], [0.5, 0.5], [1, 0]])
-    counts = vote_counts(item, label, num_items=3, num_classes=2, probs=probs)
-    assert counts.tolist() == [[0.75, 1.25], [0, 0], [1, 0]]
-
-
-def test_majority_takes_the_largest_count_and_reports_ties():
-    result = majority(np.array([[3.0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 2]]))
-    assert result.label[[0, 2, 3]].tolist() == [0, -1, 2]
-    assert result.label[1] in (0, 1)
-    assert result.tied.tolist() == [False, True, False, False]
-
-
-def test_majority_draws_ties_uniformly_by_seed_and_row():
-    counts = np.tile([[2.0, 0, 2, 2]], (6000, 1))
-    result = majority(counts, seed=1)
-    share = np.bincount(result.label, minlength=4) / 6000
-    assert share == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3], abs=4 * math.sqrt(2 / 9 / 6000))
-    assert np.array_equal(result.label, majority(counts, seed=1).label)
-    assert not np.array_equal(result.label, majority(counts, seed=2).label)
-    others = counts.copy()
-    others[::2] = [1, 0, 0, 0]
-    assert np.array_equal(result.label[1::2], majority(others, seed=1).label[1::2])
-
-
-def test_majority_sees_through_rounding_of_soft_answers():
-    assert majority(np.array([[0.1 + 0.2, 0.3]])).tied.all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -172,29 +139,3 @@ def test_dawid_skene_recovers_annotators_and_uses_those_who_are_always_wrong():
 def test_settings_that_can_not_work_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         fit(*random_votes(0), **wrong)
-
-
-def crowd(folder, name):
-    stored = np.load(folder / "crowds" / f"{name}.npz", allow_pickle=True)
-    item, annotator, label, truth = (stored[key].astype(np.int64) for key in ("item", "annotator", "label", "truth"))
-    return item, annotator, label, truth, (len(truth), int(annotator.max()) + 1, len(stored["class_names"]))
-
-
-@pytest.mark.parametrize(
-    ("name", "percent"),
-    [("bluebirds", 75.93), ("dogs", 82.22), ("rte", 89.69), ("temporal_order", 93.61), ("product_matching", 89.7)],
-)
-def test_majority_reaches_its_published_accuracy(real_data, name, percent):
-    """The published figures count a tie as shares of a right answer; here it is drawn, many times."""
-    item, _, label, truth, (n, _, k) = crowd(real_data, name)
-    counts = vote_counts(item, label, num_items=n, num_classes=k)
-    draws = [(majority(counts, seed=seed).label == truth).mean() for seed in range(60)]
-    assert 100 * np.mean(draws) == pytest.approx(percent, abs=0.15)
-
-
-@pytest.mark.parametrize(("name", "points"), [("bluebirds", 10), ("rte", 2.5), ("dogs", 1.5), ("music_genre", 5)])
-def test_dawid_skene_beats_majority_where_the_literature_says_so(real_data, name, points):
-    item, annotator, label, truth, sizes = crowd(real_data, name)
-    voted = majority(vote_counts(item, label, num_items=sizes[0], num_classes=sizes[2])).label
-    result = fit(item, annotator, label, sizes=sizes)
-    assert 100 * ((result.posterior.argmax(1) == truth).mean() - (voted == truth).mean()) > points
