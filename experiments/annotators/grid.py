@@ -1,9 +1,7 @@
 """Many runs at once: which ones, each in a process of its own, every finished one kept."""
 
-import fcntl
 import itertools
 import multiprocessing
-import os
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,14 +13,9 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.annotators.settings import (
-    FAMILIES,
-    FAMILY_OF,
-    LEARNING_RATES,
-    PINNED_LR,
-    SEARCH_SEEDS,
-)
-from experiments.annotators.train import KEY, Job, data_folder, method_config, run
+from experiments.annotators.results import add_row, chosen, read
+from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
+from experiments.annotators.train import Job, data_folder, method_config, run
 from hilmix.errors import ConfigError, HilmixError
 
 
@@ -51,45 +44,10 @@ def final_jobs(
     return [Job(d, m, rate[d, m], seed, root=root) for d, m in points for seed in seeds]
 
 
-def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """The learning rate of each (family, method): highest mean agreement with the votes on validation items.
-
-    The mean is over the search seeds, after the last epoch; ties go to the lower mean NLL of the votes, then to the
-    smaller rate. A rate with a run that is not finite can not be chosen.
-    """
-    if search.empty:
-        return {}
-    search = search.assign(family=search["data"].map(FAMILY_OF))
-    score = ["val_agreement", "val_vote_nll"]
-    mean = search.groupby(["family", "method", "lr"])[score].agg(lambda values: values.mean(skipna=False)).dropna()
-    order = mean.reset_index().sort_values([*score, "lr"], ascending=[False, True, True])
-    best = order.drop_duplicates(["family", "method"])
-    return {(row.family, row.method): row.lr for row in best.itertuples()}
-
-
-def read(file: Path) -> pd.DataFrame:
-    """The rows of a results file; none if it is not there."""
-    if not file.exists():
-        return pd.DataFrame(columns=KEY)
-    return pd.read_csv(file, float_precision="round_trip")
-
-
-def add_row(file: Path, row: dict[str, Any]) -> None:
-    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
-        table = table.drop_duplicates(KEY, keep="last").sort_values(KEY)
-        fresh = file.with_suffix(".new")
-        table.to_csv(fresh, index=False)
-        os.replace(fresh, file)
-
-
 def open_jobs(jobs: list[Job], file: Path) -> list[Job]:
     """The jobs without a row in the file."""
     done = set(read(file)[KEY].itertuples(index=False, name=None))
-    return [job for job in jobs if job[: len(KEY)] not in done]
+    return [job for job in jobs if job.key not in done]
 
 
 def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
@@ -114,7 +72,7 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
             else:
                 add_row(file, row)
                 diverged += [job] if pd.isna(row[_needed(row)]) else []
-            progress.update(bar, advance=1, description=" ".join(map(str, job[: len(KEY)])))
+            progress.update(bar, advance=1, description=" ".join(map(str, job.key)))
     for job in diverged:
         console.print(f"[yellow]not finite:[/] {name_of(job)}")
     for job, error in failed.items():

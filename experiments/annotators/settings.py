@@ -7,6 +7,8 @@ HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 CONFIGS = REPO / "configs" / "method"
 SEARCH_FILE, FINAL_FILE = HERE / "results_search.csv", HERE / "results_final.csv"
+KEY = ["data", "method", "lr", "seed"]
+"""What tells one run from another."""
 
 UPPER_BOUND = "true"
 """Trained on the truth: shown beside the others, outside every ranking."""

@@ -1,5 +1,242 @@
-"""Tables from the committed results."""
+"""Tables from the committed results, written between the markers of the pages."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.annotators import figures, statistics
+from experiments.annotators.results import Ranking, chosen, current, ranked_methods, ranking, read, relative_cost
+from experiments.annotators.settings import (
+    FAMILIES,
+    FINAL_FILE,
+    FINAL_SEEDS,
+    HERE,
+    METHODS,
+    REPO,
+    SEARCH_FILE,
+    UPPER_BOUND,
+)
+from experiments.markers import fill
+
+EMPTY = "No runs yet."
+GROUPS = {
+    "digits-class": FAMILIES["digits-class"].members,
+    "digits-instance": FAMILIES["digits-instance"].members,
+    "simulated": FAMILIES["fashion"].members + FAMILIES["mnist"].members,
+    "people": tuple(
+        name for key in ("sentiment", "labelme", "labelme-images", "cifar10n", "cifar10h")
+        for name in FAMILIES[key].members
+    ),
+}  # fmt: skip
+"""Accuracy has a table for each of these."""
+
+
+class Score(NamedTuple):
+    """How a column of the results is shown."""
+
+    scale: float = 100
+    digits: int = 1
+    higher: bool = True
+
+
+BY_FAMILY = {
+    "best_acc": Score(), "ece": Score(higher=False), "ece_calibrated": Score(higher=False),
+    "nll": Score(1, 3, higher=False), "brier": Score(1, 3, higher=False),
+    "annotator_auroc": Score(), "label_error_ap": Score(),
+}  # fmt: skip
+"""Scores with a table of families."""
+
+
+def score_table(rows: pd.DataFrame, columns: Sequence[str], by: str, name: str, score: Score) -> str:
+    """Markdown, methods by columns: mean ± standard deviation over the seeds.
+
+    Args:
+        rows: of :func:`current`.
+        columns: values of ``by`` that get a column, those without results left out.
+        by: ``data``, or ``family``: then the data sets of a family are averaged for each seed first.
+        name: column of ``rows``.
+        score: how it is shown. The best method is bold, those within one standard deviation of the best are italic;
+            the upper bound stands apart, below.
+    """
+    scored = rows.groupby("data")[name].count()
+    rows = rows[rows["data"].isin(scored.index[scored > 0])]  # no votes to validate on, or none of known truth
+    columns = [column for column in columns if column in set(rows[by])]
+    if not columns:
+        return EMPTY
+    seeds = rows.groupby(["method", by, "seed"])[name].agg(lambda values: values.mean(skipna=False))
+    cells = pd.DataFrame({column: _column(seeds.xs(column, level=by), score) for column in columns})
+    order = [method for method in (*ranked_methods(rows), UPPER_BOUND) if method in cells.index]
+    return _markdown(["method", *columns], [[method, *cells.loc[method].fillna("-")] for method in order])
+
+
+def _column(seeds: pd.Series, score: Score) -> pd.Series:
+    """The cells of a column from the values (method, seed)."""
+    shown = seeds * score.scale
+    mean, std = shown.groupby("method").agg(lambda v: v.mean(skipna=False)), shown.groupby("method").std()
+    cells = {method: _cell(shown.xs(method, level="method"), score.digits) for method in mean.index}
+    rivals = mean.drop(UPPER_BOUND, errors="ignore").dropna()
+    if len(rivals):
+        sign = 1 if score.higher else -1
+        top = (sign * rivals).idxmax()
+        near = rivals.index[(sign * (rivals[top] - rivals) <= np.nan_to_num(std[top])) & (rivals.index != top)]
+        cells |= {top: f"**{cells[top]}**"} | {method: f"*{cells[method]}*" for method in near}
+    return pd.Series(cells)
+
+
+def _cell(values: pd.Series, digits: int) -> str:
+    lost = int(values.isna().sum())
+    if lost:
+        return "-" if lost == len(values) else f"{lost} of {len(values)} failed"
+    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}" + (f" ({len(values)})" if len(values) < len(FINAL_SEEDS) else "")
+
+
+def rank_table(rows: pd.DataFrame) -> str:
+    """Markdown: mean ranks and adjusted p-values, with data sets and with families as blocks."""
+    data, families = ranking(rows), ranking(rows, "family")
+    if data is None:
+        return EMPTY
+    early = ranking(rows, name="best_acc")
+    columns: dict[str, Callable[[str], str]] = {
+        f"mean rank, {len(data.scores)} data sets": lambda m: f"{data.mean_ranks[m]:.2f}",
+        f"p against {data.control}": lambda m: _p(data.p[m]),
+    }
+    if families is not None:
+        columns |= {
+            f"mean rank, {len(families.scores)} families": lambda m: f"{families.mean_ranks[m]:.2f}",
+            f"p against {families.control}, families": lambda m: _p(families.p[m]),
+        }
+    if early is not None:
+        columns["mean rank, best noisy epoch"] = lambda m: f"{early.mean_ranks[m]:.2f}"
+    order = data.mean_ranks.sort_values(kind="stable").index
+    body = [[method, *(cell(method) for cell in columns.values())] for method in order]
+    tests = [_tests("data sets", data), *([_tests("families", families)] if families is not None else [])]
+    return "\n\n".join([_markdown(["method", *columns], body), *tests])
+
+
+def _tests(blocks: str, found: Ranking) -> str:
+    test, k, n = statistics.friedman(found.scores), len(found.methods), len(found.scores)
+    return (
+        f"Over {blocks}: Friedman's chi-squared {test.chi2:.1f} (p = {test.chi2_p:.2g}), Iman and Davenport's F "
+        f"{test.f:.1f} (p = {test.f_p:.2g}); Nemenyi's critical difference of mean ranks at 5 %: "
+        f"{statistics.critical_difference(k, n):.2f}."
+    )
+
+
+def _p(value: float) -> str:
+    return "-" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def cost_table(rows: pd.DataFrame) -> str:
+    """Markdown: time per epoch relative to ``mv``, and the growth of peak memory in MB."""
+    if rows.empty:
+        return EMPTY
+    ratio = relative_cost(rows)
+    columns = [family for family in FAMILIES if family in ratio]
+    memory = rows.groupby("method")["peak_growth_mb"].median()
+    order = [method for method in METHODS if method in ratio.index]
+    body = [
+        [method, *(_number(ratio.loc[method, c], 2) for c in columns), _number(memory[method], 0)] for method in order
+    ]
+    return _markdown(["method", *columns, "memory, MB"], body)
+
+
+def summary_table(rows: pd.DataFrame) -> str:
+    """Markdown for the front page: accuracy by family, then mean rank, ECE and cost over all of them."""
+    if rows.empty:
+        return EMPTY
+    columns = [family for family in FAMILIES if family in set(rows["family"])]
+    order = [method for method in (*ranked_methods(rows), UPPER_BOUND) if method in set(rows["method"])]
+    seeds = rows.groupby(["method", "family", "seed"])["acc"].agg(lambda v: v.mean(skipna=False))
+    accuracy = pd.DataFrame({family: _column(seeds.xs(family, level="family"), Score()) for family in columns})
+    accuracy = accuracy.fillna("-").map(_without_spread)
+    ece = 100 * rows.groupby(["method", "family"])["ece"].mean().groupby("method").mean()
+    cost, found = relative_cost(rows).mean(axis=1), ranking(rows)
+    body = [
+        [
+            method,
+            *accuracy.loc[method],
+            "-" if found is None or method not in found.mean_ranks else f"{found.mean_ranks[method]:.1f}",
+            _number(ece[method], 1),
+            _number(cost[method], 1),
+        ]
+        for method in order
+    ]
+    return _markdown(["method", *(FAMILIES[c].title for c in columns), "mean rank", "ECE", "time per epoch"], body)
+
+
+def _without_spread(cell: str) -> str:
+    """``**85.1 ± 0.2**`` -> ``**85.1**``."""
+    mark = cell[: len(cell) - len(cell.lstrip("*"))]
+    return f"{cell.split(' ± ')[0]}{mark}" if " ± " in cell else cell
+
+
+def rate_table(search: pd.DataFrame) -> str:
+    """Markdown: the chosen learning rates, methods by families."""
+    if search.empty:
+        return EMPTY
+    best = chosen(search)
+    columns = [family for family in FAMILIES if any(family == key for key, _ in best)]
+    order = [method for method in METHODS if any(method == name for _, name in best)]
+    body = [[m, *(f"{best[f, m]:g}" if (f, m) in best else "-" for f in columns)] for m in order]
+    return _markdown(["method", *columns], body)
+
+
+def budget(final: pd.DataFrame, search: pd.DataFrame) -> str:
+    """One sentence: runs, core-hours, commits, and runs that were not finite."""
+    if final.empty and search.empty:
+        return EMPTY
+    both = pd.concat([final, search])
+    hours = [table["cpu_seconds"].sum() / 3600 if len(table) else 0.0 for table in (search, final)]
+    lost = int(final["acc"].isna().sum() if len(final) else 0)
+    return (
+        f"{len(search)} runs of the search took {hours[0]:.1f} core-hours, {len(final)} final runs {hours[1]:.1f}; "
+        f"{lost} final run(s) were not finite. Code: {', '.join(sorted(set(both['commit'].astype(str))))}; "
+        f"torch {', '.join(sorted(set(both['torch'].astype(str))))}."
+    )
+
+
+def texts(final: pd.DataFrame, search: pd.DataFrame) -> dict[str, str]:
+    """Everything that is generated, by the name of its marker."""
+    rows = current(final, search)
+    return {
+        **{f"annotators-acc-{g}": score_table(rows, data, "data", "acc", Score()) for g, data in GROUPS.items()},
+        **{f"annotators-{n}": score_table(rows, list(FAMILIES), "family", n, s) for n, s in BY_FAMILY.items()},
+        "annotators-ranks": rank_table(rows),
+        "annotators-cost": cost_table(rows),
+        "annotators-summary": summary_table(rows),
+        "annotators-rates": rate_table(search),
+        "annotators-budget": budget(final, search),
+    }
+
+
+PAGES = {
+    HERE / "README.md": lambda name: name != "annotators-summary",
+    REPO / "README.md": lambda name: name == "annotators-summary",
+}
+"""Which texts each page has markers for."""
+OPTIONAL_PAGE = REPO / "docs" / "methods.md"
+"""May have markers for any of them."""
 
 
 def write() -> None:
-    """Fills the pages."""
+    """Fills the pages and draws the figures."""
+    final, search = read(FINAL_FILE), read(SEARCH_FILE)
+    for name, text in texts(final, search).items():
+        pages = [page for page, wants in PAGES.items() if wants(name)]
+        if OPTIONAL_PAGE.exists() and f"<!-- {name} -->" in OPTIONAL_PAGE.read_text():
+            pages.append(OPTIONAL_PAGE)
+        for page in pages:
+            fill(page, name, text)
+    figures.draw(current(final, search))
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    rule = "|---" * len(header) + "|"
+    return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(line)} |" for line in body)])

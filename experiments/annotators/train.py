@@ -18,7 +18,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from numpy.typing import NDArray
 from torch import Tensor
 
-from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, REPO
+from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO
 from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.tables import label_table, wrong_labels
@@ -32,7 +32,7 @@ from hilmix.types import UNKNOWN
 
 
 class Job(NamedTuple):
-    """What to run. The first four fields are the key of its row."""
+    """What to run."""
 
     data: str
     method: str
@@ -43,8 +43,12 @@ class Job(NamedTuple):
     tested: bool = True
     """Whether training and test items are scored after the fit; a search stops at validation."""
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Tells it from other runs."""
+        return tuple(getattr(self, name) for name in KEY)
 
-KEY = list(Job._fields[:4])
+
 SPLITS = ("test", "val", "train")
 CLASS_SCORES = ("acc", "nll", "brier", "ece")
 SCORES = (*CLASS_SCORES, "temperature", "ece_calibrated", "nll_calibrated", "annotator_auroc", "label_error_ap")
@@ -137,7 +141,7 @@ def run(job: Job) -> dict[str, Any]:
         num_sanity_val_steps=0,
     )
     trainer.fit(model, data)
-    row = {name: getattr(job, name) for name in KEY} | measure.row
+    row = dict(zip(KEY, job.key, strict=True)) | measure.row
     row |= {"cpu_seconds": time.process_time() - start, "peak_growth_mb": _peak_mb() - memory}
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} | VERSIONS
 

@@ -1,0 +1,114 @@
+"""The results files: read, added to, and what follows from them: chosen rates, rows that count, ranks, costs."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.annotators import statistics
+from experiments.annotators.settings import (
+    CONTROLS,
+    DATA,
+    FAMILY_OF,
+    FINAL_SEEDS,
+    KEY,
+    METHODS,
+    PINNED_LR,
+    UPPER_BOUND,
+)
+
+
+def read(file: Path) -> pd.DataFrame:
+    """The rows of a results file; none if it is not there."""
+    if not file.exists():
+        return pd.DataFrame(columns=KEY)
+    return pd.read_csv(file, float_precision="round_trip")
+
+
+def add_row(file: Path, row: dict[str, Any]) -> None:
+    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
+        table = table.drop_duplicates(KEY, keep="last").sort_values(KEY)
+        fresh = file.with_suffix(".new")
+        table.to_csv(fresh, index=False)
+        os.replace(fresh, file)
+
+
+def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """The learning rate of each (family, method): highest mean agreement with the votes on validation items.
+
+    The mean is over the search seeds, after the last epoch; ties go to the lower mean NLL of the votes, then to the
+    smaller rate. A rate with a run that is not finite can not be chosen.
+    """
+    if search.empty:
+        return {}
+    search = search.assign(family=search["data"].map(FAMILY_OF))
+    score = ["val_agreement", "val_vote_nll"]
+    mean = search.groupby(["family", "method", "lr"])[score].agg(lambda values: values.mean(skipna=False)).dropna()
+    order = mean.reset_index().sort_values([*score, "lr"], ascending=[False, True, True])
+    best = order.drop_duplicates(["family", "method"])
+    return {(row.family, row.method): row.lr for row in best.itertuples()}
+
+
+def current(final: pd.DataFrame, search: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the study: its data, methods and seeds at the learning rates that the search chooses now."""
+    if final.empty:
+        return final.assign(family="")
+    best = chosen(search)
+    final = final.assign(family=final["data"].map(FAMILY_OF))
+    pairs = zip(final["family"], final["method"], strict=True)
+    rate = [PINNED_LR.get(method, best.get((family, method), np.nan)) for family, method in pairs]
+    belongs = final["data"].isin(DATA) & final["method"].isin(METHODS) & final["seed"].isin(FINAL_SEEDS)
+    return final[belongs & (final["lr"] == rate)]
+
+
+def ranked_methods(rows: pd.DataFrame) -> list[str]:
+    """The methods with results, in the study's order, without the upper bound."""
+    found = set(rows["method"])
+    return [method for method in METHODS if method in found and method != UPPER_BOUND]
+
+
+class Ranking(NamedTuple):
+    """Ranks of the methods on blocks: data sets or families."""
+
+    methods: list[str]
+    scores: pd.DataFrame
+    """(blocks, methods) mean accuracy, NaN where a run failed."""
+    mean_ranks: "pd.Series[float]"
+    control: str
+    p: "pd.Series[float]"
+    """Holm's adjusted p-value of every method against the control."""
+
+
+def ranking(rows: pd.DataFrame, by: str = "data", name: str = "acc") -> Ranking | None:
+    """Ranks the methods on the data sets (or families) that all of them have results on; None for fewer than two.
+
+    Families average the data sets that all methods have results on: data sets of a family are not independent.
+    """
+    methods = ranked_methods(rows)
+    table = rows.pivot_table(index=["family", "data"], columns="method", values="seed", aggfunc="count")
+    complete = table.index[table.reindex(columns=methods).notna().all(axis=1)] if methods else []
+    mean = rows.groupby(["family", "data", "method"])[name].agg(lambda v: v.mean(skipna=False)).unstack("method")
+    scores = mean.reindex(columns=methods).loc[complete] if len(complete) else mean.iloc[:0]
+    if name.startswith("best_"):  # data without votes for validation have no such epoch
+        scores = scores.dropna(how="all")
+    scores = scores.groupby(by).agg(lambda v: v.mean(skipna=False)) if len(scores) else scores
+    if len(scores) < 2 or len(methods) < 3:
+        return None
+    mean_ranks = pd.Series(statistics.ranks(scores).mean(0), index=methods)
+    control = next((method for method in CONTROLS if method in methods), methods[0])
+    plain = statistics.against_control(mean_ranks, methods.index(control), num_data=len(scores))
+    return Ranking(methods, scores, mean_ranks, control, pd.Series(statistics.holm(plain), index=methods))
+
+
+def relative_cost(rows: pd.DataFrame) -> pd.DataFrame:
+    """CPU time per epoch over that of ``mv`` on the same data, (methods, families)."""
+    seconds = rows.groupby(["family", "data", "method"])["cpu_seconds_per_epoch"].median().unstack("method")
+    ratio = seconds.div(seconds["mv"], axis=0) if "mv" in seconds else seconds * np.nan
+    return ratio.groupby("family").mean().T
