@@ -36,6 +36,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
+	$(BIN)/python -m pip install -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run
 
 wheel: $(VENV)/.dev

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import collate, mix, step
+from benchmarks import aggregation, collate, mix, step
 from benchmarks.timing import Result
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def table(results: list[Result], machine: dict[str, str]) -> str:
 def main() -> None:
     torch.set_num_threads(1)
     results: list[Result] = []
-    for benchmark in (mix, collate, step):
+    for benchmark in (mix, collate, step, aggregation):
         for result in benchmark.measure():
             print(f"{result.what}: {shown(result.value)} {result.unit}", flush=True)
             results.append(result)

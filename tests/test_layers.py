@@ -69,7 +69,7 @@ def test_only_logging_imports_wandb(file: Path):
         assert not [name for name in imported_names(file) if name.split(".")[0] == "wandb"]
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "functional").glob("*.py")), ids=lambda f: f.name)
+@pytest.mark.parametrize("file", sorted((PACKAGE / "functional").rglob("*.py")), ids=lambda f: f.name)
 def test_functional_needs_torch_numpy_and_scipy_only(file: Path):
     allowed = {"torch", "numpy", "scipy", "hilmix", *sys.stdlib_module_names}
     assert {name.split(".")[0] for name in imported_names(file)} <= allowed

@@ -6,7 +6,7 @@ import pytest
 from hilmix.annotations import Annotations
 from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import dawid_skene
+from hilmix.functional.aggregation import AGGREGATORS, aggregate, dawid_skene
 
 VOTES = Annotations.from_dense([[0, 0, 1], [1, 2, 1], [-1, -1, -1], [2, -1, 0], [1, 1, 1]], classes=["a", "b", "c"])
 TRUTH = np.array([0, 1, 2, 2, -1])
@@ -19,7 +19,7 @@ def test_pairs_keep_every_annotation_of_the_training_items():
     assert kept.annotators == VOTES.annotators
 
 
-@pytest.mark.parametrize("by", ["majority", "soft", "dawid-skene"])
+@pytest.mark.parametrize("by", [name for name in AGGREGATORS if name != "kos"])
 def test_aggregated_has_one_pair_of_one_crowd_per_labelled_training_item(by):
     table = Aggregated(by).apply(VOTES, TRUTH, TRAIN)
     assert table.item.tolist() == [0, 1, 3]
@@ -51,9 +51,24 @@ def test_dawid_skene_targets_are_its_posterior_on_the_training_votes_alone():
     np.testing.assert_array_equal(table.probs, Aggregated("dawid-skene").apply(others, TRUTH, TRAIN).probs)
 
 
+@pytest.mark.parametrize("by", ["glad", "mace", "wawa", "average"])
+def test_distributions_are_those_of_the_aggregator_on_the_training_votes(by):
+    posterior = aggregate(by, VOTES.subset(TRAIN), seed=2).posterior
+    np.testing.assert_allclose(Aggregated(by, seed=2).apply(VOTES, TRUTH, TRAIN).probs, posterior[[0, 1, 3]], rtol=1e-6)
+
+
+def test_kos_gives_hard_labels_of_two_classes_and_refuses_three():
+    two = Annotations.from_dense([[0] * 4, [1] * 4, [0] * 4], classes=2)
+    table = Aggregated("kos").apply(two, TRUTH[:3], np.arange(3))
+    assert table.probs is None
+    assert table.label.tolist() == [0, 1, 0]
+    with pytest.raises(ConfigError, match="two classes, but the data have 3"):
+        Aggregated("kos").apply(VOTES, TRUTH, TRAIN)
+
+
 def test_exchangeable_votes_can_be_aggregated_too():
     crowd = Annotations.from_counts(VOTES.counts().astype(int), classes=VOTES.classes)
-    for by in ("majority", "soft", "dawid-skene"):
+    for by in ("majority", "soft", "dawid-skene", "glad", "mace", "average"):
         assert Aggregated(by).apply(crowd, TRUTH, TRAIN).item.tolist() == [0, 1, 3]
 
 
@@ -68,7 +83,7 @@ def test_true_labels_refuse_unknown_training_targets_and_name_the_row():
 
 
 def test_a_misspelt_rule_is_named():
-    with pytest.raises(ConfigError, match="'dawid-skene'"):
+    with pytest.raises(ConfigError, match="by is 'dawid_skene'; allowed are majority, soft, dawid-skene"):
         Aggregated("dawid_skene")
 
 

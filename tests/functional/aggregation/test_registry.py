@@ -92,23 +92,24 @@ def accuracy(method, votes, truth):
     return 100 * (majority(aggregate(method, votes).posterior).label == truth).mean()
 
 
-PUBLISHED = {
-    # Zheng et al., VLDB 2017, table 5 (D_Product, here with its other truth table, is left out)
-    "bluebirds": {"dawid-skene": 89.5},
-    "rte": {"dawid-skene": 92.7, "glad": 92.5, "mace": 92.6},
-    "dogs": {"dawid-skene": 84.1, "glad": 83.1},
-    "temporal_order": {"dawid-skene": 94.4},
+# Of crowd-kit 1.4.2 run to convergence (200 rounds of Dawid-Skene, 100 of MACE, 20 of GLAD, never stopped early), with
+# annotators and classes coded in their order of appearance, where its MACE is right. Its Dawid-Skene has no priors.
+OUTSIDE = {
+    "bluebirds": {"dawid-skene": 89.81, "mace": 86.11, "glad": 72.22},
+    "rte": {"dawid-skene": 92.75, "mace": 92.62, "glad": 92.50},
+    "dogs": {"dawid-skene": 84.26, "mace": 83.02, "glad": 83.40},
+    "temporal_order": {"dawid-skene": 94.16, "mace": 94.37, "glad": 93.51},
 }
 
 
-@pytest.mark.parametrize(("name", "method"), [(n, m) for n, row in PUBLISHED.items() for m in row])
-def test_accuracies_of_the_literature_are_met(real_data, name, method):
-    assert accuracy(method, *crowd(real_data, name)) == pytest.approx(PUBLISHED[name][method], abs=0.8)
+@pytest.mark.parametrize(("name", "method"), [(n, m) for n, row in OUTSIDE.items() for m in row])
+def test_accuracies_are_those_of_another_implementation(real_data, name, method):
+    points = 1.0 if method == "dawid-skene" else 0.25
+    assert accuracy(method, *crowd(real_data, name)) == pytest.approx(OUTSIDE[name][method], abs=points)
 
 
 @pytest.mark.parametrize("method", ["dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "average"])
-def test_models_of_annotators_beat_the_vote_on_most_sets_with_many_labels_each(real_data, method):
-    names = ("dogs", "music_genre", "rte", "sentiment_polarity", "sentiment_polarity_amt")
-    for name in names:
+def test_models_of_annotators_beat_the_vote_where_everybody_labels_a_lot(real_data, method):
+    for name in ("dogs", "music_genre", "rte"):
         votes, truth = crowd(real_data, name)
         assert accuracy(method, votes, truth) > accuracy("majority", votes, truth), name

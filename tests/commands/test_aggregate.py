@@ -1,0 +1,135 @@
+"""``hilmix aggregate`` as a user types it."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilmix.cli import main as hilmix
+from hilmix.commands.aggregate import main
+from hilmix.data.folder import read_labels
+from hilmix.functional.aggregation import AGGREGATORS, aggregate
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "150")
+    return tmp_path
+
+
+def write(root, *, target=True, identity=""):
+    """Ten items without inputs: the last has no votes, item 8 is a tie, ann and bob are right, cyd guesses."""
+    root.mkdir()
+    items = pd.DataFrame({"item": [f"photo {i}" for i in range(10)], "path": "absent.png"})
+    if target:
+        items["target"] = ["cat", "dog"] * 4 + ["cat", None]
+    items.to_csv(root / "items.csv", index=False)
+    votes = [(i, who, i % 2) for i in range(8) for who in ("ann", "bob")] + [(i, "cyd", i < 4) for i in range(8)]
+    votes += [(8, "ann", 0), (8, "bob", 1)]
+    rows = [(f"photo {i}", who, ("cat", "dog")[said]) for i, who, said in votes]
+    pd.DataFrame(rows, columns=["item", "annotator", "label"]).to_csv(root / "annotations.csv", index=False)
+    (root / "dataset.yaml").write_text(f"name: tiny\ninput: image\n{identity}")
+    return root
+
+
+@pytest.fixture
+def folder(workplace):
+    return write(workplace / "mine")
+
+
+def words(capsys):
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("method", AGGREGATORS)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_every_method_writes_every_item_with_its_distribution(folder, method, suffix):
+    assert main([str(folder), "--method", method, "-o", f"out/labels.{suffix}", "--seed", "3"]) == 0
+    read = pd.read_csv if suffix == "csv" else pd.read_parquet
+    table = read(f"out/labels.{suffix}")
+    assert list(table) == ["item", "label", "prob_cat", "prob_dog", "votes", "confidence", "entropy"]
+    assert table["item"].tolist() == [f"photo {i}" for i in range(10)]
+    assert table["label"][:8].tolist() == ["cat", "dog"] * 4
+    assert table["label"][8] in ("cat", "dog")
+    assert table["label"].isna().tolist() == [False] * 9 + [True]
+    assert table["votes"].tolist() == [3] * 8 + [2, 0]
+    expected = aggregate(method, read_labels(folder).annotations, seed=3).posterior
+    np.testing.assert_allclose(table[["prob_cat", "prob_dog"]], expected, atol=1e-12)
+    np.testing.assert_allclose(table["confidence"], expected.max(1))
+    p = np.clip(expected, 1e-300, 1)
+    np.testing.assert_allclose(table["entropy"], -(p * np.log(p)).sum(1), atol=1e-12)
+    assert [f.name for f in (folder.parent / "out").iterdir()] == [f"labels.{suffix}"]
+
+
+def test_the_summary_tells_items_accuracy_rounds_and_the_least_trusted(folder, capsys):
+    assert hilmix(["aggregate", str(folder), "-o", "labels.csv"]) == 0
+    out = words(capsys)
+    assert "method dawid-skene" in out
+    assert "10, 26 labels in 2 classes; 1 without votes have an empty label" in out
+    assert re.search(r"rounds \d+, converged", out)
+    assert re.search(r"accuracy (100.0|88.9) % of the 9 items", out)
+    assert re.search(r"least trusted cyd 0\.\d\d \(8 labels\)", out)
+    assert "written labels.csv" in out
+
+
+def test_ties_are_told_and_follow_the_seed(folder, capsys):
+    labels = set()
+    for seed in range(12):
+        assert main([str(folder), "--method", "majority", "-o", "labels.csv", "--seed", str(seed)]) == 0
+        assert f"ties 1, drawn with seed {seed}" in words(capsys)
+        labels.add(pd.read_csv("labels.csv")["label"][8])
+    assert labels == {"cat", "dog"}
+
+
+def test_without_targets_or_identities_nothing_is_said_about_them(workplace, capsys):
+    folder = write(workplace / "crowd", target=False, identity="identity: exchangeable\n")
+    assert main([str(folder), "--method", "mace", "-o", "labels.csv"]) == 0
+    out = words(capsys)
+    assert "accuracy" not in out
+    assert "least trusted" not in out
+    assert "identities unknown" in out
+
+
+def test_soft_answers_are_aggregated(workplace):
+    folder = write(workplace / "soft")
+    pd.DataFrame(
+        {"item": ["photo 0", "photo 0"], "annotator": ["ann", "bob"], "prob_cat": [0.9, 0.7], "prob_dog": [0.1, 0.3]}
+    ).to_csv(folder / "annotations.csv", index=False)
+    assert main([str(folder), "--method", "soft", "-o", "labels.csv"]) == 0
+    assert pd.read_csv("labels.csv")["prob_cat"][0] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--method", "ds", "-o", "x.csv"], "no aggregation method 'ds'; allowed are majority"),
+        (["-o", "x.txt"], "The output is 'x.txt'; allowed are names that end in .csv or .parquet"),
+        (["-o", "blocked/x.csv"], "Cannot write blocked/x.csv: .* writable folder with -o"),
+        (["--seed", "-1", "-o", "x.csv"], "--seed is -1"),
+    ],
+)
+def test_what_can_not_work_is_refused_in_one_sentence(folder, capsys, options, sentence):
+    (folder.parent / "blocked").write_text("a file where a folder should be")
+    assert main([str(folder), *options]) == 2
+    error = capsys.readouterr().err
+    assert re.search(sentence, error)
+    assert error.count("\n") == 1
+    assert not (folder.parent / "x.csv").exists()
+
+
+def test_a_missing_folder_and_three_classes_for_kos_are_refused(workplace, capsys):
+    assert main(["nowhere", "-o", "x.csv"]) == 2
+    assert "There is no data folder at 'nowhere'" in capsys.readouterr().err
+    folder = write(workplace / "mine", target=False)
+    (folder / "dataset.yaml").write_text("name: tiny\ninput: image\nclasses: [cat, dog, cow]\n")
+    assert main([str(folder), "--method", "kos", "-o", "x.csv"]) == 2
+    assert "KOS decides between two classes, but the data have 3" in capsys.readouterr().err
+
+
+def test_help_explains_every_method(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"  {method} " in out for method in AGGREGATORS)
