@@ -3,7 +3,7 @@
     python -m experiments.annotators.data --out data/annotators
     python -m experiments.annotators.data --out data/annotators --weights data/efficientnet_lite0.pth cifar10n cifar10h
 
-Without names every folder is made, smallest first. A folder that is there is complete and is kept, so the command can
+Without names every folder is made. A folder that is there is complete and is kept, so the command can
 be repeated. Public data are downloaded, or read from the folder that HILMIX_DATA names. Features of images need
 ``--weights``; ``features.py`` tells how to get them. Everything is drawn from one seed.
 """
@@ -119,27 +119,34 @@ def prepare(name: str, out: Path, access: Access, features: Features) -> bool:
 
 def overview(folders: list[Path]) -> Table:
     """A row for each data folder: its size, annotators and noise."""
-    table = Table(title="Share of wrong labels and accuracy of the majority vote: over all annotated items")
+    table = Table(
+        title="Per cent wrong labels, majority votes right, of all items with votes", box=None, padding=(0, 1, 0, 0)
+    )
     table.add_column("data", no_wrap=True)
-    for column in ("train", "val", "test", "labels per item", "people", "wrong", "majority"):
-        table.add_column(column, justify="right", no_wrap=column != "labels per item")
+    for column in ("train", "val", "test", "labels", "mean", "people", "wrong", "right"):
+        table.add_column(column, justify="right", no_wrap=True)
     for folder in folders:
         found = describe(read_folder(folder))
         low, mean, high = found.labels_per_item
         table.add_row(
             folder.name,
-            *(f"{found.splits[split][0]:,}" for split in ("train", "val", "test")),
-            f"{low}" if low == high else f"{low} to {high}, {mean:.2f}",
+            *(str(found.splits[split][0]) for split in ("train", "val", "test")),
+            f"{low}-{high}",
+            f"{mean:.1f}",
             str(found.annotators),
-            f"{100 * found.wrong_labels:.1f} %",
-            f"{100 * found.majority_accuracy:.1f} %",
+            f"{100 * found.wrong_labels:.1f}",
+            f"{100 * found.majority_accuracy:.1f}",
         )
     return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"folders to make: {', '.join(RECIPES)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="\n".join(["names:", *(f"  {name:27}{recipe.summary}" for name, recipe in RECIPES.items())]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="folders to make, see below")
     parser.add_argument("--out", type=Path, required=True, help="where the folders go")
     parser.add_argument("--downloads", type=Path, default=Path("data/downloads"), help="folder of public files")
     parser.add_argument("--weights", type=Path, help="converted weights of EfficientNet-Lite0")
