@@ -5,8 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments.annotators import results, settings, tables
+from experiments.aggregation import crowds
 from experiments.foundation import labelme_features
 from experiments.markers import fill
+from hilmix.functional.aggregation import AGGREGATORS
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +31,22 @@ def test_the_labelme_table_is_that_of_the_results(page: str) -> None:
     table = labelme_features.table(final, search)
     assert f"<!-- labelme-features -->\n{table}\n<!-- end -->" in (ROOT / page).read_text()
     assert set(final.groupby("method")["seed"].nunique()) == {5}
+
+
+def test_the_benchmark_s_texts_are_those_of_the_results() -> None:
+    final, search = results.read(settings.FINAL_FILE), results.read(settings.SEARCH_FILE)
+    texts = tables.texts(final, search)
+    for page, wants in tables.PAGES.items():
+        for name in filter(wants, texts):
+            assert f"<!-- {name} -->\n{texts[name]}\n<!-- end -->" in page.read_text(), f"{page}: {name}"
+    if tables.OPTIONAL_PAGE.exists():
+        page = tables.OPTIONAL_PAGE.read_text()
+        assert all(f"<!-- {name} -->\n{t}\n" in page for name, t in texts.items() if f"<!-- {name} -->" in page)
+
+
+@pytest.mark.parametrize("page", crowds.PAGES, ids=lambda page: page.name)
+def test_the_table_of_the_aggregators_is_that_of_the_results(page: Path) -> None:
+    results = pd.read_csv(ROOT / "experiments" / "aggregation" / "crowds.csv")
+    assert f"<!-- crowds -->\n{crowds.table(results)}\n<!-- end -->" in page.read_text()
+    assert set(results["set"]) == set(crowds.SETS)
+    assert set(results["method"]) == set(AGGREGATORS)

@@ -1,0 +1,104 @@
+"""Accuracy of every aggregator on 16 public sets of crowd labels.
+
+    HILMIX_DATA=FOLDER python -m experiments.aggregation.crowds run
+    python -m experiments.aggregation.crowds table   # also into README.md beside this file and docs/aggregation.md
+
+FOLDER/crowds holds one NAME.npz per set, with item, annotator, label (one row per label) and truth (per item). Methods
+that draw (ties, random starts) get the mean over ten seeds. One row per set and method in crowds.csv.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from experiments.markers import fill
+from hilmix.annotations import Annotations
+from hilmix.errors import DataError
+from hilmix.functional.aggregation import AGGREGATORS, aggregate, majority
+
+HERE = Path(__file__).parent
+SETS = (
+    "bluebirds", "dogs", "ducks", "face_sentiment", "music_genre", "pos_tagging", "product_matching", "rte",
+    "sentiment_polarity", "sentiment_polarity_amt", "temporal_order", "weather_sentiment_amt", "weather_sentiment_cf",
+    "word_sense", "zencrowd_in", "zencrowd_us",
+)  # fmt: skip
+PAGES = (HERE / "README.md", HERE.parent.parent / "docs" / "aggregation.md")
+SEEDS = range(10)
+FIXED = ("dawid-skene", "glad")
+"""Those whose fit does not depend on the seed."""
+
+
+def load(file: Path) -> tuple[Annotations, np.ndarray]:
+    """Returns the votes and the (N,) true classes of one set."""
+    if not file.is_file():
+        raise DataError(f"There is no {file}; HILMIX_DATA must name a folder whose crowds/ holds the sets.")
+    stored = np.load(file, allow_pickle=True)
+    truth = stored["truth"].astype(np.int64)
+    votes = Annotations.build(
+        stored["item"], stored["annotator"], stored["label"], num_items=len(truth),
+        classes=len(stored["class_names"]), annotators=int(stored["annotator"].max()) + 1,
+    )  # fmt: skip
+    return votes, truth
+
+
+def score(name: str, method: str, votes: Annotations, truth: np.ndarray) -> dict[str, object]:
+    """Mean accuracy and log-loss over the seeds; all items of these sets have truth."""
+    accuracy, loss, start = [], [], time.process_time()
+    for seed in SEEDS[:1] if method in FIXED else SEEDS:
+        result = aggregate(method, votes, seed=seed)
+        accuracy.append((majority(result.posterior, seed=seed).label == truth).mean())
+        right = result.posterior[np.arange(len(truth)), truth]
+        loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
+    seconds = (time.process_time() - start) / len(accuracy)
+    return {
+        "set": name, "method": method, "accuracy": round(100 * np.mean(accuracy), 2),
+        "log_loss": round(float(np.mean(loss)), 4), "rounds": result.rounds, "converged": result.converged,
+        "seconds": round(seconds, 3),
+    }  # fmt: skip
+
+
+def run(root: Path, file: Path) -> None:
+    """Scores every method on every set and writes the file."""
+    rows = []
+    for name in track(SETS, description="crowds"):
+        votes, truth = load(root / f"{name}.npz")
+        methods = [m for m in AGGREGATORS if m != "kos" or votes.num_classes == 2]
+        rows += [score(name, method, votes, truth) for method in methods]
+    pd.DataFrame(rows).to_csv(file, index=False)
+
+
+def table(results: pd.DataFrame) -> str:
+    """Markdown: accuracy in per cent, the best of a row in bold, and means over all sets and over those with KOS."""
+    wide = results.pivot(index="set", columns="method", values="accuracy")[list(AGGREGATORS)]
+    lines = ["| set | " + " | ".join(wide) + " |", "| --- |" + " ---: |" * len(wide.columns)]
+    binary = wide.dropna()
+    means = {"mean of all": wide.mean().where(wide.notna().all()), f"mean of {len(binary)} binary": binary.mean()}
+    for name, row in [*wide.iterrows(), *means.items()]:
+        best = round(row.max(), 1)
+        cells = ["" if np.isnan(x) else f"**{x:.1f}**" if round(x, 1) == best else f"{x:.1f}" for x in row]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["run", "table"])
+    args = parser.parse_args()
+    file = HERE / "crowds.csv"
+    if args.step == "run":
+        if "HILMIX_DATA" not in os.environ:
+            parser.error("set HILMIX_DATA to the folder that holds crowds/")
+        run(Path(os.environ["HILMIX_DATA"]) / "crowds", file)
+    text = table(pd.read_csv(file))
+    for page in PAGES:
+        fill(page, "crowds", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
