@@ -1,5 +1,9 @@
-"""Runs all benchmarks: ``python -m benchmarks.run`` writes results.json and the table of README.md beside this file."""
+"""Runs benchmarks: ``python -m benchmarks.run`` writes results.json and the table of README.md beside this file.
 
+``python -m benchmarks.run NAME ...`` runs some of them and keeps the stored results of the others.
+"""
+
+import argparse
 import json
 import platform
 from pathlib import Path
@@ -9,12 +13,13 @@ import torch
 from benchmarks import aggregation, collate, mix, step
 from benchmarks.timing import Result
 
+BENCHMARKS = {"mix": mix, "collate": collate, "step": step, "aggregation": aggregation}
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
 
 
 def shown(value: float) -> str:
-    """Three digits, never an exponent."""
+    """Three digits; an exponent for tiny numbers only."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
 
 
@@ -22,18 +27,26 @@ def table(results: list[Result], machine: dict[str, str]) -> str:
     """Markdown table of the results, and what they were measured on."""
     lines = ["| what | value | goal |", "| --- | ---: | ---: |"]
     for r in results:
-        goal = "" if r.goal is None else f"<= {r.goal:g}" + ("" if r.value <= r.goal else " (missed)")
+        goal = "" if r.goal is None else f"<= {r.goal:.3g}" + ("" if r.value <= r.goal else " (missed)")
         lines.append(f"| {r.what} | {shown(r.value)} {r.unit} | {goal} |")
     return "\n".join(lines) + "\n\n" + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".\n"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
+    names = parser.parse_args().names
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; allowed are {', '.join(BENCHMARKS)}")
     torch.set_num_threads(1)
-    results: list[Result] = []
-    for benchmark in (mix, collate, step, aggregation):
-        for result in benchmark.measure():
+    kept = [Result(**r) for r in json.loads((HERE / "results.json").read_text())["results"]] if names else []
+    new: list[Result] = []
+    for name in names or BENCHMARKS:
+        for result in BENCHMARKS[name].measure():
             print(f"{result.what}: {shown(result.value)} {result.unit}", flush=True)
-            results.append(result)
+            new.append(result)
+    replaced = {result.what for result in new}
+    results = [result for result in kept if result.what not in replaced] + new
     machine = {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
     stored = {"machine": machine, "results": [r._asdict() for r in results]}
     (HERE / "results.json").write_text(json.dumps(stored, indent=2) + "\n")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.annotators import results, settings, tables
 from experiments.aggregation import crowds
+from experiments.annotators import results, settings, tables
 from experiments.foundation import labelme_features
 from experiments.markers import fill
 from hilmix.functional.aggregation import AGGREGATORS
