@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; on
 from experiments.annotators import grid, tables
 from experiments.annotators.settings import DATA, EMBEDDED, FINAL_FILE, FINAL_SEEDS, METHODS, SEARCH_FILE
 from experiments.annotators.train import Job, run
-from hilmix.errors import HilmixError
+from hilmix.errors import ConfigError, HilmixError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="NAME")
         sub.add_argument("--seeds", nargs="+", type=int)
         sub.add_argument("--workers", type=int, default=os.cpu_count())
-        sub.add_argument("--index", type=int, help="only this run of the list, counted from 0 (array jobs)")
+        sub.add_argument(
+            "--shard", nargs=2, type=int, metavar=("I", "N"), default=(0, 1), help="only every N-th run from I on"
+        )
     for name in ("run", *many):
         steps.choices[name].add_argument("--root", default="data/annotators", help="folder of the prepared data")
     steps.add_parser("table", help="tables and figures from the results files, into the pages")
@@ -65,9 +67,10 @@ def _many(args: argparse.Namespace) -> int:
     else:
         file, search = FINAL_FILE, grid.read(SEARCH_FILE)
         jobs = grid.final_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root, search)
-    if args.index is not None:
-        jobs = jobs[args.index : args.index + 1]
-    return grid.run_all(jobs, file, workers=args.workers)
+    part, parts = args.shard
+    if not 0 <= part < parts:
+        raise ConfigError(f"--shard {part} {parts}: the first number must be from 0 to {parts - 1}.")
+    return grid.run_all(jobs[part::parts], file, workers=args.workers)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ NOISE = ("30", "50", "65")
 
 def draw(rows: pd.DataFrame, folder: Path = FOLDER) -> list[Path]:
     """Draws every figure that the rows have results for and returns the files written."""
+    if rows.empty:
+        return []
     with mpl.rc_context(STYLE):
         figures = {"noise": noise_figure(rows), "ranks": rank_figure(rows), "calibration": calibration_figure(rows)}
     written = []

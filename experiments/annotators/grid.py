@@ -3,7 +3,7 @@
 import itertools
 import multiprocessing
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +17,8 @@ from experiments.annotators.results import add_row, chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
 from experiments.annotators.train import Job, data_folder, method_config, run
 from hilmix.errors import ConfigError, HilmixError
+
+Row = dict[str, Any]
 
 
 def search_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int] | None, root: str) -> list[Job]:
@@ -50,8 +52,14 @@ def open_jobs(jobs: list[Job], file: Path) -> list[Job]:
     return [job for job in jobs if job.key not in done]
 
 
-def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
+def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], Row] = run) -> int:
     """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end.
+
+    Args:
+        jobs: what the file should hold.
+        file: results, one row for each key.
+        workers: processes at a time.
+        work: turns a job into its row; a function at the top level of a module, for it runs in other processes.
 
     Raises:
         HilmixError: before the first run, if a method or a data folder is missing.
@@ -66,7 +74,7 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
     console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
     with _progress(console) as progress:
         bar = progress.add_task(file.stem, total=len(todo))
-        for job, row in _finished(todo, workers):
+        for job, row in _finished(todo, workers, work):
             if isinstance(row, str):
                 failed[job] = row
             else:
@@ -85,7 +93,7 @@ def name_of(job: Job) -> str:
     return f"run --data {job.data} --method {job.method} --lr {job.lr:g} --seed {job.seed}"
 
 
-def _needed(row: dict[str, Any]) -> str:
+def _needed(row: Row) -> str:
     return "acc" if "acc" in row else "val_vote_nll"
 
 
@@ -94,12 +102,12 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, speed_estimate_period=900)
 
 
-def _finished(jobs: list[Job], workers: int) -> Iterator[tuple[Job, dict[str, Any] | str]]:
+def _finished(jobs: list[Job], workers: int, work: Callable[[Job], Row]) -> Iterator[tuple[Job, Row | str]]:
     """Yields each job with its row, or its error, as they finish."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([run.__module__])  # imports are paid once, by the server that the runs fork from
+    context.set_forkserver_preload([work.__module__])  # imports are paid once, by the server that the runs fork from
     with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(_isolated, context, job): job for job in jobs}
+        futures = {pool.submit(_isolated, context, work, job): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -107,14 +115,14 @@ def _finished(jobs: list[Job], workers: int) -> Iterator[tuple[Job, dict[str, An
             pool.shutdown(cancel_futures=True)
 
 
-def _isolated(context: Any, job: Job) -> dict[str, Any] | str:
+def _isolated(context: Any, work: Callable[[Job], Row], job: Job) -> Row | str:
     """Runs in a fresh process: its peak memory is the run's, and a run that is killed takes no other with it."""
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, job), daemon=True)
+    process = context.Process(target=_child, args=(sender, work, job), daemon=True)
     process.start()
     sender.close()
     try:
-        answer: dict[str, Any] | str = receiver.recv()
+        answer: Row | str = receiver.recv()
     except EOFError:
         process.join()
         return f"The process ended with exit code {process.exitcode} (-9: killed, as a rule for memory)."
@@ -122,9 +130,9 @@ def _isolated(context: Any, job: Job) -> dict[str, Any] | str:
     return answer
 
 
-def _child(sender: Connection, job: Job) -> None:
+def _child(sender: Connection, work: Callable[[Job], Row], job: Job) -> None:
     try:
-        answer: dict[str, Any] | str = run(job)
+        answer: Row | str = work(job)
     except HilmixError as error:
         answer = str(error)
     except Exception:  # whatever it is, the parent reports it and goes on

@@ -25,19 +25,21 @@ def read(file: Path) -> pd.DataFrame:
     """The rows of a results file; none if it is not there."""
     if not file.exists():
         return pd.DataFrame(columns=KEY)
-    return pd.read_csv(file, float_precision="round_trip")
+    return pd.read_csv(file, converters={"lr": float})  # pandas before 3.0 may miss the last bit
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:
     """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
-        table = table.drop_duplicates(KEY, keep="last").sort_values(KEY)
         fresh = file.with_suffix(".new")
-        table.to_csv(fresh, index=False)
+        table.drop_duplicates(KEY, keep="last").sort_values(KEY).to_csv(fresh, index=False)
         os.replace(fresh, file)
+    finally:
+        os.close(folder)  # gives the lock back
 
 
 def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:

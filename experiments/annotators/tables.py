@@ -1,6 +1,7 @@
 """Tables from the committed results, written between the markers of the pages."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -131,8 +132,6 @@ def _p(value: float) -> str:
 
 def cost_table(rows: pd.DataFrame) -> str:
     """Markdown: time per epoch relative to ``mv``, and the growth of peak memory in MB."""
-    if rows.empty:
-        return EMPTY
     ratio = relative_cost(rows)
     columns = [family for family in FAMILIES if family in ratio]
     memory = rows.groupby("method")["peak_growth_mb"].median()
@@ -145,8 +144,6 @@ def cost_table(rows: pd.DataFrame) -> str:
 
 def summary_table(rows: pd.DataFrame) -> str:
     """Markdown for the front page: accuracy by family, then mean rank, ECE and cost over all of them."""
-    if rows.empty:
-        return EMPTY
     columns = [family for family in FAMILIES if family in set(rows["family"])]
     order = [method for method in (*ranked_methods(rows), UPPER_BOUND) if method in set(rows["method"])]
     seeds = rows.groupby(["method", "family", "seed"])["acc"].agg(lambda v: v.mean(skipna=False))
@@ -201,12 +198,15 @@ def budget(final: pd.DataFrame, search: pd.DataFrame) -> str:
 def texts(final: pd.DataFrame, search: pd.DataFrame) -> dict[str, str]:
     """Everything that is generated, by the name of its marker."""
     rows = current(final, search)
+    of_rows: dict[str, Callable[[], str]] = {
+        **{f"annotators-acc-{g}": partial(score_table, rows, d, "data", "acc", Score()) for g, d in GROUPS.items()},
+        **{f"annotators-{n}": partial(score_table, rows, list(FAMILIES), "family", n, s) for n, s in BY_FAMILY.items()},
+        "annotators-ranks": partial(rank_table, rows),
+        "annotators-cost": partial(cost_table, rows),
+        "annotators-summary": partial(summary_table, rows),
+    }
     return {
-        **{f"annotators-acc-{g}": score_table(rows, data, "data", "acc", Score()) for g, data in GROUPS.items()},
-        **{f"annotators-{n}": score_table(rows, list(FAMILIES), "family", n, s) for n, s in BY_FAMILY.items()},
-        "annotators-ranks": rank_table(rows),
-        "annotators-cost": cost_table(rows),
-        "annotators-summary": summary_table(rows),
+        **{name: EMPTY if rows.empty else make() for name, make in of_rows.items()},
         "annotators-rates": rate_table(search),
         "annotators-budget": budget(final, search),
     }
