@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from crowdkit.aggregation.classification import GLAD, MACE, DawidSkene
+from crowdkit.aggregation.classification import dawid_skene as crowdkit_dawid_skene
 
 from benchmarks.timing import Result, interleaved, ratio
 from hilmix.annotations import Annotations
@@ -27,6 +28,8 @@ MEMORY_GOAL = 1 / 4
 SAME = 1e-6
 """Goal for the largest difference of a posterior."""
 REPEATS = {"dawid-skene": 3, "mace": 3, "glad": 1}
+OFF = 1e-100
+"""Pseudo-count of Dawid-Skene. crowd-kit lifts smaller counts to a constant of 1e-10, which is set to this too."""
 NEVER = -1e18
 """A tolerance that no round meets, so that the number of rounds decides."""
 
@@ -57,7 +60,7 @@ def ours(votes: Annotations) -> dict[str, Callable[[], np.ndarray]]:
     """hilmix, set to crowd-kit's models: pseudo-counts off, starts alike, no early stop."""
     names = ("item", "annotator", "label", "num_items", "num_annotators", "num_classes")
     table: dict[str, Any] = {name: getattr(votes, name) for name in names}
-    off = {"right": 1e-10, "wrong": 1e-10 * (CLASSES - 1), "class_count": 1e-10}
+    off = {"right": OFF, "wrong": OFF * (CLASSES - 1), "class_count": OFF}
     return {
         "dawid-skene": lambda: aggregation.dawid_skene(
             **table, **off, max_rounds=ROUNDS["dawid-skene"], tolerance=-np.inf
@@ -86,6 +89,7 @@ def theirs(votes: Annotations) -> dict[str, Callable[[], np.ndarray]]:
     frame = pd.DataFrame({"task": votes.item, "worker": votes.annotator, "label": votes.label})
 
     def dawid_skene() -> np.ndarray:
+        crowdkit_dawid_skene._EPS = OFF
         return ordered(DawidSkene(n_iter=ROUNDS["dawid-skene"], tol=NEVER).fit(frame).probas_)
 
     def mace() -> np.ndarray:

@@ -5,7 +5,6 @@
 
 import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
 from hilmix.data.items import SPLITS, AnnotatedData, ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.tables import read_table
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
 
-_NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str}
 _META_KEYS = ("name", "classes", "licence", "input", "identity")
 
 
@@ -76,8 +75,8 @@ def _read_labels(root: Path) -> tuple[LabelledItems, dict[str, Any], Path, pd.Da
             "(docs/data_folder.md), or prepare one: hilmix data list."
         )
     meta = _read_meta(root)
-    items_file, items = _read_table(root, "items")
-    votes_file, votes = _read_table(root, "annotations")
+    items_file, items = read_table(root, "items")
+    votes_file, votes = read_table(root, "annotations")
     names = _item_names(items, items_file)
     classes = _classes(meta, items, votes)
     try:
@@ -171,47 +170,6 @@ def _read_meta(root: Path) -> dict[str, Any]:
     return meta
 
 
-def _read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, pd.DataFrame]:
-    found = [f for f in (root / f"{stem}.csv", root / f"{stem}.parquet") if f.is_file()]
-    if len(found) > 1:
-        raise DataError(f"{root} holds both {stem}.csv and {stem}.parquet; keep one.")
-    if not found:
-        if required:
-            raise DataError(f"{root} has no {stem}.csv and no {stem}.parquet.")
-        return root / f"{stem}.csv", pd.DataFrame()
-    file = found[0]
-    try:
-        if file.suffix == ".csv":
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-                frame = pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
-        else:
-            frame = pd.read_parquet(file)
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
-        raise DataError(f"Cannot read {file}: {error}") from error
-    for column in set(_NAMES) & set(frame.columns):
-        frame[column] = _as_names(frame[column])
-    _check_numbers(frame, file)
-    return file, frame
-
-
-def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Names as str with None for empty; whole numbers lose the decimals that a missing cell gave them."""
-    if pd.api.types.is_float_dtype(column):
-        column = column.astype("Int64")
-    return column.astype(object).where(column.notna(), None).map(lambda v: None if v is None else str(v).strip())
-
-
-def _check_numbers(frame: pd.DataFrame, file: Path) -> None:
-    numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
-    for column in numeric:
-        values = pd.to_numeric(frame[column], errors="coerce")
-        bad = np.flatnonzero(values.isna() & frame[column].notna())
-        if len(bad):
-            raise DataError(f"{file}, row {bad[0]}, column '{column}': {frame[column].iloc[bad[0]]!r} is not a number.")
-        frame[column] = values
-
-
 def _item_names(items: pd.DataFrame, file: Path) -> tuple[str, ...]:
     if "item" not in items.columns:
         raise DataError(f"{file}: column 'item' is missing; found {list(map(str, items.columns))}.")
@@ -302,7 +260,7 @@ def _inputs(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_
 
 
 def _annotator_features(root: Path, annotators: tuple[str, ...]) -> Any:
-    file, frame = _read_table(root, "annotators", required=False)
+    file, frame = read_table(root, "annotators", required=False)
     if frame.empty:
         return None
     if "annotator" not in frame.columns:

@@ -12,6 +12,7 @@ from hilmix.functional.aggregation.votes import (
     IntArray,
     OnRound,
     entries,
+    settled,
     soft_labels,
     softmax_in_place,
     weighted_counts,
@@ -88,16 +89,17 @@ def dawid_skene(
     if max_rounds < 1:
         raise ConfigError(f"Dawid-Skene's max_rounds is {max_rounds}; at least 1 is needed.")
     flat = entries(item, annotator, label, num_classes, probs)
+    counts = weighted_counts(flat, num_items=num_items, num_classes=num_classes)
+    voted = counts.sum(axis=1) > 0
+    posterior = soft_labels(counts)
+    del counts  # what is large goes as soon as it can: this sets the peak of memory
     cell = flat.annotator * num_classes + flat.label
     votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(num_items, num_annotators * num_classes))
+    del flat, cell
     votes_of_cell = votes.T.tocsr()
     # Everything about confusions is laid out [annotator, said, true class], so that both products are plain.
     eye = np.eye(num_classes)
     extra = np.tile(right * eye + wrong / max(1, num_classes - 1) * (1 - eye), (num_annotators, 1))
-    counts = weighted_counts(flat, num_items=num_items, num_classes=num_classes)
-    voted = counts.sum(axis=1) > 0
-    posterior = soft_labels(counts)
-    del flat, cell, counts  # at 100,000 items more than half of the memory
     history: list[float] = []
     converged = False
     while not converged and len(history) < max_rounds:
@@ -109,7 +111,7 @@ def dawid_skene(
         posterior += log_prior
         evidence = softmax_in_place(posterior)
         history.append(evidence + float((extra * log_confusion).sum() + class_count * log_prior.sum()))
-        converged = len(history) > 1 and history[-1] - history[-2] <= tolerance * len(item)
+        converged = settled(history, tolerance * len(item))
         if on_round is not None:
             on_round(len(history))
     confusion = np.exp(log_confusion).reshape(num_annotators, num_classes, num_classes).swapaxes(1, 2)

@@ -13,6 +13,7 @@ from hilmix.functional.aggregation.votes import (
     IntArray,
     OnRound,
     entries,
+    settled,
     softmax_in_place,
 )
 
@@ -83,8 +84,8 @@ def glad(
     """
     if min(max_rounds, inner_rounds) < 1:
         raise ConfigError(f"GLAD's max_rounds and inner_rounds are {max_rounds}, {inner_rounds}; at least 1 is needed.")
-    model = _Model(item, annotator, entries(np.arange(len(item)), item, label, num_classes, probs),
-                   (num_items, num_annotators, num_classes))  # fmt: skip
+    numbered = entries(np.arange(len(item)), item, label, num_classes, probs)
+    model = _Model(item, annotator, numbered, (num_items, num_annotators, num_classes))
     parameters = np.full(num_annotators + num_items, PRIOR_MEAN)
     posterior, _ = model.e_step(parameters)
     options = {"maxiter": inner_rounds, "gtol": inner_tolerance}
@@ -92,12 +93,11 @@ def glad(
     converged = False
     while not converged and len(history) < max_rounds:
         agreement = model.agreement(posterior)
-        parameters = optimize.minimize(
-            model.loss, parameters, (agreement,), method="CG", jac=True, options=options
-        ).x  # fmt: skip
+        fit = optimize.minimize(model.loss, parameters, (agreement,), method="CG", jac=True, options=options)
+        parameters = fit.x
         posterior, bound = model.e_step(parameters)
         history.append(bound)
-        converged = len(history) > 1 and history[-1] - history[-2] <= tolerance * len(item)
+        converged = settled(history, tolerance * len(item))
         if on_round is not None:
             on_round(len(history))
     ability, easiness = model.split(parameters)
@@ -111,7 +111,7 @@ class _Model:
     each other one. They differ by x + m, so one number per answer is all that an item's posterior needs.
     """
 
-    def __init__(self, item: IntArray, annotator: IntArray, votes: Entries, shape: tuple[int, int, int]) -> None:
+    def __init__(self, item: IntArray, annotator: IntArray, numbered: Entries, shape: tuple[int, int, int]) -> None:
         self.num_items, self.num_annotators, self.num_classes = shape
         self.log_others = float(np.log(max(1, self.num_classes - 1)))
         order = np.argsort(item, kind="stable")
@@ -120,10 +120,9 @@ class _Model:
         self.indptr = np.concatenate([[0], np.cumsum(self.answers)])
         place = np.empty_like(order)  # of each answer once sorted by item
         place[order] = np.arange(len(order))
-        # votes.item is the number of the answer, votes.annotator its item
-        cell = votes.annotator * self.num_classes + votes.label
+        answer, of_item, label, weight = numbered
         size = (self.num_items * self.num_classes, len(item))
-        self.said = sparse.csr_array((votes.weight, (cell, place[votes.item])), shape=size)
+        self.said = sparse.csr_array((weight, (of_item * self.num_classes + label, place[answer])), shape=size)
 
     def split(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Returns (A,) abilities and (N,) easinesses."""

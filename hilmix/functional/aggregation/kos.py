@@ -52,7 +52,7 @@ def kos(
 
     Reference:
         D. R. Karger, S. Oh and D. Shah, Budget-optimal task allocation for reliable crowdsourcing systems, Operations
-        Research 62 (2014), section 2.1. Differs from the paper: soft answers.
+        Research 62 (2014), the iterative algorithm. Differs from the paper: soft answers.
     """
     if num_classes != 2:
         raise ConfigError(f"KOS decides between two classes, but the data have {num_classes}; use another method.")

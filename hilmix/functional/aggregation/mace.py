@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, entries, softmax_in_place
+from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, entries, settled, softmax_in_place
 
 
 class Mace(NamedTuple):
@@ -73,8 +73,8 @@ def mace(
         ConfigError: for another method, no restarts or no rounds.
 
     Reference:
-        D. Hovy, T. Berg-Kirkpatrick, A. Vaswani and E. Hovy, Learning whom to trust with MACE, NAACL 2013, section 3
-        (model, EM with smoothing, variational Bayes). Differs from the paper: soft answers, stops when nothing is
+        D. Hovy, T. Berg-Kirkpatrick, A. Vaswani and E. Hovy, Learning whom to trust with MACE, NAACL 2013:
+        the model, EM with smoothing, and variational Bayes. Differs from the paper: soft answers, stops when nothing is
         gained, and a restart counts by the bound that it maximises.
     """
     if method not in ("vb", "em"):
@@ -95,7 +95,7 @@ def mace(
         converged = False
         while not converged and len(fit.history) < max_rounds:
             fit.round()
-            converged = len(fit.history) > 1 and fit.history[-1] - fit.history[-2] <= tolerance * len(item)
+            converged = settled(fit.history, tolerance * len(item))
             done += 1
             if on_round is not None:
                 on_round(done)
