@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Does one step; returns 1 if a run failed, 2 if the input is at fault."""
+    """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
     args = parser().parse_args()
     try:
         if args.step == "table":
@@ -58,6 +58,9 @@ def main() -> int:
     except HilmixError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
 
 
 def _many(args: argparse.Namespace) -> int:

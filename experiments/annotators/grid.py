@@ -5,13 +5,23 @@ import multiprocessing
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from experiments.annotators.results import add_row, chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
@@ -97,9 +107,18 @@ def _needed(row: Row) -> str:
     return "acc" if "acc" in row else "val_vote_nll"
 
 
+class _TimeLeft(ProgressColumn):
+    """From the mean time of all runs so far; rich's own estimate is far off when workers finish in pairs."""
+
+    def render(self, task: Task) -> Text:
+        if not task.completed or task.elapsed is None or task.remaining is None:
+            return Text("left -:--:--")
+        return Text(f"left {timedelta(seconds=round(task.elapsed / task.completed * task.remaining))}")
+
+
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, speed_estimate_period=900)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _TimeLeft(), TextColumn("{task.description}"))
+    return Progress(*columns, console=console)
 
 
 def _finished(jobs: list[Job], workers: int, work: Callable[[Job], Row]) -> Iterator[tuple[Job, Row | str]]:
@@ -111,8 +130,10 @@ def _finished(jobs: list[Job], workers: int, work: Callable[[Job], Row]) -> Iter
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        finally:  # nothing is left to stop, unless the user interrupted
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
 
 
 def _isolated(context: Any, work: Callable[[Job], Row], job: Job) -> Row | str:
