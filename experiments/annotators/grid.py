@@ -36,7 +36,7 @@ def search_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int
     searched = dict.fromkeys(FAMILIES[FAMILY_OF[name]].searched for name in data)
     free = [method for method in methods if method not in PINNED_LR]
     grid = itertools.product(searched, free, LEARNING_RATES, tuple(seeds or SEARCH_SEEDS))
-    return [Job(*point, root=root, tested=False) for point in grid]
+    return [Job(name, method, lr, seed, root, tested=False) for name, method, lr, seed in grid]
 
 
 def final_jobs(

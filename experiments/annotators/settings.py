@@ -1,7 +1,7 @@
 """Everything that the study fixes: methods, data, training, search space. No other file holds such a choice."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 HERE = Path(__file__).parent
 REPO = HERE.parent.parent
@@ -35,8 +35,7 @@ class Training(NamedTuple):
     batch_size: int = 64
     optimizer: str = "RAdam"
     weight_decay: float = 1e-4
-    standardize: str = "global"
-    augment: str = "none"
+    standardize: Literal["global", "feature", "none"] = "global"
 
 
 class Family(NamedTuple):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO
+from hilmix.backbones import Backbone
 from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.tables import label_table, wrong_labels
@@ -77,13 +78,15 @@ def method_config(name: str) -> dict[str, Any]:
     """Returns the method's YAML file.
 
     Raises:
-        ConfigError: if there is none.
+        ConfigError: if there is none, or it sets what the study does not apply.
     """
     file = CONFIGS / f"{name}.yaml"
     if not file.is_file():
         known = sorted(f.stem for f in CONFIGS.glob("*.yaml"))
         raise ConfigError(f"Method '{name}' has no file {file.relative_to(REPO)}; there are {known}.")
     config: dict[str, Any] = yaml.safe_load(file.read_text())
+    if other := set(config) - {"model", "data"}:  # nothing of a method may be left out in silence
+        raise ConfigError(f"{file.relative_to(REPO)} sets {sorted(other)}; the study applies 'model' and 'data' only.")
     return config
 
 
@@ -114,20 +117,17 @@ def run(job: Job) -> dict[str, Any]:
     config, training = method_config(job.method), FAMILIES[FAMILY_OF[job.data]].training
     folder = data_folder(job.data, job.root)
     seed_everything(job.seed, verbose=False)
-    data = AnnotatedDataModule(
-        folder, batch_size=training.batch_size, augment=training.augment, **config["data"]["init_args"]
-    )
+    data = AnnotatedDataModule(folder, batch_size=training.batch_size, **config["data"]["init_args"])
     model = Classifier(
         data.num_classes,
         data.num_annotators,
         data.input_shape,
-        training.backbone,
-        lr=job.lr,
+        Backbone.from_spec(training.backbone),
         weight_decay=training.weight_decay,
         optimizer=training.optimizer,
         standardize=training.standardize,
         num_annotator_features=data.num_annotator_features,
-        **config["model"]["init_args"],
+        **config["model"]["init_args"] | {"lr": job.lr},
     )
     measure = Measure(tested=job.tested)
     trainer = Trainer(
