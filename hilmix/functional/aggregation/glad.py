@@ -27,7 +27,7 @@ class Glad(NamedTuple):
     posterior: FloatArray
     """(N, K) float64, p(true class | all labels); uniform where nobody voted."""
     ability: FloatArray
-    """(A,) float64: 0 guesses, infinity is always right, below 0 is worse than a guess between right and wrong."""
+    """(A,) float64: 0 is right half the time on any item, infinity always, minus infinity never."""
     easiness: FloatArray
     """(N,) float64 > 0, the inverse difficulty; an annotator is right with probability sigmoid(ability * easiness)."""
     log_likelihood: FloatArray

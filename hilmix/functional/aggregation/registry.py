@@ -111,7 +111,7 @@ def _dawid_skene(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggre
 
 def _glad(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = glad(**_columns(votes), on_round=on_round)
-    meaning = "ability (0 guesses)"
+    meaning = "ability (0: right half the time)"
     return Aggregate(fit.posterior, False, fit.ability, meaning, rounds=fit.rounds, converged=fit.converged)
 
 
@@ -136,7 +136,7 @@ def _kos(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = kos(**_columns(votes), seed=seed)
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
     ties = int((voted & (fit.posterior[:, 0] == fit.posterior[:, 1])).sum())
-    return Aggregate(fit.posterior, True, fit.reliability, "reliability (0 guesses)", ties=ties)
+    return Aggregate(fit.posterior, True, fit.reliability, "reliability (0: guesses)", ties=ties)
 
 
 def _average(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
