@@ -25,7 +25,8 @@ def read(file: Path) -> pd.DataFrame:
     """The rows of a results file; none if it is not there."""
     if not file.exists():
         return pd.DataFrame(columns=KEY)
-    return pd.read_csv(file, converters={"lr": float})  # pandas before 3.0 may miss the last bit
+    # "true" is a method, a commit may look like a number, and pandas before 3.0 may miss a float's last bit
+    return pd.read_csv(file, converters={"method": str, "commit": str, "lr": float})
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:

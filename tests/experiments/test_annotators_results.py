@@ -79,6 +79,15 @@ def test_rows_are_sorted_replaced_by_key_and_read_back_exactly(tmp_path: Path):
     assert [f.name for f in file.parent.iterdir()] == ["results.csv"]
 
 
+def test_names_that_look_like_other_types_stay_names(tmp_path: Path):
+    for seed in (0, 1):
+        row = dict(zip(KEY, ("a", "true", 0.1, seed), strict=True)) | {"commit": "12e4567890"}
+        add_row(tmp_path / "results.csv", row)
+    table = read(tmp_path / "results.csv")
+    assert table["method"].tolist() == ["true", "true"]
+    assert table["commit"].tolist() == ["12e4567890"] * 2
+
+
 def test_writers_at_once_lose_no_row(tmp_path: Path):
     rows = [dict(zip(KEY, ("a", "mv", 0.1, seed), strict=True)) for seed in range(24)]
     with ThreadPoolExecutor(8) as pool:
