@@ -84,7 +84,7 @@ def rank_figure(rows: pd.DataFrame) -> Figure | None:
     axes.set_xlabel(
         f"mean rank of the test accuracy on {len(found.scores)} data sets\n"
         "shaded: within Nemenyi's critical difference of the best\n"
-        f"filled: differs from {found.control} (Holm, 5 %)",
+        f"filled: {found.control} and what differs from it (Holm, 5 %)",
         fontsize=8,
     )
     axes.set_title("Mean ranks")
