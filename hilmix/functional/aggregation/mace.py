@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, entries, settled, softmax_in_place
+from hilmix.functional.aggregation.votes import (
+    Entries,
+    FloatArray,
+    IntArray,
+    OnRound,
+    entries,
+    settled,
+    softmax_in_place,
+)
 
 
 class Mace(NamedTuple):
@@ -81,12 +89,7 @@ def mace(
         raise ConfigError(f"MACE's method is '{method}'; allowed are 'vb' and 'em'.")
     if min(restarts, max_rounds) < 1:
         raise ConfigError(f"MACE's restarts and max_rounds are {restarts} and {max_rounds}; at least 1 is needed.")
-    flat = entries(item, annotator, label, num_classes, probs)
-    said = sparse.csr_array(
-        (flat.weight, (flat.item * num_classes + flat.label, flat.annotator * num_classes + flat.label)),
-        shape=(num_items * num_classes, num_annotators * num_classes),
-    )
-    del flat
+    said = _said(entries(item, annotator, label, num_classes, probs), num_items, num_annotators, num_classes)
     best: Mace | None = None
     bounds: list[float] = []
     done = 0
@@ -112,8 +115,17 @@ def random_start(num_annotators: int, num_classes: int, rng: np.random.Generator
     return state / state.sum(axis=1, keepdims=True), habit / habit.sum(axis=1, keepdims=True)
 
 
+def _said(votes: Entries, num_items: int, num_annotators: int, num_classes: int) -> sparse.csr_array:
+    """(N K, A K): weight of label k by annotator a for item i at ``[i K + k, a K + k]``."""
+    shape = (num_items * num_classes, num_annotators * num_classes)
+    index = np.int32 if max(*shape, len(votes.item)) < 2**31 else np.int64  # half the memory where it fits
+    row = (votes.item * num_classes + votes.label).astype(index)
+    column = (votes.annotator * num_classes + votes.label).astype(index)
+    return sparse.csr_array((votes.weight, (row, column)), shape=shape)
+
+
 class _Fit:
-    """One restart. ``said`` is (N K, A K): weight of label k by annotator a for item i at ``[i K + k, a K + k]``.
+    """One restart.
 
     A label k of annotator a has likelihood spams * habit[k] if its class is not the true one, and ``knows`` more if it
     is. Their ratio is all that an item's posterior needs, and it depends on the cell (a, k) alone.
@@ -127,6 +139,7 @@ class _Fit:
         self.counts: FloatArray = said.sum(axis=0).reshape(num_annotators, num_classes)
         self.pseudo = (0.5, 10.0) if bayes else (0.01 / num_classes, 0.01 / num_classes)
         self.history: list[float] = []
+        self.posterior: FloatArray
         self.state, self.habit = random_start(num_annotators, num_classes, rng)
         self._e_step(np.log(self.state), np.log(self.habit))
 
@@ -143,9 +156,10 @@ class _Fit:
 
     def _e_step(self, log_state: FloatArray, log_habit: FloatArray) -> float:
         """Sets the posterior and how many labels of each cell (a, k) were known and spammed; returns log p(labels)."""
+        self.posterior = np.empty((0, self.num_classes))  # room for the next one
         log_wrong = log_state[:, 1:] + log_habit
         log_right = np.logaddexp(log_wrong, log_state[:, :1])
-        self.posterior: FloatArray = (self.said @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
+        self.posterior = (self.said @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
         evidence = softmax_in_place(self.posterior) - self.num_items * np.log(self.num_classes)
         right = (self.said.T @ self.posterior.ravel()).reshape(self.counts.shape)
         self.knew: FloatArray = right * np.exp(log_state[:, :1] - log_right)

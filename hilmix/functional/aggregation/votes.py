@@ -14,6 +14,9 @@ OnRound = Callable[[int], object]
 _TIE = 1e-6
 """Relative difference of two vote counts below which they tie: sums of float32 ``probs`` carry this much rounding."""
 
+_SAFE_RANGE = 600.0
+"""exp(-600) is far from the smallest float64, so one shift serves scores that lie this close together."""
+
 
 class Entries(NamedTuple):
     """Votes with weights: one per label, or K per soft answer, which thus counts as fractional labels."""
@@ -92,7 +95,10 @@ def soft_labels(counts: FloatArray) -> FloatArray:
 
 def softmax_in_place(scores: FloatArray) -> float:
     """Replaces (N, K) scores by their softmax over the classes; returns the summed logarithms of the normalisers."""
-    top = scores.max(axis=1, keepdims=True)
+    if scores.size and scores.max() - scores.min() < _SAFE_RANGE:
+        top = np.full((len(scores), 1), scores.max())  # a maximum per row costs more than all the rest
+    else:
+        top = scores.max(axis=1, keepdims=True)
     scores -= top
     np.exp(scores, out=scores)
     total = scores @ np.ones((scores.shape[1], 1))  # several times faster than sum over a short last axis
