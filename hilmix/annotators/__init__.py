@@ -6,6 +6,7 @@ from hilmix.annotators.conal import CoNAL
 from hilmix.annotators.confusion_matrices import ConfusionMatrices, GeoRegW, TraceReg
 from hilmix.annotators.crowd_ar import CrowdAR
 from hilmix.annotators.crowd_layer import CrowdLayer
+from hilmix.annotators.dawid_skene import DawidSkene
 from hilmix.annotators.madl import MaDL
 from hilmix.annotators.perfect import Perfect
 from hilmix.annotators.union_net import UnionNet
@@ -17,6 +18,7 @@ __all__ = [
     "ConfusionMatrices",
     "CrowdAR",
     "CrowdLayer",
+    "DawidSkene",
     "GeoRegW",
     "MaDL",
     "Perfect",

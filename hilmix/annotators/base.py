@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 from torch import Tensor, nn
 
-from hilmix.functional.confusion import Confusion
+from hilmix.functional.confusion import Confusion, label_posterior
 from hilmix.functional.losses import annotation_nll
 from hilmix.parts import Part
 from hilmix.types import Batch, MixPlan
@@ -80,3 +80,13 @@ class AnnotatorModel(Part, nn.Module, ABC):
     def penalty(self) -> Tensor | float:
         """Returns what the model's parameters add to the mean loss of a step; by default nothing."""
         return 0.0
+
+    def posterior(self, log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
+        """Returns (B, K) p(true class | input, labels): by default all labels are independent given the class.
+
+        Args:
+            log_probs: (B, K) float class log-probabilities.
+            log_likelihood: (L, K) float log p(label of the pair | true class c).
+            row: (L,) int64 item row of each pair.
+        """
+        return label_posterior(log_probs, log_likelihood, row)

@@ -1,7 +1,6 @@
 """A clean pass: what the model says of un-mixed, un-augmented items, as dense arrays that are equal on all ranks."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,11 +10,12 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
+from hilmix.functional.modes import evaluation_mode
 from hilmix.types import StepOutput
 
 CONFUSION_CELLS = 2**24
@@ -183,18 +183,6 @@ def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> I
             batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
             with trainer.precision_plugin.forward_context():
                 yield pl_module.predict_step(batch, i)
-
-
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Puts a module into evaluation mode and every part back into its own mode afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 def datamodule_of(trainer: Trainer) -> Any:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hilmix.functional.mixing import partner_rows
+from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.types import MixPlan
 
 
@@ -74,3 +74,18 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     log_volume: Tensor = torch.linalg.slogdet(gram + ridge * eye).logabsdet
     return -log_volume
+
+
+def mixed_cross_entropy(log_probs: Tensor, target: Tensor, plan: MixPlan | None = None) -> Tensor:
+    """Returns the cross-entropy with soft targets, mixed as the plan says, summed over the R rows.
+
+    ``-sum_r w_r <t_r, log p_r> + (1 - w_r) <t_partner(r), log p_r>``; rows of zeros in ``target`` count nothing.
+
+    Args:
+        log_probs: (R, K) float, of mixed rows.
+        target: (R, K) float, of the rows before mixing.
+        plan: how they were mixed; None for not at all.
+    """
+    if plan is not None:
+        target = mix_rows(target, plan.partner, plan.weight)
+    return -(target * log_probs).sum()

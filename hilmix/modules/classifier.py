@@ -1,24 +1,22 @@
 """The classifier: backbone, annotator model and regularisers, wired for Lightning."""
 
-import math
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.errors import ConfigError
-from hilmix.functional.confusion import label_posterior
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.modules.batch_norm import running_statistics
+from hilmix.modules.optimization import LrScaling, class_model_groups, cosine_to_zero, make_optimizer
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.types import Batch, MixPlan, StepOutput
@@ -50,6 +48,8 @@ class Classifier(LightningModule):
         lr: learning rate.
         weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
         optimizer_kwargs: further arguments of the optimizer.
+        lr_scaling: ``fan-in`` lets one ``lr`` suit inputs and layers of any width; ``none`` is the same for all. See
+            :func:`~hilmix.modules.optimization.class_model_groups`.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
         num_annotator_features: F, width of the annotators' metadata, 0 without.
 
@@ -75,6 +75,7 @@ class Classifier(LightningModule):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         optimizer_kwargs: dict[str, Any] | None = None,
+        lr_scaling: LrScaling = "none",
         schedule: Literal["cosine", "constant"] = "cosine",
         num_annotator_features: int = 0,
     ) -> None:
@@ -96,24 +97,22 @@ class Classifier(LightningModule):
                 "lr": lr,
                 "weight_decay": weight_decay,
                 "optimizer_kwargs": dict(optimizer_kwargs or {}),
+                "lr_scaling": lr_scaling,
                 "schedule": schedule,
             }
         )
-        if standardize not in ("global", "feature", "none") or schedule not in ("cosine", "constant"):
-            raise ConfigError(
-                f"standardize is '{standardize}', schedule '{schedule}'; allowed are 'global', 'feature' and 'none', "
-                "'cosine' and 'constant'."
-            )
+        for name, value, allowed in (
+            ("standardize", standardize, ("global", "feature", "none")),
+            ("lr_scaling", lr_scaling, get_args(LrScaling)),
+            ("schedule", schedule, ("cosine", "constant")),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"{name} is '{value}'; allowed are {list(allowed)}.")
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
-        self.standardize = standardize
+        self.standardize, self.lr_scaling = standardize, lr_scaling
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
-        try:  # before the run begins, not after it has claimed its folder
-            self._optimizer([{"params": nn.Parameter(torch.zeros(1)), "weight_decay": weight_decay}])
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"optimizer {optimizer} can not be made with lr {lr}, weight_decay {weight_decay} and "
-                f"{self.optimizer_kwargs}: {error}. Allowed are the classes of torch.optim and their settings."
-            ) from error
+        trial = [{"params": nn.Parameter(torch.zeros(1)), "weight_decay": weight_decay}]
+        make_optimizer(optimizer, trial, lr, self.optimizer_kwargs)  # fails now, not after the run claimed its folder
         self.backbone = backbone.build(input_shape)
         width = self.backbone.num_features
         self.head = nn.Linear(width, num_classes)
@@ -195,7 +194,7 @@ class Classifier(LightningModule):
                     parts[-1]["confusion"] = confusion.dense()
         said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         if "log_likelihood" in said:
-            said["posterior"] = label_posterior(log_probs, said["log_likelihood"], batch.row)
+            said["posterior"] = self.annotator_model.posterior(log_probs, said["log_likelihood"], batch.row)
         return StepOutput(
             batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None, **said
         )
@@ -204,17 +203,21 @@ class Classifier(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         output, said = self.mixed_step(batch)
-        summed = self.annotator_model.loss(said, batch)
-        local = len(batch.label)
-        total = self.trainer.strategy.reduce(torch.tensor(float(local), device=self.device), reduce_op="sum")
-        # DDP averages gradients over ranks; this makes the average the gradient of one process with all pairs
-        loss = self.trainer.world_size * summed / torch.as_tensor(total).clamp_min(1) + self.annotator_model.penalty()
+        summed, terms = self.summed_loss(output, said, batch)
+        local = torch.as_tensor(terms, dtype=torch.float32, device=self.device)
+        total = torch.as_tensor(self.trainer.strategy.reduce(local.clone(), reduce_op="sum"))
+        # DDP averages gradients over ranks; this makes the average the gradient of one process with all terms
+        loss = self.trainer.world_size * summed / total.clamp_min(1) + self.annotator_model.penalty()
         if self.regularizers:
             log_probs = output.logits.float().log_softmax(-1)
             loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
-        self.train_loss.update(summed.detach() / max(1, local), local)
+        self.train_loss.update(summed.detach() / local.clamp_min(1), local)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
         return {"loss": loss, "output": output}
+
+    def summed_loss(self, output: StepOutput, said: Said, batch: Batch) -> tuple[Tensor, int | Tensor]:
+        """Returns the loss summed over its terms, and their number: the pairs of the batch."""
+        return self.annotator_model.loss(said, batch), len(batch.label)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
         output = self.evaluate(batch)
@@ -269,26 +272,14 @@ class Classifier(LightningModule):
             self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in shown, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        class_model = [*self.backbone.parameters(), *self.head.parameters()]
-        groups = [{"params": class_model, "weight_decay": self.weight_decay}]
+        groups = class_model_groups([self.backbone, self.head], self.lr, self.lr_scaling, self.weight_decay)
         if annotators := list(self.annotator_model.parameters()):
             groups.append({"params": annotators, "weight_decay": 0.0})
-        optimizer = self._optimizer(groups)
+        optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
         if self.schedule == "constant":
             return optimizer
-
-        def cosine(step: int) -> float:
-            if step == 0:  # asking for the number of steps here would open the loader before a resume is restored
-                return 1.0
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.trainer.estimated_stepping_batches)))
-
-        return [optimizer], [{"scheduler": LambdaLR(optimizer, cosine), "interval": "step"}]
-
-    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        optimizer: torch.optim.Optimizer = getattr(torch.optim, self.optimizer)(
-            groups, lr=self.lr, **self.optimizer_kwargs
-        )
-        return optimizer
+        schedule = cosine_to_zero(optimizer, lambda: self.trainer.estimated_stepping_batches)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seed"] = self.seed

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from hilmix.callbacks.clean_pass import Collector, clean_pass, evaluation_mode
+from hilmix.callbacks.clean_pass import Collector, clean_pass
 from hilmix.errors import ConfigError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
@@ -92,13 +92,6 @@ def test_aggregated_batches_are_refused(tmp_path):
     output = Toy().eval().evaluate(batch)
     with pytest.raises(ConfigError, match="carry the annotations of the data"):
         Collector(data.annotations, np.arange(len(data))).add(output._replace(row=output.row[:-1]))
-
-
-def test_evaluation_mode_restores_each_part():
-    model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout().eval())
-    with evaluation_mode(model):
-        assert not any(m.training for m in model.modules())
-    assert [m.training for m in model.modules()] == [True, True, False]
 
 
 def test_other_data_are_refused_with_the_remedy():

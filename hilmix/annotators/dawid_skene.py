@@ -1,0 +1,97 @@
+"""Confusion matrices that are estimated in closed form, not by gradients."""
+
+import math
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from hilmix.annotators.base import AnnotatorModel
+from hilmix.errors import ConfigError
+from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior
+from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
+from hilmix.types import MixPlan
+
+
+class DawidSkene(AnnotatorModel):
+    """One confusion matrix per annotator, shrunk towards the crowd's; :class:`~hilmix.modules.EMClassifier` fits it.
+
+        shared = rows-normalised(sum_a N[a] + N0),   C[a] = rows-normalised(N[a] + strength shared)
+        p(c | x, labels) ~ p(c | x) prod_m C[m][c, z_m]^(1 / (1 + (n - 1) dependence))
+
+    with expected counts ``N[a][c, k]`` and one pseudo-label per row in N0, right with probability ``eta``. Before the
+    first M step every matrix has the diagonal ``eta``. An annotator never seen in training gets the shared matrix.
+    Matrices are a buffer, O(A K^2): no learning rate decides how quickly an annotator's few labels are believed.
+
+    Args:
+        eta: diagonal of the initial matrices, in (0, 1).
+        strength: pseudo-labels per row that pull an annotator towards the crowd, > 0.
+        dependence: correlation in [0, 1] of the answers for an item, by which n answers count as fewer; see
+            :func:`~hilmix.functional.expectation.discount_dependence`.
+
+    Raises:
+        ConfigError: for values outside these ranges.
+
+    Reference: A. P. Dawid and A. M. Skene, Applied Statistics 28 (1979); with a classifier as the class prior:
+    V. C. Raykar et al., Learning From Crowds, JMLR 11 (2010), section 3. Differs from both: shrinkage towards a shared
+    matrix, and the power of the likelihood.
+    """
+
+    log_confusion: Tensor
+    start: Tensor
+
+    def __init__(self, eta: float = 0.8, strength: float = 3.0, dependence: float = 0.3) -> None:
+        super().__init__()
+        if not 0 < eta < 1:
+            raise ConfigError(f"DawidSkene: eta is {eta}; allowed are numbers between 0 and 1, both excluded.")
+        if not (strength > 0 and math.isfinite(strength)):
+            raise ConfigError(f"DawidSkene: strength is {strength}; allowed are positive numbers.")
+        if not 0 <= dependence <= 1:
+            raise ConfigError(f"DawidSkene: dependence is {dependence}; allowed are numbers from 0 to 1.")
+        self.eta, self.strength, self.dependence = eta, strength, dependence
+
+    def build(
+        self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
+    ) -> Self:
+        right, wrong = self.eta, (1 - self.eta) / max(1, num_classes - 1)
+        start = torch.full((num_classes, num_classes), wrong).fill_diagonal_(right if num_classes > 1 else 1.0)
+        self.register_buffer("start", start)
+        self.register_buffer("log_confusion", start.log().repeat(num_annotators + 1, 1, 1))
+        return self
+
+    def forward(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
+    ) -> tuple[Tensor, Confusion]:
+        """Mixed pairs are judged by the annotator of the row itself."""
+        confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
+        return confusion.log_marginal(log_probs.float()), confusion
+
+    def log_likelihood(self, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        """Returns (L, K) log p(answer of the pair | true class c) without a matrix per pair.
+
+        Args:
+            annotator: (L,) int64 in [0, A), or -1.
+            label: (L,) int64.
+            probs: optional (L, K) float soft answers.
+        """
+        if probs is not None:
+            return DenseConfusion(self.log_confusion[annotator]).log_likelihood(label, probs)
+        return self.log_confusion[annotator, :, label]
+
+    def posterior(self, log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
+        return label_posterior(
+            log_probs, discount_dependence(log_likelihood, row, len(log_probs), self.dependence), row
+        )
+
+    @torch.no_grad()
+    def maximise(self, posterior: Tensor, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> None:
+        """The M step: sets the matrices from p(true class) of the items of all training pairs.
+
+        Args:
+            posterior: (L, K) float.
+            annotator: (L,) int64 in [0, A).
+            label: (L,) int64.
+            probs: optional (L, K) float soft answers.
+        """
+        counts = expected_counts(posterior, annotator, label, probs, len(self.log_confusion) - 1)
+        self.log_confusion.copy_(shrunk_confusion(counts, self.start, self.strength).log())

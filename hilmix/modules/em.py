@@ -1,0 +1,138 @@
+"""Expectation maximisation around the training of a classifier."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hilmix.annotators import DawidSkene, Said
+from hilmix.errors import ConfigError
+from hilmix.functional.losses import mixed_cross_entropy
+from hilmix.functional.modes import evaluation_mode
+from hilmix.modules.classifier import Classifier
+from hilmix.types import Batch, StepOutput
+
+
+class EMClassifier(Classifier):
+    """Trained on the posterior of the true class, which its own predictions and the annotators' matrices imply.
+
+        E step   t_n ~ p(c | x_n) prod_m C[m][c, z_m]^w_n            target of item n, from un-mixed predictions
+        M step   C from the counts that t expects                    :meth:`hilmix.annotators.DawidSkene.maximise`
+        between  cross-entropy of mixed inputs with mixed targets    any mix policy, one backbone pass per item
+
+    The first ``warmup`` epochs learn from the votes alone, as annotators who are right with probability ``eta`` would
+    have cast them: a network learns what is common before it learns who errs, and matrices that were fitted to votes
+    alone can end in a poor optimum when errors depend on the item. From then on, every ``every`` epochs, an un-mixed
+    pass over the training items feeds one M step and one E step. The cost beyond cross-entropy is that pass.
+
+    Targets (N, K) are kept in the checkpoint, so that a resumed run continues with them.
+
+    Args:
+        *args: see :class:`~hilmix.modules.Classifier`.
+        warmup: epochs before the first M step, at least 1.
+        every: epochs from one M step to the next, at least 1.
+        **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
+            :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
+
+    Raises:
+        ConfigError: for another annotator model, or numbers below 1; when training begins, if the data hand out
+            aggregated targets.
+
+    Reference: V. C. Raykar et al., Learning From Crowds, JMLR 11 (2010), section 3, with a network in place of logistic
+    regression (as S. Albarqouni et al., AggNet, IEEE TMI 2016). Differs: warm-up on the votes, shrinkage, discount of
+    dependent answers, mixed inputs.
+    """
+
+    def __init__(self, *args: Any, warmup: int = 10, every: int = 2, **kwargs: Any) -> None:
+        if kwargs.get("annotator_model") is None:
+            kwargs["annotator_model"] = DawidSkene()
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.annotator_model, DawidSkene):
+            name = type(self.annotator_model).__name__
+            raise ConfigError(f"EMClassifier: annotator_model is {name}; allowed is DawidSkene, which it fits.")
+        if warmup < 1 or every < 1:
+            raise ConfigError(f"EMClassifier: warmup is {warmup}, every {every}; allowed are 1 and more.")
+        self.save_hyperparameters({"warmup": warmup, "every": every})
+        self.warmup, self.every = warmup, every
+        self.em_targets: Tensor | None = None
+        self.em_epoch = -1
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # not in on_train_epoch_start, which Lightning leaves out after a resume from the last step of an epoch
+        if self.em_epoch != self.current_epoch:
+            self._start_epoch(self.current_epoch)
+            self.em_epoch = self.current_epoch
+        super().on_train_batch_start(batch, batch_idx)  # seeds the step, after all that may draw
+
+    def _start_epoch(self, epoch: int) -> None:
+        if epoch == 0:
+            self.em_targets = self._expect(self._flat())
+        elif epoch >= self.warmup and (epoch - self.warmup) % self.every == 0:
+            log_probs = self._clean_log_probs()
+            posterior = self._expect(log_probs)
+            item, annotator, label, probs = self._votes()
+            self._model.maximise(posterior[item], annotator, label, probs)
+            self.em_targets = self._expect(log_probs)
+
+    def summed_loss(self, output: StepOutput, said: Said, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the cross-entropy with the targets, and the number of rows whose item has votes."""
+        assert self.em_targets is not None, "set when training starts, or by the checkpoint"
+        pairwise = batch.plan is not None and batch.plan.rows == "pairs"
+        target = self.em_targets[batch.index[batch.row] if pairwise else batch.index]
+        return mixed_cross_entropy(output.logits.float().log_softmax(-1), target, batch.plan), target.sum()
+
+    @property
+    def _model(self) -> DawidSkene:
+        assert isinstance(self.annotator_model, DawidSkene)
+        return self.annotator_model
+
+    @property
+    def _data(self) -> Any:
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is None or datamodule.targets.aggregates:
+            raise ConfigError(
+                "EMClassifier learns from single votes: give the trainer a datamodule with targets Pairs."
+            )
+        return datamodule
+
+    def _votes(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Item row, annotator, label and soft answer of every training pair."""
+        votes = self._data.train_annotations
+        columns = (votes.item, votes.annotator, votes.label)
+        item, annotator, label = (torch.from_numpy(column).to(self.device) for column in columns)
+        return item, annotator, label, None if votes.probs is None else torch.from_numpy(votes.probs).to(self.device)
+
+    def _flat(self) -> Tensor:
+        """(N, K) log-probabilities that know nothing; N counts all items of the data."""
+        return torch.zeros(len(self._data.data), self.hparams["num_classes"], device=self.device).log_softmax(-1)
+
+    @torch.no_grad()
+    def _expect(self, log_probs: Tensor) -> Tensor:
+        """(N, K) posterior of the items with training votes, zeros for the others."""
+        item, annotator, label, probs = self._votes()
+        evidence = self._model.log_likelihood(annotator, label, probs)
+        posterior = self._model.posterior(log_probs, evidence, item)
+        voted = torch.zeros(len(log_probs), 1, device=self.device).index_fill_(0, item, 1.0)
+        return posterior * voted
+
+    @torch.no_grad()
+    def _clean_log_probs(self) -> Tensor:
+        """(N, K) log-probabilities of the training items, un-mixed, equal on all ranks; zeros for the others."""
+        log_probs = torch.zeros_like(self._flat())
+        with evaluation_mode(self):
+            for batch in self._data.clean_dataloader("train"):
+                batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+                with self.trainer.precision_plugin.forward_context():
+                    logits = self(batch.input)
+                log_probs[batch.index] = logits.float().log_softmax(-1)
+        return torch.as_tensor(self.trainer.strategy.reduce(log_probs, reduce_op="sum"))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["em"] = {"targets": self.em_targets, "epoch": self.em_epoch}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        state = checkpoint["em"]
+        self.em_epoch, targets = state["epoch"], state["targets"]
+        self.em_targets = None if targets is None else targets.to(self.device)

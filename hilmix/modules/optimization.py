@@ -1,0 +1,77 @@
+"""Optimizers by name, and learning rates that suit layers of any width."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from hilmix.errors import ConfigError
+
+LrScaling = Literal["none", "fan-in"]
+REFERENCE_FAN_IN = 64
+"""Inputs of a layer whose learning rate ``fan-in`` leaves as it is."""
+
+
+def make_optimizer(name: str, groups: list[dict[str, Any]], lr: float, kwargs: dict[str, Any]) -> torch.optim.Optimizer:
+    """Returns the optimizer of that name in ``torch.optim``.
+
+    Raises:
+        ConfigError: if there is none, or it can not be made with these settings.
+    """
+    try:
+        optimizer: torch.optim.Optimizer = getattr(torch.optim, name)(groups, lr=lr, **kwargs)
+    except (AttributeError, TypeError, ValueError) as error:
+        decay = groups[0].get("weight_decay")
+        raise ConfigError(
+            f"optimizer {name} can not be made with lr {lr}, weight_decay {decay} and {kwargs}: {error}. "
+            "Allowed are the classes of torch.optim and their settings."
+        ) from error
+    return optimizer
+
+
+def class_model_groups(
+    parts: Iterable[nn.Module], lr: float, scaling: LrScaling, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Returns parameter groups of the class model, one for each learning rate that the scaling gives.
+
+    Args:
+        parts: backbone and head.
+        lr: learning rate of a layer with few inputs, of biases and of norms.
+        scaling: ``fan-in`` multiplies the learning rate of each weight matrix and filter by
+            ``min(1, 64 / number of its inputs)``: a step of Adam moves every weight by about ``lr``, and so the output
+            by ``lr`` times the number of inputs.
+        weight_decay: the same for all.
+
+    Reference: Yang et al., Tensor Programs V, NeurIPS 2021, table 3, the learning rates of Adam.
+    """
+    parts = list(parts)
+    modules = [module for part in parts for module in part.modules()]
+    scales: dict[Tensor, float] = dict.fromkeys((p for part in parts for p in part.parameters()), 1.0)
+    if scaling == "fan-in":
+        for module in modules:
+            if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                scales[module.weight] = min(1.0, REFERENCE_FAN_IN / module.weight[0].numel())
+    groups: dict[float, list[Tensor]] = {}
+    for parameter, scale in scales.items():
+        groups.setdefault(scale, []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay, "lr": lr * scale} for scale, parameters in groups.items()
+    ]
+
+
+def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float]) -> LambdaLR:
+    """Returns the schedule that takes every learning rate to zero along half a cosine.
+
+    Args:
+        optimizer: whose learning rates are scheduled.
+        steps: tells the number of steps of the run; asked from the second step on, as asking earlier would open the
+            train loader before a resume is restored.
+    """
+
+    def factor(step: int) -> float:
+        return 1.0 if step == 0 else 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
+
+    return LambdaLR(optimizer, factor)

@@ -1,0 +1,203 @@
+"""EMClassifier: its targets against a plain recomputation, resume, two ranks, and what it refuses."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+
+from hilmix.annotations import Annotations
+from hilmix.annotators import AnnotMixHead, DawidSkene
+from hilmix.backbones import MLP
+from hilmix.checkpoint import AtomicCheckpointIO
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.data.targets import Aggregated
+from hilmix.errors import ConfigError
+from hilmix.mix import HiddenMix, ItemMix, NoMix
+from hilmix.modules import EMClassifier
+
+N, K, A, D = 40, 3, 4, 5
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """40 training items with 0 to 3 labels each."""
+    rng = np.random.default_rng(0)
+    votes = [(i, a, rng.integers(K)) for i in range(N + 20) for a in rng.permutation(A)[: rng.integers(4)]]
+    item, annotator, label = np.array(votes).T
+    data = AnnotatedData(
+        name="toy",
+        items=tuple(f"i{i}" for i in range(N + 20)),
+        inputs=ArrayInputs(rng.normal(size=(N + 20, D)).astype(np.float32), "vector"),
+        annotations=Annotations.build(item, annotator, label, num_items=N + 20, classes=K, annotators=A),
+        target=rng.integers(0, K, N + 20),
+        split=np.array(["train"] * N + ["val"] * 20),
+    )
+    return str(write_folder(data, tmp_path_factory.mktemp("data") / "toy"))
+
+
+def model(**settings: Any) -> EMClassifier:
+    options = {"backbone": MLP([6], dropout=0.5), "lr": 0.05, "warmup": 1, "every": 1} | settings
+    return EMClassifier(K, A, [D], **options)
+
+
+def trainer(folder: Path, **options: Any) -> Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    plain = {"max_epochs": 2, "enable_checkpointing": False, "accelerator": "cpu", "default_root_dir": folder}
+    return Trainer(**plain | quiet | options)
+
+
+class BeforeEachEpoch(Callback):
+    """Keeps the clean predictions from which an epoch's targets are made, and the targets."""
+
+    def __init__(self) -> None:
+        self.log_probs: list[Tensor] = []
+        self.targets: list[Tensor] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:  # callbacks come before the module
+        pl_module.eval()
+        x = torch.as_tensor(trainer.datamodule.data.inputs.fetch(np.arange(N)))
+        with torch.no_grad():
+            self.log_probs.append(pl_module(x).log_softmax(-1))
+        pl_module.train()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:
+            self.targets.append(pl_module.em_targets.clone())
+
+
+def by_loops(data: AnnotatedDataModule, log_probs: Tensor | None, before: Tensor, dependence: float) -> Tensor:
+    """(N, K) E step for matrices (A, K, K), pair by pair; zeros for items without votes."""
+    votes, found = data.train_annotations, torch.zeros(N, K)
+    for n in range(N):
+        mine = np.flatnonzero(votes.item == n)
+        if not len(mine):
+            continue
+        power = 1 / (1 + (len(mine) - 1) * dependence)
+        score = torch.zeros(K) if log_probs is None else log_probs[n].clone()
+        for i in mine:
+            for c in range(K):
+                score[c] += power * math.log(before[votes.annotator[i], c, votes.label[i]])
+        found[n] = score.softmax(0)
+    return found
+
+
+def test_targets_are_those_of_a_plain_recomputation(root: str, tmp_path: Path) -> None:
+    seed_everything(0)
+    data, seen = AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)), BeforeEachEpoch()
+    em = model(annotator_model=DawidSkene(eta=0.7, strength=2.0, dependence=0.3))
+    trainer(tmp_path, callbacks=[seen]).fit(em, data)
+    start = torch.full((K, K), 0.15).fill_diagonal_(0.7)
+    torch.testing.assert_close(seen.targets[0][:N], by_loops(data, None, start.expand(A, K, K), 0.3))
+    first = by_loops(data, seen.log_probs[1], start.expand(A, K, K), 0.3)
+    counts, votes = torch.zeros(A, K, K), data.train_annotations
+    for item, annotator, label in zip(votes.item, votes.annotator, votes.label, strict=True):
+        counts[annotator, :, label] += first[item]
+    shared = (counts.sum(0) + start) / (counts.sum(0) + start).sum(1, keepdim=True)
+    own = counts + 2.0 * shared
+    matrices = own / own.sum(2, keepdim=True)
+    torch.testing.assert_close(em.annotator_model.log_confusion.exp(), torch.cat([matrices, shared[None]]))
+    torch.testing.assert_close(seen.targets[1][:N], by_loops(data, seen.log_probs[1], matrices, 0.3))
+    assert not seen.targets[1][N:].any(), "only training items have targets"
+
+
+def test_evaluation_uses_the_same_posterior_as_the_targets(root: str, tmp_path: Path) -> None:
+    seed_everything(0)
+    data = AnnotatedDataModule(root, batch_size=64)
+    em = model()
+    trainer(tmp_path).fit(em, data)
+    em.eval()
+    with torch.no_grad():
+        output = em.evaluate(next(iter(data.clean_dataloader("train"))))
+    expected = by_loops(data, output.logits.log_softmax(-1), em.annotator_model.log_confusion[:A].exp(), 0.3)
+    voted = torch.from_numpy(data.data.annotations.labels_per_item[:N] > 0)
+    torch.testing.assert_close(output.posterior[voted], expected[voted], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mix", [NoMix(), ItemMix(0.5), HiddenMix(0.5), HiddenMix(0.5, layer="0")], ids=str)
+def test_every_parameter_trains_under_every_mix(root: str, tmp_path: Path, mix: Any) -> None:
+    seed_everything(0)
+    em = model()
+    before = {name: p.detach().clone() for name, p in em.named_parameters()}
+    trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=mix))
+    for name, parameter in em.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+        assert parameter.isfinite().all(), name
+
+
+def fit(root: str, folder: Path, resume: Path | None = None) -> dict[str, Tensor]:
+    seed_everything(3)
+    em = model(every=2)
+    if resume is not None:
+        torch.manual_seed(99)
+    every_step = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+    end = ModelCheckpoint(folder, filename="end-{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
+    options = {"max_epochs": 4, "plugins": [AtomicCheckpointIO()], "enable_checkpointing": resume is None}
+    run = trainer(folder, **options, callbacks=[every_step, end] if resume is None else [])
+    run.fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)), ckpt_path=resume, weights_only=True)
+    return {name: value.clone() for name, value in em.state_dict().items() if "metrics" not in name}
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one(root: str, tmp_path: Path) -> None:
+    straight = fit(root, tmp_path)
+    names = ["step=1", "step=3", "step=4", "step=5", "step=8", "end-epoch=0", "end-epoch=1", "end-epoch=2"]
+    for name in names:
+        resumed = fit(root, tmp_path, tmp_path / f"{name}.ckpt")
+        for key, value in straight.items():
+            assert torch.equal(resumed[key], value), f"{name}: {key}"
+
+
+def test_a_checkpoint_rebuilds_the_model(root: str, tmp_path: Path) -> None:
+    fit(root, tmp_path)
+    em = EMClassifier.load_from_checkpoint(tmp_path / "end-epoch=3.ckpt")
+    assert (em.warmup, em.every) == (1, 2)
+    assert em.annotator_model.log_confusion.exp().sum(2) == pytest.approx(1, abs=1e-5)
+    assert not torch.equal(em.annotator_model.log_confusion[0], em.annotator_model.log_confusion[1])
+
+
+def two_epochs(root: str, folder: Path, devices: int) -> tuple[Tensor, Tensor]:
+    """Targets and matrices after the E and M steps of the second epoch; the weights stay as they were."""
+    seed_everything(0)
+    em = model(backbone=MLP([6], dropout=0.0), optimizer="SGD", lr=0.0, weight_decay=0.0)
+    strategy = "ddp_fork" if devices > 1 else "auto"
+    data = AnnotatedDataModule(root, batch_size=16)
+    result = KeepResult(folder)
+    trainer(folder, devices=devices, strategy=strategy, callbacks=[result]).fit(em, data)
+    return torch.load(folder / f"targets-{devices}.pt")
+
+
+class KeepResult(Callback):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            result = (pl_module.em_targets, pl_module.annotator_model.log_confusion)
+            torch.save(result, self.folder / f"targets-{trainer.world_size}.pt")
+
+
+def test_two_ranks_make_the_targets_of_one(root: str, tmp_path: Path) -> None:
+    alone, together = two_epochs(root, tmp_path, 1), two_epochs(root, tmp_path, 2)
+    for one, two in zip(alone, together, strict=True):
+        torch.testing.assert_close(two, one, rtol=0, atol=1e-6)
+
+
+def test_what_it_refuses(root: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="annotator_model is AnnotMixHead; allowed is DawidSkene"):
+        model(annotator_model=AnnotMixHead())
+    with pytest.raises(ConfigError, match="warmup is 0"):
+        model(warmup=0)
+    with pytest.raises(ConfigError, match="single votes"):
+        trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
+
+
+def test_backbones_of_frozen_batch_norm_stay_frozen_in_the_clean_pass(root: str, tmp_path: Path) -> None:
+    em = model()
+    em.backbone.net.append(nn.BatchNorm1d(6).eval())
+    trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root, batch_size=16))
+    assert not em.backbone.net[-1].training
