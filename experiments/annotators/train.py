@@ -2,6 +2,7 @@
 
 import logging
 import math
+import pkgutil
 import resource
 import subprocess
 import time
@@ -117,8 +118,10 @@ def run(job: Job) -> dict[str, Any]:
     config, training = method_config(job.method), FAMILIES[FAMILY_OF[job.data]].training
     folder = data_folder(job.data, job.root)
     seed_everything(job.seed, verbose=False)
-    data = AnnotatedDataModule(folder, batch_size=training.batch_size, **config["data"]["init_args"])
-    model = Classifier(
+    data: AnnotatedDataModule = _class_of(config["data"])(
+        folder, batch_size=training.batch_size, **config["data"]["init_args"]
+    )
+    model: Classifier = _class_of(config["model"])(
         data.num_classes,
         data.num_annotators,
         data.input_shape,
@@ -260,6 +263,10 @@ def _label_error_ap(result: CleanPass, data: AnnotatedData) -> float:
     _, quality, wrong = label_table(data, result)
     modelled = result.posterior is not None
     return detection(quality.posterior if modelled else quality.self_confidence, wrong).average_precision
+
+
+def _class_of(part: dict[str, Any]) -> Any:
+    return pkgutil.resolve_name(part["class_path"])
 
 
 def _votes(trainer: Trainer) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from experiments.annotators.settings import (
     PINNED_LR,
     SEARCH_SEEDS,
 )
-from experiments.annotators.train import Job, run
+from experiments.annotators.train import Job, method_config, run
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.targets import Targets
@@ -86,6 +86,27 @@ def test_failed_and_killed_runs_are_told_and_stop_no_other(tmp_path: Path, capsy
     assert "exit code -9" in said
     assert "not finite: run --data digits-class --method mv --lr 0.1 --seed 3" in said
     assert grid.open_jobs(jobs, file) == jobs[1:3]
+
+
+def test_pinned_rates_are_those_of_the_methods_files():
+    assert set(PINNED_LR) <= set(METHODS)
+    for method, lr in PINNED_LR.items():
+        assert method_config(method)["model"]["init_args"]["lr"] == lr
+
+
+def test_a_run_uses_the_classes_that_the_file_names(monkeypatch: pytest.MonkeyPatch):
+    config = method_config("mv")
+    config["model"]["class_path"] = f"{__name__}.Refusing"
+    monkeypatch.setattr("experiments.annotators.train.method_config", lambda name: config)
+    with pytest.raises(ConfigError, match="used"):
+        run(Job("digits-class", "mv", 0.01, 0))
+
+
+class Refusing(Classifier):
+    """Says that it was made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise ConfigError("used")
 
 
 class Epochs(Callback):
