@@ -93,7 +93,9 @@ def test_file_paths_are_unique():
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(DataError, match=r"no data set 'cifar'; known are: digits-class, .*fashion-mnist, sentiment-polarity"):
+    with pytest.raises(
+        DataError, match=r"no data set 'cifar'; known are: digits-class, .*fashion-mnist, sentiment-polarity"
+    ):
         find_source("cifar")
 
 
