@@ -1,0 +1,95 @@
+"""The notebooks run from top to bottom, on the embedded data and on a folder that knows no truth."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hilmix import AnnotatedData, Annotations, write_folder
+from hilmix.data import ArrayInputs
+from hilmix.types import UNKNOWN
+
+pytest.importorskip("ipykernel", reason="notebooks need the extra dev: ipykernel is not installed")
+nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra dev: nbclient is not installed")
+nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra dev: nbformat is not installed")
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture
+def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """``execute(file, parameters)`` runs a notebook with a cell after its parameters; any error of a cell is raised."""
+    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):  # nothing is written outside the test's folder
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+    def run(file: Path, parameters: str) -> dict[str, str]:
+        notebook = nbformat.read(file, as_version=4)
+        (place,) = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+        notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(parameters))
+        client = nbclient.NotebookClient(
+            notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        )
+        client.execute()
+        return {cell["id"]: _shown(cell) for cell in notebook.cells if cell.cell_type == "code"}
+
+    return run
+
+
+def _shown(cell: Any) -> str:
+    """Standard output and shown values of a cell; a figure is ``<png>``."""
+    texts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        texts.append("<png>" if "image/png" in data else data.get("text/plain", output.get("text", "")))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_notebooks_are_valid_and_committed_without_outputs(file: Path) -> None:
+    notebook = nbformat.read(file, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert max(len(cell.source.splitlines()) for cell in code) <= 30
+
+
+def test_three_methods_are_compared_on_the_embedded_digits(execute: Any) -> None:
+    # 12 epochs: hilmix estimates matrices from the tenth on
+    shown = execute(FOLDER / "compare_methods.ipynb", "EPOCHS = 12; LEARNING_RATES = [0.01]")
+    header, *rows = shown["table"].splitlines()
+    assert header.split() == ["acc", "nll", "ece", "annotator_auroc", "agreement", "vote_nll"]
+    scores = {name: dict(zip(header.split(), values, strict=True)) for name, *values in map(str.split, rows)}
+    assert list(scores) == ["mv", "annot-mix-hidden", "hilmix"]
+    assert scores["mv"]["annotator_auroc"] == "NaN", "it has no model of annotators"
+    assert float(scores["hilmix"]["acc"]) > 0.7, "half of the votes are wrong; the best single class would be 0.1 right"
+    assert float(scores["hilmix"]["annotator_auroc"]) > 0.7
+    assert "<png>" in shown["reliability"]
+    assert "<png>" in shown["curves"]
+    assert "true_accuracy" in shown["annotators"]
+    assert "suggested" in shown["labels"]
+
+
+def test_a_folder_without_truth_and_test_items_is_compared_by_its_votes(execute: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(90) % 3
+    inputs = rng.normal(size=(90, 4)).astype(np.float32) + 3 * np.eye(3, 4, dtype=np.float32)[truth]
+    item, annotator = np.repeat(np.arange(90), 2), np.tile([0, 1, 1, 2, 2, 0], 30)
+    label = np.where(rng.random(180) < 0.7, truth[item], rng.integers(3, size=180))
+    votes = Annotations.build(item, annotator, label, num_items=90, classes=["a", "b", "c"], annotators=3)
+    split = np.where(np.arange(90) < 60, "train", "val")
+    names = tuple(f"item-{i}" for i in range(90))
+    data = AnnotatedData("mine", names, ArrayInputs(inputs, "vector"), votes, split=split)
+    assert (data.target == UNKNOWN).all()
+    write_folder(data, tmp_path / "mine")
+    parameters = f"FOLDER = {str(tmp_path / 'mine')!r}; EPOCHS = 2; LEARNING_RATES = [0.01]"
+    shown = execute(FOLDER / "compare_methods.ipynb", parameters)
+    assert shown["table"].splitlines()[0].split() == ["agreement", "vote_nll"]
+    assert "<png>" in shown["reliability"]
+    assert "true_accuracy" not in shown["annotators"]
+    assert "target" not in shown["labels"]
