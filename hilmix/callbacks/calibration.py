@@ -12,7 +12,7 @@ from hilmix.callbacks.clean_pass import CleanPass, clean_outputs, clean_pass, da
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tracker import CalibrationTracker, Score
 from hilmix.data.items import AnnotatedData
-from hilmix.functional.calibration import TEMPERATURE_RANGE, Temperature, fit_temperature
+from hilmix.functional.calibration import Temperature, fit_temperature
 from hilmix.plotting import Reliability, reliability_diagram
 from hilmix.types import UNKNOWN, StepOutput
 
@@ -77,12 +77,8 @@ class CalibrationReport(Callback):
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
         data = datamodule_of(trainer).data
         fit, self._fitted_on = fit_on_validation(clean_pass(trainer, pl_module, "val"), data)
-        if trainer.is_global_zero and min(abs(np.log(fit.temperature / np.array(TEMPERATURE_RANGE)))) < 1e-3:
-            log.warning(
-                "The temperature went to %.3g, the end of its range: %s do not determine it.",
-                fit.temperature,
-                self._fitted_on,
-            )
+        if trainer.is_global_zero and not fit.determined:
+            log.warning("The temperature is set to %.3g: %s do not determine one.", fit.temperature, self._fitted_on)
         return CalibrationTracker(len(data.classes), fit.temperature, trainer.strategy.root_device)
 
     def _write(self, trainer: Trainer, split: str, scores: list[Score]) -> None:

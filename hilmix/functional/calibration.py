@@ -12,7 +12,7 @@ from torch import Tensor
 
 Norm = Literal["l1", "l2", "max"]
 TEMPERATURE_RANGE = (0.05, 20.0)
-"""Where a temperature is looked for. A result at either end says that the data do not determine it."""
+"""Where a temperature is looked for. A likelihood that rises to either end does not determine it."""
 _TINY = torch.finfo(torch.float32).tiny
 
 
@@ -154,11 +154,13 @@ class Temperature(NamedTuple):
     """A fitted temperature and what it changed on the data it was fitted on."""
 
     temperature: float
-    """Divides the logits; 1 if no other value lowered the NLL."""
+    """Divides the logits; 1 if no other value lowered the NLL, or ever colder ones go on lowering it."""
     nll_before: float
     """Mean negative log-likelihood at 1; NaN without data."""
     nll_after: float
     """The same at ``temperature``."""
+    determined: bool = True
+    """False if the likelihood rises to an end of :data:`TEMPERATURE_RANGE`."""
 
 
 def evidence_log_likelihood(logits: Tensor, evidence: Tensor, *, inverse_temperature: float = 1.0) -> Tensor:
@@ -186,7 +188,10 @@ def fit_temperature(logits: Tensor, evidence: Tensor, *, steps: int = 60) -> Tem
         steps: most iterations.
 
     Returns:
-        The result, with T = 1 whenever the likelihood did not rise (no data, not finite, already best).
+        The result, with T = 1 whenever the likelihood did not rise (no data, not finite, already best), and where it
+        rises to the cold end of the range: classes that the logits separate, or votes that an annotator model explains
+        best without any doubt about the class, would make the model certain of every other item too. The hot end is
+        kept: logits that say nothing are best calibrated when flat.
 
     Reference:
         Guo et al., ICML 2017, section 4.2.
@@ -197,9 +202,12 @@ def fit_temperature(logits: Tensor, evidence: Tensor, *, steps: int = 60) -> Tem
     best = _maximise(z, evidence, steps)
     before = -evidence_log_likelihood(z, evidence).mean().item()
     after = -evidence_log_likelihood(z, evidence, inverse_temperature=best).mean().item()
-    if after < before:
-        return Temperature(1 / best, before, after)
-    return Temperature(1.0, before, before)
+    if not after < before:
+        return Temperature(1.0, before, before)
+    cold, hot = (abs(math.log(best * end)) < 1e-3 for end in TEMPERATURE_RANGE)
+    if cold:
+        return Temperature(1.0, before, before, determined=False)
+    return Temperature(1 / best, before, after, determined=not hot)
 
 
 def _maximise(z: Tensor, evidence: Tensor, steps: int) -> float:

@@ -118,7 +118,7 @@ def test_face_value_votes_are_judged_by_the_class_model(tmp_path):
     assert table.loc[("vote", "after")]["nll"] == pytest.approx(nll(logits / temperature, label), rel=1e-4)
 
 
-def test_a_temperature_at_the_end_of_its_range_is_told(tmp_path, caplog):
+def test_a_temperature_that_the_data_do_not_determine_is_told(tmp_path, caplog):
     data = toy_data()
     logits = np.eye(3, dtype=np.float32)[data.target]  # separable: the colder, the better
     run_data = AnnotatedData(
@@ -126,7 +126,7 @@ def test_a_temperature_at_the_end_of_its_range_is_told(tmp_path, caplog):
     )
     trainer = toy_trainer(tmp_path, [CalibrationReport()])
     trainer.fit(Toy(), datamodule=toy_datamodule(run_data, tmp_path))
-    assert "The temperature went to 0.05, the end of its range: true classes of" in caplog.text
+    assert "The temperature is set to 1: true classes of" in caplog.text
 
 
 def test_nothing_to_calibrate_is_told(tmp_path, caplog):

@@ -175,6 +175,13 @@ def test_temperature_stays_one_without_gain():
     assert F.fit_temperature(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long)).temperature == 1
 
 
-def test_temperature_of_separable_data_stops_at_the_range():
+def test_temperature_stays_one_where_separable_data_ask_for_certainty():
     fit = F.fit_temperature(torch.eye(3) * 2, torch.arange(3))
-    assert fit.temperature == pytest.approx(F.TEMPERATURE_RANGE[0], rel=1e-6)
+    assert (fit.temperature, fit.determined) == (1, False)
+    assert fit.nll_after == fit.nll_before
+
+
+def test_temperature_goes_to_the_hot_end_where_the_logits_are_wrong():
+    fit = F.fit_temperature(torch.eye(3) * 2, (torch.arange(3) + 1) % 3)
+    assert fit.temperature == pytest.approx(F.TEMPERATURE_RANGE[1], rel=1e-3)
+    assert not fit.determined
