@@ -1,4 +1,4 @@
-"""python -m experiments.annotators run | search | final | table; README.md of this folder explains them."""
+"""python -m experiments.annotators run | search | final | ablation | table; README.md of this folder explains them."""
 
 import argparse
 import os
@@ -8,7 +8,17 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
 from experiments.annotators import grid, tables
-from experiments.annotators.settings import DATA, EMBEDDED, FINAL_FILE, FINAL_SEEDS, METHODS, SEARCH_FILE
+from experiments.annotators.settings import (
+    ABLATION_DATA,
+    ABLATION_FILE,
+    DATA,
+    EMBEDDED,
+    FINAL_FILE,
+    FINAL_SEEDS,
+    METHODS,
+    SEARCH_FILE,
+    VARIANTS,
+)
 from experiments.annotators.train import Job, run
 from hilmix.errors import ConfigError, HilmixError
 
@@ -24,13 +34,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", type=Path, default=Path("runs/annotators/results.csv"))
     many = {
-        "search": "learning rates, scored on the votes of validation items",
-        "final": "all seeds at the chosen learning rates, scored on test items",
+        "search": ("learning rates, scored on the votes of validation items", DATA, METHODS),
+        "final": ("all seeds at the chosen learning rates, scored on test items", DATA, METHODS),
+        "ablation": ("all seeds of hilmix with one thing changed at a time", ABLATION_DATA, VARIANTS),
     }
-    for step, text in many.items():
+    for step, (text, data, methods) in many.items():
         sub = steps.add_parser(step, help=text)
-        sub.add_argument("--data", nargs="+", default=list(DATA), choices=DATA, metavar="NAME")
-        sub.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="NAME")
+        sub.add_argument("--data", nargs="+", default=list(data), choices=DATA, metavar="NAME")
+        sub.add_argument("--methods", nargs="+", default=list(methods), choices=methods, metavar="NAME")
         sub.add_argument("--seeds", nargs="+", type=int)
         sub.add_argument("--workers", type=int, default=os.cpu_count())
         sub.add_argument(
@@ -67,6 +78,9 @@ def _many(args: argparse.Namespace) -> int:
     if args.step == "search":
         file = SEARCH_FILE
         jobs = grid.search_jobs(args.data, args.methods, args.seeds, args.root)
+    elif args.step == "ablation":
+        file = ABLATION_FILE
+        jobs = grid.ablation_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root)
     else:
         file, search = FINAL_FILE, grid.read(SEARCH_FILE)
         jobs = grid.final_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root, search)

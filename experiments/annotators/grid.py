@@ -56,6 +56,12 @@ def final_jobs(
     return [Job(d, m, rate[d, m], seed, root=root) for d, m in points for seed in seeds]
 
 
+def ablation_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int], root: str) -> list[Job]:
+    """Every variant, at the learning rate of its configuration."""
+    rate = {method: method_config(method)["model"]["init_args"]["lr"] for method in methods}
+    return [Job(d, m, lr, seed, root=root) for d in data for m, lr in rate.items() for seed in seeds]
+
+
 def open_jobs(jobs: list[Job], file: Path) -> list[Job]:
     """The jobs without a row in the file."""
     done = set(read(file)[KEY].itertuples(index=False, name=None))

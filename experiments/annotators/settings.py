@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 CONFIGS = REPO / "configs" / "method"
-SEARCH_FILE, FINAL_FILE = HERE / "results_search.csv", HERE / "results_final.csv"
+SEARCH_FILE, FINAL_FILE, ABLATION_FILE = (HERE / f"results_{step}.csv" for step in ("search", "final", "ablation"))
 KEY = ["data", "method", "lr", "seed"]
 """What tells one run from another."""
 
@@ -69,3 +69,35 @@ DATA = tuple(name for family in FAMILIES.values() for name in family.members)
 EMBEDDED = {"digits-class": "digits-class", "digits-instance": "digits-instance"}
 """Made on the fly, no folder needed: for a first run and the tests, not part of the grid."""
 FAMILY_OF = {name: key for key, family in FAMILIES.items() for name in family.members} | EMBEDDED
+
+
+def _model(**init_args: Any) -> dict[str, Any]:
+    return {"model": {"init_args": init_args}}
+
+
+def _annotator_model(**init_args: Any) -> dict[str, Any]:
+    return _model(annotator_model={"init_args": init_args})
+
+
+def _mix(mix: dict[str, Any] | None) -> dict[str, Any]:
+    return {"data": {"init_args": {"mix": mix}}}
+
+
+ABLATED = "hilmix"
+VARIANTS: dict[str, dict[str, Any]] = {
+    ABLATED: {},
+    "hilmix-no-em": _model(warmup=10_000),
+    "hilmix-no-warmup": _model(warmup=1),
+    "hilmix-every-1": _model(every=1),
+    "hilmix-no-mixing": _mix(None),
+    "hilmix-alpha-1": _mix({"init_args": {"alpha": 1.0}}),
+    "hilmix-hidden-mix": _mix({"class_path": "hilmix.mix.HiddenMix", "init_args": {"alpha": 0.2}}),
+    "hilmix-no-shrinkage": _annotator_model(strength=1e-3),
+    "hilmix-one-matrix": _annotator_model(strength=1e6),
+    "hilmix-independent": _annotator_model(dependence=0.0),
+    "hilmix-one-answer": _annotator_model(dependence=1.0),
+    "hilmix-plain-lr": _model(lr_scaling="none"),
+    "hilmix-plain-lr-0.001": _model(lr_scaling="none", lr=1e-3),
+}
+"""What one change does to ``hilmix``: merged over its YAML file."""
+ABLATION_DATA = ("digits-class-50", "digits-instance-50", "labelme-features", "fashion-instance", "sentiment-polarity")

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from experiments.annotators import figures, statistics
-from experiments.annotators.results import Ranking, chosen, current, ranked_methods, ranking, read, relative_cost
+from experiments.annotators.results import Ranking, chosen, current, ranking, read, relative_cost
 from experiments.annotators.settings import (
+    ABLATION_DATA,
+    ABLATION_FILE,
     FAMILIES,
     FINAL_FILE,
     FINAL_SEEDS,
@@ -18,10 +20,12 @@ from experiments.annotators.settings import (
     REPO,
     SEARCH_FILE,
     UPPER_BOUND,
+    VARIANTS,
 )
 from experiments.markers import fill
 
 EMPTY = "No runs yet."
+ORDER = (*(method for method in METHODS if method != UPPER_BOUND), UPPER_BOUND)
 GROUPS = {
     "digits-class": FAMILIES["digits-class"].members,
     "digits-instance": FAMILIES["digits-instance"].members,
@@ -50,16 +54,19 @@ BY_FAMILY = {
 """Scores with a table of families."""
 
 
-def score_table(rows: pd.DataFrame, columns: Sequence[str], by: str, name: str, score: Score) -> str:
+def score_table(
+    rows: pd.DataFrame, columns: Sequence[str], by: str, name: str, score: Score, methods: Sequence[str] = ORDER
+) -> str:
     """Markdown, methods by columns: mean ± standard deviation over the seeds.
 
     Args:
-        rows: of :func:`current`.
+        rows: of :func:`current`, or of the ablation.
         columns: values of ``by`` that get a column, those without results left out.
         by: ``data``, or ``family``: then the data sets of a family are averaged for each seed first.
         name: column of ``rows``.
         score: how it is shown. The best method is bold, those within one standard deviation of the best are italic;
-            the upper bound stands apart, below.
+            the upper bound stands apart.
+        methods: the lines, those without results left out.
     """
     scored = rows.groupby("data")[name].count()
     rows = rows[rows["data"].isin(scored.index[scored > 0])]  # no votes to validate on, or none of known truth
@@ -68,7 +75,7 @@ def score_table(rows: pd.DataFrame, columns: Sequence[str], by: str, name: str, 
         return EMPTY
     seeds = rows.groupby(["method", by, "seed"])[name].agg(lambda values: values.mean(skipna=False))
     cells = pd.DataFrame({column: _column(seeds.xs(column, level=by), score) for column in columns})
-    order = [method for method in (*ranked_methods(rows), UPPER_BOUND) if method in cells.index]
+    order = [method for method in methods if method in cells.index]
     return _markdown(["method", *columns], [[method, *cells.loc[method].fillna("-")] for method in order])
 
 
@@ -145,7 +152,7 @@ def cost_table(rows: pd.DataFrame) -> str:
 def summary_table(rows: pd.DataFrame) -> str:
     """Markdown for the front page: accuracy by family, then mean rank, ECE and cost over all of them."""
     columns = [family for family in FAMILIES if family in set(rows["family"])]
-    order = [method for method in (*ranked_methods(rows), UPPER_BOUND) if method in set(rows["method"])]
+    order = [method for method in ORDER if method in set(rows["method"])]
     seeds = rows.groupby(["method", "family", "seed"])["acc"].agg(lambda v: v.mean(skipna=False))
     accuracy = pd.DataFrame({family: _column(seeds.xs(family, level="family"), Score()) for family in columns})
     accuracy = accuracy.fillna("-").map(_without_spread)
@@ -195,7 +202,7 @@ def budget(final: pd.DataFrame, search: pd.DataFrame) -> str:
     )
 
 
-def texts(final: pd.DataFrame, search: pd.DataFrame) -> dict[str, str]:
+def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> dict[str, str]:
     """Everything that is generated, by the name of its marker."""
     rows = current(final, search)
     of_rows: dict[str, Callable[[], str]] = {
@@ -205,8 +212,13 @@ def texts(final: pd.DataFrame, search: pd.DataFrame) -> dict[str, str]:
         "annotators-cost": partial(cost_table, rows),
         "annotators-summary": partial(summary_table, rows),
     }
+    of_ablation = {
+        f"annotators-ablation-{n}": partial(score_table, ablation, ABLATION_DATA, "data", n, s, list(VARIANTS))
+        for n, s in {"acc": Score(), "ece": BY_FAMILY["ece"]}.items()
+    }
     return {
         **{name: EMPTY if rows.empty else make() for name, make in of_rows.items()},
+        **{name: EMPTY if ablation.empty else make() for name, make in of_ablation.items()},
         "annotators-rates": rate_table(search),
         "annotators-budget": budget(final, search),
     }
@@ -223,8 +235,8 @@ OPTIONAL_PAGE = REPO / "docs" / "methods.md"
 
 def write() -> None:
     """Fills the pages and draws the figures."""
-    final, search = read(FINAL_FILE), read(SEARCH_FILE)
-    for name, text in texts(final, search).items():
+    final, search, ablation = read(FINAL_FILE), read(SEARCH_FILE), read(ABLATION_FILE)
+    for name, text in texts(final, search, ablation).items():
         pages = [page for page, wants in PAGES.items() if wants(name)]
         if OPTIONAL_PAGE.exists() and f"<!-- {name} -->" in OPTIONAL_PAGE.read_text():
             pages.append(OPTIONAL_PAGE)

@@ -17,9 +17,10 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from numpy.typing import NDArray
+from omegaconf import OmegaConf
 from torch import Tensor
 
-from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO
+from experiments.annotators.settings import ABLATED, CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO, VARIANTS
 from hilmix.backbones import Backbone
 from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
@@ -76,19 +77,21 @@ VERSIONS = {"torch": torch.__version__, "lightning": lightning.__version__, "com
 
 
 def method_config(name: str) -> dict[str, Any]:
-    """Returns the method's YAML file.
+    """Returns the method's YAML file, or that of the ablated method with a variant's change.
 
     Raises:
         ConfigError: if there is none, or it sets what the study does not apply.
     """
-    file = CONFIGS / f"{name}.yaml"
+    file = CONFIGS / f"{ABLATED if name in VARIANTS else name}.yaml"
     if not file.is_file():
         known = sorted(f.stem for f in CONFIGS.glob("*.yaml"))
         raise ConfigError(f"Method '{name}' has no file {file.relative_to(REPO)}; there are {known}.")
     config: dict[str, Any] = yaml.safe_load(file.read_text())
     if other := set(config) - {"model", "data"}:  # nothing of a method may be left out in silence
         raise ConfigError(f"{file.relative_to(REPO)} sets {sorted(other)}; the study applies 'model' and 'data' only.")
-    return config
+    merged = OmegaConf.to_container(OmegaConf.merge(config, VARIANTS.get(name, {})))
+    assert isinstance(merged, dict)
+    return merged
 
 
 def data_folder(name: str, root: str) -> str:

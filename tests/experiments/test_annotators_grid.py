@@ -20,6 +20,7 @@ from experiments.annotators.settings import (
     METHODS,
     PINNED_LR,
     SEARCH_SEEDS,
+    VARIANTS,
 )
 from experiments.annotators.train import Job, method_config, run
 from hilmix.backbones import MLP
@@ -100,6 +101,40 @@ def test_a_run_uses_the_classes_that_the_file_names(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("experiments.annotators.train.method_config", lambda name: config)
     with pytest.raises(ConfigError, match="used"):
         run(Job("digits-class", "mv", 0.01, 0))
+
+
+def test_a_variant_differs_from_hilmix_in_what_its_name_says(monkeypatch: pytest.MonkeyPatch):
+    made: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(Trainer, "fit", lambda self, model, data: made.append((model, data)))
+    jobs = grid.ablation_jobs(["digits-class"], VARIANTS, [0], "")
+    for job in jobs:
+        run(job)
+    settings = {
+        job.method: {
+            "lr": model.hparams["lr"], "scaling": model.hparams["lr_scaling"], "warmup": model.warmup,
+            "every": model.every, "strength": model.annotator_model.strength,
+            "dependence": model.annotator_model.dependence,
+            "mix": (type(data.mix).__name__, getattr(data.mix, "alpha", None)),
+        }
+        for job, (model, data) in zip(jobs, made, strict=True)
+    }  # fmt: skip
+    base = settings.pop("hilmix")
+    changes = {m: {k: v for k, v in s.items() if v != base[k]} for m, s in settings.items()}
+    assert changes == {
+        "hilmix-no-em": {"warmup": 10_000},
+        "hilmix-no-warmup": {"warmup": 1},
+        "hilmix-every-1": {"every": 1},
+        "hilmix-no-mixing": {"mix": ("NoMix", None)},
+        "hilmix-alpha-1": {"mix": ("ItemMix", 1.0)},
+        "hilmix-hidden-mix": {"mix": ("HiddenMix", 0.2)},
+        "hilmix-no-shrinkage": {"strength": 1e-3},
+        "hilmix-one-matrix": {"strength": 1e6},
+        "hilmix-independent": {"dependence": 0.0},
+        "hilmix-one-answer": {"dependence": 1.0},
+        "hilmix-plain-lr": {"scaling": "none"},
+        "hilmix-plain-lr-0.001": {"scaling": "none", "lr": 0.001},
+    }
+    assert [job.lr for job in jobs] == [s["lr"] for s in (base, *settings.values())]
 
 
 class Refusing(Classifier):

@@ -12,7 +12,7 @@ import pytest
 from experiments.annotators import figures, tables
 from experiments.annotators.data import RECIPES
 from experiments.annotators.results import add_row, chosen, current, ranking, read
-from experiments.annotators.settings import FAMILIES, FAMILY_OF, FINAL_SEEDS, KEY, LEARNING_RATES
+from experiments.annotators.settings import ABLATION_DATA, FAMILIES, FAMILY_OF, FINAL_SEEDS, KEY, LEARNING_RATES
 
 
 def search_rows(*rows: tuple[str, float, int, float, float], data: str = "digits-class-50") -> pd.DataFrame:
@@ -157,10 +157,13 @@ def test_tables_mark_the_best_those_near_it_and_failures():
 
 def test_every_text_and_figure_can_be_made(tmp_path: Path):
     rows = three_methods()
-    texts = tables.texts(rows.drop(columns="family"), uniform_search(["true", "annot-mix", "mv", "ds"]))
+    ablation = rows[rows["data"].isin(ABLATION_DATA)].replace({"method": {"mv": "hilmix", "ds": "hilmix-no-mixing"}})
+    texts = tables.texts(rows.drop(columns="family"), uniform_search(["true", "annot-mix", "mv", "ds"]), ablation)
     assert all(texts.values())
+    assert "| hilmix-no-mixing | 85.0 ± 0.7 |" in texts["annotators-ablation-acc"]
+    assert "annot-mix" not in texts["annotators-ablation-acc"]
     assert "| annot-mix | 1.00 | - |" in texts["annotators-ranks"]
     assert figures.draw(rows, tmp_path)
-    empty = tables.texts(pd.DataFrame(columns=KEY), pd.DataFrame(columns=KEY))
+    empty = tables.texts(*[pd.DataFrame(columns=KEY)] * 3)
     assert set(empty.values()) == {tables.EMPTY}
     assert figures.draw(rows.iloc[:0]) == []
