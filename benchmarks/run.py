@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import aggregation, collate, mix, step
+from benchmarks import aggregation, collate, epoch, mix, step
 from benchmarks.timing import Result
 
-BENCHMARKS = {"mix": mix, "collate": collate, "step": step, "aggregation": aggregation}
+BENCHMARKS = {"mix": mix, "collate": collate, "step": step, "epoch": epoch, "aggregation": aggregation}
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
 
