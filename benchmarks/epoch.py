@@ -65,7 +65,7 @@ def seconds_per_epoch(folder: Path, *, em: bool) -> float:
     data = AnnotatedDataModule(str(folder), batch_size=64, targets=targets, mix=mix)
     shape, backbone = [3, PIXELS, PIXELS], TimmBackbone("resnet18")
     model = (
-        EMClassifier(CLASSES, ANNOTATORS, shape, backbone, warmup=1)
+        EMClassifier(CLASSES, ANNOTATORS, shape, backbone, warmup=0.0)
         if em
         else Classifier(CLASSES, ANNOTATORS, shape, backbone, Perfect())
     )

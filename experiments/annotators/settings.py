@@ -86,8 +86,8 @@ def _mix(mix: dict[str, Any] | None) -> dict[str, Any]:
 ABLATED = "hilmix"
 VARIANTS: dict[str, dict[str, Any]] = {
     ABLATED: {},
-    "hilmix-no-em": _model(warmup=10_000),
-    "hilmix-no-warmup": _model(warmup=1),
+    "hilmix-no-em": _model(warmup=1.0),
+    "hilmix-no-warmup": _model(warmup=0.0),
     "hilmix-every-1": _model(every=1),
     "hilmix-no-mixing": _mix(None),
     "hilmix-alpha-1": _mix({"init_args": {"alpha": 1.0}}),

@@ -6,11 +6,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from hilmix.annotators.base import AnnotatorModel
+from hilmix.annotators.base import AnnotatorModel, Said
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
-from hilmix.types import MixPlan
+from hilmix.types import Batch, MixPlan
 
 
 class DawidSkene(AnnotatorModel):
@@ -65,6 +65,17 @@ class DawidSkene(AnnotatorModel):
         """Mixed pairs are judged by the annotator of the row itself."""
         confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
         return confusion.log_marginal(log_probs.float()), confusion
+
+    def loss(self, said: Said, batch: Batch) -> Tensor:
+        """Refused: a gradient does not reach the matrices.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "DawidSkene: its matrices are not trained by gradients; model.class_path must be "
+            "hilmix.modules.EMClassifier, as in configs/method/hilmix.yaml."
+        )
 
     def log_likelihood(self, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
         """Returns (L, K) log p(answer of the pair | true class c) without a matrix per pair.

@@ -20,38 +20,42 @@ class EMClassifier(Classifier):
         M step   C from the counts that t expects                    :meth:`hilmix.annotators.DawidSkene.maximise`
         between  cross-entropy of mixed inputs with mixed targets    any mix policy, one backbone pass per item
 
-    The first ``warmup`` epochs learn from the votes alone, as annotators who are right with probability ``eta`` would
-    have cast them: a network learns what is common before it learns who errs, and matrices that were fitted to votes
-    alone can end in a poor optimum when errors depend on the item. From then on, every ``every`` epochs, an un-mixed
-    pass over the training items feeds one M step and one E step. The cost beyond cross-entropy is that pass.
+    The first share ``warmup`` of the epochs learns from the votes alone, as annotators who are right with probability
+    ``eta`` would have cast them: a network learns what is common before it learns who errs, and matrices that were
+    fitted to votes alone can end in a poor optimum when errors depend on the item. From then on, every ``every``
+    epochs, an un-mixed pass over the training items feeds one M step and one E step. The cost beyond cross-entropy is
+    that pass.
 
     Targets (N, K) are kept in the checkpoint, so that a resumed run continues with them.
 
     Args:
         *args: see :class:`~hilmix.modules.Classifier`.
-        warmup: epochs before the first M step, at least 1.
+        warmup: share in [0, 1] of the trainer's ``max_epochs`` before the first M step, but at least one epoch; 1
+            leaves the matrices as they are.
         every: epochs from one M step to the next, at least 1.
         **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
             :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
 
     Raises:
-        ConfigError: for another annotator model, or numbers below 1; when training begins, if the data hand out
-            aggregated targets.
+        ConfigError: for another annotator model, or numbers outside these ranges; when training begins, if the data
+            hand out aggregated targets, or ``max_epochs`` is not set.
 
     Reference: V. C. Raykar et al., Learning From Crowds, JMLR 11 (2010), section 3, with a network in place of logistic
     regression (as S. Albarqouni et al., AggNet, IEEE TMI 2016). Differs: warm-up on the votes, shrinkage, discount of
     dependent answers, mixed inputs.
     """
 
-    def __init__(self, *args: Any, warmup: int = 10, every: int = 2, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, warmup: float = 0.2, every: int = 2, **kwargs: Any) -> None:
         if kwargs.get("annotator_model") is None:
             kwargs["annotator_model"] = DawidSkene()
         super().__init__(*args, **kwargs)
         if not isinstance(self.annotator_model, DawidSkene):
             name = type(self.annotator_model).__name__
             raise ConfigError(f"EMClassifier: annotator_model is {name}; allowed is DawidSkene, which it fits.")
-        if warmup < 1 or every < 1:
-            raise ConfigError(f"EMClassifier: warmup is {warmup}, every {every}; allowed are 1 and more.")
+        if not 0 <= warmup <= 1:
+            raise ConfigError(f"EMClassifier: warmup is {warmup}; allowed are shares of the epochs, from 0 to 1.")
+        if every < 1:
+            raise ConfigError(f"EMClassifier: every is {every}; allowed are 1 epoch and more.")
         self.save_hyperparameters({"warmup": warmup, "every": every})
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None
@@ -65,9 +69,10 @@ class EMClassifier(Classifier):
         super().on_train_batch_start(batch, batch_idx)  # seeds the step, after all that may draw
 
     def _start_epoch(self, epoch: int) -> None:
+        after_warmup = epoch - self._warmup_epochs
         if epoch == 0:
             self.em_targets = self._expect(self._flat())
-        elif epoch >= self.warmup and (epoch - self.warmup) % self.every == 0:
+        elif after_warmup >= 0 and after_warmup % self.every == 0:
             log_probs = self._clean_log_probs()
             posterior = self._expect(log_probs)
             item, annotator, label, probs = self._votes()
@@ -80,6 +85,13 @@ class EMClassifier(Classifier):
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
         target = self.em_targets[batch.index[batch.row] if pairwise else batch.index]
         return mixed_cross_entropy(output.logits.float().log_softmax(-1), target, batch.plan), target.sum()
+
+    @property
+    def _warmup_epochs(self) -> int:
+        epochs = self.trainer.max_epochs
+        if epochs is None or epochs < 0:
+            raise ConfigError("EMClassifier: its warm-up is a share of the epochs; set trainer.max_epochs.")
+        return max(1, round(self.warmup * epochs))
 
     @property
     def _model(self) -> DawidSkene:

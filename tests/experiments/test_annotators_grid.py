@@ -121,8 +121,8 @@ def test_a_variant_differs_from_hilmix_in_what_its_name_says(monkeypatch: pytest
     base = settings.pop("hilmix")
     changes = {m: {k: v for k, v in s.items() if v != base[k]} for m, s in settings.items()}
     assert changes == {
-        "hilmix-no-em": {"warmup": 10_000},
-        "hilmix-no-warmup": {"warmup": 1},
+        "hilmix-no-em": {"warmup": 1.0},
+        "hilmix-no-warmup": {"warmup": 0.0},
         "hilmix-every-1": {"every": 1},
         "hilmix-no-mixing": {"mix": ("NoMix", None)},
         "hilmix-alpha-1": {"mix": ("ItemMix", 1.0)},

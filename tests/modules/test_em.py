@@ -19,7 +19,7 @@ from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_f
 from hilmix.data.targets import Aggregated
 from hilmix.errors import ConfigError
 from hilmix.mix import HiddenMix, ItemMix, NoMix
-from hilmix.modules import EMClassifier
+from hilmix.modules import Classifier, EMClassifier
 
 N, K, A, D = 40, 3, 4, 5
 
@@ -42,7 +42,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def model(**settings: Any) -> EMClassifier:
-    options = {"backbone": MLP([6], dropout=0.5), "lr": 0.05, "warmup": 1, "every": 1} | settings
+    options = {"backbone": MLP([6], dropout=0.5), "lr": 0.05, "warmup": 0.0, "every": 1} | settings
     return EMClassifier(K, A, [D], **options)
 
 
@@ -106,6 +106,19 @@ def test_targets_are_those_of_a_plain_recomputation(root: str, tmp_path: Path) -
     assert not seen.targets[1][N:].any(), "only training items have targets"
 
 
+@pytest.mark.parametrize(
+    ("warmup", "every", "expected"), [(0.0, 2, {1, 3, 5}), (0.5, 1, {3, 4, 5}), (0.34, 3, {2, 5}), (1.0, 1, set())]
+)
+def test_matrices_change_after_the_warmup_every_so_often(
+    root: str, tmp_path: Path, warmup: float, every: int, expected: set[int]
+) -> None:
+    em, steps = model(warmup=warmup, every=every), set[int]()
+    maximise = em.annotator_model.maximise
+    em.annotator_model.maximise = lambda *votes: (steps.add(em.current_epoch), maximise(*votes))
+    trainer(tmp_path, max_epochs=6).fit(em, AnnotatedDataModule(root, batch_size=64))
+    assert steps == expected
+
+
 def test_evaluation_uses_the_same_posterior_as_the_targets(root: str, tmp_path: Path) -> None:
     seed_everything(0)
     data = AnnotatedDataModule(root, batch_size=64)
@@ -155,7 +168,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(root: str, tmp_path: Path) -
 def test_a_checkpoint_rebuilds_the_model(root: str, tmp_path: Path) -> None:
     fit(root, tmp_path)
     em = EMClassifier.load_from_checkpoint(tmp_path / "end-epoch=3.ckpt")
-    assert (em.warmup, em.every) == (1, 2)
+    assert (em.warmup, em.every) == (0.0, 2)
     assert em.annotator_model.log_confusion.exp().sum(2) == pytest.approx(1, abs=1e-5)
     assert not torch.equal(em.annotator_model.log_confusion[0], em.annotator_model.log_confusion[1])
 
@@ -190,8 +203,15 @@ def test_two_ranks_make_the_targets_of_one(root: str, tmp_path: Path) -> None:
 def test_what_it_refuses(root: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="annotator_model is AnnotMixHead; allowed is DawidSkene"):
         model(annotator_model=AnnotMixHead())
-    with pytest.raises(ConfigError, match="warmup is 0"):
-        model(warmup=0)
+    with pytest.raises(ConfigError, match=r"warmup is 1\.5"):
+        model(warmup=1.5)
+    with pytest.raises(ConfigError, match="every is 0"):
+        model(every=0)
+    with pytest.raises(ConfigError, match=r"set trainer\.max_epochs"):
+        trainer(tmp_path, max_epochs=-1, max_steps=1).fit(model(), AnnotatedDataModule(root))
+    plain = Classifier(K, A, [D], MLP([6]), DawidSkene())
+    with pytest.raises(ConfigError, match=r"must be hilmix\.modules\.EMClassifier"):
+        trainer(tmp_path).fit(plain, AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="single votes"):
         trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
 
