@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test test-slow lint bench wheel clean
 
 help:
-	@echo "make demo       install into .venv, train annot-mix on the embedded data, test it (PYTHON=... picks a Python)"
+	@echo "make demo       install into .venv, train on the embedded data, test it (PYTHON=... picks a Python)"
 	@echo "make test       install into .venv, run the tests that are quick"
 	@echo "make test-slow  the other tests"
 	@echo "make lint       format, lint and types"

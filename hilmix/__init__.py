@@ -14,6 +14,8 @@ _LAZY = {
     "AnnotMixHead": "hilmix.annotators",
     "Batch": "hilmix.types",
     "Classifier": "hilmix.modules",
+    "DawidSkene": "hilmix.annotators",
+    "EMClassifier": "hilmix.modules",
     "HiddenMix": "hilmix.mix",
     "ItemMix": "hilmix.mix",
     "MixPlan": "hilmix.types",
