@@ -212,17 +212,22 @@ def test_spec_round_trip(backbone: Backbone) -> None:
     assert again.spec() == backbone.spec()
 
 
-def test_weights_of_a_file_bring_their_own_scaling(tmp_path) -> None:
+def test_weights_of_a_file_bring_their_own_scaling(tmp_path, caplog) -> None:
     """As pretrained weights do that are fetched from the hub; the classifier takes the scaling over."""
     source = built("test_resnet", (3, 64, 64))
     torch.save(source.net.state_dict(), tmp_path / "weights.pth")
     overlay = {"file": str(tmp_path / "weights.pth"), "num_classes": 0, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
     backbone = TimmBackbone("test_resnet", pretrained=True, kwargs={"pretrained_cfg_overlay": overlay})
-    model = Classifier(3, 2, [3, 64, 64], backbone)
+    model = Classifier(3, 2, [3, 64, 64], backbone, schedule="constant")
     torch.testing.assert_close(model.input_mean, torch.tensor([0.1, 0.2, 0.3]))
     torch.testing.assert_close(model.input_std, torch.tensor([0.4, 0.5, 0.6]))
     for name, value in source.net.state_dict().items():
         assert torch.equal(backbone.net.state_dict()[name], value), name
+    caplog.clear()
+    model.configure_optimizers()
+    assert not caplog.text, "a plain learning rate is the user's business"
+    Classifier(3, 2, [3, 64, 64], backbone, schedule="constant", lr_scaling="fan-in").configure_optimizers()
+    assert "lr_scaling fan-in with lr 0.001 is for random weights" in caplog.text
 
 
 def test_weights_that_a_pretrained_file_lacks_are_told(tmp_path, caplog) -> None:

@@ -136,19 +136,16 @@ def test_print_config_shows_settings_in_force_and_touches_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("experiment", sorted(Path("configs/experiment").glob("*.yaml")), ids=lambda file: file.stem)
-def test_an_experiment_keeps_the_method_in_either_order(experiment: Path, tmp_path: Path, capsys) -> None:
-    method, alone = Path("configs/method/hilmix.yaml"), yaml.safe_load(experiment.read_text())
-    lr = {}
-    for first, second in ((experiment, method), (method, experiment)):
-        shown = printed(capsys, "fit", "-c", first, "-c", second, "--run_dir", tmp_path / "run")
-        settings = shown["model"]["init_args"]
-        assert shown["model"]["class_path"] == "hilmix.modules.EMClassifier"
-        assert settings["annotator_model"]["class_path"] == "hilmix.annotators.DawidSkene"
-        assert settings["backbone"]["init_args"]["name"] == alone["model"]["init_args"]["backbone"]["init_args"]["name"]
-        assert shown["data"]["init_args"]["batch_size"] == alone["data"]["init_args"]["batch_size"]
-        assert shown["data"]["init_args"]["mix"]["class_path"] == "hilmix.mix.ItemMix"
-        lr[second] = settings["lr"]
-    assert lr == {method: 0.01, experiment: alone["model"]["init_args"]["lr"]}, "the later file wins"
+def test_an_experiment_keeps_the_method_and_brings_its_network(experiment: Path, tmp_path: Path, capsys) -> None:
+    own = yaml.safe_load(experiment.read_text())["model"]["init_args"]
+    run = ("--run_dir", tmp_path / "run")
+    shown = printed(capsys, "fit", "-c", "configs/method/hilmix.yaml", "-c", experiment, *run)
+    settings = shown["model"]["init_args"]
+    assert shown["model"]["class_path"] == "hilmix.modules.EMClassifier"
+    assert settings["annotator_model"]["class_path"] == "hilmix.annotators.DawidSkene"
+    assert shown["data"]["init_args"]["mix"]["class_path"] == "hilmix.mix.ItemMix"
+    assert settings["backbone"]["init_args"]["name"] == own["backbone"]["init_args"]["name"]
+    assert (settings["lr"], settings["lr_scaling"]) == (own["lr"], "none")
 
 
 def test_interpolations_follow_overrides(tmp_path: Path, capsys) -> None:

@@ -52,7 +52,7 @@ class Run:
 
     def command(self, name: str) -> list[str]:
         """The arguments of ``hilmix``."""
-        configs = [f"configs/experiment/{CONFIGS[self.data]}.yaml", f"configs/method/{self.method}.yaml"]
+        configs = [f"configs/method/{self.method}.yaml", f"configs/experiment/{CONFIGS[self.data]}.yaml"]
         settings = {
             "--run_dir": self.folder,
             "--seed_everything": self.seed,

@@ -1,5 +1,6 @@
 """The classifier: backbone, annotator model and regularisers, wired for Lightning."""
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -20,6 +21,8 @@ from hilmix.modules.optimization import LrScaling, class_model_groups, cosine_to
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.types import Batch, MixPlan, StepOutput
+
+log = logging.getLogger(__name__)
 
 CHUNK_CELLS = 2**24
 """Most numbers of confusion matrices that inference works on at once; pairs are processed in chunks below it."""
@@ -272,6 +275,12 @@ class Classifier(LightningModule):
             self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in shown, batch_size=1)
 
     def configure_optimizers(self) -> Any:
+        if self.lr_scaling == "fan-in" and self.backbone.input_normalisation is not None:
+            log.warning(
+                "lr_scaling fan-in with lr %g is for random weights and can undo pretrained ones; give these a small "
+                "rate of their own, as --model.lr 3e-4 --model.lr_scaling none.",
+                self.lr,
+            )
         groups = class_model_groups([self.backbone, self.head], self.lr, self.lr_scaling, self.weight_decay)
         if annotators := list(self.annotator_model.parameters()):
             groups.append({"params": annotators, "weight_decay": 0.0})
