@@ -1,0 +1,18 @@
+"""Human judgments of mixed images: H-Mix as released, and any study in the same layout.
+
+Example:
+    >>> study = read_study("path/to/h_mix", "infer").without_repeats()  # doctest: +SKIP
+    >>> study.judgments.weight.mean()  # the answers, as weight of image 1  # doctest: +SKIP
+"""
+
+from hilmix.data.hmix.read import read_hmix, read_study
+from hilmix.data.hmix.released import released_inferences, released_soft_labels
+from hilmix.data.hmix.stimuli import MIDPOINT_WEIGHTS, rebuild_stimuli, render
+from hilmix.data.hmix.study import MIDPOINT_TASKS, TASKS, ClassAnswers, Judgments, MixStudy, Stimuli, Task
+from hilmix.data.hmix.write import write_released
+
+__all__ = [
+    "MIDPOINT_TASKS", "MIDPOINT_WEIGHTS", "TASKS", "ClassAnswers", "Judgments", "MixStudy", "Stimuli", "Task",
+    "read_hmix", "read_study", "rebuild_stimuli", "released_inferences", "released_soft_labels", "render",
+    "write_released",
+]  # fmt: skip

@@ -1,0 +1,82 @@
+"""The two files that were released beside the raw judgments, made by our own rules.
+
+As released, a trial that was shown once more at the end of a session counts as if another person had given it; take
+:meth:`~hilmix.data.hmix.study.MixStudy.without_repeats` first where it should not.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilmix.data.hmix.study import MixStudy
+from hilmix.errors import DataError
+from hilmix.functional.judgments import clamp_hmix, released_weighted_mean
+
+
+def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
+    """Returns the content of ``processed_hmix_inferences.json``: per mix its answers, their mean, spread, differences.
+
+    Args:
+        study: of the infer task, every stimulus judged.
+
+    Raises:
+        DataError: for another task, or a mix without judgments.
+
+    Reference:
+        Collins et al.: Human-in-the-Loop Mixup, UAI 2023; reproduces all 2,070 entries to the last bit.
+    """
+    if study.task != "infer":
+        raise DataError(f"Processed inferences need a study of the task 'infer'; this one is '{study.task}'.")
+    shown, said, size = study.stimuli, study.judgments, len(study.stimuli)
+    count = np.bincount(said.stimulus, minlength=size)
+    if (count == 0).any():
+        raise DataError(f"The mix '{shown.name[int(count.argmin())]}' has no judgments; leave it out.")
+    mean = np.bincount(said.stimulus, said.weight, size) / count
+    spread = np.sqrt(np.bincount(said.stimulus, (said.weight - mean[said.stimulus]) ** 2, size) / count)
+    weighted = released_weighted_mean(said.weight, said.confidence, said.stimulus, num_groups=size)
+    factors, confidences = _per_stimulus(study, said.weight), _per_stimulus(study, said.confidence)
+    names = [(study.classes[a], study.classes[b]) for a, b in zip(shown.label1, shown.label2, strict=True)]
+    return {
+        shown.name[i]: {
+            "Std Dev": float(spread[i]),
+            "Re-Label Diff": float(shown.weight[i] - mean[i]),
+            "True Mixing Factor": float(shown.weight[i]),
+            "Predicted Mixing Factor": factors[i],
+            "Weighted Re-Label": float(weighted[i]),
+            "Weighted Re-Label Diff": float(shown.weight[i] - weighted[i]),
+            "Predicted Confidence": confidences[i],
+            "Endpoints": list(names[i]),
+            "Class Pair": f"{names[i][0]}_{shown.id1[i]}_{names[i][1]}_{shown.id2[i]}.png",
+        }
+        for i in range(size)
+    }
+
+
+def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
+    """Returns the content of ``hmix_individ_soft_labels.json``: per mix one distribution over the classes per judgment.
+
+    They stand in the order of the judgments, which the released file does not keep.
+
+    Args:
+        study: of the categorical task.
+
+    Raises:
+        DataError: for another task.
+
+    Reference:
+        Collins et al.: Human-in-the-Loop Mixup, UAI 2023; the rule is :func:`~hilmix.functional.judgments.clamp_hmix`.
+    """
+    said = study.judgments.answers
+    if said is None:
+        raise DataError(f"Soft labels need a study of the task 'categorical'; this one is '{study.task}'.")
+    labels = clamp_hmix(said.top, said.top_percent, said.second, said.second_percent, impossible=said.impossible)
+    return dict(zip(study.stimuli.name, _per_stimulus(study, labels), strict=True))
+
+
+def _per_stimulus(study: MixStudy, values: NDArray[np.float64]) -> list[Any]:
+    """S lists: the values of the judgments of each stimulus, in their order."""
+    stimulus = study.judgments.stimulus
+    order = np.argsort(stimulus, kind="stable")
+    ends = np.cumsum(np.bincount(stimulus, minlength=len(study.stimuli)))[:-1]
+    return [part.tolist() for part in np.split(values[order], ends)]
