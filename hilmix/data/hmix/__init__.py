@@ -8,7 +8,8 @@ Example:
 from hilmix.data.hmix.read import read_hmix, read_study
 from hilmix.data.hmix.released import released_inferences, released_soft_labels
 from hilmix.data.hmix.stimuli import MIDPOINT_WEIGHTS, rebuild_stimuli, render
-from hilmix.data.hmix.study import MIDPOINT_TASKS, TASKS, ClassAnswers, Judgments, MixStudy, Stimuli, Task
+from hilmix.data.hmix.study import MixStudy
+from hilmix.data.hmix.tables import MIDPOINT_TASKS, TASKS, ClassAnswers, Judgments, Stimuli, Task
 from hilmix.data.hmix.write import write_released
 
 __all__ = [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hilmix.data.hmix.study import Task
+from hilmix.data.hmix.tables import Task
 from hilmix.data.sources import cifar10
 from hilmix.errors import DataError
 

@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from hilmix.columns import IntArray
 from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NO_ALTERNATIVE, NUM_ITEMS, REPEAT_PREFIX, check_classes
-from hilmix.data.hmix.study import MIDPOINT_TASKS, TASKS, MixStudy, Task
-from hilmix.data.hmix.table import TrialTable
+from hilmix.data.hmix.study import MixStudy
+from hilmix.data.hmix.tables import MIDPOINT_TASKS, TASKS, Task
+from hilmix.data.hmix.trials import TrialTable
 from hilmix.errors import DataError
 
 _NOISE_DIGITS = 9  # key steps add up to 0.6000000000000001; any step that a study may use is coarser than this

@@ -15,13 +15,15 @@ from hilmix.functional.judgments import clamp_hmix, released_weighted_mean
 
 
 def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
-    """Returns the content of ``processed_hmix_inferences.json``: per mix its answers, their mean, spread, differences.
+    """Returns the content of ``processed_hmix_inferences.json``: by mix, its answers, their spread and weighted mean.
+
+    Mixes that nobody judged are left out, as in the file of the judgments.
 
     Args:
-        study: of the infer task, every stimulus judged.
+        study: of the infer task.
 
     Raises:
-        DataError: for another task, or a mix without judgments.
+        DataError: for another task.
 
     Reference:
         Collins et al.: Human-in-the-Loop Mixup, UAI 2023; reproduces all 2,070 entries to the last bit.
@@ -29,9 +31,7 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
     if study.task != "infer":
         raise DataError(f"Processed inferences need a study of the task 'infer'; this one is '{study.task}'.")
     shown, said, size = study.stimuli, study.judgments, len(study.stimuli)
-    count = np.bincount(said.stimulus, minlength=size)
-    if (count == 0).any():
-        raise DataError(f"The mix '{shown.name[int(count.argmin())]}' has no judgments; leave it out.")
+    count = np.maximum(np.bincount(said.stimulus, minlength=size), 1)
     mean = np.bincount(said.stimulus, said.weight, size) / count
     spread = np.sqrt(np.bincount(said.stimulus, (said.weight - mean[said.stimulus]) ** 2, size) / count)
     weighted = released_weighted_mean(said.weight, said.confidence, said.stimulus, num_groups=size)
@@ -49,14 +49,15 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
             "Endpoints": list(names[i]),
             "Class Pair": f"{names[i][0]}_{shown.id1[i]}_{names[i][1]}_{shown.id2[i]}.png",
         }
-        for i in range(size)
+        for i in np.unique(said.stimulus).tolist()
     }
 
 
 def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
-    """Returns the content of ``hmix_individ_soft_labels.json``: per mix one distribution over the classes per judgment.
+    """Returns the content of ``hmix_individ_soft_labels.json``: by mix, one distribution over the classes per judgment.
 
-    They stand in the order of the judgments, which the released file does not keep.
+    They stand in the order of the judgments, which the released file does not keep. Mixes that nobody judged are left
+    out.
 
     Args:
         study: of the categorical task.
@@ -67,11 +68,13 @@ def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
     Reference:
         Collins et al.: Human-in-the-Loop Mixup, UAI 2023; the rule is :func:`~hilmix.functional.judgments.clamp_hmix`.
     """
-    said = study.judgments.answers
-    if said is None:
+    answers = study.judgments.answers
+    if answers is None:
         raise DataError(f"Soft labels need a study of the task 'categorical'; this one is '{study.task}'.")
-    labels = clamp_hmix(said.top, said.top_percent, said.second, said.second_percent, impossible=said.impossible)
-    return dict(zip(study.stimuli.name, _per_stimulus(study, labels), strict=True))
+    labels = clamp_hmix(
+        answers.top, answers.top_percent, answers.second, answers.second_percent, impossible=answers.impossible
+    )
+    return {name: said for name, said in zip(study.stimuli.name, _per_stimulus(study, labels), strict=True) if said}
 
 
 def _per_stimulus(study: MixStudy, values: NDArray[np.float64]) -> list[Any]:

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hilmix.data.hmix.study import MIDPOINT_TASKS, MixStudy
+from hilmix.data.hmix.study import MixStudy
+from hilmix.data.hmix.tables import MIDPOINT_TASKS
 from hilmix.errors import DataError
 
 MIDPOINT_WEIGHTS = np.arange(0, 1.01, 0.1)

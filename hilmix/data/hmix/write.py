@@ -1,7 +1,7 @@
 """Writes a study in the layout of the released files, so that whatever reads H-Mix reads any study."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hilmix.data.hmix.layout import (
 )
 from hilmix.data.hmix.released import released_inferences, released_soft_labels
 from hilmix.data.hmix.study import MixStudy
+from hilmix.data.hmix.tables import ClassAnswers
 from hilmix.errors import DataError
 
 _SLIDER_DIGITS = 10  # 100 * (1 - weight) brings back the slider's number up to float noise
@@ -84,20 +85,17 @@ def _answers(study: MixStudy, rows: pd.DataFrame, columns: dict[str, Any]) -> di
         return {"final_value": rows["weight"], "start_value": start, "starting_value": start, "filename": None}
     if study.task == "select":
         return {"response": [json.dumps({"select": f"select{weight}"}) for weight in rows["weight"].tolist()]}
-    if study.task == "infer":
-        sliders = zip(_sliders(1 - rows["weight"]), _sliders(rows["confidence"]), strict=True)
-        answers = [{"mixingcoeff": factor, "confidence": confidence} for factor, confidence in sliders]
-        return {
-            "responses": [json.dumps(a) for a in answers],
-            "class_pair": [f"{p}.png" for p in columns["class_pair"]],
-        }
-    return {"response": [json.dumps(answer) for answer in _forms(study)]}
+    if study.judgments.answers is not None:
+        return {"response": [json.dumps(form) for form in _forms(study.judgments.answers, study.classes)]}
+    sliders = zip(_sliders(1 - rows["weight"]), _sliders(rows["confidence"]), strict=True)  # left: all image 1
+    return {
+        "responses": [json.dumps({"mixingcoeff": factor, "confidence": sure}) for factor, sure in sliders],
+        "class_pair": [f"{pair}.png" for pair in columns["class_pair"]],
+    }
 
 
-def _forms(study: MixStudy) -> Iterator[dict[str, str]]:
+def _forms(said: ClassAnswers, classes: Sequence[str]) -> Iterator[dict[str, str]]:
     """The page's form, one per categorical answer."""
-    said, classes = study.judgments.answers, study.classes
-    assert said is not None  # the categorical task has them
     check_classes(classes)
     columns = said.top, said.top_percent, said.second, said.second_percent, said.impossible
     for top, percent, second, second_percent, impossible in zip(*columns, strict=True):

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,23 +48,18 @@ class TrialTable:
         self.refuse(~self["task"].isin(allowed), "task", f"{allowed[0]}, {allowed[1]} or empty")
         self.refuse(self["subject"] == "", "subject", "the participant's id")
 
-    def __len__(self) -> int:
-        return len(self.frame)
-
     def __getitem__(self, column: str) -> "pd.Series[str]":
         return self.frame[column]
 
-    def fail(self, position: int, column: str, allowed: str) -> NoReturn:
-        """Raises the error about one cell; rows count from 0 as in the file's first column."""
-        found = self.frame[column].iloc[position]
-        raise DataError(
-            f"{self.file}, row {self.frame.index[position]}, column '{column}': found {found!r}; expected {allowed}."
-        )
-
     def refuse(self, bad: Any, column: str, allowed: str) -> None:
-        """Raises the error about the first cell that is marked as bad, (L,) bool, if there is one."""
-        if (where := np.flatnonzero(np.asarray(bad))).size:
-            self.fail(int(where[0]), column, allowed)
+        """Raises the error about the first cell that is marked as bad, (L,) bool, if there is one.
+
+        Rows count from 0, pages that are no trials included, as in the first column of the released files.
+        """
+        where = np.flatnonzero(np.asarray(bad))
+        if len(where):
+            row, found = self.frame.index[where[0]], self.frame[column].iloc[where[0]]
+            raise DataError(f"{self.file}, row {row}, column '{column}': found {found!r}; expected {allowed}.")
 
     def numbers(self, column: str, top: float, *, texts: Texts | None = None, optional: bool = False,
                 whole: bool = False) -> NDArray[np.float64]:  # fmt: skip
