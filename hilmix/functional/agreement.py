@@ -176,7 +176,7 @@ def explained_share(
     num_groups: int,
     level: float = 0.95,
 ) -> ExplainedShare:
-    """Returns the share of the mean squared deviation that a prediction removes, and that relative to the noise ceiling.
+    """Returns the share of the mean squared deviation that a prediction removes, and how much of the ceiling that is.
 
     The ceiling is ``1 - within / mean (y - reference)^2``, with the mean square within stimuli of :func:`one_way`: the
     one-way ICC(1) of the deviations, except that their common mean counts as explainable too. A prediction that was
