@@ -56,7 +56,7 @@ def test_curves_rise_from_0_to_1(a, b, k, x0):
             assert (seen[0], seen[-1]) == (0, pytest.approx(1, abs=1e-12)), kind
 
 
-@given(st.floats(0.05, 4), st.floats(0.05, 30), st.floats(0, 1))
+@given(st.floats(0.05, 4), st.floats(0.05, 30), st.integers(0, 1024).map(lambda n: n / 1024))
 def test_centred_curves_commute_with_swapping_the_images(b, k, w):
     w = torch.tensor([w], dtype=F64)
     for seen in (
