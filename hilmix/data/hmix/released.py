@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilmix.columns import IntArray
 from hilmix.data.hmix.study import MixStudy
+from hilmix.data.hmix.tables import ClassAnswers, take_rows
 from hilmix.errors import DataError
 from hilmix.functional.judgments import clamp_hmix, released_weighted_mean
 
@@ -35,7 +37,7 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
     mean = np.bincount(said.stimulus, said.weight, size) / count
     spread = np.sqrt(np.bincount(said.stimulus, (said.weight - mean[said.stimulus]) ** 2, size) / count)
     weighted = released_weighted_mean(said.weight, said.confidence, said.stimulus, num_groups=size)
-    factors, confidences = _per_stimulus(study, said.weight), _per_stimulus(study, said.confidence)
+    factors, confidences = (_per_stimulus(said.stimulus, v, size) for v in (said.weight, said.confidence))
     names = [(study.classes[a], study.classes[b]) for a, b in zip(shown.label1, shown.label2, strict=True)]
     return {
         shown.name[i]: {
@@ -56,8 +58,8 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
 def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
     """Returns the content of ``hmix_individ_soft_labels.json``: by mix, one distribution over the classes per judgment.
 
-    They stand in the order of the judgments, which the released file does not keep. Mixes that nobody judged are left
-    out.
+    They stand in the order of the judgments, which the released file does not keep. Left out are judgments that give no
+    class any percent and tick all as impossible, and mixes without others.
 
     Args:
         study: of the categorical task.
@@ -71,15 +73,23 @@ def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
     answers = study.judgments.answers
     if answers is None:
         raise DataError(f"Soft labels need a study of the task 'categorical'; this one is '{study.task}'.")
-    labels = clamp_hmix(
-        answers.top, answers.top_percent, answers.second, answers.second_percent, impossible=answers.impossible
-    )
-    return {name: said for name, said in zip(study.stimuli.name, _per_stimulus(study, labels), strict=True) if said}
+    usable = ~_says_nothing(answers)
+    kept = take_rows(answers, usable)
+    labels = clamp_hmix(kept.top, kept.top_percent, kept.second, kept.second_percent, impossible=kept.impossible)
+    lists = _per_stimulus(study.judgments.stimulus[usable], labels, len(study.stimuli))
+    return {name: given for name, given in zip(study.stimuli.name, lists, strict=True) if given}
 
 
-def _per_stimulus(study: MixStudy, values: NDArray[np.float64]) -> list[Any]:
-    """S lists: the values of the judgments of each stimulus, in their order."""
-    stimulus = study.judgments.stimulus
+def _says_nothing(answers: ClassAnswers) -> NDArray[np.bool_]:
+    second = np.nan_to_num(answers.second_percent)
+    overwritten = (answers.second == answers.top) & ~np.isnan(answers.second_percent)
+    first = np.where(overwritten, second, answers.top_percent)
+    nothing: NDArray[np.bool_] = (first == 0) & (second == 0) & answers.impossible.all(1)
+    return nothing
+
+
+def _per_stimulus(stimulus: IntArray, values: NDArray[np.float64], size: int) -> list[Any]:
+    """S lists: the values of each stimulus, in their order."""
     order = np.argsort(stimulus, kind="stable")
-    ends = np.cumsum(np.bincount(stimulus, minlength=len(study.stimuli)))[:-1]
+    ends = np.cumsum(np.bincount(stimulus, minlength=size))[:-1]
     return [part.tolist() for part in np.split(values[order], ends)]

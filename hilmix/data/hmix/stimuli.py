@@ -8,7 +8,7 @@ from hilmix.data.hmix.tables import MIDPOINT_TASKS
 from hilmix.errors import DataError
 
 MIDPOINT_WEIGHTS = np.arange(0, 1.01, 0.1)
-"""The eleven weights that the released midpoint tasks offered, with their float noise: 0.30000000000000004."""
+"""The eleven weights of the released midpoint tasks. Their float noise, 0.30000000000000004, shows in some pixels."""
 
 
 def render(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[np.uint8]:

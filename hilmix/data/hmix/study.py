@@ -76,6 +76,12 @@ class MixStudy:
         )
         return cls(task, names, people, num_items, shown, said)
 
+    def __repr__(self) -> str:
+        return (
+            f"MixStudy({self.task}: {len(self.judgments)} judgments of {len(self.stimuli)} stimuli by "
+            f"{len(self.participants)} participants, {self.num_classes} classes)"
+        )
+
     @property
     def num_classes(self) -> int:
         """K."""

@@ -1,7 +1,7 @@
 """Writes a study in the layout of the released files, so that whatever reads H-Mix reads any study."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +84,17 @@ def _answers(study: MixStudy, rows: pd.DataFrame, columns: dict[str, Any]) -> di
         start = rows["start"]
         return {"final_value": rows["weight"], "start_value": start, "starting_value": start, "filename": None}
     if study.task == "select":
-        return {"response": [json.dumps({"select": f"select{weight}"}) for weight in rows["weight"].tolist()]}
+        return {"response": [_compact({"select": f"select{weight}"}) for weight in rows["weight"].tolist()]}
     if study.judgments.answers is not None:
-        return {"response": [json.dumps(form) for form in _forms(study.judgments.answers, study.classes)]}
+        return {"response": [_compact(form) for form in _forms(study.judgments.answers, study.classes)]}
     sliders = zip(_sliders(1 - rows["weight"]), _sliders(rows["confidence"]), strict=True)  # left: all image 1
     return {
-        "responses": [json.dumps({"mixingcoeff": factor, "confidence": sure}) for factor, sure in sliders],
+        "responses": [_compact({"mixingcoeff": factor, "confidence": sure}) for factor, sure in sliders],
         "class_pair": [f"{pair}.png" for pair in columns["class_pair"]],
     }
 
 
-def _forms(said: ClassAnswers, classes: Sequence[str]) -> Iterator[dict[str, str]]:
+def _forms(said: ClassAnswers, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The page's form, one per categorical answer."""
     check_classes(classes)
     columns = said.top, said.top_percent, said.second, said.second_percent, said.impossible
@@ -105,6 +105,11 @@ def _forms(said: ClassAnswers, classes: Sequence[str]) -> Iterator[dict[str, str
             "classSelect2": f"secondProb{NO_ALTERNATIVE if second < 0 else classes[second]}",
             "prob2": "" if np.isnan(second_percent) else str(_plain(second_percent)),
         } | {f"improbClassSelect{classes[k]}": "1" for k in np.flatnonzero(impossible)}
+
+
+def _compact(answer: dict[str, Any]) -> str:
+    """JSON as browsers write it."""
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 def _sliders(share: "pd.Series[float]") -> list[int | float]:
