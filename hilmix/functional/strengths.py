@@ -55,8 +55,8 @@ def class_strengths(
 
     Example:
         >>> mixes = np.array([0, 1, 0]), np.array([1, 2, 2])
-        >>> class_strengths([0.1, 0.1, 0.2], *mixes, participant=[0, 1, 2], num_classes=3).strength.round(3).tolist()
-        [0.1, 0.0, -0.1]
+        >>> class_strengths([0.1, 0.4, 0.5], *mixes, participant=[0, 1, 2], num_classes=3).strength.round(3).tolist()
+        [0.2, 0.1, -0.3]
     """
     y = np.asarray(deviation, dtype=np.float64)
     mixed = coo_array((np.ones(len(y)), (label1, label2)), shape=(num_classes, num_classes))
