@@ -53,7 +53,8 @@ def clamp_hmix(
     total, positive, others = _sizes(named, impossible)
     given_up = np.where((total > 1) & (others > 0), CLAMP / np.maximum(positive, 1), 0.0)
     kept = np.maximum(named - given_up[:, None], 0.0)
-    return _filled(kept, named, np.where(total < 1, 1 - total, CLAMP), others, impossible)
+    rest = np.where(total < 1, 1 - named.sum(1), CLAMP)  # a sum of shares, as released: equal to the last bit
+    return _filled(kept, named, rest, others, impossible)
 
 
 def clamp_cifar10s(

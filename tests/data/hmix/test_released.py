@@ -90,7 +90,6 @@ def test_all_2070_released_inferences_are_ours(real_data):
 def test_all_216_released_soft_labels_are_ours(real_data):
     released = json.loads((real_data / "hmix" / SOFT_LABELS).read_text())
     ours = released_soft_labels(read_study(real_data / "hmix", "categorical"))
-    assert set(ours) == set(released)
     assert sum(map(len, ours.values())) == 216
-    for name, labels in released.items():
-        np.testing.assert_allclose(sorted(ours[name]), sorted(labels), rtol=0, atol=2e-16)
+    # to the last bit; the release does not keep the order of the judgments of a mix
+    assert {name: sorted(labels) for name, labels in ours.items()} == {name: sorted(v) for name, v in released.items()}
