@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel, Said
 from hilmix.errors import ConfigError
-from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior
+from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior, pair_chunks
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
 from hilmix.types import Batch, MixPlan
 
@@ -78,21 +78,30 @@ class DawidSkene(AnnotatorModel):
         )
 
     def log_likelihood(self, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
-        """Returns (L, K) log p(answer of the pair | true class c) without a matrix per pair.
+        """Returns (L, K) log p(answer of the pair | true class c) without a matrix per pair at one time.
 
         Args:
             annotator: (L,) int64 in [0, A), or -1.
             label: (L,) int64.
             probs: optional (L, K) float soft answers.
         """
-        if probs is not None:
-            return DenseConfusion(self.log_confusion[annotator]).log_likelihood(label, probs)
-        return self.log_confusion[annotator, :, label]
+        if probs is None:
+            return self.log_confusion[annotator, :, label]
+        matrices = ((some, DenseConfusion(self.log_confusion[annotator[some]])) for some in self._chunks(annotator))
+        return torch.cat([matrix.log_likelihood(label[some], probs[some]) for some, matrix in matrices])
+
+    def _chunks(self, annotator: Tensor) -> list[slice]:
+        return pair_chunks(len(annotator), self.log_confusion.shape[1])
 
     def posterior(self, log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
         return label_posterior(
             log_probs, discount_dependence(log_likelihood, row, len(log_probs), self.dependence), row
         )
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no M step has been done."""
+        return torch.equal(self.log_confusion, self.start.log().expand_as(self.log_confusion))
 
     @torch.no_grad()
     def maximise(self, posterior: Tensor, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> None:

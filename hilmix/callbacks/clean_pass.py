@@ -180,6 +180,7 @@ def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> I
         return
     with evaluation_mode(pl_module):
         for i, batch in enumerate(datamodule_of(trainer).clean_dataloader(split)):
+            batch = trainer.precision_plugin.convert_input(batch)
             batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
             with trainer.precision_plugin.forward_context():
                 yield pl_module.predict_step(batch, i)

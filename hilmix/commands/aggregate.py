@@ -78,6 +78,13 @@ def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.nd
     return np.where(labels.annotations.labels_per_item > 0, majority(result.posterior, seed=seed).label, UNKNOWN)
 
 
+def ties(labels: LabelledItems, result: Aggregate) -> int:
+    """Returns the number of items with votes whose label the seed decides."""
+    if result.ties is not None:  # of the votes, where these are all that is left of them
+        return result.ties
+    return int((majority(result.posterior).tied & (labels.annotations.labels_per_item > 0)).sum())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hilmix aggregate",
@@ -124,8 +131,8 @@ def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate)
     nobody = f"; {(~voted).sum():,} without votes have an empty label" * bool((~voted).any())
     table.add_row("method", args.method)
     table.add_row("items", f"{votes.num_items:,}, {votes.num_pairs:,} labels in {votes.num_classes} classes{nobody}")
-    if result.ties is not None:
-        table.add_row("ties", f"{result.ties:,}, drawn with seed {args.seed}")
+    if drawn := ties(labels, result):
+        table.add_row("ties", f"{drawn:,}, drawn with seed {args.seed}")
     if result.rounds is not None:
         table.add_row("rounds", f"{result.rounds}, {'converged' if result.converged else 'not converged'}")
     if accuracy := _accuracy(labels, decided(labels, result, seed=args.seed)):

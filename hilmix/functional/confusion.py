@@ -30,6 +30,19 @@ class Confusion(Protocol):
         """(L, K, K) C."""
 
 
+CHUNK_CELLS = 2**24
+"""Most numbers of confusion matrices that are worked on at once where no gradient needs them."""
+
+
+def pair_chunks(num_pairs: int, num_classes: int) -> list[slice]:
+    """Returns slices that cover L pairs, so that (K, K) numbers of each pair of a slice fit :data:`CHUNK_CELLS`.
+
+    At least one, empty if there are no pairs.
+    """
+    step = max(1, CHUNK_CELLS // num_classes**2)
+    return [slice(start, start + step) for start in range(0, max(num_pairs, 1), step)]
+
+
 class DenseConfusion(NamedTuple):
     """One full matrix per pair, O(L K^2).
 

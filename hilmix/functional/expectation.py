@@ -7,6 +7,8 @@ The E step is :func:`~hilmix.functional.confusion.label_posterior` on likelihood
 import torch
 from torch import Tensor
 
+from hilmix.functional.confusion import pair_chunks
+
 
 def discount_dependence(log_likelihood: Tensor, row: Tensor, num_rows: int, dependence: float) -> Tensor:
     """Returns the log-likelihoods raised to the power ``1 / (1 + (n - 1) dependence)``, n labels of the item.
@@ -45,7 +47,10 @@ def expected_counts(
     classes = posterior.shape[1]
     if probs is not None:
         counts = posterior.new_zeros(num_annotators, classes, classes)
-        return counts.index_add_(0, annotator, posterior.unsqueeze(2) * probs.to(posterior.dtype).unsqueeze(1))
+        for some in pair_chunks(len(annotator), classes):
+            joint = posterior[some].unsqueeze(2) * probs[some].to(posterior.dtype).unsqueeze(1)
+            counts.index_add_(0, annotator[some], joint)
+        return counts
     by_label = posterior.new_zeros(num_annotators * classes, classes)
     by_label.index_add_(0, annotator * classes + label, posterior)
     return by_label.view(num_annotators, classes, classes).transpose(1, 2)

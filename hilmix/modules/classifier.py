@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.errors import ConfigError
+from hilmix.functional.confusion import pair_chunks
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
@@ -24,8 +25,6 @@ from hilmix.types import Batch, MixPlan, StepOutput
 
 log = logging.getLogger(__name__)
 
-CHUNK_CELLS = 2**24
-"""Most numbers of confusion matrices that inference works on at once; pairs are processed in chunks below it."""
 DENSE_CLASSES = 128
 """Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
 
@@ -180,18 +179,15 @@ class Classifier(LightningModule):
         features = self.features(batch.input)
         logits = self.head(features).float()
         log_probs = logits.log_softmax(-1)
-        pairs, k = len(batch.row), logits.shape[1]
+        k = logits.shape[1]
         parts: list[dict[str, Tensor]] = []
-        chunk = max(1, CHUNK_CELLS // k**2)
-        for start in range(0, max(pairs, 1), chunk):
-            row, who = batch.row[start : start + chunk], batch.annotator[start : start + chunk]
+        for some in pair_chunks(len(batch.row), k):
+            row, who = batch.row[some], batch.annotator[some]
             log_said, confusion = self.annotator_model(features[row], log_probs[row], who)
             parts.append({"log_said": log_said})
             if confusion is not None:
-                parts[-1]["log_likelihood"] = confusion.log_likelihood(
-                    batch.label[start : start + chunk],
-                    None if batch.probs is None else batch.probs[start : start + chunk],
-                )
+                answer = batch.label[some], None if batch.probs is None else batch.probs[some]
+                parts[-1]["log_likelihood"] = confusion.log_likelihood(*answer)
                 parts[-1]["diagonal"] = confusion.diagonal()
                 if k <= DENSE_CLASSES:
                     parts[-1]["confusion"] = confusion.dense()

@@ -1,5 +1,7 @@
 """Expectation maximisation around the training of a classifier."""
 
+import logging
+import math
 from typing import Any
 
 import torch
@@ -10,7 +12,9 @@ from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.modes import evaluation_mode
 from hilmix.modules.classifier import Classifier
-from hilmix.types import Batch, StepOutput
+from hilmix.types import Batch, MixPlan, StepOutput
+
+log = logging.getLogger(__name__)
 
 
 class EMClassifier(Classifier):
@@ -30,15 +34,16 @@ class EMClassifier(Classifier):
 
     Args:
         *args: see :class:`~hilmix.modules.Classifier`.
-        warmup: share in [0, 1] of the trainer's ``max_epochs`` before the first M step, but at least one epoch; 1
-            leaves the matrices as they are.
+        warmup: share in [0, 1] of the run's epochs before the first M step, but at least one epoch; 1 leaves the
+            matrices as they are. The run's length is that of ``max_epochs`` or ``max_steps``, as for the schedule of
+            the learning rate: a resumed run that is given more epochs counts its share anew.
         every: epochs from one M step to the next, at least 1.
         **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
             :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
 
     Raises:
         ConfigError: for another annotator model, or numbers outside these ranges; when training begins, if the data
-            hand out aggregated targets, or ``max_epochs`` is not set.
+            hand out aggregated targets, or the run has no end.
 
     Reference: V. C. Raykar et al., Learning From Crowds, JMLR 11 (2010), section 3, with a network in place of logistic
     regression (as S. Albarqouni et al., AggNet, IEEE TMI 2016). Differs: warm-up on the votes, shrinkage, discount of
@@ -60,6 +65,25 @@ class EMClassifier(Classifier):
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None
         self.em_epoch = -1
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":  # comes before a checkpoint is restored: another fit begins anew, a resumed one goes on
+            self.em_targets, self.em_epoch = None, -1
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if self.em_targets is not None:  # a checkpoint is restored before the module moves to its device
+            self.em_targets = self.em_targets.to(self.device)
+
+    def on_train_end(self) -> None:
+        super().on_train_end()
+        if self.warmup < 1 and self._model.untouched:
+            log.warning(
+                "The run ended within the warm-up, so all annotators still count as equally good; give it more than "
+                "%d epoch(s), or a smaller share of warm-up.",
+                self.trainer.current_epoch,
+            )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # not in on_train_epoch_start, which Lightning leaves out after a resume from the last step of an epoch
@@ -86,12 +110,17 @@ class EMClassifier(Classifier):
         target = self.em_targets[batch.index[batch.row] if pairwise else batch.index]
         return mixed_cross_entropy(output.logits.float().log_softmax(-1), target, batch.plan), target.sum()
 
+    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
+        """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""
+        return Said(log_probs, None, log_probs, annotator)
+
     @property
     def _warmup_epochs(self) -> int:
-        epochs = self.trainer.max_epochs
-        if epochs is None or epochs < 0:
-            raise ConfigError("EMClassifier: its warm-up is a share of the epochs; set trainer.max_epochs.")
-        return max(1, round(self.warmup * epochs))
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ConfigError("EMClassifier: its warm-up is a share of the run; set trainer.max_epochs or max_steps.")
+        per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return max(1, round(self.warmup * math.ceil(steps / per_epoch)))
 
     @property
     def _model(self) -> DawidSkene:
@@ -133,6 +162,7 @@ class EMClassifier(Classifier):
         log_probs = torch.zeros_like(self._flat())
         with evaluation_mode(self):
             for batch in self._data.clean_dataloader("train"):
+                batch = self.trainer.precision_plugin.convert_input(batch)
                 batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
                 with self.trainer.precision_plugin.forward_context():
                     logits = self(batch.input)
@@ -145,6 +175,7 @@ class EMClassifier(Classifier):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
+        if "em" not in checkpoint:
+            raise ConfigError("EMClassifier: the checkpoint is not of an EMClassifier: it holds no 'em'.")
         state = checkpoint["em"]
-        self.em_epoch, targets = state["epoch"], state["targets"]
-        self.em_targets = None if targets is None else targets.to(self.device)
+        self.em_epoch, self.em_targets = state["epoch"], state["targets"]

@@ -35,7 +35,9 @@ def test_what_is_said_is_the_marginal_of_the_persons_matrix() -> None:
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_log_likelihood_is_that_of_the_confusion(soft: bool) -> None:
+@pytest.mark.parametrize("cells", [1, 2 * K * K, 2**24])
+def test_log_likelihood_is_that_of_the_confusion(soft: bool, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hilmix.functional.confusion.CHUNK_CELLS", cells)
     ds, who = model(), torch.tensor([0, 2, -1])
     ds.log_confusion.copy_(torch.rand(A + 1, K, K).log_softmax(-1))
     label, probs = torch.tensor([3, 0, 1]), torch.rand(3, K).softmax(1) if soft else None

@@ -74,10 +74,12 @@ def test_the_summary_tells_items_accuracy_rounds_and_the_least_trusted(folder, c
     assert "written labels.csv" in out
 
 
-def test_ties_are_told_and_follow_the_seed(folder, capsys):
-    labels = set()
+@pytest.mark.parametrize("method", ["majority", "soft", "dawid-skene"])
+def test_ties_are_told_and_follow_the_seed(workplace, method, capsys):
+    """ann and bob are alike, so that no method can prefer one of them."""
+    folder, labels = write(workplace / "tied"), set()
     for seed in range(12):
-        assert main([str(folder), "--method", "majority", "-o", "labels.csv", "--seed", str(seed)]) == 0
+        assert main([str(folder), "--method", method, "-o", "labels.csv", "--seed", str(seed)]) == 0
         assert f"ties 1, drawn with seed {seed}" in words(capsys)
         labels.add(pd.read_csv("labels.csv")["label"][8])
     assert labels == {"cat", "dog"}

@@ -1,6 +1,7 @@
 """EMClassifier: its targets against a plain recomputation, resume, two ranks, and what it refuses."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,61 @@ def test_matrices_change_after_the_warmup_every_so_often(
     assert steps == expected
 
 
+def test_the_warmup_is_a_share_of_the_steps_where_they_end_the_run(root: str, tmp_path: Path) -> None:
+    em = model(warmup=0.5)
+    # 40 items in batches of 16: three steps an epoch, so four epochs although fifty are allowed
+    trainer(tmp_path, max_epochs=50, max_steps=12).fit(em, AnnotatedDataModule(root, batch_size=16))
+    assert em.em_epoch == 3
+    assert not em.annotator_model.untouched
+
+
+def test_a_run_within_the_warmup_is_told(root: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    em = model(warmup=0.2)
+    trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(root))
+    assert em.annotator_model.untouched
+    assert "ended within the warm-up" in caplog.text
+    caplog.clear()
+    trainer(tmp_path, max_epochs=2).fit(model(warmup=1.0), AnnotatedDataModule(root))
+    trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root))
+    assert "warm-up" not in caplog.text
+
+
+def test_another_fit_makes_its_own_targets(root: str, tmp_path: Path) -> None:
+    em, answers = model(warmup=1.0), AnnotatedDataModule(root)
+    trainer(tmp_path, max_epochs=1).fit(em, answers)
+    first = em.em_targets
+    votes = answers.data.annotations
+    turned = Annotations.build(
+        votes.item, votes.annotator, (votes.label + 1) % K, num_items=N + 20, classes=K, annotators=A
+    )
+    data = replace(answers.data, annotations=turned)
+    trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(str(write_folder(data, tmp_path / "turned"))))
+    torch.testing.assert_close(em.em_targets, first.roll(1, dims=1))
+
+
+def test_restored_targets_follow_the_model_to_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning restores a checkpoint before it moves the model."""
+    em = model()
+    em.on_load_checkpoint({"em": {"targets": torch.ones(N, K), "epoch": 3}, "seed": 0})
+    monkeypatch.setattr(EMClassifier, "device", torch.device("meta"))
+    em.on_fit_start()
+    assert em.em_targets.device.type == "meta"
+
+
+def test_training_asks_no_annotator(root: str, tmp_path: Path) -> None:
+    em = model()
+    em.annotator_model.register_forward_hook(lambda module, *_: pytest.fail("asked") if em.training else None)
+    trainer(tmp_path).fit(em, AnnotatedDataModule(root, mix=ItemMix(0.4)))
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_it_trains_at_any_precision(root: str, tmp_path: Path, precision: str) -> None:
+    em = model()
+    trainer(tmp_path, precision=precision).fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
+    assert not em.annotator_model.untouched
+    assert all(parameter.isfinite().all() for parameter in em.parameters())
+
+
 def test_evaluation_uses_the_same_posterior_as_the_targets(root: str, tmp_path: Path) -> None:
     seed_everything(0)
     data = AnnotatedDataModule(root, batch_size=64)
@@ -207,8 +263,10 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
         model(warmup=1.5)
     with pytest.raises(ConfigError, match="every is 0"):
         model(every=0)
-    with pytest.raises(ConfigError, match=r"set trainer\.max_epochs"):
-        trainer(tmp_path, max_epochs=-1, max_steps=1).fit(model(), AnnotatedDataModule(root))
+    with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
+        trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))
+    with pytest.raises(ConfigError, match="not of an EMClassifier"):
+        model().on_load_checkpoint({})
     plain = Classifier(K, A, [D], MLP([6]), DawidSkene())
     with pytest.raises(ConfigError, match=r"must be hilmix\.modules\.EMClassifier"):
         trainer(tmp_path).fit(plain, AnnotatedDataModule(root))
