@@ -289,3 +289,9 @@ def test_the_odd_categorical_answers_are_all_there(released):
     assert named.sum() == 3
     assert (said.second < 0).sum() == 69
     assert set(released["categorical"].stimuli.name) <= set(released["infer"].stimuli.name)
+
+
+@pytest.mark.parametrize(("task", "twice"), [("construct", 10), ("select", 7), ("infer", 0), ("categorical", 0)])
+def test_two_batches_of_pairs_show_one_pair_twice_without_calling_it_a_repeat(released, task, twice):
+    said = released[task].without_repeats().judgments
+    assert pd.MultiIndex.from_arrays([said.participant, said.stimulus]).duplicated().sum() == twice
