@@ -1,4 +1,4 @@
-"""python -m experiments.annotators run | search | final | ablation | table; README.md of this folder explains them."""
+"""python -m experiments.annotators run | search | final | ablation | cost | table; README.md explains them."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
-from experiments.annotators import grid, tables
+from experiments.annotators import cost, grid, tables
+from experiments.annotators.job import Job
 from experiments.annotators.settings import (
     ABLATION_DATA,
     ABLATION_FILE,
@@ -19,7 +20,7 @@ from experiments.annotators.settings import (
     SEARCH_FILE,
     VARIANTS,
 )
-from experiments.annotators.train import Job, run
+from experiments.annotators.train import run
 from hilmix.errors import ConfigError, HilmixError
 
 
@@ -47,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--shard", nargs=2, type=int, metavar=("I", "N"), default=(0, 1), help="only every N-th run from I on"
         )
-    for name in ("run", *many):
+    costs = steps.add_parser("cost", help="time per epoch of every method, all in turns; wants an idle machine")
+    costs.add_argument("--rounds", type=int, default=3)
+    for name in ("run", *many, "cost"):
         steps.choices[name].add_argument("--root", default="data/annotators", help="folder of the prepared data")
     steps.add_parser("table", help="tables and figures from the results files, into the pages")
     return top
@@ -59,6 +62,9 @@ def main() -> int:
     try:
         if args.step == "table":
             tables.write()
+            return 0
+        if args.step == "cost":
+            cost.measure(args.root, rounds=args.rounds)
             return 0
         if args.step == "run":
             row = run(Job(args.data, args.method, args.lr, args.seed, root=args.root))

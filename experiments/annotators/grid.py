@@ -23,9 +23,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from experiments.annotators.job import Job, data_folder, method_config
 from experiments.annotators.results import add_row, chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
-from experiments.annotators.train import Job, data_folder, method_config, run
+from experiments.annotators.train import run
 from hilmix.errors import ConfigError, HilmixError
 
 Row = dict[str, Any]

@@ -71,6 +71,16 @@ def current(final: pd.DataFrame, search: pd.DataFrame) -> pd.DataFrame:
     return final[belongs & (final["lr"] == rate)]
 
 
+def whole_families(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those (family, method, seed) that have a result on every data set of the family with results.
+
+    A mean over a family is then one over the same data sets for every method and seed.
+    """
+    needed = rows.groupby("family")["data"].nunique()
+    found = rows.groupby(["family", "method", "seed"])["data"].transform("nunique")
+    return rows[found == rows["family"].map(needed)]
+
+
 def ranked_methods(rows: pd.DataFrame) -> list[str]:
     """The methods with results, in the study's order, without the upper bound."""
     found = set(rows["method"])
@@ -92,13 +102,13 @@ class Ranking(NamedTuple):
 def ranking(rows: pd.DataFrame, by: str = "data", name: str = "acc") -> Ranking | None:
     """Ranks the methods on the data sets (or families) that all of them have results on; None for fewer than two.
 
-    Families average the data sets that all methods have results on: data sets of a family are not independent.
+    Only seeds that all methods have on a data set count. Families average their data sets, which are not independent.
     """
     methods = ranked_methods(rows)
-    table = rows.pivot_table(index=["family", "data"], columns="method", values="seed", aggfunc="count")
-    complete = table.index[table.reindex(columns=methods).notna().all(axis=1)] if methods else []
+    rows = rows[rows["method"].isin(methods)]
+    rows = rows[rows.groupby(["data", "seed"])["method"].transform("nunique") == len(methods)]
     mean = rows.groupby(["family", "data", "method"])[name].agg(lambda v: v.mean(skipna=False)).unstack("method")
-    scores = mean.reindex(columns=methods).loc[complete] if len(complete) else mean.iloc[:0]
+    scores = mean.reindex(columns=methods)
     if name.startswith("best_"):  # data without votes for validation have no such epoch
         scores = scores.dropna(how="all")
     scores = scores.groupby(by).agg(lambda v: v.mean(skipna=False)) if len(scores) else scores
@@ -108,10 +118,3 @@ def ranking(rows: pd.DataFrame, by: str = "data", name: str = "acc") -> Ranking 
     control = next((method for method in CONTROLS if method in methods), methods[0])
     plain = statistics.against_control(mean_ranks, methods.index(control), num_data=len(scores))
     return Ranking(methods, scores, mean_ranks, control, pd.Series(statistics.holm(plain), index=methods))
-
-
-def relative_cost(rows: pd.DataFrame) -> pd.DataFrame:
-    """CPU time per epoch over that of ``mv`` on the same data, (methods, families)."""
-    seconds = rows.groupby(["family", "data", "method"])["cpu_seconds_per_epoch"].median().unstack("method")
-    ratio = seconds.div(seconds["mv"], axis=0) if "mv" in seconds else seconds * np.nan
-    return ratio.groupby("family").mean().T

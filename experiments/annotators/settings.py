@@ -6,7 +6,9 @@ from typing import Any, Literal, NamedTuple
 HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 CONFIGS = REPO / "configs" / "method"
-SEARCH_FILE, FINAL_FILE, ABLATION_FILE = (HERE / f"results_{step}.csv" for step in ("search", "final", "ablation"))
+SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE = (
+    HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost")
+)
 KEY = ["data", "method", "lr", "seed"]
 """What tells one run from another."""
 
@@ -83,21 +85,34 @@ def _mix(mix: dict[str, Any] | None) -> dict[str, Any]:
     return {"data": {"init_args": {"mix": mix}}}
 
 
-ABLATED = "hilmix"
-VARIANTS: dict[str, dict[str, Any]] = {
-    ABLATED: {},
-    "hilmix-no-em": _model(warmup=1.0),
-    "hilmix-no-warmup": _model(warmup=0.0),
-    "hilmix-every-1": _model(every=1),
-    "hilmix-no-mixing": _mix(None),
-    "hilmix-alpha-1": _mix({"init_args": {"alpha": 1.0}}),
-    "hilmix-hidden-mix": _mix({"class_path": "hilmix.mix.HiddenMix", "init_args": {"alpha": 0.2}}),
-    "hilmix-no-shrinkage": _annotator_model(strength=1e-3),
-    "hilmix-one-matrix": _annotator_model(strength=1e6),
-    "hilmix-independent": _annotator_model(dependence=0.0),
-    "hilmix-one-answer": _annotator_model(dependence=1.0),
-    "hilmix-plain-lr": _model(lr_scaling="none"),
-    "hilmix-plain-lr-0.001": _model(lr_scaling="none", lr=1e-3),
+class Variant(NamedTuple):
+    """A method with something changed."""
+
+    method: str
+    change: dict[str, Any]
+    """Merged over the method's YAML file."""
+
+
+OWN_RATE = _model(lr=0.01, lr_scaling="fan-in")
+VARIANTS = {
+    "hilmix": Variant("hilmix", {}),
+    "hilmix-no-em": Variant("hilmix", _model(warmup=1.0)),
+    "hilmix-no-warmup": Variant("hilmix", _model(warmup=0.0)),
+    "hilmix-every-1": Variant("hilmix", _model(every=1)),
+    "hilmix-no-mixing": Variant("hilmix", _mix(None)),
+    "hilmix-alpha-1": Variant("hilmix", _mix({"init_args": {"alpha": 1.0}})),
+    "hilmix-no-shrinkage": Variant("hilmix", _annotator_model(strength=1e-3)),
+    "hilmix-one-matrix": Variant("hilmix", _annotator_model(strength=1e6)),
+    "hilmix-independent": Variant("hilmix", _annotator_model(dependence=0.0)),
+    "hilmix-one-answer": Variant("hilmix", _annotator_model(dependence=1.0)),
+    "hilmix-plain-lr": Variant("hilmix", _model(lr_scaling="none")),
+    "hilmix-plain-lr-0.001": Variant("hilmix", _model(lr_scaling="none", lr=1e-3)),
+    "mv-own-rate": Variant("mv", OWN_RATE),
+    "ds-mixup-own-rate": Variant("ds-mixup", OWN_RATE),
+    "geo-reg-w-own-rate": Variant("geo-reg-w", OWN_RATE),
+    "annot-mix-item-own-rate": Variant("annot-mix-item", OWN_RATE),
 }
-"""What one change does to ``hilmix``: merged over its YAML file."""
+"""The ablation: one change to ``hilmix`` at a time, and other methods at its learning rate."""
 ABLATION_DATA = ("digits-class-50", "digits-instance-50", "labelme-features", "fashion-instance", "sentiment-polarity")
+COST_DATA = ("digits-instance-50", "labelme-features", "sentiment-polarity")
+"""Two to six votes per item, 64 to some thousand inputs, 20 to 203 annotators."""

@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 
 from experiments.annotators import figures, statistics
-from experiments.annotators.results import Ranking, chosen, current, ranking, read, relative_cost
+from experiments.annotators.cost import relative_cost
+from experiments.annotators.results import Ranking, chosen, current, ranking, read, whole_families
 from experiments.annotators.settings import (
     ABLATION_DATA,
     ABLATION_FILE,
+    COST_FILE,
     FAMILIES,
     FINAL_FILE,
     FINAL_SEEDS,
     HERE,
+    LEARNING_RATES,
     METHODS,
     REPO,
     SEARCH_FILE,
@@ -70,6 +73,7 @@ def score_table(
     """
     scored = rows.groupby("data")[name].count()
     rows = rows[rows["data"].isin(scored.index[scored > 0])]  # no votes to validate on, or none of known truth
+    rows = whole_families(rows) if by == "family" else rows
     columns = [column for column in columns if column in set(rows[by])]
     if not columns:
         return EMPTY
@@ -85,7 +89,7 @@ def _column(seeds: pd.Series, score: Score) -> pd.Series:
     mean, std = shown.groupby("method").agg(lambda v: v.mean(skipna=False)), shown.groupby("method").std()
     cells = {method: _cell(shown.xs(method, level="method"), score.digits) for method in mean.index}
     rivals = mean.drop(UPPER_BOUND, errors="ignore").dropna()
-    if len(rivals):
+    if len(rivals) > 1:
         sign = 1 if score.higher else -1
         top = (sign * rivals).idxmax()
         near = rivals.index[(sign * (rivals[top] - rivals) <= np.nan_to_num(std[top])) & (rivals.index != top)]
@@ -137,34 +141,35 @@ def _p(value: float) -> str:
     return "-" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def cost_table(rows: pd.DataFrame) -> str:
-    """Markdown: time per epoch relative to ``mv``, and the growth of peak memory in MB."""
-    ratio = relative_cost(rows)
-    columns = [family for family in FAMILIES if family in ratio]
-    memory = rows.groupby("method")["peak_growth_mb"].median()
-    order = [method for method in METHODS if method in ratio.index]
-    body = [
-        [method, *(_number(ratio.loc[method, c], 2) for c in columns), _number(memory[method], 0)] for method in order
-    ]
-    return _markdown(["method", *columns, "memory, MB"], body)
+def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
+    """Markdown: time per epoch relative to ``mv``, and the growth of a run's peak memory in MB."""
+    ratio, memory = relative_cost(cost), rows.groupby("method")["peak_growth_mb"].median()
+    body = [[m, *(_number(ratio.loc[m, d], 1) for d in ratio), _number(memory.get(m, np.nan), 0)]
+            for m in METHODS if m in ratio.index]  # fmt: skip
+    return _markdown(["method", *ratio, "memory, MB"], body)
 
 
-def summary_table(rows: pd.DataFrame) -> str:
-    """Markdown for the front page: accuracy by family, then mean rank, ECE and cost over all of them."""
+def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
+    """Markdown for the front page: accuracy by family, then mean rank, ECE and cost.
+
+    ECE is the mean over the families that all methods have results on.
+    """
+    rows = whole_families(rows)
     columns = [family for family in FAMILIES if family in set(rows["family"])]
     order = [method for method in ORDER if method in set(rows["method"])]
     seeds = rows.groupby(["method", "family", "seed"])["acc"].agg(lambda v: v.mean(skipna=False))
     accuracy = pd.DataFrame({family: _column(seeds.xs(family, level="family"), Score()) for family in columns})
     accuracy = accuracy.fillna("-").map(_without_spread)
-    ece = 100 * rows.groupby(["method", "family"])["ece"].mean().groupby("method").mean()
-    cost, found = relative_cost(rows).mean(axis=1), ranking(rows)
+    ece = 100 * rows.groupby(["method", "family"])["ece"].mean().unstack("family").dropna(axis=1).mean(axis=1)
+    found = ranking(rows)
+    ratio = pd.Series(dtype=float) if cost.empty else relative_cost(cost).mean(axis=1)
     body = [
         [
             method,
             *accuracy.loc[method],
             "-" if found is None or method not in found.mean_ranks else f"{found.mean_ranks[method]:.1f}",
             _number(ece[method], 1),
-            _number(cost[method], 1),
+            _number(ratio.get(method, np.nan), 1),
         ]
         for method in order
     ]
@@ -188,29 +193,31 @@ def rate_table(search: pd.DataFrame) -> str:
     return _markdown(["method", *columns], body)
 
 
-def budget(final: pd.DataFrame, search: pd.DataFrame) -> str:
-    """One sentence: runs, core-hours, commits, and runs that were not finite."""
+def budget(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> str:
+    """Runs, core-hours, commits, runs that were not finite, and how often the search ended at an edge of its grid."""
     if final.empty and search.empty:
         return EMPTY
-    both = pd.concat([final, search])
-    hours = [table["cpu_seconds"].sum() / 3600 if len(table) else 0.0 for table in (search, final)]
+    both, best = pd.concat([final, search, ablation]), chosen(search)
+    hours = [table["cpu_seconds"].sum() / 3600 if len(table) else 0.0 for table in (search, final, ablation)]
+    edges = [sum(rate == edge for rate in best.values()) for edge in (LEARNING_RATES[0], LEARNING_RATES[-1])]
     lost = int(final["acc"].isna().sum() if len(final) else 0)
+    versions = {name: ", ".join(sorted(set(both[name].astype(str)))) for name in ("commit", "torch")}
     return (
-        f"{len(search)} runs of the search took {hours[0]:.1f} core-hours, {len(final)} final runs {hours[1]:.1f}; "
-        f"{lost} final run(s) were not finite. Code: {', '.join(sorted(set(both['commit'].astype(str))))}; "
-        f"torch {', '.join(sorted(set(both['torch'].astype(str))))}."
+        f"{len(search)} runs of the search took {hours[0]:.1f} core-hours, {len(final)} final runs {hours[1]:.1f}, "
+        f"{len(ablation)} of the ablation {hours[2]:.1f}; {lost} final run(s) were not finite. Of the {len(best)} "
+        f"chosen learning rates {edges[0]} are the smallest and {edges[1]} the largest of the grid. "
+        f"Code: {versions['commit']}; torch {versions['torch']}."
     )
 
 
-def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> dict[str, str]:
+def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame, cost: pd.DataFrame) -> dict[str, str]:
     """Everything that is generated, by the name of its marker."""
     rows = current(final, search)
     of_rows: dict[str, Callable[[], str]] = {
         **{f"annotators-acc-{g}": partial(score_table, rows, d, "data", "acc", Score()) for g, d in GROUPS.items()},
         **{f"annotators-{n}": partial(score_table, rows, list(FAMILIES), "family", n, s) for n, s in BY_FAMILY.items()},
         "annotators-ranks": partial(rank_table, rows),
-        "annotators-cost": partial(cost_table, rows),
-        "annotators-summary": partial(summary_table, rows),
+        "annotators-summary": partial(summary_table, rows, cost),
     }
     of_ablation = {
         f"annotators-ablation-{n}": partial(score_table, ablation, ABLATION_DATA, "data", n, s, list(VARIANTS))
@@ -219,8 +226,9 @@ def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> 
     return {
         **{name: EMPTY if rows.empty else make() for name, make in of_rows.items()},
         **{name: EMPTY if ablation.empty else make() for name, make in of_ablation.items()},
+        "annotators-cost": EMPTY if cost.empty else cost_table(rows, cost),
         "annotators-rates": rate_table(search),
-        "annotators-budget": budget(final, search),
+        "annotators-budget": budget(final, search, ablation),
     }
 
 
@@ -235,8 +243,9 @@ OPTIONAL_PAGE = REPO / "docs" / "methods.md"
 
 def write() -> None:
     """Fills the pages and draws the figures."""
-    final, search, ablation = read(FINAL_FILE), read(SEARCH_FILE), read(ABLATION_FILE)
-    for name, text in texts(final, search, ablation).items():
+    final = read(FINAL_FILE)
+    search, ablation, cost = read(SEARCH_FILE), read(ABLATION_FILE), read(COST_FILE)
+    for name, text in texts(final, search, ablation, cost).items():
         pages = [page for page, wants in PAGES.items() if wants(name)]
         if OPTIONAL_PAGE.exists() and f"<!-- {name} -->" in OPTIONAL_PAGE.read_text():
             pages.append(OPTIONAL_PAGE)

@@ -2,55 +2,29 @@
 
 import logging
 import math
-import pkgutil
 import resource
 import subprocess
 import time
 import warnings
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
-import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from experiments.annotators.settings import ABLATED, CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO, VARIANTS
-from hilmix.backbones import Backbone
+from experiments.annotators.job import Job, build
+from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, REPO
 from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.tables import label_table, wrong_labels
-from hilmix.data import AnnotatedDataModule
 from hilmix.data.items import AnnotatedData
-from hilmix.errors import ConfigError, DataError
 from hilmix.functional.label_errors import detection
 from hilmix.metrics import AnnotatorAUROC, ClassMetrics
-from hilmix.modules import Classifier
 from hilmix.types import UNKNOWN
-
-
-class Job(NamedTuple):
-    """What to run."""
-
-    data: str
-    method: str
-    lr: float
-    seed: int
-    root: str = ""
-    """Folder of the prepared data folders."""
-    tested: bool = True
-    """Whether training and test items are scored after the fit; a search stops at validation."""
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Tells it from other runs."""
-        return tuple(getattr(self, name) for name in KEY)
-
 
 SPLITS = ("test", "val", "train")
 CLASS_SCORES = ("acc", "nll", "brier", "ece")
@@ -59,7 +33,7 @@ SCORES = (*CLASS_SCORES, "temperature", "ece_calibrated", "nll_calibrated", "ann
 
 def code_version() -> str:
     """Returns the commit, with a ``+`` if code or configs differ from it, or ``unknown`` outside a clone."""
-    paths = ["hilmix", "configs", "experiments/annotators/train.py", "experiments/annotators/settings.py"]
+    paths = ["hilmix", "configs", *(f"experiments/annotators/{name}.py" for name in ("job", "settings", "train"))]
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=10", "HEAD"], cwd=REPO, capture_output=True, text=True, check=True
@@ -76,40 +50,6 @@ VERSIONS = {"torch": torch.__version__, "lightning": lightning.__version__, "com
 """Taken at import: what a process runs is the code of that moment, whatever is committed while it runs."""
 
 
-def method_config(name: str) -> dict[str, Any]:
-    """Returns the method's YAML file, or that of the ablated method with a variant's change.
-
-    Raises:
-        ConfigError: if there is none, or it sets what the study does not apply.
-    """
-    file = CONFIGS / f"{ABLATED if name in VARIANTS else name}.yaml"
-    if not file.is_file():
-        known = sorted(f.stem for f in CONFIGS.glob("*.yaml"))
-        raise ConfigError(f"Method '{name}' has no file {file.relative_to(REPO)}; there are {known}.")
-    config: dict[str, Any] = yaml.safe_load(file.read_text())
-    if other := set(config) - {"model", "data"}:  # nothing of a method may be left out in silence
-        raise ConfigError(f"{file.relative_to(REPO)} sets {sorted(other)}; the study applies 'model' and 'data' only.")
-    merged = OmegaConf.to_container(OmegaConf.merge(config, VARIANTS.get(name, {})))
-    assert isinstance(merged, dict)
-    return merged
-
-
-def data_folder(name: str, root: str) -> str:
-    """Returns where the data are: a folder below ``root``, or an embedded name.
-
-    Raises:
-        DataError: if the study does not know the name or the folder is not there.
-    """
-    if name not in FAMILY_OF:
-        raise DataError(f"The study has no data '{name}'; allowed are {list(FAMILY_OF)}.")
-    folder = Path(root) / name
-    if name in EMBEDDED:
-        return name
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not there; prepare it: python -m experiments.annotators.data --out {root}")
-    return str(folder)
-
-
 def run(job: Job) -> dict[str, Any]:
     """Trains and returns the row: the key, what :class:`Measure` measures, cost and versions.
 
@@ -117,27 +57,11 @@ def run(job: Job) -> dict[str, Any]:
     process's peak memory, reading the data included.
     """
     start, memory = time.process_time(), _peak_mb()
-    _quiet()
-    config, training = method_config(job.method), FAMILIES[FAMILY_OF[job.data]].training
-    folder = data_folder(job.data, job.root)
-    seed_everything(job.seed, verbose=False)
-    data: AnnotatedDataModule = _class_of(config["data"])(
-        folder, batch_size=training.batch_size, **config["data"]["init_args"]
-    )
-    model: Classifier = _class_of(config["model"])(
-        data.num_classes,
-        data.num_annotators,
-        data.input_shape,
-        Backbone.from_spec(training.backbone),
-        weight_decay=training.weight_decay,
-        optimizer=training.optimizer,
-        standardize=training.standardize,
-        num_annotator_features=data.num_annotator_features,
-        **config["model"]["init_args"] | {"lr": job.lr},
-    )
+    quiet()
+    model, data = build(job)
     measure = Measure(tested=job.tested)
     trainer = Trainer(
-        max_epochs=training.epochs,
+        max_epochs=FAMILIES[FAMILY_OF[job.data]].training.epochs,
         callbacks=[measure],
         accelerator="cpu",
         logger=False,
@@ -268,10 +192,6 @@ def _label_error_ap(result: CleanPass, data: AnnotatedData) -> float:
     return detection(quality.posterior if modelled else quality.self_confidence, wrong).average_precision
 
 
-def _class_of(part: dict[str, Any]) -> Any:
-    return pkgutil.resolve_name(part["class_path"])
-
-
 def _votes(trainer: Trainer) -> tuple[float, float]:
     """Agreement with, and NLL of, the votes on validation items; NaN without votes."""
     values = (trainer.callback_metrics.get(f"val/{name}") for name in ("agreement", "vote_nll"))
@@ -283,7 +203,8 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """One thread, and no word but errors."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module="lightning|torch")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

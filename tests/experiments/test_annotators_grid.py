@@ -10,6 +10,7 @@ import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 
 from experiments.annotators import grid
+from experiments.annotators.job import Job, method_config
 from experiments.annotators.results import read
 from experiments.annotators.settings import (
     DATA,
@@ -22,7 +23,7 @@ from experiments.annotators.settings import (
     SEARCH_SEEDS,
     VARIANTS,
 )
-from experiments.annotators.train import Job, method_config, run
+from experiments.annotators.train import run
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.targets import Targets
@@ -98,43 +99,51 @@ def test_pinned_rates_are_those_of_the_methods_files():
 def test_a_run_uses_the_classes_that_the_file_names(monkeypatch: pytest.MonkeyPatch):
     config = method_config("mv")
     config["model"]["class_path"] = f"{__name__}.Refusing"
-    monkeypatch.setattr("experiments.annotators.train.method_config", lambda name: config)
+    monkeypatch.setattr("experiments.annotators.job.method_config", lambda name: config)
     with pytest.raises(ConfigError, match="used"):
         run(Job("digits-class", "mv", 0.01, 0))
 
 
-def test_a_variant_differs_from_hilmix_in_what_its_name_says(monkeypatch: pytest.MonkeyPatch):
+def test_a_variant_differs_from_its_method_in_what_its_name_says(monkeypatch: pytest.MonkeyPatch):
     made: list[tuple[Any, Any]] = []
     monkeypatch.setattr(Trainer, "fit", lambda self, model, data: made.append((model, data)))
+    bases = [*dict.fromkeys(variant.method for variant in VARIANTS.values())]
     jobs = grid.ablation_jobs(["digits-class"], VARIANTS, [0], "")
-    for job in jobs:
+    for job in (*jobs, *(Job("digits-class", base, 0.01 if base == "hilmix" else 1e-3, 0) for base in bases)):
         run(job)
-    settings = {
-        job.method: {
-            "lr": model.hparams["lr"], "scaling": model.hparams["lr_scaling"], "warmup": model.warmup,
-            "every": model.every, "strength": model.annotator_model.strength,
-            "dependence": model.annotator_model.dependence,
-            "mix": (type(data.mix).__name__, getattr(data.mix, "alpha", None)),
-        }
-        for job, (model, data) in zip(jobs, made, strict=True)
-    }  # fmt: skip
-    base = settings.pop("hilmix")
-    changes = {m: {k: v for k, v in s.items() if v != base[k]} for m, s in settings.items()}
+    settings = [settings_of(model, data) for model, data in made]
+    base_of = dict(zip(bases, settings[len(jobs) :], strict=True))
+    changes = {
+        job.method: {k: v for k, v in found.items() if v != base_of[VARIANTS[job.method].method][k]}
+        for job, found in zip(jobs, settings, strict=False)
+    }
+    own_rate = {"scaling": "fan-in", "lr": 0.01}
     assert changes == {
+        "hilmix": {},
         "hilmix-no-em": {"warmup": 1.0},
         "hilmix-no-warmup": {"warmup": 0.0},
         "hilmix-every-1": {"every": 1},
-        "hilmix-no-mixing": {"mix": ("NoMix", None)},
-        "hilmix-alpha-1": {"mix": ("ItemMix", 1.0)},
-        "hilmix-hidden-mix": {"mix": ("HiddenMix", 0.2)},
+        "hilmix-no-mixing": {"mix": "NoMix", "alpha": None},
+        "hilmix-alpha-1": {"alpha": 1.0},
         "hilmix-no-shrinkage": {"strength": 1e-3},
         "hilmix-one-matrix": {"strength": 1e6},
         "hilmix-independent": {"dependence": 0.0},
         "hilmix-one-answer": {"dependence": 1.0},
         "hilmix-plain-lr": {"scaling": "none"},
         "hilmix-plain-lr-0.001": {"scaling": "none", "lr": 0.001},
+        **{f"{base}-own-rate": own_rate for base in ("mv", "ds-mixup", "geo-reg-w", "annot-mix-item")},
     }
-    assert [job.lr for job in jobs] == [s["lr"] for s in (base, *settings.values())]
+    assert [job.lr for job in jobs] == [found["lr"] for found in settings[: len(jobs)]]
+
+
+def settings_of(model: Any, data: Any) -> dict[str, Any]:
+    who, mix = model.annotator_model, data.mix
+    return {
+        "lr": model.lr, "scaling": model.lr_scaling, "mix": type(mix).__name__, "targets": type(data.targets).__name__,
+        "annotators": type(who).__name__, "alpha": getattr(mix, "alpha", None),
+        **{name: getattr(model, name, None) for name in ("warmup", "every")},
+        **{name: getattr(who, name, None) for name in ("strength", "dependence")},
+    }  # fmt: skip
 
 
 class Refusing(Classifier):

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from experiments.annotators import figures, tables
+from experiments.annotators.cost import relative_cost
 from experiments.annotators.data import RECIPES
-from experiments.annotators.results import add_row, chosen, current, ranking, read
+from experiments.annotators.results import add_row, chosen, current, ranking, read, whole_families
 from experiments.annotators.settings import ABLATION_DATA, FAMILIES, FAMILY_OF, FINAL_SEEDS, KEY, LEARNING_RATES
 
 
@@ -155,15 +156,39 @@ def test_tables_mark_the_best_those_near_it_and_failures():
     assert none == tables.EMPTY
 
 
+def times() -> pd.DataFrame:
+    """mv takes 1, 2 and 4 seconds in three rounds, annot-mix three, three and five times as much."""
+    mv, more = (1.0, 2.0, 4.0), (3, 3, 5)
+    rows = [(r, "digits-class-50", m, mv[r] * f) for r in range(3) for m, f in (("mv", 1), ("annot-mix", more[r]))]
+    return pd.DataFrame(rows, columns=["round", "data", "method", "cpu_seconds_per_epoch"])
+
+
+def test_cost_is_the_median_ratio_within_a_round():
+    ratio = relative_cost(times())
+    assert ratio.loc["annot-mix", "digits-class-50"] == 3
+    assert ratio.loc["mv", "digits-class-50"] == 1
+
+
+def test_a_family_is_averaged_over_the_same_data_for_every_method_and_seed():
+    rows = three_methods(mv={"digits-class-30": [0.9] * 2, "digits-class-50": [0.5] * 5})
+    kept = whole_families(rows)
+    assert set(kept[(kept["method"] == "mv") & (kept["family"] == "digits-class")]["seed"]) == {0, 1}
+    assert set(kept[(kept["method"] == "mv") & (kept["family"] == "mnist")]["seed"]) == {0, 1, 2, 3, 4}
+    assert len(kept[kept["method"] == "ds"]) == len(rows[rows["method"] == "ds"])
+    text = tables.score_table(rows, list(FAMILIES), "family", "acc", tables.Score())
+    assert "| mv | 70.0 ± 0.0 (2) |" in text
+
+
 def test_every_text_and_figure_can_be_made(tmp_path: Path):
     rows = three_methods()
     ablation = rows[rows["data"].isin(ABLATION_DATA)].replace({"method": {"mv": "hilmix", "ds": "hilmix-no-mixing"}})
-    texts = tables.texts(rows.drop(columns="family"), uniform_search(["true", "annot-mix", "mv", "ds"]), ablation)
+    search = uniform_search(["true", "annot-mix", "mv", "ds"])
+    texts = tables.texts(rows.drop(columns="family"), search, ablation, times())
     assert all(texts.values())
     assert "| hilmix-no-mixing | 85.0 ± 0.7 |" in texts["annotators-ablation-acc"]
     assert "annot-mix" not in texts["annotators-ablation-acc"]
     assert "| annot-mix | 1.00 | - |" in texts["annotators-ranks"]
     assert figures.draw(rows, tmp_path)
-    empty = tables.texts(*[pd.DataFrame(columns=KEY)] * 3)
+    empty = tables.texts(*[pd.DataFrame(columns=KEY)] * 4)
     assert set(empty.values()) == {tables.EMPTY}
     assert figures.draw(rows.iloc[:0]) == []
