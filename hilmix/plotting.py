@@ -60,8 +60,8 @@ class Reliability(NamedTuple):
 
 def reliability_diagram(panels: Sequence[Reliability], title: str) -> "Figure":
     """Draws accuracy against confidence with the gap to perfect calibration, and the histogram of confidence below."""
-    with _style():
-        figure = _figure(3.3 * len(panels) + 0.3, 4.4)
+    with styled():
+        figure = blank_figure(3.3 * len(panels) + 0.3, 4.4)
         axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, height_ratios=[3.4, 1])
         for (top, bottom), panel in zip(axes.T, panels, strict=True):
             _reliability_panel(top, bottom, panel)
@@ -105,12 +105,12 @@ class Thumbnail(NamedTuple):
 
 def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int = 8) -> "Figure":
     """Draws suspicious items with what was said (red) and what the model suggests (green)."""
-    with _style():
+    with styled():
         columns = min(columns, len(thumbnails))
         rows = -(-len(thumbnails) // columns)
         cell, caption, head = 1.35, 0.62, 0.45  # inches
         width, height = max(cell * columns, 5.0), rows * (cell + caption) + head
-        figure = _figure(width, height, layout=None)
+        figure = blank_figure(width, height, layout=None)
         for i, item in enumerate(thumbnails):
             left, row = (i % columns) * cell + 0.06, i // columns
             bottom = height - head - row * (cell + caption) - cell
@@ -145,9 +145,9 @@ def annotator_figure(
         classes: K names.
         title: of the figure.
     """
-    with _style():
+    with styled():
         columns = -(-len(panels) // 2) if panels else 0
-        figure = _figure(4.2 + 2.6 * columns, 5.0)
+        figure = blank_figure(4.2 + 2.6 * columns, 5.0)
         parts = figure.subfigures(1, 2, width_ratios=[4.2, max(2.6 * columns, 0.1)], squeeze=False)[0]
         _accuracy_panel(parts[0].subplots(), table)
         if panels:
@@ -198,10 +198,10 @@ def training_curves(metrics: pd.DataFrame) -> "Figure | None":
     shown = sorted(panels, key=lambda name: (CURVES.index(name) if name in CURVES else len(CURVES), name))[:8]
     if not shown:
         return None
-    with _style():
+    with styled():
         columns = min(4, len(shown))
         rows = -(-len(shown) // columns)
-        figure = _figure(3.0 * columns, 2.3 * rows)
+        figure = blank_figure(3.0 * columns, 2.3 * rows)
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axis, name in zip(axes, shown, strict=False):
             for column in panels[name]:
@@ -233,13 +233,15 @@ def _short(text: str, length: int = 18) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":
+def blank_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":
+    """Returns an empty figure, width and height in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout, dpi=150)
 
 
-def _style() -> Any:
+def styled() -> Any:
+    """Returns the context in which figures of hilmix are drawn."""
     from matplotlib import rc_context
 
     return rc_context(STYLE)
