@@ -22,6 +22,7 @@ commands:
   data       check your own data folder; list and prepare public data sets
   report     build the HTML report of a run folder
   aggregate  one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others
+  hmix       what people said about mixed images: hilmix hmix summary FOLDER
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
@@ -64,9 +65,13 @@ def _dispatch(argv: list[str]) -> int:
         from hilmix.commands import aggregate
 
         return aggregate.main(argv[1:])
+    if argv[0] == "hmix":
+        from hilmix.commands import hmix
+
+        return hmix.main(argv[1:])
     if argv[0] not in SUBCOMMANDS:
         raise ConfigError(
-            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report', 'aggregate']}, "
+            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report', 'aggregate', 'hmix']}, "
             "and options come after the command."
         )
     from hilmix.lightning_cli import run

@@ -1,4 +1,4 @@
-"""The report of a run folder: one HTML file and a summary for the terminal."""
+"""The report of a run folder: one HTML file and a summary for the terminal; ``hmix``: that of human judgments."""
 
 from hilmix.report.html import build_report
 from hilmix.report.run import Run, read_run

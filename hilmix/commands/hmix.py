@@ -1,0 +1,74 @@
+"""``hilmix hmix summary FOLDER``: what people said about mixed images."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
+from hilmix.errors import ConfigError, DataError, HilmixError
+from hilmix.report.hmix import draw_figures, print_summary, read_studies, summarize_studies, write_summary
+
+_FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())
+_ABOUT = f"""FOLDER holds one or more of
+{_FILES}
+as released, or as a study of your own in the same layout. Trials shown once more count in reliability only; odd-looking
+sessions are flagged, never left out.
+
+  hilmix hmix summary data/h_mix
+  hilmix hmix summary data/h_mix -o reports/h_mix
+  hilmix hmix summary data/mine -o reports/mine --classes cat dog "polar bear" --num-items 50000
+
+OUT receives summary.csv (all estimates), summary.json, one CSV per table and, with matplotlib, figures as PNG.
+docs/human_mixup.md says what each of them tells.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``hilmix hmix`` with the arguments after ``hmix``; returns 0, or 2 with one clear message."""
+    args = _parser().parse_args(argv)
+    try:
+        _summary(args, Console())
+    except HilmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hilmix hmix", description="Human judgments of mixed images.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    summary = actions.add_parser(
+        "summary",
+        help="describe the studies of a folder: curves, confidence, agreement, classes, labels",
+        description="Describe the studies of a folder: relabelling curves, confidence, agreement, class strengths, "
+        "midpoints, labels over the classes.",
+        epilog=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    summary.add_argument("folder", type=Path, metavar="FOLDER", help="the study's files, see below")
+    summary.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder to write; without it, only print")
+    summary.add_argument("--classes", nargs="+", metavar="NAME", default=CLASSES,
+                         help="class names as the files spell them (default: those of CIFAR-10)")  # fmt: skip
+    summary.add_argument("--num-items", type=int, default=NUM_ITEMS, metavar="N",
+                         help=f"size of the set that image ids point into (default: {NUM_ITEMS})")  # fmt: skip
+    summary.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    return parser
+
+
+def _summary(args: argparse.Namespace, console: Console) -> None:
+    if not 0 < args.level < 1:
+        raise ConfigError(f"--level is {args.level:g}; allowed are numbers between 0 and 1.")
+    if args.num_items < 1:
+        raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
+    if args.out is not None and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")
+    studies = read_studies(args.folder, classes=args.classes, num_items=args.num_items)
+    summary = summarize_studies(studies, level=args.level)
+    print_summary(summary, console)
+    if args.out is not None:
+        files = [*write_summary(summary, args.out), *draw_figures(studies, summary, args.out)]
+        names = ", ".join(file.name for file in files)
+        console.print(f"\n[bold]Written[/bold] to {args.out}: {names}", highlight=False, soft_wrap=True)
