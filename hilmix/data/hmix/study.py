@@ -19,6 +19,7 @@ from hilmix.data.hmix.tables import (
     take_rows,
 )
 from hilmix.errors import DataError
+from hilmix.perception.judged import Judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,28 @@ class MixStudy:
     def without_repeats(self) -> "MixStudy":
         """The study without the trials that were flagged as shown once more; vocabularies and stimuli stay."""
         return replace(self, judgments=take_rows(self.judgments, ~self.judgments.repeat))
+
+    def judged(self) -> Judged:
+        """The answers of an infer study as plain arrays, which perception policies are fitted to; repeats as well, so
+        take :meth:`without_repeats` first where they should not count.
+
+        Raises:
+            DataError: for another task.
+        """
+        if self.task != "infer":
+            raise DataError(
+                f"Perception policies are fitted to a study of the task 'infer'; this one is '{self.task}'."
+            )
+        said, shown = self.judgments, self.stimuli
+        mixes = {name: getattr(shown, name)[said.stimulus] for name in ("label1", "label2", "id1", "id2", "weight")}
+        return Judged(
+            **mixes,
+            answer=said.weight,
+            confidence=said.confidence,
+            participant=said.participant,
+            num_classes=self.num_classes,
+            participants=self.participants,
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One row per judgment: the columns of :class:`Judgments` and :class:`Stimuli`, classes, participants and

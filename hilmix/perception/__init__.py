@@ -1,0 +1,24 @@
+"""Perception policies: which label people would give a mix of two images.
+
+Example:
+    >>> import torch
+    >>> from hilmix.perception import GlobalCurve, Mixes
+    >>> cat, dog = torch.eye(2).split(1)
+    >>> GlobalCurve("logistic", (4.5, 0.5))(Mixes(cat, dog, torch.tensor([0.75]))).round(decimals=2).tolist()
+    [[0.75, 0.25]]
+"""
+
+from hilmix.perception.base import Mixes, Perception, SavedPerception, as_mixes
+from hilmix.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, LabelPairs
+from hilmix.perception.curves import GlobalCurve, Identity
+from hilmix.perception.evaluation import POLICIES, cross_validate
+from hilmix.perception.judged import Judged
+from hilmix.perception.participants import ParticipantCurves
+from hilmix.perception.smoothing import ConfidenceSmoothing, UniformSmoothing
+from hilmix.perception.table import ImageTable
+
+__all__ = [
+    "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing", "GlobalCurve", "Identity", "ImageTable", "Judged",
+    "LabelPairs", "Mixes", "ParticipantCurves", "Perception", "SavedPerception", "UniformSmoothing", "as_mixes",
+    "cross_validate",
+]  # fmt: skip

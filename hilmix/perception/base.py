@@ -1,0 +1,186 @@
+"""What every perception policy is: it says which label people would give a mix."""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hilmix.errors import ConfigError, DataError
+from hilmix.parts import Part
+from hilmix.perception.judged import FloatArray, Judged
+
+FORMAT = "hilmix perception"
+VERSION = 1
+
+
+class Mixes(NamedTuple):
+    """R mixes ``weight * image 1 + (1 - weight) * image 2``, tensors on one device; absent fields are None."""
+
+    label1: Tensor
+    """(R, K) float distribution of image 1, one-hot or soft."""
+    label2: Tensor
+    """(R, K) float distribution of image 2."""
+    weight: Tensor
+    """(R,) float32 or wider in [0, 1]."""
+    id1: Tensor | None = None
+    """(R,) int64, which image image 1 is, for policies that remember images; -1 unknown."""
+    id2: Tensor | None = None
+    """(R,) int64, which image image 2 is."""
+    participant: Tensor | None = None
+    """(R,) int64, who is asked, as a place in the policy's ``participants``; -1 for somebody else."""
+    features1: Tensor | None = None
+    """(R, D) float features of image 1, for policies that look."""
+    features2: Tensor | None = None
+    """(R, D) float features of image 2."""
+
+    def swapped(self) -> "Mixes":
+        """Returns the same mixes with the other image called the first."""
+        return Mixes(
+            self.label2, self.label1, 1 - self.weight, self.id2, self.id1, self.participant,
+            self.features2, self.features1,
+        )  # fmt: skip
+
+
+class Perception(Part, nn.Module, ABC):
+    """Turns mixes into the labels that people would give them.
+
+    A call takes :class:`Mixes` and returns (R, K) distributions, differentiable in labels and weights. In training it
+    is arbitrary which image is called the first, so the label of a mix and of its :meth:`Mixes.swapped` are the same:
+    a policy that prefers an image does so by its class, never by its place.
+
+    The parameters are arguments of the constructor, plain values: a policy is written into YAML, a checkpoint or a file
+    (:meth:`save`) as what it is. Each class has a class method ``fit`` from :class:`~hilmix.perception.Judged`. Tensors
+    move with ``to(device)``, as in any module.
+
+    Example:
+        >>> from hilmix.perception import GlobalCurve
+        >>> cat, dog = torch.eye(2).split(1)
+        >>> GlobalCurve(parameters=(0.0, 1.0))(Mixes(cat, dog, torch.tensor([0.75]))).tolist()
+        [[0.75, 0.25]]
+    """
+
+    def forward(self, mixes: Mixes) -> Tensor:
+        """Returns (R, K) labels."""
+        with torch.autocast(mixes.weight.device.type, enabled=False):  # products would be rounded to half precision
+            return self.relabel(mixes)
+
+    @abstractmethod
+    def relabel(self, mixes: Mixes) -> Tensor:
+        """Returns (R, K) labels; what a subclass writes."""
+
+    def confidence(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) how sure people are of each mix, in [0, 1].
+
+        Raises:
+            ConfigError: by default, as most policies do not know.
+        """
+        raise ConfigError(f"{type(self).__name__} does not say how sure people are; give ConfidenceSmoothing a line.")
+
+    def predict(self, judged: Judged, *, features: Tensor | None = None) -> FloatArray:
+        """Returns the answer that the policy expects in each judgment, (M,) float64: the share of image 1's class in
+        what the label gives to the two classes.
+
+        Args:
+            judged: M judgments; their answers are not looked at.
+            features: (N, D) float features of all images, by id, for policies that look.
+
+        Raises:
+            DataError: if both images of a mix have one class, so that its label can not tell them apart.
+        """
+        same = np.flatnonzero(judged.label1 == judged.label2)
+        if len(same):
+            raise DataError(
+                f"judgments label2, row {same[0]}: both images are of class {judged.label2[same[0]]}, whose share says "
+                "nothing about the weight; leave out mixes within a class."
+            )
+        with torch.no_grad():
+            label = self(as_mixes(judged, features=features)).cpu().double().numpy()
+        first, second = (label[np.arange(len(label)), c] for c in (judged.label1, judged.label2))
+        share: FloatArray = first / (first + second)
+        return share
+
+    def save(self, path: Path | str) -> None:
+        """Writes the policy into a JSON file, over one that is there; :meth:`load` gives it back to the last bit.
+
+        Raises:
+            DataError: if the file can not be written.
+        """
+        text = json.dumps({"format": FORMAT, "version": VERSION, **self.spec()}, allow_nan=False)
+        try:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"Cannot write the perception policy to '{path}': {error.strerror}.") from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Returns the policy that :meth:`save` wrote, of the class it is called on.
+
+        Raises:
+            DataError: if the file is not there, is no such file, is of a later version, or has parameters that its
+                class does not take.
+            ConfigError: if it holds another kind of policy, or parameters that can not work.
+        """
+        spec = _read(Path(path))
+        try:
+            return cls.from_spec(spec)
+        except TypeError as error:  # an argument that the constructor does not have, or lacks
+            raise DataError(f"{path}: the parameters do not fit {spec['class_path']}: {error}.") from error
+
+
+def as_mixes(judged: Judged, *, features: Tensor | None = None) -> Mixes:
+    """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
+
+    Args:
+        judged: M judgments.
+        features: (N, D) float features of all images, by id.
+    """
+    hot = torch.eye(judged.num_classes, dtype=torch.float64)
+    id1, id2, who, label1, label2 = (
+        torch.tensor(v) for v in (judged.id1, judged.id2, judged.participant, judged.label1, judged.label2)
+    )
+    looks = (None, None) if features is None else (features[id1], features[id2])
+    return Mixes(hot[label1], hot[label2], torch.tensor(judged.weight), id1, id2, who, *looks)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"Cannot read the perception policy '{path}': {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON file: {error}.") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise DataError(f"{path} holds no perception policy: its 'format' is not '{FORMAT}'. Write one with save().")
+    if found.get("version") != VERSION:
+        raise DataError(f"{path} has version {found.get('version')!r}; this hilmix reads version {VERSION}. Fit and "
+                        "save the policy again, or install the hilmix that wrote it.")  # fmt: skip
+    if missing := [key for key in ("class_path", "init_args") if key not in found]:
+        raise DataError(f"{path} lacks {', '.join(missing)}; fit and save the policy again.")
+    return found
+
+
+class SavedPerception(Perception):
+    """The policy in a file, for configurations.
+
+    Its specification is that of the policy itself, so a checkpoint does not depend on the file.
+
+    Args:
+        file: written by :meth:`Perception.save`.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self.policy = Perception.load(file)
+
+    def relabel(self, mixes: Mixes) -> Tensor:
+        return self.policy.relabel(mixes)
+
+    def confidence(self, mixes: Mixes) -> Tensor:
+        return self.policy.confidence(mixes)
+
+    def spec(self) -> dict[str, Any]:
+        return self.policy.spec()

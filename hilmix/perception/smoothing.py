@@ -1,0 +1,144 @@
+"""Smoothing on top of a policy: by how sure people are, and its control that uses nothing people said."""
+
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.errors import ConfigError, DataError
+from hilmix.functional.perception import SMOOTHING, smooth_by_confidence, smooth_uniformly, uniform_share
+from hilmix.perception.base import Mixes, Perception
+from hilmix.perception.judged import Judged
+
+HMIX_CONFIDENCE = (0.625, 0.826)
+"""Confidence at the even weight and at the pure images, fitted to the infer answers of H-Mix. Not universal."""
+_SHOWN = (0.5, 0.75, 0.9, 1.0)
+
+
+class ConfidenceSmoothing(Perception):
+    """The label of another policy y, the more uniform the less sure people are: ``S(y, w) = (1 - u) y + u / K``.
+
+    The uniform share is ``u = c / (1 + c)`` with ``c = a b^w``, w the confidence: 98 % at 0, 83 % at .25, 33 % at .5,
+    4.8 % at .75, 0.5 % at 1 for the default a and b. How sure people are is a line in how one-sided the mix is,
+    ``|2 weight - 1|``, or what the policy itself knows of the mix (:class:`~hilmix.perception.ImageTable`). Printing
+    the policy shows the shares. Pure images are smoothed too, if little.
+
+    Args:
+        policy: whose label is smoothed.
+        line: confidence at the even weight and at the pure images, in [0, 1]. The default is the fit to H-Mix
+            (CIFAR-10, not universal); null asks the policy.
+        a: c at confidence 0.
+        b: factor on c from confidence 0 to 1.
+
+    Reference:
+        Collins et al., Human-in-the-Loop Mixup, UAI 2023; a and b are those of the authors' preliminary code. Differs
+        from the paper: with a line, mixes that nobody judged are smoothed too.
+    """
+
+    def __init__(
+        self,
+        policy: Perception,
+        line: tuple[float, float] | None = HMIX_CONFIDENCE,
+        a: float = SMOOTHING[0],
+        b: float = SMOOTHING[1],
+    ) -> None:
+        super().__init__()
+        if not (a > 0 and b > 0):
+            raise ConfigError(f"perception: the smoothing has a = {a:g} and b = {b:g}; allowed are positive numbers.")
+        if line is not None and not (len(line) == 2 and all(0 <= end <= 1 for end in line)):
+            raise ConfigError(f"perception: line is {list(line)}; allowed are two confidences from 0 to 1, or null.")
+        self.policy = Perception.from_spec(policy)
+        self.line, self.a, self.b = line, float(a), float(b)
+
+    @classmethod
+    def fit(cls, judged: Judged, *, policy: Perception, a: float = SMOOTHING[0], b: float = SMOOTHING[1]) -> Self:
+        """Returns the smoothing with the least-squares line of confidence, its ends kept in [0, 1].
+
+        Args:
+            judged: M judgments; those without a confidence do not take part.
+            policy: whose label is smoothed; fitted already.
+            a: see the class.
+            b: see the class.
+
+        Raises:
+            DataError: for judgments that can not be used, or with confidences at fewer than two weights.
+        """
+        said = judged.checked()
+        said = said.take(~np.isnan(said.confidence))
+        side = np.abs(2 * said.weight - 1)
+        if len(np.unique(side.round(9))) < 2:
+            raise DataError(
+                f"confidence line: {len(side)} judgments state a confidence, at fewer than two distances from the even "
+                "weight, which a line needs."
+            )
+        slope, middle = np.polyfit(side, said.confidence, 1)
+        ends = np.clip([middle, middle + slope], 0.0, 1.0)
+        return cls(policy, (float(ends[0]), float(ends[1])), a, b)
+
+    def confidence(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) how sure people are of each mix.
+
+        Raises:
+            ConfigError: without a line, if the policy does not know.
+        """
+        if self.line is None:
+            return self.policy.confidence(mixes)
+        middle, end = self.line
+        return middle + (end - middle) * (2 * mixes.weight - 1).abs()
+
+    def share(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) what the uniform distribution gets of each label."""
+        return uniform_share(self.confidence(mixes), a=self.a, b=self.b)
+
+    def relabel(self, mixes: Mixes) -> Tensor:
+        return smooth_by_confidence(self.policy.relabel(mixes), self.confidence(mixes), a=self.a, b=self.b)
+
+    def extra_repr(self) -> str:
+        """The uniform shares, for users."""
+        if self.line is None:
+            return f"a={self.a:g}, b={self.b:g}, confidence of the policy"
+        weight = torch.tensor(_SHOWN)
+        shares = self.share(Mixes(weight[:, None], weight[:, None], weight)).tolist()
+        text = ", ".join(f"{u:.1%} at weight {w:g}" for w, u in zip(_SHOWN, shares, strict=True))
+        return f"a={self.a:g}, b={self.b:g}, uniform share {text}"
+
+
+class UniformSmoothing(Perception):
+    """The label of another policy, equally uniform for all mixes: ``(1 - share) y + share / K``.
+
+    Label smoothing; with the share of :meth:`matching`, the control that tells whether it matters *where* people are
+    unsure, or only how much is smoothed.
+
+    Args:
+        policy: whose label is smoothed.
+        share: what the uniform distribution gets, in [0, 1].
+    """
+
+    def __init__(self, policy: Perception, share: float) -> None:
+        super().__init__()
+        if not 0 <= share <= 1:
+            raise ConfigError(f"perception: share is {share:g}; allowed are 0 to 1.")
+        self.policy, self.share = Perception.from_spec(policy), float(share)
+
+    @classmethod
+    def matching(cls, smoothing: ConfidenceSmoothing, mixes: Mixes) -> Self:
+        """Returns the same policy with the mean share that a confidence smoothing gives to some mixes.
+
+        Args:
+            smoothing: what to match in mean strength.
+            mixes: R mixes as training has them, at least one.
+
+        Raises:
+            DataError: without mixes.
+        """
+        if not len(mixes.weight):
+            raise DataError("uniform smoothing: there are no mixes whose mean share could be matched.")
+        return cls(smoothing.policy, float(smoothing.share(mixes).double().mean()))
+
+    def relabel(self, mixes: Mixes) -> Tensor:
+        return smooth_uniformly(self.policy.relabel(mixes), self.share)
+
+    def extra_repr(self) -> str:
+        """The uniform share, for users."""
+        return f"uniform share {self.share:.1%}"
