@@ -18,7 +18,7 @@ from hilmix.perception.smoothing import ConfidenceSmoothing, UniformSmoothing
 from hilmix.perception.table import ImageTable
 
 __all__ = [
-    "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing", "GlobalCurve", "Identity", "ImageTable", "Judged",
-    "LabelPairs", "Mixes", "ParticipantCurves", "Perception", "SavedPerception", "UniformSmoothing", "as_mixes",
-    "cross_validate",
+    "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing", "GlobalCurve",
+    "Identity", "ImageTable", "Judged", "LabelPairs", "Mixes", "ParticipantCurves", "Perception", "SavedPerception",
+    "UniformSmoothing", "as_mixes", "cross_validate",
 ]  # fmt: skip

@@ -59,7 +59,7 @@ class Perception(Part, nn.Module, ABC):
     Example:
         >>> from hilmix.perception import GlobalCurve
         >>> cat, dog = torch.eye(2).split(1)
-        >>> GlobalCurve(parameters=(0.0, 1.0))(Mixes(cat, dog, torch.tensor([0.75]))).tolist()
+        >>> GlobalCurve(parameters=(0.0, 0.5))(Mixes(cat, dog, torch.tensor([0.9]))).round(decimals=2).tolist()
         [[0.75, 0.25]]
     """
 

@@ -19,8 +19,8 @@ from hilmix.perception.judged import FloatArray, Judged
 Centre = Literal["curve", "strengths"]
 
 HMIX_STRENGTHS = (-0.223, 0.305, -0.054, -0.194, -0.236, 0.001, -0.004, 0.256, -0.079, 0.229)
-"""Strengths of the CIFAR-10 classes airplane to truck, fitted to the infer answers of H-Mix (repeats left out): airplanes
-and deer hide in a mix, automobiles, horses and trucks show through."""
+"""Strengths of the CIFAR-10 classes airplane to truck, fitted to the infer answers of H-Mix (repeats left out): deer
+and airplanes hide in a mix, automobiles, horses and trucks show through."""
 HMIX_STRENGTHS_SLOPE = 0.886
 """The slope that belongs to them."""
 
@@ -29,6 +29,7 @@ class _ClassCurves(Perception):
     """People see ``s(A_cd + b_cd logit w)``, for hard labels; its expectation over both labels for soft ones.
 
     A changes its sign and b stays when c and d change places, so that it does not matter which image is the first.
+    The classes of the two images count as independent, also where an image with a soft label is its own partner.
     """
 
     offset: Tensor

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import numpy as np
 from torch import Tensor
 
 from hilmix.errors import ConfigError
@@ -106,7 +107,8 @@ class GlobalCurve(Perception):
         said = judged.checked()
         said = said.take(said.label1 != said.label2).ordered() if ordered else said.doubled()
         free: FittedKind = "logistic" if kind == "logistic_anchored" else kind
-        found = list(fit_curve(free, said.weight, said.answer, said.participant, criterion=criterion).parameters)
+        alone = np.arange(len(said.weight))  # its intervals are not asked for, and mirror images of a person cancel out
+        found = list(fit_curve(free, said.weight, said.answer, alone, criterion=criterion).parameters)
         if not ordered:
             place, centre = CENTRES[kind]
             found[place] = centre  # where the fit is up to rounding
@@ -118,3 +120,7 @@ class GlobalCurve(Perception):
             return blend_labels(mixes.label1, mixes.label2, CURVES[self.kind](mixes.weight, first, second))
         seen = ordered_curve(self.kind, mixes.weight, first, second, num_classes=mixes.label1.shape[1])
         return blend_classes(mixes.label1, mixes.label2, seen)
+
+    def extra_repr(self) -> str:
+        """The curve, for users."""
+        return f"{self.kind}, parameters={list(self.curve)}, ordered={self.ordered}"

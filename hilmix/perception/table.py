@@ -33,7 +33,8 @@ class ImageTable(Perception):
         weight: T generating weights of image 1.
         seen: T shares of image 1 that people saw, in [0, 1].
         sure: T mean confidences, NaN not allowed; null where nobody was asked.
-        fallback: the policy for mixes that are not in the table; null refuses them.
+        fallback: the policy for mixes that are not in the table; null refuses them, for which every call waits for
+            the device.
     """
 
     keys: Tensor
