@@ -5,6 +5,7 @@ import pandas as pd
 
 from hilmix.columns import IntArray
 from hilmix.data.hmix import MixStudy
+from hilmix.errors import DataError
 from hilmix.functional.clusters import clustered_mean
 from hilmix.functional.strengths import ClassStrengths, class_strengths, shrunk_means
 from hilmix.report.hmix.frame import COLUMNS, answer_frame, estimates
@@ -20,9 +21,13 @@ def fitted_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray,
     frame = frame[frame["label1"] != frame["label2"]]
     used, codes = np.unique(frame[["label1", "label2"]], return_inverse=True)
     first, second = codes.reshape(-1, 2).T
-    strengths = class_strengths(
-        frame["deviation"], first, second, participant=frame["participant"], num_classes=len(used), level=level
-    )
+    try:
+        strengths = class_strengths(
+            frame["deviation"], first, second, participant=frame["participant"], num_classes=len(used), level=level
+        )
+    except DataError as error:
+        names = ", ".join(study.classes[k] for k in used)
+        raise DataError(f"{error} They are, from 0: {names}.") from error
     return used, strengths
 
 

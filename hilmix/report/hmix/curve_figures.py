@@ -21,7 +21,10 @@ DRAWN = (
     ("logistic", "squares", AMBER, (0, (5, 1.5))),
 )
 """Fits that the figure shows, each by the criterion that hilmix takes its constants from."""
-_MEASURES = {"one_sidedness": "one-sidedness of the answer |2h - 1|", "absolute_deviation": "deviation |h - weight|"}
+_MEASURES = {
+    "one_sidedness": ("one-sidedness", "|2h - 1|, h the answer"),
+    "absolute_deviation": ("deviation", "|h - generating weight|"),
+}
 _DIAGONAL: dict[str, Any] = {"color": MUTED, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
 
 
@@ -38,11 +41,11 @@ def relabelling_figure(studies: Studies, summary: Summary) -> "Figure":
     right.axhline(0, **_DIAGONAL)
     grid = np.linspace(0.005, 0.995, 199)
     for kind, criterion, color, dashes in DRAWN:
-        curve = _curve(summary.tables["curves"], kind, criterion, grid)
+        curve = _curve(summary, kind, criterion, grid)
         if curve is not None:
             left.plot(grid, curve, color=color, linestyle=dashes, linewidth=1.6, label=f"{kind} ({criterion})")
             right.plot(grid, curve - grid, color=color, linestyle=dashes, linewidth=1.6)
-    _errors(left, points, label=f"mean, {summary.level:.0%} interval")
+    _errors(left, points, label=f"mean, {100 * summary.level:g} % interval")
     _errors(right, points, less=points["weight"])
     left.set(xlim=(0, 1), ylim=(-0.01, 1.01), xlabel="generating weight of image 1", ylabel="seen weight of image 1",
              title="Relabelling curve")  # fmt: skip
@@ -58,7 +61,11 @@ def _by_weight(weights: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return rows.assign(weight=rows["group"].astype(float))
 
 
-def _curve(table: pd.DataFrame, kind: Any, criterion: str, grid: np.ndarray) -> np.ndarray | None:
+def _curve(summary: Summary, kind: Any, criterion: str, grid: np.ndarray) -> np.ndarray | None:
+    """The fitted curve, or None where the answers did not determine it."""
+    if "curves" not in summary.tables:
+        return None
+    table = summary.tables["curves"]
     fit = table[table["quantity"].str.startswith(f"{kind}_") & (table["group"] == criterion)]
     return None if fit.empty else CURVES[kind](torch.tensor(grid), *fit["value"].tolist()).numpy()
 
@@ -77,15 +84,15 @@ def confidence_figure(studies: Studies, summary: Summary) -> "Figure":
     axes = figure.subplots(1, 3, sharey=True)
     points = _by_weight(summary.tables["weights"], "confidence")
     _errors(axes[0], points)
-    axes[0].set(xlabel="generating weight of image 1", ylabel=f"mean confidence, {summary.level:.0%} interval",
+    axes[0].set(xlabel="generating weight of image 1", ylabel=f"mean confidence, {100 * summary.level:g} % interval",
                 title="By weight")  # fmt: skip
     bins = summary.tables["confidence_bins"]
-    for axis, (measure, label), color in zip(axes[1:], _MEASURES.items(), (BLUE, RED), strict=True):
+    for axis, (measure, (name, label)), color in zip(axes[1:], _MEASURES.items(), (BLUE, RED), strict=True):
         part = bins[bins["measure"] == measure].assign(middle=lambda t: (t["bin_low"] + t["bin_high"]) / 2)
         _errors(axis, part, x="middle", color=color)
         for row in part.itertuples():
             axis.annotate(f"{row.n:,}", (row.middle, 0.03), ha="center", fontsize=7.5, color=MUTED)
-        axis.set(xlabel=label, title=_correlation(summary, measure))
+        axis.set(xlabel=label, title=f"By {name}{_correlation(summary, measure)}")
     for row in points.itertuples():
         axes[0].annotate(f"{row.n:,}", (row.weight, 0.03), ha="center", fontsize=7.5, color=MUTED)
     for axis in axes:
@@ -100,7 +107,7 @@ def _correlation(summary: Summary, measure: str) -> str:
         return ""
     table = summary.tables["confidence"]
     row = table[(table["group"] == measure) & (table["quantity"] == "correlation")].iloc[0]
-    return f"r = {row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    return f", r = {row['value']:.2f}"
 
 
 def midpoint_figure(studies: Studies, summary: Summary) -> "Figure":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES: dict[str, tuple[str, Callable[[Studies, Summary], "Figure"]]] = {
-    "relabelling.png": ("curves", relabelling_figure),
+    "relabelling.png": ("confidence_bins", relabelling_figure),
     "confidence.png": ("confidence_bins", confidence_figure),
     "midpoints.png": ("midpoints", midpoint_figure),
     "reliability.png": ("agreement", reliability_figure),

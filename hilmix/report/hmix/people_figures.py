@@ -30,12 +30,12 @@ def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
     axis = left.subplots()
     table = summary.tables["agreement"].query("quantity == 'icc_single'")
     table = table[~table["group"].str.startswith("cifar10s_")].iloc[::-1]
-    names = [f"{study}: {group.removeprefix('hmix_').replace('_', ' ')}"
+    names = [f"{study}: {group.removeprefix('hmix_').replace('_', ' ').replace('image1', 'on image 1')}"
              for study, group in zip(table["study"], table["group"], strict=True)]  # fmt: skip
     _intervals(axis, table, np.arange(len(table)), [_COLORS[task] for task in table["study"]])
     axis.axvline(0, color=MUTED, linewidth=0.8)
     axis.set_yticks(range(len(names)), names)
-    axis.set(title="Agreement of two people", xlabel=f"ICC(1), {summary.level:.0%} interval")
+    axis.set(title="Agreement of two people", xlabel=f"ICC(1), {100 * summary.level:g} % interval")
     axis.grid(axis="x", linewidth=0.6)
     if repeated:
         cells = right.subplots(min(len(repeated), 2), columns, squeeze=False).flat
@@ -84,7 +84,9 @@ def strength_figure(studies: Studies, summary: Summary) -> "Figure":
         axis.plot([], [], "o-", color=_COLORS[task], linewidth=2, markersize=5, label=task)
     axis.axvline(0, color=MUTED, linewidth=0.8)
     axis.set_yticks(range(len(order)), order)
-    axis.set(title="Class strengths", xlabel=f"seen that much further towards the class ({summary.level:.0%} interval)")
+    axis.set(
+        title="Class strengths", xlabel=f"seen that much further towards the class ({100 * summary.level:g} % interval)"
+    )
     axis.grid(axis="x", linewidth=0.6)
     axis.legend(fontsize=8, loc="lower right")
     return figure
@@ -152,7 +154,10 @@ def _entropy_panel(axis: "Axes", table: pd.DataFrame, weights: list[str], level:
                       capsize=3, label=name if name == "mixup" else f"{name} rule")  # fmt: skip
     axis.set_xticks(range(len(weights)), weights)
     axis.set(
-        title=f"Entropy, {level:.0%} interval", xlabel="generating weight of image 1", ylabel="nats", ylim=(0, None)
+        title=f"Entropy, {100 * level:g} % interval",
+        xlabel="generating weight of image 1",
+        ylabel="nats",
+        ylim=(0, None),
     )
     axis.grid(axis="y", linewidth=0.6)
     axis.legend(fontsize=8)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilmix.callbacks.files import whole_file, write_table
@@ -169,9 +170,9 @@ def write_summary(summary: Summary, folder: Path) -> list[Path]:
 
 
 def _content(summary: Summary) -> dict[str, Any]:
-    """The summary as JSON, empty cells as null."""
-    rows = {
-        name: table.astype(object).where(table.notna(), None).to_dict("records")
-        for name, table in summary.tables.items()
-    }
+    """The summary as JSON; cells that are empty or not finite as null."""
+    rows = {}
+    for name, table in summary.tables.items():
+        known = table.notna() & ~table.isin([np.inf, -np.inf])
+        rows[name] = table.astype(object).where(known, None).to_dict("records")
     return {"level": summary.level, "repeats": REPEATS, "notes": list(summary.notes), "tables": rows}

@@ -21,14 +21,15 @@ def print_summary(summary: Summary, console: Console) -> None:
     """Prints the headline tables; the files hold all of them."""
     tables = summary.tables
     _counts(tables["counts"], console)
-    console.print(f"\n{REPEATS}\nIntervals: {summary.level:.0%}, clustered by participant except those of agreement.",
-                  highlight=False)  # fmt: skip
-    if "curves" in tables:
-        weights = tables["weights"].query("study == 'infer'")
+    intervals = f"Intervals: {100 * summary.level:g} %, clustered by participant except those of agreement (ICC)."
+    console.print(f"\n{REPEATS}\n{intervals}", highlight=False)
+    weights = tables["weights"].query("study == 'infer'")
+    if len(weights):
         shown = weights[weights["quantity"].isin(["answer", "deviation", "confidence"])]
         spread = weights[weights["quantity"] == "answer"].assign(quantity="SD", value=weights["sd"], low=None)
         _grid("Seen weight of image 1, by generating weight", pd.concat([shown, spread]), console)
-        _grid("Relabelling curves, by fit criterion", tables["curves"], console, row=["quantity"], column="group")
+    if "curves" in tables:
+        _grid("Relabelling curves, by fit criterion", tables["curves"], console, ["quantity"], "group")
     if "midpoints" in tables:
         _grid("Weight that shows half of each (group: start value)", tables["midpoints"], console, ["study", "group"])
     if "anchoring" in tables:

@@ -1,0 +1,161 @@
+"""``hilmix hmix summary`` as a user types it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilmix import plotting
+from hilmix.cli import main
+from hilmix.data.hmix import write_released
+from hilmix.data.hmix.layout import LAYOUTS
+from tests.data.hmix.synthetic import infer_row
+from tests.report.hmix import simulated
+
+OWN = ["--classes", *simulated.CLASSES]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies") / "mine"
+    for study in (simulated.infer(), simulated.construct(), simulated.categorical()):
+        write_released(study, folder)
+    return folder
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def refused(argv: list[str], capsys) -> str:
+    assert main(["hmix", "summary", *argv]) == 2
+    return words(capsys.readouterr().err)
+
+
+def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
+    assert main(["hmix", "summary", str(mine), "-o", "out/report", *OWN, "--level", "0.999"]) == 0
+    long = pd.read_csv("out/report/summary.csv").set_index(["table", "study", "quantity", "group"])
+    assert list(long) == ["value", "low", "high", "n"]
+    truth = {
+        ("curves", "infer", "logit_a", "likelihood"): simulated.CURVE[0],
+        ("curves", "infer", "logit_b", "likelihood"): simulated.CURVE[1],
+        ("anchoring", "construct", "anchoring", "all"): simulated.ANCHORING,
+        ("confidence", "infer", "joint_slope", "one_sidedness"): simulated.CONFIDENCE[1],
+        **{("class_strengths", "infer", "strength", name): strength
+           for name, strength in zip(simulated.CLASSES, simulated.STRENGTH, strict=True)},
+    }  # fmt: skip
+    for key, value in truth.items():
+        assert long.loc[key, "low"] < value < long.loc[key, "high"], key
+    out = words(capsys.readouterr().out)
+    assert "Trials shown once more at the end of a session count in reliability and in what is said of people" in out
+    assert "Intervals: 99.9 %" in out
+    assert "2,400 120" in out
+    assert "Relabelling curves" in out
+    assert "none left out" in out
+
+
+def test_the_files_agree_with_each_other(mine, workplace, capsys):
+    assert main(["hmix", "summary", str(mine), "-o", "report", *OWN]) == 0
+    told = words(capsys.readouterr().out).split("Written to report: ")[1].split(", ")
+    assert sorted(told) == sorted(file.name for file in (workplace / "report").iterdir())
+    content = json.loads((workplace / "report" / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert content["level"] == 0.95
+    assert content["notes"] == []
+    for name, rows in content["tables"].items():
+        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "people")
+        assert len(table) == len(rows)
+        assert list(table) == list(rows[0])
+    assert content["tables"]["curves"][0]["quantity"] == "logit_a"
+    assert np.isclose(pd.read_csv("report/curves.csv")["value"][0], content["tables"]["curves"][0]["value"])
+    pictures = {name for name in told if name.endswith(".png")}
+    if plotting.available():
+        assert pictures == {"relabelling.png", "confidence.png", "midpoints.png", "reliability.png",
+                            "class_strengths.png", "label_pairs.png", "labels.png"}  # fmt: skip
+
+
+@pytest.mark.parametrize("study", [simulated.construct(), simulated.categorical()])
+def test_one_study_alone_is_enough(workplace, capsys, study):
+    write_released(study, "alone")
+    assert main(["hmix", "summary", "alone", *OWN]) == 0
+    out = capsys.readouterr().out
+    assert study.task in out
+    assert "infer" not in out
+    assert "Written" not in out
+    assert [file.name for file in workplace.iterdir()] == ["alone"]
+
+
+def test_without_matplotlib_there_are_tables(mine, workplace, monkeypatch, caplog):
+    monkeypatch.setattr(plotting, "available", lambda: False)
+    plotting.explain_absence.cache_clear()
+    assert main(["hmix", "summary", str(mine), "-o", "report", *OWN]) == 0
+    assert "hilmix[plots]" in caplog.text
+    assert {file.suffix for file in (workplace / "report").iterdir()} == {".csv", ".json"}
+
+
+def test_what_can_not_be_computed_is_told(workplace, capsys):
+    """One person, one mix."""
+    (workplace / "tiny").mkdir()
+    pd.DataFrame([infer_row()]).to_csv("tiny/hmix_infer_mixing_factor.csv")
+    assert main(["hmix", "summary", "tiny", "-o", "report"]) == 0
+    out = words(capsys.readouterr().out)
+    assert "not computed: infer, logit curve by likelihood, logit curve by squares, share explained by logit" in out
+    assert "curve need answers at two weights or more" in out
+    assert "Seen weight of image 1" in out
+    assert len(json.loads((workplace / "report" / "summary.json").read_text())["notes"]) >= 3
+
+
+def test_what_is_not_there_is_named(workplace, capsys):
+    assert "There is no folder nowhere; point it at a copy of" in refused(["nowhere"], capsys)
+    (workplace / "empty").mkdir()
+    error = refused(["empty"], capsys)
+    assert all(layout.file in error for layout in LAYOUTS.values())
+    pd.DataFrame([infer_row()]).drop(columns="responses").to_csv("empty/hmix_infer_mixing_factor.csv")
+    error = refused(["empty"], capsys)
+    assert "hmix_infer_mixing_factor.csv lacks the column(s) ['responses']" in error
+
+
+def test_trials_that_are_all_repeats_are_refused(workplace, capsys):
+    (workplace / "odd").mkdir()
+    pd.DataFrame([infer_row(task="rerun_rate_mixture")]).to_csv("odd/hmix_infer_mixing_factor.csv")
+    assert "every trial is flagged as shown once more" in refused(["odd"], capsys)
+
+
+def test_classes_must_be_those_of_the_files(mine, capsys):
+    assert "with the classes Airplane, Automobile" in refused([str(mine)], capsys)
+    assert "with the classes ant, bee, cow." in refused([str(mine), *OWN[:-1]], capsys)
+
+
+def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
+    (workplace / "report").mkdir()
+    (workplace / "report" / "notes.txt").write_text("mine")
+    for out in ("report", "report/notes.txt", str(mine)):
+        error = refused([str(mine), *OWN, "-o", out], capsys)
+        assert error == f"error: '{out}' exists already. Remove it, or choose another folder with -o."
+    assert [file.name for file in (workplace / "report").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(("option", "value", "said"), [
+    ("--level", "95", "--level is 95; allowed are numbers between 0 and 1"),
+    ("--num-items", "0", "--num-items is 0; allowed are whole numbers of at least 1"),
+    ("--num-items", "5", "expected a whole number from 0 to 4"),
+])  # fmt: skip
+def test_bad_options_are_refused(mine, capsys, option, value, said):
+    assert said in refused([str(mine), *OWN, option, value], capsys)
+
+
+def test_help_shows_files_and_examples(capsys):
+    with pytest.raises(SystemExit):
+        main(["hmix", "summary", "--help"])
+    out = capsys.readouterr().out
+    assert all(layout.file in out for layout in LAYOUTS.values())
+    assert "hilmix hmix summary data/h_mix -o reports/h_mix" in out
+    with pytest.raises(SystemExit):
+        main(["hmix"])
