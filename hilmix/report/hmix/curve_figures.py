@@ -21,6 +21,8 @@ DRAWN = (
     ("logistic", "squares", AMBER, (0, (5, 1.5))),
 )
 """Fits that the figure shows, each by the criterion that hilmix takes its constants from."""
+_FINEST = 0.05
+"""Width of bars where answers are finer than this."""
 _MEASURES = {
     "one_sidedness": ("one-sidedness", "|2h - 1|, h the answer"),
     "absolute_deviation": ("deviation", "|h - generating weight|"),
@@ -117,16 +119,19 @@ def midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
     table = summary.tables["midpoints"]
     for axis, study in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         frame = answer_frame(study)
+        steps = np.diff(np.unique(frame["answer"].round(9)))
+        step = max(steps.min(), _FINEST) if len(steps) else 0.1
+        frame["answer"] = (frame["answer"] / step).round()
         chosen = np.unique(frame["answer"])
         starts = np.unique(frame["start"].dropna())
         parts = [(f"start at {s:g}", frame[frame["start"] == s]) for s in starts] or [("all", frame)]
-        width = 0.85 * (np.diff(chosen).min() if len(chosen) > 1 else 0.1) / len(parts)
+        width = 0.85 * step / len(parts)
         for k, (label, part) in enumerate(parts):
             share = np.array([(part["answer"] == value).mean() for value in chosen])
-            axis.bar(chosen + (k - (len(parts) - 1) / 2) * width, share, width, color=(BLUE, SKY, GREEN)[k % 3],
+            axis.bar(chosen * step + (k - (len(parts) - 1) / 2) * width, share, width, color=(BLUE, SKY, GREEN)[k % 3],
                      label=label)  # fmt: skip
         mean = table.query("study == @study.task and quantity == 'midpoint' and group == 'all'").iloc[0]
-        axis.axvspan(mean["low"], mean["high"], color=RED, alpha=0.25, linewidth=0)
+        axis.axvspan(mean["low"], mean["high"], color=RED, alpha=0.2, linewidth=0, zorder=0)
         axis.axvline(mean["value"], color=RED, linewidth=1.2, label=f"mean {mean['value']:.3f}")
         axis.set(title=study.task, xlabel="weight of image 1 that shows half of each", ylabel="share of answers",
                  xlim=(-0.06, 1.06))  # fmt: skip
