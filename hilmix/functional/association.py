@@ -48,7 +48,7 @@ def clustered_correlation(x: ArrayLike, y: ArrayLike, cluster: ArrayLike, *, lev
         The influence function of the correlation: Devlin, Gnanadesikan and Kettenring, Biometrika 62, 1975.
 
     Example:
-        >>> clustered_correlation([0.0, 1.0, 2.0], [1.0, 2.0, 3.0], ["ann", "bob", "cyd"]).value
+        >>> round(clustered_correlation([0.0, 1.0, 2.0], [1.0, 2.0, 3.0], ["ann", "bob", "cyd"]).value, 6)
         1.0
     """
     first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -15,10 +15,12 @@ def fitted_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray,
     """Returns the classes that were mixed with another one, as codes in ascending order, and their strengths.
 
     Raises:
-        DataError: if no chain of mixes joins them all.
+        DataError: if no chain of mixes joins them all, or no two classes were mixed.
     """
     frame = answer_frame(study)
     frame = frame[frame["label1"] != frame["label2"]]
+    if frame.empty:
+        raise DataError("class strengths: every mix is of two images of one class; needed are mixes of two classes.")
     used, codes = np.unique(frame[["label1", "label2"]], return_inverse=True)
     first, second = codes.reshape(-1, 2).T
     try:

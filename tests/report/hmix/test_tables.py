@@ -165,6 +165,15 @@ def test_sliders_in_the_middle_look_untouched_only_together():
     assert people_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
 
 
+def test_mixes_within_a_class_say_nothing_about_classes():
+    study = simulated.infer(pairs=40, people=6, each=20)
+    same = replace(study, stimuli=replace(study.stimuli, label2=study.stimuli.label1))
+    summary = summarize_studies({"infer": same})
+    assert not {"class_strengths", "label_pairs"} & set(summary.tables)
+    assert any("every mix is of two images of one class" in note for note in summary.notes)
+    assert row(summary.tables["explained"], "noise_ceiling").value > 0
+
+
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_study_is_described_or_the_reason_told(seed):
