@@ -49,11 +49,24 @@ def strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     return estimates(study, rows)
 
 
-def pair_codes(study: MixStudy, frame: pd.DataFrame) -> tuple["pd.Series[int]", "pd.Series[int]"]:
-    """Returns for each row the pair of classes in their order, ``class1 * K + class2``, and -1 where image 1 is of the
-    later class, so that deviations have to change sign."""
-    low, high = frame[["label1", "label2"]].min(axis=1), frame[["label1", "label2"]].max(axis=1)
-    return low * study.num_classes + high, 1 - 2 * (frame["label1"] > frame["label2"]).astype(int)
+def pair_frame(study: MixStudy, frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the answers to mixes of two classes with three more columns.
+
+    ``pair`` is ``class1 * K + class2``, the classes in their order. ``sign`` is -1 where image 1 is of the later class,
+    so that deviations have to change sign. ``shrunk`` is the pair's empirical-Bayes mean deviation towards ``class1``.
+
+    Raises:
+        DataError: for fewer than two pairs of classes, or if none has two answers.
+    """
+    frame = frame[frame["label1"] != frame["label2"]]
+    first, second = frame["label1"].to_numpy(), frame["label2"].to_numpy()
+    pair = np.minimum(first, second) * study.num_classes + np.maximum(first, second)
+    sign = 1 - 2 * (first > second).astype(np.int64)
+    if not 2 <= len(np.unique(pair)) < len(frame):
+        raise DataError(f"label pairs: {len(frame)} answers to mixes of two classes, in {len(np.unique(pair))} pairs; "
+                        "needed are two pairs, and one of them with two answers.")  # fmt: skip
+    shrunk = shrunk_means(sign * frame["deviation"].to_numpy(), pair, num_groups=study.num_classes**2).shrunk
+    return frame.assign(pair=pair, sign=sign, shrunk=shrunk[pair])
 
 
 def pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
@@ -61,17 +74,14 @@ def pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     its empirical-Bayes mean.
 
     Raises:
-        DataError: as :func:`~hilmix.functional.strengths.shrunk_means`.
+        DataError: as :func:`pair_frame`.
     """
-    frame = answer_frame(study)
-    frame = frame[frame["label1"] != frame["label2"]]
-    pair, sign = pair_codes(study, frame)
-    frame = frame.assign(pair=pair, towards=sign * frame["deviation"])
-    shrunk = shrunk_means(frame["towards"], pair.to_numpy(), num_groups=study.num_classes**2).shrunk
+    frame = pair_frame(study, answer_frame(study))
+    frame["towards"] = frame["sign"] * frame["deviation"]
     rows = []
     for code, part in frame.groupby("pair"):
         first, second = (study.classes[k] for k in divmod(code, study.num_classes))
         found = clustered_mean(part["towards"], part["participant"], level=level)
         rows.append((study.task, "deviation", f"{first} / {second}", found.mean, found.low, found.high, found.answers,
-                     shrunk[code], first, second, found.clusters))  # fmt: skip
+                     part["shrunk"].iloc[0], first, second, found.clusters))  # fmt: skip
     return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "people"])

@@ -10,9 +10,8 @@ from hilmix.data.hmix import MixStudy
 from hilmix.functional.agreement import ExplainedShare, explained_share, intraclass_correlation, repeat_reliability
 from hilmix.functional.association import clustered_correlation
 from hilmix.functional.clusters import clustered_mean
-from hilmix.functional.strengths import shrunk_means
 from hilmix.report.hmix.answers import fitted
-from hilmix.report.hmix.classes import fitted_strengths, pair_codes
+from hilmix.report.hmix.classes import fitted_strengths, pair_frame
 from hilmix.report.hmix.frame import ALL, answer_frame, estimates, one_per_person
 
 FloatArray = NDArray[np.float64]
@@ -133,11 +132,8 @@ def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 
 
 def _pairs(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    expected, mixed = np.zeros(len(frame)), (frame["label1"] != frame["label2"]).to_numpy()
-    pair, sign = (column.to_numpy() for column in pair_codes(study, frame[mixed]))
-    towards = sign * frame["deviation"].to_numpy()[mixed]
-    expected[mixed] = sign * shrunk_means(towards, pair, num_groups=study.num_classes**2).shrunk[pair]
-    return expected
+    pairs = pair_frame(study, frame)
+    return (pairs["sign"] * pairs["shrunk"]).reindex(frame.index, fill_value=0.0).to_numpy()
 
 
 PREDICTORS: Mapping[str, Callable[[MixStudy, pd.DataFrame], FloatArray]] = {

@@ -171,6 +171,7 @@ def test_mixes_within_a_class_say_nothing_about_classes():
     summary = summarize_studies({"infer": same})
     assert not {"class_strengths", "label_pairs"} & set(summary.tables)
     assert any("every mix is of two images of one class" in note for note in summary.notes)
+    assert any("label pairs, share explained by label_pairs: label pairs: 0 answers" in note for note in summary.notes)
     assert row(summary.tables["explained"], "noise_ceiling").value > 0
 
 
