@@ -13,12 +13,14 @@ from hilmix.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, Clas
 from hilmix.perception.curves import GlobalCurve, Identity
 from hilmix.perception.evaluation import POLICIES, cross_validate
 from hilmix.perception.judged import Judged
+from hilmix.perception.learned import LearnedPerception
+from hilmix.perception.looking import LookingPerception
 from hilmix.perception.participants import ParticipantCurves
 from hilmix.perception.smoothing import ConfidenceSmoothing, UniformSmoothing
 from hilmix.perception.table import ImageTable
 
 __all__ = [
     "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing", "GlobalCurve",
-    "Identity", "ImageTable", "Judged", "LabelPairs", "Mixes", "ParticipantCurves", "Perception", "SavedPerception",
-    "UniformSmoothing", "as_mixes", "cross_validate",
+    "Identity", "ImageTable", "Judged", "LabelPairs", "LearnedPerception", "LookingPerception", "Mixes",
+    "ParticipantCurves", "Perception", "SavedPerception", "UniformSmoothing", "as_mixes", "cross_validate",
 ]  # fmt: skip

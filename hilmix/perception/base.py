@@ -36,12 +36,14 @@ class Mixes(NamedTuple):
     """(R, D) float features of image 1, for policies that look."""
     features2: Tensor | None = None
     """(R, D) float features of image 2."""
+    features: Tensor | None = None
+    """(R, D) float features of the mix itself, for policies that look at that too."""
 
     def swapped(self) -> "Mixes":
         """Returns the same mixes with the other image called the first."""
         return Mixes(
             self.label2, self.label1, 1 - self.weight, self.id2, self.id1, self.participant,
-            self.features2, self.features1,
+            self.features2, self.features1, self.features,
         )  # fmt: skip
 
 
@@ -80,13 +82,16 @@ class Perception(Part, nn.Module, ABC):
         """
         raise ConfigError(f"{type(self).__name__} does not say how sure people are; give ConfidenceSmoothing a line.")
 
-    def predict(self, judged: Judged, *, features: Tensor | None = None) -> FloatArray:
+    def predict(
+        self, judged: Judged, *, features: Tensor | None = None, mix_features: Tensor | None = None
+    ) -> FloatArray:
         """Returns the answer that the policy expects in each judgment, (M,) float64: the share of image 1's class in
         what the label gives to the two classes.
 
         Args:
             judged: M judgments; their answers are not looked at.
             features: (N, D) float features of all images, by id, for policies that look.
+            mix_features: (M, D) float features of the mixes themselves, for policies that look at them too.
 
         Raises:
             DataError: if both images of a mix have one class, so that its label can not tell them apart.
@@ -98,7 +103,7 @@ class Perception(Part, nn.Module, ABC):
                 "nothing about the weight; leave out mixes within a class."
             )
         with torch.no_grad():
-            label = self(as_mixes(judged, features=features)).cpu().double().numpy()
+            label = self(as_mixes(judged, features=features, mix_features=mix_features)).cpu().double().numpy()
         first, second = (label[np.arange(len(label)), c] for c in (judged.label1, judged.label2))
         share: FloatArray = first / (first + second)
         return share
@@ -131,19 +136,20 @@ class Perception(Part, nn.Module, ABC):
             raise DataError(f"{path}: the parameters do not fit {spec['class_path']}: {error}.") from error
 
 
-def as_mixes(judged: Judged, *, features: Tensor | None = None) -> Mixes:
+def as_mixes(judged: Judged, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:
     """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
 
     Args:
         judged: M judgments.
         features: (N, D) float features of all images, by id.
+        mix_features: (M, D) float features of the mixes themselves.
     """
     hot = torch.eye(judged.num_classes, dtype=torch.float64)
     id1, id2, who, label1, label2 = (
         torch.tensor(v) for v in (judged.id1, judged.id2, judged.participant, judged.label1, judged.label2)
     )
     looks = (None, None) if features is None else (features[id1], features[id2])
-    return Mixes(hot[label1], hot[label2], torch.tensor(judged.weight), id1, id2, who, *looks)
+    return Mixes(hot[label1], hot[label2], torch.tensor(judged.weight), id1, id2, who, looks[0], looks[1], mix_features)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from hilmix.perception import (
     ImageTable,
     Judged,
     LabelPairs,
+    LearnedPerception,
+    LookingPerception,
     Mixes,
     ParticipantCurves,
     UniformSmoothing,
@@ -20,6 +22,8 @@ from hilmix.perception import (
 WEIGHTS = (0.1, 0.25, 0.5, 0.75, 0.9)
 K = 4
 STRENGTHS = np.array([0.6, -0.2, 0.1, -0.5])
+D = 5
+LEARNED = [0.4, -0.3, 0.0, 0.8, -1.1]
 SMALL_TABLE = ImageTable([3, 4], [9, 1], [0.25, 0.9], [0.4, 0.7], [0.5, 0.9], fallback=GlobalCurve())
 
 POLICIES = {
@@ -34,6 +38,17 @@ POLICIES = {
     "label_pairs": LabelPairs((STRENGTHS[:, None] - STRENGTHS).tolist(), (0.9 + 0.1 * np.eye(K)[::-1]).tolist()),
     "participants": ParticipantCurves(["ann", "bob"], [0.5, 1.7], 0.9),
     "participants_ordered": ParticipantCurves(["ann", "bob"], [0.5, 1.7], 0.9, [0.3, -0.8], -0.1),
+    "learned": LearnedPerception(STRENGTHS.tolist(), 0.9, LEARNED, 0.3, (0.1, 0.5, 1.0), LEARNED[::-1]),
+    "looking": LookingPerception(
+        STRENGTHS.tolist(),
+        0.9,
+        LEARNED,
+        [0.5, 1.5, -0.2, 0.8, 1.1],
+        [2, 3],
+        [0.1] * D,
+        [1.3] * D,
+        np.random.default_rng(3).normal(size=(K, D)).tolist(),
+    ),
     "table": SMALL_TABLE,
     "smoothed": ConfidenceSmoothing(ClassStrengths(STRENGTHS.tolist(), 0.886)),
     "uniformly_smoothed": UniformSmoothing(GlobalCurve(), 0.2),
@@ -42,7 +57,7 @@ ANCHORED = [name for name in POLICIES if name not in ("logistic", "logistic_orde
 
 
 def mixes(rows=12, *, seed=0, hard=False, dtype=torch.float64):
-    """Random mixes with ids, participants and labels; two of them stand in :data:`SMALL_TABLE`, once turned."""
+    """Random mixes with ids, participants, labels, features; two stand in :data:`SMALL_TABLE`, once turned."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randn(2, rows, K, dtype=torch.float64, generator=generator).mul(2).softmax(-1)
     if hard:
@@ -51,7 +66,8 @@ def mixes(rows=12, *, seed=0, hard=False, dtype=torch.float64):
     ids = torch.randint(0, 1000, (2, rows), generator=generator)
     weight[:2], ids[:, :2] = torch.tensor([0.25, 0.1]), torch.tensor([[3, 1], [9, 4]])
     people = torch.randint(-1, 2, (rows,), generator=generator)
-    return Mixes(labels[0].to(dtype), labels[1].to(dtype), weight.to(dtype), ids[0], ids[1], people)
+    looks = torch.randn(3, rows, D, dtype=torch.float64, generator=generator)
+    return Mixes(labels[0].to(dtype), labels[1].to(dtype), weight.to(dtype), ids[0], ids[1], people, *looks)
 
 
 def judged(*, pairs=300, people=20, per_pair=3, seed=0, offset=0.0, slope=0.875, strengths=None, slopes=None,
