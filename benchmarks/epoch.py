@@ -2,16 +2,15 @@
 
 import logging
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 
-from benchmarks.timing import Result, ratio
+from benchmarks.timing import EpochTimes, Result, ratio
 from hilmix.annotations import Annotations
 from hilmix.annotators import Perfect
 from hilmix.backbones import TimmBackbone
@@ -25,19 +24,6 @@ from hilmix.modules import Classifier, EMClassifier
 ITEMS, LABELS, CLASSES, ANNOTATORS, PIXELS = 256, 3, 10, 50, 32
 EPOCHS = 3
 """One of warm-up, which is not counted, then two: one of them has the E and the M step."""
-
-
-class EpochTimes(Callback):
-    """CPU seconds of each epoch."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._start = time.process_time()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.seconds.append(time.process_time() - self._start)
 
 
 def made_up(generator: np.random.Generator) -> AnnotatedData:

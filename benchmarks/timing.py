@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lightning.pytorch import Callback, LightningModule, Trainer
+
 
 class Result(NamedTuple):
     """One line of the table."""
@@ -35,3 +37,16 @@ def interleaved(functions: dict[str, Callable[[], object]], *, repeats: int) -> 
 def ratio(times: list[float], reference: list[float]) -> float:
     """Returns the median over the rounds of one function's time relative to another's in the same round."""
     return statistics.median(a / b for a, b in zip(times, reference, strict=True))
+
+
+class EpochTimes(Callback):
+    """CPU seconds of each training epoch; give the trainer no validation, which would count."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start = time.process_time()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seconds.append(time.process_time() - self._start)

@@ -1,14 +1,14 @@
 """What an epoch of each method costs: all methods take turns in one process, so that drift hits them alike."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from rich.progress import track
 
+from benchmarks.timing import EpochTimes
 from experiments.annotators.job import Job, build
 from experiments.annotators.settings import COST_DATA, COST_FILE, METHODS
 from experiments.annotators.train import quiet
@@ -16,19 +16,6 @@ from experiments.annotators.train import quiet
 EPOCHS, SKIPPED = 10, 2
 """The first fifth is left out: warm-up of ``hilmix``, and what a process does once. Its E steps come in every second
 of the others, more often than in a whole run."""
-
-
-class EpochTimes(Callback):
-    """CPU seconds of each epoch."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._start = time.process_time()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.seconds.append(time.process_time() - self._start)
 
 
 def seconds_per_epoch(data: str, method: str, root: str) -> float:
