@@ -1,0 +1,144 @@
+"""Two checks beyond single answers: another study with other people, and how sure and how different people are.
+
+    HILMIX_DATA=FOLDER python -m experiments.perception.beyond run --weights efficientnet_lite0.pth --cache CACHE
+    python -m experiments.perception.beyond table   # into README.md beside this file
+
+Midpoints: policies fitted to the infer task, without any image of the midpoint tasks, say at which weight a pair looks
+even; the share that this explains of how far people's choices lie from .5. Confidence and spread: held-out image pairs.
+"""
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from experiments.markers import fill
+from experiments.perception.features import features
+from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
+from hilmix.data.hmix import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
+from hilmix.data.sources import Access, cifar10
+from hilmix.functional.agreement import explained_share
+from hilmix.perception import ClassStrengths, ConfidenceSmoothing, Judged, as_mixes
+from hilmix.perception.evaluation import held_out_groups
+
+FILE = Path(__file__).parent / "beyond.csv"
+INSIDE = MIDPOINT_WEIGHTS[1:-1]
+FOLDS = 10
+
+
+def midpoints(study: MixStudy, infer: Judged, eyes: Eyes, weights: Path, cache: Path) -> list[dict[str, object]]:
+    """Scores of one midpoint study."""
+    folder, shown, said = Path(os.environ["HILMIX_DATA"]), study.stimuli, study.judgments
+    pictures = Access(folder, folder).read(cifar10.TEST).images
+    used = np.unique(np.concatenate([shown.id1, shown.id2]))
+    apart = infer.take(~np.isin(infer.id1, used) & ~np.isin(infer.id2, used))
+    images = eyes.images.clone()
+    read = partial(features, weights=weights, cache=cache)
+    images[torch.from_numpy(used)] = read(f"{study.task}-images", pictures[used])
+    mixes = rebuild_stimuli(study, pictures)[:, 1:-1].reshape(-1, *pictures.shape[1:])
+    pairs = np.repeat(np.arange(len(shown)), len(INSIDE))
+    asked = Judged(
+        shown.label1[pairs], shown.label2[pairs], np.tile(INSIDE, len(shown)), np.full(len(pairs), 0.5),
+        np.full(len(pairs), np.nan), np.zeros(len(pairs), np.int64), shown.id1[pairs], shown.id2[pairs],
+        infer.num_classes, infer.participants,
+    )  # fmt: skip
+    keys = zip(asked.id1.tolist(), asked.id2.tolist(), asked.weight.tolist(), strict=True)
+    there = Eyes(images, read(f"{study.task}-mixes", mixes), {key: row for row, key in enumerate(keys)})
+    rows = []
+    for name in ("class_strengths", *NAMES):
+        if name == "class_strengths":
+            seen = ClassStrengths.fit(apart).predict(asked)
+        else:
+            kind = name.split("_")[1]
+            fitted = fit(apart, name, {kind: eyes.only(kind)})
+            seen = fitted._replace(eyes=there.only(kind)).predict(asked)
+        even = np.array([_even(row) for row in seen.reshape(len(shown), -1)])
+        found = explained_share(
+            said.weight, even[said.stimulus], 0.5 + np.zeros(len(said.weight)), participant=said.participant,
+            group=said.stimulus, num_groups=len(shown),
+        )  # fmt: skip
+        mean = np.bincount(said.stimulus, said.weight) / np.bincount(said.stimulus)
+        rows.append({"what": study.task, "policy": name, "answers": len(said.weight), **found._asdict(),
+                     "correlation": np.corrcoef(mean, even)[0, 1]})  # fmt: skip
+    return rows
+
+
+def _even(seen: NDArray[np.float64]) -> float:
+    """The weight at which a rising curve, 0 and 1 at the ends, crosses one half."""
+    rising = np.maximum.accumulate(np.concatenate([[0], seen, [1]]))
+    return float(np.interp(0.5, rising, MIDPOINT_WEIGHTS))
+
+
+def certainty(infer: Judged, eyes: dict[str, Eyes]) -> list[dict[str, object]]:
+    """Held-out image pairs: share explained of the variance of confidence, and of that of squared errors."""
+    groups = held_out_groups(infer, "pair")
+    fold = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % FOLDS)[groups]
+    mix = held_out_groups(infer, "mix")
+    names = ("line", "learned_statistics", "learned_all", "looking_all")
+    sure, mean = {name: np.zeros(len(fold)) for name in names}, np.zeros(len(fold))
+    error, spread, level = ({name: np.zeros(len(fold)) for name in names[1:]} for _ in range(3))
+    for held in range(FOLDS):
+        seen, out = infer.take(fold != held), fold == held
+        unseen = infer.take(out)
+        mean[out] = seen.confidence.mean()
+        sure["line"][out] = ConfidenceSmoothing.fit(seen, policy=ClassStrengths.fit(seen)).confidence(as_mixes(unseen))
+        for name in names[1:]:
+            policy, mine = fit(seen, name, eyes)
+            shown = as_mixes(unseen, features=mine.images, mix_features=mine.at(unseen))
+            with torch.no_grad():
+                h = policy.share(shown)
+                sure[name][out] = policy.confidence(shown)
+                spread[name][out] = policy.spread(shown).square()
+            level[name][out] = policy.dispersion * float((h * (1 - h)).mean())
+            error[name][out] = np.square(unseen.answer - h.numpy())
+    given = {"participant": infer.participant, "group": mix, "num_groups": int(mix.max()) + 1}
+    rows = [("confidence", n, explained_share(infer.confidence, sure[n], mean, **given)) for n in names]
+    rows += [("squared error", n, explained_share(error[n], spread[n], level[n], **given)) for n in names[1:]]
+    return [{"what": what, "policy": n, "answers": len(fold), **found._asdict()} for what, n, found in rows]
+
+
+def run(weights: Path, cache: Path) -> None:
+    """Computes everything and writes the file."""
+    folder = Path(os.environ["HILMIX_DATA"]) / "hmix"
+    infer = read_study(folder, "infer").without_repeats()
+    everything = Eyes.of(infer, weights, cache)
+    said = infer.judged().checked()
+    studies = [read_study(folder, task).without_repeats() for task in MIDPOINT_TASKS]
+    rows = [row for study in studies for row in midpoints(study, said, everything, weights, cache)]
+    rows += certainty(said, {kind: everything.only(kind) for kind in KINDS})
+    pd.DataFrame(rows).round(4).to_csv(FILE, index=False)
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Markdown, one row per check and policy."""
+    lines = ["| what | policy | share explained | of the ceiling | correlation with pair means |",
+             "| --- | --- | ---: | ---: | ---: |"]  # fmt: skip
+    for row in rows.itertuples():
+        bound = f"{row.share:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        correlation = "" if np.isnan(row.correlation) else f"{row.correlation:.2f}"
+        lines.append(f"| {row.what} | {row.policy} | {bound} | {row.of_ceiling:.2f} | {correlation} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["run", "table"])
+    parser.add_argument("--weights", type=Path, help="converted EfficientNet-Lite0, for run")
+    parser.add_argument("--cache", type=Path, help="folder of computed features, for run")
+    args = parser.parse_args()
+    if args.step == "run":
+        if "HILMIX_DATA" not in os.environ or not (args.weights and args.cache):
+            parser.error("run needs HILMIX_DATA, --weights and --cache")
+        run(args.weights, args.cache)
+    text = table(pd.read_csv(FILE))
+    fill(PAGE, "beyond", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

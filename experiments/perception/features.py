@@ -1,0 +1,55 @@
+"""What the learned policies are given of images and mixes: statistics of pixels, and a frozen network's features.
+
+The network is EfficientNet-Lite0 with ImageNet weights, as in ``experiments.annotators.features``, which says where the
+weights come from. Images are enlarged to 128 px. Computed features are kept in files.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor, nn
+
+from experiments.annotators.features import BATCH, _prepared, load
+from hilmix.functional.image_statistics import STATISTICS, image_statistics
+
+SIZE = 128
+BLOCKS = {"statistics": len(STATISTICS), "final": 1280, "stages": 2 * (16 + 24 + 40 + 112 + 320)}
+"""Kinds of features by name, in the order of the columns; ``stages``: mean and standard deviation over space of
+every channel at the end of the five stages."""
+
+
+def columns(names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Places of some kinds of features."""
+    ends = np.cumsum([0, *BLOCKS.values()])
+    place = dict(zip(BLOCKS, pairwise(ends), strict=True))
+    return np.concatenate([np.arange(*place[name]) for name in names])
+
+
+def features(name: str, images: NDArray[np.uint8], *, weights: Path, cache: Path) -> Tensor:
+    """(N, D) float32 features of (N, 32, 32, 3) images, from the cache if they were computed before.
+
+    Args:
+        name: what the images are, the name of the cached file.
+        images: pixels in 0..255.
+        weights: converted weights.
+        cache: folder of the computed features.
+    """
+    file = cache / f"{name}-{SIZE}px.npy"
+    if not file.is_file():
+        net, steps = load(weights), track(range(0, len(images), BATCH), description=f"features of {name}")
+        found = torch.cat([_batch(net, images[start : start + BATCH]) for start in steps])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, found.numpy())
+    return torch.from_numpy(np.load(file))
+
+
+@torch.inference_mode()
+def _batch(net: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    final, stages = net.forward_intermediates(_prepared(images, SIZE))
+    pooled = [torch.cat([s.mean((2, 3)), s.std((2, 3))], 1) for s in stages]
+    return torch.cat([image_statistics(pixels), net.forward_head(final), *pooled], 1)

@@ -1,0 +1,174 @@
+"""How well perception policies, the learned ones above all, predict judgments of H-Mix that they were not fitted to.
+
+    HILMIX_DATA=FOLDER python -m experiments.perception.scores run --weights efficientnet_lite0.pth --cache CACHE
+    python -m experiments.perception.scores table   # into README.md beside this file
+
+FOLDER holds hmix/ and cifar10/; CACHE is a folder outside the repository for computed features. Only scores
+are written, one row per split, seed of the folds and policy.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from experiments.markers import fill
+from experiments.perception.features import BLOCKS, columns, features
+from experiments.perception.network import Network, fit_network
+from hilmix.data.hmix import MixStudy, read_study, rebuild_stimuli
+from hilmix.data.sources import Access, cifar10
+from hilmix.perception import POLICIES, Judged, LearnedPerception, LookingPerception, Perception, cross_validate
+
+HERE = Path(__file__).parent
+FILE, PAGE = HERE / "scores.csv", HERE / "README.md"
+SPLITS = ("mix", "pair", "participant")
+SIMPLE = ("logit", "logistic", "class_strengths", "label_pairs_of_strengths", "participants", "image_table_shrunk")
+KINDS = {"statistics": ("statistics",), "final": ("final",), "stages": ("stages",), "all": tuple(BLOCKS)}
+NAMES = {**{f"learned_{kind}": "images" for kind in KINDS}, "looking_final": "mixes", "looking_all": "mixes"}
+INNER = 3
+"""Folds of the nested choice."""
+
+
+class Eyes(NamedTuple):
+    """Features of all images that were mixed, and of all mixes."""
+
+    images: Tensor
+    """(10000, D), NaN for images that nobody saw."""
+    mixes: Tensor
+    """(S, D)."""
+    row: dict[tuple[int, int, float], int]
+    """Place of a mix by its images and its weight."""
+
+    @classmethod
+    def of(cls, study: MixStudy, weights: Path, cache: Path) -> "Eyes":
+        """Computes or reads the features."""
+        folder = Path(os.environ["HILMIX_DATA"])
+        pictures, shown = Access(folder, folder).read(cifar10.TEST).images, study.stimuli
+        used = np.unique(np.concatenate([shown.id1, shown.id2]))
+        read = partial(features, weights=weights, cache=cache)
+        mixes = read("mixes", rebuild_stimuli(study, pictures))
+        images = torch.full((len(pictures), mixes.shape[1]), torch.nan)
+        images[torch.from_numpy(used)] = read("images", pictures[used])
+        keys = zip(shown.id1.tolist(), shown.id2.tolist(), shown.weight.tolist(), strict=True)
+        return cls(images, mixes, {key: row for row, key in enumerate(keys)})
+
+    def only(self, kind: str) -> "Eyes":
+        """Some kinds of features."""
+        at = torch.from_numpy(columns(KINDS[kind]))
+        return self._replace(images=self.images[:, at], mixes=self.mixes[:, at])
+
+    def at(self, judged: Judged) -> Tensor:
+        """(M, D) features of judged mixes."""
+        keys = zip(judged.id1.tolist(), judged.id2.tolist(), judged.weight.tolist(), strict=True)
+        return self.mixes[[self.row[key] for key in keys]]
+
+
+class Looked(NamedTuple):
+    """A fitted policy together with what it looks at, for :func:`cross_validate`."""
+
+    policy: Perception | Network
+    eyes: Eyes
+
+    def predict(self, judged: Judged, *, features: Tensor | None = None) -> np.ndarray:
+        """The answers that the policy expects; it brings features of its own."""
+        return self.policy.predict(judged, features=self.eyes.images, mix_features=self.eyes.at(judged))
+
+
+def fit(judged: Judged, name: str, eyes: dict[str, Eyes]) -> Looked:
+    """Fits one of the learned policies, its settings the defaults."""
+    kind = name.split("_")[1]
+    mine, blocks = eyes[kind], [BLOCKS[block] for block in KINDS[kind]]
+    if NAMES[name] == "mixes":
+        policy = LookingPerception.fit(judged, features=mine.images, blocks=blocks, mix_features=mine.at(judged))
+        return Looked(policy, mine)
+    return Looked(LearnedPerception.fit(judged, features=mine.images, blocks=blocks), mine)
+
+
+def fit_nested(judged: Judged, source: str, eyes: dict[str, Eyes]) -> Looked:
+    """Fits the policy of one source that is best on held-out image pairs *within* the judgments given."""
+    candidates = {name: partial(fit, name=name, eyes=eyes) for name, of in NAMES.items() if of == source}
+    inner = cross_validate(judged, candidates, splits=["pair"], folds=INNER, seed=1)
+    return fit(judged, str(inner.set_index("policy")["share"].idxmax()), eyes)
+
+
+def fit_networks(judged: Judged, eyes: dict[str, Eyes]) -> Looked:
+    """Fits the nonlinear counterpart of ``learned_all``."""
+    mine = eyes["all"]
+    return Looked(fit_network(judged, mine.images, list(BLOCKS.values())), mine)
+
+
+def policies(eyes: dict[str, Eyes], seed: int, split: str) -> dict[str, Callable[[Judged], Perception]]:
+    """What is scored; further dealings of the folds for the main policies only."""
+    found = {name: partial(fit, name=name, eyes=eyes) for name in NAMES}
+    if seed > 0:
+        return {"class_strengths": POLICIES["class_strengths"]} | {n: found[n] for n in ("learned_all", "looking_all")}
+    extra = {"network_all": partial(fit_networks, eyes=eyes)}
+    extra |= {f"nested_{source}": partial(fit_nested, source=source, eyes=eyes) for source in ("images", "mixes")}
+    return {name: POLICIES[name] for name in SIMPLE} | found | (extra if split == "pair" else {})
+
+
+def run(weights: Path, cache: Path, seeds: int) -> None:
+    """Scores everything that is not in the file yet."""
+    study = read_study(Path(os.environ["HILMIX_DATA"]) / "hmix", "infer").without_repeats()
+    everything = Eyes.of(study, weights, cache)
+    eyes = {kind: everything.only(kind) for kind in KINDS}
+    rows = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame(columns=["seed", "split", "policy"])
+    for seed in range(seeds):
+        for split in SPLITS if seed == 0 else ("pair",):
+            done = set(rows.loc[(rows["seed"] == seed) & (rows["split"] == split), "policy"])
+            for name, how in policies(eyes, seed, split).items():
+                if name not in done:
+                    row = cross_validate(study.judged(), {name: how}, splits=[split], seed=seed)
+                    row.insert(0, "seed", seed)
+                    rows = pd.concat([rows, row.round(4)], ignore_index=True) if len(rows) else row.round(4)
+                    rows.to_csv(FILE, index=False)
+                    print(seed, split, name, row[["share", "low", "high", "of_ceiling"]].round(3).to_numpy()[0])
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Markdown: share explained of the squared deviation from the weight, of the ceiling in brackets; first dealing."""
+    first = rows[rows["seed"] == 0]
+    lines = ["| policy | " + " | ".join(f"held-out {s}" for s in SPLITS) + " | deviance (pair) | pair, other seeds |"]
+    lines.append("| --- |" + " ---: |" * (len(SPLITS) + 2))
+    for name in first["policy"].unique():
+        cells = []
+        for split in SPLITS:
+            row = first[(first["policy"] == name) & (first["split"] == split)]
+            cells += [_cell(r) for r in row.itertuples()] or [""]
+        pairs = rows[(rows["policy"] == name) & (rows["split"] == "pair")]
+        cells.append(f"{pairs.loc[pairs['seed'] == 0, 'deviance'].iloc[0]:.4f}")
+        more = pairs.loc[pairs["seed"] > 0, "share"]
+        cells.append(f"{more.min():.3f} to {more.max():.3f} ({len(more)})" if len(more) else "")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: Any) -> str:
+    return f"{row.share:.3f} [{row.low:.3f}, {row.high:.3f}] ({row.of_ceiling:.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["run", "table"])
+    parser.add_argument("--weights", type=Path, help="converted EfficientNet-Lite0, for run")
+    parser.add_argument("--cache", type=Path, help="folder of computed features, for run")
+    parser.add_argument("--seeds", type=int, default=3, help="dealings of the folds")
+    args = parser.parse_args()
+    if args.step == "run":
+        if "HILMIX_DATA" not in os.environ or not (args.weights and args.cache):
+            parser.error("run needs HILMIX_DATA, --weights and --cache")
+        run(args.weights, args.cache, args.seeds)
+    text = table(pd.read_csv(FILE))
+    fill(PAGE, "scores", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
