@@ -115,15 +115,38 @@ def adaptive_calibration_error(confidence: Tensor, correct: Tensor, *, num_bins:
         correct: (M,) bool or in [0, 1].
         num_bins: number of bins; their sizes differ by at most one.
     """
-    dtype = sum_dtype(confidence.device)
     if not len(confidence):
-        return torch.full((), math.nan, dtype=dtype, device=confidence.device)
-    value, order = confidence.to(dtype).sort(stable=True)
-    _, tie, size = torch.unique_consecutive(value, return_inverse=True, return_counts=True)
-    hits = torch.zeros(len(size), dtype=dtype, device=value.device).index_add_(0, tie, correct[order].to(dtype))
-    rank = torch.arange(len(value), device=value.device)
-    bins = rank * min(num_bins, len(value)) // len(value)
-    return calibration_error(_scatter(bins, value, (hits / size)[tie], num_bins))
+        return torch.full((), math.nan, dtype=sum_dtype(confidence.device), device=confidence.device)
+    value, hit_rate = _sorted(confidence, correct)
+    bins = torch.arange(len(value), device=value.device) * min(num_bins, len(value)) // len(value)
+    return calibration_error(_scatter(bins, value, hit_rate, num_bins))
+
+
+def rms_calibration_error(confidence: Tensor, correct: Tensor, *, bin_size: int = 100) -> Tensor:
+    """Returns the root mean square calibration error over bins of ``bin_size`` samples, a float64 scalar; NaN for none.
+
+    The samples are sorted by confidence and the last bin holds the rest. Ties count as in
+    :func:`adaptive_calibration_error`.
+
+    Args:
+        confidence: (M,) in [0, 1].
+        correct: (M,) bool, or float in [0, 1] where the truth is a distribution: its mass on the predicted class.
+        bin_size: samples per bin, at least 1; the fewer, the larger the error of even a perfect model.
+
+    Reference:
+        Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICLR 2019, appendix on calibration. Differs from
+        the published function: there the rest joins the last full bin, that of the most confident samples, and that bin
+        is not counted; here every bin is, and ties do not depend on the order.
+
+    Example:
+        >>> rms_calibration_error(torch.tensor([0.5, 0.75, 1.0]), torch.tensor([1.0, 0.25, 1.0]), bin_size=2).item()
+        0.0
+        >>> rms_calibration_error(torch.tensor([0.25, 0.75]), torch.tensor([False, True]), bin_size=1).item()
+        0.25
+    """
+    value, hit_rate = _sorted(confidence, correct)
+    bins = torch.arange(len(value), device=value.device) // bin_size
+    return calibration_error(_scatter(bins, value, hit_rate, -(-len(value) // bin_size)), norm="l2")
 
 
 def negative_log_likelihood(probs: Tensor, target: Tensor) -> Tensor:
@@ -257,6 +280,14 @@ def _shifted(logits: Tensor) -> Tensor:
 def _bin_of(confidence: Tensor, num_bins: int) -> Tensor:
     scaled = confidence.to(sum_dtype(confidence.device)) * num_bins
     return scaled.long().clamp(0, num_bins - 1)
+
+
+def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the confidences in ascending order, (M,), and beside each the hit rate of all samples tied with it."""
+    value, order = confidence.to(sum_dtype(confidence.device)).sort(stable=True)
+    _, tie, size = torch.unique_consecutive(value, return_inverse=True, return_counts=True)
+    hits = torch.zeros(len(size), dtype=value.dtype, device=value.device).index_add_(0, tie, correct[order].to(value))
+    return value, (hits / size)[tie]
 
 
 def _scatter(bins: Tensor, confidence: Tensor, correct: Tensor, size: int) -> Bins:

@@ -92,10 +92,57 @@ def test_adaptive_error_ignores_order_of_ties():
     assert len(values) == 1
 
 
+def slow_rms_error(confidence: np.ndarray, correct: np.ndarray, size: int) -> float:
+    """The textbook loop, over samples without ties."""
+    order, total = np.argsort(confidence), 0.0
+    for start in range(0, len(order), size):
+        inside = order[start : start + size]
+        total += len(inside) / len(order) * (confidence[inside].mean() - correct[inside].mean()) ** 2
+    return math.sqrt(total)
+
+
+@pytest.mark.parametrize("bin_size", [1, 7, 100, 400, 1000])
+@pytest.mark.parametrize("soft", [False, True])
+def test_rms_error_equals_loop_over_bins_of_one_size(bin_size, soft):
+    """400 samples: also with a rest in the last bin, and with fewer samples than a bin takes."""
+    logits, target = draw()
+    confidence, correct = F.top_label(logits.softmax(-1), target)
+    if soft:
+        correct = draw(seed=1)[0].softmax(-1).gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+    found = F.rms_calibration_error(confidence, correct, bin_size=bin_size)
+    assert found.dtype == torch.float64
+    assert found.item() == pytest.approx(slow_rms_error(confidence.numpy(), correct.numpy(), bin_size), abs=1e-12)
+
+
+def test_rms_error_counts_the_most_confident_samples():
+    """The only wrong ones lie in the last bin, which the published function leaves out."""
+    confidence = torch.cat([torch.full((100,), 0.5), torch.full((100,), 0.9)])
+    correct = torch.cat([torch.arange(100) < 50, torch.zeros(100, dtype=torch.bool)])
+    assert F.rms_calibration_error(confidence, correct).item() == pytest.approx(math.sqrt(0.5) * 0.9)
+
+
+def test_rms_error_ignores_order_of_ties():
+    """A tie that spans bins: each sample counts with 2/5, so the error is that of the tie and not of its order."""
+    confidence, correct = torch.full((10,), 0.7), torch.arange(10) % 5 < 2
+    orders = (torch.randperm(10, generator=torch.Generator().manual_seed(s)) for s in range(20))
+    values = [F.rms_calibration_error(confidence, correct[p], bin_size=3).item() for p in orders]
+    assert values == pytest.approx([0.3] * 20, abs=1e-7)
+
+
+def test_rms_error_of_the_true_probabilities_comes_from_sampling_alone():
+    """E[error^2] = mean of p (1 - p) / bin size for votes drawn with the confidences: 1/6 of 1/100 for uniform ones."""
+    generator = torch.Generator().manual_seed(0)
+    confidence = torch.rand(100_000, generator=generator, dtype=torch.float64)
+    correct = torch.rand(100_000, generator=generator, dtype=torch.float64) < confidence
+    assert F.rms_calibration_error(confidence, correct).item() ** 2 == pytest.approx(1 / 600, rel=0.15)
+    assert F.rms_calibration_error(confidence, confidence).item() == pytest.approx(0, abs=1e-12)
+
+
 def test_no_samples_give_nan():
     empty = F.bin_sums(torch.empty(0), torch.empty(0, dtype=torch.bool))
     assert all(F.calibration_error(empty, norm=n).isnan() for n in ("l1", "l2", "max"))
     assert F.adaptive_calibration_error(torch.empty(0), torch.empty(0)).isnan()
+    assert F.rms_calibration_error(torch.empty(0), torch.empty(0, dtype=torch.bool)).isnan()
 
 
 def test_scores_equal_sklearn():
