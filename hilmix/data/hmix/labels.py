@@ -51,9 +51,12 @@ def mix_labels(
             f"soft labels have the shape {given.shape}; expected {(study.num_items, study.num_classes)}, one row per "
             "image, one column per class of the study."
         )
-    columns = (torch.tensor(column) for column in (label1, label2, shown.weight, shown.id1, shown.id2))
-    looks = (None, None) if features is None else [features[torch.tensor(ids)] for ids in (shown.id1, shown.id2)]
-    mixes = Mixes(*columns, None, *looks, mix_features)
+    id1, id2 = torch.tensor(shown.id1), torch.tensor(shown.id2)
+    mixes = Mixes(
+        torch.tensor(label1), torch.tensor(label2), torch.tensor(shown.weight), id1, id2,
+        features1=None if features is None else features[id1], features2=None if features is None else features[id2],
+        features=mix_features,
+    )  # fmt: skip
     with torch.no_grad():
         found: DoubleArray = policy(mixes).double().numpy()
     return found
