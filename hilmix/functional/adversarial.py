@@ -2,6 +2,7 @@
 
 The inputs are un-normalised pixels and the loss normalises them itself, so that a radius of 4/255 is four grey levels
 whatever the network. Put the network into eval mode: batch statistics would tie the inputs of a batch to each other.
+Attacks work under ``torch.no_grad``, not under ``torch.inference_mode``.
 """
 
 from collections.abc import Callable
