@@ -30,6 +30,14 @@ class MixPlan(NamedTuple):
     """Whether a row is an item (R = B) or one annotation of an item (R = L)."""
     layer: str = "input"
     """Where it applies: ``input``, ``features`` (the backbone's output), or a module name inside the backbone."""
+    box: Tensor | None = None
+    """(R, 4) int64 top, bottom, left, right of the partner's pixels, if a rectangle is pasted and nothing is blended;
+    ``weight`` is the share of the pixels left."""
+    shares: Tensor | None = None
+    """(2L, 2) float, of plans over items: how much each answer counts on a mixed row, and how much the row is labelled
+    uniformly on its behalf. First the rows of the answers' own items, then those on which these are the partner. None:
+    ``weight`` on the own, ``1 - weight`` on the other, nothing uniform, as mixup has it; people may perceive
+    otherwise."""
 
 
 class Batch(NamedTuple):

@@ -184,6 +184,8 @@ class AnnotatedDataModule(LightningDataModule):
         self.seed = run_seed()
         if stage == "fit" and not self.train_annotations.num_pairs:
             raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
+        if stage == "fit":
+            self.mix.bind(self.train_annotations)
         unseen = np.flatnonzero(~self.trained_annotators)
         if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])

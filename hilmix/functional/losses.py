@@ -30,6 +30,8 @@ def annotation_nll(
       the mixed one-hot label of annot-mix
     * plan over items: every answer counts on its own mixed row with ``w`` and on the row of which its item is the
       partner with ``1 - w``; one answer per item gives mixup (Zhang et al., ICLR 2018)
+    * plan over items with shares (h, u) of each answer on both rows: ``-h log q[z] - u sum_k log q[k] / K`` on each,
+      what its annotator would say of the blend
 
     Over the draws the weights of the answers sum to L (over items with equally many answers in every draw). An empty
     batch gives 0 with zero gradients.
@@ -51,6 +53,10 @@ def annotation_nll(
         other = label_log_likelihood(log_said, label[plan.partner], partner_probs)
         weight = plan.weight.to(log_said.dtype)
         return -torch.lerp(other, own, weight).sum()
+    if plan.shares is not None:
+        answers = None if probs is None else probs.repeat(2, 1)
+        terms = torch.stack([label_log_likelihood(log_said, label.repeat(2), answers), log_said.mean(1)], 1)
+        return -(plan.shares.to(log_said.dtype) * terms).sum()
     own_said, partner_said = log_said.chunk(2) if len(label) else (log_said, log_said)
     weight = plan.weight.to(log_said.dtype)
     own = weight[row] * label_log_likelihood(own_said, label, probs)
@@ -76,16 +82,24 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
     return -log_volume
 
 
-def mixed_cross_entropy(log_probs: Tensor, target: Tensor, plan: MixPlan | None = None) -> Tensor:
+def mixed_cross_entropy(
+    log_probs: Tensor, target: Tensor, plan: MixPlan | None = None, shares: Tensor | None = None
+) -> Tensor:
     """Returns the cross-entropy with soft targets, mixed as the plan says, summed over the R rows.
 
     ``-sum_r w_r <t_r, log p_r> + (1 - w_r) <t_partner(r), log p_r>``; rows of zeros in ``target`` count nothing.
+    With shares (h, g, u) of each row: ``-sum_r h_r <t_r, log p_r> + g_r <t_partner(r), log p_r> + u_r mean(log p_r)``.
 
     Args:
         log_probs: (R, K) float, of mixed rows.
         target: (R, K) float, of the rows before mixing.
         plan: how they were mixed; None for not at all.
+        shares: optional (R, 3) float, how the labels were mixed if not as the inputs were; see
+            :func:`~hilmix.functional.mixing.row_shares`.
     """
-    if plan is not None:
+    if plan is not None and shares is not None:
+        own, other, uniform = shares.to(target.dtype).unsqueeze(2).unbind(1)
+        target = own * target + other * target[plan.partner] + uniform / target.shape[1]
+    elif plan is not None:
         target = mix_rows(target, plan.partner, plan.weight)
     return -(target * log_probs).sum()

@@ -63,6 +63,74 @@ def mix_rows(x: Tensor, partner: Tensor, weight: Tensor, *, out: Tensor | None =
     return mixed.lerp_(x, share)
 
 
+def draw_boxes(weight: Tensor, height: int, width: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Returns rectangles (R, 4) int64, top, bottom, left, right, and what they leave of the image, (R,) float32.
+
+    A rectangle has the shape of the image, an area of ``1 - weight`` of it, and a centre uniform over the pixels; what
+    sticks out is cut off, so more may be left than asked for.
+
+    Args:
+        weight: (R,) float in [0, 1], on the host.
+        height: H.
+        width: W.
+        generator: source of the centres.
+
+    Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers", ICCV 2019, equation 2, and
+    the exact share of section 3.1.
+    """
+    sides = np.sqrt(1 - weight.numpy().astype(np.float64))
+    edges = []
+    for size in (height, width):
+        half = np.floor(sides * size).astype(np.int64) // 2
+        centre = generator.integers(0, size, len(half))
+        edges += [np.clip(centre - half, 0, size), np.clip(centre + half, 0, size)]
+    box = np.stack(edges, 1)
+    left = 1 - (box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]) / (height * width)
+    return torch.from_numpy(box), torch.from_numpy(left.astype(np.float32))
+
+
+def paste_boxes(x: Tensor, partner: Tensor, box: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Returns ``x`` with a rectangle of each image replaced by that of its partner.
+
+    Args:
+        x: (R, C, H, W) float.
+        partner: (R,) int64 in [0, R).
+        box: (R, 4) int64 top, bottom, left, right.
+        out: optional (R, C, H, W) buffer of the type of ``x``, overwritten; not ``x`` itself.
+
+    Example:
+        >>> x, box = torch.tensor([[[[1.0, 2.0]]], [[[3.0, 4.0]]]]), torch.tensor([[0, 1, 0, 1], [0, 0, 0, 0]])
+        >>> paste_boxes(x, torch.tensor([1, 0]), box).flatten(1).tolist()
+        [[3.0, 2.0], [3.0, 4.0]]
+    """
+    rows, columns = (torch.arange(size, device=x.device) for size in x.shape[-2:])
+    top, bottom, left, right = box[:, :, None].unbind(1)
+    inside = ((rows >= top) & (rows < bottom))[:, None, :, None] & ((columns >= left) & (columns < right))[
+        :, None, None
+    ]
+    pasted = torch.index_select(x, 0, partner) if out is None else torch.index_select(x, 0, partner, out=out)
+    return torch.where(inside, pasted, x, out=pasted) if not x.requires_grad else torch.where(inside, x[partner], x)
+
+
+def row_shares(shares: Tensor, row: Tensor, partner: Tensor) -> Tensor:
+    """Returns how the label of each mixed row is made up: own item, partner, uniform, (B, 3).
+
+    The means of what the answers say about it, so that the three sum to 1 where both items have answers. An item
+    without answers has no share, nor is anything uniform on its behalf.
+
+    Args:
+        shares: (2L, 2) float, see :class:`~hilmix.types.MixPlan`.
+        row: (L,) int64 item row of each answer.
+        partner: (B,) int64 permutation.
+    """
+    own, other = shares.tensor_split(2)
+    count = torch.bincount(row, minlength=len(partner)).clamp_min(1).to(shares.dtype)
+    mean = shares.new_zeros(2, len(partner), 2)
+    mean[0].index_add_(0, row, own / count[row, None])
+    mean[1].index_add_(0, partner_rows(row, partner), other / count[row, None])
+    return torch.stack([mean[0, :, 0], mean[1, :, 0], mean[:, :, 1].sum(0)], 1)
+
+
 def partner_rows(row: Tensor, partner: Tensor) -> Tensor:
     """Returns for each pair the mixed row in which its item is the *partner*.
 

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hilmix.functional.mixing import mix_rows
+from hilmix.annotations import Annotations
+from hilmix.functional.mixing import mix_rows, paste_boxes
 from hilmix.parts import Part
 from hilmix.types import Batch, MixPlan
 
@@ -16,6 +17,16 @@ class MixPolicy(Part, ABC):
     """Draws a plan from a generator, a pure function; :meth:`apply` mixes the inputs of a batch as a plan says."""
 
     _buffers: dict[str, Tensor] | None = None
+
+    def bind(self, annotations: Annotations) -> None:
+        """Learns what the items of the batches are: told by the data module before training; by default no matter.
+
+        Args:
+            annotations: what training learns from, with the vocabularies of classes and annotators.
+
+        Raises:
+            ConfigError: if the policy does not fit them.
+        """
 
     @abstractmethod
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan | None:
@@ -37,7 +48,9 @@ class MixPolicy(Part, ABC):
         if plan is None:
             return batch
         device = batch.input.device
-        return self.apply(batch, plan._replace(partner=plan.partner.to(device), weight=plan.weight.to(device)))
+        box, shares = (value if value is None else value.to(device) for value in (plan.box, plan.shares))
+        plan = plan._replace(partner=plan.partner.to(device), weight=plan.weight.to(device), box=box, shares=shares)
+        return self.apply(batch, plan)
 
     def apply(self, batch: Batch, plan: MixPlan) -> Batch:
         """Returns the batch with ``plan`` set and, where the plan applies to the input, its inputs mixed.
@@ -50,7 +63,11 @@ class MixPolicy(Part, ABC):
         if plan.rows == "pairs":
             room = self._reused("pairs", source, len(batch.row))
             source = source[batch.row] if room is None else torch.index_select(source, 0, batch.row, out=room)
-        mixed = mix_rows(source, plan.partner, plan.weight, out=self._reused("mixed", source, len(source)))
+        room = self._reused("mixed", source, len(source))
+        if plan.box is not None:
+            mixed = paste_boxes(source, plan.partner, plan.box, out=room)
+        else:
+            mixed = mix_rows(source, plan.partner, plan.weight, out=room)
         return batch._replace(input=mixed, plan=plan)
 
     def _reused(self, role: str, like: Tensor, rows: int) -> Tensor | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from hilmix.annotators import DawidSkene, Said
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
+from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
 from hilmix.modules.classifier import Classifier
 from hilmix.types import Batch, MixPlan, StepOutput
@@ -108,7 +109,11 @@ class EMClassifier(Classifier):
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
         target = self.em_targets[batch.index[batch.row] if pairwise else batch.index]
-        return mixed_cross_entropy(output.logits.float().log_softmax(-1), target, batch.plan), target.sum()
+        shares = None
+        if batch.plan is not None and batch.plan.shares is not None:
+            shares = row_shares(batch.plan.shares, batch.row, batch.plan.partner)
+        log_probs = output.logits.float().log_softmax(-1)
+        return mixed_cross_entropy(log_probs, target, batch.plan, shares), target.sum()
 
     def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
         """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""

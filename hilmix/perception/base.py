@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hilmix.errors import ConfigError, DataError
+from hilmix.functional.perception import smooth_uniformly
+from hilmix.functional.relabelling import blend_classes, blend_labels
 from hilmix.parts import Part
 from hilmix.perception.judged import FloatArray, Judged
 
@@ -65,14 +67,40 @@ class Perception(Part, nn.Module, ABC):
         [[0.75, 0.25]]
     """
 
+    participants: tuple[str, ...] = ()
+    """Names of the people whom the policy tells apart."""
+
     def forward(self, mixes: Mixes) -> Tensor:
         """Returns (R, K) labels."""
         with torch.autocast(mixes.weight.device.type, enabled=False):  # products would be rounded to half precision
             return self.relabel(mixes)
 
     @abstractmethod
+    def seen(self, mixes: Mixes) -> Tensor:
+        """Returns the share of image 1 that people see, in [0, 1]: (R,), or (R, K, K) by the classes of image 1 and
+        image 2; what a subclass writes.
+        """
+
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) how much of each label is spread over all classes alike; by default nothing."""
+        return torch.zeros_like(mixes.weight)
+
     def relabel(self, mixes: Mixes) -> Tensor:
-        """Returns (R, K) labels; what a subclass writes."""
+        """Returns (R, K) labels."""
+        seen = self.seen(mixes)
+        blend = blend_labels if seen.ndim == 1 else blend_classes
+        return smooth_uniformly(blend(mixes.label1, mixes.label2, seen), self.uniform_share(mixes))
+
+    def shares(self, mixes: Mixes) -> Tensor:
+        """Returns (R, 3) how each label is made up: of image 1, of image 2, uniform; rows sum to 1.
+
+        A share by classes is averaged over the classes of both images, drawn independently from their labels.
+        """
+        with torch.autocast(mixes.weight.device.type, enabled=False):
+            seen, uniform = self.seen(mixes), self.uniform_share(mixes)
+            if seen.ndim > 1:
+                seen = torch.einsum("rc,rcd,rd->r", mixes.label1, seen, mixes.label2)
+            return torch.stack([(1 - uniform) * seen, (1 - uniform) * (1 - seen), uniform], 1)
 
     def confidence(self, mixes: Mixes) -> Tensor:
         """Returns (R,) how sure people are of each mix, in [0, 1].
@@ -181,9 +209,13 @@ class SavedPerception(Perception):
     def __init__(self, file: str) -> None:
         super().__init__()
         self.policy = Perception.load(file)
+        self.participants = self.policy.participants
 
-    def relabel(self, mixes: Mixes) -> Tensor:
-        return self.policy.relabel(mixes)
+    def seen(self, mixes: Mixes) -> Tensor:
+        return self.policy.seen(mixes)
+
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        return self.policy.uniform_share(mixes)
 
     def confidence(self, mixes: Mixes) -> Tensor:
         return self.policy.confidence(mixes)

@@ -11,7 +11,6 @@ from torch import Tensor
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.logit_fits import fit_logit, shrunk_logit
 from hilmix.functional.perception import logit_curve
-from hilmix.functional.relabelling import blend_classes
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.curves import GlobalCurve
 from hilmix.perception.judged import FloatArray, Judged
@@ -37,14 +36,13 @@ class _ClassCurves(Perception):
     slope: Tensor
     """(K, K) b, or () for all."""
 
-    def relabel(self, mixes: Mixes) -> Tensor:
+    def seen(self, mixes: Mixes) -> Tensor:
         if mixes.label1.shape[1] != len(self.offset):
             raise ConfigError(
                 f"perception: {type(self).__name__} was fitted to {len(self.offset)} classes, but the labels have "
                 f"{mixes.label1.shape[1]}."
             )
-        seen = logit_curve(mixes.weight[:, None, None], self.offset, self.slope)
-        return blend_classes(mixes.label1, mixes.label2, seen)
+        return logit_curve(mixes.weight[:, None, None], self.offset, self.slope)
 
 
 class ClassStrengths(_ClassCurves):

@@ -8,7 +8,7 @@ from torch import Tensor
 from hilmix.errors import ConfigError
 from hilmix.functional.curve_fits import Criterion, FittedKind, fit_curve
 from hilmix.functional.perception import CURVES, CurveKind
-from hilmix.functional.relabelling import blend_classes, blend_labels, ordered_curve
+from hilmix.functional.relabelling import ordered_curve
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import Judged
 
@@ -36,8 +36,8 @@ class Identity(Perception):
         judged.checked()
         return cls()
 
-    def relabel(self, mixes: Mixes) -> Tensor:
-        return blend_labels(mixes.label1, mixes.label2, mixes.weight)
+    def seen(self, mixes: Mixes) -> Tensor:
+        return mixes.weight
 
 
 class GlobalCurve(Perception):
@@ -114,12 +114,11 @@ class GlobalCurve(Perception):
             found[place] = centre  # where the fit is up to rounding
         return cls(kind, (found[0], found[1]), ordered)
 
-    def relabel(self, mixes: Mixes) -> Tensor:
+    def seen(self, mixes: Mixes) -> Tensor:
         first, second = self.curve
         if not self.ordered:
-            return blend_labels(mixes.label1, mixes.label2, CURVES[self.kind](mixes.weight, first, second))
-        seen = ordered_curve(self.kind, mixes.weight, first, second, num_classes=mixes.label1.shape[1])
-        return blend_classes(mixes.label1, mixes.label2, seen)
+            return CURVES[self.kind](mixes.weight, first, second)
+        return ordered_curve(self.kind, mixes.weight, first, second, num_classes=mixes.label1.shape[1])
 
     def extra_repr(self) -> str:
         """The curve, for users."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.perception import logit_curve
-from hilmix.functional.relabelling import blend_classes
 from hilmix.functional.ridge_logit import ridge_logit
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.classes import _log_odds
@@ -107,11 +106,10 @@ class LearnedPerception(Perception):
             fitted.dispersion, confidence, sure,
         )  # fmt: skip
 
-    def relabel(self, mixes: Mixes) -> Tensor:
+    def seen(self, mixes: Mixes) -> Tensor:
         t = self._class_scores(mixes)
         offset = t[:, :, None] - t[:, None, :] + self._lead(mixes)[:, None, None]
-        seen = logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
-        return blend_classes(mixes.label1, mixes.label2, seen)
+        return logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
 
     def share(self, mixes: Mixes) -> Tensor:
         """Returns (R,) what people see of image 1, with each image's strength averaged over its label."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from hilmix.errors import ConfigError
 from hilmix.functional.logit_fits import shrunk_logit
 from hilmix.functional.perception import logit_curve
-from hilmix.functional.relabelling import blend_classes, blend_labels, ordered_curve
+from hilmix.functional.relabelling import ordered_curve
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.curves import GlobalCurve
 from hilmix.perception.judged import Judged
@@ -77,13 +77,12 @@ class ParticipantCurves(Perception):
         offsets = (offset + found[:, 1]).tolist() if ordered else None
         return cls(list(said.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
 
-    def relabel(self, mixes: Mixes) -> Tensor:
+    def seen(self, mixes: Mixes) -> Tensor:
         who = self._places(mixes)
         slope, offset = self.slopes[who], self.offsets[who]
         if not self.ordered:
-            return blend_labels(mixes.label1, mixes.label2, logit_curve(mixes.weight, 0.0, slope))
-        seen = ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])
-        return blend_classes(mixes.label1, mixes.label2, seen)
+            return logit_curve(mixes.weight, 0.0, slope)
+        return ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])
 
     def _places(self, mixes: Mixes) -> Tensor:
         """(R,) places among the curves, the last of which is that of anybody else."""

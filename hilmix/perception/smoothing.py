@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.functional.perception import SMOOTHING, smooth_by_confidence, smooth_uniformly, uniform_share
+from hilmix.functional.perception import SMOOTHING, uniform_share
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import Judged
 
@@ -49,6 +49,7 @@ class ConfidenceSmoothing(Perception):
         if line is not None and not (len(line) == 2 and all(0 <= end <= 1 for end in line)):
             raise ConfigError(f"perception: line is {list(line)}; allowed are two confidences from 0 to 1, or null.")
         self.policy = Perception.from_spec(policy)
+        self.participants = self.policy.participants
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
@@ -87,19 +88,19 @@ class ConfidenceSmoothing(Perception):
         middle, end = self.line
         return middle + (end - middle) * (2 * mixes.weight - 1).abs()
 
-    def share(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) what the uniform distribution gets of each label."""
-        return uniform_share(self.confidence(mixes), a=self.a, b=self.b)
+    def seen(self, mixes: Mixes) -> Tensor:
+        return self.policy.seen(mixes)
 
-    def relabel(self, mixes: Mixes) -> Tensor:
-        return smooth_by_confidence(self.policy.relabel(mixes), self.confidence(mixes), a=self.a, b=self.b)
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        return _both(uniform_share(self.confidence(mixes), a=self.a, b=self.b), self.policy.uniform_share(mixes))
 
     def extra_repr(self) -> str:
         """The uniform shares, for users."""
         if self.line is None:
             return f"a={self.a:g}, b={self.b:g}, confidence of the policy"
         weight = torch.tensor(_SHOWN)
-        shares = self.share(Mixes(weight[:, None], weight[:, None], weight)).tolist()
+        line = self.confidence(Mixes(weight[:, None], weight[:, None], weight))
+        shares = uniform_share(line, a=self.a, b=self.b).tolist()
         text = ", ".join(f"{u:.1%} at weight {w:g}" for w, u in zip(_SHOWN, shares, strict=True))
         return f"a={self.a:g}, b={self.b:g}, uniform share {text}"
 
@@ -120,6 +121,7 @@ class UniformSmoothing(Perception):
         if not 0 <= share <= 1:
             raise ConfigError(f"perception: share is {share:g}; allowed are 0 to 1.")
         self.policy, self.share = Perception.from_spec(policy), float(share)
+        self.participants = self.policy.participants
 
     @classmethod
     def matching(cls, smoothing: ConfidenceSmoothing, mixes: Mixes) -> Self:
@@ -134,11 +136,19 @@ class UniformSmoothing(Perception):
         """
         if not len(mixes.weight):
             raise DataError("uniform smoothing: there are no mixes whose mean share could be matched.")
-        return cls(smoothing.policy, float(smoothing.share(mixes).double().mean()))
+        return cls(smoothing.policy, float(smoothing.uniform_share(mixes).double().mean()))
 
-    def relabel(self, mixes: Mixes) -> Tensor:
-        return smooth_uniformly(self.policy.relabel(mixes), self.share)
+    def seen(self, mixes: Mixes) -> Tensor:
+        return self.policy.seen(mixes)
+
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        return _both(torch.full_like(mixes.weight, self.share), self.policy.uniform_share(mixes))
 
     def extra_repr(self) -> str:
         """The uniform share, for users."""
         return f"uniform share {self.share:.1%}"
+
+
+def _both(share: Tensor, inner: Tensor) -> Tensor:
+    """What is uniform where a label that is so in part is smoothed again."""
+    return share + (1 - share) * inner

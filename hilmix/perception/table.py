@@ -11,7 +11,6 @@ from torch import Tensor
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.agreement import one_way
 from hilmix.functional.judgments import confidence_weighted_mean
-from hilmix.functional.relabelling import blend_labels
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import FloatArray, IntArray, Judged
 
@@ -38,7 +37,7 @@ class ImageTable(Perception):
     """
 
     keys: Tensor
-    shares: Tensor
+    answers: Tensor
     sures: Tensor
 
     def __init__(
@@ -59,9 +58,9 @@ class ImageTable(Perception):
         keys, order = keys.sort()
         if len(keys) == 0 or (keys.diff() <= _NEAR).any():
             raise ConfigError("perception: the table is empty or has a mix twice (same images, weights within 2e-6).")
-        shares = torch.where(turned, 1 - given["seen"], given["seen"])
+        answers = torch.where(turned, 1 - given["seen"], given["seen"])
         self.register_buffer("keys", keys)
-        self.register_buffer("shares", shares[order].float())
+        self.register_buffer("answers", answers[order].float())
         self.register_buffer("sures", None if sure is None else given["sure"][order].float())
         self.fallback = None if fallback is None else Perception.from_spec(fallback)
 
@@ -96,13 +95,20 @@ class ImageTable(Perception):
         columns = (shown.id1.tolist(), shown.id2.tolist(), shown.weight.tolist(), seen.tolist(), sure)
         return cls(*columns, fallback)
 
-    def relabel(self, mixes: Mixes) -> Tensor:
+    def seen(self, mixes: Mixes) -> Tensor:
         place, turned, known = self._find(mixes)
-        share = self.shares[place].to(mixes.weight.dtype)
-        label = blend_labels(mixes.label1, mixes.label2, torch.where(turned, 1 - share, share))
+        share = self.answers[place].to(mixes.weight.dtype)
+        share = torch.where(turned, 1 - share, share)
         if self.fallback is None:
-            return label
-        return torch.where(known[:, None], label, self.fallback.relabel(mixes))
+            return share
+        other = self.fallback.seen(mixes)
+        by_class = (-1, *[1] * (other.ndim - 1))
+        return torch.where(known.reshape(by_class), share.reshape(by_class), other)
+
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        if self.fallback is None:
+            return super().uniform_share(mixes)
+        return torch.where(self._find(mixes)[2], 0.0, self.fallback.uniform_share(mixes))
 
     def confidence(self, mixes: Mixes) -> Tensor:
         """Returns (R,) the mean confidence of those who judged each mix; what the fallback says of others.

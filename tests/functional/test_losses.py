@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilmix.functional.losses import annotation_nll, label_log_likelihood, negative_log_volume
-from hilmix.functional.mixing import draw_partners
+from hilmix.functional.losses import annotation_nll, label_log_likelihood, mixed_cross_entropy, negative_log_volume
+from hilmix.functional.mixing import draw_partners, row_shares
 from hilmix.types import MixPlan
 
 
@@ -97,6 +97,63 @@ def test_answers_weigh_as_many_as_there_are_pairs(rows: str | None, soft: bool) 
     copies = 2 if rows == "items" else 1
     found = annotation_nll(torch.full((copies * pairs, 4), -1.0).double(), label, probs if soft else None, row, mix)
     assert found.item() == pytest.approx(pairs)
+
+
+@given(st.integers(1, 5), st.integers(0, 8), st.integers(0, 10**6), st.booleans())
+def test_answers_with_shares_of_their_own(items: int, pairs: int, seed: int, soft: bool) -> None:
+    """Against a loop: each answer on both of its rows, and what is uniform on its behalf."""
+    rng = np.random.default_rng(seed)
+    label, row = torch.from_numpy(rng.integers(0, 3, pairs)), torch.from_numpy(np.sort(rng.integers(0, items, pairs)))
+    probs = torch.from_numpy(rng.dirichlet(np.ones(3), pairs))
+    log_said = torch.from_numpy(rng.normal(size=(2 * pairs, 3))).log_softmax(-1)
+    shares = torch.from_numpy(rng.random((2 * pairs, 2)))
+    mix = plan("items", items, seed)._replace(shares=shares)
+    expected = 0.0
+    for i in range(2 * pairs):
+        said = probs[i % pairs] if soft else torch.eye(3)[label[i % pairs]].double()
+        expected -= ((shares[i, 0] * said + shares[i, 1] / 3) @ log_said[i]).item()
+    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(1, 6), st.integers(0, 10**6), st.integers(1, 3))
+def test_rows_are_labelled_as_their_answers_say(items: int, seed: int, each: int) -> None:
+    """If the model says the same of a row whoever is asked, answers and rows make one loss, up to their number."""
+    rng = np.random.default_rng(seed)
+    row, label = torch.arange(items).repeat_interleave(each), torch.from_numpy(rng.integers(0, 3, items * each))
+    mix = plan("items", items, seed)
+    host = torch.argsort(mix.partner)
+    seen, uniform = torch.from_numpy(rng.random((2, items)))  # of each row, by everybody
+    of_row = torch.stack([(1 - uniform) * seen, (1 - uniform) * (1 - seen), uniform], 1)
+    weight = mix.weight.double()
+    own = torch.stack([of_row[row, 0], (weight * uniform)[row]], 1)
+    other = torch.stack([of_row[host[row], 1], ((1 - weight) * uniform)[host[row]]], 1)
+    shares = torch.cat([own, other])
+    found = row_shares(shares, row, mix.partner)
+    torch.testing.assert_close(found, of_row)
+    target = torch.nn.functional.one_hot(label, 3).double().view(items, each, 3).mean(1)
+    log_q = torch.from_numpy(rng.normal(size=(items, 3))).log_softmax(-1)
+    by_rows = mixed_cross_entropy(log_q, target, mix, found)
+    by_answers = annotation_nll(
+        torch.cat([log_q[row], log_q[host[row]]]), label, None, row, mix._replace(shares=shares)
+    )
+    torch.testing.assert_close(by_answers, each * by_rows)
+
+
+def test_shares_as_the_inputs_are_mixed_change_nothing() -> None:
+    target, log_probs = torch.rand(4, 3).double(), torch.randn(4, 3).double().log_softmax(-1)
+    mix = plan("items", 4, 0)
+    weight = mix.weight.double()
+    same = torch.stack([weight, 1 - weight, torch.zeros(4, dtype=torch.float64)], 1)
+    expected = mixed_cross_entropy(log_probs, target, mix)
+    torch.testing.assert_close(mixed_cross_entropy(log_probs, target, mix, same), expected)
+
+
+def test_items_without_answers_have_no_share() -> None:
+    swap = torch.tensor([1, 0])
+    shares = torch.tensor([[0.5, 0.1], [0.3, 0.2]])  # one answer, about item 0: on its own row, on row 1
+    expected = torch.tensor([[0.5, 0.0, 0.1], [0.0, 0.3, 0.2]])
+    torch.testing.assert_close(row_shares(shares, torch.tensor([0]), swap), expected)
 
 
 @given(st.integers(0, 10**6), st.booleans())

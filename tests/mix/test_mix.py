@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilmix.errors import ConfigError
-from hilmix.mix import AnnotMix, HiddenMix, ItemMix, MixPolicy, NoMix
+from hilmix.mix import AnnotMix, CutMix, HiddenMix, ItemMix, MixPolicy, NoMix
 from hilmix.types import Batch, MixPlan
 
-POLICIES = [NoMix(), AnnotMix(), ItemMix(), HiddenMix(), HiddenMix(layer="layer2")]
+POLICIES = [NoMix(), AnnotMix(), ItemMix(), CutMix(), HiddenMix(), HiddenMix(layer="layer2")]
 
 
 def named(policy: MixPolicy) -> str:

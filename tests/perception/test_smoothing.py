@@ -14,7 +14,7 @@ def test_the_label_is_that_of_the_formula():
     sure = 0.6 + 0.3 * (2 * shown.weight - 1).abs()
     c = (50 * 0.0001**sure)[:, None]
     torch.testing.assert_close(policy(shown), (4 * GlobalCurve()(shown) + c) / (4 + 4 * c))
-    torch.testing.assert_close(policy.share(shown), (c / (1 + c))[:, 0])
+    torch.testing.assert_close(policy.uniform_share(shown), (c / (1 + c))[:, 0])
     torch.testing.assert_close(policy.confidence(shown), sure)
 
 
@@ -60,7 +60,7 @@ def test_the_control_smooths_as_much_on_average_and_all_mixes_alike():
     shown = mixes(500)
     smoothing = ConfidenceSmoothing(GlobalCurve())
     control = UniformSmoothing.matching(smoothing, shown)
-    assert control.share == pytest.approx(smoothing.share(shown).mean().item(), abs=1e-12)
+    assert control.share == pytest.approx(smoothing.uniform_share(shown).mean().item(), abs=1e-12)
     torch.testing.assert_close(control(shown), (1 - control.share) * GlobalCurve()(shown) + control.share / 4)
 
 
