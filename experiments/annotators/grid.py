@@ -1,35 +1,18 @@
 """Many runs at once: which ones, each in a process of its own, every finished one kept."""
 
 import itertools
-import multiprocessing
-import traceback
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import timedelta
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
 
 from experiments.annotators.job import Job, data_folder, method_config
 from experiments.annotators.results import add_row, chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
 from experiments.annotators.train import run
-from hilmix.errors import ConfigError, HilmixError
-
-Row = dict[str, Any]
+from experiments.pool import Row, finished, progress
+from hilmix.errors import ConfigError
 
 
 def search_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int] | None, root: str) -> list[Job]:
@@ -89,15 +72,15 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
     failed: dict[Job, str] = {}
     diverged: list[Job] = []
     console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
-    with _progress(console) as progress:
-        bar = progress.add_task(file.stem, total=len(todo))
-        for job, row in _finished(todo, workers, work):
+    with progress(console) as shown:
+        bar = shown.add_task(file.stem, total=len(todo))
+        for job, row in finished(todo, workers, work):
             if isinstance(row, str):
                 failed[job] = row
             else:
                 add_row(file, row)
                 diverged += [job] if pd.isna(row[_needed(row)]) else []
-            progress.update(bar, advance=1, description=" ".join(map(str, job.key)))
+            shown.update(bar, advance=1, description=" ".join(map(str, job.key)))
     for job in diverged:
         console.print(f"[yellow]not finite:[/] {name_of(job)}")
     for job, error in failed.items():
@@ -112,57 +95,3 @@ def name_of(job: Job) -> str:
 
 def _needed(row: Row) -> str:
     return "acc" if "acc" in row else "val_vote_nll"
-
-
-class _TimeLeft(ProgressColumn):
-    """From the mean time of all runs so far; rich's own estimate is far off when workers finish in pairs."""
-
-    def render(self, task: Task) -> Text:
-        if not task.completed or task.elapsed is None or task.remaining is None:
-            return Text("left -:--:--")
-        return Text(f"left {timedelta(seconds=round(task.elapsed / task.completed * task.remaining))}")
-
-
-def _progress(console: Console) -> Progress:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _TimeLeft(), TextColumn("{task.description}"))
-    return Progress(*columns, console=console)
-
-
-def _finished(jobs: list[Job], workers: int, work: Callable[[Job], Row]) -> Iterator[tuple[Job, Row | str]]:
-    """Yields each job with its row, or its error, as they finish."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([work.__module__])  # imports are paid once, by the server that the runs fork from
-    with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(_isolated, context, work, job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:  # nothing is left to stop, unless the user interrupted
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-
-
-def _isolated(context: Any, work: Callable[[Job], Row], job: Job) -> Row | str:
-    """Runs in a fresh process: its peak memory is the run's, and a run that is killed takes no other with it."""
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, work, job), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        answer: Row | str = receiver.recv()
-    except EOFError:
-        process.join()
-        return f"The process ended with exit code {process.exitcode} (-9: killed, as a rule for memory)."
-    process.join()
-    return answer
-
-
-def _child(sender: Connection, work: Callable[[Job], Row], job: Job) -> None:
-    try:
-        answer: Row | str = work(job)
-    except HilmixError as error:
-        answer = str(error)
-    except Exception:  # whatever it is, the parent reports it and goes on
-        answer = traceback.format_exc()
-    sender.send(answer)

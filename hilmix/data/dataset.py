@@ -74,7 +74,10 @@ class ItemDataset(Dataset[Batch]):
         out = torch.empty_like(images)
         with torch.random.fork_rng(devices=[]):
             for i in range(len(images)):
-                torch.manual_seed(step_seed(self.seed, int(epoch[i]), int(index[i]), stream="augment"))
+                # only the host's generator: torch.manual_seed formats a stack trace for every device not yet in use
+                torch.default_generator.manual_seed(
+                    step_seed(self.seed, int(epoch[i]), int(index[i]), stream="augment")
+                )
                 out[i] = self._augment(images[i])
         return out
 

@@ -1,0 +1,85 @@
+"""python -m experiments.human_mixup search | final | table; README.md explains them."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
+
+from rich.console import Console
+
+from experiments.human_mixup import tables
+from experiments.human_mixup.policies import POLICIES, Settings
+from experiments.human_mixup.results import FINAL_FILE, KEY, SEARCH_FILE, add_row, best, chosen, read
+from experiments.human_mixup.train import Job, run
+from experiments.pool import finished, progress
+from hilmix.errors import HilmixError
+
+SEEDS, SEARCH_SEED = 5, 100
+RATES, MIXUP, CUTMIX, SMOOTHING = (1e-3, 3e-3, 1e-2), (0.1, 0.2, 0.5, 1.0), (0.2, 0.5, 1.0), (0.05, 0.1, 0.2)
+
+
+def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
+    """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end."""
+    done = set(read(file)[KEY].itertuples(index=False, name=None))
+    todo = [job for job in jobs if (job.policy, job.seed, *job.settings.__dict__.values()) not in done]
+    console, failed = Console(), dict[Job, str]()
+    console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
+    with progress(console) as shown:
+        bar = shown.add_task(file.stem, total=len(todo))
+        for job, row in finished(todo, workers, run):
+            if isinstance(row, str):
+                failed[job] = row
+            else:
+                add_row(file, row)
+            shown.update(bar, advance=1, description=f"{job.policy} {job.seed}")
+    for job, error in failed.items():
+        console.print(f"[red]failed:[/] {job}\n{error}", highlight=False)
+    return len(failed)
+
+
+def search(workers: int) -> int:
+    """Chooses the learning rate without added data, then the setting of each competitor, on validation images."""
+    start = Settings()
+    failed = run_all(
+        [Job("none", SEARCH_SEED, replace(start, lr=lr), False) for lr in RATES], SEARCH_FILE, workers=workers
+    )
+    found = replace(start, lr=best(read(SEARCH_FILE), "none", "lr"))
+    jobs = [Job("all-mixup", SEARCH_SEED, replace(found, mixup=value), False) for value in MIXUP]
+    jobs += [Job("all-cutmix", SEARCH_SEED, replace(found, cutmix=value), False) for value in CUTMIX]
+    jobs += [Job("label-smoothing", SEARCH_SEED, replace(found, smoothing=value), False) for value in SMOOTHING]
+    return failed + run_all(jobs, SEARCH_FILE, workers=workers)
+
+
+def main() -> int:
+    """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
+    top = argparse.ArgumentParser(prog="python -m experiments.human_mixup", description=__doc__)
+    steps = top.add_subparsers(dest="step", required=True)
+    for step, text in (("search", "settings, scored on validation images"), ("final", "all policies and seeds")):
+        sub = steps.add_parser(step, help=text)
+        sub.add_argument("--workers", type=int, default=os.cpu_count())
+    sub.add_argument("--policies", nargs="+", default=POLICIES, choices=POLICIES, metavar="NAME")
+    sub.add_argument("--seeds", type=int, default=SEEDS, help=f"how many (default: {SEEDS})")
+    steps.add_parser("table", help="tables and figure from the results files, into README.md")
+    args = top.parse_args()
+    try:
+        if args.step == "table":
+            tables.write()
+            return 0
+        if args.step == "search":
+            return 1 if search(args.workers) else 0
+        settings = chosen(read(SEARCH_FILE))
+        jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
+        return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0
+    except HilmixError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The policies compared: how the elicited mixes are labelled, or how all mixes of training are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from experiments.human_mixup.data import Source, soft_annotations, source
+from hilmix.data.hmix import answer_labels, mean_by_mix, mix_labels, render, with_mixes
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.functional.image_statistics import image_statistics
+from hilmix.functional.judgments import confidence_weighted_mean, released_weighted_mean
+from hilmix.functional.perception import two_hot
+from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
+from hilmix.perception import (
+    ClassStrengths,
+    ConfidenceSmoothing,
+    GlobalCurve,
+    Identity,
+    ImageTable,
+    LearnedPerception,
+    Mixes,
+    Perception,
+    UniformSmoothing,
+)
+
+FloatArray = NDArray[np.float64]
+UNSURE, FAR = 0.25, 0.25
+"""Mixes are dropped at and below this mean confidence, or at and above this distance of mean answer and weight."""
+CONTROL_SEED = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is chosen on validation."""
+
+    lr: float = 3e-3
+    mixup: float = 0.2
+    """alpha of mixup, and of all policies that relabel its mixes."""
+    cutmix: float = 1.0
+    smoothing: float = 0.1
+    """Uniform share of label smoothing."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The data and the mix policy of a run."""
+
+    data: AnnotatedData
+    mix: MixPolicy
+
+
+# -- elicited mixes as further training items ------------------------------------------------------------------------
+
+
+def table() -> ImageTable:
+    """The mean of what people saw in each mix, and how sure they were."""
+    return ImageTable.fit(source().study.judged())
+
+
+def smoothed() -> ConfidenceSmoothing:
+    """The same, smoothed by mean confidence."""
+    return ConfidenceSmoothing(table(), line=None)
+
+
+def _matched(policy: Perception) -> UniformSmoothing:
+    """As uniform on average as :func:`smoothed`, but all mixes alike."""
+    return UniformSmoothing(policy, float(smoothed().uniform_share(_shown()).double().mean()))
+
+
+def _shown() -> Mixes:
+    shown = source().study.stimuli
+    hot = torch.eye(10)
+    return Mixes(
+        hot[torch.from_numpy(shown.label1)], hot[torch.from_numpy(shown.label2)], torch.from_numpy(shown.weight),
+        torch.from_numpy(shown.id1), torch.from_numpy(shown.id2),
+    )  # fmt: skip
+
+
+def _weights(average: Callable[..., FloatArray]) -> FloatArray:
+    """Labels from a mean of answers that weighs confidence."""
+    study = source().study
+    said, shown = study.judgments, study.stimuli
+    seen = average(said.weight, said.confidence, said.stimulus, num_groups=len(shown))
+    seen = np.where(np.isnan(seen), mean_by_mix(study, said.weight), seen)
+    label1, label2 = torch.from_numpy(shown.label1), torch.from_numpy(shown.label2)
+    return two_hot(label1, label2, torch.from_numpy(seen), num_classes=10).numpy()
+
+
+def _random() -> FloatArray:
+    return np.eye(10)[np.random.default_rng(CONTROL_SEED).integers(0, 10, len(source().study.stimuli))]
+
+
+MIX_LABELS: dict[str, Callable[[], FloatArray]] = {
+    "mixup": lambda: mix_labels(source().study, Identity()),
+    "human": lambda: mix_labels(source().study, table()),
+    "human-smoothed": lambda: mix_labels(source().study, smoothed()),
+    "human-weighted": lambda: _weights(confidence_weighted_mean),
+    "human-released-weights": lambda: _weights(released_weighted_mean),
+    "human-matched": lambda: mix_labels(source().study, _matched(table())),
+    "mixup-matched": lambda: mix_labels(source().study, _matched(Identity())),
+    "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.judged())),
+    "uniform": lambda: np.full((len(source().study.stimuli), 10), 0.1),
+    "random": _random,
+}
+"""One label per elicited mix, by name."""
+
+
+def elicited(name: str) -> AnnotatedData:
+    """The base data with the elicited mixes, labelled as the name says."""
+    found = source()
+    study, base = found.study, found.base
+    said = study.judgments
+    if name in MIX_LABELS:
+        return with_mixes(base, study, MIX_LABELS[name]())
+    if name in ("annotators", "annotators-smoothed"):
+        return with_mixes(base, study, answer_labels(study, smoothed=name.endswith("smoothed")), per="judgment")
+    if name == "drop-unsure":
+        keep = mean_by_mix(study, said.confidence) > UNSURE
+        return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
+    if name == "drop-far":
+        keep = np.abs(mean_by_mix(study, said.weight) - study.stimuli.weight) < FAR
+        return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
+    if name == "categorical-100":
+        mixes = found.categorical
+        return with_mixes(base, mixes, mean_by_mix(mixes, answer_labels(mixes)))
+    if name == "mixup-100":
+        return with_mixes(base, found.categorical, mix_labels(found.categorical, Identity()))
+    return topped_up(with_mixes(base, study, MIX_LABELS[name.removesuffix("-topped-up")]()), found)
+
+
+def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
+    """The data with as many further mixes with the labels of mixup: random training pairs, weights as in the study."""
+    rng, number = np.random.default_rng(CONTROL_SEED), len(found.study.stimuli)
+    assert isinstance(data.inputs, ArrayInputs)
+    assert data.split is not None
+    assert data.annotations.probs is not None
+    train = np.flatnonzero(data.split[: len(found.base)] == "train")
+    first, second = rng.choice(train, (2, number))
+    weight = rng.permutation(found.study.stimuli.weight)
+    images = render(data.inputs.array[first], data.inputs.array[second], weight)
+    labels = weight[:, None] * found.shares[first] + (1 - weight[:, None]) * found.shares[second]
+    return replace(
+        data,
+        items=(*data.items, *(f"mix-{i:05d}" for i in range(number))),
+        inputs=ArrayInputs(np.concatenate([data.inputs.array, images]), "image"),
+        annotations=soft_annotations(np.concatenate([data.annotations.probs, labels]), data.classes),
+        target=np.concatenate([data.target, np.full(number, -1)]),
+        split=np.concatenate([data.split, np.full(number, "train")]),
+    )
+
+
+ELICITED = (
+    "none", *MIX_LABELS, "annotators", "annotators-smoothed", "drop-unsure", "drop-far", "mixup-topped-up",
+    "human-smoothed-topped-up", "categorical-100", "mixup-100",
+)  # fmt: skip
+"""Policies for the elicited mixes; ``none`` adds nothing."""
+
+# -- all mixes of training -------------------------------------------------------------------------------------------
+
+
+def learned(features: torch.Tensor) -> LearnedPerception:
+    """The learned policy on some features of the images."""
+    return LearnedPerception.fit(source().study.judged(), features=features)
+
+
+def statistics() -> torch.Tensor:
+    """(N, 15) statistics of all images."""
+    assert isinstance(source().base.inputs, ArrayInputs)
+    return image_statistics(torch.from_numpy(source().base.inputs.array).permute(0, 3, 1, 2).float() / 255)
+
+
+def _smoothed_by_line(policy: Perception) -> ConfidenceSmoothing:
+    return ConfidenceSmoothing.fit(source().study.judged(), policy=policy)
+
+
+def _matched_line(policy: Perception, alpha: float) -> UniformSmoothing:
+    """As uniform on average over training's mixes as smoothing by the line of confidence."""
+    weight = torch.from_numpy(np.random.default_rng(CONTROL_SEED).beta(alpha, alpha, 100_000))
+    blank = weight[:, None]
+    return UniformSmoothing.matching(_smoothed_by_line(policy), Mixes(blank, blank, weight))
+
+
+ALL_MIXES: dict[str, Callable[[Settings], MixPolicy]] = {
+    "all-mixup": lambda s: ItemMix(s.mixup),
+    "all-cutmix": lambda s: CutMix(s.cutmix),
+    "all-label-smoothing": lambda s: HumanMix(UniformSmoothing(Identity(), s.smoothing), s.mixup),
+    "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.judged()), s.mixup),
+    "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.judged()), s.mixup),
+    "all-learned": lambda s: HumanMix(learned(statistics()), s.mixup, features="statistics"),
+    "all-mixup-smoothed": lambda s: HumanMix(_smoothed_by_line(Identity()), s.mixup),
+    "all-mixup-matched": lambda s: HumanMix(_matched_line(Identity(), s.mixup), s.mixup),
+    "all-learned-smoothed": lambda s: HumanMix(
+        _smoothed_by_line(learned(statistics())), s.mixup, features="statistics"
+    ),
+}
+"""Policies for every mix of training, by name; nothing is added to the base data."""
+
+
+def training(name: str, settings: Settings) -> Training:
+    """Returns what a policy trains on.
+
+    Raises:
+        KeyError: for an unknown name.
+    """
+    base = source().base
+    if name in ALL_MIXES:
+        return Training(base, ALL_MIXES[name](settings))
+    if name == "label-smoothing":
+        share = settings.smoothing
+        smooth = (1 - share) * source().shares + share / 10
+        return Training(replace(base, annotations=soft_annotations(smooth, base.classes)), NoMix())
+    if name not in ELICITED:
+        raise KeyError(name)
+    return Training(base if name == "none" else elicited(name), NoMix())
+
+
+POLICIES = (*ELICITED, "label-smoothing", *ALL_MIXES)

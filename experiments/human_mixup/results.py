@@ -1,0 +1,73 @@
+"""The results files, and the settings that follow from the search."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.human_mixup.policies import Settings
+from hilmix.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+SEARCH_FILE, FINAL_FILE = FOLDER / "results_search.csv", FOLDER / "results_final.csv"
+NAMES = ("lr", "mixup", "cutmix", "smoothing")
+KEY = ["policy", "seed", *NAMES]
+
+
+def read(file: Path) -> pd.DataFrame:
+    """The rows of a results file; none if it is not there."""
+    if not file.exists():
+        return pd.DataFrame(columns=KEY)
+    return pd.read_csv(file, converters={"commit": str}, keep_default_na=False, na_values=[""])
+
+
+def add_row(file: Path, row: dict[str, Any]) -> None:
+    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
+        fresh = file.with_suffix(".new")
+        table.drop_duplicates(KEY, keep="last").sort_values(KEY).to_csv(fresh, index=False)
+        os.replace(fresh, file)
+    finally:
+        os.close(folder)  # gives the lock back
+
+
+def best(search: pd.DataFrame, policy: str, name: str, **fixed: float) -> float:
+    """The value of a setting with the lowest mean cross-entropy on validation.
+
+    Args:
+        search: rows of the search.
+        policy: which one was searched.
+        name: of the setting.
+        **fixed: settings chosen before.
+
+    Raises:
+        ConfigError: if there is no such row.
+    """
+    rows = search[search["policy"] == policy]
+    for key, value in fixed.items():
+        rows = rows[rows[key] == value]
+    if rows.empty:
+        raise ConfigError(f"{SEARCH_FILE.name} has no search of {name} with '{policy}'; run `search` first.")
+    return float(rows.groupby(name)["val_ce"].mean().idxmin())
+
+
+def chosen(search: pd.DataFrame) -> Settings:
+    """The settings that the search chooses, each by its own policy."""
+    lr = best(search, "none", "lr")
+    return Settings(
+        lr=lr,
+        mixup=best(search, "all-mixup", "mixup", lr=lr),
+        cutmix=best(search, "all-cutmix", "cutmix", lr=lr),
+        smoothing=best(search, "label-smoothing", "smoothing", lr=lr),
+    )
+
+
+def current(final: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The rows at these settings."""
+    same = [final[name] == getattr(settings, name) for name in NAMES]
+    return final[pd.concat(same, axis=1).all(1)]

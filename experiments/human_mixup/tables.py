@@ -1,0 +1,5 @@
+"""Tables and the figure from the results files, into README.md."""
+
+
+def write() -> None:
+    """Rebuilds them."""

@@ -1,0 +1,87 @@
+"""Many runs at once, each in a process of its own: one that is killed takes no other with it."""
+
+import multiprocessing
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from hilmix.errors import HilmixError
+
+Row = dict[str, Any]
+Job = TypeVar("Job")
+
+
+class _TimeLeft(ProgressColumn):
+    """From the mean time of all runs so far; rich's own estimate is far off when workers finish in pairs."""
+
+    def render(self, task: Task) -> Text:
+        if not task.completed or task.elapsed is None or task.remaining is None:
+            return Text("left -:--:--")
+        return Text(f"left {timedelta(seconds=round(task.elapsed / task.completed * task.remaining))}")
+
+
+def progress(console: Console) -> Progress:
+    """A bar with the time that is left."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _TimeLeft(), TextColumn("{task.description}"))
+    return Progress(*columns, console=console)
+
+
+def finished(jobs: Sequence[Job], workers: int, work: Callable[[Job], Row]) -> Iterator[tuple[Job, Row | str]]:
+    """Yields each job with its row, or its error, as they finish.
+
+    Args:
+        jobs: plain values.
+        workers: processes at a time.
+        work: turns a job into its row; a function at the top level of a module, for it runs in other processes.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])  # imports are paid once, by the server that the runs fork from
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(_isolated, context, work, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:  # nothing is left to stop, unless the user interrupted
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+
+
+def _isolated(context: Any, work: Callable[[Any], Row], job: Any) -> Row | str:
+    """Runs in a fresh process: its peak memory is the run's, and a run that is killed takes no other with it."""
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, work, job), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        answer: Row | str = receiver.recv()
+    except EOFError:
+        process.join()
+        return f"The process ended with exit code {process.exitcode} (-9: killed, as a rule for memory)."
+    process.join()
+    return answer
+
+
+def _child(sender: Connection, work: Callable[[Any], Row], job: Any) -> None:
+    try:
+        answer: Row | str = work(job)
+    except HilmixError as error:
+        answer = str(error)
+    except Exception:  # whatever it is, the parent reports it and goes on
+        answer = traceback.format_exc()
+    sender.send(answer)
