@@ -22,7 +22,7 @@ commands:
   data       check your own data folder; list and prepare public data sets
   report     build the HTML report of a run folder
   aggregate  one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others
-  hmix       what people said about mixed images: hilmix hmix summary FOLDER
+  hmix       what people said about mixed images: describe it, fit policies to it, add it to training
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best

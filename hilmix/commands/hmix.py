@@ -1,13 +1,15 @@
-"""``hilmix hmix summary FOLDER``: what people said about mixed images."""
+"""``hilmix hmix``: what people said about mixed images: describe it, fit policies to it, train on it."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
+from hilmix.commands import hmix_fit, hmix_mixes
+from hilmix.commands.hmix_policies import add_study
+from hilmix.data.hmix.layout import LAYOUTS
 from hilmix.errors import ConfigError, DataError, HilmixError
 from hilmix.report.hmix import draw_figures, print_summary, read_studies, summarize_studies, write_summary
 
@@ -29,8 +31,9 @@ docs/human_mixup.md says what each of them tells.
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs ``hilmix hmix`` with the arguments after ``hmix``; returns 0, or 2 with one clear message."""
     args = _parser().parse_args(argv)
+    function: Callable[[argparse.Namespace, Console], None] = args.function
     try:
-        _summary(args, Console())
+        function(args, Console())
     except HilmixError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,13 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    summary.add_argument("folder", type=Path, metavar="FOLDER", help="the study's files, see below")
+    add_study(summary)
     summary.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder to write; without it, only print")
-    summary.add_argument("--classes", nargs="+", metavar="NAME", default=CLASSES,
-                         help="class names as the files spell them (default: those of CIFAR-10)")  # fmt: skip
-    summary.add_argument("--num-items", type=int, default=NUM_ITEMS, metavar="N",
-                         help=f"size of the set that image ids point into (default: {NUM_ITEMS})")  # fmt: skip
     summary.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    summary.set_defaults(function=_summary)
+    hmix_fit.add_parser(actions)
+    hmix_mixes.add_parser(actions)
     return parser
 
 

@@ -52,14 +52,16 @@ def with_mixes(
 
     Raises:
         ConfigError: for another ``per``.
-        DataError: if the data have another size, other classes (capitals aside) or inputs, or no split; if a mix that
-            is to be added was made of an image outside ``train``, or bears the name of an item; for labels or ``keep``
-            of another shape, or a label that is no distribution; for a midpoint study.
+        DataError: if the data have another size, other classes (capitals aside) or inputs, or no split; if most images
+            have another class than the study says, so that they are other images or in another order; if a mix that is
+            to be added was made of an image outside ``train``, or bears the name of an item; for labels or ``keep`` of
+            another shape, or a label that is no distribution; for a midpoint study.
     """
     refuse_midpoints(study)
     if per not in get_args(Per):
         raise ConfigError(f"with_mixes: per is '{per}'; allowed are {', '.join(get_args(Per))}.")
     images = _images(data, study)
+    _check_classes_of_images(data, study)
     kept = _kept(study, keep)
     split = _split(data, study, kept)
     names = tuple(np.asarray(study.stimuli.name, dtype=object)[kept])
@@ -132,6 +134,22 @@ def _images(data: AnnotatedData, study: MixStudy) -> NDArray[np.uint8]:
     return inputs.array if inputs.array.ndim == 4 else inputs.array[..., None]
 
 
+def _check_classes_of_images(data: AnnotatedData, study: MixStudy) -> None:
+    """Refuses other images, or the same in another order, as far as known targets tell."""
+    shown = study.stimuli
+    ids, labels = np.concatenate([shown.id1, shown.id2]), np.concatenate([shown.label1, shown.label2])
+    said, target = _class_columns(study.classes, data)[labels], data.target[ids]
+    known = target != UNKNOWN
+    wrong = np.flatnonzero(known & (said != target))
+    if 2 * len(wrong) > known.sum():  # a few may be a matter of opinion
+        first = wrong[0]
+        raise DataError(
+            f"{data.name}: the item '{data.items[ids[first]]}' (row {ids[first]}) is of class "
+            f"{data.classes[target[first]]}; the study shows {data.classes[said[first]]} there, and differs in "
+            f"{len(wrong)} of {known.sum()} cases. Give the images that the study used, in their order."
+        )
+
+
 def _kept(study: MixStudy, keep: ArrayLike | None) -> IntArray:
     """(S',) places of the stimuli to add."""
     size = len(study.stimuli)
@@ -147,7 +165,8 @@ def _split(data: AnnotatedData, study: MixStudy, kept: IntArray) -> NDArray[np.s
         found = "no split" if data.split is None else f"the splits {sorted(set(data.split.tolist()))}"
         raise DataError(
             f"{data.name} has {found}; mixes are added to data with 'train' and 'val', or they would be drawn into the "
-            "held-out items. Fill the column 'split' of the items table, or call split_around_mixes."
+            "held-out items. Fill the column 'split' of the items table, or have it drawn: split_around_mixes; hilmix "
+            "hmix mixes does so if there is no such column."
         )
     for ids in (study.stimuli.id1, study.stimuli.id2):
         outside = np.flatnonzero(data.split[ids[kept]] != "train")
@@ -155,8 +174,8 @@ def _split(data: AnnotatedData, study: MixStudy, kept: IntArray) -> NDArray[np.s
             mix = kept[outside[0]]
             raise DataError(
                 f"The mix '{study.stimuli.name[mix]}' was made of the item '{data.items[ids[mix]]}', which is in the "
-                f"split '{data.split[ids[mix]]}': training on it would leak. Leave it out with keep, or choose a "
-                "split with split_around_mixes."
+                f"split '{data.split[ids[mix]]}': training on it would leak. Leave such mixes out (keep), or take a "
+                "split around them (split_around_mixes; hilmix hmix mixes draws one if there is no column 'split')."
             )
     return data.split
 

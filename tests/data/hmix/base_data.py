@@ -19,6 +19,9 @@ def base_data(
     where = np.full(n, "train", dtype="<U5")
     free = np.setdiff1d(np.arange(n), [study.stimuli.id1, study.stimuli.id2])
     where[free[0::3]], where[free[1::3]] = "val", "test"
+    truth = rng.integers(0, k, n)
+    for ids, labels in ((study.stimuli.id1, study.stimuli.label1), (study.stimuli.id2, study.stimuli.label2)):
+        truth[ids] = labels  # an invented study may call one image by several classes
     return AnnotatedData(
         name="base",
         items=tuple(f"item-{i}" for i in range(n)),
@@ -30,7 +33,7 @@ def base_data(
             item, rng.integers(0, 3, len(item)), num_items=n, classes=classes, annotators=["ann", "bob", "p1"],
             probs=rng.dirichlet(np.ones(k), len(item)), exchangeable=exchangeable,
         ),
-        target=rng.integers(0, k, n),
+        target=truth,
         split=where if split else None,
         licence="CC0",
     )  # fmt: skip

@@ -101,6 +101,7 @@ def test_mixes_can_be_left_out():
 
 def test_classes_are_matched_by_name():
     data = base_data(STUDY, classes=tuple(name.upper() for name in CLASSES[::-1]))
+    data = replace(data, target=K - 1 - data.target)
     found = with_mixes(data, STUDY, LABELS).annotations
     np.testing.assert_allclose(found.probs[-S:], LABELS[:, ::-1], rtol=1e-6)
 
@@ -149,6 +150,8 @@ REFUSED = {
     "nothing to validate on": (lambda: replace(base_data(STUDY), split=np.full(N, "train")), {}, "splits ['train']"),
     "a leak into the test": (lambda: broken_split("test"), {}, f"'item-{STUDY.stimuli.id2[1]}', which is in the split"),
     "a leak into validation": (lambda: broken_split("val"), {}, f"The mix '{STUDY.stimuli.name[1]}' was made of"),
+    "images in another order": (lambda: replace(base_data(STUDY), target=np.roll(base_data(STUDY).target, 7)), {},
+                                "Give the images that the study used, in their order"),
     "the mixes twice": (lambda: replace(base_data(STUDY), items=(*STUDY.stimuli.name, *map(str, range(N - S)))), {},
                         "has the name of a mix"),
     "features of annotators": (lambda: replace(base_data(STUDY), annotator_features=np.zeros((3, 2), np.float32)), {},

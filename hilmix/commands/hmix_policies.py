@@ -1,0 +1,95 @@
+"""What ``hilmix hmix fit`` and ``hilmix hmix mixes`` share: the study, the images, and policies by name."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.data.folder import read_folder
+from hilmix.data.hmix import MixStudy, read_study
+from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
+from hilmix.data.items import AnnotatedData
+from hilmix.errors import ConfigError, DataError
+from hilmix.functional.image_statistics import STATISTICS, image_statistics
+from hilmix.functional.inputs import as_float
+from hilmix.perception import POLICIES, LearnedPerception
+from hilmix.perception.evaluation import Fit
+
+LEARNED = "learned_statistics"
+NAMES = (*POLICIES, LEARNED)
+_CHUNK = 256
+_SMALLEST = 5
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Adds where the study is and what its ids and classes mean."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the study's files")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", default=CLASSES,
+                        help="class names as the files spell them (default: those of CIFAR-10)")  # fmt: skip
+    parser.add_argument("--num-items", type=int, default=NUM_ITEMS, metavar="N",
+                        help=f"size of the set that image ids point into (default: {NUM_ITEMS})")  # fmt: skip
+
+
+def read_inferences(args: argparse.Namespace) -> MixStudy:
+    """Returns the infer study of the folder, repeats left out.
+
+    Raises:
+        ConfigError: for a size of less than one image.
+        DataError: naming file, row, column, what was found and what is allowed.
+    """
+    if args.num_items < 1:
+        raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
+    study = read_study(args.folder, "infer", classes=args.classes, num_items=args.num_items).without_repeats()
+    if not len(study.judgments):
+        file = args.folder / LAYOUTS["infer"].file
+        raise DataError(f"{file}: every trial is flagged as shown once more; none is left.")
+    return study
+
+
+def read_images(args: argparse.Namespace) -> AnnotatedData:
+    """Returns the data folder that the study's ids point into.
+
+    Raises:
+        DataError: for a bad folder, or one of another size.
+    """
+    data = read_folder(args.data)
+    if len(data) != args.num_items:
+        raise DataError(
+            f"--data {args.data} has {len(data):,} items; the ids of the study point into {args.num_items:,}. Give the "
+            "whole set of images, in its order, or correct --num-items."
+        )
+    return data
+
+
+def statistics_of_mixed(data: AnnotatedData, study: MixStudy) -> Tensor:
+    """Returns (N, 15) float32 statistics of the images that are in a mix, NaN for the others.
+
+    Raises:
+        DataError: if the inputs are not colour images of at least 5 pixels a side.
+    """
+    shape = data.inputs.shape
+    if data.inputs.kind != "image" or shape[0] != 3 or min(shape[1:]) < _SMALLEST:
+        raise DataError(
+            f"{data.name} holds inputs of kind '{data.inputs.kind}' and shape {tuple(shape)}; {LEARNED} needs colour "
+            f"images of at least {_SMALLEST} pixels a side."
+        )
+    found = torch.full((len(data), len(STATISTICS)), torch.nan)
+    used = np.unique([study.stimuli.id1, study.stimuli.id2])
+    for rows in np.array_split(used, -(-len(used) // _CHUNK)):
+        found[torch.from_numpy(rows)] = image_statistics(as_float(data.inputs.fetch(rows)))
+    return found
+
+
+def policy_by_name(name: str, features: Tensor | None) -> Fit:
+    """Returns how to fit a policy.
+
+    Args:
+        name: one of :data:`NAMES`.
+        features: of all images, which ``learned_statistics`` needs.
+    """
+    if features is None:
+        return POLICIES[name]
+    return partial(LearnedPerception.fit, features=features)
