@@ -151,9 +151,9 @@ def test_help_shows_examples(capsys):
 
 def test_training_runs_on_the_folder(mine, workplace):
     assert mixes(mine, "--policy", "image_table", "-o", "out") == 0
-    argv = ["fit", "-c", "configs/method/soft.yaml", "--data.root", "out", "--run_dir", "run", "--trainer.max_epochs=1",
-            "--trainer.limit_train_batches=2", "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1"]  # fmt: skip
-    assert main(argv) == 0
+    quick = ["max_epochs=1", "limit_train_batches=2", "accelerator=cpu", "log_every_n_steps=1"]
+    argv = ["fit", "-c", "configs/method/soft.yaml", "--data.root", "out", "--run_dir", "run"]
+    assert main([*argv, *(f"--trainer.{setting}" for setting in quick)]) == 0
     assert (workplace / "run" / "checkpoints" / "last.ckpt").is_file()
 
 

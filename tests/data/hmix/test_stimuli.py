@@ -103,6 +103,17 @@ def test_all_stored_stimuli_are_rebuilt_pixel_for_pixel(stored, images):
     np.testing.assert_array_equal(found, stored["image"])
 
 
+def test_the_released_mixes_lie_less_than_a_grey_level_below_what_training_mixes(images, real_data):
+    study = read_study(real_data / "hmix", "infer")
+    shown, size = study.stimuli, len(study.stimuli)
+    both = torch.from_numpy(images[np.concatenate([shown.id1, shown.id2])]).double()
+    partner, weight = torch.arange(2 * size).roll(size), torch.tensor(np.tile(shown.weight, 2))
+    mixed = mix_rows(both, partner, weight)[:size].numpy()
+    below = mixed - rebuild_stimuli(study, images)
+    assert below.max() < 1
+    assert below.min() > -1e-10
+
+
 @pytest.mark.parametrize("task", ["infer", "categorical"])
 def test_the_released_mixes_are_rebuilt_from_the_study(stored, images, real_data, task):
     study = read_study(real_data / "hmix", task)
