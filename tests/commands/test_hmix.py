@@ -159,3 +159,25 @@ def test_help_shows_files_and_examples(capsys):
     assert "hilmix hmix summary data/h_mix -o reports/h_mix" in out
     with pytest.raises(SystemExit):
         main(["hmix"])
+
+
+REMEDY = " Correct the row or take it out."
+BAD = {
+    "a missing column": ({"mixtureCoeff": None}, "lacks the column(s) ['mixtureCoeff']; found", "Add them under these"),
+    "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': found 'Brid'; expected one of Airplane", REMEDY),
+    "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "to 100." + REMEDY),
+    "an image outside": ({"id2": 10_000}, "row 1, column 'id2': found '10000", "since num_items is 10000." + REMEDY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_one_bad_cell_gives_file_row_and_remedy(workplace, capsys, case):
+    cells, *told = BAD[case]
+    rows = pd.DataFrame([infer_row(), infer_row(name="other", trial_index=7, **cells)])
+    (workplace / "bad").mkdir()
+    rows.drop(columns=[name for name, value in cells.items() if value is None]).to_csv(
+        "bad/hmix_infer_mixing_factor.csv"
+    )
+    error = refused(["bad"], capsys)
+    assert error.startswith("error: bad/hmix_infer_mixing_factor.csv")
+    assert all(text in error for text in told)

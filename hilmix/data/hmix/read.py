@@ -73,8 +73,8 @@ def _mixes(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[st
     table.refuse(table["filename"] == "", "filename", "the name of the mix")
     return {
         "name": table["filename"],
-        "id1": table.numbers("id1", num_items - 1, whole=True),
-        "id2": table.numbers("id2", num_items - 1, whole=True),
+        "id1": table.ids("id1", num_items),
+        "id2": table.ids("id2", num_items),
         "label1": table.codes("label1", classes),
         "label2": table.codes("label2", classes),
         "weight": table.numbers("mixtureCoeff", 1),
@@ -89,8 +89,8 @@ def _pairs(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[st
     label1, id1, label2, id2 = table.matches("class_pair", rf"({known})_(\d+)_({known})_(\d+)", allowed).T.to_numpy()
     return {
         "name": table["class_pair"],
-        "id1": table.numbers("class_pair", num_items - 1, texts=id1, whole=True),
-        "id2": table.numbers("class_pair", num_items - 1, texts=id2, whole=True),
+        "id1": table.ids("class_pair", num_items, texts=id1),
+        "id2": table.ids("class_pair", num_items, texts=id2),
         "label1": table.codes("class_pair", classes, texts=label1),
         "label2": table.codes("class_pair", classes, texts=label2),
     }

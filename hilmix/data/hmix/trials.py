@@ -38,9 +38,14 @@ class TrialTable:
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
                 frame = pd.read_csv(self.file, dtype=str, keep_default_na=False, index_col=False)
         except (ValueError, OSError, pd.errors.ParserWarning) as error:
-            raise DataError(f"Cannot read {self.file}: {error}") from error
+            raise DataError(
+                f"Cannot read {self.file}: {error}. Expected is a table in UTF-8 with commas and one header line."
+            ) from error
         if missing := [c for c in (*NEEDED, *layout.needed) if c not in frame.columns]:
-            raise DataError(f"{self.file} lacks the column(s) {missing}; found {list(map(str, frame.columns))}.")
+            raise DataError(
+                f"{self.file} lacks the column(s) {missing}; found {list(map(str, frame.columns))}. Add them under "
+                "these names, as write_released does."
+            )
         self.frame = frame[frame["task"] != ""]
         if self.frame.empty:
             raise DataError(f"{self.file} holds no trials: in no row has the column 'task' a value.")
@@ -59,10 +64,13 @@ class TrialTable:
         where = np.flatnonzero(np.asarray(bad))
         if len(where):
             row, found = self.frame.index[where[0]], self.frame[column].iloc[where[0]]
-            raise DataError(f"{self.file}, row {row}, column '{column}': found {found!r}; expected {allowed}.")
+            raise DataError(
+                f"{self.file}, row {row}, column '{column}': found {found!r}; expected {allowed}. Correct the row or "
+                "take it out."
+            )
 
     def numbers(self, column: str, top: float, *, texts: Texts | None = None, optional: bool = False,
-                whole: bool = False) -> NDArray[np.float64]:  # fmt: skip
+                whole: bool = False, why: str = "") -> NDArray[np.float64]:  # fmt: skip
         """(L,) float64 numbers in [0, top].
 
         Args:
@@ -71,6 +79,7 @@ class TrialTable:
             texts: (L,) what to read as numbers, if not the column itself.
             optional: whether an empty text is allowed, as NaN.
             whole: whether only whole numbers are allowed; they may be written as 12.0.
+            why: where the range comes from, for the error.
         """
         cells = pd.Series(self[column] if texts is None else texts, dtype=object).astype(str).str.strip()
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
@@ -80,8 +89,13 @@ class TrialTable:
         if optional:
             bad &= (cells != "").to_numpy()
         kind = "a whole number" if whole else "a number"
-        self.refuse(bad, column, f"{kind}{'' if top == np.inf else f' from 0 to {top:g}'}")
+        self.refuse(bad, column, f"{kind}{'' if top == np.inf else f' from 0 to {top:.12g}'}{why}")
         return values
+
+    def ids(self, column: str, num_items: int, *, texts: Texts | None = None) -> NDArray[np.float64]:
+        """(L,) whole numbers below the size of the set of images."""
+        why = f", since num_items is {num_items}"
+        return self.numbers(column, num_items - 1, texts=texts, whole=True, why=why)
 
     def codes(self, column: str, vocabulary: Sequence[str], *, texts: Texts | None = None) -> IntArray:
         """(L,) int64 places of names in the vocabulary."""

@@ -140,7 +140,8 @@ BROKEN = {
                          "row 1, column 'label2': found 'Deere'; expected one of Airplane, "),
     "an unknown label in a pair": ("select", [select_row(class_pair="Bird_1_Bat_2")], "found 'Bird_1_Bat_2'; expected"),
     "a pair without ids": ("construct", [construct_row(class_pair="Bird_Deer")], "<class>_<id>_<class>_<id>"),
-    "an id outside the set": ("infer", [infer_row(id1=10000.0)], "found '10000.0'; expected a whole number from 0 to"),
+    "an id outside the set": ("infer", [infer_row(id1=10000.0)], "found '10000.0'; expected a whole number from 0 to "
+                              "9999, since num_items is 10000. Correct the row or take it out."),
     "an id in a pair outside the set": ("select", [select_row(class_pair="Bird_10000_Deer_2")], "from 0 to 9999"),
     "half an id": ("infer", [infer_row(id2=0.5)], "column 'id2': found '0.5'"),
     "no id": ("infer", [infer_row(id2="")], "column 'id2': found ''"),
@@ -184,7 +185,7 @@ def test_a_missing_file_says_where_to_get_it(tmp_path):
 
 def test_a_broken_table_is_refused(tmp_path):
     (tmp_path / LAYOUTS["select"].file).write_text("subject,task\nu,v,w,x\n")
-    with pytest.raises(DataError, match="Cannot read"):
+    with pytest.raises(DataError, match=r"Cannot read .* Expected is a table in UTF-8 with commas and one header"):
         read_study(tmp_path, "select")
 
 
