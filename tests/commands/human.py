@@ -11,11 +11,11 @@ N, PAIRS, PEOPLE = 200, 45, 15
 OWN = ["--classes", *CLASSES, "--num-items", str(N)]
 
 
-def plan_study() -> MixStudy:
+def plan_study(classes: tuple[str, ...] = CLASSES, num_items: int = N) -> MixStudy:
     """Images 0..44 with images 45..89, each mix judged by three people; the others are in no mix."""
-    rng = np.random.default_rng(0)
-    label1, weight = rng.integers(0, 3, PAIRS), rng.choice([0.1, 0.25, 0.5, 0.75, 0.9], PAIRS)
-    label2 = (label1 + rng.integers(1, 3, PAIRS)) % 3
+    rng, k = np.random.default_rng(0), len(classes)
+    label1, weight = rng.integers(0, k, PAIRS), rng.choice([0.1, 0.25, 0.5, 0.75, 0.9], PAIRS)
+    label2 = (label1 + rng.integers(1, k, PAIRS)) % k
     stimulus, who = np.repeat(np.arange(PAIRS), 3), np.arange(3 * PAIRS) % PEOPLE
     trial = np.arange(3 * PAIRS) // PEOPLE
     again = np.arange(PEOPLE)  # each person's first trial once more
@@ -23,7 +23,7 @@ def plan_study() -> MixStudy:
     shift = rng.normal(0, 0.1, PAIRS) + 0.1 * (label1 == 0) - 0.1 * (label2 == 0)
     answer = np.clip(weight[at] + shift[at] + rng.normal(0, 0.1, len(at)), 0, 1).round(2)
     return MixStudy.build(
-        "infer", classes=CLASSES, participants=[f"p{i}" for i in range(PEOPLE)], num_items=N,
+        "infer", classes=classes, participants=[f"p{i}" for i in range(PEOPLE)], num_items=num_items,
         stimuli={
             "name": [f"mix-{i}.png" for i in range(PAIRS)], "id1": np.arange(PAIRS), "id2": PAIRS + np.arange(PAIRS),
             "label1": label1, "label2": label2, "weight": weight,
@@ -38,15 +38,15 @@ def plan_study() -> MixStudy:
 
 def images(study: MixStudy, *, split: bool = False) -> AnnotatedData:
     """Images with known classes and two votes each."""
-    rng = np.random.default_rng(1)
-    target, where = rng.integers(0, 3, N), np.full(N, "train", dtype="<U5")
+    rng, n = np.random.default_rng(1), study.num_items
+    target, where = rng.integers(0, study.num_classes, n), np.full(n, "train", dtype="<U5")
     target[study.stimuli.id1], target[study.stimuli.id2] = study.stimuli.label1, study.stimuli.label2
     where[2 * PAIRS :: 2], where[2 * PAIRS + 1 :: 2] = "val", "test"
     return AnnotatedData(
-        name="pictures", items=tuple(f"i{n}" for n in range(N)),
-        inputs=ArrayInputs(rng.integers(0, 256, (N, 8, 8, 3), dtype=np.uint8), "image"),
+        name="pictures", items=tuple(f"i{i}" for i in range(n)),
+        inputs=ArrayInputs(rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8), "image"),
         annotations=Annotations.build(
-            np.repeat(np.arange(N), 2), np.tile([0, 1], N), np.repeat(target, 2), num_items=N, classes=CLASSES,
+            np.repeat(np.arange(n), 2), np.tile([0, 1], n), np.repeat(target, 2), num_items=n, classes=study.classes,
             annotators=["x", "y"],
         ),
         target=target, split=where if split else None,

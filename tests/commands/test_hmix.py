@@ -165,7 +165,7 @@ REMEDY = " Correct the row or take it out."
 BAD = {
     "a missing column": ({"mixtureCoeff": None}, "lacks the column(s) ['mixtureCoeff']; found", "Add them under these"),
     "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': found 'Brid'; expected one of Airplane", REMEDY),
-    "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "to 100." + REMEDY),
+    "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "100." + REMEDY),
     "an image outside": ({"id2": 10_000}, "row 1, column 'id2': found '10000", "since num_items is 10000." + REMEDY),
 }  # fmt: skip
 
