@@ -15,6 +15,7 @@ from experiments.human_mixup.policies import POLICIES, Settings
 from experiments.human_mixup.results import FINAL_FILE, KEY, SEARCH_FILE, add_row, best, chosen, read
 from experiments.human_mixup.train import Job, run
 from experiments.pool import finished, progress
+from hilmix.data.dataset import Augmentation
 from hilmix.errors import HilmixError
 
 SEEDS, SEARCH_SEED = 5, 100
@@ -40,13 +41,14 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
     return len(failed)
 
 
-def search(workers: int) -> int:
+def search(workers: int, augment: Augmentation) -> int:
     """Chooses the learning rate without added data, then the setting of each competitor, on validation images."""
-    start = Settings()
+    start = Settings(augment=augment)
     failed = run_all(
         [Job("none", SEARCH_SEED, replace(start, lr=lr), False) for lr in RATES], SEARCH_FILE, workers=workers
     )
-    found = replace(start, lr=best(read(SEARCH_FILE), "none", "lr"))
+    rows = read(SEARCH_FILE)
+    found = replace(start, lr=best(rows[rows["augment"] == augment], "none", "lr"))
     jobs = [Job("all-mixup", SEARCH_SEED, replace(found, mixup=value), False) for value in MIXUP]
     jobs += [Job("all-cutmix", SEARCH_SEED, replace(found, cutmix=value), False) for value in CUTMIX]
     jobs += [Job("label-smoothing", SEARCH_SEED, replace(found, smoothing=value), False) for value in SMOOTHING]
@@ -60,6 +62,7 @@ def main() -> int:
     for step, text in (("search", "settings, scored on validation images"), ("final", "all policies and seeds")):
         sub = steps.add_parser(step, help=text)
         sub.add_argument("--workers", type=int, default=os.cpu_count())
+        sub.add_argument("--augment", choices=("none", "crop-flip"), default="none")
     sub.add_argument("--policies", nargs="+", default=POLICIES, choices=POLICIES, metavar="NAME")
     sub.add_argument("--seeds", type=int, default=SEEDS, help=f"how many (default: {SEEDS})")
     steps.add_parser("table", help="tables and figure from the results files, into README.md")
@@ -69,8 +72,8 @@ def main() -> int:
             tables.write()
             return 0
         if args.step == "search":
-            return 1 if search(args.workers) else 0
-        settings = chosen(read(SEARCH_FILE))
+            return 1 if search(args.workers, args.augment) else 0
+        settings = chosen(read(SEARCH_FILE), args.augment)
         jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
         return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0
     except HilmixError as error:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Self
 
 import timm
+import torch
+from torch import Tensor
 
 from hilmix.backbones import Backbone
 
@@ -15,5 +17,9 @@ class SmallResNet(Backbone):
 
     def build(self, input_shape: Sequence[int]) -> Self:
         self.net = timm.create_model("test_resnet", in_chans=input_shape[0], num_classes=0)
+        self.net = self.net.to(memory_format=torch.channels_last)
         self.num_features = self.net.num_features
         return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous(memory_format=torch.channels_last))

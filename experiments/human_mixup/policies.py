@@ -8,11 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.human_mixup.data import Source, soft_annotations, source
+from hilmix.data.dataset import Augmentation
 from hilmix.data.hmix import answer_labels, mean_by_mix, mix_labels, render, with_mixes
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.functional.image_statistics import image_statistics
-from hilmix.functional.judgments import confidence_weighted_mean, released_weighted_mean
-from hilmix.functional.perception import two_hot
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.perception import (
     ClassStrengths,
@@ -42,6 +41,8 @@ class Settings:
     cutmix: float = 1.0
     smoothing: float = 0.1
     """Uniform share of label smoothing."""
+    augment: Augmentation = "none"
+    """Not chosen: both are run."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,6 @@ def _shown() -> Mixes:
     )  # fmt: skip
 
 
-def _weights(average: Callable[..., FloatArray]) -> FloatArray:
-    """Labels from a mean of answers that weighs confidence."""
-    study = source().study
-    said, shown = study.judgments, study.stimuli
-    seen = average(said.weight, said.confidence, said.stimulus, num_groups=len(shown))
-    seen = np.where(np.isnan(seen), mean_by_mix(study, said.weight), seen)
-    label1, label2 = torch.from_numpy(shown.label1), torch.from_numpy(shown.label2)
-    return two_hot(label1, label2, torch.from_numpy(seen), num_classes=10).numpy()
-
-
 def _random() -> FloatArray:
     return np.eye(10)[np.random.default_rng(CONTROL_SEED).integers(0, 10, len(source().study.stimuli))]
 
@@ -97,8 +88,6 @@ MIX_LABELS: dict[str, Callable[[], FloatArray]] = {
     "mixup": lambda: mix_labels(source().study, Identity()),
     "human": lambda: mix_labels(source().study, table()),
     "human-smoothed": lambda: mix_labels(source().study, smoothed()),
-    "human-weighted": lambda: _weights(confidence_weighted_mean),
-    "human-released-weights": lambda: _weights(released_weighted_mean),
     "human-matched": lambda: mix_labels(source().study, _matched(table())),
     "mixup-matched": lambda: mix_labels(source().study, _matched(Identity())),
     "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.judged())),

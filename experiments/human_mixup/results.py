@@ -2,17 +2,19 @@
 
 import fcntl
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from experiments.human_mixup.policies import Settings
+from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 SEARCH_FILE, FINAL_FILE = FOLDER / "results_search.csv", FOLDER / "results_final.csv"
-NAMES = ("lr", "mixup", "cutmix", "smoothing")
+NAMES = tuple(field.name for field in fields(Settings))
 KEY = ["policy", "seed", *NAMES]
 
 
@@ -56,14 +58,16 @@ def best(search: pd.DataFrame, policy: str, name: str, **fixed: float) -> float:
     return float(rows.groupby(name)["val_ce"].mean().idxmin())
 
 
-def chosen(search: pd.DataFrame) -> Settings:
+def chosen(search: pd.DataFrame, augment: Augmentation) -> Settings:
     """The settings that the search chooses, each by its own policy."""
+    search = search[search["augment"] == augment]
     lr = best(search, "none", "lr")
     return Settings(
         lr=lr,
         mixup=best(search, "all-mixup", "mixup", lr=lr),
         cutmix=best(search, "all-cutmix", "cutmix", lr=lr),
         smoothing=best(search, "label-smoothing", "smoothing", lr=lr),
+        augment=augment,
     )
 
 

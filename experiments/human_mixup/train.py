@@ -28,7 +28,7 @@ from hilmix.functional.calibration import (
 from hilmix.functional.soft_targets import entropy_correlation, soft_cross_entropy, total_variation
 from hilmix.modules import Classifier
 
-EPOCHS, BATCH = 20, 64
+EPOCHS, BATCH = 15, 64
 ATTACKED = 1_000
 """Test images that are attacked."""
 RADIUS, PGD_STEP, PGD_STEPS = 4 / 255, 1 / 255, 10
@@ -51,7 +51,7 @@ def run(job: Job) -> dict[str, Any]:
     quiet()
     seed_everything(job.seed, verbose=False)
     plan = training(job.policy, job.settings)
-    data = AnnotatedDataModule(mix=plan.mix, batch_size=BATCH, augment="crop-flip")
+    data = AnnotatedDataModule(mix=plan.mix, batch_size=BATCH, augment=job.settings.augment)
     data.data = plan.data  # in memory, in place of a folder
     model = Classifier(
         data.num_classes, data.num_annotators, data.input_shape, SmallResNet(), optimizer="AdamW", lr=job.settings.lr,
