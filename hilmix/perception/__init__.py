@@ -12,15 +12,18 @@ from hilmix.perception.base import Mixes, Perception, SavedPerception, as_mixes
 from hilmix.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, LabelPairs
 from hilmix.perception.curves import GlobalCurve, Identity
 from hilmix.perception.evaluation import POLICIES, cross_validate
+from hilmix.perception.hmix import HMixPerception
 from hilmix.perception.judged import Judged
 from hilmix.perception.learned import LearnedPerception
 from hilmix.perception.looking import LookingPerception
+from hilmix.perception.off_endpoints import HMIX_OFF, OffEndpoints
 from hilmix.perception.participants import ParticipantCurves
 from hilmix.perception.smoothing import ConfidenceSmoothing, UniformSmoothing
 from hilmix.perception.table import ImageTable
 
 __all__ = [
-    "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing", "GlobalCurve",
-    "Identity", "ImageTable", "Judged", "LabelPairs", "LearnedPerception", "LookingPerception", "Mixes",
-    "ParticipantCurves", "Perception", "SavedPerception", "UniformSmoothing", "as_mixes", "cross_validate",
+    "HMIX_OFF", "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing",
+    "GlobalCurve", "HMixPerception", "Identity", "ImageTable", "Judged", "LabelPairs", "LearnedPerception",
+    "LookingPerception", "Mixes", "OffEndpoints", "ParticipantCurves", "Perception", "SavedPerception",
+    "UniformSmoothing", "as_mixes", "cross_validate",
 ]  # fmt: skip
