@@ -1,6 +1,7 @@
-"""The notebooks run from top to bottom, on the embedded data and on a folder that knows no truth."""
+"""The notebooks run from top to bottom: on the embedded data, on a folder that knows no truth, on H-Mix."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,24 @@ def test_a_folder_without_truth_and_test_items_is_compared_by_its_votes(execute:
     assert "<png>" in shown["reliability"]
     assert "true_accuracy" not in shown["annotators"]
     assert "target" not in shown["labels"]
+
+
+@pytest.mark.slow
+def test_from_what_people_said_about_mixes_to_a_trained_model(execute: Any, real_data: Path) -> None:
+    for name in ("hmix", "cifar10", "cifar10h"):
+        if not (real_data / name).is_dir():
+            pytest.skip(f"needs real data: HILMIX_DATA has no folder {name}")
+    shown = execute(FOLDER / "human_mixup.ipynb", "EPOCHS = 1")
+    assert "4,788 answers of 81 people to 2,070 mixes" in shown["said"]
+    assert all("<png>" in shown[name] for name in ("said", "confidence", "picture"))
+    rows = re.findall(
+        r"^(one curve|class strengths|learned from images) .* ([\d.-]+)$", shown["policies"], re.MULTILINE
+    )
+    curve, strengths, learned = (float(of_ceiling) for _, of_ceiling in rows)
+    assert curve < 0.05 < strengths < 0.2 < learned
+    found = re.findall(r"^(mixup|human mixup) +([\d.]+) +([\d.]+) +[\d.]+$", shown["scores"], re.MULTILINE)
+    floor = float(re.search(r"entropy of people's answers: ([\d.]+)", shown["scores"])[1])
+    assert [name for name, *_ in found] == ["mixup", "human mixup"]
+    for _, accuracy, cross_entropy in found:
+        assert float(accuracy) > 0.2, "guessing would be 0.1 right"
+        assert floor < float(cross_entropy) < np.log(10)
