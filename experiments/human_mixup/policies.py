@@ -21,6 +21,7 @@ from hilmix.perception import (
     ImageTable,
     LearnedPerception,
     Mixes,
+    OffEndpoints,
     Perception,
     UniformSmoothing,
 )
@@ -80,6 +81,15 @@ def _shown() -> Mixes:
     )  # fmt: skip
 
 
+def _off_endpoints(policy: Perception) -> OffEndpoints:
+    """Part of each mix is seen as neither class, as the categorical answers have it."""
+    study = source().categorical
+    labels, at, shown = answer_labels(study), study.judgments.stimulus, study.stimuli
+    rows = np.arange(len(at))
+    off = 1 - labels[rows, shown.label1[at]] - labels[rows, shown.label2[at]]
+    return OffEndpoints.fit(shown.weight[at], off, policy=policy)
+
+
 def _random() -> FloatArray:
     return np.eye(10)[np.random.default_rng(CONTROL_SEED).integers(0, 10, len(source().study.stimuli))]
 
@@ -91,6 +101,7 @@ MIX_LABELS: dict[str, Callable[[], FloatArray]] = {
     "human-matched": lambda: mix_labels(source().study, _matched(table())),
     "mixup-matched": lambda: mix_labels(source().study, _matched(Identity())),
     "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.judged())),
+    "off-endpoints": lambda: mix_labels(source().study, _off_endpoints(table())),
     "uniform": lambda: np.full((len(source().study.stimuli), 10), 0.1),
     "random": _random,
 }
@@ -179,6 +190,7 @@ ALL_MIXES: dict[str, Callable[[Settings], MixPolicy]] = {
     "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.judged()), s.mixup),
     "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.judged()), s.mixup),
     "all-learned": lambda s: HumanMix(learned(statistics()), s.mixup, features="statistics"),
+    "all-off-endpoints": lambda s: HumanMix(_off_endpoints(Identity()), s.mixup),
     "all-mixup-smoothed": lambda s: HumanMix(_smoothed_by_line(Identity()), s.mixup),
     "all-mixup-matched": lambda s: HumanMix(_matched_line(Identity(), s.mixup), s.mixup),
     "all-learned-smoothed": lambda s: HumanMix(

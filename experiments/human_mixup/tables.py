@@ -1,5 +1,126 @@
 """Tables and the figure from the results files, into README.md."""
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from experiments.annotators.statistics import holm
+from experiments.human_mixup.policies import ALL_MIXES, ELICITED
+from experiments.human_mixup.results import FINAL_FILE, FOLDER, SEARCH_FILE, chosen, current, read
+from experiments.markers import fill
+from hilmix.data.dataset import Augmentation
+from hilmix.errors import ConfigError
+
+PAGE, FIGURE = FOLDER / "README.md", FOLDER / "policies.png"
+SCORES = {
+    "ce": "CE", "ce_calibrated": "CE, scaled", "acc": "accuracy %", "rms_calibration": "RMS error %",
+    "entropy_correlation": "entropy r", "fgsm_ce": "CE, FGSM", "pgd_ce": "CE, PGD", "ce_corrupted": "CE, corrupted",
+}  # fmt: skip
+PERCENT = {"acc", "rms_calibration"}
+GROUPS = {"elicited": (ELICITED, "mixup"), "all": (("none", "label-smoothing", *ALL_MIXES), "all-mixup")}
+"""Policies of a table and the one that the others are compared with."""
+REGIMES: dict[Augmentation, str] = {"none": "", "crop-flip": "-augmented"}
+
 
 def write() -> None:
-    """Rebuilds them."""
+    """Rebuilds the tables of the page and the figure."""
+    search, final = read(SEARCH_FILE), read(FINAL_FILE)
+    frames = {}
+    for augment, suffix in REGIMES.items():
+        try:
+            rows = current(final, chosen(search, augment))
+        except ConfigError:
+            continue
+        frames[augment] = rows
+        for group, (policies, reference) in GROUPS.items():
+            shown = [p for p in policies if p in set(rows["policy"])]
+            if reference in shown:
+                fill(PAGE, f"{group}{suffix}", table(rows, shown, reference))
+    fill(PAGE, "settings", settings(search))
+    draw(frames["none"], FIGURE)
+
+
+def differences(rows: pd.DataFrame, policies: list[str], reference: str, score: str) -> pd.DataFrame:
+    """Paired differences to the reference over common seeds: mean, half a 95 % interval, p by Holm, number of seeds."""
+    wide = rows.pivot(index="seed", columns="policy", values=score)
+    found = []
+    for policy in policies:
+        gap = (wide[policy] - wide[reference]).dropna()
+        spread = stats.sem(gap) * stats.t.ppf(0.975, len(gap) - 1) if len(gap) > 1 else np.nan
+        p = stats.ttest_1samp(gap, 0).pvalue if policy != reference and len(gap) > 1 else np.nan
+        found.append((policy, gap.mean(), spread, p, len(gap)))
+    frame = pd.DataFrame(found, columns=["policy", "mean", "half", "p", "seeds"]).set_index("policy")
+    tested = frame["p"].notna()
+    frame.loc[tested, "p"] = holm(frame.loc[tested, "p"].to_numpy())
+    return frame
+
+
+def table(rows: pd.DataFrame, policies: list[str], reference: str) -> str:
+    """Markdown: mean and standard deviation over seeds, and the paired difference of the cross-entropy."""
+    head = ["policy", *SCORES.values(), f"CE less `{reference}`", "p"]
+    lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
+    gaps = differences(rows, policies, reference, "ce")
+    for policy in policies:
+        own = rows[rows["policy"] == policy]
+        cells = [_cell(own[name] * (100 if name in PERCENT else 1), name) for name in SCORES]
+        gap = gaps.loc[policy]
+        told = "" if policy == reference else f"{gap['mean']:+.3f} ± {gap['half']:.3f}"
+        p = "" if np.isnan(gap["p"]) else f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "< .001"
+        lines.append(f"| `{policy}` | {' | '.join(cells)} | {told} | {p} |")
+    counts = rows[rows["policy"].isin(policies)].groupby("policy")["seed"].nunique()
+    seeds = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    note = (
+        f"{seeds} seeds; ± is the standard deviation over them, in the last but one column half the 95 % interval of the "
+        "paired difference; p of paired t tests, corrected by Holm."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _cell(values: "pd.Series[float]", name: str) -> str:
+    digits = 1 if name in PERCENT else 3 if name in ("ce", "ce_calibrated", "entropy_correlation") else 2
+    spread = values.std(ddof=1) if len(values) > 1 else np.nan
+    return f"{values.mean():.{digits}f}" + ("" if np.isnan(spread) else f" ± {spread:.{digits}f}")
+
+
+def settings(search: pd.DataFrame) -> str:
+    """Markdown: every searched value with its cross-entropy on validation."""
+    lines = ["| augmentation | setting | value: validation CE | chosen |", "| --- | --- | --- | ---: |"]
+    searched = (("none", "lr"), ("all-mixup", "mixup"), ("all-cutmix", "cutmix"), ("label-smoothing", "smoothing"))
+    for augment in REGIMES:
+        if augment not in set(search["augment"]):
+            continue
+        found = chosen(search, augment)
+        for policy, name in searched:
+            rows = search[(search["policy"] == policy) & (search["augment"] == augment)]
+            values = "; ".join(f"{row[name]:g}: {row['val_ce']:.3f}" for _, row in rows.sort_values(name).iterrows())
+            lines.append(f"| {augment} | {name} | {values} | {getattr(found, name):g} |")
+    return "\n".join(lines)
+
+
+def draw(rows: pd.DataFrame, file: Path) -> None:
+    """Differences of cross-entropy to plain mixup, every seed a dot, means with 95 % intervals."""
+    sizes = [len(policies) for policies, _ in GROUPS.values()]
+    figure, panels = plt.subplots(
+        2, 1, figsize=(7.5, 8.5), height_ratios=sizes, layout="constrained", sharex=False
+    )  # fmt: skip
+    titles = ("2,070 judged mixes added to 7,000 images", "no image added, all mixes of training labelled")
+    for panel, title, (policies, reference) in zip(panels, titles, GROUPS.values(), strict=True):
+        shown = [p for p in policies if p in set(rows["policy"])]
+        gaps = differences(rows, shown, reference, "ce")
+        wide = rows.pivot(index="seed", columns="policy", values="ce")
+        for place, policy in enumerate(reversed(shown)):
+            dots = (wide[policy] - wide[reference]).dropna()
+            panel.plot(dots, np.full(len(dots), place), "o", color="0.7", markersize=3)
+            colour = "0.3" if policy == reference else "tab:blue" if gaps.loc[policy, "mean"] < 0 else "tab:red"
+            panel.errorbar(gaps.loc[policy, "mean"], place, xerr=gaps.loc[policy, "half"], fmt="D", color=colour,
+                           markersize=4, capsize=2)  # fmt: skip
+        panel.axvline(0, color="0.3", linewidth=0.8)
+        panel.set_yticks(range(len(shown)), list(reversed(shown)), fontsize=8)
+        panel.set_xlabel(f"cross-entropy to people's labels, less that of {reference} (left is better)", fontsize=8)
+        panel.set_title(title, fontsize=9, loc="left")
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=130)
+    plt.close(figure)
