@@ -73,8 +73,8 @@ def table(rows: pd.DataFrame, policies: list[str], reference: str) -> str:
     counts = rows[rows["policy"].isin(policies)].groupby("policy")["seed"].nunique()
     seeds = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     note = (
-        f"{seeds} seeds; ± is the standard deviation over them, in the last but one column half the 95 % interval of the "
-        "paired difference; p of paired t tests, corrected by Holm."
+        f"{seeds} seeds; ± is the standard deviation over them, in the last but one column half the 95 % interval of "
+        "the paired difference; p of paired t tests, corrected by Holm."
     )
     return "\n".join([*lines, "", note])
 
