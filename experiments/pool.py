@@ -1,13 +1,17 @@
-"""Many runs at once, each in a process of its own: one that is killed takes no other with it."""
+"""Many runs at once, each in a process of its own, and every finished one kept; one that is killed harms no other."""
 
+import fcntl
 import multiprocessing
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -85,3 +89,24 @@ def _child(sender: Connection, work: Callable[[Any], Row], job: Any) -> None:
     except Exception:  # whatever it is, the parent reports it and goes on
         answer = traceback.format_exc()
     sender.send(answer)
+
+
+def keep_row(file: Path, row: Row, key: list[str], read: Callable[[Path], pd.DataFrame]) -> None:
+    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing.
+
+    Args:
+        file: a table as CSV, made if it is not there.
+        row: columns of the key and others.
+        key: the columns that tell rows apart, and sort them.
+        read: gives the table of a file, empty if it is not there.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
+        fresh = file.with_suffix(".new")
+        table.drop_duplicates(key, keep="last").sort_values(key).to_csv(fresh, index=False)
+        os.replace(fresh, file)
+    finally:
+        os.close(folder)  # gives the lock back

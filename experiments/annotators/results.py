@@ -1,7 +1,5 @@
 """The results files: read, added to, and what follows from them: chosen rates, rows that count, ranks, costs."""
 
-import fcntl
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from experiments.annotators.settings import (
     PINNED_LR,
     UPPER_BOUND,
 )
+from experiments.pool import keep_row
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -30,17 +29,8 @@ def read(file: Path) -> pd.DataFrame:
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:
-    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
-        fresh = file.with_suffix(".new")
-        table.drop_duplicates(KEY, keep="last").sort_values(KEY).to_csv(fresh, index=False)
-        os.replace(fresh, file)
-    finally:
-        os.close(folder)  # gives the lock back
+    """Writes a row in place of one with the same key."""
+    keep_row(file, row, KEY, read)
 
 
 def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:

@@ -76,8 +76,8 @@ def _shown() -> Mixes:
     shown = source().study.stimuli
     hot = torch.eye(10)
     return Mixes(
-        hot[torch.from_numpy(shown.label1)], hot[torch.from_numpy(shown.label2)], torch.from_numpy(shown.weight),
-        torch.from_numpy(shown.id1), torch.from_numpy(shown.id2),
+        hot[torch.tensor(shown.label1)], hot[torch.tensor(shown.label2)], torch.tensor(shown.weight),
+        torch.tensor(shown.id1), torch.tensor(shown.id2),
     )  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """The results files, and the settings that follow from the search."""
 
-import fcntl
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.human_mixup.policies import Settings
+from experiments.pool import keep_row
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
 
@@ -26,16 +25,8 @@ def read(file: Path) -> pd.DataFrame:
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:
-    """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing."""
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        table = pd.concat([read(file).astype(object), pd.DataFrame([row], dtype=object)], ignore_index=True)
-        fresh = file.with_suffix(".new")
-        table.drop_duplicates(KEY, keep="last").sort_values(KEY).to_csv(fresh, index=False)
-        os.replace(fresh, file)
-    finally:
-        os.close(folder)  # gives the lock back
+    """Writes a row in place of one with the same key."""
+    keep_row(file, row, KEY, read)
 
 
 def best(search: pd.DataFrame, policy: str, name: str, **fixed: float) -> float:
