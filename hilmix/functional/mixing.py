@@ -108,8 +108,10 @@ def paste_boxes(x: Tensor, partner: Tensor, box: Tensor, *, out: Tensor | None =
     inside = ((rows >= top) & (rows < bottom))[:, None, :, None] & ((columns >= left) & (columns < right))[
         :, None, None
     ]
+    if x.requires_grad:
+        return torch.where(inside, x[partner], x)
     pasted = torch.index_select(x, 0, partner) if out is None else torch.index_select(x, 0, partner, out=out)
-    return torch.where(inside, pasted, x, out=pasted) if not x.requires_grad else torch.where(inside, x[partner], x)
+    return pasted.lerp_(x, (~inside).to(x.dtype))  # exact at 0 and 1, faster than where
 
 
 def row_shares(shares: Tensor, row: Tensor, partner: Tensor) -> Tensor:
