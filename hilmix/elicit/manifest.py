@@ -178,7 +178,8 @@ def _told(error: ValidationError) -> str:
         return f"{where} is missing{more}"
     if kind == "extra_forbidden":
         return f"{where} is not a field of a study; remove it, or correct its name{more}"
-    return f"{where} is {_shown(first['input'])}; {re.sub(r'^\w+ should', 'it should', first['msg'])}{more}"
+    allowed = re.sub(r"^\w+ should", "it should", first["msg"])
+    return f"{where} is {_shown(first['input'])}; {allowed}{more}"
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
