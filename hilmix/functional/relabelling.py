@@ -50,8 +50,8 @@ def class_order(num_classes: int, like: Tensor) -> Tensor:
 def ordered_curve(kind: CurveKind, weight: Tensor, first: Parameter, second: Parameter, *, num_classes: int) -> Tensor:
     """Returns (R, K, K) shares of image 1 from a curve that belongs to the image whose class comes first.
 
-    The curve h itself where c comes before d, ``1 - h(1 - w)`` where it comes after: swapping the images changes
-    nothing, centred or not.
+    The curve h itself where c comes before d, ``1 - h(1 - w)`` where it comes after, and their mean within a class:
+    swapping the images changes nothing, centred or not, and the shares of both images sum to 1.
 
     Args:
         kind: a name in :data:`~hilmix.functional.perception.CURVES`.
@@ -62,4 +62,5 @@ def ordered_curve(kind: CurveKind, weight: Tensor, first: Parameter, second: Par
     """
     before = CURVES[kind](weight, first, second)[:, None, None]
     after = 1 - CURVES[kind](1 - weight, first, second)[:, None, None]
-    return torch.where(class_order(num_classes, weight) >= 0, before, after)
+    order = class_order(num_classes, weight)
+    return torch.where(order > 0, before, torch.where(order < 0, after, (before + after) / 2))

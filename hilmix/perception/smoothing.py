@@ -125,7 +125,7 @@ class UniformSmoothing(Perception):
 
     @classmethod
     def matching(cls, smoothing: ConfidenceSmoothing, mixes: Mixes) -> Self:
-        """Returns the same policy with the mean share that a confidence smoothing gives to some mixes.
+        """Returns the same policy, as uniform on average as a confidence smoothing of it makes some mixes.
 
         Args:
             smoothing: what to match in mean strength.
@@ -136,7 +136,8 @@ class UniformSmoothing(Perception):
         """
         if not len(mixes.weight):
             raise DataError("uniform smoothing: there are no mixes whose mean share could be matched.")
-        return cls(smoothing.policy, float(smoothing.uniform_share(mixes).double().mean()))
+        total, inner = (p.uniform_share(mixes).double().mean().item() for p in (smoothing, smoothing.policy))
+        return cls(smoothing.policy, (total - inner) / (1 - inner) if inner < 1 else 0.0)
 
     def seen(self, mixes: Mixes) -> Tensor:
         return self.policy.seen(mixes)

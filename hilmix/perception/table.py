@@ -63,6 +63,7 @@ class ImageTable(Perception):
         self.register_buffer("answers", answers[order].float())
         self.register_buffer("sures", None if sure is None else given["sure"][order].float())
         self.fallback = None if fallback is None else Perception.from_spec(fallback)
+        self.participants = () if self.fallback is None else self.fallback.participants
 
     @classmethod
     def fit(cls, judged: Judged, *, average: Average = "mean", fallback: Perception | None = None) -> Self:

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.perception import ConfidenceSmoothing, GlobalCurve, Identity, ImageTable, UniformSmoothing, as_mixes
+from hilmix.perception import (
+    ConfidenceSmoothing,
+    GlobalCurve,
+    Identity,
+    ImageTable,
+    OffEndpoints,
+    UniformSmoothing,
+    as_mixes,
+)
 from tests.perception.simulated import judged, mixes
 
 
@@ -62,6 +70,15 @@ def test_the_control_smooths_as_much_on_average_and_all_mixes_alike():
     control = UniformSmoothing.matching(smoothing, shown)
     assert control.share == pytest.approx(smoothing.uniform_share(shown).mean().item(), abs=1e-12)
     torch.testing.assert_close(control(shown), (1 - control.share) * GlobalCurve()(shown) + control.share / 4)
+
+
+@pytest.mark.parametrize("inner", [OffEndpoints(GlobalCurve(), 0.3, 2.0), UniformSmoothing(Identity(), 1.0)])
+def test_what_the_policy_itself_leaves_uniform_is_matched_once(inner):
+    shown = mixes(500)
+    smoothing = ConfidenceSmoothing(inner)
+    control = UniformSmoothing.matching(smoothing, shown)
+    means = [policy.uniform_share(shown).mean().item() for policy in (control, smoothing)]
+    assert means[0] == pytest.approx(means[1], abs=1e-12)
 
 
 @pytest.mark.parametrize(

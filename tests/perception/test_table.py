@@ -6,7 +6,7 @@ import torch
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.strengths import shrunk_means
-from hilmix.perception import GlobalCurve, Identity, ImageTable, Mixes, as_mixes
+from hilmix.perception import GlobalCurve, Identity, ImageTable, Mixes, ParticipantCurves, as_mixes
 from tests.perception.simulated import judged
 
 CAT, DOG = torch.eye(2, dtype=torch.float64)
@@ -99,6 +99,12 @@ def test_confidence_of_the_fallback_is_asked_for_others():
     assert table.confidence(mix(1, 2, 0.5)).tolist() == [0.25]
     with pytest.raises(ConfigError, match="ImageTable was made from judgments that do not all say how sure people are"):
         ImageTable([9], [3], [0.1], [0.25]).confidence(mix(9, 3, 0.1))
+
+
+def test_the_people_of_the_fallback_are_known():
+    fallback = ParticipantCurves(["ann"], [2.0], 1.0)
+    assert ImageTable([9], [3], [0.1], [0.25], fallback=fallback).participants == ("ann",)
+    assert ImageTable([9], [3], [0.1], [0.25]).participants == ()
 
 
 def test_unstated_confidence_is_no_confidence():
