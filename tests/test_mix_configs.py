@@ -39,12 +39,17 @@ def test_resuming_equals_an_uninterrupted_run(method: str, data: Path, tmp_path:
         assert torch.equal(parameters(stopped)[name], value), name
 
 
-def test_a_policy_in_a_file_is_needed_once(data: Path, tmp_path: Path) -> None:
+def test_a_policy_in_a_file_is_needed_for_training_only(data: Path, tmp_path: Path, capsys) -> None:
     ParticipantCurves(["a", "zoe"], [0.5, 2.0], 1.0).save(tmp_path / "policy.json")
     mix = ["--data.mix", "HumanMix", "--data.mix.perception", "SavedPerception", "--data.mix.perception.file"]
-    assert fit(data, tmp_path / "run", *mix, str(tmp_path / "policy.json")) == 0
+    assert fit(data, tmp_path / "run", *HUMAN, *mix, str(tmp_path / "policy.json")) == 0
     saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert "ParticipantCurves" in str(saved["datamodule_hyper_parameters"]["mix"])
+    (tmp_path / "policy.json").unlink()
+    test = ["test", "-c", str(tmp_path / "run" / "config.yaml"), "--run_dir", str(tmp_path / "run"), "--ckpt_path"]
+    assert main([*test, "last"]) == 2
+    assert "policy.json': No such file or directory" in capsys.readouterr().err
+    assert main([*test, "last", "--data.mix", "NoMix"]) == 0
 
 
 def test_cutmix_of_vectors_is_refused(data: Path, tmp_path: Path, capsys) -> None:

@@ -30,7 +30,7 @@ class MixPolicy(Part, ABC):
 
     @abstractmethod
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan | None:
-        """Returns the plan for one batch, or None for no mixing; tensors on the host."""
+        """Returns the plan for one batch, or None for no mixing; tensors on the host, ``shares`` where the batch is."""
 
     def limit(self, batch: Batch, generator: np.random.Generator) -> Batch:
         """Returns the batch with the pairs that take part; by default all of them."""

@@ -25,7 +25,8 @@ class HumanMix(MixPolicy):
     row of the item and on that of which the item is the partner; what people see in neither item is spread over all
     classes. The annotator model then says how this annotator would have called it, so that any annotator model, and
     EMClassifier, can be trained on what is perceived. Annotators who took part in the study that the policy was fitted
-    to, by their names, are given their own curves (:class:`~hilmix.perception.ParticipantCurves`).
+    to, by their names, are given their own curves (:class:`~hilmix.perception.ParticipantCurves`). A soft answer counts
+    with one share, the mean over its classes and those of the other item.
 
     The other item's class is what its answers say, as a distribution; an item without answers may be anything.
 
@@ -126,10 +127,13 @@ class HumanMix(MixPolicy):
 def _read_features(file: Path, items: int) -> Tensor:
     try:
         table = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise ConfigError(
             f"mix: HumanMix can not read the features '{file}': {error}. Give '{STATISTICS}' or a .npy file."
         ) from error
+    if not (isinstance(table, np.ndarray) and table.dtype.kind in "fiu"):
+        found = getattr(table, "dtype", "an archive of arrays")
+        raise ConfigError(f"mix: the features '{file}' are {found}; give one array of numbers in a .npy file.")
     if table.ndim != 2 or len(table) != items or not np.isfinite(table).all():
         raise ConfigError(
             f"mix: the features '{file}' have the shape {table.shape}; expected are finite numbers, a row for each of "

@@ -200,7 +200,8 @@ def _read(path: Path) -> dict[str, Any]:
 class SavedPerception(Perception):
     """The policy in a file, for configurations.
 
-    Its specification is that of the policy itself, so a checkpoint does not depend on the file.
+    Its specification is that of the policy itself, so a checkpoint does not depend on the file. A configuration does:
+    the command line reads the file anew. Testing and predicting mix nothing, so ``--data.mix NoMix`` does without it.
 
     Args:
         file: written by :meth:`Perception.save`.

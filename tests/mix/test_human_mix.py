@@ -11,6 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
 from hilmix.functional.image_statistics import image_statistics
 from hilmix.functional.losses import annotation_nll
+from hilmix.functional.mixing import row_shares
 from hilmix.mix import HumanMix, ItemMix, MixPolicy
 from hilmix.perception import (
     ClassStrengths,
@@ -87,6 +88,19 @@ def test_one_answer_per_item_is_trained_on_the_label_of_the_policy(
     host = plan.partner.argsort()
     found = annotation_nll(torch.cat([log_q, log_q[host]]), batch.label, None, batch.row, plan)
     torch.testing.assert_close(found, -(label * log_q).sum(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "perception",
+    [GlobalCurve("logistic", (4.58, 0.522), ordered=True), ParticipantCurves(["zoe"], [1.0], 0.9, [0.3], -0.8)],
+    ids=lambda p: type(p).__name__,
+)
+def test_curves_that_prefer_a_class_leave_no_row_short(perception: Perception) -> None:
+    """Pairs within a class, and items that are their own partner, have no class that comes first."""
+    batch = batch_of(40, 0, 5, one_each=True)
+    plan = drawn(HumanMix(perception), batch, 5)
+    assert (batch.label == batch.label[plan.partner]).any()
+    torch.testing.assert_close(row_shares(plan.shares, batch.row, plan.partner).sum(1), torch.ones(40))
 
 
 def test_every_answer_is_asked_of_the_blend_by_itself() -> None:
@@ -194,6 +208,15 @@ def test_errors_say_what_to_give(tmp_path) -> None:
         bound(HumanMix(features="nowhere.npy"))
     np.save(tmp_path / "f.npy", np.zeros((7, 2)))
     with pytest.raises(ConfigError, match=r"shape \(7, 2\).*each of the 200 items"):
+        bound(HumanMix(features=str(tmp_path / "f.npy")))
+    np.savez(tmp_path / "f.npz", np.zeros((200, 2)))
+    with pytest.raises(ConfigError, match=r"f\.npz' are an archive of arrays; give one array of numbers"):
+        bound(HumanMix(features=str(tmp_path / "f.npz")))
+    np.save(tmp_path / "f.npy", np.full((200, 2), "x"))
+    with pytest.raises(ConfigError, match="are <U1; give one array of numbers"):
+        bound(HumanMix(features=str(tmp_path / "f.npy")))
+    (tmp_path / "f.npy").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"f\.npy': No data left in file"):
         bound(HumanMix(features=str(tmp_path / "f.npy")))
     grey = batch._replace(input=torch.zeros(4, 2, 3, 3))
     with pytest.raises(ConfigError, match=r"RGB images.*\(2, 3, 3\)"):
