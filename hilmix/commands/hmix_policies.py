@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hilmix.data.folder import read_folder
-from hilmix.data.hmix import MixStudy, read_study
+from hilmix.data.hmix import MixStudy, check_images, read_study
 from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
@@ -68,8 +68,9 @@ def statistics_of_mixed(data: AnnotatedData, study: MixStudy) -> Tensor:
     """Returns (N, 15) float32 statistics of the images that are in a mix, NaN for the others.
 
     Raises:
-        DataError: if the inputs are not colour images of at least 5 pixels a side.
+        DataError: if the inputs are not colour images of at least 5 pixels a side, or not those of the study.
     """
+    check_images(data, study)
     shape = data.inputs.shape
     if data.inputs.kind != "image" or shape[0] != 3 or min(shape[1:]) < _SMALLEST:
         raise DataError(

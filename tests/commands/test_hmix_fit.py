@@ -1,5 +1,7 @@
 """``hilmix hmix fit`` as a user types it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,6 +126,8 @@ def test_images_that_do_not_fit_are_refused(mine, study, capsys):
     write_folder(AnnotatedData("grey", data.items, ArrayInputs(data.inputs.array[..., 0], "image"), data.annotations),
                  "grey")  # fmt: skip
     folder, other = [str(mine / "study"), *OWN], [str(mine / "study"), "--classes", *CLASSES, "--num-items", str(N + 1)]
+    write_folder(replace(data, target=np.roll(data.target, 1)), "rolled")
+    assert "Give the images that the study used, in their order" in refused([*folder, *ask, "rolled"], capsys)
     assert "There is no data folder at 'none'" in refused([*folder, *ask, "none"], capsys)
     assert f"has {N} items; the ids of the study point into {N + 1}" in refused(
         [*other, *ask, str(mine / "images")], capsys

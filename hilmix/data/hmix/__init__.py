@@ -11,11 +11,11 @@ from hilmix.data.hmix.released import released_inferences, released_soft_labels
 from hilmix.data.hmix.stimuli import MIDPOINT_WEIGHTS, rebuild_stimuli, render
 from hilmix.data.hmix.study import MixStudy
 from hilmix.data.hmix.tables import MIDPOINT_TASKS, TASKS, ClassAnswers, Judgments, Stimuli, Task
-from hilmix.data.hmix.training import split_around_mixes, with_mixes
+from hilmix.data.hmix.training import check_images, split_around_mixes, with_mixes
 from hilmix.data.hmix.write import write_released
 
 __all__ = [
     "MIDPOINT_TASKS", "MIDPOINT_WEIGHTS", "TASKS", "ClassAnswers", "Judgments", "MixStudy", "Stimuli", "Task",
-    "answer_labels", "mean_by_mix", "mix_labels", "read_hmix", "read_study", "rebuild_stimuli", "released_inferences",
-    "released_soft_labels", "render", "split_around_mixes", "with_mixes", "write_released",
+    "answer_labels", "check_images", "mean_by_mix", "mix_labels", "read_hmix", "read_study", "rebuild_stimuli",
+    "released_inferences", "released_soft_labels", "render", "split_around_mixes", "with_mixes", "write_released",
 ]  # fmt: skip

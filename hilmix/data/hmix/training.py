@@ -61,13 +61,13 @@ def with_mixes(
     if per not in get_args(Per):
         raise ConfigError(f"with_mixes: per is '{per}'; allowed are {', '.join(get_args(Per))}.")
     images = _images(data, study)
-    _check_classes_of_images(data, study)
     kept = _kept(study, keep)
     split = _split(data, study, kept)
     names = tuple(np.asarray(study.stimuli.name, dtype=object)[kept])
     if taken := set(names) & set(data.items):
         raise DataError(f"{data.name}: the item '{min(taken)}' has the name of a mix; are the mixes in there already?")
     extra = _annotations(data, study, labels, per, kept)
+    check_images(data, study)
     if data.annotator_features is not None and extra.annotators != data.annotations.annotators:
         raise DataError(f"{data.name} has features of its annotators, which those who label the mixes lack; drop them.")
     return AnnotatedData(
@@ -134,18 +134,24 @@ def _images(data: AnnotatedData, study: MixStudy) -> NDArray[np.uint8]:
     return inputs.array if inputs.array.ndim == 4 else inputs.array[..., None]
 
 
-def _check_classes_of_images(data: AnnotatedData, study: MixStudy) -> None:
-    """Refuses other images, or the same in another order, as far as known targets tell."""
+def check_images(data: AnnotatedData, study: MixStudy) -> None:
+    """Refuses images that are not those of the study, or are in another order, as far as known targets tell.
+
+    Raises:
+        DataError: if the data have another size, or most images of mixes another class (by name, capitals aside).
+    """
+    _check_size(data, study)
     shown = study.stimuli
     ids, labels = np.concatenate([shown.id1, shown.id2]), np.concatenate([shown.label1, shown.label2])
-    said, target = _class_columns(study.classes, data)[labels], data.target[ids]
+    theirs, ours = (np.array([name.casefold() for name in names]) for names in (study.classes, data.classes))
+    target = data.target[ids]
     known = target != UNKNOWN
-    wrong = np.flatnonzero(known & (said != target))
+    wrong = np.flatnonzero(known & (theirs[labels] != ours[target]))
     if 2 * len(wrong) > known.sum():  # a few may be a matter of opinion
         first = wrong[0]
         raise DataError(
             f"{data.name}: the item '{data.items[ids[first]]}' (row {ids[first]}) is of class "
-            f"{data.classes[target[first]]}; the study shows {data.classes[said[first]]} there, and differs in "
+            f"{data.classes[target[first]]}; the study shows {study.classes[labels[first]]} there, and differs in "
             f"{len(wrong)} of {known.sum()} cases. Give the images that the study used, in their order."
         )
 
