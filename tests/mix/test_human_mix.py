@@ -129,9 +129,11 @@ def test_annotators_of_the_study_see_with_their_own_eyes() -> None:
     curves = ParticipantCurves(["cyd", "zoe", "ann"], [0.5, 1.0, 2.0], 0.9)
     plan = drawn(HumanMix(ConfidenceSmoothing(curves)), batch, 1)
     slope = torch.tensor([2.0, 0.9, 0.5, 0.9] * 3)  # ann, bob (not in the study), cyd, nobody that training knows
-    w = plan.weight[batch.row]
-    uniform = plan.shares[:12, 1] / w
-    torch.testing.assert_close(plan.shares[:12, 0] / (1 - uniform), torch.sigmoid(slope * torch.logit(w)))
+    host = plan.partner.argsort()[batch.row]
+    w = torch.cat([plan.weight[batch.row], 1 - plan.weight[host]])
+    uniform = plan.shares[:, 1] / w
+    expected = torch.sigmoid(slope.repeat(2) * torch.logit(w))
+    torch.testing.assert_close(plan.shares[:, 0] / (1 - uniform), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_an_anonymous_crowd_is_somebody_else() -> None:
@@ -154,6 +156,7 @@ def test_images_with_a_strength_of_their_own(tmp_path) -> None:
     lead = torch.from_numpy(table @ [1.0, -2.0]).float()[batch.index]
     expected = torch.sigmoid(torch.logit(plan.weight) + lead - lead[plan.partner])
     torch.testing.assert_close(plan.shares[:4, 0], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(plan.shares[4:, 0], (1 - expected)[plan.partner.argsort()], rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_are_those_of_the_images_of_the_batch() -> None:
