@@ -35,7 +35,7 @@ from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.logging import wandb_logger
-from hilmix.parser_errors import LINKS, one_sentence
+from hilmix.parser_errors import LINKS, differences, one_sentence
 from hilmix.report import summarize
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
@@ -207,7 +207,7 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     now = {f"model.{name}": value for name, value in model.hparams.items()}
     now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
     now["seed_everything"] = run_seed()
-    changed = [f"{k}: {then[k]!r} then, {now[k]!r} now" for k in now if k in then and then[k] != now[k]]
+    changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
     if changed:
         raise RunError(
             f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "

@@ -1,8 +1,10 @@
-"""From the parser's tree of reasons to one sentence: which setting, what was found, what is allowed."""
+"""Settings in sentences: the parser's tree of reasons as which setting, what was found, what is allowed; and changes."""
 
 import importlib
 import inspect
 import re
+import reprlib
+from typing import Any
 
 LINKS = {
     "num_classes": "the classes of the data",
@@ -14,6 +16,9 @@ LINKS = {
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but"
 )
+_SHORT = reprlib.Repr()
+"""A fitted policy may hold thousands of numbers."""
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 def one_sentence(message: str) -> str:
@@ -47,6 +52,31 @@ def one_sentence(message: str) -> str:
             reasons.append(line)
     told = "; ".join(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons))
     return f"{'.'.join(keys)}: {told}." if keys else f"{told.rstrip('.')}."
+
+
+def differences(name: str, then: Any, now: Any) -> list[str]:
+    """Returns what differs between two values of a setting, by the name that the command line has for it.
+
+    Args:
+        name: of the setting.
+        then: plain value; parts as ``class_path`` and ``init_args``.
+        now: the same.
+
+    Example:
+        >>> spec = {"class_path": "hilmix.mix.ItemMix", "init_args": {"alpha": 1.0}}
+        >>> differences("data.mix", spec, {**spec, "init_args": {"alpha": 0.5}})
+        ['data.mix.alpha: 1.0 then, 0.5 now']
+    """
+    if then == now:
+        return []
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return [f"{name}: {_SHORT.repr(then)} then, {_SHORT.repr(now)} now"]
+    if then.get("class_path") != now.get("class_path"):
+        return [f"{name}: {then.get('class_path')} then, {now.get('class_path')} now"]
+    before, after = (value.get("init_args") or {} if "class_path" in value else value for value in (then, now))
+    keys = dict.fromkeys([*before, *after])
+    pairs = [(key, before.get(key, "not set"), after.get(key, "not set")) for key in keys]
+    return [line for key, old, new in pairs for line in differences(f"{name}.{key}", old, new)]
 
 
 def _plainly(reason: str, owner: str, base: str, value: str) -> str:

@@ -334,14 +334,15 @@ def test_a_run_folder_in_use(trained: Path, data: Path, refused) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [("model.lr", "0.5"), ("model.annotator_model", "Perfect"), ("data.batch_size", "7"), ("data.mix", "ItemMix"),
-     ("seed_everything", "9")],
+     ("data.mix.alpha", "0.7"), ("seed_everything", "9")],
 )  # fmt: skip
 def test_resume_with_other_settings(option: str, value: str, trained: Path, data: Path, refused) -> None:
     """T4."""
     told = refused("fit", "-c", "configs/method/annot-mix.yaml", "--data.root", data, "--run_dir", trained, *QUICK,
                    "--ckpt_path", "last", f"--{option}", value)  # fmt: skip
     assert "was trained with other settings" in told
-    assert option in told
+    assert f"({option}: " in told
+    assert f"{value} now)" in told
 
 
 @pytest.mark.parametrize("name", ["num_classes", "num_annotators", "input_shape"])
