@@ -1,4 +1,4 @@
-"""Settings in sentences: the parser's tree of reasons as which setting, what was found, what is allowed; and changes."""
+"""Settings in sentences: the parser's tree of reasons as which setting, what was found, what is allowed; changes."""
 
 import importlib
 import inspect
