@@ -12,6 +12,7 @@ from hilmix.data.dataset import Augmentation
 from hilmix.data.hmix import answer_labels, mean_by_mix, mix_labels, render, with_mixes
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.functional.image_statistics import image_statistics
+from hilmix.functional.perception import two_hot
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.perception import (
     ClassStrengths,
@@ -117,6 +118,8 @@ def elicited(name: str) -> AnnotatedData:
         return with_mixes(base, study, MIX_LABELS[name]())
     if name in ("annotators", "annotators-smoothed"):
         return with_mixes(base, study, answer_labels(study, smoothed=name.endswith("smoothed")), per="judgment")
+    if name == "human-per-answer":
+        return with_mixes(base, study, MIX_LABELS["human"]()[said.stimulus], per="judgment")
     if name == "drop-unsure":
         keep = mean_by_mix(study, said.confidence) > UNSURE
         return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
@@ -141,7 +144,8 @@ def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
     first, second = rng.choice(train, (2, number))
     weight = rng.permutation(found.study.stimuli.weight)
     images = render(data.inputs.array[first], data.inputs.array[second], weight)
-    labels = weight[:, None] * found.shares[first] + (1 - weight[:, None]) * found.shares[second]
+    one, two = (torch.tensor(data.target[rows]) for rows in (first, second))  # hard labels, as the elicited mixes have
+    labels = two_hot(one, two, torch.tensor(weight), num_classes=10).numpy()
     return replace(
         data,
         items=(*data.items, *(f"mix-{i:05d}" for i in range(number))),
@@ -153,8 +157,8 @@ def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
 
 
 ELICITED = (
-    "none", *MIX_LABELS, "annotators", "annotators-smoothed", "drop-unsure", "drop-far", "mixup-topped-up",
-    "human-smoothed-topped-up", "categorical-100", "mixup-100",
+    "none", *MIX_LABELS, "annotators", "annotators-smoothed", "human-per-answer", "drop-unsure", "drop-far",
+    "mixup-topped-up", "human-smoothed-topped-up", "categorical-100", "mixup-100",
 )  # fmt: skip
 """Policies for the elicited mixes; ``none`` adds nothing."""
 
@@ -186,7 +190,6 @@ def _matched_line(policy: Perception, alpha: float) -> UniformSmoothing:
 ALL_MIXES: dict[str, Callable[[Settings], MixPolicy]] = {
     "all-mixup": lambda s: ItemMix(s.mixup),
     "all-cutmix": lambda s: CutMix(s.cutmix),
-    "all-label-smoothing": lambda s: HumanMix(UniformSmoothing(Identity(), s.smoothing), s.mixup),
     "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.judged()), s.mixup),
     "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.judged()), s.mixup),
     "all-learned": lambda s: HumanMix(learned(statistics()), s.mixup, features="statistics"),

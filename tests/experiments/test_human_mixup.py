@@ -64,6 +64,9 @@ def test_what_is_added_is_in_training(found) -> None:
         np.testing.assert_allclose(data.annotations.probs[:12_000], found.base.annotations.probs, rtol=1e-6)
     each = elicited("annotators").annotations
     assert each.num_pairs == 12_000 + len(found.study.judgments)
+    again = elicited("human-per-answer").annotations
+    assert np.array_equal(again.item, each.item)
+    np.testing.assert_allclose(again.probs[12_000:].mean(0), each.probs[12_000:].mean(0), atol=1e-6)
     dropped = [int((elicited(name).split == "train").sum()) for name in ("drop-unsure", "drop-far")]
     assert all(7_000 < size < 9_070 for size in dropped)
 
