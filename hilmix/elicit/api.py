@@ -1,0 +1,149 @@
+"""The HTTP interface: addresses and bodies. What they do is in :mod:`hilmix.elicit.steps`."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, RedirectResponse
+
+from hilmix.elicit import answers, steps
+from hilmix.elicit.flow import RequestError, State
+from hilmix.elicit.manifest import Model
+from hilmix.elicit.status import Status, status
+from hilmix.elicit.steps import At, Saved
+from hilmix.elicit.store import Store, read_rows
+from hilmix.elicit.study import Study
+
+T = TypeVar("T")
+
+PAGES = Path(__file__).parent / "pages"
+
+
+class Failure(Model):
+    """What every refused request answers."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all requests share. ``clock`` gives seconds since 1970."""
+
+    study: Study
+    store: Store
+    study_token: str
+    status_token: str
+    clock: Callable[[], float] = time.time
+
+    def do(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Runs a step in a transaction; returns once its changes are on the disk."""
+        return self.store.run(lambda rows: step(At(self.study, rows, self.clock()), *arguments))
+
+
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+_CODES = (400, 403, 404, 409, 413, 422)
+router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
+# Plain functions, not coroutines: each waits for the disk in a worker thread, and the event loop goes on.
+
+
+@router.get("/join/{study_token}", status_code=303, response_class=RedirectResponse)
+def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
+    """The link of the study: makes a participant and leads to the page of that participant."""
+    _same(study_token, desk.study_token)
+    return RedirectResponse(f"/p/{desk.do(steps.join, request.query_params)}", status_code=303)
+
+
+@router.get("/p/{code}", response_class=FileResponse)
+def page(code: str) -> FileResponse:
+    """The page of a participant, the same for all."""
+    return _page("index.html")
+
+
+@router.get("/api/p/{code}")
+def look(code: str, desk: TheDesk) -> State:
+    """Where a participant stands, and all that the page needs."""
+    return desk.do(steps.look, code)
+
+
+@router.delete("/api/p/{code}")
+def withdraw(code: str, desk: TheDesk) -> State:
+    """Deletes everything that a participant gave."""
+    return desk.do(steps.withdraw, code)
+
+
+@router.post("/api/p/{code}/consent")
+def consent(code: str, body: answers.Consent, desk: TheDesk) -> State:
+    """Agrees to every statement."""
+    return desk.do(steps.consent, code, body)
+
+
+@router.post("/api/p/{code}/batch")
+def new_batch(code: str, body: answers.NewBatch, desk: TheDesk) -> State:
+    """Asks for trials, in phase expired or full."""
+    return desk.do(steps.new_batch, code, body)
+
+
+@router.post("/api/p/{code}/instructions")
+def instructions(code: str, body: answers.Read, desk: TheDesk) -> State:
+    """Has read the instructions."""
+    return desk.do(steps.instructions, code, body)
+
+
+@router.post("/api/p/{code}/check")
+def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
+    """Answers the comprehension check."""
+    return desk.do(steps.check, code, body)
+
+
+@router.post("/api/p/{code}/answers")
+def answer(code: str, body: answers.Submission, desk: TheDesk) -> Saved:
+    """Answers the trial at hand. Sent again with the same key, returns what is stored."""
+    return desk.do(steps.answer, code, body)
+
+
+@router.post("/api/p/{code}/survey")
+def survey(code: str, body: answers.SurveyAnswers, desk: TheDesk) -> State:
+    """Closes the study."""
+    return desk.do(steps.survey, code, body)
+
+
+@router.get("/api/p/{code}/images/{file}", response_class=FileResponse)
+def image(code: str, file: str, desk: TheDesk) -> FileResponse:
+    """An image of the participant's trials. Names are of content, so that a browser may keep it for good."""
+    path = desk.study.image_file(desk.do(steps.image, code, file))
+    return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
+
+
+@router.get("/status/{status_token}", response_class=FileResponse)
+def status_page(status_token: str, desk: TheDesk) -> FileResponse:
+    """The page on which a researcher follows the study."""
+    _same(status_token, desk.status_token)
+    return _page("status.html")
+
+
+@router.get("/api/status/{status_token}")
+def numbers(status_token: str, desk: TheDesk) -> Status:
+    """What that page shows."""
+    _same(status_token, desk.status_token)
+    # On a connection of its own: reading all answers takes long, and nobody's answer should wait for it.
+    return read_rows(desk.study.answers_file, lambda rows: status(desk.study, rows, desk.clock()))
+
+
+def _same(token: str, right: str) -> None:
+    if not secrets.compare_digest(token.encode("utf-8", "replace"), right.encode()):
+        raise RequestError(404, "This link is not valid; ask for it again.")
+
+
+def _page(name: str) -> FileResponse:
+    if not (PAGES / name).is_file():
+        raise RequestError(404, "This page is not part of this installation.")
+    return FileResponse(PAGES / name, media_type="text/html; charset=utf-8")

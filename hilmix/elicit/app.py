@@ -1,0 +1,155 @@
+"""The web application of a study: the interface, the pages, and what holds for every request and reply."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import hilmix
+from hilmix.elicit.api import PAGES, Desk, router
+from hilmix.elicit.flow import RequestError
+from hilmix.elicit.store import Store
+from hilmix.elicit.study import Study
+
+BODY_LIMIT = 64 * 1024
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",  # the address is the key to a participant's data
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+"""Of every reply, unless it says otherwise itself."""
+
+
+def create_app(study: Path, *, study_token: str, status_token: str, clock: Callable[[], float] = time.time) -> FastAPI:
+    """Returns the application that serves a study folder; its answers file is opened with it and closed at shutdown.
+
+    Args:
+        study: the folder, as ``hilmix elicit build`` makes it.
+        study_token: the secret part of the link that lets people join.
+        status_token: the secret part of the link to the numbers.
+        clock: seconds since 1970; another one lets tests wait for a lease to run out.
+
+    Raises:
+        DataError: if the folder or its answers file can not be used.
+    """
+    opened = Study.open(study)
+    store = Store(opened.answers_file, manifest=opened.sha256)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    # The interactive documentation would load scripts from another site.
+    app = FastAPI(
+        title="hilmix elicit",
+        version=hilmix.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+    )
+    app.state.desk = Desk(opened, store, study_token, status_token, clock)
+    app.include_router(router)
+    app.mount("/static", StaticFiles(directory=PAGES, check_dir=False))
+    app.add_exception_handler(RequestError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Headers)
+    return app
+
+
+class Headers:
+    """Adds :data:`HEADERS` to every reply."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                more = [
+                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
+                ]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class BodyLimit:
+    """Refuses a body of more than :data:`BODY_LIMIT` bytes, announced or not, before anything reads it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body, more = b"", True
+        while more and len(body) <= BODY_LIMIT:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(body) > BODY_LIMIT:
+            reply = error(413, f"The request is larger than {BODY_LIMIT // 1024} kB.")
+            await reply(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self.app(scope, replay, send)
+
+
+def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Returns the reply to a request that went wrong: one sentence, in which nothing sent can break the encoding."""
+    sentence = message.encode("ascii", "backslashreplace").decode()[:300]
+    return JSONResponse({"error": sentence}, status_code=status, headers=headers)
+
+
+async def _refused(request: Request, refused: Exception) -> JSONResponse:
+    assert isinstance(refused, RequestError)
+    return error(refused.status, refused.message)
+
+
+async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
+    assert isinstance(invalid, RequestValidationError)
+    first = invalid.errors()[0]
+    if first["type"] == "json_invalid":
+        return error(400, "The body is not valid JSON.")
+    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return error(422, f"Field '{field[:100]}' is refused: {first['msg']}.")
+
+
+async def _http(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, HTTPException)
+    known = {404: "There is nothing at this address.", 405: "This address does not take such a request."}
+    headers = dict(problem.headers or {})
+    return error(problem.status_code, known.get(problem.status_code, f"{problem.detail}."), headers)
+
+
+async def _failed(request: Request, problem: Exception) -> JSONResponse:
+    return error(
+        500, "The server failed; nothing was saved. Try again, and tell the researcher if it goes on.", HEADERS
+    )

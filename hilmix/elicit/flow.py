@@ -1,0 +1,208 @@
+"""Where a participant stands and what the page shows: pure functions of the manifest and of the stored rows.
+
+    consent -> instructions -> check -> practice -> trials -> survey -> done
+
+A wrong check leads back to the instructions, too many end in ``failed_check``. ``full``: no batch is free.
+``expired``: the lease ran out and others made up for the rest. ``practice`` and ``expired`` follow from the rest and
+are not stored.
+"""
+
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+from hilmix.elicit.assignment import next_trial, shuffled
+from hilmix.elicit.manifest import Model, Task, Wording
+from hilmix.elicit.rows import Participant
+from hilmix.elicit.study import Study
+
+Phase = Literal[
+    "consent", "instructions", "check", "practice", "trials", "survey", "done",
+    "failed_check", "withdrawn", "full", "expired",
+]  # fmt: skip
+LEASED = ("instructions", "check", "trials")
+"""Stored phases in which a participant holds a lease."""
+CLASSES_NAMED: tuple[Task, ...] = ("construct", "select", "infer")
+"""Tasks whose page names the classes of the two images."""
+
+
+class RequestError(Exception):
+    """A request that can not be granted: HTTP status and one sentence for the participant."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class StudyView(Model):
+    """The study as a participant sees it. Texts are sanitised HTML, and null in phases that do not show them."""
+
+    name: str
+    wording: Wording
+    classes: tuple[str, ...]
+    consent: str | None
+    statements: tuple[str, ...]
+    instructions: str | None
+    thanks: str | None
+
+
+class Progress(Model):
+    """Trials answered and trials in all, of the practice or of the rest."""
+
+    done: int
+    total: int
+
+
+class Question(Model):
+    """A question of the check, without its answer."""
+
+    question: str
+    choices: tuple[str, ...]
+
+
+class CheckView(Model):
+    """The comprehension check."""
+
+    questions: tuple[Question, ...]
+    attempts_left: int
+
+
+class TrialView(Model):
+    """A trial: catch trials and repeats look like any other.
+
+    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, where the task
+    offers some; ``labels`` the classes of image 1 and 2, where the task names them; ``start`` the weight to begin at;
+    ``class_order`` the classes in the order to list, where the task asks for classes.
+    """
+
+    id: int
+    kind: Literal["practice", "trial"]
+    images: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    labels: tuple[int, int] | None
+    start: float | None
+    class_order: tuple[int, ...] | None
+
+
+class State(Model):
+    """All that the page needs. ``preload`` are the images of the trial after this one."""
+
+    phase: Phase
+    task: Task | None
+    study: StudyView
+    check: CheckView | None
+    progress: Progress
+    trial: TrialView | None
+    preload: tuple[str, ...]
+    completion_code: str | None
+
+
+class Standing(NamedTuple):
+    """A participant, the trials answered, and whether the lease was given on."""
+
+    person: Participant
+    answered: Collection[int]
+    given_on: bool
+
+
+def phase(study: Study, standing: Standing) -> Phase:
+    """Returns the phase."""
+    person = standing.person
+    if person.phase in LEASED and standing.given_on:
+        return "expired"
+    if person.phase == "trials":
+        trial = next_trial(person.order, standing.answered)
+        return "practice" if trial is not None and study.trials[trial].kind == "practice" else "trials"
+    return person.phase  # type: ignore[return-value]
+
+
+def state(study: Study, standing: Standing) -> State:
+    """Returns what the page of a participant shows."""
+    person, now = standing.person, phase(study, standing)
+    batch = None if person.batch is None else study.manifest.batches[person.batch]
+    task = None if batch is None else batch.task
+    active = now in ("practice", "trials")
+    rest = [trial for trial in person.order if trial not in standing.answered] if active else []
+    return State(
+        phase=now,
+        task=task,
+        study=_study_view(study, now, task),
+        check=_check_view(study, person, task) if now == "check" and task is not None else None,
+        progress=_progress(study, standing, practice=now == "practice"),
+        trial=_trial_view(study, person, rest[0]) if rest else None,
+        preload=_images(study, person, rest[1]) if rest[1:] else (),
+        completion_code=study.manifest.completion_code if now == "done" else None,
+    )
+
+
+def nobody(study: Study) -> State:
+    """Returns what is left of a participant who has withdrawn."""
+    return State(
+        phase="withdrawn",
+        task=None,
+        study=_study_view(study, "withdrawn", None),
+        check=None,
+        progress=Progress(done=0, total=0),
+        trial=None,
+        preload=(),
+        completion_code=None,
+    )
+
+
+def offered(study: Study, person: Participant, trial: int) -> list[tuple[str, float]] | None:
+    """Returns the images that a trial offers, with their weights, in the order on the page; None where it shows one."""
+    shown = study.stimulus(trial)
+    if shown.weights is None:
+        return None
+    pairs = list(zip(shown.images, shown.weights, strict=True))
+    if shown.task == "construct":
+        return pairs  # the manifest has them by rising weight
+    return shuffled(pairs, seed=study.manifest.seed, salt=f"offer/{person.number}/{trial}")
+
+
+def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
+    reading = task is not None and now in ("instructions", "check", "practice", "trials")
+    return StudyView(
+        name=study.manifest.name,
+        wording=study.manifest.wording,
+        classes=study.manifest.dataset.classes,
+        consent=study.consent if now == "consent" else None,
+        statements=study.statements if now == "consent" else (),
+        instructions=study.instructions[task] if reading and task is not None else None,
+        thanks=study.thanks if now == "done" else None,
+    )
+
+
+def _check_view(study: Study, person: Participant, task: Task) -> CheckView:
+    questions = study.manifest.checks[task]
+    return CheckView(
+        questions=tuple(Question(question=one.question, choices=one.choices) for one in questions),
+        attempts_left=study.manifest.settings.check_attempts - person.attempts,
+    )
+
+
+def _progress(study: Study, standing: Standing, *, practice: bool) -> Progress:
+    counted = [trial for trial in standing.person.order if (study.trials[trial].kind == "practice") == practice]
+    return Progress(done=sum(trial in standing.answered for trial in counted), total=len(counted))
+
+
+def _trial_view(study: Study, person: Participant, trial: int) -> TrialView:
+    shown, offer = study.stimulus(trial), offered(study, person, trial)
+    classes = range(study.num_classes)
+    return TrialView(
+        id=trial,
+        kind="practice" if study.trials[trial].kind == "practice" else "trial",
+        images=_images(study, person, trial),
+        weights=None if offer is None else tuple(weight for _, weight in offer),
+        labels=(shown.label1, shown.label2) if shown.task in CLASSES_NAMED else None,
+        start=study.trials[trial].start,
+        class_order=None
+        if shown.task in CLASSES_NAMED
+        else tuple(shuffled(classes, seed=study.manifest.seed, salt=f"classes/{person.number}")),
+    )
+
+
+def _images(study: Study, person: Participant, trial: int) -> tuple[str, ...]:
+    offer = offered(study, person, trial)
+    names = study.stimulus(trial).images if offer is None else [name for name, _ in offer]
+    return tuple(f"/api/p/{person.code}/images/{name}" for name in names)
