@@ -23,6 +23,7 @@ commands:
   report     build the HTML report of a run folder
   aggregate  one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others
   hmix       what people said about mixed images: describe it, fit policies to it, add it to training
+  elicit     ask people about mixes of your own images, in a web study
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
@@ -69,10 +70,14 @@ def _dispatch(argv: list[str]) -> int:
         from hilmix.commands import hmix
 
         return hmix.main(argv[1:])
+    if argv[0] == "elicit":
+        from hilmix.commands import elicit
+
+        return elicit.main(argv[1:])
     if argv[0] not in SUBCOMMANDS:
         raise ConfigError(
-            f"There is no command '{argv[0]}'; allowed are {[*SUBCOMMANDS, 'data', 'report', 'aggregate', 'hmix']}, "
-            "and options come after the command."
+            f"There is no command '{argv[0]}'; allowed are "
+            f"{[*SUBCOMMANDS, 'data', 'report', 'aggregate', 'hmix', 'elicit']}, and options come after the command."
         )
     from hilmix.lightning_cli import run
 

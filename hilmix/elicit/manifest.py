@@ -28,7 +28,8 @@ from hilmix.errors import DataError
 
 __all__ = [
     "ANSWERS", "IMAGES", "MANIFEST", "MIDPOINT_TASKS", "TASKS", "Batch", "Check", "Dataset", "Kind", "Manifest",
-    "Settings", "Stimulus", "Task", "Trial", "Wording", "manifest_sha256", "read_manifest", "write_manifest",
+    "Settings", "Stimulus", "Task", "Trial", "Wording", "manifest_sha256", "read_manifest", "statements",
+    "write_manifest",
 ]  # fmt: skip
 
 MANIFEST, IMAGES, ANSWERS = "study.json", "images", "answers.sqlite"
@@ -71,12 +72,17 @@ class Manifest(Model):
     @property
     def statements(self) -> tuple[str, ...]:
         """What a participant must tick: the lines ``- [ ] ...`` of the consent."""
-        return tuple(_STATEMENT.findall(self.consent))
+        return statements(self.consent)
 
     @property
     def consent_text(self) -> str:
         """The consent without the statements."""
         return _STATEMENT.sub("", self.consent).strip()
+
+
+def statements(consent: str) -> tuple[str, ...]:
+    """Returns the lines ``- [ ] ...`` of a consent, without their marks."""
+    return tuple(_STATEMENT.findall(consent))
 
 
 def _problems(study: Manifest) -> Iterator[str]:
@@ -118,7 +124,7 @@ def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int
     if shown.task != task:
         yield f"{where}.stimulus is of task {shown.task}; the batch is of task {task}"
     if trial.kind == "catch" and shown.right_weight is None:
-        yield f"{where}.kind is catch, but stimulus {shown.id} has no known answer (weight 0 or 1, or only one mix)"
+        yield f"{where}.kind is catch, but stimulus {shown.id} has no known answer (weight 0 or 1, or one real mix)"
     original = None if trial.of is None else earlier.get(trial.of)
     shows_it_again = original is not None and original.kind == "main" and original.stimulus == trial.stimulus
     if trial.kind == "repeat" and not shows_it_again:

@@ -1,5 +1,6 @@
 """The parts of a study's manifest: data, settings, questions, stimuli, trials, batches. Immutable, strictly typed."""
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -8,6 +9,8 @@ Task = Literal["construct", "select", "infer", "categorical", "vote"]
 TASKS: tuple[Task, ...] = get_args(Task)
 MIDPOINT_TASKS: tuple[Task, ...] = ("construct", "select")
 """Tasks in which a pair is shown at many weights and the person picks one."""
+NEARLY_PURE = 0.09
+"""Offered weights closer than this to 0 or 1 show one image; a catch trial offers one real mix among such."""
 Wording = Literal["third", "first"]
 Kind = Literal["practice", "main", "catch", "repeat"]
 
@@ -96,6 +99,8 @@ class Stimulus(Model):
         given, empty = ("weights", "weight") if midpoint else ("weight", "weights")
         if getattr(self, given) is None or getattr(self, empty) is not None:
             raise ValueError(f"task {self.task} needs {given}, and null for {empty}")
+        if self.weights is not None and any(a >= b for a, b in pairwise(self.weights)):
+            raise ValueError(f"weights are {list(self.weights)}; expected different numbers in increasing order")
         expected = len(self.weights or (self.weight,))
         for name in ("images", "sha256"):
             if (found := len(getattr(self, name))) != expected:
@@ -113,10 +118,10 @@ class Stimulus(Model):
 
     @property
     def right_weight(self) -> float | None:
-        """The one answer that is right: weight 0 or 1, or the only mix among pure images; None where none is."""
+        """The one answer that is right: weight 0 or 1, or the only real mix that is offered; None where none is."""
         if self.weights is None:
             return self.weight if self.weight in (0, 1) else None
-        mixes = [w for w in self.weights if 0 < w < 1]
+        mixes = [w for w in self.weights if NEARLY_PURE < w < 1 - NEARLY_PURE]
         return mixes[0] if len(mixes) == 1 else None
 
     @property

@@ -1,0 +1,57 @@
+"""``hilmix elicit``: a web study of your own mixes. Each action is a module that is imported when it is asked for."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from rich.console import Console
+
+from hilmix.errors import ConfigError, HilmixError
+
+ACTIONS = {
+    "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
+}
+"""Module of ``hilmix.commands`` and help of each. It has ``add_arguments(parser)`` and ``run(args, console)``."""
+EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")
+"""What ``hilmix[elicit]`` brings, as it is imported."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``hilmix elicit`` with the arguments after ``elicit``; returns 0, or 2 with one clear message."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        chosen = _import(argv[0]) if argv and argv[0] in ACTIONS else None
+        args = _parser(chosen).parse_args(argv)
+        assert chosen is not None, "argparse has refused every other action"
+        chosen.run(args, Console())
+    except HilmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _import(action: str) -> ModuleType:
+    try:
+        return import_module(f"hilmix.commands.{ACTIONS[action][0]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        raise ConfigError("hilmix elicit needs further packages: pip install 'hilmix[elicit]'") from error
+
+
+def _parser(chosen: ModuleType | None) -> argparse.ArgumentParser:
+    """All actions by name and help; the options of the one that runs."""
+    parser = argparse.ArgumentParser(
+        prog="hilmix elicit", description="Collect judgments of your own mixes in a web study. docs/elicit.md"
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, (module, about) in ACTIONS.items():
+        action = actions.add_parser(
+            name, help=about, description=f"{about[0].upper()}{about[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        if chosen is not None and chosen.__name__.endswith(f".{module}"):
+            chosen.add_arguments(action)
+    return parser

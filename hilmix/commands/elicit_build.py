@@ -1,0 +1,112 @@
+"""``hilmix elicit build DATA -o STUDY``: from a data folder to a study that can be served."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.data.folder import read_folder
+from hilmix.elicit.build import OwnTexts, build_study
+from hilmix.elicit.design import PER_BATCH, WEIGHTS, Design
+from hilmix.elicit.items import read_probs
+from hilmix.elicit.manifest import MANIFEST, Manifest, statements
+from hilmix.elicit.schema import TASKS, Task
+from hilmix.errors import ConfigError, DataError
+
+_ABOUT = """Tasks:
+  construct    step through the mixes of a pair to the one that is half and half
+  select       choose that one among eleven mixes
+  infer        say how much of each class is in a mix, and how sure one is
+  categorical  say which classes a mix may show, how probable they are, and which are impossible
+  vote         say the class, and how sure one is; with --weights 1, of single images
+
+  hilmix elicit build data/mine -o studies/mine --task infer --pairs 120
+  hilmix elicit build data/mine -o studies/both --task infer --task categorical --pairs 60 --per-batch 20 --beta 0.4
+  hilmix elicit build data/mine -o studies/hard --task infer --pairs 90 --least-sure runs/mine/predictions.parquet
+
+Every participant is given one batch of one task. Pairs of classes come evenly, images are used evenly, and images of
+one class are not mixed; the class is the target, or the majority vote where that is unknown. Where DATA has a split,
+the training items are used. The same options give the same study. docs/elicit.md describes it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _ABOUT
+    parser.add_argument("data", type=Path, metavar="DATA", help="data folder of images")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="STUDY", help="folder to write")
+    parser.add_argument("--task", action="append", required=True, choices=TASKS, metavar="TASK",
+                        help="one of those below; may be given several times")  # fmt: skip
+    parser.add_argument("--pairs", type=int, required=True, metavar="N", help="pairs of images, for every task")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--weights", type=float, nargs="+", default=list(WEIGHTS), metavar="W",
+                         help="grid of weights of image 1 (default: .1 .25 .5 .75 .9)")  # fmt: skip
+    weights.add_argument("--beta", type=float, metavar="A", help="draw weights from Beta(A, A) instead")
+    parser.add_argument("--per-batch", type=int, metavar="N", help=f"mixes in a batch (default: {PER_BATCH}, or all)")
+    counts = (("repeats", 2, "mixes of the batch shown once more at its end"), ("catch", 2, "pictures with a known "
+              "answer, per batch"), ("practice", 2, "pictures at the start, whose answers do not count"),
+              ("judgments", 3, "wanted for each mix"), ("seed", 0, "of all draws"))  # fmt: skip
+    for name, default, about in counts:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{about} (default: {default})")
+    parser.add_argument("--wording", choices=("third", "first"), default="third",
+                        help="ask what 100 people would say, or what one sees oneself (default: third)")  # fmt: skip
+    parser.add_argument("--least-sure", type=Path, metavar="FILE",
+                        help="predictions.parquet of a run: take the pairs that model is least sure about")  # fmt: skip
+    parser.add_argument("--consent", type=Path, metavar="FILE.md",
+                        help="your own consent; its lines '- [ ] ...' are what participants must tick")  # fmt: skip
+    parser.add_argument("--instructions", action="append", default=[], metavar="TASK=FILE.md",
+                        help="your own instructions of a task; may be given several times")  # fmt: skip
+    parser.add_argument("--completion-code", metavar="CODE", help="shown at the end, for a crowd platform")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Builds, and says what to do next.
+
+    Raises:
+        ConfigError: for options that can not be, alone or together.
+        DataError: if data, predictions or texts can not be used, or the output is there already.
+    """
+    design = Design(
+        tasks=tuple(args.task), pairs=args.pairs, weights=tuple(args.weights), beta=args.beta,
+        per_batch=min(PER_BATCH, max(args.pairs, 1)) if args.per_batch is None else args.per_batch,
+        repeats=args.repeats, catch=args.catch, practice=args.practice, judgments=args.judgments,
+        wording=args.wording, seed=args.seed,
+    )  # fmt: skip
+    own = _own_texts(args)
+    data = read_folder(args.data)
+    probs = None if args.least_sure is None else read_probs(args.least_sure, data)
+    _tell(build_study(data, args.out, design, probs=probs, own=own), design, args.out, console)
+
+
+def _own_texts(args: argparse.Namespace) -> OwnTexts:
+    instructions: dict[Task, str] = {}
+    for given in args.instructions:
+        task, equals, file = given.partition("=")
+        if not equals or task not in args.task or task in instructions:
+            raise ConfigError(f"--instructions is '{given}'; expected TASK=FILE.md, once for each of {args.task}.")
+        instructions[task] = _text(Path(file))
+    consent = None if args.consent is None else _text(args.consent)
+    if consent is not None and not statements(consent):
+        raise DataError(f"{args.consent} has no statement to agree to; write at least one as a line '- [ ] I agree'.")
+    return OwnTexts(consent, instructions, args.completion_code or None)
+
+
+def _text(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {file}: {error}. Give a Markdown file in UTF-8.") from error
+    if not text.strip():
+        raise DataError(f"{file} is empty; write the text, or leave the option out.")
+    return text
+
+
+def _tell(study: Manifest, design: Design, folder: Path, console: Console) -> None:
+    people = len(study.batches) * design.judgments
+    console.print(
+        f"[bold]Written[/bold] to {folder}: {len(study.batches)} batches of {design.trials} pictures "
+        f"({design.practice} for practice, {design.per_batch} mixes, {design.catch} with a known answer, "
+        f"{design.repeats} repeats), for {people:,} participants to give {design.judgments} judgments of each mix.\n"
+        f"Texts and settings may be changed in {folder / MANIFEST}; then: hilmix elicit serve {folder}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
