@@ -12,14 +12,13 @@ from rich.console import Console
 
 from experiments.human_mixup import tables
 from experiments.human_mixup.policies import POLICIES, Settings
-from experiments.human_mixup.results import FINAL_FILE, KEY, SEARCH_FILE, add_row, best, chosen, read
+from experiments.human_mixup.results import FINAL_FILE, KEY, SEARCH_FILE, SEARCHED, add_row, best, chosen, read
 from experiments.human_mixup.train import Job, run
 from experiments.pool import finished, progress
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import HilmixError
 
 SEEDS, SEARCH_SEED = 5, 100
-RATES, MIXUP, CUTMIX, SMOOTHING = (1e-3, 3e-3, 1e-2), (0.1, 0.2, 0.5, 1.0), (0.2, 0.5, 1.0), (0.05, 0.1, 0.2)
 
 
 def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
@@ -43,16 +42,17 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
 
 def search(workers: int, augment: Augmentation) -> int:
     """Chooses the learning rate without added data, then the setting of each competitor, on validation images."""
-    start = Settings(augment=augment)
-    failed = run_all(
-        [Job("none", SEARCH_SEED, replace(start, lr=lr), False) for lr in RATES], SEARCH_FILE, workers=workers
-    )
-    rows = read(SEARCH_FILE)
-    found = replace(start, lr=best(rows[rows["augment"] == augment], "none", "lr"))
-    jobs = [Job("all-mixup", SEARCH_SEED, replace(found, mixup=value), False) for value in MIXUP]
-    jobs += [Job("all-cutmix", SEARCH_SEED, replace(found, cutmix=value), False) for value in CUTMIX]
-    jobs += [Job("label-smoothing", SEARCH_SEED, replace(found, smoothing=value), False) for value in SMOOTHING]
-    return failed + run_all(jobs, SEARCH_FILE, workers=workers)
+    start, failed = Settings(augment=augment), 0
+    for names in (["lr"], [name for name in SEARCHED if name != "lr"]):
+        jobs = [
+            Job(SEARCHED[name][0], SEARCH_SEED, replace(start, **{name: value}), False)
+            for name in names
+            for value in SEARCHED[name][1]
+        ]
+        failed += run_all(jobs, SEARCH_FILE, workers=workers)
+        rows = read(SEARCH_FILE)
+        start = replace(start, lr=best(rows[rows["augment"] == augment], "lr"))
+    return failed
 
 
 def main() -> int:

@@ -15,6 +15,13 @@ FOLDER = Path(__file__).parent
 SEARCH_FILE, FINAL_FILE = FOLDER / "results_search.csv", FOLDER / "results_final.csv"
 NAMES = tuple(field.name for field in fields(Settings))
 KEY = ["policy", "seed", *NAMES]
+SEARCHED: dict[str, tuple[str, tuple[float, ...]]] = {
+    "lr": ("none", (1e-3, 3e-3, 1e-2)),
+    "mixup": ("all-mixup", (0.1, 0.2, 0.5, 1.0)),
+    "cutmix": ("all-cutmix", (0.2, 0.5, 1.0)),
+    "smoothing": ("label-smoothing", (0.05, 0.1, 0.2)),
+}
+"""The policy that each setting is chosen by, and the values tried."""
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -29,37 +36,32 @@ def add_row(file: Path, row: dict[str, Any]) -> None:
     keep_row(file, row, KEY, read)
 
 
-def best(search: pd.DataFrame, policy: str, name: str, **fixed: float) -> float:
+def best(search: pd.DataFrame, name: str, **fixed: float) -> float:
     """The value of a setting with the lowest mean cross-entropy on validation.
 
     Args:
         search: rows of the search.
-        policy: which one was searched.
         name: of the setting.
         **fixed: settings chosen before.
 
     Raises:
-        ConfigError: if there is no such row.
+        ConfigError: if the search of it is not complete.
     """
+    policy, values = SEARCHED[name]
     rows = search[search["policy"] == policy]
     for key, value in fixed.items():
         rows = rows[rows[key] == value]
-    if rows.empty:
-        raise ConfigError(f"{SEARCH_FILE.name} has no search of {name} with '{policy}'; run `search` first.")
+    if missing := sorted(set(values) - set(rows[name])):
+        raise ConfigError(f"{SEARCH_FILE.name} lacks {name} {missing} of '{policy}'; run `search` first.")
     return float(rows.groupby(name)["val_ce"].mean().idxmin())
 
 
 def chosen(search: pd.DataFrame, augment: Augmentation) -> Settings:
-    """The settings that the search chooses, each by its own policy."""
+    """The settings that the search chooses: the learning rate, and with it the others, each by its own policy."""
     search = search[search["augment"] == augment]
-    lr = best(search, "none", "lr")
-    return Settings(
-        lr=lr,
-        mixup=best(search, "all-mixup", "mixup", lr=lr),
-        cutmix=best(search, "all-cutmix", "cutmix", lr=lr),
-        smoothing=best(search, "label-smoothing", "smoothing", lr=lr),
-        augment=augment,
-    )
+    lr = best(search, "lr")
+    others = {name: best(search, name, lr=lr) for name in SEARCHED if name != "lr"}
+    return Settings(lr=lr, augment=augment, **others)
 
 
 def current(final: pd.DataFrame, settings: Settings) -> pd.DataFrame:

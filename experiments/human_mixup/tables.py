@@ -9,7 +9,7 @@ from scipy import stats
 
 from experiments.annotators.statistics import holm
 from experiments.human_mixup.policies import ALL_MIXES, ELICITED
-from experiments.human_mixup.results import FINAL_FILE, FOLDER, SEARCH_FILE, chosen, current, read
+from experiments.human_mixup.results import FINAL_FILE, FOLDER, SEARCH_FILE, SEARCHED, chosen, current, read
 from experiments.markers import fill
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
@@ -28,19 +28,18 @@ REGIMES: dict[Augmentation, str] = {"none": "", "crop-flip": "-augmented"}
 def write() -> None:
     """Rebuilds the tables of the page and the figure."""
     search, final = read(SEARCH_FILE), read(FINAL_FILE)
-    frames = {}
     for augment, suffix in REGIMES.items():
         try:
             rows = current(final, chosen(search, augment))
         except ConfigError:
             continue
-        frames[augment] = rows
+        if augment == "none":
+            draw(rows, FIGURE)
         for group, (policies, reference) in GROUPS.items():
             shown = [p for p in policies if p in set(rows["policy"])]
             if reference in shown:
                 fill(PAGE, f"{group}{suffix}", table(rows, shown, reference))
     fill(PAGE, "settings", settings(search))
-    draw(frames["none"], FIGURE)
 
 
 def differences(rows: pd.DataFrame, policies: list[str], reference: str, score: str) -> pd.DataFrame:
@@ -88,13 +87,13 @@ def _cell(values: "pd.Series[float]", name: str) -> str:
 def settings(search: pd.DataFrame) -> str:
     """Markdown: every searched value with its cross-entropy on validation."""
     lines = ["| augmentation | setting | value: validation CE | chosen |", "| --- | --- | --- | ---: |"]
-    searched = (("none", "lr"), ("all-mixup", "mixup"), ("all-cutmix", "cutmix"), ("label-smoothing", "smoothing"))
     for augment in REGIMES:
         if augment not in set(search["augment"]):
             continue
         found = chosen(search, augment)
-        for policy, name in searched:
+        for name, (policy, _) in SEARCHED.items():
             rows = search[(search["policy"] == policy) & (search["augment"] == augment)]
+            rows = rows if name == "lr" else rows[rows["lr"] == found.lr]
             values = "; ".join(f"{row[name]:g}: {row['val_ce']:.3f}" for _, row in rows.sort_values(name).iterrows())
             lines.append(f"| {augment} | {name} | {values} | {getattr(found, name):g} |")
     return "\n".join(lines)

@@ -95,20 +95,12 @@ def test_the_names_are_those_of_the_page() -> None:
 
 
 def test_settings_are_those_of_the_lowest_validation_cross_entropy() -> None:
-    rows = pd.DataFrame(
-        [
-            ("none", 0, 0.1, 0.5),
-            ("none", 1, 0.1, 0.7),
-            ("none", 0, 0.2, 0.55),
-            ("none", 1, 0.2, 0.55),
-            ("x", 0, 9, 0.0),
-        ],
-        columns=["policy", "seed", "lr", "val_ce"],
-    )
-    assert best(rows, "none", "lr") == 0.2
-    assert best(rows, "none", "seed", lr=0.1) == 0
-    with pytest.raises(ConfigError, match="run `search` first"):
-        best(rows, "none", "lr", seed=7)
+    losses = {0.001: (0.5, 0.7), 0.003: (0.55, 0.55), 0.01: (0.9, 0.2)}
+    rows = [("none", seed, lr, values[seed]) for lr, values in losses.items() for seed in (0, 1)]
+    frame = pd.DataFrame([*rows, ("label-smoothing", 0, 0.003, 0.0)], columns=["policy", "seed", "lr", "val_ce"])
+    assert best(frame, "lr") == 0.003
+    with pytest.raises(ConfigError, match=r"lacks lr \[0\.01\] of 'none'; run `search` first"):
+        best(frame[frame["lr"] < 0.01], "lr")
 
 
 @pytest.mark.skipif(not SEARCH_FILE.exists(), reason="no search was run")
