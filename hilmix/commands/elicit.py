@@ -12,6 +12,7 @@ from hilmix.errors import ConfigError, HilmixError
 
 ACTIONS = {
     "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
+    "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
 }
 """Module of ``hilmix.commands`` and help of each. It has ``add_arguments(parser)`` and ``run(args, console)``."""
 EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")

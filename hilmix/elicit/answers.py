@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from hilmix.elicit.manifest import Model, Stimulus
 
@@ -15,6 +15,16 @@ Seconds = Annotated[float, Field(ge=0, le=1e7)]
 FreeText = Annotated[str, StringConstraints(max_length=5000)]
 Control = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+
+
+def _yes(value: bool) -> bool:
+    if not value:
+        raise ValueError("it must be true")
+    return value
+
+
+Yes = Annotated[bool, AfterValidator(_yes), WithJsonSchema({"type": "boolean", "const": True})]
+"""Strictly true; Literal[True] would take 1 as well."""
 
 
 class Construct(Model):
@@ -93,13 +103,13 @@ class Submission(Model):
 class Consent(Model):
     """That a participant agrees to every statement."""
 
-    accepted: Literal[True]
+    accepted: Yes
 
 
 class Read(Model):
     """That a participant has read the instructions."""
 
-    read: Literal[True]
+    read: Yes
 
 
 class CheckAnswers(Model):
@@ -111,7 +121,7 @@ class CheckAnswers(Model):
 class NewBatch(Model):
     """That a participant wants trials, after a lease was given on or none was free."""
 
-    wanted: Literal[True]
+    wanted: Yes
 
 
 class SurveyAnswers(Model):

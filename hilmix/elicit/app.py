@@ -53,7 +53,8 @@ def create_app(study: Path, *, study_token: str, status_token: str, clock: Calla
         yield
         store.close()
 
-    # The interactive documentation would load scripts from another site.
+    # The interactive documentation would load scripts from another site; telemetry that a host has set up would be told
+    # addresses, which are the keys to participants' data.
     app = FastAPI(
         title="hilmix elicit",
         version=hilmix.__version__,
@@ -61,10 +62,12 @@ def create_app(study: Path, *, study_token: str, status_token: str, clock: Calla
         redoc_url=None,
         openapi_url=None,
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.desk = Desk(opened, store, study_token, status_token, clock)
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=PAGES, check_dir=False))
+    if PAGES.is_dir():
+        app.mount("/static", StaticFiles(directory=PAGES))
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -124,7 +127,7 @@ class BodyLimit:
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Returns the reply to a request that went wrong: one sentence, in which nothing sent can break the encoding."""
-    sentence = message.encode("ascii", "backslashreplace").decode()[:300]
+    sentence = message.encode("unicode_escape").decode()[:300]
     return JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
 
@@ -144,7 +147,11 @@ async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
 
 async def _http(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, HTTPException)
-    known = {404: "There is nothing at this address.", 405: "This address does not take such a request."}
+    known = {
+        400: "The body is not valid JSON.",
+        404: "There is nothing at this address.",
+        405: "This address does not take such a request.",
+    }
     headers = dict(problem.headers or {})
     return error(problem.status_code, known.get(problem.status_code, f"{problem.detail}."), headers)
 

@@ -27,7 +27,7 @@ LINK = f"/join/{TOKEN}"
 
 
 def make_study(folder: Path, task: Task = "infer", *, batches: int = 2, mains: int = 3, **settings: Any) -> Path:
-    """A study whose batches have a practice trial, ``mains`` main trials, two catch trials and a repeat of the first."""
+    """A study whose batches have a practice trial, ``mains`` main trials, two catch trials and a repeat."""
     return make_tasks(folder, [task] * batches, mains=mains, **settings)
 
 

@@ -1,0 +1,38 @@
+"""``hilmix elicit serve STUDY``: pages for participants, and numbers for whoever runs the study."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.elicit.serve import keep_tokens, serve
+from hilmix.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder that hilmix elicit build has written")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
+    parser.add_argument("--study-token", metavar="T", help="secret of the participants' link (default: drawn once)")
+    parser.add_argument("--status-token", metavar="T", help="secret of your link (default: drawn once)")
+    parser.epilog = (
+        "Answers go to answers.sqlite in STUDY as they are given. Stop and start again at any time: links stay the\n"
+        "same, and participants go on where they were. From other machines only behind a proxy that speaks HTTPS."
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Prints the links and serves.
+
+    Raises:
+        ConfigError: for a port that is none, or tokens that can not be used.
+        DataError: if the study can not be served.
+    """
+    if not 0 < args.port < 65536:
+        raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
+    tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
+    for what, link in tokens.links(args.host, args.port).items():
+        console.print(f"{what:<14}{link}", highlight=False, soft_wrap=True, markup=False)
+    console.print("Stop with Ctrl+C; nothing is lost.", highlight=False)
+    serve(args.study, tokens, host=args.host, port=args.port)

@@ -1,0 +1,342 @@
+"""The participant's way through a study, over HTTP."""
+
+import hashlib
+import hmac
+import uuid
+
+import pytest
+
+from hilmix.elicit.rows import Rows
+from tests.elicit.studies import (
+    LINK,
+    OFFERED,
+    STATUS_TOKEN,
+    answer_all,
+    at_trials,
+    fitting_answer,
+    joined,
+    make_study,
+    post,
+    submission,
+)
+
+SURVEY = {"clarity": 9, "difficulty": None, "strategy": "I looked <b>hard</b>", "comments": ""}
+
+
+def refused(reply, status: int, part: str) -> None:
+    assert (reply.status_code, list(reply.json())) == (status, ["error"]), reply.text
+    assert part in reply.json()["error"]
+    assert reply.json()["error"].endswith(".")
+
+
+def test_from_the_link_to_the_completion_code(served):
+    client = served.client
+    me = joined(client)
+    state = client.get(me).json()
+    assert (state["phase"], state["task"], state["trial"], state["completion_code"]) == ("consent", None, None, None)
+    assert state["study"] | {"consent": ""} == {
+        "name": "Cats & dogs", "wording": "third", "classes": ["cat", "dog", "frog", "horse"], "consent": "",
+        "statements": ["I agree &lt;b&gt;to all&lt;/b&gt;."], "instructions": None, "thanks": None,
+    }  # fmt: skip
+    state = post(client, f"{me}/consent", {"accepted": True})
+    assert (state["phase"], state["task"], state["study"]["consent"]) == ("instructions", "infer", None)
+    state = post(client, f"{me}/instructions", {"read": True})
+    assert state["check"] == {"questions": [{"question": "What?", "choices": ["a", "b"]}], "attempts_left": 2}
+    state = post(client, f"{me}/check", {"answers": [1]})
+    assert (state["phase"], state["progress"]) == ("practice", {"done": 0, "total": 1})
+    seen = []
+    while state["trial"]:
+        assert client.get(me).json() == state, "a reload shows the same"
+        trial = state["trial"]
+        seen.append(trial["id"])
+        assert trial["kind"] == ("practice" if trial["id"] == 0 else "trial")
+        assert (trial["labels"], trial["weights"], trial["class_order"]) == ([1, 3], None, None)
+        sent = submission(state)
+        saved = post(client, f"{me}/answers", sent)
+        assert (saved["trial"], saved["key"], saved["answer"]) == (trial["id"], sent["key"], sent["answer"])
+        state = saved["state"]
+        if state["trial"]:
+            assert (state["phase"], state["progress"]) == ("trials", {"done": len(seen) - 1, "total": 6})
+    assert (seen[0], sorted(seen[1:-1]), seen[-1]) == (0, [1, 2, 3, 4, 5], 6)
+    assert state["phase"] == "survey"
+    state = post(client, f"{me}/survey", SURVEY)
+    assert (state["phase"], state["completion_code"], state["study"]["thanks"]) == ("done", "C0DE", "<p>Thanks!</p>\n")
+    assert [(one.clarity, one.strategy) for one in served.rows(Rows.surveys)] == [(9, "I looked <b>hard</b>")]
+    assert [one.answer for one in served.rows(Rows.answers)] == [fitting_answer({"task": "infer", "trial": {}})] * 7
+
+
+def test_markdown_of_the_researcher_brings_no_markup_of_its_own(served):
+    me = joined(served.client)
+    text = served.client.get(me).json()["study"]["consent"]
+    assert "<strong>this</strong>" in text
+    assert "<script" not in text
+    assert "- [ ]" not in text
+
+
+@pytest.mark.parametrize("task", ["construct", "select", "infer", "categorical", "vote"])
+def test_every_task_from_end_to_end(task, tmp_path, serve):
+    served = serve(make_study(tmp_path / "s", task))
+    me, state = at_trials(served.client)
+    trial = state["trial"]
+    assert (trial["start"] is not None) == (task == "construct")
+    if task in ("construct", "select"):
+        assert sorted(trial["weights"]) == list(OFFERED)
+        assert len(set(trial["images"])) == len(OFFERED)
+    if task in ("categorical", "vote"):
+        assert sorted(trial["class_order"]) == [0, 1, 2, 3]
+        assert trial["labels"] is None, "classes are not named"
+    for address in trial["images"]:
+        assert served.client.get(address).status_code == 200
+    assert answer_all(served.client, me, state)["phase"] == "survey"
+
+
+def test_thumbnails_stand_in_another_order_each_time_and_the_position_is_checked(tmp_path, serve):
+    served = serve(make_study(tmp_path / "s", "select", mains=8))
+    me, state = at_trials(served.client)
+    orders = set()
+    while state["trial"]:
+        orders.add(tuple(state["trial"]["weights"]))
+        wrong = fitting_answer(state) | {"position": (state["trial"]["weights"].index(0.5) + 1) % 3}
+        refused(served.client.post(f"{me}/answers", json=submission(state, answer=wrong)), 422, "position")
+        state = post(served.client, f"{me}/answers", submission(state))["state"]
+    assert len(orders) > 5
+
+
+def test_a_wrong_check_leads_back_and_two_end_it(served):
+    client = served.client
+    me = joined(client)
+    post(client, f"{me}/consent", {"accepted": True})
+    for attempt, then in enumerate(["instructions", "failed_check"]):
+        state = post(client, f"{me}/instructions", {"read": True})
+        assert state["check"]["attempts_left"] == 2 - attempt
+        assert post(client, f"{me}/check", {"answers": [0]})["phase"] == then
+        refused(client.post(f"{me}/check", json={"answers": [1]}), 409, f"'{then}'")
+    assert "right" not in str(state)
+    refused(client.post(f"{me}/instructions", json={"read": True}), 409, "failed_check")
+    _, state = at_trials(client)
+    assert state["trial"]["id"] == 0, "whoever fails gives the batch back"
+    assert [e.detail for e in served.rows(Rows.events) if e.what == "failed check"] == [
+        "attempt 1: [0]",
+        "attempt 2: [0]",
+    ]
+
+
+def test_a_check_of_the_wrong_form_costs_no_attempt(served):
+    me = joined(served.client)
+    post(served.client, f"{me}/consent", {"accepted": True})
+    post(served.client, f"{me}/instructions", {"read": True})
+    refused(served.client.post(f"{me}/check", json={"answers": []}), 422, "1 questions; 0 answers")
+    refused(served.client.post(f"{me}/check", json={"answers": [2]}), 422, "allowed are 0 to 1")
+    assert served.client.get(me).json()["check"]["attempts_left"] == 2
+
+
+def test_an_answer_sent_again_is_stored_once_and_a_second_tab_is_told(served):
+    client = served.client
+    me, state = at_trials(client)
+    sent = submission(state)
+    first = post(client, f"{me}/answers", sent)
+    changed = sent | {"answer": fitting_answer(state) | {"weight": 0.1}, "seconds": 99}
+    assert post(client, f"{me}/answers", changed) == first, "what is stored, not what was sent"
+    refused(client.post(f"{me}/answers", json=sent | {"key": str(uuid.uuid4())}), 409, "answered already")
+    assert served.answers() == [(1, 0)]
+    answer_all(client, me, first["state"])
+    assert post(client, f"{me}/answers", sent)["state"]["phase"] == "survey", "also later"
+
+
+def test_trials_come_in_order_and_only_ones_own(served):
+    client = served.client
+    me, state = at_trials(client)
+    _, others_state = at_trials(client)
+    assert (state["trial"]["id"], others_state["trial"]["id"]) == (0, 7)
+    refused(client.post(f"{me}/answers", json=submission(state, trial=1)), 409, "order")
+    for trial in (7, 8, 14, 2**31 - 1):
+        refused(client.post(f"{me}/answers", json=submission(state, trial=trial)), 403, "not among yours")
+    early = joined(client)
+    refused(client.post(f"{early}/answers", json=submission(state)), 403, "not among yours")
+    assert served.answers() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("consent", {"accepted": True}), ("instructions", {"read": True}), ("check", {"answers": [1]}), ("survey", SURVEY),
+     ("batch", {"wanted": True})],
+)  # fmt: skip
+def test_every_step_is_taken_once_and_in_its_phase(served, path, body):
+    client = served.client
+    me, state = at_trials(client)
+    refused(client.post(f"{me}/{path}", json=body), 409, "'practice'")
+    answer_all(client, me, state)
+    if path != "survey":
+        refused(client.post(f"{me}/{path}", json=body), 409, "'survey'")
+    post(client, f"{me}/survey", SURVEY)
+    refused(client.post(f"{me}/{path}", json=body), 409, "'done'")
+
+
+def test_images_of_others_and_files_are_out_of_reach(served):
+    client = served.client
+    me, state = at_trials(client)
+    _, others_state = at_trials(client)
+    mine, theirs = state["trial"]["images"][0], others_state["trial"]["images"][0].rpartition("/")[2]
+    reply = client.get(mine)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
+    assert reply.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert reply.content == (served.folder / "images" / mine.rpartition("/")[2]).read_bytes()
+    for name in (theirs, "nothing.png", "..%2fstudy.json", "..%2Fanswers.sqlite", "%2e%2e%2fstudy.json", "%00"):
+        refused(client.get(f"{me}/images/{name}"), 404, "There is no")
+    for path in ("/study.json", "/answers.sqlite", "/static/../app.py", "/static/..%2fapp.py", "/images/" + theirs):
+        assert client.get(path).status_code == 404
+    refused(client.get(f"{joined(client)}/images/{theirs}"), 404, "no such image")
+
+
+def test_the_state_tells_nothing_about_others_or_which_trials_are_checks(served):
+    me, state = at_trials(served.client)
+    other, _ = at_trials(served.client)
+    while state["trial"]:
+        text = str(state)
+        assert not any(
+            word in text for word in ("catch", "repeat", "weight': 1", "two", "five", other.rpartition("/")[2])
+        )
+        state = post(served.client, f"{me}/answers", submission(state))["state"]
+
+
+@pytest.mark.parametrize("code", ["x", "A" * 24, "' OR 1=1 --", "%00", "\ud7ff", "A" * 5000])
+def test_unknown_codes_are_refused_alike(served, code):
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/images/0123456789abcdef.png")):
+        refused(served.client.request(method, f"/api/p/{code}{path}"), 404, "This link is not known")
+    refused(served.client.post(f"/api/p/{code}/consent", json={"accepted": True}), 404, "This link is not known")
+
+
+def test_tokens_open_their_own_door_only(served):
+    for token in ("x", STATUS_TOKEN, "%C3%A9", "%ff"):
+        refused(served.client.get(f"/join/{token}"), 404, "not valid")
+    for token in ("x", LINK.rpartition("/")[2]):
+        refused(served.client.get(f"/api/status/{token}"), 404, "not valid")
+        refused(served.client.get(f"/status/{token}"), 404, "not valid")
+    assert served.rows(Rows.participants) == []
+
+
+def test_an_abandoned_batch_is_given_on_and_the_late_one_gets_another(served):
+    client = served.client
+    late, state = at_trials(client)
+    post(client, f"{late}/answers", submission(state))
+    second, _ = at_trials(client)
+    assert post(client, f"{joined(client)}/consent", {"accepted": True})["phase"] == "full"
+    served.clock.now += 3601
+    third, state3 = at_trials(client)
+    assert state3["trial"]["id"] == 0
+    state = client.get(late).json()
+    assert (state["phase"], state["trial"]) == ("expired", None)
+    refused(client.post(f"{late}/answers", json=submission({"task": "infer", "trial": {"id": 1}})), 409, "ran out")
+    state = post(client, f"{late}/batch", {"wanted": True})
+    assert (state["phase"], state["trial"]["id"]) == ("practice", 7), "the check was passed before"
+    assert client.get(second).json()["phase"] == "expired"
+    assert post(client, f"{second}/batch", {"wanted": True})["phase"] == "full"
+    assert answer_all(client, late, state)["phase"] == "survey"
+    assert answer_all(client, third, state3)["phase"] == "survey"
+
+
+def test_an_expired_lease_goes_on_when_nobody_took_it(served):
+    client = served.client
+    me, state = at_trials(client)
+    served.clock.now += 3601
+    assert client.get(me).json()["phase"] == "practice"
+    state = post(client, f"{me}/answers", submission(state))["state"]
+    _, others_state = at_trials(client)
+    assert others_state["trial"]["id"] == 7, "the lease runs again"
+    assert answer_all(client, me, state)["phase"] == "survey"
+
+
+def test_answers_before_leaving_count(served):
+    """The late one has judged two of three; whoever takes the batch judges all; then nothing is left to judge."""
+    client = served.client
+    late, state = at_trials(client)
+    while state["progress"]["done"] < 4:
+        state = post(client, f"{late}/answers", submission(state))["state"]
+    served.clock.now += 3601
+    for _ in range(2):
+        me, state = at_trials(client)
+        answer_all(client, me, state)
+    assert client.get(late).json()["phase"] in ("expired", "trials")
+    assert post(client, f"{joined(client)}/consent", {"accepted": True})["phase"] == "full"
+
+
+def test_the_full_may_ask_again(served):
+    client = served.client
+    at_trials(client), at_trials(client)
+    me = joined(client)
+    assert post(client, f"{me}/consent", {"accepted": True})["phase"] == "full"
+    assert post(client, f"{me}/batch", {"wanted": True})["phase"] == "full"
+    served.clock.now += 3601
+    assert post(client, f"{me}/batch", {"wanted": True})["phase"] == "instructions"
+
+
+def test_withdrawal_deletes_every_row_at_any_time(served):
+    client = served.client
+    me, state = at_trials(client)
+    kept, kept_state = at_trials(client)
+    post(client, f"{kept}/answers", submission(kept_state))
+    answer_all(client, me, state)
+    post(client, f"{me}/survey", SURVEY)
+    state = client.delete(me).json()
+    assert (state["phase"], state["trial"]) == ("withdrawn", None)
+    refused(client.get(me), 404, "after a withdrawal nothing of it is kept")
+    refused(client.delete(me), 404, "not known")
+    assert [one.number for one in served.rows(Rows.participants)] == [2]
+    assert served.answers() == [(2, 7)]
+    assert served.rows(Rows.surveys) == []
+    assert [e.participant for e in served.rows(Rows.events) if e.participant != 2] == [None]
+    _, state = at_trials(client)
+    assert state["trial"]["id"] == 0, "the batch is free again"
+
+
+def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
+    assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
+    assert {one.platform for one in served.rows(Rows.participants)} == {None}
+    hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
+    first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
+    assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
+    assert joined(hashing.client, PROLIFIC_PID="p2") != first
+    assert joined(hashing.client) != joined(hashing.client)
+    files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
+    assert b"p1" not in files
+    key = bytes.fromhex(hashing.rows(lambda rows: rows.meta("hash_key")))
+    assert hashing.rows(Rows.participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
+
+
+def test_codes_can_not_be_guessed(served):
+    codes = {joined(served.client).rpartition("/")[2] for _ in range(50)}
+    assert len(codes) == 50
+    assert {len(code) * 6 for code in codes} == {144}
+
+
+def test_a_restart_goes_on_where_everybody_was(served, serve):
+    me, state = at_trials(served.client)
+    state = post(served.client, f"{me}/answers", submission(state))["state"]
+    served.app.state.desk.store.close()
+    again = serve(served.folder)
+    assert again.client.get(me).json() == state
+
+
+def test_straight_liners_are_excluded_visibly_and_others_make_up_for_them(tmp_path, serve):
+    served = serve(make_study(tmp_path / "s", batches=1, mains=12, target_judgments=1, minimum_seconds=1))
+    client = served.client
+    me, state = at_trials(client)
+    while state["trial"]:
+        state = post(client, f"{me}/answers", submission(state, seconds=0.5, touched={"mix": False}))["state"]
+    assert state["phase"] == "survey", "nobody is told"
+    reason = "fast: 15 of 15 trials took less than 1 s; straight: 12 of 12 answers are 0.8"
+    assert served.rows(Rows.participants)[0].excluded == reason
+    events = [(e.what, e.detail) for e in served.rows(Rows.events) if e.what.startswith(("flag", "excl"))]
+    assert events[-1] == ("excluded", reason)
+    assert [what for what, _ in events] == ["flag fast", "flag straight", "flag untouched", "excluded"]
+    numbers = client.get(f"/api/status/{STATUS_TOKEN}").json()
+    assert numbers["participants"][0]["excluded"] == reason
+    assert (numbers["tasks"][0]["judgments"], len(served.answers())) == (0, 16)
+    assert at_trials(client)[1]["trial"]["id"] == 0, "the batch is wanted again"
+
+
+def test_reloads_during_the_trials_are_noted_up_to_a_limit(served):
+    me, _ = at_trials(served.client)
+    for _ in range(130):
+        served.client.get(me)
+    assert sum(e.what == "loaded" for e in served.rows(Rows.events)) == 100
