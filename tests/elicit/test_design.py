@@ -119,7 +119,7 @@ def least_sure(design, label=LABEL, seen=200):
 @pytest.mark.parametrize("tasks", [("infer",), ("vote",)])
 def test_least_sure_takes_predicted_images_and_others_to_catch(tasks):
     weights = (1.0,) if tasks == ("vote",) else (0.5,)
-    design = Design(tasks=tasks, pairs=30, weights=weights)
+    design = Design(tasks=tasks, pairs=30, weights=weights, practice=20, catch=20)
     probs, drawn = least_sure(design)
     rows = np.stack(drawn.pairs)
     main, others = rows[:, :30], rows[:, 30:]

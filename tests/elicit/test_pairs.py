@@ -78,6 +78,15 @@ def test_every_pair_of_images_is_found_before_there_are_not_enough():
         draw_pairs(label, 25, classes=["a", "b"], rng=rng)
 
 
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (4, 4, 4), (2, 4, 6)])
+def test_images_are_used_evenly_where_their_numbers_share_factors(sizes):
+    label = np.repeat([0, 1, 2], sizes)
+    for number in range(3 * sizes[0] * sizes[1] + 1):
+        pairs = draw_pairs(label, number, classes=["a", "b", "c"], rng=np.random.default_rng(number))
+        used = np.bincount(np.concatenate(pairs), minlength=len(label))
+        assert all(even(used[label == k]) for k in range(3))
+
+
 def test_two_classes_are_needed():
     for label, found in (([0, 0, -1], "only 'a'"), ([-1], "none")):
         with pytest.raises(DataError, match=f"two classes are needed, but of the 2 classes {found}"):
