@@ -152,10 +152,10 @@ def _platform(at: At, query: Mapping[str, str]) -> str | None:
     if at.study.manifest.settings.keep_platform_id == "no":
         return None
     given = next((query[name] for name in PLATFORM_IDS if query.get(name)), None)
-    key = at.rows.meta("hash_key")
-    if given is None or key is None:
+    if given is None:
         return None
-    return hmac.new(bytes.fromhex(key), given.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    key = bytes.fromhex(at.rows.meta("hash_key") or "")
+    return hmac.new(key, given.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _person(at: At, code: str) -> Participant:
