@@ -99,6 +99,8 @@ class Headers:
 class BodyLimit:
     """Refuses a body of more than :data:`BODY_LIMIT` bytes, announced or not, before anything reads it."""
 
+    # fastapi's max_body_size would answer in plain text and without our headers.
+
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
