@@ -1,0 +1,164 @@
+// The server's interface. What is sent is sent until the server has answered; an answer outlives the page.
+
+import { announce, h, wait } from "./dom.js";
+
+const code = location.pathname.split("/")[2];
+const base = `/api/p/${code}`;
+const kept = `hilmix elicit ${code}`;
+const LONGEST_WAIT = 20_000;
+const TIME_LIMIT = 15_000;
+
+/** The server's "no": an HTTP status from 400 to 499, and its sentence. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Thrown into what still waits when the person withdraws. */
+class Cancelled extends Error {}
+
+let generation = 0;
+let wake = () => {};
+let inMemory = null;
+
+addEventListener("online", () => wake());
+
+export const look = () => request("GET", "");
+export const post = (path, body) => request("POST", `/${path}`, body);
+
+/** Deletes everything, here and on the server; whatever still waits to be sent is given up. */
+export function withdraw() {
+  generation += 1;
+  wake();
+  forget();
+  return request("DELETE", "");
+}
+
+/** Sends an answer and returns the next state. It is kept, with its key, until the server has it or refuses it. */
+export async function answer(body) {
+  keep(body);
+  try {
+    return (await post("answers", body)).state;
+  } finally {
+    forget(body.key);
+  }
+}
+
+/** The answer that an earlier page could not send, or null. */
+export function unsent() {
+  if (inMemory) return inMemory;
+  try {
+    return JSON.parse(localStorage.getItem(kept));
+  } catch {
+    return null; // no storage, or not ours
+  }
+}
+
+/** An image that is ready to be drawn; tried again until it comes. */
+export async function picture(address, alt, signal) {
+  for (let tries = 0; ; tries += 1) {
+    const image = new Image();
+    image.alt = alt;
+    image.draggable = false;
+    image.src = address;
+    try {
+      await image.decode();
+      connected();
+      return image;
+    } catch {
+      if (signal.aborted) throw new Cancelled();
+      await lost(tries, "A picture can not be loaded.");
+      if (signal.aborted) throw new Cancelled();
+    }
+  }
+}
+
+export const isCancelled = (error) => error instanceof Cancelled;
+
+/** A random key for an answer. crypto.randomUUID is missing where a study is served without TLS. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+async function request(method, path, body) {
+  const mine = generation;
+  for (let tries = 0; ; tries += 1) {
+    let reply = null;
+    try {
+      reply = await once(method, path, body);
+    } catch (error) {
+      if (error instanceof Refused) {
+        connected();
+        throw error;
+      }
+    }
+    if (mine !== generation) throw new Cancelled();
+    if (reply !== null) {
+      connected();
+      return reply;
+    }
+    await lost(tries, "The connection is lost.");
+    if (mine !== generation) throw new Cancelled();
+  }
+}
+
+/** The reply; an error where there is none yet: no connection, no time left, or a server in trouble (5xx, 429). */
+async function once(method, path, body) {
+  const reply = await fetch(base + path, {
+    method,
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal: AbortSignal.timeout(TIME_LIMIT),
+  });
+  if (reply.status >= 500 || reply.status === 429) throw new Error(`status ${reply.status}`);
+  const content = await reply.json();
+  if (!reply.ok) throw new Refused(reply.status, content.error);
+  return content;
+}
+
+/** Says so, and waits: longer each time, but no longer than until the person or the browser says "now". */
+async function lost(tries, what) {
+  const banner = document.getElementById("connection");
+  if (!banner.hasChildNodes()) {
+    const safe = unsent() ? " Your answer is kept on this device and will be sent." : " Nothing you have sent is lost.";
+    const text = `${what}${safe} Trying again …`;
+    banner.append(
+      h("p", {}, text),
+      h("button", { type: "button", class: "second", onclick: () => wake() }, "Try now"),
+    );
+  }
+  const now = new Promise((done) => (wake = done));
+  await Promise.race([now, wait(Math.min(LONGEST_WAIT, 1000 * 2 ** tries))]);
+}
+
+function connected() {
+  const banner = document.getElementById("connection");
+  if (!banner.hasChildNodes()) return;
+  banner.replaceChildren();
+  announce("The connection is back.");
+}
+
+function keep(body) {
+  inMemory = body;
+  try {
+    localStorage.setItem(kept, JSON.stringify(body));
+  } catch {
+    // Private windows may have no storage; the answer is still in memory.
+  }
+}
+
+function forget(key = null) {
+  if (key !== null && unsent()?.key !== key) return; // another window has kept its own since
+  inMemory = null;
+  try {
+    localStorage.removeItem(kept);
+  } catch {
+    // As above.
+  }
+}

@@ -1,0 +1,158 @@
+// Shows where the server says that the person stands, and does one step at a time.
+
+import * as api from "./api.js";
+import { announce, h } from "./dom.js";
+import * as phases from "./phases.js";
+import { trialPage } from "./trial.js";
+
+const PAGES = {
+  consent: phases.consent,
+  instructions: phases.instructions,
+  check: phases.check,
+  survey: phases.survey,
+  done: phases.done,
+  failed_check: phases.failedCheck,
+  withdrawn: phases.withdrawn,
+  full: phases.full,
+  expired: phases.expired,
+};
+const ELSEWHERE = "This was done already, perhaps in another window. Here is where you are.";
+const BACK = "You can not go back to what you have sent. Here is where you are; go back once more to leave.";
+
+const main = document.getElementById("main");
+const withdraw = document.getElementById("withdraw");
+const sure = document.getElementById("sure");
+let busy = false;
+let turn = 0; // number of the step under way
+let page = new AbortController();
+let announced = ""; // the phase whose beginning has been announced here
+
+/** Does a step that the person asked for, and shows where it leads. `after(state)` may return a notice. */
+function send(step, after) {
+  if (busy) return;
+  keepBackHere();
+  run(step, after);
+}
+
+/** Shows where the person stands: what an earlier page could not send is sent first. */
+function arrive(text = null) {
+  const kept = api.unsent();
+  if (!busy) run(kept ? () => api.answer(kept) : api.look, () => text);
+}
+
+async function run(step, after = () => null) {
+  const mine = ++turn;
+  busy = true;
+  main.setAttribute("aria-busy", "true");
+  try {
+    const state = await step();
+    await show(state, after(state));
+  } catch (error) {
+    await trouble(error);
+  } finally {
+    if (mine === turn) {
+      busy = false;
+      main.removeAttribute("aria-busy");
+    }
+  }
+}
+
+async function trouble(error) {
+  if (api.isCancelled(error)) return;
+  if (!(error instanceof api.Refused)) throw error;
+  if (error.status === 404) return put(phases.unknown(error.message), "unknown");
+  if (error.status !== 409) return notice(error.message);
+  try {
+    await show(await api.look(), ELSEWHERE);
+  } catch (again) {
+    if (again instanceof api.Refused) put(phases.unknown(again.message), "unknown");
+    else if (!api.isCancelled(again)) throw again;
+  }
+}
+
+async function show(state, text = null) {
+  document.getElementById("study").textContent = state.study.name;
+  const trial = state.phase === "practice" || state.phase === "trials";
+  showProgress(trial ? state : null);
+  if (!trial) return put(PAGES[state.phase](state, send), state.phase, text);
+  if (state.progress.done === 0 && announced !== state.phase) {
+    announced = state.phase;
+    return put(phases.ahead(state, () => showTrial(state)), state.phase, text);
+  }
+  announced = state.phase;
+  return showTrial(state, text);
+}
+
+async function showTrial(state, text = null) {
+  const { phase, progress, trial } = state;
+  const name = phase === "practice" ? "Practice picture" : "Picture";
+  const title = `${name} ${progress.done + 1} of ${progress.total}`;
+  page.abort();
+  page = new AbortController();
+  const { signal } = page;
+  main.replaceChildren(h("p", { class: "hint" }, "Loading the picture …"));
+  const made = await trialPage(state, (body) => send(() => api.answer(body)), signal);
+  if (signal.aborted) return;
+  put({ title, node: made.node }, `trial-${trial.id}`, text, { keepPage: true });
+  // Two frames: the first is being drawn when the second begins.
+  requestAnimationFrame(() => requestAnimationFrame(made.shown));
+  ahead = state.preload.map((address) => Object.assign(new Image(), { src: address }));
+}
+
+let ahead = []; // images of the next trial; held so that the browser keeps them
+
+/** Puts a page into place: its text, its title in the window and as heading, and the focus on that heading. */
+function put({ title, node }, name, text = null, { keepPage = false } = {}) {
+  if (!keepPage) page.abort();
+  main.dataset.page = name;
+  const own = node.querySelector(":scope > .prose > h1"); // a text of the study may bring its heading
+  const heading = own ?? h("h1", {}, title);
+  heading.tabIndex = -1;
+  main.replaceChildren(...(own ? [node] : [heading, node]));
+  if (text) notice(text);
+  const study = document.getElementById("study").textContent;
+  document.title = study ? `${title} – ${study}` : title;
+  withdraw.hidden = ["withdrawn", "unknown"].includes(name);
+  heading.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+function notice(text) {
+  main.querySelector(".notice")?.remove();
+  main.prepend(h("div", { class: "notice" }, h("p", {}, text)));
+  announce(text);
+}
+
+function showProgress(state) {
+  const place = document.getElementById("progress");
+  place.hidden = state === null;
+  if (state === null) return place.replaceChildren();
+  const { done, total } = state.progress;
+  const label = state.phase === "practice" ? "Practice, does not count" : "Pictures";
+  place.replaceChildren(
+    h("label", { for: "done" }, `${label}: ${done} of ${total} done`),
+    h("progress", { id: "done", max: total, value: done }),
+  );
+}
+
+/** The back button first leads to where the person is anyway, and only then away; no trap, and no answer twice. */
+function keepBackHere() {
+  if (history.state?.inside) return;
+  history.pushState({ inside: true }, "");
+}
+
+addEventListener("popstate", () => {
+  if (!history.state?.inside) arrive(BACK);
+});
+addEventListener("pageshow", (event) => event.persisted && arrive());
+document.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
+
+withdraw.addEventListener("click", () => sure.showModal());
+document.getElementById("stay").addEventListener("click", () => sure.close());
+document.getElementById("leave").addEventListener("click", () => {
+  sure.close();
+  busy = false; // whatever waits for a connection is given up
+  send(api.withdraw);
+});
+
+arrive();
