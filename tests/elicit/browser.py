@@ -31,7 +31,7 @@ def chromium() -> str | None:
 @contextmanager
 def launched() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Without its sandbox, which needs rights that root in a container does not have; it loads nothing but our pages.
+        # Playwright leaves out the sandbox, which root in a container can not have; only our pages are loaded.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--disable-gpu"])
         yield browser
         browser.close()
@@ -169,7 +169,7 @@ def _construct(person: Person) -> None:
 
 
 def _select(person: Person) -> None:
-    person.page.get_by_label("Mix 3", exact=True).check()
+    person.page.get_by_role("radio", name="Mix 3", exact=True).check()
 
 
 def _infer(person: Person) -> None:

@@ -108,7 +108,8 @@ function put({ title, node }, name, text = null, { keepPage = false } = {}) {
   const own = node.querySelector(":scope > .prose > h1"); // a text of the study may bring its heading
   const heading = own ?? h("h1", {}, title);
   heading.tabIndex = -1;
-  main.replaceChildren(...(own ? [node] : [heading, node]));
+  if (!own) node.prepend(heading);
+  main.replaceChildren(node);
   if (text) notice(text);
   const study = document.getElementById("study").textContent;
   document.title = study ? `${title} – ${study}` : title;
@@ -128,7 +129,7 @@ function showProgress(state) {
   place.hidden = state === null;
   if (state === null) return place.replaceChildren();
   const { done, total } = state.progress;
-  const label = state.phase === "practice" ? "Practice, does not count" : "Pictures";
+  const label = state.phase === "practice" ? "Practice" : "Pictures";
   place.replaceChildren(
     h("label", { for: "done" }, `${label}: ${done} of ${total} done`),
     h("progress", { id: "done", max: total, value: done }),

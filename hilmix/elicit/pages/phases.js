@@ -68,11 +68,11 @@ const attempts = (left) => (left === 1 ? "You have one attempt left." : `You hav
 /** Before the first practice trial and before the first that counts. */
 export function ahead({ phase, progress: { total } }, go) {
   const practice = phase === "practice";
-  const some = (what) => (total === 1 ? `one ${what}` : `${total} ${what}s`);
+  const some = total === 1 ? "one picture" : `${total} pictures`;
   const title = practice ? "First, some practice" : "Now it counts";
   const text = practice
-    ? `You start with ${some("picture")} to get used to the task. These answers do not count.`
-    : `From here on your answers count. There ${total === 1 ? "is" : "are"} ${some("picture")}. What you send can not be changed later.`;
+    ? `You start with ${some} to get used to the task. What you answer there does not count.`
+    : `From here on your answers count. There ${total === 1 ? "is" : "are"} ${some}. What you send can not be changed later.`;
   return { title, node: h("div", {}, h("p", {}, text), form([], "Start", () => ({}), go)) };
 }
 
@@ -102,7 +102,7 @@ export function survey(_, send) {
   ];
   const page = form(fields, "Finish", read, (body) => send(() => post("survey", body)));
   page.classList.add("scales");
-  return { title: "Last questions", node: page };
+  return { title: "Last questions", node: h("div", {}, page) };
 }
 
 export function done({ study, completion_code: code }) {

@@ -2,25 +2,23 @@
 
 const OTHERS = "100 other people";
 
+const MIDPOINT = {
+  third: ([one, two]) => `Which mix would ${OTHERS} say is half ${one} and half ${two}?`,
+  first: ([one, two]) => `Which mix do you see as half ${one} and half ${two}?`,
+};
 const QUESTIONS = {
-  construct: {
-    third: ([one, two]) => `At which mix would ${OTHERS} say that it is half ${one} and half ${two}?`,
-    first: ([one, two]) => `Which mix do you see as half ${one} and half ${two}?`,
-  },
-  select: {
-    third: ([one, two]) => `Of which mix would ${OTHERS} say that it is half ${one} and half ${two}?`,
-    first: ([one, two]) => `Which mix do you see as half ${one} and half ${two}?`,
-  },
+  construct: MIDPOINT,
+  select: MIDPOINT,
   infer: {
     third: () => `How much of each class would ${OTHERS} say is in this picture?`,
     first: () => "How much of each class do you see in this picture?",
   },
   categorical: {
-    third: () => `Which classes would ${OTHERS} say that this picture shows?`,
+    third: () => `Which classes would ${OTHERS} say this picture shows?`,
     first: () => "Which classes do you see in this picture?",
   },
   vote: {
-    third: () => `Which class would ${OTHERS} say that this picture shows?`,
+    third: () => `Which class would ${OTHERS} say this picture shows?`,
     first: () => "Which class do you see in this picture?",
   },
 };
