@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hilmix.commands import hmix_fit, hmix_mixes
+from hilmix.commands import hmix_download, hmix_fit, hmix_mixes
 from hilmix.commands.hmix_policies import add_study
 from hilmix.data.hmix.layout import LAYOUTS
 from hilmix.errors import ConfigError, DataError, HilmixError
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder to write; without it, only print")
     summary.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
     summary.set_defaults(function=_summary)
+    hmix_download.add_parser(actions)
     hmix_fit.add_parser(actions)
     hmix_mixes.add_parser(actions)
     return parser

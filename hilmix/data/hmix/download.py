@@ -1,0 +1,39 @@
+"""The released files of H-Mix, downloaded into a folder of the user's."""
+
+from pathlib import Path
+
+from hilmix.data.fetch import RemoteFile, fetch
+from hilmix.data.hmix.layout import INFERENCES, LAYOUTS, SOFT_LABELS
+from hilmix.data.hmix.read import read_study
+from hilmix.data.sources.base import expect
+
+LICENCE = (
+    "The repository of H-Mix states no licence: ask its authors before you pass the files, or pictures of them, on."
+)
+_URL = "https://github.com/cambridge-mlg/hill-mixup/raw/5a02273/h_mix"  # a commit, so the content can not change
+_PEOPLE = {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
+
+FILES = (
+    *(RemoteFile(f"{_URL}/{layout.file}", layout.file) for layout in LAYOUTS.values()),
+    RemoteFile(f"{_URL}/{INFERENCES}", INFERENCES, 779_101,
+               "sha256:0cec610ca92a493a8551b923dec5fdfedfcca0fe199f55aa2447db16621bcea7"),
+    RemoteFile(f"{_URL}/{SOFT_LABELS}", SOFT_LABELS, 23_785,
+               "sha256:1433a745204f798c5fc3c1c029b37a8a29e2e4c558320a9443a8d1dd93b0db6b"),
+)  # fmt: skip
+"""The four tables, whose checksums nobody published and whose content is checked, and the two files made from them."""
+
+
+def download_hmix(folder: Path) -> list[Path]:
+    """Downloads what is not in the folder yet, checks all of it, and returns the files.
+
+    Args:
+        folder: made if it is not there.
+
+    Raises:
+        DataError: if a file can not be had, is not the published one, or holds another number of participants.
+    """
+    files = [fetch(file, folder) for file in FILES]
+    for task, layout in LAYOUTS.items():
+        people = len(read_study(folder, task).participants)
+        expect(f"{folder / layout.file}: participants", people, _PEOPLE[task])
+    return files
