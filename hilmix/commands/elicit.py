@@ -13,6 +13,8 @@ from hilmix.errors import ConfigError, HilmixError
 ACTIONS = {
     "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
     "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
+    "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out without people"),
+    "export": ("elicit_export", "write the answers of a study as tables, as a data folder or as H-Mix; or its pages"),
 }
 """Module of ``hilmix.commands`` and help of each. It has ``add_arguments(parser)`` and ``run(args, console)``."""
 EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")

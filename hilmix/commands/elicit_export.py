@@ -1,0 +1,47 @@
+"""``hilmix elicit export STUDY -o OUT``: the answers of a study for other uses, or its pages for another host."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.elicit.export import FORMATS, Export, export
+from hilmix.elicit.training import TRAINABLE
+
+_ABOUT = """Formats:
+  native   judgments, participants and stimuli as Parquet, and the manifest
+  folder   the data folder given with --data, with what people said about its images and mixes: hilmix fit reads it
+  hmix     files with the names, columns and orientation of H-Mix: hilmix hmix reads them, as any reader of H-Mix does
+  jspsych  no answers, but the study itself as a jsPsych 8 experiment for another host
+
+  hilmix elicit export studies/mine -o exports/mine
+  hilmix elicit export studies/mine -o data/relabelled --format folder --data data/mine
+
+Practice and catch trials are in native only, codes and free text of participants nowhere. Participants whom the rules
+of quality exclude are left out, and named.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _ABOUT
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder to write")
+    parser.add_argument("--format", default="native", metavar="FORMAT",
+                        help=f"{', '.join(FORMATS)} (default: native)")  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="DATA", help="data folder of the images, for --format folder")
+    parser.add_argument("--task", choices=TRAINABLE, metavar="TASK",
+                        help="whose answers are the labels, for --format folder where there are several")  # fmt: skip
+    parser.add_argument("--with-excluded", action="store_true", help="also participants whom the rules exclude")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Writes, and says what is left out.
+
+    Raises:
+        ConfigError: for an unknown format, or options that do not belong together.
+        DataError: if there are no answers, none that the format can hold, the data are others, or OUT is there.
+    """
+    notes = export(Export(args.study, args.out, args.format, args.data, args.task, args.with_excluded))
+    lines = "\n".join([f"Written to {args.out}", *notes])
+    console.print(lines, highlight=False, soft_wrap=True, markup=False)

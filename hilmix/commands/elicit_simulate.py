@@ -1,0 +1,66 @@
+"""``hilmix elicit simulate STUDY|LINK``: simulated participants, to try a study out before people do."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.elicit.behaviour import NAMES, Behaviour
+from hilmix.elicit.manifest import read_manifest
+from hilmix.elicit.simulate import simulate, simulate_study
+from hilmix.errors import ConfigError
+
+_ABOUT = f"""Behaviours, taken in turn where several are given: {", ".join(NAMES)}.
+A mix of weight w of image 1 is perceived as s(a + b logit w); answers scatter around that with sd (at one half).
+
+  hilmix elicit simulate studies/mine
+  hilmix elicit simulate studies/mine --people 40 --behaviour logit:a=-0.3,b=0.7,sd=0.15 --behaviour straight-liner
+  hilmix elicit simulate http://127.0.0.1:8000/join/TOKEN --study studies/mine
+
+With a folder, the study is served here for as long as it takes; nobody may have joined it yet. With the link of a study
+that is being served, --study says what is shown there, since the pages do not.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _ABOUT
+    parser.add_argument("target", metavar="STUDY|LINK", help="study folder, or participants' link of a served study")
+    parser.add_argument("--study", type=Path, metavar="STUDY", help="folder of the study behind a link")
+    parser.add_argument("--people", type=int, default=20, metavar="N", help="how many take part (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all answers (default: 0)")
+    parser.add_argument("--behaviour", action="append", metavar="NAME[:a=A,b=B,sd=SD]",
+                        help="one of those below, or several (default: logit:a=-0.1,b=0.875,sd=0.1)")  # fmt: skip
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Simulates, and says how far everybody came.
+
+    Raises:
+        ConfigError: for options that can not be, alone or together.
+        DataError: if the study can not be served or reached, is another one, or has answers already.
+    """
+    behaviours = [Behaviour.parse(text) for text in args.behaviour or ["logit"]]
+    link = args.target.startswith(("http://", "https://"))
+    if link != (args.study is not None):
+        raise ConfigError(
+            "--study says which study is behind a link; give it with a link, and only then."
+            if link
+            else f"--study is for links; '{args.target}' is a folder. Leave it out."
+        )
+    if link and "/join/" not in args.target:
+        raise ConfigError(f"The link '{args.target}' is not that of participants, http://HOST/join/TOKEN.")
+    if link:
+        found = simulate(
+            args.target, read_manifest(args.study), people=args.people, behaviours=behaviours, seed=args.seed
+        )
+    else:
+        found = simulate_study(Path(args.target), people=args.people, behaviours=behaviours, seed=args.seed)
+    ends = ", ".join(f"{count:,} {phase}" for phase, count in Counter(one.phase for one in found).items())
+    folder = args.study if link else args.target
+    console.print(
+        f"{len(found):,} simulated participants gave {sum(one.answers for one in found):,} answers, practice and catch "
+        f"trials included. Where they ended: {ends}.\nLook: hilmix elicit export {folder} -o OUT",
+        highlight=False, soft_wrap=True, markup=False,
+    )  # fmt: skip
