@@ -122,60 +122,6 @@ def _hmix(collected: Collected, wanted: Export) -> list[str]:
     ]
 
 
-_WRITERS[wanted.format](collected, wanted)]
-
-
-def _left_out(collected: Collected, wanted: Export) -> list[str]:
-    if wanted.with_excluded or not collected.excluded:
-        return []
-    who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
-    return [f"Left out, unless you say --with-excluded: {who}."]
-
-
-def _native(collected: Collected, wanted: Export) -> list[str]:
-    with _whole_folder(wanted.out) as folder:
-        for name, table in tables(collected, with_excluded=wanted.with_excluded).items():
-            pq.write_table(table, folder / f"{name}.parquet")
-        shutil.copyfile(wanted.study / MANIFEST, folder / MANIFEST)
-    return []
-
-
-def _folder(collected: Collected, wanted: Export) -> list[str]:
-    assert wanted.data is not None
-    task = wanted.task or _only_task(collected)
-    data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
-    with _told(wanted.out):
-        write_folder(data, wanted.out)
-    method = "annot-mix" if task == "vote" else "soft"
-    return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
-
-
-def _only_task(collected: Collected) -> Task:
-    there = collected.manifest.tasks
-    usable = [task for task in there if task in TRAINABLE]
-    if len(usable) > 1:
-        raise ConfigError(f"The study has the tasks {', '.join(usable)}; say with --task whose answers are the labels.")
-    return (usable or list(there))[0]
-
-
-def _hmix(collected: Collected, wanted: Export) -> list[str]:
-    studies = mix_studies(collected, with_excluded=wanted.with_excluded)
-    if not studies:
-        raise DataError(
-            f"{wanted.study} holds no answers that count to the tasks of H-Mix: construct, select, infer, categorical. "
-            "Votes go into a data folder or native tables."
-        )
-    with _whole_folder(wanted.out) as folder:
-        for study in studies.values():
-            write_released(study, folder)
-    classes = " ".join(f"'{name}'" if " " in name else name for name in collected.manifest.dataset.classes)
-    return [
-        *(["Votes are left out; the layout of H-Mix has no place for them."] if "vote" in collected.manifest.tasks else []),
-        f"Read it: hilmix hmix summary {wanted.out} --classes {classes} --num-items "
-        f"{collected.manifest.dataset.num_items}",
-    ]  # fmt: skip
-
-
 _WRITERS: dict[Format, Callable[[Collected, Export], list[str]]] = {"native": _native, "folder": _folder, "hmix": _hmix}
 
 
