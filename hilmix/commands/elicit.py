@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs ``hilmix elicit`` with the arguments after ``elicit``; returns 0, or 2 with one clear message."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        chosen = _import(argv[0]) if argv and argv[0] in ACTIONS else None
+        known = argv and argv[0] in ACTIONS
+        chosen = import_extra(f"hilmix.commands.{ACTIONS[argv[0]][0]}") if known else None
         args = _parser(chosen).parse_args(argv)
         assert chosen is not None, "argparse has refused every other action"
         chosen.run(args, Console())
@@ -35,9 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _import(action: str) -> ModuleType:
+def import_extra(module: str) -> ModuleType:
+    """Returns a module that needs ``hilmix[elicit]``.
+
+    Raises:
+        ConfigError: if the extra is not installed.
+    """
     try:
-        return import_module(f"hilmix.commands.{ACTIONS[action][0]}")
+        return import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise

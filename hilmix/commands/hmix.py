@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hilmix.commands import hmix_download, hmix_fit, hmix_mixes
-from hilmix.commands.hmix_policies import add_study
+from hilmix.commands.hmix_policies import add_study, read_elicited
 from hilmix.data.hmix.layout import LAYOUTS
 from hilmix.errors import ConfigError, DataError, HilmixError
 from hilmix.report.hmix import draw_figures, print_summary, read_studies, summarize_studies, write_summary
@@ -17,11 +17,12 @@ _FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())
 _ABOUT = f"""FOLDER holds one or more of
 {_FILES}
 as released, or as a study of your own in the same layout. Trials shown once more count in reliability only; odd-looking
-sessions are flagged, never left out.
+sessions are flagged, never left out. Or FOLDER is a study of hilmix elicit, whose rules of quality leave people out.
 
   hilmix hmix summary data/h_mix
   hilmix hmix summary data/h_mix -o reports/h_mix
   hilmix hmix summary data/mine -o reports/mine --classes cat dog "polar bear" --num-items 50000
+  hilmix hmix summary studies/mine
 
 OUT receives summary.csv (all estimates), summary.json, one CSV per table and, with matplotlib, figures as PNG.
 docs/human_mixup.md says what each of them tells.
@@ -68,7 +69,9 @@ def _summary(args: argparse.Namespace, console: Console) -> None:
         raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
     if args.out is not None and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")
-    studies = read_studies(args.folder, classes=args.classes, num_items=args.num_items)
+    studies = read_elicited(args, console)
+    if studies is None:
+        studies = read_studies(args.folder, classes=args.classes, num_items=args.num_items)
     summary = summarize_studies(studies, level=args.level)
     print_summary(summary, console)
     if args.out is not None:

@@ -68,9 +68,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
         DataError: if the study or the images can not be used, or the output is there already.
     """
     _check(args)
-    study = read_inferences(args)
+    study = read_inferences(args, console)
     judged = study.judged()
-    features = None if args.data is None else statistics_of_mixed(read_images(args), study)
+    features = None if args.data is None else statistics_of_mixed(read_images(args, study), study)
     fit = policy_by_name(args.policy, features)
     policy = fit(judged)
     smoothing = _smoothing(policy, judged) if args.smooth else None

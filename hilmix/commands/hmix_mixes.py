@@ -82,8 +82,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
             f"--policy is '{args.policy}', and there is no such file; allowed are {ANSWERS}, {', '.join(NAMES)}, or a "
             "file that hilmix hmix fit has written."
         )
-    study = read_inferences(args)
-    data = _with_split(read_images(args), study, args)
+    study = read_inferences(args, console)
+    data = _with_split(read_images(args, study), study, args)
     found = _with_labels(data, study, args)
     try:
         write_folder(found, args.out)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import Tensor
 
+from hilmix.commands.elicit import import_extra
 from hilmix.data.folder import read_folder
-from hilmix.data.hmix import MixStudy, check_images, read_study
+from hilmix.data.hmix import MixStudy, Task, check_images, read_study
 from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
@@ -20,20 +22,44 @@ from hilmix.perception.evaluation import Fit
 
 LEARNED = "learned_statistics"
 NAMES = (*POLICIES, LEARNED)
+ELICITED = "study.json"
+"""What makes a folder one of ``hilmix elicit``, whose package may not be installed."""
 _CHUNK = 256
 _SMALLEST = 5
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Adds where the study is and what its ids and classes mean."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the study's files")
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the study's files, or a study folder of hilmix elicit"
+    )
     parser.add_argument("--classes", nargs="+", metavar="NAME", default=CLASSES,
                         help="class names as the files spell them (default: those of CIFAR-10)")  # fmt: skip
     parser.add_argument("--num-items", type=int, default=NUM_ITEMS, metavar="N",
                         help=f"size of the set that image ids point into (default: {NUM_ITEMS})")  # fmt: skip
 
 
-def read_inferences(args: argparse.Namespace) -> MixStudy:
+def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixStudy] | None:
+    """Returns the studies of a study folder of ``hilmix elicit``, and says who is left out; None for other folders.
+
+    Raises:
+        ConfigError: if the extra is not installed, or for options that say what the folder says already.
+        DataError: if there are no answers yet, or they can not be used.
+    """
+    if not (args.folder / ELICITED).is_file():
+        return None
+    if tuple(args.classes) != CLASSES or args.num_items != NUM_ITEMS:
+        raise ConfigError(
+            f"{args.folder / ELICITED} says classes and number of items; leave --classes, --num-items out."
+        )
+    read = import_extra("hilmix.elicit.read")
+    studies: dict[Task, MixStudy] = read.read_answers(args.folder)
+    for name, reason in read.collect(args.folder).excluded.items():
+        console.print(f"left out: {name} ({reason})", highlight=False, soft_wrap=True, markup=False)
+    return studies
+
+
+def read_inferences(args: argparse.Namespace, console: Console) -> MixStudy:
     """Returns the infer study of the folder, repeats left out.
 
     Raises:
@@ -42,6 +68,11 @@ def read_inferences(args: argparse.Namespace) -> MixStudy:
     """
     if args.num_items < 1:
         raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
+    elicited = read_elicited(args, console)
+    if elicited is not None:
+        if "infer" not in elicited:
+            raise DataError(f"{args.folder} holds answers to {', '.join(elicited)}; the task 'infer' is needed.")
+        return elicited["infer"].without_repeats()
     study = read_study(args.folder, "infer", classes=args.classes, num_items=args.num_items).without_repeats()
     if not len(study.judgments):
         file = args.folder / LAYOUTS["infer"].file
@@ -49,17 +80,17 @@ def read_inferences(args: argparse.Namespace) -> MixStudy:
     return study
 
 
-def read_images(args: argparse.Namespace) -> AnnotatedData:
+def read_images(args: argparse.Namespace, study: MixStudy) -> AnnotatedData:
     """Returns the data folder that the study's ids point into.
 
     Raises:
         DataError: for a bad folder, or one of another size.
     """
     data = read_folder(args.data)
-    if len(data) != args.num_items:
+    if len(data) != study.num_items:
         raise DataError(
-            f"--data {args.data} has {len(data):,} items; the ids of the study point into {args.num_items:,}. Give the "
-            "whole set of images, in its order, or correct --num-items."
+            f"--data {args.data} has {len(data):,} items; the ids of the study point into {study.num_items:,}. Give "
+            "the whole set of images, in its order, or correct --num-items."
         )
     return data
 
