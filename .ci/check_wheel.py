@@ -17,10 +17,10 @@ print(*sorted(str(f.relative_to(found)) for f in pathlib.Path(str(found)).rglob(
 
 
 def main(wheel: Path) -> None:
-    """Exits with a message where the wheel lacks a config, ``py.typed`` or the licence, or can not be imported."""
+    """Exits with a message where the wheel lacks a config, the pages of a study, ``py.typed`` or the licence, or fails."""
     wanted = sorted(str(f.relative_to(ROOT / "configs")) for f in (ROOT / "configs").rglob("*.yaml"))
     held = zipfile.ZipFile(wheel).namelist()
-    for name in ("hilmix/py.typed", "licenses/LICENSE"):
+    for name in ("hilmix/py.typed", "hilmix/elicit/pages/index.html", "licenses/LICENSE"):
         if not any(entry.endswith(name) for entry in held):
             sys.exit(f"{wheel.name} lacks {name}.")
     with tempfile.TemporaryDirectory() as folder:

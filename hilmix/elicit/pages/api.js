@@ -16,6 +16,9 @@ export class Refused extends Error {
   }
 }
 
+/** The server failed; it may have recovered when asked again. */
+class Failed extends Error {}
+
 /** Thrown into what still waits when the person withdraws. */
 class Cancelled extends Error {}
 
@@ -47,12 +50,13 @@ export async function answer(body) {
 }
 
 /** The answer that an earlier page could not send, or null. */
-export function unsent() {
-  if (inMemory) return inMemory;
+export const unsent = () => inMemory ?? stored();
+
+function stored() {
   try {
     return JSON.parse(localStorage.getItem(kept));
   } catch {
-    return null; // no storage, or not ours
+    return null; // private windows may have no storage
   }
 }
 
@@ -69,7 +73,7 @@ export async function picture(address, alt, signal) {
       return image;
     } catch {
       if (signal.aborted) throw new Cancelled();
-      await lost(tries, "A picture can not be loaded.");
+      await lost(tries, "A picture cannot be loaded.");
       if (signal.aborted) throw new Cancelled();
     }
   }
@@ -90,9 +94,11 @@ async function request(method, path, body) {
   const mine = generation;
   for (let tries = 0; ; tries += 1) {
     let reply = null;
+    let what = "The connection is lost.";
     try {
       reply = await once(method, path, body);
     } catch (error) {
+      if (error instanceof Failed) what = "The server does not work; tell the researcher if it goes on.";
       if (error instanceof Refused) {
         connected();
         throw error;
@@ -103,7 +109,7 @@ async function request(method, path, body) {
       connected();
       return reply;
     }
-    await lost(tries, "The connection is lost.");
+    await lost(tries, what);
     if (mine !== generation) throw new Cancelled();
   }
 }
@@ -116,7 +122,7 @@ async function once(method, path, body) {
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: AbortSignal.timeout(TIME_LIMIT),
   });
-  if (reply.status >= 500 || reply.status === 429) throw new Error(`status ${reply.status}`);
+  if (reply.status >= 500 || reply.status === 429) throw new Failed();
   const content = await reply.json();
   if (!reply.ok) throw new Refused(reply.status, content.error);
   return content;
@@ -128,10 +134,7 @@ async function lost(tries, what) {
   if (!banner.hasChildNodes()) {
     const safe = unsent() ? " Your answer is kept on this device and will be sent." : " Nothing you have sent is lost.";
     const text = `${what}${safe} Trying again …`;
-    banner.append(
-      h("p", {}, text),
-      h("button", { type: "button", class: "second", onclick: () => wake() }, "Try now"),
-    );
+    banner.append(h("p", {}, text), h("button", { type: "button", class: "second", onclick: () => wake() }, "Try now"));
   }
   const now = new Promise((done) => (wake = done));
   await Promise.race([now, wait(Math.min(LONGEST_WAIT, 1000 * 2 ** tries))]);
@@ -149,16 +152,16 @@ function keep(body) {
   try {
     localStorage.setItem(kept, JSON.stringify(body));
   } catch {
-    // Private windows may have no storage; the answer is still in memory.
+    // No storage; the answer is still in memory.
   }
 }
 
 function forget(key = null) {
-  if (key !== null && unsent()?.key !== key) return; // another window has kept its own since
   inMemory = null;
+  if (key !== null && stored()?.key !== key) return; // another window has kept its own since
   try {
     localStorage.removeItem(kept);
   } catch {
-    // As above.
+    // No storage, nothing kept.
   }
 }

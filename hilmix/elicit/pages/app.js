@@ -17,7 +17,7 @@ const PAGES = {
   expired: phases.expired,
 };
 const ELSEWHERE = "This was done already, perhaps in another window. Here is where you are.";
-const BACK = "You can not go back to what you have sent. Here is where you are; go back once more to leave.";
+const BACK = "You cannot go back to what you have sent. Here is where you are; go back once more to leave.";
 
 const main = document.getElementById("main");
 const withdraw = document.getElementById("withdraw");
@@ -77,7 +77,11 @@ async function show(state, text = null) {
   if (!trial) return put(PAGES[state.phase](state, send), state.phase, text);
   if (state.progress.done === 0 && announced !== state.phase) {
     announced = state.phase;
-    return put(phases.ahead(state, () => showTrial(state)), state.phase, text);
+    return put(
+      phases.ahead(state, () => send(async () => state)),
+      state.phase,
+      text,
+    );
   }
   announced = state.phase;
   return showTrial(state, text);
@@ -85,8 +89,8 @@ async function show(state, text = null) {
 
 async function showTrial(state, text = null) {
   const { phase, progress, trial } = state;
-  const name = phase === "practice" ? "Practice picture" : "Picture";
-  const title = `${name} ${progress.done + 1} of ${progress.total}`;
+  const place = `${progress.done + 1} of ${progress.total}`;
+  const title = phase === "practice" ? `Practice picture ${place} – does not count` : `Picture ${place}`;
   page.abort();
   page = new AbortController();
   const { signal } = page;
@@ -146,7 +150,10 @@ addEventListener("popstate", () => {
   if (!history.state?.inside) arrive(BACK);
 });
 addEventListener("pageshow", (event) => event.persisted && arrive());
-document.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
+document.addEventListener("keydown", (event) => {
+  const held = event.repeat && event.key === "Enter" && event.target.tagName !== "TEXTAREA";
+  if (held) event.preventDefault(); // it would answer picture after picture
+});
 
 withdraw.addEventListener("click", () => sure.showModal());
 document.getElementById("stay").addEventListener("click", () => sure.close());

@@ -1,4 +1,4 @@
-// Categorical: the most probable class and the next one, in percent, and the classes that can not be.
+// Categorical: the most probable class and the next one, in percent, and the classes that cannot be.
 
 import { picture } from "./api.js";
 import { choice, percentInput, ticks } from "./controls.js";
@@ -15,11 +15,17 @@ export async function categorical({ trial, classes, wording, touch, signal }) {
   const topPercent = percentInput({ name: "top_percent", label: "How probable?", touch });
   const second = choice({ name: "second", legend: "2. Second most probable class", items: withNone, touch });
   const secondPercent = percentInput({ name: "second_percent", label: "How probable?", touch });
-  const impossible = ticks({ name: "impossible", legend: "3. Impossible classes", hint: IMPOSSIBLE[wording], items, touch });
+  const impossible = ticks({
+    name: "impossible",
+    legend: "3. Impossible classes",
+    hint: IMPOSSIBLE[wording],
+    items,
+    touch,
+  });
   const hasSecond = () => second.value() !== null && second.value() !== NONE;
 
   const controls = h("div", {}, top.node, topPercent.node, second.node, secondPercent.node, impossible.node);
-  // No class can be both: what is chosen above can not be chosen below.
+  // No class can be both: what is chosen above cannot be chosen below.
   controls.addEventListener("change", () => {
     second.forbid(top.value());
     impossible.forbid([top.value(), second.value()]);

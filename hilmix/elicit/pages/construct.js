@@ -36,8 +36,19 @@ export async function construct({ trial, names, touch, signal }) {
   };
   document.addEventListener("keydown", press, { signal });
   show();
-  const hint = h("p", { class: "hint keys" }, "Keys: ", h("kbd", {}, "←"), " or ", h("kbd", {}, "g"), " for less, ",
-    h("kbd", {}, "→"), " or ", h("kbd", {}, "h"), " for more.");
+  const hint = h(
+    "p",
+    { class: "hint keys" },
+    "Keys: ",
+    h("kbd", {}, "←"),
+    " or ",
+    h("kbd", {}, "g"),
+    " for less, ",
+    h("kbd", {}, "→"),
+    " or ",
+    h("kbd", {}, "h"),
+    " for more.",
+  );
   return {
     picture: frame,
     controls: h("div", { class: "field" }, h("div", { class: "stepper" }, less, more), end, hint),

@@ -5,8 +5,8 @@ import { h, newId, percent } from "./dom.js";
 
 const MANY = 24; // classes; above, a list to pick from replaces radio buttons
 
-/** A line for an error, empty while there is none. */
-function errorLine(described) {
+/** A line for an error, hidden while there is none, and tied to what it is about. */
+export function errorLine(described) {
   const line = h("p", { class: "error", id: newId(), hidden: true });
   return {
     line,
@@ -25,7 +25,7 @@ function errorLine(described) {
   };
 }
 
-/** A slider from 0 to 100 that knows whether it was used: until then it has no value, though it stands in the middle. */
+/** A slider from 0 to 100 that knows whether it was used; until then it has no value, though it is in the middle. */
 export function slider({ name, label, ends, describe, touch }) {
   let touched = false;
   const output = h("output", { for: name, class: "unset" }, "not set yet");
@@ -81,7 +81,11 @@ function radioChoice({ name, legend, items, touch, hint }) {
     node: group,
     value: () => inputs.find((input) => input.checked)?.value ?? null,
     forbid: (value) => forbid(inputs, value),
-    fail: (message) => error.show(message, inputs.find((input) => !input.disabled)),
+    fail: (message) =>
+      error.show(
+        message,
+        inputs.find((input) => !input.disabled),
+      ),
   };
 }
 
@@ -134,7 +138,14 @@ export function ticks({ name, legend, hint, items, touch }) {
 
 /** A typed percent: digits, at most two of them behind a point or comma; 0 to 100. */
 export function percentInput({ name, label, touch }) {
-  const input = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", id: name, maxlength: 6, size: 5 });
+  const input = h("input", {
+    type: "text",
+    inputmode: "decimal",
+    autocomplete: "off",
+    id: name,
+    maxlength: 6,
+    size: 5,
+  });
   const error = errorLine(input);
   input.addEventListener("input", () => (error.clear(), touch(name)));
   const row = h("div", { class: "percent" }, h("label", { for: name }, label), h("span", {}, input, " %"));

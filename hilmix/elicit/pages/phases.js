@@ -4,9 +4,17 @@ import { post } from "./api.js";
 import { choice, statement } from "./controls.js";
 import { announce, h, help, prose, submitButton } from "./dom.js";
 
-const field = (label, control) => h("div", { class: "field" }, h("label", { for: control.id, class: "legend" }, label), control);
+const FAILED = `The questions about the instructions were not all answered rightly, and no attempt is left. Thank you
+  for your interest. You may close this page.`;
+const FULL = `At the moment other people are at work on all pictures that are left. Some may become free later: keep
+  this link, and try again in a while.`;
+const EXPIRED = `You were away for so long that your pictures went to other people. What you answered is stored. If you
+  like, go on with new pictures.`;
 
-/** A form whose controls must all be right before `step` is done. `read` returns a body, or null after marking errors. */
+const field = (label, control) =>
+  h("div", { class: "field" }, h("label", { for: control.id, class: "legend" }, label), control);
+
+/** A form whose controls must all be right before `step` is done. `read` returns a body, or what is wrong, marked. */
 function form(children, button, read, step) {
   const node = h("form", { novalidate: true }, ...children, h("div", { class: "actions" }, submitButton(button)));
   node.addEventListener("submit", (event) => {
@@ -27,10 +35,15 @@ export function consent({ study }, send) {
     body: { accepted: true },
   });
   const group = h("fieldset", {}, h("legend", {}, "Your agreement"), ...boxes.map((box) => box.node));
-  const leave = h("p", { class: "hint" }, "If you do not agree, close this page. Nothing has been stored but that it was opened.");
+  const leave = h("p", { class: "hint" }, "If you do not agree, close this page.");
   return {
     title: "Consent",
-    node: h("div", {}, prose(study.consent), form([group, leave], "I agree, go on", read, (body) => send(() => post("consent", body)))),
+    node: h(
+      "div",
+      {},
+      prose(study.consent),
+      form([group, leave], "I agree, go on", read, (body) => send(() => post("consent", body))),
+    ),
   };
 }
 
@@ -58,7 +71,12 @@ export function check({ study, check: { questions, attempts_left: left } }, send
       ? `Not every answer was right. Please read the instructions once more. ${attempts(left - 1)}`
       : null;
   const intro = h("p", {}, `A few questions, to see that the instructions are clear. ${attempts(left)}`);
-  const page = form(groups.map((group) => group.node), "Check my answers", read, (body) => send(() => post("check", body), after));
+  const page = form(
+    groups.map((group) => group.node),
+    "Check my answers",
+    read,
+    (body) => send(() => post("check", body), after),
+  );
   page.classList.add("lists");
   return { title: "Is everything clear?", node: h("div", {}, intro, page, help(study.instructions)) };
 }
@@ -68,12 +86,20 @@ const attempts = (left) => (left === 1 ? "You have one attempt left." : `You hav
 /** Before the first practice trial and before the first that counts. */
 export function ahead({ phase, progress: { total } }, go) {
   const practice = phase === "practice";
-  const some = total === 1 ? "one picture" : `${total} pictures`;
+  const some = total === 1 ? "1 picture" : `${total} pictures`;
   const title = practice ? "First, some practice" : "Now it counts";
   const text = practice
     ? `You start with ${some} to get used to the task. What you answer there does not count.`
-    : `From here on your answers count. There ${total === 1 ? "is" : "are"} ${some}. What you send can not be changed later.`;
-  return { title, node: h("div", {}, h("p", {}, text), form([], "Start", () => ({}), go)) };
+    : `From here on your answers count. ${some} to go. What you send cannot be changed later.`;
+  return {
+    title,
+    node: h(
+      "div",
+      {},
+      h("p", {}, text),
+      form([], "Start", () => ({}), go),
+    ),
+  };
 }
 
 export function survey(_, send) {
@@ -91,7 +117,12 @@ export function survey(_, send) {
   const comments = h("textarea", { id: "comments", rows: 3, maxlength: 5000 });
   const score = (group) => (group.value() === null ? null : Number(group.value()));
   const read = () => ({
-    body: { clarity: score(clarity), difficulty: score(difficulty), strategy: strategy.value, comments: comments.value },
+    body: {
+      clarity: score(clarity),
+      difficulty: score(difficulty),
+      strategy: strategy.value,
+      comments: comments.value,
+    },
   });
   const fields = [
     h("p", {}, "All pictures are done. A few last questions; you may leave any of them out."),
@@ -106,23 +137,33 @@ export function survey(_, send) {
 }
 
 export function done({ study, completion_code: code }) {
-  const box = code && h("div", { class: "code" }, h("p", { id: "code-label" }, "Your completion code"), h("p", {}, h("output", { "aria-labelledby": "code-label" }, code)));
+  const box =
+    code &&
+    h(
+      "div",
+      { class: "code" },
+      h("p", { id: "code-label" }, "Your completion code"),
+      h("p", {}, h("output", { "aria-labelledby": "code-label" }, code)),
+    );
   return { title: "Thank you", node: h("div", {}, prose(study.thanks), box || null) };
 }
 
-export const failedCheck = () => plain("The study ends here", "The questions about the instructions were not all answered rightly, and no attempt is left. Thank you for your interest. You may close this page.");
+export const failedCheck = () => plain("The study ends here", FAILED);
 
-export const withdrawn = () => plain("You have withdrawn", "All your answers have been deleted. You may close this page.");
+export const withdrawn = () =>
+  plain("You have withdrawn", "All your answers have been deleted. You may close this page.");
 
 export const full = (_, send) =>
-  plain("No pictures are free", "At the moment other people are at work on all pictures that are left. Some may become free later: keep this link, and try again in a while.", "Try again", () => send(() => post("batch", { wanted: true }), stillFull));
+  plain("No pictures are free", FULL, "Try again", () => send(() => post("batch", { wanted: true }), stillFull));
 
 const stillFull = (next) => (next.phase === "full" ? "There are still none." : null);
 
 export const expired = (_, send) =>
-  plain("Your time for these pictures is over", "You were away for so long that your pictures went to other people. What you answered is stored. If you like, go on with new pictures.", "Go on with new pictures", () => send(() => post("batch", { wanted: true })));
+  plain("Your time for these pictures is over", EXPIRED, "Go on with new pictures", () =>
+    send(() => post("batch", { wanted: true })),
+  );
 
-export const unknown = (message) => plain("This link is not known", message);
+export const unknown = (message) => plain("Unknown link", message);
 
 function plain(title, text, button = null, step = null) {
   const node = h("div", {}, h("p", {}, text), button ? form([], button, () => ({}), step) : null);

@@ -4,9 +4,7 @@ import { h, percent, wait } from "./dom.js";
 
 const address = `/api/status/${location.pathname.split("/")[2]}`;
 const EVERY = 10_000;
-const PHASES = [
-  "consent", "instructions", "check", "trials", "survey", "done", "failed_check", "full",
-];
+const PHASES = ["consent", "instructions", "check", "trials", "survey", "done", "failed_check", "full"];
 
 const number = (value, digits = 2) => (value === null ? "–" : value.toFixed(digits));
 const seconds = (value) => (value === null ? "–" : `${value.toFixed(1)} s`);
@@ -20,11 +18,23 @@ function table(caption, heads, rows) {
 
 function bar(done, total, label) {
   const share = total ? Math.floor((100 * done) / total) : 0;
-  return h("td", {}, h("progress", { max: total, value: done, "aria-label": label }), ` ${percent(share)} (${done} of ${total})`);
+  return h(
+    "td",
+    {},
+    h("progress", { max: total, value: done, "aria-label": label }),
+    ` ${percent(share)} (${done} of ${total})`,
+  );
 }
 
 function tasks(status) {
-  const heads = [["Task"], ["Judgments"], ["Stimuli with enough"], ["Median time", true], ["Same class", true], ["Difference", true]];
+  const heads = [
+    ["Task"],
+    ["Judgments"],
+    ["Stimuli with enough"],
+    ["Median time", true],
+    ["Same class", true],
+    ["Difference", true],
+  ];
   const rows = status.tasks.map((one) =>
     h(
       "tr",
@@ -49,7 +59,16 @@ function phases(status) {
 }
 
 function people(status) {
-  const heads = [["No.", true], ["Phase"], ["Task"], ["Answers", true], ["Median time", true], ["Loads", true], ["Flags"], ["Counts"]];
+  const heads = [
+    ["No.", true],
+    ["Phase"],
+    ["Task"],
+    ["Answers", true],
+    ["Median time", true],
+    ["Loads", true],
+    ["Flags"],
+    ["Counts"],
+  ];
   const rows = status.participants.map((one) =>
     h(
       "tr",
@@ -76,8 +95,12 @@ async function refresh() {
     document.getElementById("study").textContent = status.name;
     document.title = `Status – ${status.name}`;
     when.textContent = `as of ${new Date(status.now * 1000).toLocaleTimeString()}`;
-    const note = h("p", { class: "hint" }, "Judgments are answers to main trials of people who are not excluded. Same class and ",
-      "difference compare the answers of two people to the same stimulus.");
+    const note = h(
+      "p",
+      { class: "hint" },
+      "Judgments are answers to main trials of people who are not excluded. Same class and ",
+      "difference compare the answers of two people to the same stimulus.",
+    );
     document.getElementById("numbers").replaceChildren(tasks(status), note, phases(status), people(status));
   } catch (error) {
     when.textContent = `no answer (${error.message}); trying again`;

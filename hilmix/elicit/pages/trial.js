@@ -11,7 +11,7 @@ import { question } from "./words.js";
 
 const TASKS = { construct, select, infer, categorical, vote };
 const LARGEST_PIXELS = 128; // an image of up to so many pixels a side is enlarged without smoothing
-const REST = 300; // milliseconds in which a new picture can not be answered: a double click was meant for the last one
+const REST = 300; // milliseconds in which a new picture takes no answer: a double click was meant for the last
 
 /** Notes, in seconds since the picture was shown, when each control was first and last used. */
 class Watch {
