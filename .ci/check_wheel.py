@@ -17,7 +17,7 @@ print(*sorted(str(f.relative_to(found)) for f in pathlib.Path(str(found)).rglob(
 
 
 def main(wheel: Path) -> None:
-    """Exits with a message where the wheel lacks a config, the pages of a study, ``py.typed`` or the licence, or fails."""
+    """Exits with a message where the wheel lacks a config, a study's pages, ``py.typed`` or the licence, or fails."""
     wanted = sorted(str(f.relative_to(ROOT / "configs")) for f in (ROOT / "configs").rglob("*.yaml"))
     held = zipfile.ZipFile(wheel).namelist()
     for name in ("hilmix/py.typed", "hilmix/elicit/pages/index.html", "licenses/LICENSE"):

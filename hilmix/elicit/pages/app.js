@@ -17,6 +17,7 @@ const PAGES = {
   expired: phases.expired,
 };
 const ELSEWHERE = "This was done already, perhaps in another window. Here is where you are.";
+const LATE = "What you sent last came too late and is not stored.";
 const BACK = "You cannot go back to what you have sent. Here is where you are; go back once more to leave.";
 
 const main = document.getElementById("main");
@@ -63,7 +64,8 @@ async function trouble(error) {
   if (error.status === 404) return put(phases.unknown(error.message), "unknown");
   if (error.status !== 409) return notice(error.message);
   try {
-    await show(await api.look(), ELSEWHERE);
+    const state = await api.look();
+    await show(state, state.phase === "expired" ? LATE : ELSEWHERE);
   } catch (again) {
     if (again instanceof api.Refused) put(phases.unknown(again.message), "unknown");
     else if (!api.isCancelled(again)) throw again;
