@@ -247,30 +247,28 @@ async function run() {
   const trials = [...kinds("practice"), ...main, ...kinds("repeat")];
   for (const file of new Set(trials.flatMap((trial) => trial.images))) new Image().src = `images/${file}`;
 
-  let attempts = 0;
+  let [passed, failed] = [false, 0];
   const check = {
     timeline: [
       { type: TextPage, text: study.instructions[batch.task] },
       { type: TextPage, questions: study.checks[batch.task], button: "Check" },
     ],
     loop_function: (data) => {
-      const right = data.values().at(-1).right;
-      attempts += right ? 0 : 1;
-      if (!right && attempts >= study.check_attempts) jsPsych.abortExperiment("Thank you. The study ends here for you.");
-      return !right;
+      passed = data.values().at(-1).right;
+      failed += passed ? 0 : 1;
+      return !passed && failed < study.check_attempts;
     },
   };
-  const code = study.completion_code ? `${study.thanks}<p>Your completion code: <strong></strong></p>` : study.thanks;
+  const pages = trials.map((shown) => ({ type: TaskPage, shown, task: batch.task, study: shared, data: { kind: shown.kind } }));
   await jsPsych.run([
     { type: TextPage, text: study.consent, statements: study.statements, button: "Take part" },
     check,
-    ...trials.map((shown) => ({ type: TaskPage, shown, task: batch.task, study: shared, data: { kind: shown.kind } })),
+    { timeline: pages, conditional_function: () => passed },
   ]);
-  if (attempts >= study.check_attempts) return;
   await save(jsPsych);
-  const end = html(code);
+  const end = html(passed ? study.thanks : "<p>The study ends here, as the questions were not answered right. Thank you.</p>");
   end.className = "elicit";
-  if (study.completion_code) end.querySelector("strong:last-of-type").textContent = study.completion_code;
+  if (passed && study.completion_code) end.append(h("p", {}, "Your completion code: ", h("strong", {}, study.completion_code)));
   jsPsych.getDisplayElement().replaceChildren(end);
 }
 
