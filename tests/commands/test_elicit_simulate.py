@@ -1,0 +1,80 @@
+"""``hilmix elicit simulate`` and ``hilmix elicit export`` as a user types them."""
+
+import pytest
+
+from hilmix.cli import main
+from hilmix.elicit.read import collect
+from hilmix.elicit.simulate import served
+from tests.commands.human import words
+from tests.elicit.studies import make_study
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_study(tmp_path / "s", mains=10, target_judgments=3)
+    return tmp_path
+
+
+def refused(capsys, *argv: str) -> str:
+    assert main(["elicit", *argv]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    return told
+
+
+def test_a_folder_then_its_export(workplace, capsys):
+    argv = ["--people", "7", "--behaviour", "logit:a=0.2,sd=0.05", "--behaviour", "straight-liner", "--seed", "5"]
+    assert main(["elicit", "simulate", "s", *argv]) == 0
+    told = words(capsys.readouterr().out)
+    # two batches for three people each; excluded ones do not count, so there is room for the seventh
+    assert (
+        "7 simulated participants gave 98 answers, practice and catch trials included. Where they ended: 7 done."
+        in told
+    )
+    assert "Look: hilmix elicit export s -o OUT" in told
+    assert main(["elicit", "export", "s", "-o", "out"]) == 0
+    told = words(capsys.readouterr().out)
+    assert (
+        "Written to out Left out, unless you say --with-excluded: p002 (straight: 10 of 10 answers are 1); p004" in told
+    )
+    assert (workplace / "out" / "judgments.parquet").is_file()
+    assert main(["elicit", "export", "s", "-o", "all", "--with-excluded"]) == 0
+    assert "Left out" not in capsys.readouterr().out
+    assert "People have joined s already" in refused(capsys, "simulate", "s")
+    assert "'out' exists already" in refused(capsys, "export", "s", "-o", "out")
+    assert "--format is 'csv'; allowed are native, folder" in refused(
+        capsys, "export", "s", "-o", "o", "--format", "csv"
+    )
+
+
+def test_a_link(workplace, capsys):
+    with served(workplace / "s") as link:
+        assert main(["elicit", "simulate", link, "--study", "s", "--people", "2"]) == 0
+    assert "2 simulated participants gave 28 answers" in words(capsys.readouterr().out)
+    assert len(collect(workplace / "s").people) == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["http://localhost:1/join/x"], "--study says which study is behind a link"),
+        (["s", "--study", "s"], "--study is for links; 's' is a folder"),
+        (["http://localhost:1/status/x", "--study", "s"], "is not that of participants, http://HOST/join/TOKEN"),
+        (["http://127.0.0.1:1/join/x", "--study", "s"], "The study does not answer"),
+        (["nowhere"], "Cannot read nowhere/study.json"),
+        (["s", "--people", "0"], "--people is 0"),
+        (["s", "--behaviour", "lazy"], "--behaviour is 'lazy'; allowed are logit, straight-liner, fast, fails-catch"),
+    ],
+)
+def test_one_sentence_with_the_remedy(argv, message, capsys):
+    assert message in refused(capsys, "simulate", *argv)
+
+
+def test_no_answers_yet(capsys):
+    assert "s has no answers yet. Serve it: hilmix elicit serve s; or try it" in refused(
+        capsys, "export", "s", "-o", "o"
+    )
+    assert main(["hmix", "summary", "s"]) == 2
+    assert "has no answers yet" in capsys.readouterr().err
