@@ -1,4 +1,4 @@
-"""python -m experiments.human_mixup search | final | table; README.md explains them."""
+"""python -m experiments.human_mixup search | final | confirm | table; README.md explains them."""
 
 import argparse
 import os
@@ -12,13 +12,24 @@ from rich.console import Console
 
 from experiments.human_mixup import tables
 from experiments.human_mixup.policies import POLICIES, Settings
-from experiments.human_mixup.results import FINAL_FILE, KEY, SEARCH_FILE, SEARCHED, add_row, best, chosen, read
+from experiments.human_mixup.results import (
+    CONFIRM_FILE,
+    CONFIRMED,
+    FINAL_FILE,
+    KEY,
+    SEARCH_FILE,
+    SEARCHED,
+    add_row,
+    best,
+    chosen,
+    read,
+)
 from experiments.human_mixup.train import Job, run
 from experiments.pool import finished, progress
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import HilmixError
 
-SEEDS, SEARCH_SEED = 5, 100
+SEEDS, SEARCH_SEED, CONFIRM_SEEDS = 5, 100, range(10, 15)
 
 
 def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
@@ -59,7 +70,11 @@ def main() -> int:
     """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
     top = argparse.ArgumentParser(prog="python -m experiments.human_mixup", description=__doc__)
     steps = top.add_subparsers(dest="step", required=True)
-    for step, text in (("search", "settings, scored on validation images"), ("final", "all policies and seeds")):
+    for step, text in (
+        ("search", "settings, scored on validation images"),
+        ("confirm", "fresh seeds for what the first ones suggested"),
+        ("final", "all policies and seeds"),
+    ):
         sub = steps.add_parser(step, help=text)
         sub.add_argument("--workers", type=int, default=os.cpu_count())
         sub.add_argument("--augment", choices=("none", "crop-flip"), default="none")
@@ -74,6 +89,9 @@ def main() -> int:
         if args.step == "search":
             return 1 if search(args.workers, args.augment) else 0
         settings = chosen(read(SEARCH_FILE), args.augment)
+        if args.step == "confirm":
+            jobs = [Job(policy, seed, settings) for seed in CONFIRM_SEEDS for pair in CONFIRMED for policy in pair]
+            return 1 if run_all(jobs, CONFIRM_FILE, workers=args.workers) else 0
         jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
         return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0
     except HilmixError as error:

@@ -13,6 +13,7 @@ from hilmix.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 SEARCH_FILE, FINAL_FILE = FOLDER / "results_search.csv", FOLDER / "results_final.csv"
+CONFIRM_FILE = FOLDER / "results_confirm.csv"
 NAMES = tuple(field.name for field in fields(Settings))
 KEY = ["policy", "seed", *NAMES]
 SEARCHED: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -22,6 +23,10 @@ SEARCHED: dict[str, tuple[str, tuple[float, ...]]] = {
     "smoothing": ("label-smoothing", (0.05, 0.1, 0.2)),
 }
 """The policy that each setting is chosen by, and the values tried."""
+
+
+CONFIRMED = (("all-mixup", "all-learned"), ("mixup-matched", "human-matched"))
+"""Pairs of policies, the second of which did better under corruption with the first seeds: tried again with fresh ones."""
 
 
 def read(file: Path) -> pd.DataFrame:

@@ -5,11 +5,22 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy import stats
 
 from experiments.annotators.statistics import holm
 from experiments.human_mixup.policies import ALL_MIXES, ELICITED
-from experiments.human_mixup.results import FINAL_FILE, FOLDER, SEARCH_FILE, SEARCHED, chosen, current, read
+from experiments.human_mixup.results import (
+    CONFIRM_FILE,
+    CONFIRMED,
+    FINAL_FILE,
+    FOLDER,
+    SEARCH_FILE,
+    SEARCHED,
+    chosen,
+    current,
+    read,
+)
 from experiments.markers import fill
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
@@ -19,6 +30,7 @@ SCORES = {
     "ce": "CE", "ce_calibrated": "CE, scaled", "acc": "accuracy %", "rms_calibration": "RMS error %",
     "entropy_correlation": "entropy r", "fgsm_ce": "CE, FGSM", "pgd_ce": "CE, PGD", "ce_corrupted": "CE, corrupted",
 }  # fmt: skip
+COMPARED = ("ce", "ce_corrupted")
 PERCENT = {"acc", "rms_calibration"}
 GROUPS = {"elicited": (ELICITED, "mixup"), "all": (("none", "label-smoothing", *ALL_MIXES), "all-mixup")}
 """Policies of a table and the one that the others are compared with."""
@@ -40,6 +52,7 @@ def write() -> None:
             if reference in shown:
                 fill(PAGE, f"{group}{suffix}", table(rows, shown, reference))
     fill(PAGE, "settings", settings(search))
+    fill(PAGE, "confirm", confirmed(read(CONFIRM_FILE)))
 
 
 def differences(rows: pd.DataFrame, policies: list[str], reference: str, score: str) -> pd.DataFrame:
@@ -58,24 +71,40 @@ def differences(rows: pd.DataFrame, policies: list[str], reference: str, score: 
 
 
 def table(rows: pd.DataFrame, policies: list[str], reference: str) -> str:
-    """Markdown: mean and standard deviation over seeds, and the paired difference of the cross-entropy."""
-    head = ["policy", *SCORES.values(), f"CE less `{reference}`", "p"]
+    """Markdown: mean and standard deviation over seeds, and paired differences of the cross-entropy."""
+    gaps = {name: differences(rows, policies, reference, name) for name in COMPARED}
+    head = ["policy", *SCORES.values()]
+    head += [cell for name in COMPARED for cell in (f"{SCORES[name]} less `{reference}`", "p")]
     lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
-    gaps = differences(rows, policies, reference, "ce")
     for policy in policies:
         own = rows[rows["policy"] == policy]
         cells = [_cell(own[name] * (100 if name in PERCENT else 1), name) for name in SCORES]
-        gap = gaps.loc[policy]
-        told = "" if policy == reference else f"{gap['mean']:+.3f} ± {gap['half']:.3f}"
-        p = "" if np.isnan(gap["p"]) else f"{gap['p']:.3f}" if gap["p"] >= 0.001 else "< .001"
-        lines.append(f"| `{policy}` | {' | '.join(cells)} | {told} | {p} |")
+        for found in gaps.values():
+            cells += ["", ""] if policy == reference else _gap(found.loc[policy])
+        lines.append(f"| `{policy}` | {' | '.join(cells)} |")
     counts = rows[rows["policy"].isin(policies)].groupby("policy")["seed"].nunique()
     seeds = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     note = (
-        f"{seeds} seeds; ± is the standard deviation over them, in the last but one column half the 95 % interval of "
-        "the paired difference; p of paired t tests, corrected by Holm."
+        f"{seeds} seeds; ± is the standard deviation over them, in the last columns half the 95 % interval of the paired "
+        "difference; p of paired t tests, corrected by Holm within a column."
     )
     return "\n".join([*lines, "", note])
+
+
+def confirmed(rows: pd.DataFrame) -> str:
+    """Markdown: paired differences of the pairs that were tried again, fresh seeds only."""
+    head = ["compared", *(cell for name in COMPARED for cell in (SCORES[name], "p"))]
+    lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
+    for reference, policy in CONFIRMED:
+        cells = [_gap(differences(rows, [policy], reference, name).loc[policy]) for name in COMPARED]
+        lines.append(f"| `{policy}` less `{reference}` | {' | '.join(sum(cells, []))} |")
+    seeds = rows.groupby("policy")["seed"].nunique()
+    return "\n".join([*lines, "", f"{seeds.min()} fresh seeds; p of paired t tests, uncorrected."])
+
+
+def _gap(found: "pd.Series[float]") -> list[str]:
+    p = "" if np.isnan(found["p"]) else f"{found['p']:.3f}" if found["p"] >= 0.001 else "< .001"
+    return [f"{found['mean']:+.3f} ± {found['half']:.3f}", p]
 
 
 def _cell(values: "pd.Series[float]", name: str) -> str:
@@ -101,25 +130,32 @@ def settings(search: pd.DataFrame) -> str:
 
 def draw(rows: pd.DataFrame, file: Path) -> None:
     """Differences of cross-entropy to plain mixup, every seed a dot, means with 95 % intervals."""
-    sizes = [len(policies) for policies, _ in GROUPS.values()]
+    shown = {name: [p for p in group[0] if p in set(rows["policy"])] for name, group in GROUPS.items()}
     figure, panels = plt.subplots(
-        2, 1, figsize=(7.5, 8.5), height_ratios=sizes, layout="constrained", sharex=False
+        2, 2, figsize=(9, 8.5), height_ratios=[len(names) for names in shown.values()], layout="constrained", sharey="row"
     )  # fmt: skip
-    titles = ("2,070 judged mixes added to 7,000 images", "no image added, all mixes of training labelled")
-    for panel, title, (policies, reference) in zip(panels, titles, GROUPS.values(), strict=True):
-        shown = [p for p in policies if p in set(rows["policy"])]
-        gaps = differences(rows, shown, reference, "ce")
-        wide = rows.pivot(index="seed", columns="policy", values="ce")
-        for place, policy in enumerate(reversed(shown)):
-            dots = (wide[policy] - wide[reference]).dropna()
-            panel.plot(dots, np.full(len(dots), place), "o", color="0.7", markersize=3)
-            colour = "0.3" if policy == reference else "tab:blue" if gaps.loc[policy, "mean"] < 0 else "tab:red"
-            panel.errorbar(gaps.loc[policy, "mean"], place, xerr=gaps.loc[policy, "half"], fmt="D", color=colour,
-                           markersize=4, capsize=2)  # fmt: skip
-        panel.axvline(0, color="0.3", linewidth=0.8)
-        panel.set_yticks(range(len(shown)), list(reversed(shown)), fontsize=8)
-        panel.set_xlabel(f"cross-entropy to people's labels, less that of {reference} (left is better)", fontsize=8)
-        panel.set_title(title, fontsize=9, loc="left")
-        panel.spines[["top", "right"]].set_visible(False)
+    titles = ("2,070 judged mixes added to 7,000 images", "nothing added, all mixes of training labelled")
+    for row, title, (name, (_, reference)) in zip(panels, titles, GROUPS.items(), strict=True):
+        for panel, score in zip(row, COMPARED, strict=True):
+            _panel(panel, rows, list(reversed(shown[name])), reference, score)
+        row[0].set_title(title, fontsize=9, loc="left")
     figure.savefig(file, dpi=130)
     plt.close(figure)
+
+
+def _panel(panel: Axes, rows: pd.DataFrame, policies: list[str], reference: str, score: str) -> None:
+    gaps, wide = differences(rows, policies, reference, score), rows.pivot(index="seed", columns="policy", values=score)
+    for place, policy in enumerate(policies):
+        dots, gap = (wide[policy] - wide[reference]).dropna(), gaps.loc[policy]
+        panel.plot(dots, np.full(len(dots), place), "o", color="0.7", markersize=3)
+        colour = "0.3" if policy == reference else "tab:blue" if gap["mean"] < 0 else "tab:red"
+        half = gap["half"] if gap["seeds"] > 2 else 0  # of two seeds it would say nothing and fill the panel
+        panel.errorbar(gap["mean"], place, xerr=half, fmt="D", color=colour, markersize=4, capsize=2)
+    panel.axvline(0, color="0.3", linewidth=0.8)
+    panel.set_yticks(range(len(policies)), policies, fontsize=8)
+    panel.tick_params(axis="x", labelsize=8)
+    images = "corrupted images" if score == "ce_corrupted" else "clean images"
+    panel.set_xlabel(
+        f"{images}: cross-entropy to people's labels,\nless that of {reference} (left is better)", fontsize=8
+    )
+    panel.spines[["top", "right"]].set_visible(False)
