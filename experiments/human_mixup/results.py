@@ -26,7 +26,7 @@ SEARCHED: dict[str, tuple[str, tuple[float, ...]]] = {
 
 
 CONFIRMED = (("all-mixup", "all-learned"), ("mixup-matched", "human-matched"))
-"""Pairs of policies, the second of which did better under corruption with the first seeds: tried again with fresh ones."""
+"""Pairs of policies: the second one did better under corruption with the first seeds, so fresh ones try it again."""
 
 
 def read(file: Path) -> pd.DataFrame:

@@ -85,8 +85,8 @@ def table(rows: pd.DataFrame, policies: list[str], reference: str) -> str:
     counts = rows[rows["policy"].isin(policies)].groupby("policy")["seed"].nunique()
     seeds = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     note = (
-        f"{seeds} seeds; ± is the standard deviation over them, in the last columns half the 95 % interval of the paired "
-        "difference; p of paired t tests, corrected by Holm within a column."
+        f"{seeds} seeds; ± is the standard deviation over them, in the last columns half the 95 % interval of the "
+        "paired difference; p of paired t tests, corrected by Holm within a column."
     )
     return "\n".join([*lines, "", note])
 
@@ -96,8 +96,9 @@ def confirmed(rows: pd.DataFrame) -> str:
     head = ["compared", *(cell for name in COMPARED for cell in (SCORES[name], "p"))]
     lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
     for reference, policy in CONFIRMED:
-        cells = [_gap(differences(rows, [policy], reference, name).loc[policy]) for name in COMPARED]
-        lines.append(f"| `{policy}` less `{reference}` | {' | '.join(sum(cells, []))} |")
+        gaps = [differences(rows, [policy], reference, name).loc[policy] for name in COMPARED]
+        cells = " | ".join(cell for gap in gaps for cell in _gap(gap))
+        lines.append(f"| `{policy}` less `{reference}` | {cells} |")
     seeds = rows.groupby("policy")["seed"].nunique()
     return "\n".join([*lines, "", f"{seeds.min()} fresh seeds; p of paired t tests, uncorrected."])
 
@@ -131,8 +132,9 @@ def settings(search: pd.DataFrame) -> str:
 def draw(rows: pd.DataFrame, file: Path) -> None:
     """Differences of cross-entropy to plain mixup, every seed a dot, means with 95 % intervals."""
     shown = {name: [p for p in group[0] if p in set(rows["policy"])] for name, group in GROUPS.items()}
+    heights = [len(names) for names in shown.values()]
     figure, panels = plt.subplots(
-        2, 2, figsize=(9, 8.5), height_ratios=[len(names) for names in shown.values()], layout="constrained", sharey="row"
+        2, 2, figsize=(9, 8.5), height_ratios=heights, layout="constrained", sharey="row"
     )  # fmt: skip
     titles = ("2,070 judged mixes added to 7,000 images", "nothing added, all mixes of training labelled")
     for row, title, (name, (_, reference)) in zip(panels, titles, GROUPS.items(), strict=True):
