@@ -13,8 +13,10 @@ from hilmix.errors import ConfigError, HilmixError
 ACTIONS = {
     "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
     "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
+    "status": ("elicit_status", "show how far a study is: coverage, agreement, timing, flags and exclusions"),
     "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out without people"),
     "export": ("elicit_export", "write the answers of a study as tables, as a data folder or as H-Mix; or its pages"),
+    "next": ("elicit_next", "propose the mixes whose judgments would tell most, to build the next study of"),
 }
 """Module of ``hilmix.commands`` and help of each. It has ``add_arguments(parser)`` and ``run(args, console)``."""
 EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")

@@ -6,9 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from hilmix.data.folder import read_folder
+from hilmix.data.items import AnnotatedData
 from hilmix.elicit.build import OwnTexts, build_study
+from hilmix.elicit.chosen import Chosen, read_chosen
 from hilmix.elicit.design import PER_BATCH, WEIGHTS, Design
-from hilmix.elicit.items import read_probs
+from hilmix.elicit.items import check_showable, read_probs, usable_labels
 from hilmix.elicit.manifest import MANIFEST, Manifest, statements
 from hilmix.elicit.schema import TASKS, Task
 from hilmix.errors import ConfigError, DataError
@@ -23,6 +25,7 @@ _ABOUT = """Tasks:
   hilmix elicit build data/mine -o studies/mine --task infer --pairs 120
   hilmix elicit build data/mine -o studies/both --task infer --task categorical --pairs 60 --per-batch 20 --beta 0.4
   hilmix elicit build data/mine -o studies/hard --task infer --pairs 90 --least-sure runs/mine/predictions.parquet
+  hilmix elicit build data/mine -o studies/second --task infer --pairs-from next.csv
 
 Every participant is given one batch of one task. Pairs of classes come evenly, images are used evenly, and images of
 one class are not mixed; the class is the target, or the majority vote where that is unknown. Where DATA has a split,
@@ -37,12 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="STUDY", help="folder to write")
     parser.add_argument("--task", action="append", required=True, choices=TASKS, metavar="TASK",
                         help="one of those below; may be given several times")  # fmt: skip
-    parser.add_argument("--pairs", type=int, required=True, metavar="N", help="pairs of images, for every task")
+    pairs = parser.add_mutually_exclusive_group(required=True)
+    pairs.add_argument("--pairs", type=int, metavar="N", help="pairs of images, for every task")
+    pairs.add_argument("--pairs-from", type=Path, metavar="NEXT.csv",
+                       help="exactly these mixes: item1, item2, weight; hilmix elicit next writes it")  # fmt: skip
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=float, nargs="+", default=list(WEIGHTS), metavar="W",
+    weights.add_argument("--weights", type=float, nargs="+", metavar="W",
                          help="grid of weights of image 1 (default: .1 .25 .5 .75 .9)")  # fmt: skip
     weights.add_argument("--beta", type=float, metavar="A", help="draw weights from Beta(A, A) instead")
-    parser.add_argument("--per-batch", type=int, metavar="N", help=f"mixes in a batch (default: {PER_BATCH}, or all)")
+    parser.add_argument("--per-batch", type=int, metavar="N",
+                        help=f"mixes in a batch (default: {PER_BATCH}, or all; with --pairs-from a divisor)")  # fmt: skip
     counts = (("repeats", 2, "mixes of the batch shown once more at its end"), ("catch", 2, "pictures with a known "
               "answer, per batch"), ("practice", 2, "pictures at the start, whose answers do not count"),
               ("judgments", 3, "wanted for each mix"), ("seed", 0, "of all draws"))  # fmt: skip
@@ -66,16 +73,31 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for options that can not be, alone or together.
         DataError: if data, predictions or texts can not be used, or the output is there already.
     """
+    for option in ("weights", "beta", "least_sure"):
+        if args.pairs_from is not None and getattr(args, option) is not None:
+            raise ConfigError(f"--{option.replace('_', '-')} draws mixes, and --pairs-from gives them; leave one out.")
+    own = _own_texts(args)
+    data = read_folder(args.data)
+    chosen = None if args.pairs_from is None else _chosen(args.pairs_from, data)
+    pairs = args.pairs if chosen is None else len(chosen.weight)
     design = Design(
-        tasks=tuple(args.task), pairs=args.pairs, weights=tuple(args.weights), beta=args.beta,
-        per_batch=min(PER_BATCH, max(args.pairs, 1)) if args.per_batch is None else args.per_batch,
+        tasks=tuple(args.task), pairs=pairs, weights=tuple(args.weights or WEIGHTS), beta=args.beta,
+        per_batch=_per_batch(pairs, divide=chosen is not None) if args.per_batch is None else args.per_batch,
         repeats=args.repeats, catch=args.catch, practice=args.practice, judgments=args.judgments,
         wording=args.wording, seed=args.seed,
     )  # fmt: skip
-    own = _own_texts(args)
-    data = read_folder(args.data)
     probs = None if args.least_sure is None else read_probs(args.least_sure, data)
-    _tell(build_study(data, args.out, design, probs=probs, own=own), design, args.out, console)
+    _tell(build_study(data, args.out, design, probs=probs, own=own, chosen=chosen), design, args.out, console)
+
+
+def _chosen(file: Path, data: AnnotatedData) -> Chosen:
+    check_showable(data)
+    return read_chosen(file, data, usable_labels(data))
+
+
+def _per_batch(pairs: int, *, divide: bool) -> int:
+    most = min(PER_BATCH, max(pairs, 1))
+    return max(n for n in range(1, most + 1) if pairs % n == 0) if divide else most
 
 
 def _own_texts(args: argparse.Namespace) -> OwnTexts:

@@ -12,6 +12,7 @@ import numpy as np
 import hilmix
 from hilmix.data.items import AnnotatedData
 from hilmix.elicit import texts
+from hilmix.elicit.chosen import Chosen
 from hilmix.elicit.design import Design, Drawn, deal, draw
 from hilmix.elicit.images import Mix, check_images, data_sha256, write_images
 from hilmix.elicit.items import check_showable, usable_labels
@@ -55,6 +56,7 @@ def build_study(
     *,
     probs: DoubleArray | None = None,
     own: OwnTexts | None = None,
+    chosen: Chosen | None = None,
 ) -> Manifest:
     """Writes a study folder in one stroke, reads it back, and returns its manifest.
 
@@ -65,6 +67,7 @@ def build_study(
         probs: optional (N, K) float64 class probabilities, NaN where not predicted, as
             :func:`hilmix.elicit.items.read_probs` gives them: the pairs are those the model is least sure about.
         own: texts of the study's own.
+        chosen: the mixes to show, ``design.pairs`` of them, instead of drawn ones.
 
     Raises:
         DataError: if the data can not be shown or are too few, the folder is there, or the consent asks for nothing.
@@ -76,7 +79,7 @@ def build_study(
         raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
     check_showable(data)
     label = usable_labels(data)
-    drawn = draw(design, label, probs, classes=data.classes)
+    drawn = draw(design, label, probs, classes=data.classes, chosen=chosen)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:

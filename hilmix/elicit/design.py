@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hilmix.elicit.chosen import Chosen
 from hilmix.elicit.pairs import (
     DoubleArray,
     IntArray,
@@ -22,6 +23,7 @@ from hilmix.errors import ConfigError
 WEIGHTS = (0.1, 0.25, 0.5, 0.75, 0.9)
 PER_BATCH = 30
 _PAIRS, _BATCHES = 0, 1  # streams of random numbers
+_FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,14 @@ class Drawn(NamedTuple):
     """(P,) int64 of the main mixes: which two classes, whatever their order."""
 
 
-def draw(design: Design, label: IntArray, probs: DoubleArray | None, *, classes: tuple[str, ...]) -> Drawn:
+def draw(
+    design: Design,
+    label: IntArray,
+    probs: DoubleArray | None,
+    *,
+    classes: tuple[str, ...],
+    chosen: Chosen | None = None,
+) -> Drawn:
     """Draws pairs and weights.
 
     Args:
@@ -124,17 +133,21 @@ def draw(design: Design, label: IntArray, probs: DoubleArray | None, *, classes:
         label: (N,) int64 class of each image, -1 for images that must not be used.
         probs: optional (N, K) float64, NaN where not predicted: the main pairs are those a model is least sure about.
         classes: K names.
+        chosen: optional ``design.pairs`` mixes that are shown as they are; practice and catch trials show other images.
 
     Raises:
         DataError: if there are not enough images.
     """
     rng = np.random.default_rng([design.seed, _PAIRS])
-    pairs, k = _pairs(design, label, probs, classes, rng), len(classes)
+    pairs, k = _pairs(design, label, probs, classes, rng, chosen), len(classes)
     a, b = label[pairs.first], label[pairs.second]
     couple = np.minimum(a, b) * k + np.maximum(a, b)
     weight, group = _weights(design, couple, rng)
     if not design.single_images:
         flip = spread(group, 2, rng).astype(bool)
+        if chosen is not None:
+            flip[: design.pairs] = False
+            weight[: design.pairs], group[: design.pairs] = chosen.weight, np.digitize(chosen.weight, _FIFTHS)
         pairs = Pairs(np.where(flip, pairs.second, pairs.first), np.where(flip, pairs.first, pairs.second))
         weight[len(weight) - design.catch :] = np.arange(design.catch) % 2
     return Drawn(pairs, weight, group[: design.pairs], couple[: design.pairs])
@@ -153,9 +166,19 @@ def deal(design: Design, drawn: Drawn, task: Task) -> list[IntArray]:
 
 
 def _pairs(
-    design: Design, label: IntArray, probs: DoubleArray | None, classes: tuple[str, ...], rng: np.random.Generator
+    design: Design,
+    label: IntArray,
+    probs: DoubleArray | None,
+    classes: tuple[str, ...],
+    rng: np.random.Generator,
+    chosen: Chosen | None,
 ) -> Pairs:
     extra, balanced = design.practice + design.catch, draw_images if design.single_images else draw_pairs
+    if chosen is not None:
+        free = label.copy()
+        free[np.concatenate(chosen.pairs)] = -1
+        others = balanced(free, extra, classes=classes, rng=rng)
+        return Pairs(*(np.concatenate(parts) for parts in zip(chosen.pairs, others, strict=True)))
     if probs is None:
         return balanced(label, design.pairs + extra, classes=classes, rng=rng)
     others = balanced(label, extra, classes=classes, rng=rng)
@@ -172,7 +195,7 @@ def _weights(design: Design, couple: IntArray, rng: np.random.Generator) -> tupl
     """The weight of each mix, and the number of its group of weights; main mixes and the others apart."""
     if design.beta is not None:
         weight = rng.beta(design.beta, design.beta, size=len(couple))
-        return weight, np.digitize(weight, [0.2, 0.4, 0.6, 0.8])
+        return weight, np.digitize(weight, _FIFTHS)
     main, others = (spread(part, len(design.weights), rng) for part in np.split(couple, [design.pairs]))
     group = np.concatenate([main, others])
     return np.array(design.weights, dtype=np.float64)[group], group

@@ -140,7 +140,7 @@ def least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classe
     if len(candidates) < number:
         raise DataError(
             f"The images in the predictions give {len(candidates)} pairs of images of two classes, but {number} are "
-            "needed. Ask for fewer with --pairs, or predict more items."
+            "needed. Ask for fewer with --pairs or --number, or predict more items."
         )
     i, j = candidates.T
     best = candidates[np.argsort(-(probs[i, label[j]] + probs[j, label[i]]), kind="stable")]

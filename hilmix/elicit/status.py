@@ -3,12 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean, median
 
+import numpy as np
+
 from hilmix.elicit import quality
-from hilmix.elicit.manifest import Model, Task
+from hilmix.elicit.manifest import Manifest, Model, Task
 from hilmix.elicit.rows import Given, Participant, Rows
+from hilmix.elicit.store import read_rows
 from hilmix.elicit.study import Study
+from hilmix.errors import DataError
+from hilmix.functional.agreement import intraclass_correlation
 
 
 class TaskStatus(Model):
@@ -17,21 +23,30 @@ class TaskStatus(Model):
     Attributes:
         stimuli: to be judged.
         complete: of these, with as many judgments as asked for.
+        counts: how many stimuli have 0, 1, ... judgments; the last, as many as asked for or more.
+        batches: of the task.
+        complete_batches: of these, with complete stimuli only.
         judgments: given.
         wanted: asked for in all.
         median_seconds: of a judgment.
         agreement: share of pairs of judgments of the same stimulus that name the same class; categorical and vote.
         difference: mean absolute difference of the weights of such a pair; the other tasks.
+        icc: share of the variance of these weights, less that of the mix where it has one, that people have in common:
+            ICC(1); None where the judgments do not tell yet.
     """
 
     task: Task
     stimuli: int
     complete: int
+    counts: tuple[int, ...]
+    batches: int
+    complete_batches: int
     judgments: int
     wanted: int
     median_seconds: float | None
     agreement: float | None
     difference: float | None
+    icc: float | None
 
 
 class FlagStatus(Model):
@@ -67,6 +82,27 @@ class Status(Model):
     participants: tuple[ParticipantStatus, ...]
 
 
+def read_status(folder: Path, now: float) -> Status:
+    """Returns the numbers of a study folder, beside a server at work or without one.
+
+    Raises:
+        DataError: if the study is not valid, was not served yet, or the answers are to another manifest.
+    """
+    study = Study.open(folder)
+    if not study.answers_file.is_file():
+        raise DataError(f"{folder} was not served yet. Serve it: hilmix elicit serve {folder}")
+
+    def job(rows: Rows) -> Status:
+        if rows.meta("manifest") != study.sha256:
+            raise DataError(
+                f"'{study.answers_file}' holds the answers to another study.json than the one beside it. Put that one "
+                "back."
+            )
+        return status(study, rows, now)
+
+    return read_rows(study.answers_file, job)
+
+
 def status(study: Study, rows: Rows, now: float) -> Status:
     """Returns the numbers of a study.
 
@@ -93,24 +129,42 @@ def status(study: Study, rows: Rows, now: float) -> Status:
 
 def _task(study: Study, task: Task, given: Iterable[Given]) -> TaskStatus:
     target = study.manifest.settings.target_judgments
-    main = [t for batch in study.manifest.batches if batch.task == task for t in batch.trials if t.kind == "main"]
-    of_trial = {trial.id: trial.stimulus for trial in main}
+    batches = [
+        [trial for trial in batch.trials if trial.kind == "main"]
+        for batch in study.manifest.batches
+        if batch.task == task
+    ]
+    of_trial = {trial.id: trial.stimulus for main in batches for trial in main}
     said: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
     mine = [one for one in given if one.trial in of_trial]
     for one in mine:
         said[of_trial[one.trial]].append(quality.said(one.answer))
     pairs = [pair for values in said.values() for pair in combinations(values, 2)]
+    counts = Counter(min(len(values), target) for values in said.values())
     names = task in quality.CLASS_TASKS
     return TaskStatus(
         task=task,
         stimuli=len(said),
-        complete=sum(len(values) >= target for values in said.values()),
+        complete=counts[target],
+        counts=tuple(counts[number] for number in range(target + 1)),
+        batches=len(batches),
+        complete_batches=sum(all(len(said[trial.stimulus]) >= target for trial in main) for main in batches),
         judgments=len(mine),
         wanted=target * len(said),
         median_seconds=_median(mine),
         agreement=fmean(a == b for a, b in pairs) if pairs and names else None,
         difference=fmean(abs(a - b) for a, b in pairs) if pairs and not names else None,
+        icc=None if names else _icc(study.manifest, said),
     )
+
+
+def _icc(manifest: Manifest, said: dict[int, list[float]]) -> float | None:
+    shown = [(manifest.stimuli[stimulus].weight or 0.0, values) for stimulus, values in said.items() if values]
+    beyond = [[value - weight for value in values] for weight, values in shown]
+    values, group = np.concatenate([*beyond, []]), np.repeat(np.arange(len(beyond)), [len(v) for v in beyond])
+    if len(beyond) < 2 or len(values) == len(beyond) or np.ptp(values) == 0:
+        return None
+    return intraclass_correlation(values, group, num_groups=len(beyond)).single
 
 
 def _participant(study: Study, person: Participant, given: Sequence[Given], loads: int) -> ParticipantStatus:

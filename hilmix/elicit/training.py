@@ -46,7 +46,7 @@ def with_answers(
             f"Answers to the task '{task}' say which mix is half and half and are no labels; a data folder holds those "
             f"to {', '.join(TRAINABLE)}. Export them as native or hmix."
         )
-    _check_data(data, collected.manifest)
+    check_data(data, collected.manifest)
     rows = [one for one in collected.counted(with_excluded=with_excluded) if one.shown.task == task]
     if not any(one.trial.kind == "main" for one in rows):
         raise DataError(f"The study has no answers to the task '{task}' that count.")
@@ -66,7 +66,12 @@ def annotator_name(manifest: Manifest, number: int) -> str:
     return f"{manifest.name}-{name_of(number)}"
 
 
-def _check_data(data: AnnotatedData, manifest: Manifest) -> None:
+def check_data(data: AnnotatedData, manifest: Manifest) -> None:
+    """Refuses other data than those that a study was built from.
+
+    Raises:
+        DataError: naming what differs.
+    """
     said = manifest.dataset
     for what, found, wanted in (
         ("items", len(data), said.num_items),

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from hilmix.elicit.status import read_status
 from hilmix.elicit.store import read_rows
+from hilmix.errors import DataError
 from tests.elicit.studies import STATUS_TOKEN, at_trials, fitting_answer, joined, make_study, post, submission
 
 
@@ -26,8 +28,9 @@ def take_part(client: httpx.Client, answer: Callable[[dict[str, Any]], dict[str,
 def test_an_empty_study(served):
     assert numbers(served.client) == {
         "name": "Cats & dogs", "now": 1000.0, "phases": {}, "withdrawn": 0, "participants": [],
-        "tasks": [{"task": "infer", "stimuli": 6, "complete": 0, "judgments": 0, "wanted": 6, "median_seconds": None,
-                   "agreement": None, "difference": None}],
+        "tasks": [{"task": "infer", "stimuli": 6, "complete": 0, "counts": [6, 0], "batches": 2,
+                   "complete_batches": 0, "judgments": 0, "wanted": 6, "median_seconds": None, "agreement": None,
+                   "difference": None, "icc": None}],
     }  # fmt: skip
 
 
@@ -40,10 +43,36 @@ def test_weights_three_people_one_batch(tmp_path: Path, serve):
     (task,) = numbers(client)["tasks"]
     # Trial 3 is a main one where all said 1, so one of three stimuli has no difference.
     assert task.pop("difference") == pytest.approx((0.3 + 0.4 + 0.1) * 2 / 9)
+    between, within = 3 * (2 * (1.3 / 3 - 5.6 / 9) ** 2 + (1 - 5.6 / 9) ** 2) / 2, 2 * (0.65 - 1.3**2 / 3) / 6
+    assert task.pop("icc") == pytest.approx((between - within) / (between + 2 * within))
     assert task == {
-        "task": "infer", "stimuli": 3, "complete": 3, "judgments": 9, "wanted": 9, "median_seconds": 2,
-        "agreement": None,
+        "task": "infer", "stimuli": 3, "complete": 3, "counts": [0, 0, 0, 3], "batches": 1, "complete_batches": 1,
+        "judgments": 9, "wanted": 9, "median_seconds": 2, "agreement": None,
     }  # fmt: skip
+
+
+def test_some_of_two_batches(tmp_path: Path, serve):
+    client = serve(make_study(tmp_path / "s", batches=2, target_judgments=2)).client
+    for _ in range(3):  # two for one batch, one for the other
+        take_part(client, lambda s: {"weight": 1.0 if s["trial"]["weights"] is None else 0.5}, 1)
+    (task,) = numbers(client)["tasks"]
+    assert (task["counts"], task["complete"]) == ([0, 3, 3], 3)
+    assert (task["batches"], task["complete_batches"]) == (2, 1)
+    assert task["icc"] is None, "all answers are the same"
+
+
+def test_the_folder_tells_the_numbers_of_the_page(served):
+    take_part(served.client, lambda _: {}, 2)
+    assert read_status(served.folder, 1000.0).model_dump(mode="json") == numbers(served.client)
+
+
+def test_a_folder_without_answers_or_with_others(served, tmp_path: Path):
+    with pytest.raises(DataError, match=r"was not served yet\. Serve it: hilmix elicit serve"):
+        read_status(make_study(tmp_path / "other"), 0.0)
+    text = (served.folder / "study.json").read_text()
+    (served.folder / "study.json").write_text(text.replace("Cats & dogs", "Dogs"))
+    with pytest.raises(DataError, match="holds the answers to another study"):
+        read_status(served.folder, 0.0)
 
 
 def test_classes_two_of_three_agree_and_the_fourth_does_not_count(tmp_path: Path, serve):

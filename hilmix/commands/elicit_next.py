@@ -1,0 +1,60 @@
+"""``hilmix elicit next STUDY --data DATA -o NEXT.csv``: the mixes to ask about next."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from hilmix.data.folder import read_folder
+from hilmix.elicit.ask import ask_model, ask_perception
+from hilmix.elicit.chosen import write_chosen
+from hilmix.errors import ConfigError, DataError
+
+_ABOUT = """By:
+  perception  mixes whose judgments would tell most about what people see: classes and image statistics, fitted to the
+              answers to infer so far
+  model       mixes of images that a model takes most for each other's class (--predictions)
+
+  hilmix elicit next studies/mine --data data/mine -o next.csv
+  hilmix elicit next studies/mine --data data/mine --by model --predictions runs/mine/predictions.parquet -o next.csv
+  hilmix elicit build data/mine -o studies/second --task infer --pairs-from next.csv
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _ABOUT
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study so far")
+    parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="data folder it was built from")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="NEXT.csv", help="file to write")
+    parser.add_argument("--number", type=int, default=50, metavar="N", help="mixes to propose (default: 50)")
+    parser.add_argument("--by", choices=("perception", "model"), default="perception", help="(default: perception)")
+    parser.add_argument("--predictions", type=Path, metavar="FILE", help="predictions.parquet of a run, for --by model")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the candidates (default: 0)")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Proposes, and says what to do next.
+
+    Raises:
+        ConfigError: for options that can not be, alone or together.
+        DataError: if study, data or predictions can not be used, or the output is there already.
+    """
+    for name, smallest in (("number", 1), ("seed", 0)):
+        if getattr(args, name) < smallest:
+            raise ConfigError(f"--{name} is {getattr(args, name)}; allowed are whole numbers of at least {smallest}.")
+    if (args.by == "model") != (args.predictions is not None):
+        raise ConfigError("--by model needs --predictions, and nothing else does; give both or none.")
+    if args.out.exists():
+        raise DataError(f"'{args.out}' exists already. Remove it, or choose another file with -o.")
+    data = read_folder(args.data)
+    if args.predictions is None:
+        asked = ask_perception(args.study, data, args.number, seed=args.seed)
+    else:
+        asked = ask_model(args.study, data, args.number, predictions=args.predictions, seed=args.seed)
+    write_chosen(args.out, asked.chosen, asked.score.tolist(), data, asked.label)
+    console.print(
+        f"{args.number:,} mixes written to {args.out}, the most telling first. {asked.note}\n"
+        f"Ask: hilmix elicit build {args.data} -o STUDY --task infer --pairs-from {args.out}",
+        highlight=False, soft_wrap=True, markup=False,
+    )  # fmt: skip

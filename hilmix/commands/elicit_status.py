@@ -1,0 +1,100 @@
+"""``hilmix elicit status STUDY``: how far a study is, in the terminal; the numbers of the live page."""
+
+import argparse
+import time
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from hilmix.elicit.read import name_of
+from hilmix.elicit.status import ParticipantStatus, Status, TaskStatus, read_status
+
+_ABOUT = """Reads the answers beside a server at work, or without one. Judgments are answers to main trials; those of
+excluded participants do not count. docs/elicit.md says what the numbers mean.
+
+  hilmix elicit status studies/mine
+  hilmix elicit status studies/mine --watch
+"""
+_SECONDS = 5.0
+"""Between two looks with --watch."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = _ABOUT
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study")
+    parser.add_argument("--watch", action="store_true", help=f"look again every {_SECONDS:g} s, until Ctrl-C")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Shows the numbers.
+
+    Raises:
+        DataError: if the study can not be read or was not served yet.
+    """
+    shown = render(read_status(args.study, time.time()))
+    if not args.watch:
+        console.print(shown)
+        return
+    with Live(shown, console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(_SECONDS)
+                live.update(render(read_status(args.study, time.time())), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def render(status: Status) -> RenderableType:
+    """Returns what the terminal shows."""
+    phases = ", ".join(f"{count:,} {phase}" for phase, count in status.phases.items()) or "nobody yet"
+    gone = f"; {status.withdrawn:,} withdrew and left no answers" if status.withdrawn else ""
+    parts: list[RenderableType] = [
+        f"[bold]{escape(status.name)}[/bold]  {time.strftime('%H:%M:%S', time.localtime(status.now))}",
+        f"People: {phases}{gone}",
+        _tasks(status.tasks),
+    ]
+    noticed = [one for one in status.participants if one.flags or one.excluded]
+    parts.append(_people(noticed) if noticed else "Nobody is flagged.")
+    return Group(*parts)
+
+
+def _tasks(tasks: tuple[TaskStatus, ...]) -> Table:
+    table = Table(box=box.SIMPLE)
+    table.add_column("task")
+    for name in ("judgments", "complete mixes", "complete batches", "mixes by judgments", "agreement", "seconds"):
+        table.add_column(name, justify="right")
+    for one in tasks:
+        last = len(one.counts) - 1
+        counts = "  ".join(f"{n}{'+' if n == last else ''}: {count:,}" for n, count in enumerate(one.counts))
+        table.add_row(
+            one.task, f"{one.judgments:,} of {one.wanted:,}", f"{one.complete:,} of {one.stimuli:,}",
+            f"{one.complete_batches:,} of {one.batches:,}", counts, _agreement(one), _number(one.median_seconds, ".1f"),
+        )  # fmt: skip
+    return table
+
+
+def _agreement(one: TaskStatus) -> str:
+    if one.agreement is not None:
+        return f"{one.agreement:.0%} same class"
+    if one.difference is None:
+        return "-"
+    return f"ICC {_number(one.icc, '.2f')}, differ by {one.difference:.2f}"
+
+
+def _people(noticed: list[ParticipantStatus]) -> Table:
+    table = Table("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
+    for one in noticed:
+        table.add_row(
+            name_of(one.number), one.phase, f"{one.done} of {one.total}", _number(one.median_seconds, ".1f"),
+            "; ".join(f"{flag.rule}: {flag.detail}" for flag in one.flags), one.excluded or "-",
+        )  # fmt: skip
+    return table
+
+
+def _number(value: float | None, how: str) -> str:
+    return "-" if value is None else format(value, how)

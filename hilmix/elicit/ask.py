@@ -1,0 +1,143 @@
+"""What to ask next about a data set, given a study of it: mixes that tell most, or that a model is least sure about."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.elicit.chosen import Chosen
+from hilmix.elicit.design import WEIGHTS
+from hilmix.elicit.items import check_showable, read_probs, usable_labels
+from hilmix.elicit.manifest import Manifest, read_manifest
+from hilmix.elicit.pairs import DoubleArray, IntArray, Pairs, least_sure_pairs, spread
+from hilmix.elicit.propose import Belief, draw_candidates, excess_after, propose
+from hilmix.elicit.read import read_answers
+from hilmix.elicit.training import check_data
+from hilmix.errors import DataError
+from hilmix.functional.image_statistics import STATISTICS, image_statistics
+from hilmix.perception.judged import Judged
+from hilmix.perception.learned import COMPONENTS, Shown
+
+POOL = 2000
+"""Pairs among which the most telling are looked for."""
+_AT_ONCE = 256
+
+
+class Asked(NamedTuple):
+    """Mixes to ask about, what speaks for each, and what is expected of all."""
+
+    chosen: Chosen
+    score: DoubleArray
+    """(n,): how much a judgment makes the expected deviance smaller; or how far a model confuses the images."""
+    label: IntArray
+    """(N,) class of each image."""
+    note: str
+
+
+def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> Asked:
+    """Returns the mixes whose judgments would make the fit of what people see better the most.
+
+    The fit is that of classes and image statistics to the ``infer`` answers so far; see
+    :func:`~hilmix.elicit.propose.propose`. Candidates are balanced pairs of images that the study does not show, at the
+    weights of :data:`~hilmix.elicit.design.WEIGHTS`.
+
+    Args:
+        study: folder, with answers.
+        data: that it was built from.
+        number: n.
+        seed: of the draw of candidates.
+
+    Raises:
+        DataError: if these are other data, there are no such answers, or too few pairs.
+    """
+    manifest, label = _checked(study, data)
+    answers = read_answers(study)
+    if "infer" not in answers:
+        raise DataError(
+            f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
+            "to 'infer'. --by model needs none."
+        )
+    judged = answers["infer"].without_repeats().judged()
+    candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)
+    pairs = len(candidates.weight) // len(WEIGHTS)
+    if pairs < number:
+        raise DataError(
+            f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
+            "needed. Ask for fewer with --number."
+        )
+    used = np.unique(np.concatenate([judged.id1, judged.id2, *candidates.pairs]))
+    belief, components = believe(judged, statistics(data.inputs, used), used)
+    columns = candidates.columns(label, components, num_classes=len(data.classes))
+    found = propose(belief, columns, candidates.weight, candidates.pair, number)
+    chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
+    chance += np.arange(number) % len(WEIGHTS)
+    left = [found.before - found.gain.sum(), excess_after(belief, columns, candidates.weight, chance)]
+    told, drawn = (1 - value / found.before for value in left)
+    note = (
+        f"Expected of one judgment of each: {told:.0%} of the deviance that judgments can still take away; of as many "
+        f"mixes at random, {drawn:.0%}."
+    )
+    return Asked(candidates.chosen(found.rows), found.gain, label, note)
+
+
+def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> Asked:
+    """Returns mixes of images that a model takes most for each other's class, and that the study does not show.
+
+    Args:
+        study: folder; answers are not needed.
+        data: that it was built from.
+        number: n.
+        predictions: ``predictions.parquet`` of a run.
+        seed: of the weights, which are those of :data:`~hilmix.elicit.design.WEIGHTS`.
+
+    Raises:
+        DataError: if these are other data, the predictions can not be used, or there are too few pairs.
+    """
+    manifest, label = _checked(study, data)
+    probs = read_probs(predictions, data)
+    free = np.where(np.isnan(probs).any(axis=1), -1, label)
+    free[np.concatenate(_shown(manifest))] = -1
+    pairs, rng = least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
+    weight = np.array(WEIGHTS)[spread(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
+    score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
+    note = "score is the sum of the probabilities that the model gives each image of the other's class."
+    return Asked(Chosen(pairs, weight), score, label, note)
+
+
+def believe(judged: Judged, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
+    """Returns what the judgments say of people's perception, and (N, Q) the components of images, 0 for those not used.
+
+    Args:
+        judged: answers.
+        features: (N, D) of images, by id.
+        used: rows of images with features.
+    """
+    shown = Shown.of(judged, features, None, COMPONENTS)
+    components = np.zeros((len(features), shown.components.basis.shape[1]))
+    components[used] = shown.components(features[torch.from_numpy(used)].double().numpy())
+    return Belief.of(shown), components
+
+
+def statistics(inputs: Inputs, used: IntArray) -> Tensor:
+    """Returns (N, 15) image statistics, 0 for images that are not used."""
+    out = torch.zeros(len(inputs), len(STATISTICS))
+    for start in range(0, len(used), _AT_ONCE):
+        rows = used[start : start + _AT_ONCE]
+        images = inputs.fetch(rows).float() / 255
+        out[torch.from_numpy(rows)] = image_statistics(images.expand(-1, 3, -1, -1))
+    return out
+
+
+def _checked(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:
+    manifest = read_manifest(study)
+    check_showable(data)
+    check_data(data, manifest)
+    return manifest, usable_labels(data)
+
+
+def _shown(manifest: Manifest) -> Pairs:
+    rows = np.array([(one.id1, one.id2) for one in manifest.stimuli], dtype=np.int64)
+    return Pairs(rows[:, 0], rows[:, 1])

@@ -1,0 +1,109 @@
+"""``hilmix elicit next`` and ``build --pairs-from`` as a user types them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilmix.cli import main
+from hilmix.data.folder import write_folder
+from hilmix.elicit.manifest import read_manifest
+from tests.commands.human import words
+from tests.elicit.study_data import CLASSES, N, pictures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """data, a study of it with answers, and one without."""
+    here = tmp_path_factory.mktemp("next")
+    write_folder(pictures(), here / "data")
+    build = ["elicit", "build", str(here / "data"), "--pairs", "10"]
+    assert main([*build, "--task", "infer", "-o", str(here / "s")]) == 0
+    assert main([*build, "--task", "vote", "-o", str(here / "v")]) == 0
+    assert main(["elicit", "simulate", str(here / "s"), "--people", "3"]) == 0
+    return here
+
+
+@pytest.fixture(autouse=True)
+def workplace(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(folder)
+    return tmp_path
+
+
+def pairs_of(study: str, kind: str = "main") -> set[tuple[str, str, float]]:
+    manifest = read_manifest(study)
+    trials = [trial for batch in manifest.batches for trial in batch.trials if trial.kind == kind]
+    shown = [manifest.stimuli[trial.stimulus] for trial in trials]
+    return {(one.item1, one.item2, one.weight) for one in shown}
+
+
+def rows(file) -> list[tuple[str, str, float]]:
+    return list(pd.read_csv(file)[["item1", "item2", "weight"]].itertuples(index=False, name=None))
+
+
+def test_from_answers_to_the_next_study(workplace, capsys):
+    argv = ["elicit", "next", "s", "--data", "data", "--number", "12", "-o"]
+    assert main([*argv, str(workplace / "next.csv")]) == 0
+    told = words(capsys.readouterr().out)
+    assert "12 mixes written" in told
+    assert "of the deviance that judgments can still take away; of as many mixes at random," in told
+    proposed = rows(workplace / "next.csv")
+    assert len(proposed) == 12
+    before = {frozenset(pair[:2]) for pair in pairs_of("s")}
+    assert not before & {frozenset(pair[:2]) for pair in proposed}
+    assert (np.diff(pd.read_csv(workplace / "next.csv")["score"]) <= 1e-12).all(), "returns diminish"
+    assert main([*argv, str(workplace / "again.csv")]) == 0
+    assert rows(workplace / "again.csv") == proposed
+    build = ["elicit", "build", "data", "--task", "infer", "--pairs-from", str(workplace / "next.csv")]
+    assert main([*build, "-o", str(workplace / "second")]) == 0
+    assert pairs_of(str(workplace / "second")) == set(proposed)
+    assert main([*build, "--per-batch", "4", "-o", str(workplace / "third")]) == 0
+    assert len(read_manifest(workplace / "third").batches) == 3
+
+
+def test_by_a_model(workplace):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), N)
+    table = pd.DataFrame(probs, columns=[f"prob_{c}" for c in CLASSES]).assign(item=[f"i{i}" for i in range(N)])
+    table.to_parquet(workplace / "p.parquet")
+    out = workplace / "next.csv"
+    argv = ["elicit", "next", "v", "--data", "data", "--by", "model", "--predictions", str(workplace / "p.parquet")]
+    assert main([*argv, "--number", "5", "-o", str(out)]) == 0
+    label = np.arange(N) % 3
+    for one in pd.read_csv(out).itertuples():
+        i, j = int(one.item1[1:]), int(one.item2[1:])
+        assert one.score == pytest.approx(probs[i, label[j]] + probs[j, label[i]])
+    assert sorted(weight for *_, weight in rows(out)) == [0.1, 0.25, 0.5, 0.75, 0.9]
+    used = {item for kind in ("main", "practice", "catch") for *pair, _ in pairs_of("v", kind) for item in pair}
+    assert not used & {item for *pair, _ in rows(out) for item in pair}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["s", "--number", "0"], "--number is 0; allowed are whole numbers of at least 1"),
+        (["s", "--seed", "-1"], "--seed is -1"),
+        (["s", "--by", "model"], "--by model needs --predictions, and nothing else does"),
+        (["s", "--predictions", "p.parquet"], "--by model needs --predictions"),
+        (["v"], "has no answers yet"),
+        (["s", "--number", "5000"], "balanced pairs that the study does not show, but 5000 are needed"),
+    ],
+)
+def test_what_can_not_be_is_one_sentence(workplace, argv, message, capsys):
+    assert main(["elicit", "next", *argv, "--data", "data", "-o", str(workplace / "next.csv")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_other_data_and_a_file_that_is_there(workplace, capsys):
+    write_folder(pictures(n=59), workplace / "other")
+    argv = ["elicit", "next", "s", "-o", str(workplace / "next.csv"), "--data"]
+    assert main([*argv, str(workplace / "other")]) == 2
+    assert "the study was built from data with 60" in capsys.readouterr().err
+    (workplace / "next.csv").write_text("")
+    assert main([*argv, "data"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--weights", ".5"], ["--beta", "1"], ["--least-sure", "p.parquet"]])
+def test_mixes_are_given_or_drawn(workplace, option, capsys):
+    argv = ["elicit", "build", "data", "--task", "infer", "--pairs-from", "next.csv", "-o", str(workplace / "x")]
+    assert main([*argv, *option]) == 2
+    assert f"{option[0]} draws mixes, and --pairs-from gives them; leave one out" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""``hilmix elicit status`` as a user types it."""
+
+import pytest
+from rich.console import Console
+
+from hilmix.cli import main
+from hilmix.commands import elicit_status
+from hilmix.elicit.status import read_status
+from tests.commands.human import words
+from tests.elicit.studies import make_study, make_tasks
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    make_study(tmp_path / "s", mains=10, target_judgments=3)
+    return tmp_path
+
+
+def test_the_numbers_are_shown_with_who_is_excluded_and_why(workplace, capsys):
+    argv = ["--people", "6", "--behaviour", "logit", "--behaviour", "straight-liner", "--seed", "5"]
+    assert main(["elicit", "simulate", "s", *argv]) == 0
+    capsys.readouterr()
+    assert main(["elicit", "status", "s"]) == 0
+    told = words(capsys.readouterr().out)
+    numbers = read_status(workplace / "s", 0.0)
+    (task,) = numbers.tasks
+    assert "People: 6 done" in told
+    assert f"{task.judgments} of {task.wanted}" in told
+    assert f"{task.complete} of {task.stimuli}" in told
+    assert f"ICC {task.icc:.2f}, differ by {task.difference:.2f}" in told
+    assert f"{task.median_seconds:.1f}" in told
+    assert "p002 done" in told
+    assert "straight: 10 of 10 answers are 1" in told
+    assert "p001" not in told, "who has no flag is not listed"
+
+
+def test_nobody_yet_and_classes(workplace):
+    make_tasks(workplace / "v", ["vote"])
+    console = Console(width=200, record=True)
+    assert main(["elicit", "simulate", "v", "--people", "2"]) == 0
+    console.print(elicit_status.render(read_status(workplace / "v", 0.0)))
+    told = console.export_text()
+    assert "same class" in told
+    assert main(["elicit", "status", "s"]) == 2
+
+
+def test_watching_looks_again_until_interrupted(workplace, monkeypatch, capsys):
+    assert main(["elicit", "simulate", "s", "--people", "1", "--behaviour", "logit:sd=0"]) == 0
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(elicit_status.time, "sleep", sleep)
+    assert main(["elicit", "status", "s", "--watch"]) == 0
+    assert looks == [5.0] * 3
+    told = words(capsys.readouterr().out)
+    assert "People: 1 done" in told
+    assert "Nobody is flagged." in told
