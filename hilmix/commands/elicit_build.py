@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          help="grid of weights of image 1 (default: .1 .25 .5 .75 .9)")  # fmt: skip
     weights.add_argument("--beta", type=float, metavar="A", help="draw weights from Beta(A, A) instead")
     parser.add_argument("--per-batch", type=int, metavar="N",
-                        help=f"mixes in a batch (default: {PER_BATCH}, or all; with --pairs-from a divisor)")  # fmt: skip
+                        help=f"mixes in a batch (default: {PER_BATCH}, or all; a divisor of --pairs-from)")  # fmt: skip
     counts = (("repeats", 2, "mixes of the batch shown once more at its end"), ("catch", 2, "pictures with a known "
               "answer, per batch"), ("practice", 2, "pictures at the start, whose answers do not count"),
               ("judgments", 3, "wanted for each mix"), ("seed", 0, "of all draws"))  # fmt: skip

@@ -47,7 +47,7 @@ def test_nobody_yet_and_classes(workplace):
 
 
 def test_watching_looks_again_until_interrupted(workplace, monkeypatch, capsys):
-    assert main(["elicit", "simulate", "s", "--people", "1", "--behaviour", "logit:sd=0"]) == 0
+    assert main(["elicit", "simulate", "s", "--people", "1", "--seed", "5"]) == 0
     looks = []
 
     def sleep(seconds: float) -> None:
