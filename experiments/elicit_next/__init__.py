@@ -1,0 +1,1 @@
+"""Does it pay to ask what ``hilmix elicit next`` proposes?"""
