@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from experiments.annotators.statistics import holm
@@ -156,6 +157,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, policies: list[str], reference: str,
     panel.axvline(0, color="0.3", linewidth=0.8)
     panel.set_yticks(range(len(policies)), policies, fontsize=8)
     panel.tick_params(axis="x", labelsize=8)
+    panel.xaxis.set_major_locator(MaxNLocator(5))
     images = "corrupted images" if score == "ce_corrupted" else "clean images"
     panel.set_xlabel(
         f"{images}: cross-entropy to people's labels,\nless that of {reference} (left is better)", fontsize=8
