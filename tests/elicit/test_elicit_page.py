@@ -28,7 +28,7 @@ def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
     (tmp_path / "consent.md").write_text(blocks("markdown")[0])
     (tmp_path / "infer.md").write_text("Look.")
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 2
+    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 3
     for program, *arguments in commands:
         if program == "cp":
             shutil.copytree(*arguments[1:])
