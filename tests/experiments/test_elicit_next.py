@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import expit, logit
 
 from experiments.elicit_next import __main__ as experiment
+from experiments.elicit_next import hmix
 from experiments.elicit_next.simulated import CLASSES, IMAGE_SD, ITEMS, UNEXPLAINED_SD, World, random_mixes
 from hilmix.perception.hmix import DISPERSION
 
@@ -50,3 +52,22 @@ def test_proposals_do_better_on_average_in_the_committed_results() -> None:
     rows = pd.read_csv(experiment.FILE)
     last = rows[rows["judgments"] >= 200].groupby(["world", "judgments", "how"])["excess"].mean().unstack()
     assert (last["next"] < 0.9 * last["random"]).all()
+
+
+def test_the_table_of_peoples_answers_is_that_of_the_results() -> None:
+    rows = pd.read_csv(hmix.FILE)
+    assert f"<!-- hmix -->\n{hmix.table(rows)}\n<!-- end -->" in experiment.PAGE.read_text()
+    assert len(rows) == hmix.SEEDS * len(experiment.HOW) * hmix.MOST // hmix.PER_ROUND
+    assert set(rows.columns) == {"seed", "how", "judgments", "share"}, "scores, no answers"
+
+
+def test_the_fit_of_answers_in_hand_learns_what_is_held_out() -> None:
+    world = World.of(2, "told")
+    free = np.where(np.arange(2 * ITEMS) < ITEMS, world.label, -1)
+    mixes = random_mixes(free, 1000, np.random.default_rng(0))
+    judged = world.answers(mixes, np.arange(1000) // 25, 2)
+    features = torch.from_numpy(world.features[np.concatenate([judged.id1, judged.id2])])
+    apart = judged._replace(id1=np.arange(1000), id2=1000 + np.arange(1000))  # no image twice, so folds are of mixes
+    rows = pd.DataFrame(hmix.curve(apart, features, 0, "next"))
+    assert rows["judgments"].tolist() == list(range(50, hmix.MOST + 1, 50))
+    assert rows["share"].iloc[-1] > 0.1, "it is learned that features matter"
