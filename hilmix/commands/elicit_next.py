@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         asked = ask_model(args.study, data, args.number, predictions=args.predictions, seed=args.seed)
     write_chosen(args.out, asked.chosen, asked.score.tolist(), data, asked.label)
     console.print(
-        f"{args.number:,} mixes written to {args.out}, the most telling first. {asked.note}\n"
+        f"{args.number:,} mixes written to {args.out}. {asked.note}\n"
         f"Ask: hilmix elicit build {args.data} -o STUDY --task infer --pairs-from {args.out}",
         highlight=False, soft_wrap=True, markup=False,
     )  # fmt: skip

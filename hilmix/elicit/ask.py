@@ -77,8 +77,8 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
     left = [found.before - found.gain.sum(), excess_after(belief, columns, candidates.weight, chance)]
     told, drawn = (1 - value / found.before for value in left)
     note = (
-        f"Expected of one judgment of each: {told:.0%} of the deviance that judgments can still take away; of as many "
-        f"mixes at random, {drawn:.0%}."
+        f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
+        f"of as many mixes at random, {drawn:.0%}."
     )
     return Asked(candidates.chosen(found.rows), found.gain, label, note)
 
