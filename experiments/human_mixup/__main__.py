@@ -90,7 +90,8 @@ def main() -> int:
             return 1 if search(args.workers, args.augment) else 0
         settings = chosen(read(SEARCH_FILE), args.augment)
         if args.step == "confirm":
-            jobs = [Job(policy, seed, settings) for seed in CONFIRM_SEEDS for pair in CONFIRMED for policy in pair]
+            policies = dict.fromkeys(policy for pair in CONFIRMED for policy in pair)
+            jobs = [Job(policy, seed, settings) for seed in CONFIRM_SEEDS for policy in policies]
             return 1 if run_all(jobs, CONFIRM_FILE, workers=args.workers) else 0
         jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
         return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0

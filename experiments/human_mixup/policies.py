@@ -170,6 +170,12 @@ def learned(features: torch.Tensor) -> LearnedPerception:
     return LearnedPerception.fit(source().study.judged(), features=features)
 
 
+def reversed_(policy: LearnedPerception) -> LearnedPerception:
+    """A control: as far from the weight as the policy, to the other side."""
+    strengths, weights = (-1 * values for values in (policy.strengths, policy.image_weights))
+    return LearnedPerception(strengths.tolist(), float(policy.slope), weights.tolist())
+
+
 def statistics() -> torch.Tensor:
     """(N, 15) statistics of all images."""
     assert isinstance(source().base.inputs, ArrayInputs)
@@ -193,6 +199,7 @@ ALL_MIXES: dict[str, Callable[[Settings], MixPolicy]] = {
     "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.judged()), s.mixup),
     "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.judged()), s.mixup),
     "all-learned": lambda s: HumanMix(learned(statistics()), s.mixup, features="statistics"),
+    "all-learned-reversed": lambda s: HumanMix(reversed_(learned(statistics())), s.mixup, features="statistics"),
     "all-off-endpoints": lambda s: HumanMix(_off_endpoints(Identity()), s.mixup),
     "all-mixup-smoothed": lambda s: HumanMix(_smoothed_by_line(Identity()), s.mixup),
     "all-mixup-matched": lambda s: HumanMix(_matched_line(Identity(), s.mixup), s.mixup),
