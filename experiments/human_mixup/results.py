@@ -29,9 +29,10 @@ CONFIRMED = (
     ("all-mixup", "all-learned"),
     ("mixup-matched", "human-matched"),
     ("all-mixup", "all-learned-reversed"),
+    ("all-learned-reversed", "all-learned"),
 )
-"""Pairs of policies: the second one did better under corruption with the first seeds, so fresh ones try it again; last
-a control of the first."""
+"""Pairs of policies: the second one did better under corruption with the first seeds, so fresh ones try it again; the
+last two pairs are with a control of the first."""
 
 
 def read(file: Path) -> pd.DataFrame:
