@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
+from hilmix.functional.image_statistics import STATISTICS as STATISTICS_COLUMNS
 from hilmix.functional.image_statistics import image_statistics
 from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights, partner_rows
 from hilmix.mix.base import MixPolicy
@@ -39,8 +40,8 @@ class HumanMix(MixPolicy):
             ``.npy`` file with a row for each item of the data, in their order.
 
     Raises:
-        ConfigError: in training, if the policy does not fit the classes of the data or needs features that it is not
-            given; if the file of features can not be used, before the first step.
+        ConfigError: when training begins, if the policy does not fit the classes of the data or needs features that it
+            is not given, or if the file of features can not be used.
 
     Reference: Collins et al., "Human-in-the-Loop Mixup", UAI 2023, for perceived labels of mixes. Differs from the
     paper: all mixes that training makes are relabelled, by a fitted policy, not some mixes by the people who saw them.
@@ -66,6 +67,15 @@ class HumanMix(MixPolicy):
             self._participant = torch.tensor([places.get(name, UNKNOWN) for name in annotations.annotators])
         if self.features not in (None, STATISTICS):
             self._table = _read_features(Path(self.features), annotations.num_items)
+        with torch.no_grad():  # a blend of nothing in particular: what does not fit is told before the first step
+            self.perception.to("cpu").shares(self._any_blend())
+
+    def _any_blend(self) -> Mixes:
+        label = torch.full((1, self._num_classes or 0), 0.5)
+        item = torch.zeros(1, dtype=torch.int64)
+        width = len(STATISTICS_COLUMNS) if self._table is None else self._table.shape[1]
+        features = None if self.features is None else torch.zeros(1, width)
+        return Mixes(label, label, torch.full((1,), 0.5), item, item, None, features, features)
 
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan:
         items, device = len(batch.index), batch.row.device

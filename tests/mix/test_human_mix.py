@@ -204,9 +204,9 @@ def test_errors_say_what_to_give(tmp_path) -> None:
     with pytest.raises(ConfigError, match="bind"):
         HumanMix().draw(batch, generator)
     with pytest.raises(ConfigError, match="fitted to 2 classes, but the labels have 3"):
-        drawn(HumanMix(ClassStrengths([0.0, 1.0], 1.0)), batch)
+        bound(HumanMix(ClassStrengths([0.0, 1.0], 1.0)))
     with pytest.raises(ConfigError, match="features1"):
-        drawn(HumanMix(LearnedPerception([0.0] * K, 1.0, [1.0])), batch)
+        bound(HumanMix(LearnedPerception([0.0] * K, 1.0, [1.0])))
     with pytest.raises(ConfigError, match=r"can not read the features 'nowhere\.npy'"):
         bound(HumanMix(features="nowhere.npy"))
     np.save(tmp_path / "f.npy", np.zeros((7, 2)))
