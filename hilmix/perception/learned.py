@@ -158,7 +158,10 @@ class LearnedPerception(Perception):
     def _features(self, mixes: Mixes) -> tuple[Tensor, Tensor]:
         name = type(self).__name__
         if mixes.features1 is None or mixes.features2 is None:
-            raise ConfigError(f"{name} looks at the images; these mixes come without features1 and features2.")
+            raise ConfigError(
+                f"{name} looks at the images; these mixes come without features1 and features2. In training give "
+                "data.mix.features: 'statistics', or a file of features, whichever it was fitted to."
+            )
         if mixes.features1.shape[1] != len(self.image_weights):
             raise ConfigError(
                 f"perception: {name} was fitted to {len(self.image_weights)} features, these mixes have "

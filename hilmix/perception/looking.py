@@ -143,7 +143,10 @@ class LookingPerception(LearnedPerception):
 
     def _of_mix(self, mixes: Mixes) -> Tensor:
         if mixes.features is None:
-            raise ConfigError("LookingPerception looks at the mix; these mixes come without features.")
+            raise ConfigError(
+                "LookingPerception looks at the mix; these mixes come without features, which no mix policy computes. "
+                "For training fit a LearnedPerception."
+            )
         return mixes.features.to(mixes.weight.dtype)
 
 
