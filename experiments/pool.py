@@ -91,6 +91,42 @@ def _child(sender: Connection, work: Callable[[Any], Row], job: Any) -> None:
     sender.send(answer)
 
 
+def run_open(
+    title: str,
+    todo: Sequence[Job],
+    *,
+    wanted: int,
+    workers: int,
+    work: Callable[[Job], Row],
+    keep: Callable[[Job, Row], None],
+    name_of: Callable[[Job], str],
+) -> int:
+    """Runs jobs under a bar of progress and returns the number of failed ones, whose errors are printed at the end.
+
+    Args:
+        title: what they are for: the name of the results file.
+        todo: the jobs whose results are not there yet.
+        wanted: number of all jobs.
+        workers: processes at a time.
+        work: see :func:`finished`.
+        keep: takes each row as it comes.
+        name_of: how a person calls a job.
+    """
+    console, failed = Console(), dict[str, str]()
+    console.print(f"{title}: {wanted - len(todo)} of {wanted} runs are there, {len(todo)} to go.")
+    with progress(console) as shown:
+        bar = shown.add_task(title, total=len(todo))
+        for job, row in finished(todo, workers, work):
+            if isinstance(row, str):
+                failed[name_of(job)] = row
+            else:
+                keep(job, row)
+            shown.update(bar, advance=1, description=name_of(job))
+    for name, error in failed.items():
+        console.print(f"[red]failed:[/] {name}\n{error}", highlight=False)
+    return len(failed)
+
+
 def keep_row(file: Path, row: Row, key: list[str], read: Callable[[Path], pd.DataFrame]) -> None:
     """Writes a row in place of one with the same key; several processes may do so at once, a kill harms nothing.
 

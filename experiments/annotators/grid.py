@@ -11,7 +11,7 @@ from experiments.annotators.job import Job, data_folder, method_config
 from experiments.annotators.results import add_row, chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
 from experiments.annotators.train import run
-from experiments.pool import Row, finished, progress
+from experiments.pool import Row, run_open
 from hilmix.errors import ConfigError
 
 
@@ -64,28 +64,23 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
     Raises:
         HilmixError: before the first run, if a method or a data folder is missing.
     """
-    todo, console = open_jobs(jobs, file), Console()
+    todo = open_jobs(jobs, file)
     for method in {job.method for job in todo}:
         method_config(method)
     for data, root in {(job.data, job.root) for job in todo}:
         data_folder(data, root)
-    failed: dict[Job, str] = {}
     diverged: list[Job] = []
-    console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
-    with progress(console) as shown:
-        bar = shown.add_task(file.stem, total=len(todo))
-        for job, row in finished(todo, workers, work):
-            if isinstance(row, str):
-                failed[job] = row
-            else:
-                add_row(file, row)
-                diverged += [job] if pd.isna(row[_needed(row)]) else []
-            shown.update(bar, advance=1, description=" ".join(map(str, job.key)))
+
+    def keep(job: Job, row: Row) -> None:
+        add_row(file, row)
+        diverged.extend([job] if pd.isna(row[_needed(row)]) else [])
+
+    failed = run_open(
+        file.name, todo, wanted=len(jobs), workers=workers, work=work, keep=keep, name_of=name_of
+    )  # fmt: skip
     for job in diverged:
-        console.print(f"[yellow]not finite:[/] {name_of(job)}")
-    for job, error in failed.items():
-        console.print(f"[red]failed:[/] {name_of(job)}\n{error}", highlight=False)
-    return len(failed)
+        Console().print(f"[yellow]not finite:[/] {name_of(job)}")
+    return failed
 
 
 def name_of(job: Job) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
-from rich.console import Console
-
 from experiments.human_mixup import tables
 from experiments.human_mixup.policies import POLICIES, Settings
 from experiments.human_mixup.results import (
@@ -25,7 +23,7 @@ from experiments.human_mixup.results import (
     read,
 )
 from experiments.human_mixup.train import Job, run
-from experiments.pool import finished, progress
+from experiments.pool import run_open
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import HilmixError
 
@@ -36,19 +34,10 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
     """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end."""
     done = set(read(file)[KEY].itertuples(index=False, name=None))
     todo = [job for job in jobs if (job.policy, job.seed, *job.settings.__dict__.values()) not in done]
-    console, failed = Console(), dict[Job, str]()
-    console.print(f"{file.name}: {len(jobs) - len(todo)} of {len(jobs)} runs are there, {len(todo)} to go.")
-    with progress(console) as shown:
-        bar = shown.add_task(file.stem, total=len(todo))
-        for job, row in finished(todo, workers, run):
-            if isinstance(row, str):
-                failed[job] = row
-            else:
-                add_row(file, row)
-            shown.update(bar, advance=1, description=f"{job.policy} {job.seed}")
-    for job, error in failed.items():
-        console.print(f"[red]failed:[/] {job}\n{error}", highlight=False)
-    return len(failed)
+    return run_open(
+        file.name, todo, wanted=len(jobs), workers=workers, work=run, keep=lambda _, row: add_row(file, row),
+        name_of=lambda job: f"{job.policy}, seed {job.seed}, {job.settings}",
+    )  # fmt: skip
 
 
 def search(workers: int, augment: Augmentation) -> int:

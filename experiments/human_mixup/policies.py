@@ -26,6 +26,7 @@ from hilmix.perception import (
     Perception,
     UniformSmoothing,
 )
+from hilmix.report.hmix.categorical import label_frame
 
 FloatArray = NDArray[np.float64]
 UNSURE, FAR = 0.25, 0.25
@@ -84,11 +85,8 @@ def _shown() -> Mixes:
 
 def _off_endpoints(policy: Perception) -> OffEndpoints:
     """Part of each mix is seen as neither class, as the categorical answers have it."""
-    study = source().categorical
-    labels, at, shown = answer_labels(study), study.judgments.stimulus, study.stimuli
-    rows = np.arange(len(at))
-    off = 1 - labels[rows, shown.label1[at]] - labels[rows, shown.label2[at]]
-    return OffEndpoints.fit(shown.weight[at], off, policy=policy)
+    said = label_frame(source().categorical)
+    return OffEndpoints.fit(said["generating_weight"], said["hmix_off_endpoints"], policy=policy)
 
 
 def _random() -> FloatArray:

@@ -63,7 +63,8 @@ def run(job: Job) -> dict[str, Any]:
     )  # fmt: skip
     trainer.fit(model, data)
     row = {"policy": job.policy, "seed": job.seed} | job.settings.__dict__
-    row |= validated(model) | (tested(model) if job.tested else {})
+    row |= validated(model)
+    row |= tested(model, row["temperature"]) if job.tested else {}
     row |= {"cpu_seconds": time.process_time() - start}
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} | VERSIONS
 
@@ -94,15 +95,14 @@ def validated(model: Classifier) -> dict[str, float]:
     return {"val_ce": cross_entropy(logits, target).item(), "val_acc": right, "temperature": fitted.temperature}
 
 
-def tested(model: Classifier) -> dict[str, float]:
-    """All scores of the test images."""
+def tested(model: Classifier, temperature: float) -> dict[str, float]:
+    """All scores of the test images, given the temperature that was fitted on the validation images."""
     model.eval()
     rows = _rows("test")
     images, target = pixels(rows), torch.from_numpy(source().base.target[rows])
     shares = torch.from_numpy(source().shares[rows])
     logits = logits_of(model, images)
     found = scores(logits, target, shares)
-    _, _, temperature = validated(model).values()
     found["ce_calibrated"] = _mean_ce(logits / temperature, shares)
     found |= attacked(model, images[:ATTACKED], shares[:ATTACKED], target[:ATTACKED])
     shifted = [logits_of(model, changed) for changed in corrupted(images).values()]

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from experiments.markers import fill
-from hilmix.data.hmix import answer_labels, read_study, rebuild_stimuli
+from hilmix.data.hmix import read_study, rebuild_stimuli
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access
 from hilmix.functional.agreement import one_way
 from hilmix.functional.image_statistics import image_statistics
 from hilmix.functional.ridge_logit import ridge_logit
 from hilmix.perception import Identity, OffEndpoints
+from hilmix.report.hmix.categorical import label_frame
 
 FILE, PAGE = Path(__file__).with_name("off_endpoints.csv"), Path(__file__).with_name("README.md")
 FOLDS, DEALINGS = 10, 3
@@ -40,8 +41,8 @@ def run() -> pd.DataFrame:
     study = read_study(folder / "hmix", "categorical").without_repeats()
     images = Access(folder, folder).read(cifar10.TEST).images
     shown, at, who = study.stimuli, study.judgments.stimulus, study.judgments.participant
-    labels, rows = answer_labels(study), np.arange(len(study.judgments))
-    off = 1 - labels[rows, shown.label1[at]] - labels[rows, shown.label2[at]]
+    off = label_frame(study)["hmix_off_endpoints"].to_numpy()
+    assert len(off) == len(at), "an answer without a label"
     weight, one = shown.weight[at], np.ones((len(off), 1))
     hot, people = np.eye(study.num_classes), np.eye(len(study.participants))[who]
     single, mixed = standardised(images), standardised(rebuild_stimuli(study, images))

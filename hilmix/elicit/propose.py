@@ -13,12 +13,11 @@ from scipy.special import expit, logit
 
 from hilmix.elicit.chosen import Chosen
 from hilmix.elicit.pairs import DoubleArray, IntArray, Pairs, draw_pairs
-from hilmix.functional.ridge_logit import ridge_logit
+from hilmix.functional.ridge_logit import FREE, ridge_logit
 from hilmix.perception.learned import Shown
 
 LEAST_VARIANCE = 0.01
 """Of the coefficients of a block a priori, whatever its evidence: a block that told nothing yet may still tell."""
-_FREE = 1e-6
 _LEAST = 1e-9
 
 
@@ -43,7 +42,7 @@ class Belief(NamedTuple):
         design, block = shown.design()
         fitted = ridge_logit(design, block, shown.judged.answer)
         variance = np.maximum(fitted.variance, LEAST_VARIANCE)
-        penalty = np.where(block >= 0, 1 / variance[block], _FREE)
+        penalty = np.where(block >= 0, 1 / variance[block], FREE)
         share = expit(design @ fitted.coefficients)
         known = share * (1 - share) / fitted.dispersion
         information = (design * known[:, None]).T @ design + np.diag(penalty)

@@ -10,7 +10,7 @@ from hilmix.functional.logit_fits import FloatArray, IntArray
 
 _STEPS = 200
 _LEAST = 1e-9
-_FREE = 1e-6
+FREE = 1e-6
 """Penalty of coefficients without a block, so small that it only settles what the answers leave open."""
 
 
@@ -47,7 +47,7 @@ def ridge_logit(design: FloatArray, block: IntArray, answer: FloatArray) -> Ridg
     for _ in range(_STEPS):
         fitted = expit(design @ x)
         spread = np.maximum(fitted * (1 - fitted), _LEAST)
-        penalty = np.where(kept, 1 / variance[block], _FREE) if blocks else np.full(len(x), _FREE)
+        penalty = np.where(kept, 1 / variance[block], FREE) if blocks else np.full(len(x), FREE)
         information = (design * (spread / phi)[:, None]).T @ design + np.diag(penalty)
         posterior = cho_solve(cho_factor(information), np.eye(len(x)))
         step = posterior @ (design.T @ (answer - fitted) / phi - penalty * x)

@@ -9,13 +9,14 @@ from torch import Tensor
 from hilmix.errors import ConfigError, DataError
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import FloatArray
+from hilmix.perception.smoothing import Smoothed
 
 HMIX_OFF = (0.419, 2.74)
 """Mass off both classes at the even weight, and the power of its fall: fitted to the categorical answers of H-Mix (200
 answers of eight people, CIFAR-10). Not universal."""
 
 
-class OffEndpoints(Perception):
+class OffEndpoints(Smoothed):
     """The label of another policy, of which people see ``m = middle (1 - |2 w - 1|^power)`` as neither of both classes.
 
     Asked for classes, not for a weight, people name others too: two thirds of the mass or less lie on the classes that
@@ -32,14 +33,12 @@ class OffEndpoints(Perception):
     """
 
     def __init__(self, policy: Perception, middle: float = HMIX_OFF[0], power: float = HMIX_OFF[1]) -> None:
-        super().__init__()
+        super().__init__(policy)
         if not (0 <= middle <= 1 and power > 0):
             raise ConfigError(
                 f"perception: OffEndpoints has middle {middle:g} and power {power:g}; allowed are 0 to 1, and positive "
                 "numbers."
             )
-        self.policy = Perception.from_spec(policy)
-        self.participants = self.policy.participants
         self.middle, self.power = float(middle), float(power)
 
     @classmethod
@@ -67,16 +66,12 @@ class OffEndpoints(Perception):
         (middle, power), _ = curve_fit(_off, side, mass, p0=(0.5, 1.0), bounds=((0.0, 0.05), (1.0, 50.0)))
         return cls(policy, float(middle), float(power))
 
-    def seen(self, mixes: Mixes) -> Tensor:
-        return self.policy.seen(mixes)
-
-    def uniform_share(self, mixes: Mixes) -> Tensor:
+    def added_share(self, mixes: Mixes) -> Tensor:
         classes = mixes.label1.shape[1]
         if classes < 3:
             raise ConfigError(f"perception: OffEndpoints needs classes off the two that are mixed, but K = {classes}.")
         off = self.middle * (1 - (2 * mixes.weight - 1).abs() ** self.power)
-        share = (off * classes / (classes - 2)).clamp_max(1)
-        return share + (1 - share) * self.policy.uniform_share(mixes)
+        return (off * classes / (classes - 2)).clamp_max(1)
 
     def confidence(self, mixes: Mixes) -> Tensor:
         """Returns (R,) what the policy says of it."""

@@ -1,5 +1,6 @@
 """Smoothing on top of a policy: by how sure people are, and its control that uses nothing people said."""
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -16,7 +17,29 @@ HMIX_CONFIDENCE = (0.625, 0.826)
 _SHOWN = (0.5, 0.75, 0.9, 1.0)
 
 
-class ConfidenceSmoothing(Perception):
+class Smoothed(Perception, ABC):
+    """Another policy of whose labels some share is spread over all classes."""
+
+    policy: Perception
+
+    def __init__(self, policy: Perception) -> None:
+        super().__init__()
+        self.policy = Perception.from_spec(policy)
+        self.participants = self.policy.participants
+
+    @abstractmethod
+    def added_share(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) what is spread of the policy's label; what a subclass writes."""
+
+    def seen(self, mixes: Mixes) -> Tensor:
+        return self.policy.seen(mixes)
+
+    def uniform_share(self, mixes: Mixes) -> Tensor:
+        added, inner = self.added_share(mixes), self.policy.uniform_share(mixes)
+        return added + (1 - added) * inner
+
+
+class ConfidenceSmoothing(Smoothed):
     """The label of another policy y, the more uniform the less sure people are: ``S(y, w) = (1 - u) y + u / K``.
 
     The uniform share is ``u = c / (1 + c)`` with ``c = a b^w``, w the confidence: 98 % at 0, 83 % at .25, 33 % at .5,
@@ -43,13 +66,11 @@ class ConfidenceSmoothing(Perception):
         a: float = SMOOTHING[0],
         b: float = SMOOTHING[1],
     ) -> None:
-        super().__init__()
+        super().__init__(policy)
         if not (a > 0 and b > 0):
             raise ConfigError(f"perception: the smoothing has a = {a:g} and b = {b:g}; allowed are positive numbers.")
         if line is not None and not (len(line) == 2 and all(0 <= end <= 1 for end in line)):
             raise ConfigError(f"perception: line is {list(line)}; allowed are two confidences from 0 to 1, or null.")
-        self.policy = Perception.from_spec(policy)
-        self.participants = self.policy.participants
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
@@ -88,24 +109,20 @@ class ConfidenceSmoothing(Perception):
         middle, end = self.line
         return middle + (end - middle) * (2 * mixes.weight - 1).abs()
 
-    def seen(self, mixes: Mixes) -> Tensor:
-        return self.policy.seen(mixes)
-
-    def uniform_share(self, mixes: Mixes) -> Tensor:
-        return _both(uniform_share(self.confidence(mixes), a=self.a, b=self.b), self.policy.uniform_share(mixes))
+    def added_share(self, mixes: Mixes) -> Tensor:
+        return uniform_share(self.confidence(mixes), a=self.a, b=self.b)
 
     def extra_repr(self) -> str:
         """The uniform shares, for users."""
         if self.line is None:
             return f"a={self.a:g}, b={self.b:g}, confidence of the policy"
         weight = torch.tensor(_SHOWN)
-        line = self.confidence(Mixes(weight[:, None], weight[:, None], weight))
-        shares = uniform_share(line, a=self.a, b=self.b).tolist()
+        shares = self.added_share(Mixes(weight[:, None], weight[:, None], weight)).tolist()
         text = ", ".join(f"{u:.1%} at weight {w:g}" for w, u in zip(_SHOWN, shares, strict=True))
         return f"a={self.a:g}, b={self.b:g}, uniform share {text}"
 
 
-class UniformSmoothing(Perception):
+class UniformSmoothing(Smoothed):
     """The label of another policy, equally uniform for all mixes: ``(1 - share) y + share / K``.
 
     Label smoothing; with the share of :meth:`matching`, the control that tells whether it matters *where* people are
@@ -117,11 +134,10 @@ class UniformSmoothing(Perception):
     """
 
     def __init__(self, policy: Perception, share: float) -> None:
-        super().__init__()
+        super().__init__(policy)
         if not 0 <= share <= 1:
             raise ConfigError(f"perception: share is {share:g}; allowed are 0 to 1.")
-        self.policy, self.share = Perception.from_spec(policy), float(share)
-        self.participants = self.policy.participants
+        self.share = float(share)
 
     @classmethod
     def matching(cls, smoothing: ConfidenceSmoothing, mixes: Mixes) -> Self:
@@ -139,17 +155,9 @@ class UniformSmoothing(Perception):
         total, inner = (p.uniform_share(mixes).double().mean().item() for p in (smoothing, smoothing.policy))
         return cls(smoothing.policy, (total - inner) / (1 - inner) if inner < 1 else 0.0)
 
-    def seen(self, mixes: Mixes) -> Tensor:
-        return self.policy.seen(mixes)
-
-    def uniform_share(self, mixes: Mixes) -> Tensor:
-        return _both(torch.full_like(mixes.weight, self.share), self.policy.uniform_share(mixes))
+    def added_share(self, mixes: Mixes) -> Tensor:
+        return torch.full_like(mixes.weight, self.share)
 
     def extra_repr(self) -> str:
         """The uniform share, for users."""
         return f"uniform share {self.share:.1%}"
-
-
-def _both(share: Tensor, inner: Tensor) -> Tensor:
-    """What is uniform where a label that is so in part is smoothed again."""
-    return share + (1 - share) * inner
