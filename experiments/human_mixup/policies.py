@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from experiments.human_mixup.data import Source, soft_annotations, source
 from hilmix.data.dataset import Augmentation
 from hilmix.data.hmix import answer_labels, mean_by_mix, mix_labels, render, with_mixes
+from hilmix.data.image_features import statistics_of
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.functional.image_statistics import image_statistics
 from hilmix.functional.perception import two_hot
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.perception import (
@@ -176,8 +176,7 @@ def reversed_(policy: LearnedPerception) -> LearnedPerception:
 
 def statistics() -> torch.Tensor:
     """(N, 15) statistics of all images."""
-    assert isinstance(source().base.inputs, ArrayInputs)
-    return image_statistics(torch.from_numpy(source().base.inputs.array).permute(0, 3, 1, 2).float() / 255)
+    return statistics_of(source().base.inputs, np.arange(len(source().base)))
 
 
 def _smoothed_by_line(policy: Perception) -> ConfidenceSmoothing:

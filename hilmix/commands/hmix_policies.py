@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from torch import Tensor
 
@@ -13,10 +12,9 @@ from hilmix.commands.elicit import import_extra
 from hilmix.data.folder import read_folder
 from hilmix.data.hmix import MixStudy, Task, check_images, read_study
 from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
+from hilmix.data.image_features import statistics_of
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.functional.image_statistics import STATISTICS, image_statistics
-from hilmix.functional.inputs import as_float
 from hilmix.perception import POLICIES, LearnedPerception
 from hilmix.perception.evaluation import Fit
 
@@ -24,7 +22,6 @@ LEARNED = "learned_statistics"
 NAMES = (*POLICIES, LEARNED)
 ELICITED = "study.json"
 """What makes a folder one of ``hilmix elicit``, whose package may not be installed."""
-_CHUNK = 256
 _SMALLEST = 5
 
 
@@ -108,11 +105,7 @@ def statistics_of_mixed(data: AnnotatedData, study: MixStudy) -> Tensor:
             f"{data.name} holds inputs of kind '{data.inputs.kind}' and shape {tuple(shape)}; {LEARNED} needs colour "
             f"images of at least {_SMALLEST} pixels a side."
         )
-    found = torch.full((len(data), len(STATISTICS)), torch.nan)
-    used = np.unique([study.stimuli.id1, study.stimuli.id2])
-    for rows in np.array_split(used, -(-len(used) // _CHUNK)):
-        found[torch.from_numpy(rows)] = image_statistics(as_float(data.inputs.fetch(rows)))
-    return found
+    return statistics_of(data.inputs, np.unique([study.stimuli.id1, study.stimuli.id2]))
 
 
 def policy_by_name(name: str, features: Tensor | None) -> Fit:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.image_features import statistics_of
+from hilmix.data.items import AnnotatedData
 from hilmix.elicit.chosen import Chosen
 from hilmix.elicit.design import WEIGHTS
 from hilmix.elicit.items import check_showable, read_probs, usable_labels
@@ -17,13 +18,11 @@ from hilmix.elicit.propose import Belief, draw_candidates, excess_after, propose
 from hilmix.elicit.read import read_answers
 from hilmix.elicit.training import check_data
 from hilmix.errors import DataError
-from hilmix.functional.image_statistics import STATISTICS, image_statistics
 from hilmix.perception.judged import Judged
 from hilmix.perception.learned import COMPONENTS, Shown
 
 POOL = 2000
 """Pairs among which the most telling are looked for."""
-_AT_ONCE = 256
 
 
 class Asked(NamedTuple):
@@ -69,7 +68,7 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
             "needed. Ask for fewer with --number."
         )
     used = np.unique(np.concatenate([judged.id1, judged.id2, *candidates.pairs]))
-    belief, components = believe(judged, statistics(data.inputs, used), used)
+    belief, components = believe(judged, statistics_of(data.inputs, used), used)
     columns = candidates.columns(label, components, num_classes=len(data.classes))
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
@@ -119,16 +118,6 @@ def believe(judged: Judged, features: Tensor, used: IntArray) -> tuple[Belief, D
     components = np.zeros((len(features), shown.components.basis.shape[1]))
     components[used] = shown.components(features[torch.from_numpy(used)].double().numpy())
     return Belief.of(shown), components
-
-
-def statistics(inputs: Inputs, used: IntArray) -> Tensor:
-    """Returns (N, 15) image statistics, 0 for images that are not used."""
-    out = torch.zeros(len(inputs), len(STATISTICS))
-    for start in range(0, len(used), _AT_ONCE):
-        rows = used[start : start + _AT_ONCE]
-        images = inputs.fetch(rows).float() / 255
-        out[torch.from_numpy(rows)] = image_statistics(images.expand(-1, 3, -1, -1))
-    return out
 
 
 def _checked(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:

@@ -82,11 +82,9 @@ def collect(folder: Path | str) -> Collected:
     manifest, file = read_manifest(folder), folder / ANSWERS
     if not file.is_file():
         raise DataError(_no_answers(folder))
-    people, surveys, answers, about = read_rows(
-        file, lambda rows: (rows.participants(), rows.surveys(), rows.answers(), rows.meta("manifest"))
+    people, surveys, answers = read_rows(
+        file, lambda rows: (rows.participants(), rows.surveys(), rows.answers()), manifest=manifest_sha256(folder)
     )
-    if about != manifest_sha256(folder):
-        raise DataError(f"'{file}' holds the answers to another study.json than the one beside it. Put that one back.")
     if not answers:
         raise DataError(_no_answers(folder))
     return Collected(manifest, tuple(people), tuple(surveys), tuple(_judgments(manifest, people, answers)))

@@ -91,16 +91,7 @@ def read_status(folder: Path, now: float) -> Status:
     study = Study.open(folder)
     if not study.answers_file.is_file():
         raise DataError(f"{folder} was not served yet. Serve it: hilmix elicit serve {folder}")
-
-    def job(rows: Rows) -> Status:
-        if rows.meta("manifest") != study.sha256:
-            raise DataError(
-                f"'{study.answers_file}' holds the answers to another study.json than the one beside it. Put that one "
-                "back."
-            )
-        return status(study, rows, now)
-
-    return read_rows(study.answers_file, job)
+    return read_rows(study.answers_file, lambda rows: status(study, rows, now), manifest=study.sha256)
 
 
 def status(study: Study, rows: Rows, now: float) -> Status:

@@ -96,18 +96,22 @@ class Store:
         return result, failure
 
 
-def read_rows(path: Path, job: Job[T]) -> T:
+def read_rows(path: Path, job: Job[T], *, manifest: str | None = None) -> T:
     """Runs a job that only reads on a connection of its own, beside a server at work or without one.
 
+    Args:
+        path: the file.
+        job: what to read.
+        manifest: hash of the study's manifest, where the file must be of that one.
+
     Raises:
-        DataError: if there is no such file, or it is no store.
+        DataError: if there is no such file, or it is no store, or of another manifest.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as sql:
             sql.row_factory = sqlite3.Row
             sql.execute("BEGIN")  # one state of the file for all statements
-            if (found := Rows(sql).meta("version")) != VERSION:
-                raise DataError(f"'{path}' has schema version {found}; this hilmix reads version {VERSION}.")
+            _check(sql, path, manifest)
             return job(Rows(sql))
     except sqlite3.Error as error:
         raise DataError(f"'{path}' can not be read as the answers of a study: {error}.") from error
@@ -121,21 +125,25 @@ def _opened(path: Path, manifest: str) -> sqlite3.Connection:
         # FULL: in WAL mode NORMAL would lose the last answers when the power fails.
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             sql.execute(f"PRAGMA {pragma}")
+        if not sql.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            _fill(sql, manifest)
         _check(sql, path, manifest)
     except (OSError, sqlite3.Error) as error:
         raise DataError(f"'{path}' can not be opened as the answers of a study: {error}.") from error
     return sql
 
 
-def _check(sql: sqlite3.Connection, path: Path, manifest: str) -> None:
-    if not sql.execute("SELECT 1 FROM sqlite_schema").fetchone():
-        fixed = [("version", VERSION), ("manifest", manifest), ("hash_key", secrets.token_hex(32))]
-        inserts = "".join(f"INSERT INTO meta VALUES ('{key}', '{value}');" for key, value in fixed)
-        sql.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {inserts} COMMIT;")
-    found = dict(tuple(row) for row in sql.execute("SELECT key, value FROM meta"))
-    if found.get("version") != VERSION:
-        raise DataError(f"'{path}' has schema version {found.get('version')}; this hilmix reads version {VERSION}.")
-    if found.get("manifest") != manifest:
+def _fill(sql: sqlite3.Connection, manifest: str) -> None:
+    fixed = [("version", VERSION), ("manifest", manifest), ("hash_key", secrets.token_hex(32))]
+    inserts = "".join(f"INSERT INTO meta VALUES ('{key}', '{value}');" for key, value in fixed)
+    sql.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {inserts} COMMIT;")
+
+
+def _check(sql: sqlite3.Connection, path: Path, manifest: str | None) -> None:
+    rows = Rows(sql)
+    if (version := rows.meta("version")) != VERSION:
+        raise DataError(f"'{path}' has schema version {version}; this hilmix reads version {VERSION}.")
+    if manifest is not None and rows.meta("manifest") != manifest:
         raise DataError(
             f"'{path}' holds the answers to another study.json than the one beside it. Put the former one back, or "
             "move the answers away to begin anew."
