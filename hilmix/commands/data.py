@@ -1,4 +1,4 @@
-"""``hilmix data``: list, prepare and show public data sets, check any data folder."""
+"""``hilmix data``: list, prepare and show public data sets, import your images, check any data folder."""
 
 import argparse
 import sys
@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hilmix.data.class_folders import ANNOTATOR, read_class_folders
 from hilmix.data.describe import Description, check_inputs, describe
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import SOURCES, Access, Options, Source, find_source
-from hilmix.errors import DataError, HilmixError
+from hilmix.errors import ConfigError, DataError, HilmixError
 
 _DOWNLOADS = "downloads"
 _MANY_CLASSES = 20
@@ -52,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("name", help="see: hilmix data list")
     show.add_argument("--downloads", type=Path, default=Path("data") / _DOWNLOADS, help="folder of the original files")
     show.set_defaults(function=_show)
+
+    images = actions.add_parser("import", help="write a data folder from images in one sub-folder per class")
+    images.add_argument("images", type=Path, metavar="IMAGES", help="folder with one sub-folder of images per class")
+    images.add_argument("--out", type=Path, help="folder to write (default: data/NAME OF IMAGES)")
+    images.add_argument("--image-size", type=int, metavar="N", help="side that images are brought to (default: their "
+                        "own where all are of one size, else 128)")  # fmt: skip
+    images.set_defaults(function=_import)
 
     check = actions.add_parser("check", help="validate a data folder and print what it holds")
     check.add_argument("folder", type=Path)
@@ -104,24 +112,50 @@ def _origins(source: Source, access: Access) -> list[str]:
 
 def _prepare(args: argparse.Namespace, console: Console) -> None:
     source = find_source(args.name)
-    out = args.out or Path("data") / source.name
-    if out.exists():
-        raise DataError(f"'{out}' exists already. Remove it, or choose another folder with --out.")
+    out = _free(args.out or Path("data") / source.name)
     access = Access(args.downloads or out.parent / _DOWNLOADS)
     options = _options(args, source)
     for origin in _origins(source, access):
         console.print(f"{source.name}: {origin}", highlight=False, soft_wrap=True)
     data = source.build(access, options)
-    try:
-        write_folder(data, out)
-    except OSError as error:
-        raise DataError(f"Cannot write '{out}': {error}.") from error
+    _write(data, out)
     console.print(f"Licence: {source.licence}\nPlease cite: {source.citation}", highlight=False, soft_wrap=True)
     if source.note:
         console.print(f"Note: {source.note}", highlight=False, soft_wrap=True)
     console.print(
         f"{len(data):,} items and {data.annotations.num_pairs:,} annotations written to {out}", soft_wrap=True
     )
+
+
+def _import(args: argparse.Namespace, console: Console) -> None:
+    if args.image_size is not None and args.image_size < 1:
+        raise ConfigError(f"--image-size is {args.image_size}; expected pixels, such as 128.")
+    out = _free(args.out or Path("data") / args.images.resolve().name)
+    data, left_out = read_class_folders(args.images, image_size=args.image_size)
+    _write(data, out)
+    if left_out:
+        more = f" and {len(left_out) - 1:,} more" * (len(left_out) > 1)
+        text = f"Left out as no image that can be read: {left_out[0]}{more}"
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+    height, width = data.inputs.shape[1:]
+    console.print(
+        f"{len(data):,} images of {len(data.classes)} classes, {width} x {height} pixels, written to {out}; "
+        f"their folder is their class, and their one label, by annotator '{ANNOTATOR}'.",
+        highlight=False, soft_wrap=True, markup=False,
+    )  # fmt: skip
+
+
+def _free(out: Path) -> Path:
+    if out.exists():
+        raise DataError(f"'{out}' exists already. Remove it, or choose another folder with --out.")
+    return out
+
+
+def _write(data: AnnotatedData, out: Path) -> None:
+    try:
+        write_folder(data, out)
+    except OSError as error:
+        raise DataError(f"Cannot write '{out}': {error}.") from error
 
 
 def _options(args: argparse.Namespace, source: Source) -> Options:

@@ -246,3 +246,21 @@ def test_prepare_from_the_mirror(real_data, monkeypatch, capsys, name):
     assert main(["prepare", name]) == 0
     assert f"mirror {real_data}" in capsys.readouterr().out
     assert main(["check", f"data/{name}", "--quick"]) == 0
+
+
+def test_import_writes_class_folders_as_a_data_folder(workplace, capsys):
+    for name in ("cat", "dog"):
+        (workplace / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (6, 6)).save(workplace / "photos" / name / "one.png")
+    (workplace / "photos" / "cat" / "IMG.heic").write_bytes(b"?")
+    assert main(["import", "photos"]) == 0
+    out = capsys.readouterr().out
+    assert "2 images of 2 classes, 6 x 6 pixels, written to data/photos" in out
+    assert "Left out as no image that can be read: photos/cat/IMG.heic\n" in out
+    data = read_folder("data/photos")
+    assert data.items == ("cat/one.png", "dog/one.png")
+    assert main(["check", "data/photos"]) == 0
+    assert main(["import", "photos"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["import", "photos", "--out", "other", "--image-size", "0"]) == 2
+    assert "--image-size is 0" in capsys.readouterr().err
