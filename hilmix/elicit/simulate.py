@@ -68,7 +68,7 @@ def simulate(
     if not behaviours:
         raise ConfigError("There is no behaviour to simulate; give at least one.")
     turns = islice(cycle(behaviours), people)
-    return tuple(_Person(link, study, who, (seed, number)).go() for number, who in enumerate(turns))
+    return tuple(Person(link, study, who, (seed, number)).go() for number, who in enumerate(turns))
 
 
 def simulate_study(folder: Path, *, people: int, behaviours: Sequence[Behaviour], seed: int = 0) -> tuple[Outcome, ...]:
@@ -109,7 +109,7 @@ def served(folder: Path) -> Iterator[str]:
             thread.join()
 
 
-class _Person:
+class Person:
     """One participant. Draws depend on seed, person and trial alone, not on the order of the trials."""
 
     def __init__(self, link: str, study: Manifest, who: Behaviour, stream: tuple[int, int]) -> None:
@@ -133,7 +133,7 @@ class _Person:
         self.me = f"{start}/api{reply.headers['location']}"
         state = self._json(client.get(self.me))
         given = 0
-        while (body := self._body(state)) is not None:
+        while (body := self.body(state)) is not None:
             path, sent = body
             state = self._json(client.post(f"{self.me}/{path}", json=sent))
             if path == "answers":
@@ -146,7 +146,7 @@ class _Person:
         state: dict[str, Any] = reply.json()
         return state
 
-    def _body(self, state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    def body(self, state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
         """What to post next, and where; None at an end."""
         phase = state["phase"]
         if phase == "consent":
