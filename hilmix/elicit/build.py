@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import hilmix
 from hilmix.data.items import AnnotatedData
 from hilmix.elicit import texts
 from hilmix.elicit.chosen import Chosen
-from hilmix.elicit.design import Design, Drawn, deal, draw
+from hilmix.elicit.design import Design, Drawn, deal, draw, trial_numbers
 from hilmix.elicit.images import Mix, check_images, data_sha256, write_images
 from hilmix.elicit.items import check_showable, usable_labels
 from hilmix.elicit.manifest import IMAGES, Manifest, read_manifest, statements, write_manifest
@@ -150,17 +150,17 @@ def _manifest(
 
 def _batches(design: Design, drawn: Drawn, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:
     batches: list[Batch] = []
-    trial = count()
+    number = iter(trial_numbers(design))
     for place, task in enumerate(design.tasks):
         offset = place * len(drawn.weight)
         for main in deal(design, drawn, task):
-            trials = _trials(design, (offset + main).tolist(), offset + design.pairs, stimuli, trial)
+            trials = _trials(design, (offset + main).tolist(), offset + design.pairs, stimuli, number)
             batches.append(Batch(id=len(batches), task=task, trials=trials))
     return tuple(batches)
 
 
 def _trials(
-    design: Design, main: list[int], others: int, stimuli: tuple[Stimulus, ...], number: "count[int]"
+    design: Design, main: list[int], others: int, stimuli: tuple[Stimulus, ...], number: Iterator[int]
 ) -> tuple[Trial, ...]:
     """The trials of one batch; ``others`` is the first stimulus for practice, which those of the catch trials follow.
 

@@ -22,7 +22,7 @@ from hilmix.errors import ConfigError
 
 WEIGHTS = (0.1, 0.25, 0.5, 0.75, 0.9)
 PER_BATCH = 30
-_PAIRS, _BATCHES = 0, 1  # streams of random numbers
+_PAIRS, _BATCHES, _NUMBERS = 0, 1, 2  # streams of random numbers
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -43,7 +43,7 @@ class Design:
         practice: pictures at the beginning of every batch, whose answers do not count.
         judgments: wanted for each mix.
         wording: ``third`` asks what 100 people would say, ``first`` what the participant sees.
-        seed: of all draws and of the file names.
+        seed: of all draws, of the file names and of the ids of trials.
 
     Raises:
         ConfigError: naming the option, what was given and what is allowed.
@@ -163,6 +163,13 @@ def deal(design: Design, drawn: Drawn, task: Task) -> list[IntArray]:
     number = design.pairs // design.per_batch
     batch = spread(weights * (drawn.couple.max() + 1) + drawn.couple, number, rng)
     return [rng.permutation(np.flatnonzero(batch == b)) for b in range(number)]
+
+
+def trial_numbers(design: Design) -> list[int]:
+    """Returns the ids of all trials in the order of the manifest, shuffled: an id tells a participant no kind."""
+    total = design.trials * len(design.tasks) * (design.pairs // design.per_batch)
+    numbers: list[int] = np.random.default_rng([design.seed, _NUMBERS]).permutation(total).tolist()
+    return numbers
 
 
 def _pairs(

@@ -62,7 +62,7 @@ def test_every_study_keeps_its_promises(design):
         starts = {t.start for t in batch.trials if t.kind == "main"}
         assert starts == ({0.1, 0.9} if design.per_batch > 1 else {0.1}) if batch.task == "construct" else {None}
     assert set(shown) == set(range(len(study.stimuli))), "every stimulus is in a batch"
-    assert trials == list(range(len(trials)))
+    assert sorted(trials) == list(range(len(trials)))
     for stimulus in study.stimuli:
         assert stimulus.label1 == stimulus.id1 % 3
         assert stimulus.label2 == stimulus.id2 % 3
@@ -85,6 +85,21 @@ def test_another_seed_gives_another_study_and_other_names(tmp_path):
     one, two = (built(Design(tasks=("infer",), pairs=6, per_batch=3, seed=seed)) for seed in (0, 1))
     assert one.batches != two.batches or one.stimuli != two.stimuli
     assert not {n for s in one.stimuli for n in s.images} & {n for s in two.stimuli for n in s.images}
+
+
+def test_ids_of_trials_tell_neither_kind_nor_place():
+    """Over many batches a trial of any kind has the same chance of the larger id beside a main one, and of any rank."""
+    design = Design(tasks=("vote",), pairs=80, per_batch=2, repeats=1, catch=2, practice=1)
+    batches = built(design, data=pictures(n=120)).batches
+    for kind in ("practice", "catch", "repeat"):
+        wins = [t.id > m.id for b in batches for t in b.trials for m in b.trials if (t.kind, m.kind) == (kind, "main")]
+        # Of 40 batches, each with about one independent comparison: 4 standard deviations of the share.
+        assert abs(np.mean(wins) - 0.5) < 4 * 0.5 / len(batches) ** 0.5, kind
+    place, number = zip(*enumerate(t.id for b in batches for t in b.trials), strict=True)
+    assert abs(np.corrcoef(place, number)[0, 1]) < 4 / len(place) ** 0.5
+    others = built(Design(**(vars(design) | {"seed": 1})), data=pictures(n=120)).batches
+    assert sum(t.id == o.id for b, c in zip(batches, others, strict=True)
+               for t, o in zip(b.trials, c.trials, strict=True)) < 10  # one is expected  # fmt: skip
 
 
 def test_tasks_share_pairs_weights_and_files(tmp_path):
