@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hilmix.columns import FloatArray, IntArray, bounded_numbers, codes, natural_order, whole_numbers
+from hilmix.columns import FloatArray, IntArray, bounded_numbers, codes, natural_order, ranges, whole_numbers
 from hilmix.errors import DataError
 from hilmix.functional.aggregation import vote_counts
 
@@ -236,10 +236,7 @@ class Annotations:
             (L',) its row in this table.
         """
         wanted = np.asarray(items, dtype=np.int64)
-        start, count = self.indptr[wanted], self.labels_per_item[wanted]
-        row = np.repeat(np.arange(len(wanted)), count)
-        offset = np.repeat(start - (np.cumsum(count) - count), count)
-        return row, np.arange(len(row)) + offset
+        return ranges(self.indptr[wanted], self.labels_per_item[wanted])
 
     def counts(self) -> NDArray[np.float64]:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""

@@ -60,3 +60,22 @@ def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> Int
 def natural_order(name: str) -> tuple[int, int, str]:
     """Sort key: whole numbers by value, before other names."""
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+
+
+def ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+    """Returns the members of many ranges of rows at once, without a loop.
+
+    Args:
+        start: (B,) int64, first row of each range.
+        count: (B,) int64, length of each range, may be 0.
+
+    Returns:
+        ``range`` (L,) int64, the range that each member belongs to, non-decreasing, and ``row`` (L,) int64.
+
+    Example:
+        >>> [part.tolist() for part in ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
+        [[0, 0, 2], [7, 8, 3]]
+    """
+    member = np.repeat(np.arange(len(start)), count)
+    offset = np.repeat(start - (np.cumsum(count) - count), count)
+    return member, np.arange(len(member)) + offset

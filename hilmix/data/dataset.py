@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.items import AnnotatedData
+from hilmix.data.masks import MaskAggregation
 from hilmix.functional.random import step_seed
 from hilmix.types import Batch
 
@@ -25,7 +27,8 @@ class ItemDataset(Dataset[Batch]):
         annotations: what the model is told about the items; the rows of the whole table.
         annotator_ids: (A,) int64, the model's id of every annotator, -1 for one never seen in training.
         augment: ``crop-flip`` pads by an eighth, crops back and flips; ``resized-crop-flip`` crops at random
-            scale. Both need images; draws depend on (seed, epoch, item) only.
+            scale. Both need images; draws depend on (seed, epoch, item) only. Masks move with their image.
+        masks: how the masks of several people become one; see :meth:`~hilmix.data.masks.Masks.fetch`.
         seed: seed of the run.
     """
 
@@ -37,10 +40,11 @@ class ItemDataset(Dataset[Batch]):
         *,
         annotator_ids: IntArray,
         augment: Augmentation = "none",
+        masks: MaskAggregation = "union",
         seed: int = 0,
     ) -> None:
         self.data, self.rows, self.annotations = data, rows, annotations
-        self.annotator_ids, self.seed = annotator_ids, seed
+        self.annotator_ids, self.masks, self.seed = annotator_ids, masks, seed
         self._augment = _augmentation(augment, data.inputs.shape)
 
     def __len__(self) -> int:
@@ -54,8 +58,9 @@ class ItemDataset(Dataset[Batch]):
         epoch, position = np.divmod(np.asarray(positions), len(self.rows))
         index = self.rows[position]
         inputs = self.data.inputs.fetch(index)
+        mask = None if self.data.masks is None else self.data.masks.fetch(index, self.masks)
         if self._augment is not None:
-            inputs = self._augmented(inputs, epoch, index)
+            inputs, mask = self._augmented(inputs, mask, epoch, index)
         row, pair = self.annotations.gather(index)
         notes = self.annotations
         return Batch(
@@ -67,19 +72,28 @@ class ItemDataset(Dataset[Batch]):
             label=torch.from_numpy(notes.label[pair]),
             probs=None if notes.probs is None else torch.from_numpy(notes.probs[pair]),
             confidence=None if notes.confidence is None else torch.from_numpy(notes.confidence[pair]),
+            mask=mask,
+            group=torch.from_numpy(self.data.group[index]) if self.data.groups else None,
         )
 
-    def _augmented(self, images: Tensor, epoch: IntArray, index: IntArray) -> Tensor:
+    def _augmented(
+        self, images: Tensor, masks: Tensor | None, epoch: IntArray, index: IntArray
+    ) -> tuple[Tensor, Tensor | None]:
         assert self._augment is not None
-        out = torch.empty_like(images)
+        moved = torch.empty_like(images)
+        moved_masks = None if masks is None else torch.empty_like(masks)
         with torch.random.fork_rng(devices=[]):
             for i in range(len(images)):
                 # only the host's generator: torch.manual_seed formats a stack trace for every device not yet in use
                 torch.default_generator.manual_seed(
                     step_seed(self.seed, int(epoch[i]), int(index[i]), stream="augment")
                 )
-                out[i] = self._augment(images[i])
-        return out
+                if masks is None or moved_masks is None:
+                    moved[i] = self._augment(images[i])
+                else:  # a tv_tensors.Mask would be resized to the nearest pixel, but masks may be grey
+                    pair = tv_tensors.Image(images[i]), tv_tensors.Image(masks[i])
+                    moved[i], moved_masks[i] = self._augment(*pair)
+        return moved, moved_masks
 
 
 def _augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transform | None:

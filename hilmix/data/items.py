@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.data.masks import Masks
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
 
@@ -147,7 +148,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedData:
-    """N items with inputs, annotations, and optionally truth, a split and annotator features.
+    """N items with inputs, annotations, and optionally truth, a split, annotator features, masks and groups.
 
     Args:
         name: short name of the data set.
@@ -158,6 +159,10 @@ class AnnotatedData:
         split: (N,) of ``train``, ``val``, ``test``, or None if the data has no split.
         licence: licence of the data, as its authors state it.
         annotator_features: optional (A, F) float32 metadata of the annotators.
+        masks: optional masks of what must not matter in the inputs; as high and wide as these, of one channel or as
+            many, or (D,).
+        group: (N,) int64 group that the item is evaluated in, -1 for none; without groups all -1.
+        groups: G group names.
     """
 
     name: str
@@ -168,19 +173,29 @@ class AnnotatedData:
     split: NDArray[np.str_] | None = None
     licence: str | None = None
     annotator_features: NDArray[np.float32] | None = None
+    masks: Masks | None = None
+    group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.items)
-        if not len(self.target):
-            object.__setattr__(self, "target", np.full(n, UNKNOWN, dtype=np.int64))
+        for name in ("target", "group"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(n, UNKNOWN, dtype=np.int64))
         sizes = {
             "inputs": len(self.inputs),
             "annotations": self.annotations.num_items,
             "target": len(self.target),
             "split": n if self.split is None else len(self.split),
+            "masks": n if self.masks is None else self.masks.num_items,
+            "group": len(self.group),
         }
         if wrong := {k: v for k, v in sizes.items() if v != n}:
             raise DataError(f"{self.name}: {n} items, but other row counts in {wrong}.")
+        if self.group.max(initial=UNKNOWN) >= len(self.groups):
+            raise DataError(f"{self.name}: group {self.group.max()} of an item, but {len(self.groups)} group names.")
+        if self.masks is not None:
+            self.masks.check_shape(self.inputs.shape)
 
     @property
     def classes(self) -> tuple[str, ...]:

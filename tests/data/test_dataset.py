@@ -1,5 +1,7 @@
 """Items of a split, fetched and collated a batch at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.utils.data import DataLoader
 from hilmix.annotations import Annotations
 from hilmix.data import AnnotatedData, ArrayInputs
 from hilmix.data.dataset import ItemDataset, one_batch
+from hilmix.data.masks import Masks
 from hilmix.data.samplers import EpochSampler
 
 N, A, K = 12, 4, 3
@@ -135,3 +138,49 @@ def test_crop_flip_only_moves_and_mirrors() -> None:
         assert set(after.unique().tolist()) <= set(before.unique().tolist())
     assert not torch.equal(images, changed)
     assert torch.equal(source.inputs.fetch(np.arange(N)), images), "the stored images stay"
+
+
+def masked(masks_like_images: bool, *, floats: bool = False) -> AnnotatedData:
+    """Items 0, 4 and 5 have masks (item 5 of two people); in the first case each is a copy of its image."""
+    source = data()
+    pixels = np.moveaxis(source.inputs.fetch(np.array([0, 4, 5, 5])).numpy(), 1, 3)
+    pictures = pixels if masks_like_images else pixels[..., :1]
+    pictures = (pictures / 255).astype(np.float32) if floats else pictures
+    masks = Masks.build(
+        [0, 4, 5, 5], [0, 0, 0, 1], ArrayInputs(pictures, "image"), num_items=N, annotators=["ann", "bob"]
+    )
+    return replace(source, masks=masks, group=np.arange(N) % 2 - 1, groups=("patch",))
+
+
+def test_masks_and_groups_travel_with_their_items() -> None:
+    source = masked(False)
+    batch = dataset([5, 2, 0], source=source).__getitems__([1, 2, 0])
+    assert batch.mask.shape == (3, 1, 9, 7)
+    assert batch.mask.dtype == torch.uint8
+    assert not batch.mask[0].any()
+    assert torch.equal(batch.mask[1:], source.inputs.fetch(np.array([0, 5]))[:, :1])
+    assert batch.group.tolist() == [-1, -1, 0]
+
+
+def test_masks_of_several_people_are_aggregated_as_asked() -> None:
+    source = masked(False)
+    batch = dataset(source=source, masks="agreement").__getitems__([4, 5])
+    torch.testing.assert_close(batch.mask, source.inputs.fetch(np.array([4, 5]))[:, :1] / 255)
+
+
+@pytest.mark.parametrize("floats", [False, True])
+@pytest.mark.parametrize("augment", ["crop-flip", "resized-crop-flip"])
+def test_masks_move_with_their_images(augment: str, floats: bool) -> None:
+    source = masked(True, floats=floats)
+    batch = dataset(source=source, augment=augment, seed=2).__getitems__([N * 3 + i for i in (5, 4, 1, 0)])
+    images, masks = batch.input.float() / 255, batch.mask if floats else batch.mask.float() / 255
+    assert not masks[2].any()
+    # bytes are resized in fixed point and rounded twice, floats are not
+    torch.testing.assert_close(images[[0, 1, 3]], masks[[0, 1, 3]], atol=1.01 / 255 if floats else 0, rtol=0)
+
+
+@pytest.mark.parametrize("augment", ["crop-flip", "resized-crop-flip"])
+def test_masks_do_not_change_what_is_drawn_for_the_images(augment: str) -> None:
+    positions = [N * 5 + i for i in range(N)]
+    with_masks = dataset(source=masked(False), augment=augment).__getitems__(positions)
+    assert torch.equal(with_masks.input, dataset(augment=augment).__getitems__(positions).input)
