@@ -50,7 +50,7 @@ async def _desk(request: Request) -> Desk:
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]
-_CODES = (400, 403, 404, 409, 413, 422)
+_CODES = (400, 403, 404, 408, 409, 413, 422)
 router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 # Plain functions, not coroutines: each waits for the disk in a worker thread, and the event loop goes on.
 

@@ -1,5 +1,6 @@
 """The web application of a study: the interface, the pages, and what holds for every request and reply."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ from hilmix.elicit.store import Store
 from hilmix.elicit.study import Study
 
 BODY_LIMIT = 64 * 1024
+BODY_SECONDS = 30.0
+"""In which a whole body must come, however slow the line: 64 kB at 20 kbit/s."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -97,24 +100,31 @@ class Headers:
 
 
 class BodyLimit:
-    """Refuses a body of more than :data:`BODY_LIMIT` bytes, announced or not, before anything reads it."""
+    """Refuses a body of more than :data:`BODY_LIMIT` bytes, announced or not, or a slow one, before anything reads it.
+
+    Args:
+        app: what is behind.
+        seconds: in which the whole body must come.
+    """
 
     # fastapi's max_body_size would answer in plain text and without our headers.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
+        self.app, self.seconds = app, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body, more = b"", True
-        while more and len(body) <= BODY_LIMIT:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        try:
+            async with asyncio.timeout(self.seconds):
+                body = await _body(receive)
+        except TimeoutError:
+            late = error(408, f"The request took longer than {self.seconds:g} s to arrive.", {"connection": "close"})
+            await late(scope, receive, send)
+            return
+        if body is None:
+            return
         if len(body) > BODY_LIMIT:
             reply = error(413, f"The request is larger than {BODY_LIMIT // 1024} kB.")
             await reply(scope, receive, send)
@@ -125,6 +135,18 @@ class BodyLimit:
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The body, or a little more than :data:`BODY_LIMIT` of it; None where the sender has hung up."""
+    body, more = bytearray(), True
+    while more and len(body) <= BODY_LIMIT:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -62,6 +62,9 @@ def serve(folder: Path, tokens: Tokens, *, host: str, port: int) -> None:
     """Serves a study until the process is told to stop; what was acknowledged survives any other end, too."""
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
+    # No limit_concurrency: it counts idle connections, too, so whoever opens that many would shut everybody out with
+    # ease. Uvicorn has no time limit for headers, of which it keeps 64 kB at most; the proxy that stands before it
+    # where strangers can connect has one. A slow body is refused by BodyLimit.
     uvicorn.run(
         app,
         host=host,

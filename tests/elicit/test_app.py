@@ -97,6 +97,38 @@ def test_an_endless_body_is_not_read_to_the_end():
     assert sent == []
 
 
+def test_a_slow_body_is_refused_in_time():
+    """One byte at a time, each in time but not all of them; and one that never comes."""
+    sent: list[Any] = []
+    reached: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append((await receive())["body"])
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def trickle(pause: float, count: int):
+        left = [count]
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(pause)
+            left[0] -= 1
+            return {"type": "http.request", "body": b"x", "more_body": left[0] > 0}
+
+        return receive
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    for receive in (trickle(0.01, 10_000), trickle(3600, 1)):
+        asyncio.run(BodyLimit(app, seconds=0.1)(scope, receive, send))
+        assert (sent[0]["status"], (b"connection", b"close") in sent[0]["headers"]) == (408, True)
+        assert json.loads(sent[1]["body"]) == {"error": "The request took longer than 0.1 s to arrive."}
+        sent.clear()
+    assert reached == []
+    asyncio.run(BodyLimit(app, seconds=10)(scope, trickle(0.001, 5), send))
+    assert reached == [b"xxxxx"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
