@@ -39,7 +39,8 @@ class Process:
             env=os.environ | {"COLUMNS": "40"},
         )
         assert self.process.stdout is not None
-        self.log = [self.process.stdout.readline() for _ in range(2)]
+        # All that it prints before it serves: communicate() would not see what readline() has read ahead.
+        self.log = [self.process.stdout.readline() for _ in range(3)]
         self.links = re.findall(r"http://\S+", "".join(self.log))
         for _ in range(300):
             with socket.socket() as connection:
