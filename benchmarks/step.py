@@ -34,9 +34,9 @@ def step_of(policy: MixPolicy, annotator_model: AnnotatorModel, batch: Batch) ->
     def step() -> None:
         mixed = policy(batch, generator)
         _, said = model.mixed_step(mixed)
-        nll = model.annotator_model.loss(said, mixed)
+        losses = model.annotator_model.loss(said, mixed)
         optimizer.zero_grad()
-        (nll / len(mixed.label)).backward()
+        losses.mean().backward()
         optimizer.step()
 
     return step

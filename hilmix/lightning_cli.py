@@ -27,6 +27,7 @@ import hilmix.backbones
 import hilmix.callbacks
 import hilmix.data
 import hilmix.data.targets
+import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module

@@ -11,6 +11,7 @@ LINKS = {
     "num_annotators": "the annotators of the data",
     "input_shape": "the inputs of the data",
     "num_annotator_features": "the annotators' metadata",
+    "num_groups": "the groups of the data",
 }
 """Settings of the model that are taken from the data, and from what."""
 _NOISE = re.compile(

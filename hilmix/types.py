@@ -60,9 +60,10 @@ class Batch(NamedTuple):
     confidence: Tensor | None = None
     """(L,) float in [0, 1], stated confidence, NaN where not stated."""
     mask: Tensor | None = None
-    """(B, 1 or C, H, W) float, 1 = a human called this pixel irrelevant; all zero = no explanation."""
+    """(B, 1 or C, H, W) or (B, D) float in [0, 1], 1 = a human called this pixel irrelevant; all zero = no explanation.
+    uint8 from the loader; mixed together with the inputs, so that it has their R rows."""
     group: Tensor | None = None
-    """(B,) int64 evaluation group."""
+    """(B,) int64 evaluation group, -1 where unknown."""
     plan: MixPlan | None = None
     """None from the loader; set by the mix policy in training."""
 
@@ -101,6 +102,8 @@ class StepOutput(NamedTuple):
     """(L, K) float, log p(the answer that was given | input, true class c); for soft answers its expectation."""
     posterior: Tensor | None = None
     """(B, K) float, p(true class | input, the labels given to the item)."""
+    group: Tensor | None = None
+    """(B,) int64 evaluation group, -1 where unknown."""
 
     @property
     def class_probs(self) -> Tensor:

@@ -70,7 +70,7 @@ class AnnotatorModel(Part, nn.Module, ABC):
         """
 
     def loss(self, said: Said, batch: Batch) -> Tensor:
-        """Returns the training loss of a batch, summed over its L pairs; 0 without pairs.
+        """Returns (L,) the training loss of each pair of a batch.
 
         Default: the negative log-likelihood of each answer, weighted as the mix plan says. A model with another loss
         per answer hands :func:`~hilmix.functional.losses.annotation_nll` its own (S, K) scores of the K answers.

@@ -114,7 +114,7 @@ class CrowdAR(AnnotatorModel):
         return self.slope
 
     def loss(self, said: Said, batch: Batch) -> Tensor:
-        """Returns the weighted sum of both cross-entropies, summed over the L pairs."""
+        """Returns the weighted sum of both cross-entropies of each of the L pairs, (L,)."""
         if not isinstance(said.confusion, ReliabilityConfusion):
             raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(said.confusion)}.")
         t = said.confusion.logit.unsqueeze(1)

@@ -90,7 +90,7 @@ class UnionNet(AnnotatorModel):
         return confusion.log_marginal(log_probs), confusion
 
     def loss(self, said: Said, batch: Batch) -> Tensor:
-        """Returns the negative log-likelihood of the (annotator, label) outcomes, summed over the L pairs."""
+        """Returns the negative log-likelihood of the (annotator, label) outcomes, (L,)."""
         if not isinstance(said.confusion, UnionConfusion):
             raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(said.confusion)}.")
         return annotation_nll(said.confusion.log_union(said.log_probs), batch.label, batch.probs, batch.row, batch.plan)

@@ -5,6 +5,7 @@ whatever the network. Put the network into eval mode: batch statistics would tie
 Attacks work under ``torch.no_grad``, not under ``torch.inference_mode``.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,7 +17,7 @@ Loss = Callable[[Tensor], Tensor]
 """Maps inputs (B, ...) to the loss of each, (B,), or to their sum or mean."""
 
 
-def fgsm(loss_fn: Loss, x: Tensor, *, radius: float, low: float = 0.0, high: float = 1.0) -> Tensor:
+def fgsm(loss_fn: Loss, x: Tensor, *, radius: float, low: float | None = 0.0, high: float | None = 1.0) -> Tensor:
     """Returns the inputs moved by ``radius`` along the sign of the loss's gradient, clipped to the range, (B, ...).
 
     Where the gradient is zero nothing moves. Parameters get no gradients.
@@ -25,8 +26,8 @@ def fgsm(loss_fn: Loss, x: Tensor, *, radius: float, low: float = 0.0, high: flo
         loss_fn: differentiable; see :data:`Loss`.
         x: (B, ...) float in [low, high].
         radius: of the L-infinity ball, in units of ``x``, at least 0.
-        low: least value of an input.
-        high: largest one.
+        low: least value of an input; None for none.
+        high: largest one; None for none.
 
     Raises:
         ConfigError: if the radius is negative.
@@ -51,9 +52,10 @@ def pgd(
     radius: float,
     step: float,
     steps: int,
+    mask: Tensor | None = None,
     generator: torch.Generator | None = None,
-    low: float = 0.0,
-    high: float = 1.0,
+    low: float | None = 0.0,
+    high: float | None = 1.0,
 ) -> Tensor:
     """Returns inputs after some steps of projected gradient ascent on the loss, (B, ...): the last ones, not the worst.
 
@@ -67,9 +69,10 @@ def pgd(
         step: length of a step, in the same units, at least 0. To reach any corner of the ball from any start,
             ``step * steps`` must be at least ``2 * radius``.
         steps: at least 1.
+        mask: optional float in [0, 1] that broadcasts to ``x``: the share of the radius that each value may move by.
         generator: draws the start uniformly from the ball; None starts from ``x``.
-        low: least value of an input.
-        high: largest one.
+        low: least value of an input; None for none.
+        high: largest one; None for none.
 
     Raises:
         ConfigError: if the radius or the step is negative, or there is no step.
@@ -87,10 +90,12 @@ def pgd(
         raise ConfigError(
             f"attack: radius {radius}, step {step}, steps {steps}; allowed are radius and step from 0 and steps from 1."
         )
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
     _check_inputs(x, low, high)
     clean = x.detach()
-    least, most = (clean - radius).clamp_min(low), (clean + radius).clamp_max(high)
-    moved = clean if generator is None else (clean + radius * _uniform_like(clean, generator)).clamp(least, most)
+    reach = radius if mask is None else radius * mask.detach()
+    least, most = (clean - reach).clamp(low, high), (clean + reach).clamp(low, high)
+    moved = clean if generator is None else (clean + reach * _uniform_like(clean, generator)).clamp(least, most)
     for _ in range(steps):
         moved = (moved + step * _gradient(loss_fn, moved).sign()).clamp(least, most)
     return moved
@@ -111,7 +116,8 @@ def _uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
 def _check_inputs(x: Tensor, low: float, high: float) -> None:
     if not x.is_floating_point():
         raise DataError(f"attack: the inputs are {x.dtype}; give floats in [{low:g}, {high:g}].")
-    if x.numel() and not bool(((x >= low) & (x <= high)).all()):
+    limited = math.isfinite(low) or math.isfinite(high)
+    if limited and x.numel() and not bool(((x >= low) & (x <= high)).all()):
         raise DataError(
             f"attack: the inputs reach from {x.min().item():g} to {x.max().item():g}; give un-normalised ones in "
             f"[{low:g}, {high:g}] and normalise inside the loss."

@@ -23,18 +23,17 @@ def label_log_likelihood(log_said: Tensor, label: Tensor, probs: Tensor | None =
 def annotation_nll(
     log_said: Tensor, label: Tensor, probs: Tensor | None, row: Tensor, plan: MixPlan | None = None
 ) -> Tensor:
-    """Returns the negative log-likelihood of all answers of a batch, summed over its L pairs, under its mix plan.
+    """Returns (L,) the negative log-likelihood of each answer of a batch under its mix plan.
 
-    * no plan: ``-sum_i log q_i[z_i]``
-    * plan over pairs: ``-sum_i w_i log q_i[z_i] + (1 - w_i) log q_i[z_partner(i)]``, which is the cross-entropy with
-      the mixed one-hot label of annot-mix
+    * no plan: ``-log q_i[z_i]``
+    * plan over pairs: ``-w_i log q_i[z_i] - (1 - w_i) log q_i[z_partner(i)]``, which is the cross-entropy with the
+      mixed one-hot label of annot-mix
     * plan over items: every answer counts on its own mixed row with ``w`` and on the row of which its item is the
       partner with ``1 - w``; one answer per item gives mixup (Zhang et al., ICLR 2018)
     * plan over items with shares (h, u) of each answer on both rows: ``-h log q[z] - u sum_k log q[k] / K`` on each,
       what its annotator would say of the blend
 
-    Over the draws the weights of the answers sum to L (over items with equally many answers in every draw). An empty
-    batch gives 0 with zero gradients.
+    Over the draws the weights of the answers sum to L (over items with equally many answers in every draw).
 
     Args:
         log_said: (L, K) float, or (2L, K) under a plan over items: first the own rows, then the partner rows.
@@ -46,22 +45,22 @@ def annotation_nll(
     Reference: Herde et al., "annot-mix", ECAI 2024, section 1 of the loss.
     """
     if plan is None:
-        return -label_log_likelihood(log_said, label, probs).sum()
+        return -label_log_likelihood(log_said, label, probs)
     if plan.rows == "pairs":
         partner_probs = None if probs is None else probs[plan.partner]
         own = label_log_likelihood(log_said, label, probs)
         other = label_log_likelihood(log_said, label[plan.partner], partner_probs)
         weight = plan.weight.to(log_said.dtype)
-        return -torch.lerp(other, own, weight).sum()
+        return -torch.lerp(other, own, weight)
     if plan.shares is not None:
         answers = None if probs is None else probs.repeat(2, 1)
         terms = torch.stack([label_log_likelihood(log_said, label.repeat(2), answers), log_said.mean(1)], 1)
-        return -(plan.shares.to(log_said.dtype) * terms).sum()
+        return -(plan.shares.to(log_said.dtype) * terms).sum(1).reshape(2, -1).sum(0)  # own and partner row
     own_said, partner_said = log_said.chunk(2) if len(label) else (log_said, log_said)
     weight = plan.weight.to(log_said.dtype)
     own = weight[row] * label_log_likelihood(own_said, label, probs)
     other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_said, label, probs)
-    return -(own + other).sum()
+    return -(own + other)
 
 
 def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
@@ -85,10 +84,10 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
 def mixed_cross_entropy(
     log_probs: Tensor, target: Tensor, plan: MixPlan | None = None, shares: Tensor | None = None
 ) -> Tensor:
-    """Returns the cross-entropy with soft targets, mixed as the plan says, summed over the R rows.
+    """Returns (R,) the cross-entropy of each row with soft targets, mixed as the plan says.
 
-    ``-sum_r w_r <t_r, log p_r> + (1 - w_r) <t_partner(r), log p_r>``; rows of zeros in ``target`` count nothing.
-    With shares (h, g, u) of each row: ``-sum_r h_r <t_r, log p_r> + g_r <t_partner(r), log p_r> + u_r mean(log p_r)``.
+    ``-w_r <t_r, log p_r> - (1 - w_r) <t_partner(r), log p_r>``; rows of zeros in ``target`` count nothing.
+    With shares (h, g, u) of each row: ``-h_r <t_r, log p_r> - g_r <t_partner(r), log p_r> - u_r mean(log p_r)``.
 
     Args:
         log_probs: (R, K) float, of mixed rows.
@@ -102,4 +101,4 @@ def mixed_cross_entropy(
         target = own * target + other * target[plan.partner] + uniform / target.shape[1]
     elif plan is not None:
         target = mix_rows(target, plan.partner, plan.weight)
-    return -(target * log_probs).sum()
+    return -(target * log_probs).sum(1)

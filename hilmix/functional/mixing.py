@@ -1,10 +1,15 @@
 """Mixing rows of tensors: weights, partners, and the mix itself."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from hilmix.errors import ConfigError
+from hilmix.types import MixPlan
+
+MaskMixing = Literal["max", "weighted"]
 
 
 def draw_weights(rows: int, alpha: float, generator: np.random.Generator) -> Tensor:
@@ -112,6 +117,26 @@ def paste_boxes(x: Tensor, partner: Tensor, box: Tensor, *, out: Tensor | None =
         return torch.where(inside, x[partner], x)
     pasted = torch.index_select(x, 0, partner) if out is None else torch.index_select(x, 0, partner, out=out)
     return pasted.lerp_(x, (~inside).to(x.dtype))  # exact at 0 and 1, faster than where
+
+
+def mix_masks(mask: Tensor, plan: MixPlan | None, row: Tensor, *, how: MaskMixing = "max") -> Tensor:
+    """Returns the masks of mixed rows, (R, ...); as they are if nothing or a later layer than the input is mixed.
+
+    Args:
+        mask: (B, ...) float in [0, 1], 1 where a pixel must not matter.
+        plan: how the inputs are mixed.
+        row: (L,) int64 item row of each pair.
+        how: ``max`` never trusts a pixel that was marked in either image; ``weighted`` mixes the masks like the
+            images. Where rectangles are pasted, every pixel is of one image and has the mask of that.
+    """
+    if plan is None or plan.layer != "input":
+        return mask
+    mask = mask[row] if plan.rows == "pairs" else mask
+    if plan.box is not None:
+        return paste_boxes(mask, plan.partner, plan.box)
+    if how == "max":
+        return torch.maximum(mask, mask[plan.partner])
+    return mix_rows(mask, plan.partner, plan.weight)
 
 
 def row_shares(shares: Tensor, row: Tensor, partner: Tensor) -> Tensor:

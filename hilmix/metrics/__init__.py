@@ -11,6 +11,7 @@ from hilmix.metrics.calibration import (
     NegativeLogLikelihood,
 )
 from hilmix.metrics.collection import ClassMetrics
+from hilmix.metrics.groups import GroupAccuracy
 
 __all__ = [
     "Accuracy",
@@ -21,5 +22,6 @@ __all__ = [
     "BrierScore",
     "CalibrationError",
     "ClassMetrics",
+    "GroupAccuracy",
     "NegativeLogLikelihood",
 ]

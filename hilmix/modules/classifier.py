@@ -1,9 +1,8 @@
 """The classifier: backbone, annotator model and regularisers, wired for Lightning."""
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import torch
 from lightning.pytorch import LightningModule
@@ -13,27 +12,35 @@ from torchmetrics import MeanMetric
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.errors import ConfigError
-from hilmix.functional.confusion import pair_chunks
+from hilmix.explanations import Explanation
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
+from hilmix.group_dro import GroupDRO
 from hilmix.modules.batch_norm import running_statistics
-from hilmix.modules.optimization import LrScaling, class_model_groups, cosine_to_zero, make_optimizer
+from hilmix.modules.evaluation import evaluate, training_output
+from hilmix.modules.explained import training_pass
+from hilmix.modules.optimization import LrScaling, configured, make_optimizer
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.types import Batch, MixPlan, StepOutput
 
-log = logging.getLogger(__name__)
 
-DENSE_CLASSES = 128
-"""Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
+class Losses(NamedTuple):
+    """The terms of a batch's loss."""
+
+    value: Tensor
+    """(T,) float, one for each pair; from an EMClassifier one for each row."""
+    item: Tensor
+    """(T,) int64, the row of ``index`` that a term belongs to."""
+    terms: Tensor
+    """Scalar float: how many terms their sum counts for."""
 
 
 class Classifier(LightningModule):
     """Class model p(y | x) and annotator model p(z | x, a, y), trained on whatever annotations a batch carries.
 
-    ``num_classes``, ``num_annotators``, ``input_shape`` and ``num_annotator_features`` come from the data; the command
-    line links them.
+    ``num_classes``, ``num_annotators``, ``input_shape`` and the like come from the data; the command line links them.
 
     Args:
         num_classes: K.
@@ -42,6 +49,8 @@ class Classifier(LightningModule):
         backbone: None chooses by the kind of input: an MLP for vectors, a small timm ResNet for images.
         annotator_model: what annotators say given the class; default: labels at face value.
         regularizers: penalties on the class probabilities.
+        explanations: losses by which marked inputs are kept from mattering; the data need masks.
+        group_dro: weighs the data's groups by how badly they fare; default: every annotation counts alike.
         standardize: how inputs are scaled before the network. ``global``: vectors by one mean and one standard
             deviation of the training inputs, which keeps the proportions of ready features; ``feature``: each feature
             by its own, for quantities in different units; ``none``. Images: per channel for both of the former.
@@ -54,6 +63,7 @@ class Classifier(LightningModule):
             :func:`~hilmix.modules.optimization.class_model_groups`.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
         num_annotator_features: F, width of the annotators' metadata, 0 without.
+        num_groups: G, evaluation groups of the data, 0 without.
 
     Example:
         >>> model = Classifier(num_classes=3, num_annotators=5, input_shape=(8,))
@@ -72,6 +82,8 @@ class Classifier(LightningModule):
         backbone: Backbone | None = None,
         annotator_model: AnnotatorModel | None = None,
         regularizers: list[Regularizer] | None = None,
+        explanations: list[Explanation] | None = None,
+        group_dro: GroupDRO | None = None,
         standardize: Literal["global", "feature", "none"] = "global",
         optimizer: str = "RAdam",
         lr: float = 1e-3,
@@ -80,11 +92,14 @@ class Classifier(LightningModule):
         lr_scaling: LrScaling = "none",
         schedule: Literal["cosine", "constant"] = "cosine",
         num_annotator_features: int = 0,
+        num_groups: int = 0,
     ) -> None:
         super().__init__()
         backbone = default_backbone(input_shape) if backbone is None else Backbone.from_spec(backbone)
         annotator_model = Perfect() if annotator_model is None else AnnotatorModel.from_spec(annotator_model)
         penalties = [Regularizer.from_spec(r) for r in regularizers or []]
+        explained = [Explanation.from_spec(e) for e in explanations or []]
+        group_dro = None if group_dro is None else GroupDRO.from_spec(group_dro)
         self.save_hyperparameters(
             {
                 "num_classes": num_classes,
@@ -93,7 +108,10 @@ class Classifier(LightningModule):
                 "num_annotator_features": num_annotator_features,
                 "backbone": backbone.spec(),
                 "annotator_model": annotator_model.spec(),
+                "num_groups": num_groups,
                 "regularizers": [r.spec() for r in penalties],
+                "explanations": [e.spec() for e in explained],
+                "group_dro": None if group_dro is None else group_dro.spec(),
                 "standardize": standardize,
                 "optimizer": optimizer,
                 "lr": lr,
@@ -124,24 +142,30 @@ class Classifier(LightningModule):
             num_annotators=num_annotators,
             num_annotator_features=num_annotator_features,
         )
-        self.regularizers = penalties
+        self.regularizers, self.explanations = penalties, explained
+        for part in explained:
+            part.build(nn.Sequential(self.backbone.net, self.head))
+        self.group_dro = None if group_dro is None else group_dro.build(num_groups)
         known = self.backbone.input_normalisation
         mean, std = known or ([0.0] * input_shape[0], [1.0] * input_shape[0])
         self.register_buffer("input_mean", torch.tensor(mean))
         self.register_buffer("input_std", torch.tensor(std))
         self.train_loss = MeanMetric(nan_strategy="disable")
-        self.val_metrics, self.test_metrics = StageMetrics(), StageMetrics()
+        self.val_metrics, self.test_metrics = StageMetrics(num_groups), StageMetrics(num_groups)
 
     # -- the model ---------------------------------------------------------------------------------------------------
 
     def forward(self, input: Tensor) -> Tensor:
         """Returns class logits (R, K) for inputs (R, C, H, W), uint8 or float in [0, 1], or (R, D)."""
-        logits: Tensor = self.head(self.features(input))
+        logits: Tensor = self.head(self.features(self.standardized(input)))
         return logits
 
-    def features(self, input: Tensor, plan: MixPlan | None = None) -> Tensor:
-        """Returns the backbone's output (R, D), mixed in a hidden layer if the plan says so."""
-        x = normalise(as_float(input), self.input_mean, self.input_std)
+    def standardized(self, input: Tensor) -> Tensor:
+        """Returns what the network reads, a fresh tensor: the inputs less their mean, in standard deviations."""
+        return normalise(as_float(input), self.input_mean, self.input_std)
+
+    def features(self, x: Tensor, plan: MixPlan | None = None) -> Tensor:
+        """Returns the backbone's output (R, D) for standardised inputs, mixed in a hidden layer if the plan says so."""
         inside: AbstractContextManager[None] = nullcontext()
         if plan is not None and plan.layer not in ("input", "features"):
             inside = self.backbone.mixing_at(plan)
@@ -149,25 +173,40 @@ class Classifier(LightningModule):
             features: Tensor = self.backbone(x)
         return features
 
-    def mixed_step(self, batch: Batch) -> tuple[StepOutput, Said]:
-        """Returns what the model says of a batch, mixed as its plan tells, and what its loss needs; for training."""
-        plan, row, annotator = batch.plan, batch.row, batch.annotator
-        features = self.features(batch.input, plan)
-        pairwise = plan is not None and plan.rows == "pairs"
+    def class_scores(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns features (R, D) and class logits (R, K) of a batch, mixed as its plan tells; for training.
+
+        Args:
+            x: standardised inputs, those of the batch or others in their place.
+            batch: whose plan counts.
+        """
+        plan = batch.plan
+        features = self.features(x, plan)
         if plan is not None and plan.layer == "features":
-            features = mix_rows(features[row] if pairwise else features, plan.partner, plan.weight)
-        logits = self.head(features)
-        log_probs = logits.float().log_softmax(-1)
-        if pairwise:
-            said = self._said(features, log_probs, annotator, plan)
-        else:
-            if plan is not None:  # own rows first, then the rows in which the item is the partner
-                row, annotator = torch.cat([row, partner_rows(row, plan.partner)]), annotator.repeat(2)
-            said = self._said(features[row], log_probs[row], annotator, None)
-        output = StepOutput(
-            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, plan, said.log_said
-        )
-        return output, said
+            features = features[batch.row] if plan.rows == "pairs" else features
+            features = mix_rows(features, plan.partner, plan.weight)
+        return features, self.head(features)
+
+    def mixed_step(self, batch: Batch) -> tuple[StepOutput, Said]:
+        """Returns what the model says of a batch, mixed as its plan tells, and what its loss needs."""
+        features, logits = self.class_scores(self.standardized(batch.input), batch)
+        said = self.answers(features, logits.float().log_softmax(-1), batch)
+        return training_output(batch, logits, said), said
+
+    def answers(self, features: Tensor, log_probs: Tensor, batch: Batch) -> Said:
+        """Returns what annotators are expected to say of the rows of a batch.
+
+        Args:
+            features: (R, D).
+            log_probs: (R, K) class log-probabilities.
+            batch: whose annotators are asked, under its plan.
+        """
+        plan, row, annotator = batch.plan, batch.row, batch.annotator
+        if plan is not None and plan.rows == "pairs":
+            return self._said(features, log_probs, annotator, plan)
+        if plan is not None:  # own rows first, then the rows in which the item is the partner
+            row, annotator = torch.cat([row, partner_rows(row, plan.partner)]), annotator.repeat(2)
+        return self._said(features[row], log_probs[row], annotator, None)
 
     def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
         with running_statistics(self.annotator_model, len(annotator) < 2):
@@ -176,47 +215,48 @@ class Classifier(LightningModule):
 
     def evaluate(self, batch: Batch) -> StepOutput:
         """Returns everything the model says of an un-mixed batch; the path of validation, test and prediction."""
-        features = self.features(batch.input)
-        logits = self.head(features).float()
-        log_probs = logits.log_softmax(-1)
-        k = logits.shape[1]
-        parts: list[dict[str, Tensor]] = []
-        for some in pair_chunks(len(batch.row), k):
-            row, who = batch.row[some], batch.annotator[some]
-            log_said, confusion = self.annotator_model(features[row], log_probs[row], who)
-            parts.append({"log_said": log_said})
-            if confusion is not None:
-                answer = batch.label[some], None if batch.probs is None else batch.probs[some]
-                parts[-1]["log_likelihood"] = confusion.log_likelihood(*answer)
-                parts[-1]["diagonal"] = confusion.diagonal()
-                if k <= DENSE_CLASSES:
-                    parts[-1]["confusion"] = confusion.dense()
-        said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        if "log_likelihood" in said:
-            said["posterior"] = self.annotator_model.posterior(log_probs, said["log_likelihood"], batch.row)
-        return StepOutput(
-            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None, **said
-        )
+        return evaluate(self, batch)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        output, said = self.mixed_step(batch)
-        summed, terms = self.summed_loss(output, said, batch)
-        local = torch.as_tensor(terms, dtype=torch.float32, device=self.device)
-        total = torch.as_tensor(self.trainer.strategy.reduce(local.clone(), reduce_op="sum"))
-        # DDP averages gradients over ranks; this makes the average the gradient of one process with all terms
-        loss = self.trainer.world_size * summed / total.clamp_min(1) + self.annotator_model.penalty()
+        x = self.standardized(batch.input)
+        if self.explanations:
+            x.requires_grad_()
+        features, logits = self.class_scores(x, batch)
+        log_probs = logits.float().log_softmax(-1)
+        said = self.answers(features, log_probs, batch)
+        losses = self.losses(log_probs, said, batch)
+        per_term = self.per_term(losses.terms)
+        loss = self._weighted(losses, batch, per_term) + self.annotator_model.penalty()
         if self.regularizers:
-            log_probs = output.logits.float().log_softmax(-1)
             loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
-        self.train_loss.update(summed.detach() / local.clamp_min(1), local)
+        if self.explanations:
+            step = training_pass(self, batch, x, features, logits, per_term)
+            loss = loss + torch.stack([part.term(step) for part in self.explanations]).sum()
+        self.train_loss.update(losses.value.detach().sum() / losses.terms.clamp_min(1), losses.terms)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
-        return {"loss": loss, "output": output}
+        return {"loss": loss, "output": training_output(batch, logits, said)}
 
-    def summed_loss(self, output: StepOutput, said: Said, batch: Batch) -> tuple[Tensor, int | Tensor]:
-        """Returns the loss summed over its terms, and their number: the pairs of the batch."""
-        return self.annotator_model.loss(said, batch), len(batch.label)
+    def losses(self, log_probs: Tensor, said: Said, batch: Batch) -> Losses:
+        """Returns the terms of the loss: one for each pair of the batch."""
+        value = self.annotator_model.loss(said, batch)
+        return Losses(value, batch.row, torch.tensor(float(len(value)), device=value.device))
+
+    def per_term(self, count: Tensor) -> Tensor:
+        """Returns what a sum over ``count`` terms of this rank is multiplied by to become the mean over all ranks'.
+
+        DDP averages gradients over ranks; times their number the average is the gradient of one process.
+        """
+        total = torch.as_tensor(self.trainer.strategy.reduce(count.clone(), reduce_op="sum"))
+        return self.trainer.world_size / total.clamp_min(1)
+
+    def _weighted(self, losses: Losses, batch: Batch, per_term: Tensor) -> Tensor:
+        if self.group_dro is None:
+            return per_term * losses.value.sum()
+        assert batch.group is not None, "GroupDRO.build refuses data without groups"
+        weighted: Tensor = self.group_dro(losses.value, batch.group[losses.item])
+        return weighted
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
         output = self.evaluate(batch)
@@ -271,20 +311,7 @@ class Classifier(LightningModule):
             self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in shown, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        if self.lr_scaling == "fan-in" and self.backbone.input_normalisation is not None:
-            log.warning(
-                "lr_scaling fan-in with lr %g is for random weights and can undo pretrained ones; give these a small "
-                "rate of their own, as --model.lr 3e-4 --model.lr_scaling none.",
-                self.lr,
-            )
-        groups = class_model_groups([self.backbone, self.head], self.lr, self.lr_scaling, self.weight_decay)
-        if annotators := list(self.annotator_model.parameters()):
-            groups.append({"params": annotators, "weight_decay": 0.0})
-        optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
-        if self.schedule == "constant":
-            return optimizer
-        schedule = cosine_to_zero(optimizer, lambda: self.trainer.estimated_stepping_batches)
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        return configured(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seed"] = self.seed

@@ -12,8 +12,8 @@ from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
-from hilmix.modules.classifier import Classifier
-from hilmix.types import Batch, MixPlan, StepOutput
+from hilmix.modules.classifier import Classifier, Losses
+from hilmix.types import Batch, MixPlan
 
 log = logging.getLogger(__name__)
 
@@ -104,16 +104,16 @@ class EMClassifier(Classifier):
             self._model.maximise(posterior[item], annotator, label, probs)
             self.em_targets = self._expect(log_probs)
 
-    def summed_loss(self, output: StepOutput, said: Said, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns the cross-entropy with the targets, and the number of rows whose item has votes."""
+    def losses(self, log_probs: Tensor, said: Said, batch: Batch) -> Losses:
+        """Returns the cross-entropy of each row with its target; only rows whose item has votes count."""
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
-        target = self.em_targets[batch.index[batch.row] if pairwise else batch.index]
+        item = batch.row if pairwise else torch.arange(len(batch.index), device=batch.index.device)
+        target = self.em_targets[batch.index[item]]
         shares = None
         if batch.plan is not None and batch.plan.shares is not None:
             shares = row_shares(batch.plan.shares, batch.row, batch.plan.partner)
-        log_probs = output.logits.float().log_softmax(-1)
-        return mixed_cross_entropy(log_probs, target, batch.plan, shares), target.sum()
+        return Losses(mixed_cross_entropy(log_probs, target, batch.plan, shares), item, target.sum())
 
     def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
         """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""

@@ -1,14 +1,22 @@
 """Optimizers by name, and learning rates that suit layers of any width."""
 
+from __future__ import annotations
+
+import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from hilmix.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hilmix.modules.classifier import Classifier
+
+log = logging.getLogger(__name__)
 
 LrScaling = Literal["none", "fan-in"]
 REFERENCE_FAN_IN = 64
@@ -75,3 +83,21 @@ def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float])
         return 1.0 if step == 0 else 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
 
     return LambdaLR(optimizer, factor)
+
+
+def configured(model: Classifier) -> Any:
+    """Returns a classifier's optimizer, and its schedule if it has one, as Lightning takes them."""
+    if model.lr_scaling == "fan-in" and model.backbone.input_normalisation is not None:
+        log.warning(
+            "lr_scaling fan-in with lr %g is for random weights and can undo pretrained ones; give these a small "
+            "rate of their own, as --model.lr 3e-4 --model.lr_scaling none.",
+            model.lr,
+        )
+    groups = class_model_groups([model.backbone, model.head], model.lr, model.lr_scaling, model.weight_decay)
+    if annotators := list(model.annotator_model.parameters()):
+        groups.append({"params": annotators, "weight_decay": 0.0})
+    optimizer = make_optimizer(model.optimizer, groups, model.lr, model.optimizer_kwargs)
+    if model.schedule == "constant":
+        return optimizer
+    schedule = cosine_to_zero(optimizer, lambda: model.trainer.estimated_stepping_batches)
+    return [optimizer], [{"scheduler": schedule, "interval": "step"}]

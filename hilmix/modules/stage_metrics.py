@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from hilmix.metrics import Accuracy, AnnotatorAUROC, ClassMetrics
+from hilmix.metrics import Accuracy, AnnotatorAUROC, ClassMetrics, GroupAccuracy
 from hilmix.types import StepOutput
 
 
@@ -15,11 +15,16 @@ class StageMetrics(nn.Module):
     * ``vote_acc``, ``vote_nll``, ``vote_brier``, ``vote_ece``: what annotators are expected to say against what they
       said; ``agreement``: share of votes for the predicted class;
     * ``annotator_auroc``: p(annotator is right) against whether the label is right;
+    * ``worst_group_acc``, ``mean_group_acc``: the lowest, and the plain mean, of the accuracies of the groups;
     * ``loss``: ``vote_nll`` where the stage has votes ("noisy validation"), else ``nll``.
+
+    Args:
+        num_groups: G, 0 where the data have no groups.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, num_groups: int = 0) -> None:
         super().__init__()
+        self.groups = GroupAccuracy(num_groups) if num_groups else None
         self.classes = ClassMetrics()
         self.votes = ClassMetrics("vote_")
         self.agreement = Accuracy()
@@ -31,6 +36,8 @@ class StageMetrics(nn.Module):
         self.classes.update(probs, output.target)
         self.votes.update(output.log_said.exp(), output.label)
         self.agreement.update(probs[output.row], output.label)
+        if self.groups is not None and output.group is not None:
+            self.groups.update(probs, output.target, output.group)
         if (p_right := output.p_right) is not None:
             self.annotator_auroc.update(p_right, output.right)
 
@@ -38,6 +45,8 @@ class StageMetrics(nn.Module):
         """Returns the metrics that saw something, equal on all ranks."""
         values = {**self.classes.compute(), **self.votes.compute(), "agreement": self.agreement.compute()}
         values["annotator_auroc"] = self.annotator_auroc.compute()
+        if self.groups is not None:
+            values.update(self.groups.compute())
         values = {name: value for name, value in values.items() if not value.isnan()}
         if (loss := values.get("vote_nll", values.get("nll"))) is not None:
             values["loss"] = loss
@@ -45,5 +54,6 @@ class StageMetrics(nn.Module):
 
     def reset(self) -> None:
         """Forgets everything, at the start of a stage."""
-        for metric in (self.classes, self.votes, self.agreement, self.annotator_auroc):
-            metric.reset()
+        for metric in (self.classes, self.votes, self.agreement, self.annotator_auroc, self.groups):
+            if metric is not None:
+                metric.reset()

@@ -140,7 +140,7 @@ def test_one_class_one_annotator_no_pairs(name: str, classes: int, annotators: i
     """Loss and gradients are finite, and every parameter has one; without pairs all are zero but the penalty's."""
     model, batch = classifier(name, classes, annotators).eval(), batch_of(3, pairs, classes, annotators)
     output, said = model.mixed_step(batch)
-    loss = model.annotator_model.loss(said, batch)
+    loss = model.annotator_model.loss(said, batch).sum()
     loss.backward()
     assert output.log_said.shape == (pairs, classes)
     assert loss.isfinite()
@@ -163,7 +163,7 @@ def test_extreme_numbers_keep_loss_and_gradients_finite(name: str, scale: float,
         whole.head.weight.mul_(scale)
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         _, said = whole.mixed_step(batch)
-        loss = model.loss(said, batch) + model.penalty()
+        loss = model.loss(said, batch).sum() + model.penalty()
     assert said.log_said.dtype == loss.dtype == torch.float32
     assert said.log_said.isfinite().all()
     loss.backward()

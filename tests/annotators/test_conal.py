@@ -40,7 +40,7 @@ def test_what_is_said_loss_and_probability_of_being_right() -> None:
         assert said.log_said[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(W[c])[c] for c in range(3)))
-    assert conal.loss(said, batch).item() == pytest.approx(loss)
+    assert conal.loss(said, batch).sum().item() == pytest.approx(loss)
 
 
 def test_the_penalty_rewards_distance_from_the_common_layer() -> None:
@@ -74,7 +74,7 @@ def test_embeddings_have_a_gradient_from_the_first_step_on() -> None:
     """In the authors' start, where all layers are equal, they have none."""
     conal = model(spread=0.0)
     said, batch = answered(conal, H)
-    conal.loss(said, batch).backward()
+    conal.loss(said, batch).sum().backward()
     assert all(parameter.grad.any() for parameter in conal.parameters())
     assert conal.embed_annotator.grad.any(1).all()
 

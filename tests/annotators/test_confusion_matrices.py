@@ -29,7 +29,7 @@ def test_what_is_said_loss_and_probability_of_being_right(form: type[ConfusionMa
         assert said.log_said[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * C[c][c] for c in range(3)))
-    assert model.loss(said, batch).item() == pytest.approx(loss)
+    assert model.loss(said, batch).sum().item() == pytest.approx(loss)
 
 
 def test_trace_is_the_mean_over_annotators_and_training_lowers_the_diagonal() -> None:
@@ -90,7 +90,7 @@ def test_all_logits_move_in_one_step(form: type[ConfusionMatrices]) -> None:
     model, _ = with_parameters(form(), "logits")
     before = model.logits.detach().clone()
     said, batch = answered(model)
-    (model.loss(said, batch) + model.penalty()).backward()
+    (model.loss(said, batch).sum() + model.penalty()).backward()
     torch.optim.SGD(model.parameters(), lr=0.5).step()
     assert (model.logits != before).all()
 

@@ -49,15 +49,15 @@ def test_what_is_said_loss_and_probability_of_being_right(weight: float) -> None
         assert said.log_said[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(r, rel=1e-5)
-    assert crowd.loss(said, batch).item() == pytest.approx(loss, rel=1e-5)
+    assert crowd.loss(said, batch).sum().item() == pytest.approx(loss, rel=1e-5)
 
 
 def test_soft_answers_count_by_their_share() -> None:
     crowd = model()
     said, batch = answered(crowd, H)
     share = torch.tensor([0.5, 0.3, 0.2])
-    every = torch.stack([crowd.loss(said, batch._replace(label=torch.full((3,), k))) for k in range(3)])
-    soft = crowd.loss(said, batch._replace(probs=share.expand(3, -1)))
+    every = torch.stack([crowd.loss(said, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)])
+    soft = crowd.loss(said, batch._replace(probs=share.expand(3, -1))).sum()
     torch.testing.assert_close(soft, share @ every)
 
 
@@ -95,7 +95,7 @@ def test_a_negative_slope_is_projected_in_training_and_does_not_count_in_evaluat
     trained, batch = answered(crowd.train(), H)
     assert crowd.slope.tolist() == [0.5, 0.0, 3.0]
     torch.testing.assert_close(trained.confusion.logit, said.confusion.logit)
-    crowd.loss(trained, batch).backward()
+    crowd.loss(trained, batch).sum().backward()
     assert crowd.slope.grad.all(), "a slope at zero can grow again"
 
 
@@ -115,7 +115,7 @@ def test_the_start_and_the_defaults() -> None:
     assert (crowd.hidden_dim, crowd.weight) == (128, 0.9)
     assert torch.equal(crowd.logits, torch.eye(3).repeat(2, 1, 1))
     said, batch = answered(crowd, H)
-    crowd.loss(said, batch).backward()
+    crowd.loss(said, batch).sum().backward()
     for name, parameter in crowd.named_parameters():
         assert parameter.grad.any(), f"{name} has no gradient at the start"
     assert crowd.skill.grad.all(), "every annotator's skill learns"

@@ -19,7 +19,7 @@ def test_what_is_said_loss_and_probability_of_being_right() -> None:
         loss -= math.log(q[z])
         assert said.log_said[i].exp().tolist() == pytest.approx(q)
         assert said.log_probs[i].exp().dot(said.confusion.diagonal()[i]).item() == pytest.approx(right)
-    assert model.loss(said, batch).item() == pytest.approx(loss)
+    assert model.loss(said, batch).sum().item() == pytest.approx(loss)
     assert model.penalty() == 0
 
 
@@ -34,6 +34,6 @@ def test_all_weights_move_in_one_step() -> None:
     model, _ = with_parameters(CrowdLayer(), "weight")
     before = model.weight.detach().clone()
     said, batch = answered(model)
-    model.loss(said, batch).backward()
+    model.loss(said, batch).sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
     assert (model.weight != before).all()

@@ -26,7 +26,7 @@ def test_likelihood_of_the_union_and_what_each_annotator_says() -> None:
         assert said.log_said[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(T[a][c])[c] for c in range(3)))
-    assert model.loss(said, batch).item() == pytest.approx(loss)
+    assert model.loss(said, batch).sum().item() == pytest.approx(loss)
 
 
 def test_the_loss_adds_the_mass_of_the_annotators() -> None:
@@ -35,17 +35,17 @@ def test_the_loss_adds_the_mass_of_the_annotators() -> None:
     matrices = ConfusionMatrices().build(num_features=4, num_classes=3, num_annotators=2)
     (said, batch), (plain, _) = answered(union), answered(matrices)
     torch.testing.assert_close(said.log_said, plain.log_said)
-    torch.testing.assert_close(union.loss(said, batch), matrices.loss(plain, batch) + 3 * math.log(2))
+    torch.testing.assert_close(union.loss(said, batch).sum(), matrices.loss(plain, batch).sum() + 3 * math.log(2))
 
 
 def test_soft_answers_count_by_their_share() -> None:
     model, _ = with_parameters(UnionNet(), "logits")
     said, batch = answered(model)
     sure = torch.nn.functional.one_hot(batch.label, 3).float()
-    torch.testing.assert_close(model.loss(said, batch._replace(probs=sure)), model.loss(said, batch))
+    torch.testing.assert_close(model.loss(said, batch._replace(probs=sure)).sum(), model.loss(said, batch).sum())
     even = torch.full((3, 3), 1 / 3)
-    every = [model.loss(said, batch._replace(label=torch.full((3,), k))) for k in range(3)]
-    torch.testing.assert_close(model.loss(said, batch._replace(probs=even)), torch.stack(every).mean())
+    every = [model.loss(said, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)]
+    torch.testing.assert_close(model.loss(said, batch._replace(probs=even)).sum(), torch.stack(every).mean())
 
 
 def test_the_start_of_the_paper() -> None:
@@ -63,7 +63,7 @@ def test_all_logits_move_in_one_step_also_those_of_annotators_who_are_not_in_the
     before = model.logits.detach().clone()
     said, batch = answered(model)
     alone = said._replace(confusion=type(said.confusion)(said.confusion.log_block[1:2]), log_probs=said.log_probs[1:2])
-    model.loss(alone, batch._replace(row=batch.row[1:2], label=batch.label[1:2])).backward()
+    model.loss(alone, batch._replace(row=batch.row[1:2], label=batch.label[1:2])).sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.5).step()
     assert (model.logits != before).all()
 
@@ -78,7 +78,7 @@ def test_only_its_own_confusion_has_masses() -> None:
     model, _ = with_parameters(UnionNet(), "logits")
     said, batch = answered(model)
     with pytest.raises(TypeError, match="UnionNet"):
-        model.loss(said._replace(confusion=None), batch)
+        model.loss(said._replace(confusion=None), batch).sum()
 
 
 class LargestTensor(TorchDispatchMode):
@@ -99,5 +99,5 @@ def test_no_tensor_over_all_pairs_and_all_outcomes_is_formed() -> None:
     batch = Batch(torch.zeros(pairs, 4), who, who, row=who, annotator=who, label=who % classes)
     with LargestTensor() as largest:
         log_said, confusion = model(torch.zeros(pairs, 4), log_probs, who)
-        model.loss(Said(log_said, confusion, log_probs, who), batch).backward()
+        model.loss(Said(log_said, confusion, log_probs, who), batch).sum().backward()
     assert largest.numel == annotators * classes**2

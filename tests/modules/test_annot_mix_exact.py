@@ -116,7 +116,7 @@ def obvious_item_loss(model: Classifier, batch: Batch, plan: MixPlan) -> float:
 
 def fast_loss(model: Classifier, mixed_batch: Batch) -> torch.Tensor:
     said = model.mixed_step(mixed_batch)[1].log_said
-    return annotation_nll(said, mixed_batch.label, mixed_batch.probs, mixed_batch.row, mixed_batch.plan)
+    return annotation_nll(said, mixed_batch.label, mixed_batch.probs, mixed_batch.row, mixed_batch.plan).sum()
 
 
 def str_of(policy) -> str:
@@ -193,7 +193,7 @@ def test_every_parameter_moves(policy, confusion: str) -> None:
 
 def test_gradient_does_not_reach_the_backbone_through_the_annotator_features() -> None:
     model, batch = setting(pairs=7)
-    hidden = model.features(batch.input)[batch.row].detach().requires_grad_()
+    hidden = model.features(model.standardized(batch.input))[batch.row].detach().requires_grad_()
     log_probs = torch.zeros(7, 3, dtype=torch.float64).log_softmax(-1)
     said, _ = model.annotator_model(hidden, log_probs, batch.annotator)
     (gradient,) = torch.autograd.grad(said.sum(), hidden, allow_unused=True)

@@ -1,0 +1,78 @@
+"""The calling convention of explanation losses: what a person marked as irrelevant must not decide."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from hilmix.errors import ConfigError
+from hilmix.parts import Part
+
+
+@dataclass(frozen=True)
+class TrainingPass:
+    """One training step, as explanation losses see it: what went into the network, what came out, and how to ask again.
+
+    Radii and gradients are in units of ``x``, the standardised input: an epsilon of 1 is one standard deviation.
+
+    Args:
+        x: (R, ...) float, the network's inputs, mixed if the batch is; they require a gradient.
+        mask: (R, 1 or C, H, W) or (R, D) float in [0, 1]: 1 = irrelevant; all zero = no explanation.
+        logits: (R, K) float, of ``x``; differentiable in ``x`` and in the parameters.
+        log_probs: (R, K) float32, of ``x``.
+        data_loss: maps other inputs (R, ...) to the loss of the data there, as :meth:`mean` scales it.
+        data_loss_of: the same for other class log-probabilities (R, K), which need not sum to 1.
+        mean: the mean of the values (R,) over the rows of all ranks, scaled so that the gradient that DDP averages is
+            that of one process.
+        still: a context in which the network is as in evaluation: no dropout, batch norm with running statistics.
+        progress: the share of the run that is over, in [0, 1); raises ConfigError for a run without an end.
+    """
+
+    x: Tensor
+    mask: Tensor
+    logits: Tensor
+    log_probs: Tensor
+    data_loss: Callable[[Tensor], Tensor]
+    data_loss_of: Callable[[Tensor], Tensor]
+    mean: Callable[[Tensor], Tensor]
+    still: Callable[[], AbstractContextManager[None]]
+    progress: Callable[[], float]
+
+
+class Explanation(Part, ABC):
+    """A term of the loss that keeps marked inputs from mattering. Terms of several add up.
+
+    Every term is a mean over *all* rows of the batch, explained or not, so that its weight depends neither on the batch
+    size nor on which rows are explained. With few explanations, its whole influence is small: choose weights by
+    validation on the data at hand.
+    """
+
+    def build(self, network: nn.Module) -> None:
+        """Is shown the network, (R, *input_shape) to logits (R, K), before training; by default no matter.
+
+        Raises:
+            ConfigError: if the method can not be used with it.
+        """
+
+    @abstractmethod
+    def term(self, step: TrainingPass) -> Tensor:
+        """Returns what is added to the loss of a step, a scalar."""
+
+
+def check_setting(name: str, value: float, *, positive: bool = False) -> float:
+    """Returns a number that may be a weight or a radius.
+
+    Args:
+        name: of the setting, as ``RRR: weight``.
+        value: to check.
+        positive: whether 0 is refused.
+
+    Raises:
+        ConfigError: if it is not finite or too small.
+    """
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ConfigError(f"{name} is {value}; allowed are finite numbers {'above' if positive else 'from'} 0.")
+    return float(value)

@@ -1,0 +1,48 @@
+"""PGD-Ex: the labels must survive the worst change of irrelevant pixels that gradient ascent finds."""
+
+import torch
+from torch import Tensor
+
+from hilmix.errors import ConfigError
+from hilmix.explanations.base import Explanation, TrainingPass, check_setting
+from hilmix.functional.adversarial import pgd
+
+
+class PGDEx(Explanation):
+    """``weight`` times the loss at the worst inputs found inside ``{x + m d : |d| <= radius}``.
+
+    The attack starts from the input and goes ``steps`` times by ``radius / steps`` along the sign of the loss's
+    gradient. The network is in evaluation mode meanwhile, so that the attack neither moves the running statistics of
+    batch norm nor meets another dropout at every step. Without an explained row in the batch nothing is attacked.
+
+    Args:
+        radius: epsilon, in standard deviations of the inputs, at least 0.
+        steps: of the attack, at least 1; each costs a forward and a backward pass.
+        weight: at least 0; 1 counts attacked and clean inputs alike.
+
+    Raises:
+        ConfigError: if one of them is out of range.
+
+    Reference: Use Perturbations when Learning from Explanations, NeurIPS 2023 ("PGD-Ex"). Differs from the paper:
+    evaluation mode; the attack is on the loss of whatever is trained, annotators and mixed labels included.
+    """
+
+    def __init__(self, radius: float = 1.0, steps: int = 7, weight: float = 1.0) -> None:
+        if steps < 1:
+            raise ConfigError(f"PGDEx: steps is {steps}; allowed are 1 and more.")
+        self.radius, self.weight = check_setting("PGDEx: radius", radius), check_setting("PGDEx: weight", weight)
+        self.steps = steps
+
+    def term(self, step: TrainingPass) -> Tensor:
+        return self.weight * step.data_loss(self.attacked(step))
+
+    def attacked(self, step: TrainingPass) -> Tensor:
+        """Returns the worst inputs found, (R, ...), without a gradient."""
+        x = step.x.detach()
+        if not torch.any(step.mask):
+            return x
+        size = self.radius / self.steps
+        with step.still():
+            return pgd(
+                step.data_loss, x, radius=self.radius, step=size, steps=self.steps, mask=step.mask, low=None, high=None
+            )

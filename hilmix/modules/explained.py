@@ -1,0 +1,67 @@
+"""What explanation losses add to a training step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hilmix.errors import ConfigError
+from hilmix.explanations import TrainingPass
+from hilmix.functional.modes import evaluation_mode
+from hilmix.types import Batch
+
+if TYPE_CHECKING:
+    from hilmix.modules.classifier import Classifier
+
+
+def training_pass(
+    model: Classifier, batch: Batch, x: Tensor, features: Tensor, logits: Tensor, per_term: Tensor
+) -> TrainingPass:
+    """Returns a step as explanation losses see it.
+
+    Args:
+        model: in training.
+        batch: with masks of its R rows.
+        x: (R, ...) standardised inputs that require a gradient.
+        features: (R, D), of ``x``.
+        logits: (R, K), of ``x``.
+        per_term: what makes the sum of the loss's terms their mean over all ranks.
+
+    Raises:
+        ConfigError: if the batch has no masks.
+    """
+    if batch.mask is None:
+        raise ConfigError(
+            "model.explanations need masks of what must not matter; the data have none. Put drawings into masks/ of "
+            "the data folder (docs/data_folder.md), or leave explanations out."
+        )
+    per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
+
+    def data_loss(other: Tensor) -> Tensor:
+        hidden, scores = model.class_scores(other, batch)
+        log_probs = scores.float().log_softmax(-1)
+        return per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value.sum()
+
+    def data_loss_of(log_probs: Tensor) -> Tensor:
+        return per_term * model.losses(log_probs, model.answers(features, log_probs, batch), batch).value.sum()
+
+    def progress() -> float:
+        steps = model.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ConfigError("An explanation loss follows the length of the run; set trainer.max_epochs or max_steps.")
+        return model.trainer.global_step / steps
+
+    return TrainingPass(
+        x=x,
+        mask=batch.mask,
+        logits=logits,
+        log_probs=logits.float().log_softmax(-1),
+        data_loss=data_loss,
+        data_loss_of=data_loss_of,
+        mean=lambda values: per_row * values.sum(),
+        still=lambda: evaluation_mode(model),
+        progress=progress,
+    )
