@@ -1,6 +1,5 @@
 """From a data folder to annotator-aware batches, mixed on the device."""
 
-import hashlib
 import logging
 from functools import cached_property
 from pathlib import Path
@@ -16,23 +15,24 @@ from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
+from hilmix.data.digests import digest, digest_of_votes
 from hilmix.data.digits import digits
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
+from hilmix.data.masks import MaskAggregation
 from hilmix.data.samplers import EpochSampler
 from hilmix.data.splits import assign_splits, strata_of
+from hilmix.data.statistics import input_statistics
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError, RunError
 from hilmix.functional.inputs import as_float
+from hilmix.functional.mixing import MaskMixing, mix_masks
 from hilmix.functional.random import run_seed, step_generator
 from hilmix.mix import MixPolicy, NoMix
 from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
 EMBEDDED = ("digits-class", "digits-instance")
-STATISTICS_CHUNK = 64
-STATISTICS_ITEMS = 4096
-"""Most training items that the input's mean and standard deviation are computed from."""
 
 
 class AnnotatedDataModule(LightningDataModule):
@@ -54,6 +54,10 @@ class AnnotatedDataModule(LightningDataModule):
             annotations are then not used: "noisy validation" where the folder's have no votes.
         test_fraction: share of all items to hold out for testing if the folder has no split.
         split_seed: seed of the held-out draws; independent of the run's seed, so that seeds share a split.
+        mask_aggregation: how the masks of several people become one of an item: their ``union``, or ``agreement``, the
+            share of them that marked a pixel.
+        mix_masks: masks of mixed rows: ``max`` trusts no pixel that was marked in either image, ``weighted`` mixes
+            masks as the images are mixed.
         num_workers: processes that fetch batches.
     """
 
@@ -68,6 +72,8 @@ class AnnotatedDataModule(LightningDataModule):
         val_fraction: float | None = None,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        mask_aggregation: MaskAggregation = "union",
+        mix_masks: MaskMixing = "max",
         num_workers: int = 0,
     ) -> None:
         super().__init__()
@@ -83,17 +89,25 @@ class AnnotatedDataModule(LightningDataModule):
             "val_fraction": val_fraction,
             "test_fraction": test_fraction,
             "split_seed": split_seed,
+            "mask_aggregation": mask_aggregation,
+            "mix_masks": mix_masks,
             "num_workers": num_workers,
         }
         self.save_hyperparameters(settings)
         self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.mask_aggregation, self.mix_masks = mask_aggregation, mix_masks
         self.num_workers, self.seed = num_workers, 0
         self._model_annotators: tuple[str, ...] | None = None
         if batch_size < 1:
             raise ConfigError(f"data.batch_size is {batch_size}; allowed are 1 and more.")
-        if augment not in get_args(Augmentation):
-            raise ConfigError(f"data.augment is '{augment}'; allowed are {list(get_args(Augmentation))}.")
+        for name, value, allowed in (
+            ("augment", augment, get_args(Augmentation)),
+            ("mask_aggregation", mask_aggregation, get_args(MaskAggregation)),
+            ("mix_masks", mix_masks, get_args(MaskMixing)),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"data.{name} is '{value}'; allowed are {list(allowed)}.")
 
     # -- what the data are -------------------------------------------------------------------------------------------
 
@@ -139,6 +153,11 @@ class AnnotatedDataModule(LightningDataModule):
         features = self.data.annotator_features
         return 0 if features is None or self.targets.aggregates else features.shape[1]
 
+    @property
+    def num_groups(self) -> int:
+        """G, evaluation groups of the items, 0 if there are none."""
+        return len(self.data.groups)
+
     def annotator_features(self) -> Tensor:
         """(A, F) float metadata of the annotators, standardised over those with a training label."""
         features = self.data.annotator_features
@@ -165,18 +184,7 @@ class AnnotatedDataModule(LightningDataModule):
 
     def input_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
-        rows = self.rows("train")
-        if len(rows) > STATISTICS_ITEMS:
-            generator = step_generator(self.split_seed, 0, stream="sample")
-            rows = np.sort(generator.choice(rows, STATISTICS_ITEMS, replace=False))
-        count, mean, spread = 0, torch.zeros(1), torch.zeros(1)
-        for part in np.array_split(rows, -(-len(rows) // STATISTICS_CHUNK)):  # images of thousands of items are large
-            x = as_float(self.data.inputs.fetch(part)).double()
-            axes = [0, *range(2, x.ndim)]
-            size, step = x[:, 0].numel(), x.mean(axes) - mean
-            spread = spread + x.var(axes, correction=0) * size + step**2 * (count * size / (count + size))
-            mean, count = mean + step * (size / (count + size)), count + size
-        return mean.float(), (spread / count).sqrt().float()
+        return input_statistics(self.data.inputs, self.rows("train"), seed=self.split_seed)
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
@@ -223,6 +231,7 @@ class AnnotatedDataModule(LightningDataModule):
             annotations,
             annotator_ids=np.arange(annotations.num_annotators),
             augment=self.augment,
+            masks=self.mask_aggregation,
             seed=self.seed,
         )
         sampler = EpochSampler(dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank)
@@ -238,7 +247,8 @@ class AnnotatedDataModule(LightningDataModule):
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:
         """The items of a split (or ``all``) in order, un-augmented, with the votes as given; no item twice."""
         rows = np.arange(len(self.data)) if split == "all" else self.rows(split)
-        dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=self._annotator_ids())
+        ids = self._annotator_ids()
+        dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=ids, masks=self.mask_aggregation)
         sampler = None
         if self.trainer is not None and self.trainer.world_size > 1:
             if len(rows) < self.trainer.world_size:
@@ -272,13 +282,17 @@ class AnnotatedDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        batch = batch._replace(input=as_float(batch.input))
+        mask = None if batch.mask is None else as_float(batch.mask)
+        batch = batch._replace(input=as_float(batch.input), mask=mask)
         trainer = self.trainer
         if trainer is None or not (trainer.training and trainer.lightning_module.training):
             return batch
         # Lightning counts the batch after this hook, right before the step
         counter = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        return self.mix(batch, step_generator(self.seed, counter, trainer.global_rank))
+        batch = self.mix(batch, step_generator(self.seed, counter, trainer.global_rank))
+        if batch.mask is None:
+            return batch
+        return batch._replace(mask=mix_masks(batch.mask, batch.plan, batch.row, how=self.mix_masks))
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
@@ -291,9 +305,9 @@ class AnnotatedDataModule(LightningDataModule):
             "classes": list(self.data.classes),
             # an annotator without training labels keeps a place but no name
             "annotators": [name if k else "" for name, k in zip(names, known, strict=True)],
-            "items": _digest(self.data.items),
-            "split": _digest(self.split),
-            "votes": _digest_of_votes(self.train_annotations),
+            "items": digest(self.data.items),
+            "split": digest(self.split),
+            "votes": digest_of_votes(self.train_annotations),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -305,8 +319,8 @@ class AnnotatedDataModule(LightningDataModule):
                 f"The checkpoint knows the classes {state_dict['classes']}, the data '{self.data.name}' have "
                 f"{list(self.data.classes)}. Use the data it was trained on, or a folder with the same class list."
             )
-        same_items = state_dict["items"] == _digest(self.data.items)
-        if same_items and state_dict["split"] != _digest(self.split):
+        same_items = state_dict["items"] == digest(self.data.items)
+        if same_items and state_dict["split"] != digest(self.split):
             raise RunError(
                 "The checkpoint was trained on another split of the same items, so test items may have been trained "
                 "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
@@ -323,12 +337,3 @@ class AnnotatedDataModule(LightningDataModule):
         if not same_items and not self.data.annotations.exchangeable:
             unknown = int((self._annotator_ids() == UNKNOWN).sum())
             log.info("%d of %d annotators were not seen in training", unknown, self.data.annotations.num_annotators)
-
-
-def _digest_of_votes(votes: Annotations) -> str:
-    columns = (votes.item, votes.annotator, votes.label, votes.probs)
-    return hashlib.sha256(b"".join(c.tobytes() for c in columns if c is not None)).hexdigest()
-
-
-def _digest(names: Any) -> str:
-    return hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()
