@@ -124,11 +124,16 @@ def _text(file: Path) -> str:
 
 
 def _tell(study: Manifest, design: Design, folder: Path, console: Console) -> None:
-    people = len(study.batches) * design.judgments
+    batches, judgments = _count(len(study.batches), "batch", "es"), _count(design.judgments, "judgment")
+    people = _count(len(study.batches) * design.judgments, "participant")
     console.print(
-        f"[bold]Written[/bold] to {folder}: {len(study.batches)} batches of {design.trials} pictures "
+        f"[bold]Written[/bold] to {folder}: {batches} of {design.trials} pictures "
         f"({design.practice} for practice, {design.per_batch} mixes, {design.catch} with a known answer, "
-        f"{design.repeats} repeats), for {people:,} participants to give {design.judgments} judgments of each mix.\n"
+        f"{design.repeats} repeats), for {people} to give {judgments} of each mix.\n"
         f"Texts and settings may be changed in {folder / MANIFEST}; then: hilmix elicit serve {folder}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number:,} {noun}{plural * (number != 1)}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hilmix.elicit.serve import keep_tokens, serve
+from hilmix.elicit.serve import keep_tokens, listener, serve
 from hilmix.errors import ConfigError
 
 
@@ -26,13 +26,14 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Prints the links and serves.
 
     Raises:
-        ConfigError: for a port that is none, or tokens that can not be used.
+        ConfigError: for an address that is none or in use, or tokens that can not be used.
         DataError: if the study can not be served.
     """
     if not 0 < args.port < 65536:
         raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
     tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
+    held = listener(args.host, args.port)
     for what, link in tokens.links(args.host, args.port).items():
         console.print(f"{what:<14}{link}", highlight=False, soft_wrap=True, markup=False)
     console.print("Stop with Ctrl+C; nothing is lost.", highlight=False)
-    serve(args.study, tokens, host=args.host, port=args.port)
+    serve(args.study, tokens, on=held)

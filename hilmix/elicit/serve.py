@@ -1,8 +1,11 @@
 """Serving a study: the two secret links, and the process behind them."""
 
+import contextlib
 import logging
+import os
 import re
 import secrets
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,22 +61,36 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
         store.close()
 
 
-def serve(folder: Path, tokens: Tokens, *, host: str, port: int) -> None:
+def listener(host: str, port: int) -> socket.socket:
+    """Returns a socket that holds an address, for :func:`serve` to listen on.
+
+    Raises:
+        ConfigError: if the address is in use, not this machine's, or none.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # With its protocol named: only then does asyncio send at once, else each reply waits 40 ms for more to send.
+        held = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # a restart need not wait for connections of before; on Windows this means another thing
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"Can not listen on --host {host} --port {port}: {reason}. Give another, or stop what uses it."
+        ) from error
+    return held
+
+
+def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
     """Serves a study until the process is told to stop; what was acknowledged survives any other end, too."""
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
-    # No limit_concurrency: it counts idle connections, too, so whoever opens that many would shut everybody out with
-    # ease. Uvicorn has no time limit for headers, of which it keeps 64 kB at most; the proxy that stands before it
-    # where strangers can connect has one. A slow body is refused by BodyLimit.
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        access_log=False,
-        log_level=logging.WARNING,
-        server_header=False,
-        proxy_headers=False,
-    )
+    config = uvicorn.Config(
+        app, access_log=False, log_level=logging.WARNING, server_header=False, proxy_headers=False
+    )  # fmt: skip
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[on])
 
 
 def _new() -> str:

@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 
 from hilmix.cli import main
@@ -20,3 +22,19 @@ def test_a_folder_without_a_study(tmp_path, capsys):
     assert main(["elicit", "serve", str(tmp_path)]) == 2
     assert "study.json" in capsys.readouterr().err
     assert not (tmp_path / "answers.sqlite").exists()
+
+
+def test_an_address_in_use_is_told_before_any_link(tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["elicit", "serve", str(make_study(tmp_path / "s")), "--port", str(port)]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.startswith(f"error: Can not listen on --host 127.0.0.1 --port {port}: Address already in use.")
+
+
+def test_a_host_that_is_none(tmp_path, capsys):
+    assert main(["elicit", "serve", str(make_study(tmp_path / "s")), "--host", "no such host"]) == 2
+    assert "Can not listen on --host no such host --port 8000" in capsys.readouterr().err
