@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
+from hilmix.data.arrays import array_rows, read_array, write_array
+from hilmix.data.folder_masks import read_masks, write_masks
 from hilmix.data.items import SPLITS, AnnotatedData, ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
@@ -37,15 +39,20 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
     root = Path(root)
     labels, meta, file, items = _read_labels(root)
     features = _annotator_features(root, labels.annotations.annotators)
+    inputs = _inputs(root, meta["input"], items, file, image_size)
+    group, groups = _groups(items)
     return AnnotatedData(
         name=labels.name,
         items=labels.items,
-        inputs=_inputs(root, meta["input"], items, file, image_size),
+        inputs=inputs,
         annotations=labels.annotations,
         target=labels.target,
         split=_split(items, file),
         licence=meta.get("licence"),
         annotator_features=features,
+        masks=read_masks(root, labels.items, inputs, list(items["path"]) if "path" in items.columns else None),
+        group=group,
+        groups=groups,
     )
 
 
@@ -120,6 +127,8 @@ def _write_parts(data: AnnotatedData, folder: Path) -> None:
     if (data.target != UNKNOWN).any():
         names = np.asarray([*data.classes, None], dtype=object)  # -1 picks the None
         items["target"] = names[data.target]
+    if data.groups:
+        items["group"] = np.asarray([*data.groups, None], dtype=object)[data.group]
     items.to_parquet(folder / "items.parquet", index=False)
     data.annotations.to_frame(data.items).to_parquet(folder / "annotations.parquet", index=False)
     if data.annotator_features is not None:
@@ -128,15 +137,9 @@ def _write_parts(data: AnnotatedData, folder: Path) -> None:
         pd.concat([who, pd.DataFrame(data.annotator_features, columns=columns)], axis=1).to_parquet(
             folder / "annotators.parquet", index=False
         )
-    first = data.inputs.fetch(np.arange(1)).numpy()
-    pixels = data.inputs.kind == "image"
-    shape = (len(data), *(np.moveaxis(first, 1, 3) if pixels else first).shape[1:])
-    stored = np.lib.format.open_memmap(folder / "inputs.npy", mode="w+", dtype=first.dtype, shape=shape)
-    for start in range(0, len(data), 1024):
-        rows = np.arange(start, min(start + 1024, len(data)))
-        part = data.inputs.fetch(rows).numpy()
-        stored[rows] = np.moveaxis(part, 1, 3) if pixels else part
-    stored.flush()
+    write_array(data.inputs, np.arange(len(data)), folder / "inputs.npy")
+    if data.masks is not None and data.masks.num_masks:
+        write_masks(data.masks, data.items, folder)
     meta: dict[str, Any] = {"name": data.name, "input": data.inputs.kind, "classes": list(data.classes)}
     if data.licence:
         meta["licence"] = data.licence
@@ -222,6 +225,14 @@ def _split(items: pd.DataFrame, file: Path) -> Any:
     return items["split"].to_numpy(dtype=str)
 
 
+def _groups(items: pd.DataFrame) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The group of every item, -1 for none, and the names of the groups."""
+    if "group" not in items.columns:
+        return np.full(len(items), UNKNOWN, dtype=np.int64), ()
+    names = tuple(sorted(set(items["group"].dropna()), key=natural_order))
+    return pd.Index(names, dtype=object).get_indexer(pd.Index(items["group"], dtype=object)).astype(np.int64), names
+
+
 def _shown(name: Any) -> str:
     return "empty" if pd.isna(name) else f"'{name}'"
 
@@ -235,22 +246,10 @@ def _inputs(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_
         return ImageFiles([root / p for p in items["path"]], image_size)
     if not (root / "inputs.npy").is_file():
         raise DataError(f"{file} has no column 'path' and {root / 'inputs.npy'} is missing; one of them is needed.")
-    try:
-        array = np.load(root / "inputs.npy", mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise DataError(f"Cannot read {root / 'inputs.npy'}: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{root / 'inputs.npy'} holds {array.dtype}; expected numbers.")
-    rows = items["row"].to_numpy(dtype=np.float64) if "row" in items.columns else np.arange(len(items))
-    bad = np.flatnonzero(rows != np.floor(rows))  # NaN too
-    if len(bad):
-        raise DataError(f"{file}, row {bad[0]}: 'row' is {rows[bad[0]]}; expected a row of inputs.npy.")
-    if len(rows) and (rows.min() < 0 or rows.max() >= len(array)):
-        raise DataError(
-            f"{file}: the items need rows {rows.min():.0f} to {rows.max():.0f}, inputs.npy has {len(array)} rows."
-        )
+    array = read_array(root / "inputs.npy")
+    rows = array_rows(items, file, root / "inputs.npy", len(array))
     if not np.array_equal(rows, np.arange(len(array))):
-        array = array[rows.astype(np.int64)]
+        array = array[rows]
     if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):
         raise DataError(
             f"image_size is {image_size}, but {root / 'inputs.npy'} holds images of {array.shape[1:3]}; "

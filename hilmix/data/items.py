@@ -1,6 +1,5 @@
 """Annotated items in memory: inputs, votes, optional truth and split. What every source is turned into."""
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,18 +8,17 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.masks import Masks
+from hilmix.data.pictures import open_picture, read_picture, upright_size
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
 
 InputKind = Literal["image", "vector"]
 SPLITS = ("train", "val", "test")
-WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 MIXED_SIZE = 128
 """Side in pixels that image files of several sizes are brought to, unless a size is given."""
 
@@ -93,7 +91,7 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[Path], size: int | None = None) -> None:
         self.paths = list(paths)
-        sizes = {_upright_size(self._open(p)) for p in self.paths} if size is None else set()
+        sizes = {upright_size(open_picture(p)) for p in self.paths} if size is None else set()
         self._resize: v2.Transform | None = None
         if len(sizes) == 1:
             self._width, self._height = sizes.pop()
@@ -111,39 +109,13 @@ class ImageFiles:
     def fetch(self, rows: IntArray) -> Tensor:
         return torch.stack([self._decode(self.paths[r]) for r in rows])
 
+    def fit(self, picture: Tensor) -> Tensor:
+        """A (C, H', W') picture of a file's own size, brought to the common size as the files are."""
+        return picture if self._resize is None else self._resize(picture)
+
     def _decode(self, path: Path) -> Tensor:
-        try:
-            stored = self._open(path)
-            if stored.mode in WIDE_MODES:
-                raise DataError(
-                    f"The image {path} has more than 8 bits per channel (mode {stored.mode}), which would be cut off. "
-                    "Convert it to 8 bits."
-                )
-            stored.load()
-            pixels = np.array(ImageOps.exif_transpose(stored).convert("RGB"))
-        except (OSError, SyntaxError, struct.error) as error:
-            raise DataError(f"Cannot decode the image {path}: {error}. Replace the file or remove its item.") from error
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
-        if self._resize is not None:
-            image = self._resize(image)
-        return image.contiguous()
-
-    @staticmethod
-    def _open(path: Path) -> Image.Image:
-        try:
-            return Image.open(path)
-        except FileNotFoundError as error:
-            raise DataError(f"The image {path} does not exist. Correct 'path' in the items table.") from error
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(f"Cannot read the image {path}: {error}. Replace the file or remove its item.") from error
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) as a viewer shows the image: phones store it lying and say so."""
-    width, height = image.size
-    # a PNG would be decoded for this, and cameras do not write it
-    lying = image.format != "PNG" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    return (height, width) if lying else (width, height)
+        pixels = np.array(read_picture(path).convert("RGB"))
+        return self.fit(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hilmix.errors import DataError
 
-_NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str}
+_NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
 
 
 def read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, pd.DataFrame]:

@@ -1,0 +1,227 @@
+"""The masks of a data folder: pictures drawn in any paint program, or one array. Read, checked and written here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hilmix.annotations import IntArray
+from hilmix.columns import codes, natural_order
+from hilmix.data.arrays import array_rows, read_array, write_array
+from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.masks import Masks
+from hilmix.data.pictures import open_picture, read_picture, upright_size
+from hilmix.data.tables import read_table
+from hilmix.errors import DataError
+
+ANNOTATOR = "someone"
+"""Who drew the masks of a folder that does not say."""
+_REMEDY = "Save it as PNG, or remove it."
+_MOST_COLOUR = 24
+"""Largest difference between the channels of a grey pixel; JPEG shifts colours a little."""
+
+
+def read_masks(root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None) -> Masks | None:
+    """Returns the masks of a data folder, None if it has none.
+
+    Args:
+        root: the data folder.
+        items: N item names.
+        inputs: the N inputs.
+        paths: N image files of the items, if that is where the inputs come from.
+
+    Raises:
+        DataError: naming the file and what is wrong with it.
+    """
+    table, frame = read_table(root, "masks", required=False)
+    drawn, stored = (root / "masks").is_dir(), not frame.columns.empty or (root / "masks.npy").is_file()
+    if drawn and stored:
+        raise DataError(f"{root} holds both pictures in 'masks' and masks.npy or its table; keep one.")
+    if drawn:
+        return _from_pictures(root / "masks", items, inputs, paths)
+    return _from_arrays(root / "masks.npy", items, inputs, table, frame) if stored else None
+
+
+class MaskPictures:
+    """Masks in picture files, decoded to one channel when fetched, and brought to the size of the inputs as these are.
+
+    White is irrelevant, black relevant, grey in between. In a picture with a transparent part it does not matter in
+    which colour something is painted: what is painted is irrelevant.
+
+    Args:
+        paths: M files.
+        images: what they are masks of.
+    """
+
+    kind: InputKind = "image"
+
+    def __init__(self, paths: Sequence[Path], images: Inputs) -> None:
+        self.paths, self._images = list(paths), images
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (1, *self._images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        if not len(rows):
+            return torch.empty(0, *self.shape, dtype=torch.uint8)
+        masks = [torch.from_numpy(read_mask(self.paths[r]))[None] for r in rows]
+        return torch.stack([self._images.fit(m) for m in masks] if isinstance(self._images, ImageFiles) else masks)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Returns the mask that a picture shows, (H, W) uint8, 255 = irrelevant; see :class:`MaskPictures`.
+
+    Raises:
+        DataError: if the file can not be read, or is coloured and nowhere transparent.
+    """
+    picture = read_picture(path, what="mask", remedy=_REMEDY)
+    painted = np.array(picture.convert("RGBA"))
+    alpha = painted[..., 3]
+    if (alpha < 255).any():
+        return np.ascontiguousarray(alpha)
+    colours = painted[..., :3]
+    if (colours.max(2).astype(int) - colours.min(2) > _MOST_COLOUR).any():
+        raise DataError(
+            f"The mask {path} has colours. Draw with white on black, or on a transparent layer, and save that alone."
+        )
+    return np.array(picture.convert("L"))
+
+
+def write_masks(masks: Masks, items: Sequence[str], folder: Path) -> None:
+    """Writes the table ``masks`` and ``masks.npy``; a picture that several masks share is stored once."""
+    shown, row = np.unique(masks.picture, return_inverse=True)
+    frame = pd.DataFrame(
+        {
+            "item": np.asarray(items, dtype=object)[masks.item],
+            "annotator": np.asarray(masks.annotators, dtype=object)[masks.annotator],
+            "row": row,
+        }
+    )
+    frame.to_parquet(folder / "masks.parquet", index=False)
+    write_array(masks.pictures, shown, folder / "masks.npy")
+
+
+def _from_arrays(file: Path, items: Sequence[str], inputs: Inputs, table: Path, frame: pd.DataFrame) -> Masks:
+    if not file.is_file() or frame.columns.empty:
+        raise DataError(f"{file} and a table masks.csv or masks.parquet are needed together; one is missing.")
+    if "item" not in frame.columns:
+        raise DataError(f"{table}: column 'item' is missing; found {list(map(str, frame.columns))}.")
+    if "annotator" not in frame.columns:
+        frame = frame.assign(annotator=ANNOTATOR)
+    for column in ("item", "annotator"):
+        if frame[column].isna().any():
+            raise DataError(f"{table}, row {int(frame[column].isna().to_numpy().argmax())}: '{column}' is empty.")
+    people = sorted(set(frame["annotator"]), key=natural_order)
+    array = read_array(file)
+    _check_range(array, file)
+    picture = array_rows(frame, table, file, len(array))
+    try:
+        masks = Masks.build(
+            codes(frame["item"], items, "item"), codes(frame["annotator"], people, "annotator"),
+            ArrayInputs(array, inputs.kind), num_items=len(items), annotators=people, picture=picture,
+        )  # fmt: skip
+        masks.check_shape(inputs.shape)
+    except DataError as error:
+        raise DataError(f"{table}: {error}") from error
+    return masks
+
+
+def _check_range(array: NDArray, file: Path) -> None:
+    """Refuses numbers that would not mean what they seem to; bytes are read up to the first that is above 1."""
+    if array.dtype.kind == "f":
+        low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
+        if not (low >= 0 and high <= 1):  # NaN too
+            raise DataError(
+                f"{file} holds numbers from {low:g} to {high:g}; allowed are 0 (relevant) to 1 (irrelevant)."
+            )
+    elif array.dtype != np.uint8:
+        raise DataError(f"{file} holds {array.dtype}; allowed are uint8 from 0 to 255 and floats from 0 to 1.")
+    else:
+        highest = 0
+        for part in array:
+            highest = max(highest, int(part.max(initial=0)))
+            if highest > 1:
+                return
+        if highest == 1:
+            raise DataError(f"{file} holds only 0 and 1 as uint8, where 255 means irrelevant; multiply it by 255.")
+
+
+def _from_pictures(folder: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None) -> Masks | None:
+    if inputs.kind != "image":
+        raise DataError(f"{folder} holds pictures, but dataset.yaml says 'input: vector'; use masks.npy instead.")
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and not _hidden(f.relative_to(folder))]
+    if not files:
+        return None
+    names = _Names(items, paths)
+    found = [names.find(file, folder) for file in files]
+    people = sorted({who for _, who in found}, key=natural_order)
+    for file, (item, _) in zip(files, found, strict=True):
+        _check_size(file, item, inputs)
+    _check_once(files, found)
+    return Masks.build(
+        [item for item, _ in found], [people.index(who) for _, who in found], MaskPictures(files, inputs),
+        num_items=len(items), annotators=people,
+    )  # fmt: skip
+
+
+class _Names:
+    """Which item a picture of a mask belongs to: that of an image file of the same name, or of that name itself."""
+
+    def __init__(self, items: Sequence[str], paths: Sequence[str] | None) -> None:
+        self._tables: list[dict[str, set[int]]] = []
+        for names in (paths, items):
+            table: dict[str, set[int]] = {}
+            for row, name in enumerate(names or ()):
+                bare = Path(name).with_suffix("")
+                for key in {name, bare.as_posix(), bare.name}:
+                    table.setdefault(key, set()).add(row)
+            self._tables.append(table)
+        self._items = items
+
+    def find(self, file: Path, folder: Path) -> tuple[int, str]:
+        """Item and person of ``NAME.png`` or ``PERSON/NAME.png``, where NAME may be a path too."""
+        name = file.relative_to(folder).with_suffix("")
+        keys = [(name.as_posix(), ANNOTATOR)]
+        if len(name.parts) > 1:
+            keys.append((Path(*name.parts[1:]).as_posix(), name.parts[0]))
+        unclear: set[int] = set()
+        for key, who in keys:
+            for table in self._tables:
+                rows = table.get(key, set())
+                if len(rows) == 1:
+                    return next(iter(rows)), who
+                unclear = unclear or rows
+        if unclear:
+            one, other = (self._items[row] for row in sorted(unclear)[:2])
+            raise DataError(f"The mask {file} may belong to '{one}' or '{other}'; give it the name of the item.")
+        raise DataError(f"The mask {file} belongs to no item; name it after the item's image file or the item.")
+
+
+def _check_size(file: Path, item: int, inputs: Inputs) -> None:
+    size = upright_size(open_picture(file, what="mask", remedy=_REMEDY))
+    if isinstance(inputs, ImageFiles):
+        expected, image = upright_size(open_picture(inputs.paths[item])), f"its image {inputs.paths[item]}"
+    else:
+        expected, image = (inputs.shape[2], inputs.shape[1]), "its image in inputs.npy"
+    if size != expected:
+        raise DataError(f"The mask {file} has {size[0]} x {size[1]} pixels, {image} {expected[0]} x {expected[1]}.")
+
+
+def _check_once(files: list[Path], found: list[tuple[int, str]]) -> None:
+    first: dict[tuple[int, str], Path] = {}
+    for file, key in zip(files, found, strict=True):
+        if key in first:
+            raise DataError(f"The masks {first[key]} and {file} are of one item by one person; keep one.")
+        first[key] = file
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
