@@ -12,6 +12,8 @@ from hilmix.data.class_folders import ANNOTATOR, read_class_folders
 from hilmix.data.describe import Description, check_inputs, describe
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.items import AnnotatedData
+from hilmix.data.mask_summary import group_sizes, summarise_masks
+from hilmix.data.masks import Masks
 from hilmix.data.sources import SOURCES, Access, Options, Source, find_source
 from hilmix.errors import ConfigError, DataError, HilmixError
 
@@ -178,7 +180,11 @@ def _check(args: argparse.Namespace, console: Console) -> None:
     found = describe(data)
     console.print(f"[bold]{data.name}[/bold] ({args.folder})", highlight=False, soft_wrap=True)
     console.print(_summary(data, found))
+    if data.masks is not None:
+        console.print(_masks(data.masks, quick=args.quick), highlight=False, soft_wrap=True)
     console.print(_classes(data, found))
+    if data.groups:
+        console.print(_groups(data))
     for warning in _warnings(data, found):
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False, soft_wrap=True)
     console.print("ok" + (" (inputs not decoded)" if args.quick else ""))
@@ -227,6 +233,29 @@ def _classes(data: AnnotatedData, found: Description) -> Table:
         table.add_row(data.classes[k], _percent(float(found.class_votes[k])), truth)
     if len(data.classes) > _MANY_CLASSES:
         table.add_row(f"... {len(data.classes) - _MANY_CLASSES} more", "", "")
+    return table
+
+
+def _masks(masks: Masks, *, quick: bool) -> str:
+    given, people = int(masks.explained.sum()), len(set(masks.annotator))
+    by = f"{people} people" if people > 1 else "one person"
+    text = f"  masks: on {given:,} of {masks.num_items:,} items, by {by}"
+    if quick:
+        return text
+    found = summarise_masks(masks)
+    low, high = found.per_item
+    text += (
+        f"; {low} to {high} per item" * (high > 1) + f"\n  they mark {_percent(found.marked)} of the input on average"
+    )
+    text += f"; {found.empty:,} mark nothing" * bool(found.empty)
+    return text + f"\n  two people's masks of an item overlap by {_percent(found.overlap)}" * (high > 1)
+
+
+def _groups(data: AnnotatedData) -> Table:
+    sizes = group_sizes(data)
+    table = Table("group", *sizes.columns, box=None, header_style="bold")
+    for name, row in zip(sizes.index, sizes.to_numpy(), strict=True):
+        table.add_row(name, *(f"{n:,}" for n in row))
     return table
 
 

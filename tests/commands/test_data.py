@@ -158,6 +158,29 @@ def test_check_prints_what_an_own_folder_holds(folder, capsys):
         assert text in out, text
 
 
+def test_check_shows_masks_and_groups(folder, capsys):
+    table = (folder / "items.csv").read_text().splitlines()
+    rows = [f"{row},{group}" for row, group in zip(table[1:], "xxxxxxyyy ", strict=True)]
+    (folder / "items.csv").write_text("\n".join([f"{table[0]},group", *rows]).replace(" ", ""))
+    half = np.repeat([0, 255], 18).astype(np.uint8).reshape(6, 6)
+    for name, picture in {"ann/0": half, "bob/0": half.T, "bob/3": 0 * half}.items():
+        (folder / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / "masks" / f"{name}.png")
+    assert main(["check", "mine"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "masks: on 2 of 10 items, by 2 people; 1 to 2 per item" in out
+    assert "they mark 33.3 % of the input on average; 1 mark nothing" in out
+    assert "overlap by 33.3 %" in out
+    assert "group all x 6 y 3 none 1" in out
+    (folder / "masks" / "bob" / "3.png").write_bytes((folder / "masks" / "bob" / "3.png").read_bytes()[:44])
+    assert main(["check", "mine", "--quick"]) == 0
+    out = capsys.readouterr().out
+    assert "masks: on 2 of 10 items" in out
+    assert "they mark" not in out
+    assert main(["check", "mine"]) == 2
+    assert "Cannot decode the mask mine/masks/bob/3.png" in capsys.readouterr().err
+
+
 def test_check_works_without_any_truth_or_votes(workplace, capsys):
     write_folder(tiny(annotations=Annotations.build([], [], [], num_items=3, classes=2, annotators=0)), workplace / "t")
     assert main(["check", "t"]) == 0

@@ -1,0 +1,82 @@
+"""What the masks and groups of annotated data hold: how many, by whom, how much is marked, do people agree."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilmix.data.items import SPLITS, AnnotatedData
+from hilmix.data.masks import Masks
+from hilmix.functional.inputs import as_float
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class MaskSummary:
+    """Numbers that ``hilmix data check`` prints."""
+
+    masks: int
+    items: int
+    """Items that have a mask."""
+    people: int
+    per_item: tuple[int, int]
+    """Lowest and highest number of masks of the items that have any."""
+    marked: float
+    """Mean share of an input that a mask marks, over masks; NaN without masks."""
+    empty: int
+    """Masks that mark nothing: to a loss, no explanation."""
+    overlap: float
+    """Mean over pairs of people who gave a mask of the same item: what both marked, relative to what either marked
+    (intersection over union; 1 if neither marked anything); NaN where no item has two masks."""
+
+
+def summarise_masks(masks: Masks) -> MaskSummary:
+    """Returns what the masks hold, decoding each twice at most."""
+    marked = np.concatenate([np.empty(0), *(_marked(masks, rows) for rows in _parts(masks.num_masks))])
+    given = masks.per_item[masks.explained]
+    return MaskSummary(
+        masks=masks.num_masks,
+        items=len(given),
+        people=len(np.unique(masks.annotator)),
+        per_item=(int(given.min(initial=given.max(initial=0))), int(given.max(initial=0))),
+        marked=float(marked.mean()) if len(marked) else np.nan,
+        empty=int((marked == 0).sum()),
+        overlap=_overlap(masks),
+    )
+
+
+def group_sizes(data: AnnotatedData) -> pd.DataFrame:
+    """Items of each group by split: one row per group and one, ``none``, for items without, if there are such."""
+    split = np.full(len(data), "all") if data.split is None else data.split
+    columns = ["all"] if data.split is None else [s for s in SPLITS if (split == s).any()]
+    names = np.asarray([*data.groups, "none"], dtype=object)[data.group]
+    rows = [*data.groups, *(["none"] if (data.group < 0).any() else [])]
+    table = {c: [int(((names == row) & (split == c)).sum()) for row in rows] for c in columns}
+    return pd.DataFrame(table, index=rows)
+
+
+def _parts(length: int) -> list[NDArray[np.int64]]:
+    return [np.arange(start, min(start + _AT_ONCE, length)) for start in range(0, length, _AT_ONCE)]
+
+
+def _pixels(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(m, pixels) of some masks."""
+    flat: NDArray[np.float32] = as_float(masks.pictures.fetch(masks.picture[rows])).flatten(1).numpy()
+    return flat
+
+
+def _marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return _pixels(masks, rows).mean(1, dtype=np.float64)
+
+
+def _overlap(masks: Masks) -> float:
+    shares: list[float] = []
+    for item in np.flatnonzero(masks.per_item > 1):
+        own = _pixels(masks, masks.gather([item])[1])
+        for one, other in combinations(own, 2):
+            either = np.maximum(one, other).sum()
+            shares.append(float(np.minimum(one, other).sum() / either) if either else 1.0)
+    return float(np.mean(shares)) if shares else np.nan
