@@ -1,4 +1,7 @@
-"""A study served in this process over a real port, and people who use it in headless Chromium."""
+"""A study served in this process over a real port, and people who use it in headless Chromium.
+
+Whatever imports this is skipped where playwright or axe is missing.
+"""
 
 import shutil
 import socket
@@ -9,8 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
-from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
+
+pytest.importorskip("playwright", reason="needs playwright (pip install 'hilmix[dev]')")
+pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python (pip install 'hilmix[dev]')")
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from hilmix.elicit.app import create_app
 from hilmix.elicit.rows import Given, Rows
@@ -26,6 +35,11 @@ SIZES: dict[str, dict[str, Any]] = {"desktop": DESKTOP, "phone": PHONE}
 def chromium() -> str | None:
     """Returns Debian's Chromium, or another that is installed; None where none is."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+NEEDS_CHROMIUM = pytest.mark.skipif(chromium() is None, reason="needs Chromium (on Debian: apt-get install chromium)")
+RIGHT = [1]
+"""The right answers to the check of tests.elicit.studies."""
 
 
 @contextmanager
@@ -161,6 +175,22 @@ class Person:
         slider.click(position={"x": thumb / 2 + share * (box["width"] - thumb), "y": box["height"] / 2})
 
 
+def serious_findings(person: Person) -> list[tuple[str, list[str]]]:
+    """What axe has to say against a page, and where."""
+    found = Axe().run(person.page).response["violations"]
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found
+            if one["impact"] in ("serious", "critical")]  # fmt: skip
+
+
+def check_access(person: Person) -> None:
+    """Neither a serious finding of axe, nor a page wider than the window; one heading, which the window names."""
+    assert not (serious := serious_findings(person)), serious
+    wide, window = person.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= window, f"{person.heading}: {wide} px in a window of {window}"
+    assert person.page.locator("h1").count() == 1
+    assert person.heading in person.page.title() or person.page.locator(".prose > h1").count() == 1
+
+
 def _construct(person: Person) -> None:
     person.button("More").click()
     person.button("More").click()
@@ -194,5 +224,3 @@ def _vote(person: Person) -> None:
 ANSWERS: dict[str, Callable[[Person], None]] = {
     "construct": _construct, "select": _select, "infer": _infer, "categorical": _categorical, "vote": _vote,
 }  # fmt: skip
-
-__all__ = ["SIZES", "SMALLEST", "Error", "Person", "Server", "chromium", "launched"]

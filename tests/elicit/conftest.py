@@ -1,12 +1,14 @@
-"""A study served in this process, with a clock that tests turn."""
+"""A study served in this process, with a clock that tests turn; or over a port, for people with a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from hilmix.elicit.app import create_app
+from hilmix.elicit.manifest import Task
 from hilmix.elicit.rows import Rows
 from hilmix.elicit.store import Job, T
 from tests.elicit.studies import STATUS_TOKEN, TOKEN, make_study
@@ -56,3 +58,44 @@ def serve() -> Iterator:
 def served(tmp_path: Path, serve) -> Served:
     """Two infer batches of three main trials each, one judgment wanted, leases of an hour, two tries at the check."""
     return serve(make_study(tmp_path / "study", target_judgments=1, check_attempts=2))
+
+
+@pytest.fixture(scope="module")  # for as long as it is there, no other event loop can run
+def browser() -> Iterator:
+    from tests.elicit.browser import launched
+
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def person(browser) -> Iterator:
+    """``person(size)``: somebody with a browser of their own."""
+    from tests.elicit.browser import SIZES, Person
+
+    contexts = []
+
+    def come(**size: Any) -> Person:
+        contexts.append(browser.new_context(**(size or SIZES["desktop"])))
+        return Person(contexts[-1].new_page())
+
+    yield come
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator:
+    """``host(task, ...)``: a study of one main trial per batch, over a port until the test is over."""
+    from tests.elicit.browser import Server
+
+    running: list[Server] = []
+
+    def start(task: Task = "infer", *, clock: Any = None, **settings: Any) -> Server:
+        folder = make_study(tmp_path / f"study{len(running)}", task, mains=1, **settings)
+        running.append(Server(folder, **({"clock": clock} if clock else {})))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
