@@ -1,5 +1,6 @@
 """The HTTP interface: addresses and bodies. What they do is in :mod:`hilmix.elicit.steps`."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -39,9 +40,10 @@ class Desk:
     status_token: str
     clock: Callable[[], float] = time.time
 
-    def do(self, step: Callable[..., T], *arguments: Any) -> T:
+    async def do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Runs a step in a transaction; returns once its changes are on the disk."""
-        return self.store.run(lambda rows: step(At(self.study, rows, self.clock()), *arguments))
+        job = self.store.submit(lambda rows: step(At(self.study, rows, self.clock()), *arguments))
+        return await asyncio.wrap_future(job)
 
 
 async def _desk(request: Request) -> Desk:
@@ -52,14 +54,15 @@ async def _desk(request: Request) -> Desk:
 TheDesk = Annotated[Desk, Depends(_desk)]
 _CODES = (400, 403, 404, 408, 409, 413, 422)
 router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
-# Plain functions, not coroutines: each waits for the disk in a worker thread, and the event loop goes on.
+# Coroutines: what waits for the disk waits for the store's one thread. Plain functions would each take a worker thread,
+# and another one for their reply; of those there are 40, for which the replies would queue up behind the requests.
 
 
 @router.get("/join/{study_token}", status_code=303, response_class=RedirectResponse)
-def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
+async def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
     """The link of the study: makes a participant and leads to the page of that participant."""
     _same(study_token, desk.study_token)
-    return RedirectResponse(f"/p/{desk.do(steps.join, request.query_params)}", status_code=303)
+    return RedirectResponse(f"/p/{await desk.do(steps.join, request.query_params)}", status_code=303)
 
 
 @router.get("/p/{code}", response_class=FileResponse)
@@ -69,57 +72,57 @@ def page(code: str) -> FileResponse:
 
 
 @router.get("/api/p/{code}")
-def look(code: str, desk: TheDesk) -> State:
+async def look(code: str, desk: TheDesk) -> State:
     """Where a participant stands, and all that the page needs."""
-    return desk.do(steps.look, code)
+    return await desk.do(steps.look, code)
 
 
 @router.delete("/api/p/{code}")
-def withdraw(code: str, desk: TheDesk) -> State:
+async def withdraw(code: str, desk: TheDesk) -> State:
     """Deletes everything that a participant gave."""
-    return desk.do(steps.withdraw, code)
+    return await desk.do(steps.withdraw, code)
 
 
 @router.post("/api/p/{code}/consent")
-def consent(code: str, body: answers.Consent, desk: TheDesk) -> State:
+async def consent(code: str, body: answers.Consent, desk: TheDesk) -> State:
     """Agrees to every statement."""
-    return desk.do(steps.consent, code, body)
+    return await desk.do(steps.consent, code, body)
 
 
 @router.post("/api/p/{code}/batch")
-def new_batch(code: str, body: answers.NewBatch, desk: TheDesk) -> State:
+async def new_batch(code: str, body: answers.NewBatch, desk: TheDesk) -> State:
     """Asks for trials, in phase expired or full."""
-    return desk.do(steps.new_batch, code, body)
+    return await desk.do(steps.new_batch, code, body)
 
 
 @router.post("/api/p/{code}/instructions")
-def instructions(code: str, body: answers.Read, desk: TheDesk) -> State:
+async def instructions(code: str, body: answers.Read, desk: TheDesk) -> State:
     """Has read the instructions."""
-    return desk.do(steps.instructions, code, body)
+    return await desk.do(steps.instructions, code, body)
 
 
 @router.post("/api/p/{code}/check")
-def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
+async def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
     """Answers the comprehension check."""
-    return desk.do(steps.check, code, body)
+    return await desk.do(steps.check, code, body)
 
 
 @router.post("/api/p/{code}/answers")
-def answer(code: str, body: answers.Submission, desk: TheDesk) -> Saved:
+async def answer(code: str, body: answers.Submission, desk: TheDesk) -> Saved:
     """Answers the trial at hand. Sent again with the same key, returns what is stored."""
-    return desk.do(steps.answer, code, body)
+    return await desk.do(steps.answer, code, body)
 
 
 @router.post("/api/p/{code}/survey")
-def survey(code: str, body: answers.SurveyAnswers, desk: TheDesk) -> State:
+async def survey(code: str, body: answers.SurveyAnswers, desk: TheDesk) -> State:
     """Closes the study."""
-    return desk.do(steps.survey, code, body)
+    return await desk.do(steps.survey, code, body)
 
 
 @router.get("/api/p/{code}/images/{file}", response_class=FileResponse)
-def image(code: str, file: str, desk: TheDesk) -> FileResponse:
+async def image(code: str, file: str, desk: TheDesk) -> FileResponse:
     """An image of the participant's trials. Names are of content, so that a browser may keep it for good."""
-    path = desk.study.image_file(desk.do(steps.image, code, file))
+    path = desk.study.image_file(await desk.do(steps.image, code, file))
     return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
 
 

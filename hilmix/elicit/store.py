@@ -46,11 +46,15 @@ class Store:
 
         Whatever the job raises undoes its changes, and is raised here.
         """
+        return self.submit(job).result()
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Queues ``job`` up and returns at once; the future is done when :meth:`run` would return."""
         if self._closed:
             raise RuntimeError("the store is closed")
         done: Future[T] = Future()
         self._jobs.put((job, done))
-        return done.result()
+        return done
 
     def close(self) -> None:
         """Ends the thread after the jobs at hand, and closes the file; a second call does nothing."""
@@ -67,7 +71,8 @@ class Store:
             while not self._jobs.empty():  # nobody else takes from the queue, so get() does not wait
                 batch.append(self._jobs.get())
             serving = None not in batch
-            self._commit([entry for entry in batch if entry is not None])
+            # Who gave up before its turn is left out; from here on nobody can, and every future takes its result.
+            self._commit([entry for entry in batch if entry is not None and entry[1].set_running_or_notify_cancel()])
 
     def _commit(self, batch: Sequence[tuple[Job[Any], Future[Any]]]) -> None:
         rows = Rows(self._sql)

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_jobs_of_many_threads_are_committed_together_each_on_its_own(store):
         thread.join()
     assert sorted(failures) == list(range(1, 40, 2))
     assert [one.trial for one in store.run(lambda rows: rows.answers())] == list(range(0, 40, 2))
+
+
+def test_a_job_given_up_before_its_turn_is_left_out_and_later_ones_run(store):
+    number, go = join(store, "alice"), threading.Event()
+    first = store.submit(lambda rows: go.wait(10))
+    while not first.running():
+        time.sleep(0.001)
+    given_up = store.submit(lambda rows: rows.add_answer(given(number, 1)))
+    later = store.submit(lambda rows: rows.add_answer(given(number, 2)))
+    assert given_up.cancel()
+    assert not first.cancel(), "it is too late to give up what has begun"
+    go.set()
+    assert (first.result(10), later.result(10)) == (True, None)
+    assert [one.trial for one in store.run(lambda rows: rows.answers())] == [2]
 
 
 def test_nobody_is_told_that_an_answer_was_saved_when_the_commit_fails(store, monkeypatch):
