@@ -11,7 +11,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = {
     0: ["errors", "types", "parts", "functional"],
-    1: ["annotations", "columns", "mix", "annotators", "metrics", "backbones", "regularizers", "group_dro", "explanations", "perception"],
+    1: [
+        "annotations",
+        "columns",
+        "mix",
+        "annotators",
+        "metrics",
+        "backbones",
+        "regularizers",
+        "group_dro",
+        "explanations",
+        "propagation",
+        "perception",
+    ],
     2: ["data", "modules"],
     3: ["callbacks", "checkpoint", "logging", "plotting", "report", "elicit"],
     4: ["commands", "parser_errors", "lightning_cli", "cli", "__main__"],
