@@ -44,10 +44,6 @@ class Log:
     losses: list[Loss] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def seconds(self, what: str) -> list[float]:
-        """Returns how long each request took, from when it was due, of those that lost no connection."""
-        return [reply.came - reply.due for reply in self.replies if reply.what == what and not reply.lost]
-
 
 class FailedError(Exception):
     """A reply that is not the one expected; whoever gets it stops."""
@@ -130,7 +126,7 @@ class Participant(Client):
             while self.state["trial"] is None:
                 step, body = self.mind.body(self.state) or ("", {})
                 self.state = (await self.send("step", "POST", f"{self.me}/{step}", body=body)).json()
-            await self._look([*self.state["trial"]["images"], *self.state["preload"]])
+            await self._look("first picture", [*self.state["trial"]["images"], *self.state["preload"]])
         except FailedError as failed:
             self.log.errors.append(str(failed))
 
@@ -144,14 +140,14 @@ class Participant(Client):
             raise FailedError(f"answer: trial {trial} was shown again after its answer was acknowledged")
         self.given[trial] = body
         self.state = saved["state"]
-        await self._look(self.state["preload"])
+        await self._look("picture", self.state["preload"])
 
-    async def _look(self, addresses: Sequence[str]) -> None:
+    async def _look(self, what: str, addresses: Sequence[str]) -> None:
         """Loads pictures; those loaded before are in the browser's memory."""
         for address in addresses:
             if address not in self.seen:
                 self.seen.add(address)
-                await self.send("picture", "GET", address)
+                await self.send(what, "GET", address)
 
 
 class Sender(Client):
