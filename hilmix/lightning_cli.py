@@ -10,7 +10,7 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import jsonargparse
 import torch
@@ -83,6 +83,8 @@ class HilmixCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
+        parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")
+        parser.add_argument("--best_mode", type=Literal["min", "max"], help="Whether a low or a high one is best.")
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")

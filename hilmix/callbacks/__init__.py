@@ -3,7 +3,8 @@
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
 from hilmix.callbacks.label_errors import LabelErrors
+from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
 from hilmix.callbacks.predictions import PredictionFile
 
-__all__ = ["AnnotatorReport", "CalibrationReport", "LabelErrors", "MetricsFile", "PredictionFile"]
+__all__ = ["AnnotatorReport", "CalibrationReport", "LabelErrors", "MaskSensitivity", "MetricsFile", "PredictionFile"]

@@ -154,6 +154,11 @@ class AnnotatedDataModule(LightningDataModule):
         return 0 if features is None or self.targets.aggregates else features.shape[1]
 
     @property
+    def has_masks(self) -> bool:
+        """Whether anybody marked anything as irrelevant."""
+        return self.data.masks is not None
+
+    @property
     def num_groups(self) -> int:
         """G, evaluation groups of the items, 0 if there are none."""
         return len(self.data.groups)

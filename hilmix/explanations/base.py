@@ -50,6 +50,9 @@ class Explanation(Part, ABC):
     validation on the data at hand.
     """
 
+    second_order = False
+    """Whether the term is made of gradients, so that training differentiates twice."""
+
     def build(self, network: nn.Module) -> None:
         """Is shown the network, (R, *input_shape) to logits (R, K), before training; by default no matter.
 

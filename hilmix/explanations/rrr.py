@@ -28,6 +28,8 @@ class RRR(Explanation):
         place of its square, and logits in place of log-probabilities.
     """
 
+    second_order = True
+
     def __init__(self, weight: float = 1.0, norm: SaliencyNorm = "l2") -> None:
         if norm not in get_args(SaliencyNorm):
             raise ConfigError(f"RRR: norm is '{norm}'; allowed are {list(get_args(SaliencyNorm))}.")

@@ -24,7 +24,7 @@ def input_gradient(logits: Tensor, x: Tensor) -> Tensor:
         of log-probabilities, see :class:`hilmix.explanations.RRR`.
     """
     (gradient,) = torch.autograd.grad(SCALE * logits.sum(), x, create_graph=True)
-    return gradient.float() / SCALE
+    return gradient.to(torch.promote_types(gradient.dtype, torch.float32)) / SCALE
 
 
 def saliency_penalty(gradient: Tensor, mask: Tensor, *, norm: SaliencyNorm = "l2") -> Tensor:

@@ -19,7 +19,7 @@ from hilmix.functional.random import run_seed, step_seed
 from hilmix.group_dro import GroupDRO
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
-from hilmix.modules.explained import training_pass
+from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
 from hilmix.modules.optimization import LrScaling, configured, make_optimizer
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
@@ -223,7 +223,8 @@ class Classifier(LightningModule):
         x = self.standardized(batch.input)
         if self.explanations:
             x.requires_grad_()
-        features, logits = self.class_scores(x, batch)
+        with differentiable_twice(any(part.second_order for part in self.explanations)):
+            features, logits = self.class_scores(x, batch)
         log_probs = logits.float().log_softmax(-1)
         said = self.answers(features, log_probs, batch)
         losses = self.losses(log_probs, said, batch)
@@ -254,7 +255,8 @@ class Classifier(LightningModule):
     def _weighted(self, losses: Losses, batch: Batch, per_term: Tensor) -> Tensor:
         if self.group_dro is None:
             return per_term * losses.value.sum()
-        assert batch.group is not None, "GroupDRO.build refuses data without groups"
+        if batch.group is None:
+            raise ConfigError("GroupDRO: the data have no groups; add the column 'group' to the items table.")
         weighted: Tensor = self.group_dro(losses.value, batch.group[losses.item])
         return weighted
 
@@ -276,6 +278,8 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
         datamodule = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and self.explanations:
+            refuse_without_masks(getattr(datamodule, "has_masks", True))
         if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:
             self.annotator_model.set_annotator_features(datamodule.annotator_features())
         statistics = getattr(datamodule, "input_statistics", None)

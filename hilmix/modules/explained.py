@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hilmix.errors import ConfigError
 from hilmix.explanations import TrainingPass
@@ -15,6 +17,24 @@ from hilmix.types import Batch
 
 if TYPE_CHECKING:
     from hilmix.modules.classifier import Classifier
+
+
+def refuse_without_masks(there: bool) -> None:
+    """Tells what explanation losses need.
+
+    Raises:
+        ConfigError: unless masks are there.
+    """
+    if not there:
+        raise ConfigError(
+            "model.explanations need masks of what must not matter; the data have none. Put drawings into masks/ of "
+            "the data folder (docs/data_folder.md), or leave explanations out."
+        )
+
+
+def differentiable_twice(wanted: bool) -> AbstractContextManager[None]:
+    """A context in which attention can be differentiated twice: only its plain form can, not the fused ones."""
+    return sdpa_kernel(SDPBackend.MATH) if wanted else nullcontext()
 
 
 def training_pass(
@@ -33,11 +53,8 @@ def training_pass(
     Raises:
         ConfigError: if the batch has no masks.
     """
-    if batch.mask is None:
-        raise ConfigError(
-            "model.explanations need masks of what must not matter; the data have none. Put drawings into masks/ of "
-            "the data folder (docs/data_folder.md), or leave explanations out."
-        )
+    refuse_without_masks(batch.mask is not None)
+    assert batch.mask is not None
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
 
     def data_loss(other: Tensor) -> Tensor:

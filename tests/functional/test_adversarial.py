@@ -171,3 +171,15 @@ def test_normalised_inputs_are_refused():
         fgsm(linear, images() * torch.nan, radius=0.1)
     with pytest.raises(DataError, match=r"torch.uint8; give floats in \[0, 1\]"):
         fgsm(linear, torch.zeros(1, 3, 4, 4, dtype=torch.uint8), radius=0.1)
+
+
+def test_a_mask_bounds_what_may_move():
+    x, mask = images(), torch.rand(6, 1, 4, 4, generator=host(3), dtype=torch.float64).round(decimals=1)
+    moved = pgd(linear, x, radius=0.3, step=0.1, steps=6, mask=mask, low=None, high=None)
+    torch.testing.assert_close(moved - x, (0.3 * mask * slope().sign()))
+
+
+def test_without_a_range_inputs_may_leave_it():
+    x = torch.full((1, 3), 5.0)
+    assert pgd(lambda x: x.sum(1), x, radius=1.0, step=1.0, steps=1, low=None, high=None).tolist() == [[6.0] * 3]
+    assert pgd(lambda x: x.sum(1), x, radius=1.0, step=1.0, steps=1, low=None, high=5.5).tolist() == [[5.5] * 3]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hilmix.errors import ConfigError
-from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights, mix_rows, partner_rows
+from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights, mix_masks, mix_rows, partner_rows
+from hilmix.types import MixPlan
 
 
 def rows_partner_weight(rows: int, seed: int, shape: tuple[int, ...] = (3,), dtype: torch.dtype = torch.float64):
@@ -118,3 +119,34 @@ def test_partner_rows_are_where_the_item_is_the_partner(items: int, pairs: int, 
     found = partner_rows(row, partner)
     assert found.shape == row.shape
     assert torch.equal(partner[found], row)
+
+
+MASK = torch.tensor([[[[1.0, 0.0, 0.5]]], [[[0.0, 0.0, 1.0]]]])
+SWAP, WEIGHT = torch.tensor([1, 0]), torch.tensor([0.25, 1.0])
+
+
+def test_a_mixed_row_trusts_no_pixel_that_was_marked_in_either_image() -> None:
+    found = mix_masks(MASK, MixPlan(SWAP, WEIGHT), torch.tensor([0, 1]))
+    assert found.flatten(1).tolist() == [[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
+
+
+def test_masks_can_be_weighted_as_the_images() -> None:
+    found = mix_masks(MASK, MixPlan(SWAP, WEIGHT), torch.tensor([0, 1]), how="weighted")
+    assert found.flatten(1).tolist() == [[0.25, 0.0, 0.875], [0.0, 0.0, 1.0]]
+
+
+def test_pasted_rectangles_bring_their_mask() -> None:
+    plan = MixPlan(SWAP, WEIGHT, box=torch.tensor([[0, 1, 1, 3], [0, 0, 0, 0]]))
+    found = mix_masks(MASK, plan, torch.tensor([0, 1]))
+    assert found.flatten(1).tolist() == [[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+
+
+def test_pairs_have_the_masks_of_their_items() -> None:
+    plan = MixPlan(torch.tensor([0, 2, 1]), torch.ones(3), rows="pairs")
+    found = mix_masks(MASK, plan, torch.tensor([0, 0, 1]))
+    assert found.flatten(1).tolist() == [[1.0, 0.0, 0.5], [1.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("plan", [None, MixPlan(SWAP, WEIGHT, layer="features")])
+def test_inputs_that_are_not_mixed_keep_their_masks(plan: MixPlan | None) -> None:
+    assert mix_masks(MASK, plan, torch.tensor([0, 1])) is MASK

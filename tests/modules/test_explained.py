@@ -1,0 +1,259 @@
+"""Explanation losses and group weights inside a classifier: with annotators, mixing, mixed precision, two processes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from hilmix.annotations import Annotations
+from hilmix.annotators import AnnotatorModel, AnnotMixHead, DawidSkene, Perfect
+from hilmix.backbones import MLP, TimmBackbone
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
+from hilmix.data.masks import Masks
+from hilmix.errors import ConfigError
+from hilmix.explanations import RRR, AvgEx, Explanation, PGDEx
+from hilmix.group_dro import GroupDRO
+from hilmix.mix import AnnotMix, CutMix, HiddenMix, HumanMix, ItemMix, MixPolicy, NoMix
+from hilmix.modules import Classifier, EMClassifier
+from hilmix.perception import GlobalCurve
+from hilmix.types import Batch
+
+K, A, SIDE = 3, 4, 6
+
+
+def data(masks: bool = True, groups: bool = True) -> AnnotatedData:
+    """Noise images with two votes each; every other item has a mask of its left half."""
+    rng = np.random.default_rng(0)
+    n = 48
+    left = np.zeros((1, SIDE, SIDE), np.uint8)
+    left[:, :, : SIDE // 2] = 255
+    explained = np.arange(0, n, 2)
+    return AnnotatedData(
+        name="halves",
+        items=tuple(f"i{i}" for i in range(n)),
+        inputs=ArrayInputs(rng.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8), "image"),
+        annotations=Annotations.build(
+            np.arange(n).repeat(2), rng.integers(0, A, 2 * n), rng.integers(0, K, 2 * n),
+            num_items=n, classes=K, annotators=A,
+        ),
+        target=rng.integers(0, K, n),
+        split=np.array(["train"] * 32 + ["val"] * 8 + ["test"] * 8),
+        masks=Masks.build(
+            explained, np.zeros(len(explained), int), ArrayInputs(left, "image"), num_items=n, annotators=["ann"],
+            picture=np.zeros(len(explained), int),
+        ) if masks else None,
+        group=np.arange(n) % 2 if groups else np.empty(0, np.int64),
+        groups=("even", "odd") if groups else (),
+    )  # fmt: skip
+
+
+def module(mix: MixPolicy | None = None, source: AnnotatedData | None = None, **settings) -> AnnotatedDataModule:
+    made = AnnotatedDataModule("unused", mix=mix, batch_size=8, **settings)
+    made.__dict__["data"] = data() if source is None else source
+    return made
+
+
+def model(explanations: list[Explanation], annotators: AnnotatorModel | None = None, **settings) -> Classifier:
+    kind = EMClassifier if isinstance(annotators, DawidSkene) else Classifier
+    settings = {"backbone": MLP([6], dropout=0.0), **settings}
+    return kind(K, A, [3, SIDE, SIDE], annotator_model=annotators, explanations=explanations, num_groups=2, **settings)
+
+
+def trainer(folder: Path, **options) -> Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    return Trainer(accelerator="cpu", enable_checkpointing=False, default_root_dir=folder, **quiet, **options)
+
+
+EVERY = [RRR(1.0), AvgEx(1.0), PGDEx(1.0, steps=2)]
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [NoMix(), ItemMix(), AnnotMix(), CutMix(), HiddenMix(), HumanMix(GlobalCurve())],
+    ids=lambda m: type(m).__name__,
+)
+@pytest.mark.parametrize(
+    "annotators", [Perfect(), AnnotMixHead(embed_dim=4), DawidSkene()], ids=lambda m: type(m).__name__
+)
+def test_every_mix_policy_and_annotator_model_trains_with_explanations(
+    tmp_path: Path, mix: MixPolicy, annotators: AnnotatorModel
+) -> None:
+    if isinstance(mix, HiddenMix):
+        mix = HiddenMix(layer="features")
+    seed_everything(0)
+    made = model(EVERY, annotators)
+    before = {name: p.detach().clone() for name, p in made.named_parameters()}
+    trainer(tmp_path, max_epochs=2).fit(made, module(mix))
+    for name, parameter in made.named_parameters():
+        assert parameter.isfinite().all(), name
+        assert not torch.equal(parameter, before[name]), f"{name} does not move"
+
+
+def test_rrr_takes_the_saliency_off_the_marked_half(tmp_path: Path) -> None:
+    """On noise there is nothing to learn but the labels by heart, which either half allows."""
+    shares = []
+    for part in ([], [RRR(30.0)]):
+        seed_everything(0)
+        made = model(part, lr=0.01)
+        source = module()
+        trainer(tmp_path, max_epochs=60).fit(made, source)
+        x = made.standardized(source.data.inputs.fetch(np.arange(0, 32, 2))).requires_grad_()
+        (gradient,) = torch.autograd.grad(made.head(made.features(x)).sum(), x)
+        left = gradient[..., : SIDE // 2].norm()
+        shares.append((left / gradient.norm()).item())
+    assert shares[1] < 0.5 * shares[0]
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_networks_of_timm_take_them(tmp_path: Path, name: str) -> None:
+    seed_everything(0)
+    made = model(EVERY, backbone=TimmBackbone(name))
+    trainer(tmp_path, max_steps=2).fit(made, module())
+    assert all(p.isfinite().all() for p in made.parameters())
+
+
+def test_second_order_gradients_under_mixed_precision(tmp_path: Path) -> None:
+    """The gradient of a step in bf16 points where that of float32 does."""
+    found = []
+    for precision in ("32-true", "bf16-mixed"):
+        seed_everything(0)
+        made = model([RRR(1.0), PGDEx(1.0, steps=2)], optimizer="SGD", lr=1.0, weight_decay=0.0, schedule="constant")
+        before = torch.cat([p.detach().flatten().clone() for p in made.parameters()])
+        trainer(tmp_path, max_steps=1, precision=precision).fit(made, module())
+        found.append(before - torch.cat([p.detach().flatten() for p in made.parameters()]))
+    assert torch.cosine_similarity(found[0], found[1], dim=0) > 0.99
+
+
+@pytest.mark.parametrize("step", [3, 5])  # inside an epoch of four steps
+def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, step: int) -> None:
+    def fit(resume: Path | None = None) -> dict[str, Tensor]:
+        seed_everything(3)
+        made = model(EVERY, group_dro=GroupDRO(0.5))
+        every = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+        Trainer(
+            accelerator="cpu", max_epochs=3, logger=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=[every] if resume is None else [],
+            enable_checkpointing=resume is None,
+        ).fit(made, module(ItemMix()), ckpt_path=resume)  # fmt: skip
+        return {name: value for name, value in made.state_dict().items() if "metrics" not in name}
+
+    straight = fit()
+    resumed = fit(tmp_path / f"step={step}.ckpt")
+    assert straight["group_dro.weight"][0] != 0.5
+    for name, value in straight.items():
+        assert torch.equal(resumed[name], value), name
+
+
+class Given(LightningDataModule):
+    """Hands out one given batch per rank."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def train_dataloader(self) -> DataLoader:
+        ranks = {"num_replicas": self.trainer.world_size, "rank": self.trainer.global_rank}
+        sampler = DistributedSampler(self.batches, shuffle=False, **ranks)
+        return DataLoader(self.batches, batch_size=1, sampler=sampler, collate_fn=lambda b: b[0])
+
+
+def part(items: int, seed: int) -> Batch:
+    draws = torch.Generator().manual_seed(seed)
+    mask = torch.rand(items, 1, SIDE, SIDE, generator=draws).round()
+    mask[0] = 0
+    row = torch.arange(items).repeat_interleave(2)
+    return Batch(
+        input=torch.rand(items, 3, SIDE, SIDE, generator=draws),
+        index=torch.arange(items),
+        target=torch.full((items,), -1),
+        row=row,
+        annotator=torch.randint(0, A, (2 * items,), generator=draws),
+        label=torch.randint(0, K, (2 * items,), generator=draws),
+        mask=mask,
+        group=torch.randint(0, 2, (items,), generator=draws),
+    )
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    shift = len(first.index)
+    both = {name: torch.cat([getattr(first, name), getattr(second, name)])
+            for name in ("input", "target", "annotator", "label", "mask", "group")}  # fmt: skip
+    row = torch.cat([first.row, second.row + shift])
+    return Batch(index=torch.arange(shift + len(second.index)), row=row, **both)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_two_processes_take_the_step_of_one(tmp_path: Path, weighted: bool) -> None:
+    """With unequal batches, of which groups have unequal shares."""
+
+    def one_step(batches: list[Batch]) -> dict[str, Tensor]:
+        seed_everything(0)
+        made = model(
+            [RRR(1.0), PGDEx(0.5, steps=2)], AnnotMixHead(embed_dim=4, dropout=0.0), optimizer="SGD", lr=1.0,
+            weight_decay=0.0, schedule="constant", group_dro=GroupDRO(1.0) if weighted else None,
+        ).eval()  # fmt: skip
+        before = {name: value.detach().clone() for name, value in made.state_dict().items()}
+        ranks = {"devices": len(batches), "strategy": "ddp_fork" if len(batches) > 1 else "auto"}
+        trainer(tmp_path, max_steps=1, **ranks).fit(made, Given(batches))
+        return {n: before[n] - v for n, v in made.state_dict().items() if "metrics" not in n and "running" not in n}
+
+    first, second = part(5, 0), part(3, 1)
+    alone, together = one_step([joined(first, second)]), one_step([first, second])
+    assert alone["backbone.net.1.weight"].abs().sum() > 0
+    assert not weighted or alone["group_dro.weight"].abs().sum() > 0
+    for name, change in alone.items():
+        torch.testing.assert_close(together[name], change, rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_equal_weights_of_groups_make_the_mean_of_their_means(tmp_path: Path) -> None:
+    loss, group = torch.tensor([1.0, 2.0, 6.0], requires_grad=True), torch.tensor([0, 0, 1])
+    found = GroupDRO(0.0).build(2)(loss, group)
+    assert found.item() == pytest.approx((1.5 + 6) / 2)
+    found.backward()
+    assert loss.grad.tolist() == pytest.approx([0.25, 0.25, 0.5])
+
+
+def test_the_group_that_fares_worst_gains_weight() -> None:
+    dro, loss, group = GroupDRO(0.1).build(3), torch.tensor([1.0, 5.0]), torch.tensor([0, 2])
+    for _ in range(200):
+        dro(loss, group)
+    assert dro.weight[2] > 0.99
+    assert dro.weight.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "message"),
+    [
+        ({"explanations": [RRR()]}, data(masks=False), "model.explanations need masks"),
+        ({"explanations": [], "group_dro": GroupDRO()}, data(groups=False), "the data have no groups"),
+    ],
+)
+def test_data_that_lack_something_are_refused(tmp_path: Path, settings, source: AnnotatedData, message: str) -> None:
+    made = model(**settings)
+    with pytest.raises(ConfigError, match=message):
+        trainer(tmp_path, max_steps=1).fit(made, module(source=source))
+
+
+def test_group_dro_needs_groups_and_a_step() -> None:
+    with pytest.raises(ConfigError, match="the data have no groups"):
+        GroupDRO().build(0)
+    with pytest.raises(ConfigError, match="GroupDRO: step is -1"):
+        GroupDRO(-1.0)
+    with pytest.raises(ConfigError, match="a training item has no group"):
+        GroupDRO().build(2)(torch.ones(2), torch.tensor([0, -1]))
+
+
+def test_accuracies_of_groups_are_reported(tmp_path: Path) -> None:
+    seed_everything(0)
+    made, source = model([]), module()
+    found = trainer(tmp_path).test(made, source, verbose=False)[0]
+    rows = source.rows("test")
+    right = (made(source.data.inputs.fetch(rows)).argmax(1).numpy() == source.data.target[rows]).astype(float)
+    by_group = [right[source.data.group[rows] == g].mean() for g in (0, 1)]
+    assert found["test/worst_group_acc"] == pytest.approx(min(by_group))
+    assert found["test/mean_group_acc"] == pytest.approx(np.mean(by_group))
