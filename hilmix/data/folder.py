@@ -151,7 +151,10 @@ def _write_parts(data: AnnotatedData, folder: Path) -> None:
 def _read_meta(root: Path) -> dict[str, Any]:
     file = root / "dataset.yaml"
     if not file.is_file():
-        raise DataError(f"{file} is missing. It needs at least:\nname: {root.name}\ninput: image   # or vector")
+        raise DataError(
+            f"{file} is missing. It needs at least:\nname: {root.name}\ninput: image   # or vector\n"
+            f"Images in one sub-folder per class become a data folder with: hilmix data import {root}"
+        )
     try:
         meta = yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:

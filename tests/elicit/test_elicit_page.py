@@ -3,23 +3,66 @@
 import re
 import shlex
 import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from hilmix.cli import main
+from hilmix.commands import elicit_serve
 from hilmix.data.folder import write_folder
 from hilmix.elicit.behaviour import NAMES
 from hilmix.elicit.export import FORMATS
 from hilmix.elicit.manifest import TASKS, Manifest, Settings
+from hilmix.elicit.rows import Rows
+from hilmix.elicit.simulate import served
+from hilmix.elicit.steps import PLATFORM_IDS
+from hilmix.elicit.store import read_rows
 from tests.elicit.study_data import pictures
 
-PAGE = (Path(__file__).parents[2] / "docs" / "elicit.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "elicit.md").read_text()
 QUICK = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.log_every_n_steps=1"]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+class Reader:
+    """Somebody who does what the page says. ``serve`` returns at once and serves on until the end."""
+
+    def __init__(self, running: ExitStack) -> None:
+        self.running = running
+        self.link = ""
+
+    def serve(self, folder, tokens, *, on):
+        on.close()
+        self.link = self.running.enter_context(served(folder))
+        assert tokens.study in self.link
+
+    def do(self, program: str, *arguments: str) -> None:
+        arguments = tuple(self.link if one == "LINK" else one for one in arguments)
+        if program == "cp":
+            shutil.copytree(*arguments[1:])
+        elif program == "rm":
+            for file in Path().glob(arguments[1]):
+                file.unlink()
+        elif program == "python":
+            at = [str(DOCS.parent / one) if one.startswith("docs/") else one for one in arguments]
+            subprocess.run([sys.executable, *at], check=True)
+        elif program == "hilmix":
+            more = QUICK if arguments[0] == "fit" else ["--port", free_port()] if arguments[1] == "serve" else []
+            assert main([*arguments, *more]) == 0, arguments
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
@@ -28,16 +71,26 @@ def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
     (tmp_path / "consent.md").write_text(blocks("markdown")[0])
     (tmp_path / "infer.md").write_text("Look.")
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 3
-    for program, *arguments in commands:
-        if program == "cp":
-            shutil.copytree(*arguments[1:])
-        elif program == "hilmix":
-            assert main(arguments + (QUICK if arguments[0] == "fit" else [])) == 0
+    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 4
+    with ExitStack() as running:
+        reader = Reader(running)
+        monkeypatch.setattr(elicit_serve, "serve", reader.serve)
+        for command in commands:
+            reader.do(*command)
+    assert read_rows(Path("backup.sqlite"), Rows.participants) == []
     for code in blocks("python"):
         exec(compile(code, "elicit.md", "exec"), {})
 
 
-@pytest.mark.parametrize("name", [*TASKS, *Manifest.model_fields, *Settings.model_fields, *NAMES, *FORMATS])
-def test_tasks_fields_settings_behaviours_and_formats_are_told(name):
+def test_pictures_are_there_and_links_lead_somewhere():
+    shown = re.findall(r"!\[.+?\]\((images/elicit-[a-z]+\.png)\)", PAGE)
+    assert sorted(shown) == sorted(f"images/{file.name}" for file in (DOCS / "images").glob("elicit-*.png"))
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in PAGE.splitlines() if line.startswith("#")}
+    assert set(re.findall(r"\]\(#(.+?)\)", PAGE)) <= headings
+
+
+@pytest.mark.parametrize(
+    "name", [*TASKS, *Manifest.model_fields, *Settings.model_fields, *NAMES, *FORMATS, *PLATFORM_IDS]
+)
+def test_names_are_told(name):
     assert f"`{name}`" in PAGE
