@@ -2,7 +2,10 @@
 
 from hilmix.explanations.avg_ex import AvgEx
 from hilmix.explanations.base import Explanation, TrainingPass
+from hilmix.explanations.cdep import CDEP
+from hilmix.explanations.ibp_ex import IBPEx
 from hilmix.explanations.pgd_ex import PGDEx
+from hilmix.explanations.r4 import R4
 from hilmix.explanations.rrr import RRR
 
-__all__ = ["RRR", "AvgEx", "Explanation", "PGDEx", "TrainingPass"]
+__all__ = ["CDEP", "R4", "RRR", "AvgEx", "Explanation", "IBPEx", "PGDEx", "TrainingPass"]

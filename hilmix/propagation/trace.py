@@ -1,12 +1,11 @@
 """A network as a list of steps, found by one symbolic trace, or the reason why it can not be walked."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from torch import fx, nn
 
 from hilmix.errors import ConfigError
+from hilmix.functional.modes import evaluation_mode
 from hilmix.propagation.rules import FUNCTIONS, LAYERS, Rule, kind_of, rule_of
 
 
@@ -39,7 +38,7 @@ def steps_of(network: nn.Module) -> tuple[str, list[Step]]:
         return "input", [_checked(Step(("input",), "output", ""), network)]
     tracer = Tracer()
     try:
-        with _evaluating(network):
+        with evaluation_mode(network):  # dropout written as a function, or paths dropped at random, vanish
             graph = tracer.trace(network)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # a TraceError is a ValueError
         raise _refusal(_innermost(tracer.module_stack, network), f"it can not be traced: {error}") from error
@@ -54,18 +53,6 @@ def steps_of(network: nn.Module) -> tuple[str, list[Step]]:
     if output.args[0] not in nodes:
         raise ConfigError("The network has to return one tensor, its logits, to have bounds.")
     return source, steps
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Traces what evaluation does: dropout written as a function, or paths dropped at random, vanish."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _step(node: fx.Node, network: nn.Module) -> Step:

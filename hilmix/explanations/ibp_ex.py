@@ -1,0 +1,49 @@
+"""IBP-Ex: the labels must survive every change of irrelevant pixels inside a box, by interval bounds."""
+
+from torch import Tensor
+
+from hilmix.errors import ConfigError
+from hilmix.explanations.base import TrainingPass, check_setting
+from hilmix.explanations.propagated import Propagated
+from hilmix.functional.intervals import worst_log_probs
+
+
+class IBPEx(Propagated):
+    """Turns the data loss into ``a * loss + (1 - a) * loss in the worst case over {x + m d : |d| <= radius}``.
+
+    The worst case takes the lower bound of each class's log-probability, by interval propagation: an annotator model
+    gets the bounds in place of the log-probabilities. Bounds grow wide with depth, so a radius that suits an MLP may be
+    far too large for a ResNet.
+
+    Over the run the radius rises in a straight line from ``radius_start`` to ``radius``, and ``a`` falls from ``alpha``
+    to ``alpha / 2``: with ``alpha`` 1 it starts as the plain loss.
+
+    Args:
+        radius: at the end of the run, in standard deviations of the inputs, at least 0.
+        radius_start: at its start, at least 0.
+        alpha: in [0, 1].
+
+    Raises:
+        ConfigError: if one of them is out of range; in :meth:`build`, if the network has a layer without bounds.
+
+    Reference:
+        J. Heo et al., Use Perturbations when Learning from Explanations, NeurIPS 2023 ("IBP-Ex"). Differs from the
+        published code: there the radius ends at ``radius_start + radius``, and both schedules go by epochs, not steps;
+        the worst case of every label and not of the true class only, so annotators and mixed labels count as in the
+        plain loss; rows without a mask keep the plain loss in its place, where theirs are left out of the mean.
+    """
+
+    def __init__(self, radius: float = 1.0, radius_start: float = 0.0, alpha: float = 1.0) -> None:
+        self.radius = check_setting("IBPEx: radius", radius)
+        self.radius_start = check_setting("IBPEx: radius_start", radius_start)
+        if not 0 <= alpha <= 1:
+            raise ConfigError(f"IBPEx: alpha is {alpha}; allowed are numbers in [0, 1].")
+        self.alpha = float(alpha)
+
+    def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        progress = step.progress()
+        change = (self.radius_start + progress * (self.radius - self.radius_start)) * mask
+        worst = worst_log_probs(self.propagation.bounds(x - change, x + change))
+        log_probs = step.log_probs.index_copy(0, rows, worst.to(step.log_probs.dtype))
+        alpha = self.alpha * (1 - progress / 2)
+        return (1 - alpha) * (step.data_loss_of(log_probs) - step.data_loss_of(step.log_probs))
