@@ -8,102 +8,108 @@ const PHASES = ["consent", "instructions", "check", "trials", "survey", "done", 
 
 const number = (value, digits = 2) => (value === null ? "–" : value.toFixed(digits));
 const seconds = (value) => (value === null ? "–" : `${value.toFixed(1)} s`);
-const right = (content) => h("td", { class: "right" }, content);
+const clock = (value) => new Date(value * 1000).toLocaleTimeString();
+const spaced = (phase) => phase.replace("_", " ");
+/** As exports call a participant. */
+const name = (one) => `p${String(one.number).padStart(3, "0")}`;
+const cell = (...content) => h("td", {}, ...content);
+const right = (content) => h("td", { class: "right" }, String(content));
+const row = (header, ...cells) => h("tr", {}, h("th", { scope: "row" }, header), ...cells);
 
-function table(caption, heads, rows) {
-  const head = heads.map(([text, isNumber]) => h("th", { scope: "col", class: isNumber ? "right" : null }, text));
-  const made = h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
-  return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": caption }, made);
+/** A table; a head that begins with ">" is that of numbers. */
+function table(heads, rows) {
+  const head = (text) => h("th", { scope: "col", class: text.startsWith(">") ? "right" : null }, text.replace(">", ""));
+  const made = heads.map((text) => (text ? head(text) : h("td")));
+  return h("table", {}, h("thead", {}, h("tr", {}, ...made)), h("tbody", {}, ...rows));
 }
 
 function bar(done, total, label) {
   const share = total ? Math.floor((100 * done) / total) : 0;
-  return h(
-    "td",
-    {},
-    h("progress", { max: total, value: done, "aria-label": label }),
-    ` ${percent(share)} (${done} of ${total})`,
-  );
+  const drawn = h("progress", { max: total, value: done, "aria-label": label });
+  return cell(drawn, ` ${percent(share)} (${done} of ${total})`);
 }
 
+/** How many mixes have how many judgments: "4 with 0, 2 with 3 or more". */
+function counts(one) {
+  const last = one.counts.length - 1;
+  const parts = one.counts.map((mixes, given) => mixes && `${mixes} with ${given}${given === last ? " or more" : ""}`);
+  return parts.filter(Boolean).join(", ");
+}
+
+function agreement(one) {
+  if (one.agreement !== null) return `${percent(Math.round(100 * one.agreement))} same class`;
+  return one.difference === null ? "–" : `ICC ${number(one.icc)}, differ by ${number(one.difference)}`;
+}
+
+/** A column for each task: there are few, and phones are narrow. */
 function tasks(status) {
-  const heads = [
-    ["Task"],
-    ["Judgments"],
-    ["Stimuli with enough"],
-    ["Median time", true],
-    ["Same class", true],
-    ["Difference", true],
+  const across = (header, made) => row(header, ...status.tasks.map(made));
+  const rows = [
+    across("Judgments", (one) => bar(one.judgments, one.wanted, `Judgments of ${one.task}`)),
+    across("Complete mixes", (one) => bar(one.complete, one.stimuli, `Complete mixes of ${one.task}`)),
+    across("Complete batches", (one) => bar(one.complete_batches, one.batches, `Complete batches of ${one.task}`)),
+    across("Mixes by judgments", (one) => cell(counts(one))),
+    across("Agreement", (one) => cell(agreement(one))),
+    across("Median time", (one) => cell(seconds(one.median_seconds))),
   ];
-  const rows = status.tasks.map((one) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, one.task),
-      bar(one.judgments, one.wanted, `Judgments of ${one.task}`),
-      bar(one.complete, one.stimuli, `Stimuli of ${one.task} with enough judgments`),
-      right(seconds(one.median_seconds)),
-      right(one.agreement === null ? "–" : percent(Math.round(100 * one.agreement))),
-      right(number(one.difference)),
-    ),
-  );
-  return table("Coverage", heads, rows);
+  return table(["", ...status.tasks.map((one) => one.task)], rows);
 }
 
 function phases(status) {
-  const rows = PHASES.filter((phase) => status.phases[phase]).map((phase) =>
-    h("tr", {}, h("th", { scope: "row" }, phase.replace("_", " ")), right(String(status.phases[phase]))),
+  const there = PHASES.filter((phase) => status.phases[phase]);
+  const rows = there.map((phase) => row(spaced(phase), right(status.phases[phase])));
+  if (status.withdrawn) rows.push(row("withdrawn, all deleted", right(status.withdrawn)));
+  return rows.length ? table(["Phase", ">People"], rows) : h("p", {}, "Nobody has joined yet.");
+}
+
+function flags(status) {
+  const noticed = status.participants.filter((one) => one.flags.length || one.excluded);
+  if (!noticed.length) return h("p", {}, "Nobody is flagged.");
+  const lines = (one) => one.flags.map(({ rule, detail }) => h("li", {}, h("b", {}, rule), `: ${detail}`));
+  const rules = (reason) => reason.split("; ").map((part) => part.split(":")[0]);
+  const rows = noticed.map((one) =>
+    row(
+      name(one),
+      h("td", { class: one.excluded ? "bad" : null }, one.excluded ? rules(one.excluded).join(", ") : "–"),
+      cell(h("ul", {}, ...lines(one))),
+    ),
   );
-  if (status.withdrawn) rows.push(h("tr", {}, h("th", { scope: "row" }, "withdrawn"), right(String(status.withdrawn))));
-  return table("Where people are", [["Phase"], ["People", true]], rows);
+  return table(["Participant", "Excluded by", "Flags"], rows);
 }
 
 function people(status) {
-  const heads = [
-    ["No.", true],
-    ["Phase"],
-    ["Task"],
-    ["Answers", true],
-    ["Median time", true],
-    ["Loads", true],
-    ["Flags"],
-    ["Counts"],
-  ];
   const rows = status.participants.map((one) =>
-    h(
-      "tr",
-      {},
-      right(String(one.number)),
-      h("td", {}, one.phase.replace("_", " ")),
-      h("td", {}, one.task ?? "–"),
+    row(
+      name(one),
+      cell(spaced(one.phase)),
+      cell(one.task ?? "–"),
       right(`${one.done} of ${one.total}`),
       right(seconds(one.median_seconds)),
-      right(String(one.loads)),
-      h("td", {}, one.flags.map((flag) => `${flag.rule}: ${flag.detail}`).join("; ") || "none"),
-      h("td", { class: one.excluded ? "bad" : null }, one.excluded ? `no – ${one.excluded}` : "yes"),
+      right(one.loads),
+      right(clock(one.joined)),
     ),
   );
-  return table("Participants", heads, rows);
+  return table(["Participant", "Phase", "Task", ">Answers", ">Median time", ">Loads in trials", ">Joined"], rows);
+}
+
+const PARTS = { tasks, phases, flags, people };
+
+/** Only what is inside the parts is made anew: where somebody has scrolled or focused stays. */
+function show(status) {
+  document.getElementById("study").textContent = status.name;
+  document.title = `Status – ${status.name}`;
+  document.getElementById("when").textContent = `as of ${clock(status.now)}`;
+  for (const [id, part] of Object.entries(PARTS)) document.getElementById(id).replaceChildren(part(status));
 }
 
 async function refresh() {
-  const when = document.getElementById("when");
   try {
     const reply = await fetch(address, { signal: AbortSignal.timeout(15_000) });
     const status = await reply.json();
     if (!reply.ok) throw new Error(status.error);
-    document.getElementById("study").textContent = status.name;
-    document.title = `Status – ${status.name}`;
-    when.textContent = `as of ${new Date(status.now * 1000).toLocaleTimeString()}`;
-    const note = h(
-      "p",
-      { class: "hint" },
-      "Judgments are answers to main trials of people who are not excluded. Same class and ",
-      "difference compare the answers of two people to the same stimulus.",
-    );
-    document.getElementById("numbers").replaceChildren(tasks(status), note, phases(status), people(status));
+    show(status);
   } catch (error) {
-    when.textContent = `no answer (${error.message}); trying again`;
+    document.getElementById("when").textContent = `no answer (${error.message}); trying again`;
   }
 }
 
