@@ -1,6 +1,7 @@
 """From a data folder to annotator-aware batches, mixed on the device."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
+from hilmix.data.decoy_sets import decoy_digits, toy_bumps
 from hilmix.data.digests import digest, digest_of_votes
 from hilmix.data.digits import digits
 from hilmix.data.folder import read_folder
@@ -32,7 +34,13 @@ from hilmix.mix import MixPolicy, NoMix
 from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
-EMBEDDED = ("digits-class", "digits-instance")
+EMBEDDED: dict[str, Callable[[], AnnotatedData]] = {
+    "digits-class": lambda: digits("class"),
+    "digits-instance": lambda: digits("instance"),
+    "decoy-digits": decoy_digits,
+    "toy-bumps": toy_bumps,
+}
+"""Data that need no folder."""
 
 
 class AnnotatedDataModule(LightningDataModule):
@@ -42,8 +50,8 @@ class AnnotatedDataModule(LightningDataModule):
     All other batches carry the votes as given, un-mixed and un-augmented.
 
     Args:
-        root: a data folder (``docs/data_folder.md``), or ``digits-class`` or ``digits-instance`` for the embedded
-            digits with simulated annotators.
+        root: a data folder (``docs/data_folder.md``), or embedded data: ``digits-class`` or ``digits-instance`` with
+            simulated annotators, ``decoy-digits`` or ``toy-bumps`` with masks and groups.
         targets: what training learns from: every vote (default), one aggregate per item, or the true labels.
         mix: the mix policy; default: none.
         batch_size: items per batch and rank.
@@ -115,7 +123,7 @@ class AnnotatedDataModule(LightningDataModule):
     def data(self) -> AnnotatedData:
         """All items with all their votes."""
         if self.root in EMBEDDED and not Path(self.root).exists():
-            return digits("class" if self.root == "digits-class" else "instance")
+            return EMBEDDED[self.root]()
         data = read_folder(self.root, image_size=self.image_size)
         if self.augment != "none" and data.inputs.kind != "image":
             raise ConfigError(f"data.augment is '{self.augment}', but {data.name} holds vectors; allowed is 'none'.")

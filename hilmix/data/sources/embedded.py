@@ -3,7 +3,7 @@
 from hilmix.data.digits import LICENCE, digits
 from hilmix.data.sources.base import Source
 
-_CITATION = (
+CITATION = (
     "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998; "
     "F. Pedregosa et al., Scikit-learn, JMLR 2011"
 )
@@ -11,7 +11,7 @@ CLASS = Source(
     name="digits-class",
     summary="1,797 digits of 8x8 pixels, 20 simulated annotators with confusion matrices",
     licence=LICENCE,
-    citation=_CITATION,
+    citation=CITATION,
     build=lambda access, options: digits("class", options.seed),
     options=("seed",),
     note="Good, weak, biased, spamming and adversarial annotators; their names tell the kind.",
@@ -20,7 +20,7 @@ INSTANCE = Source(
     name="digits-instance",
     summary="1,797 digits of 8x8 pixels, 20 simulated annotators that are weak classifiers",
     licence=LICENCE,
-    citation=_CITATION,
+    citation=CITATION,
     build=lambda access, options: digits("instance", options.seed),
     options=("seed",),
     note="Errors depend on the input (annot-mix protocol).",

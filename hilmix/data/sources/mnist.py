@@ -61,13 +61,13 @@ def _resource(name: str, root: str, sizes: tuple[int, ...], checksums: tuple[str
     return Resource(files, read_canonical, (f"{name}/train.npz", f"{name}/test.npz"), _mirrored)
 
 
-_MNIST = _resource(
+MNIST_IMAGES = _resource(
     "mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     (9_912_422, 28_881, 1_648_877, 4_542),
     (None, "md5:d53e105ee54ea40749a09fcbcd1e9432", "md5:9fb629c4189551a2d022fa330f9573f3", None),
 )
-_FASHION = _resource(
+FASHION_IMAGES = _resource(
     "fashion-mnist",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     (26_421_880, 29_515, 4_422_102, 5_148),
@@ -110,8 +110,8 @@ MNIST = Source(
     summary="70,000 handwritten digits with simulated annotators",
     licence="usually given as CC BY-SA 3.0",
     citation="Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits",
-    build=_builder("mnist", _MNIST, DIGITS, "usually given as CC BY-SA 3.0"),
-    resources=(_MNIST,),
+    build=_builder("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
+    resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
     note=f"{_NOTE} Checksums of two of the four files are known here; of the others the size is checked.",
 )
@@ -120,8 +120,8 @@ FASHION = Source(
     summary="70,000 pictures of clothes with simulated annotators",
     licence="MIT",
     citation="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, 2017",
-    build=_builder("fashion-mnist", _FASHION, CLOTHES, "MIT"),
-    resources=(_FASHION,),
+    build=_builder("fashion-mnist", FASHION_IMAGES, CLOTHES, "MIT"),
+    resources=(FASHION_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
     note=_NOTE,
 )
