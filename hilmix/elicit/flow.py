@@ -60,13 +60,6 @@ class Question(Model):
     choices: tuple[str, ...]
 
 
-class CheckView(Model):
-    """The comprehension check."""
-
-    questions: tuple[Question, ...]
-    attempts_left: int
-
-
 class TrialView(Model):
     """A trial: catch trials and repeats look like any other.
 
@@ -85,12 +78,17 @@ class TrialView(Model):
 
 
 class State(Model):
-    """All that the page needs. ``preload`` are the images of the trial after this one."""
+    """All that the page needs.
+
+    ``check`` are the questions of the comprehension check in its phase; ``attempts_left`` how often they may still be
+    answered, then and, after a wrong answer, in the instructions; ``preload`` the images of the trial after this one.
+    """
 
     phase: Phase
     task: Task | None
     study: StudyView
-    check: CheckView | None
+    check: tuple[Question, ...] | None
+    attempts_left: int | None
     progress: Progress
     trial: TrialView | None
     preload: tuple[str, ...]
@@ -127,7 +125,8 @@ def state(study: Study, standing: Standing) -> State:
         phase=now,
         task=task,
         study=_study_view(study, now, task),
-        check=_check_view(study, person, task) if now == "check" and task is not None else None,
+        check=_questions(study, task) if now == "check" and task is not None else None,
+        attempts_left=_attempts_left(study, person, now),
         progress=_progress(study, standing, practice=now == "practice"),
         trial=_trial_view(study, person, rest[0]) if rest else None,
         preload=_images(study, person, rest[1]) if rest[1:] else (),
@@ -142,6 +141,7 @@ def nobody(study: Study) -> State:
         task=None,
         study=_study_view(study, "withdrawn", None),
         check=None,
+        attempts_left=None,
         progress=Progress(done=0, total=0),
         trial=None,
         preload=(),
@@ -173,12 +173,13 @@ def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
     )
 
 
-def _check_view(study: Study, person: Participant, task: Task) -> CheckView:
-    questions = study.manifest.checks[task]
-    return CheckView(
-        questions=tuple(Question(question=one.question, choices=one.choices) for one in questions),
-        attempts_left=study.manifest.settings.check_attempts - person.attempts,
-    )
+def _questions(study: Study, task: Task) -> tuple[Question, ...]:
+    return tuple(Question(question=one.question, choices=one.choices) for one in study.manifest.checks[task])
+
+
+def _attempts_left(study: Study, person: Participant, now: Phase) -> int | None:
+    told = now == "check" or (now == "instructions" and person.attempts > 0)
+    return study.manifest.settings.check_attempts - person.attempts if told else None
 
 
 def _progress(study: Study, standing: Standing, *, practice: bool) -> Progress:

@@ -40,8 +40,10 @@ def test_from_the_link_to_the_completion_code(served):
     }  # fmt: skip
     state = post(client, f"{me}/consent", {"accepted": True})
     assert (state["phase"], state["task"], state["study"]["consent"]) == ("instructions", "infer", None)
+    assert state["attempts_left"] is None, "nothing was wrong yet"
     state = post(client, f"{me}/instructions", {"read": True})
-    assert state["check"] == {"questions": [{"question": "What?", "choices": ["a", "b"]}], "attempts_left": 2}
+    assert state["check"] == [{"question": "What?", "choices": ["a", "b"]}]
+    assert state["attempts_left"] == 2
     state = post(client, f"{me}/check", {"answers": [1]})
     assert (state["phase"], state["progress"]) == ("practice", {"done": 0, "total": 1})
     seen = []
@@ -108,8 +110,10 @@ def test_a_wrong_check_leads_back_and_two_end_it(served):
     post(client, f"{me}/consent", {"accepted": True})
     for attempt, then in enumerate(["instructions", "failed_check"]):
         state = post(client, f"{me}/instructions", {"read": True})
-        assert state["check"]["attempts_left"] == 2 - attempt
-        assert post(client, f"{me}/check", {"answers": [0]})["phase"] == then
+        assert state["attempts_left"] == 2 - attempt
+        state = post(client, f"{me}/check", {"answers": [0]})
+        assert (state["phase"], state["attempts_left"]) == (then, None if attempt else 1)
+        assert client.get(me).json() == state, "also after a reload"
         refused(client.post(f"{me}/check", json={"answers": [1]}), 409, f"'{then}'")
     assert "right" not in str(state)
     refused(client.post(f"{me}/instructions", json={"read": True}), 409, "failed_check")
@@ -127,7 +131,7 @@ def test_a_check_of_the_wrong_form_costs_no_attempt(served):
     post(served.client, f"{me}/instructions", {"read": True})
     refused(served.client.post(f"{me}/check", json={"answers": []}), 422, "1 questions; 0 answers")
     refused(served.client.post(f"{me}/check", json={"answers": [2]}), 422, "allowed are 0 to 1")
-    assert served.client.get(me).json()["check"]["attempts_left"] == 2
+    assert served.client.get(me).json()["attempts_left"] == 2
 
 
 def test_an_answer_sent_again_is_stored_once_and_a_second_tab_is_told(served):

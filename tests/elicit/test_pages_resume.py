@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from hilmix.elicit.rows import Rows
+from hilmix.elicit.store import read_rows
 from tests.elicit.browser import NEEDS_CHROMIUM, RIGHT, SIZES, Person, check_access, serious_findings
 
 pytestmark = NEEDS_CHROMIUM
@@ -144,3 +146,42 @@ def test_an_expired_lease_offers_new_pictures_and_a_full_study_waits(size, host,
     fourth.page.goto(server.link)
     fourth.consent()
     fourth.at("full")
+
+
+def test_what_is_written_in_the_survey_outlives_its_page_until_it_is_sent(host, person):
+    server, somebody = host("infer"), person()
+    page = somebody.page
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer_all("infer")
+    page.get_by_label("How did you decide?").fill('I <b>looked</b>.\n"Long"')
+    page.get_by_role("radiogroup", name="How difficult").get_by_label("10").check()
+    page.reload()
+    somebody.at("survey")
+    assert page.get_by_label("How did you decide?").input_value() == 'I <b>looked</b>.\n"Long"'
+    assert page.get_by_label("Anything else?").input_value() == ""
+    page.get_by_label("Anything else?").fill("No.")
+    page.reload()
+    somebody.at("survey")
+    other = Person(page.context.new_page())
+    other.page.goto(page.url)
+    other.at("survey")
+    somebody.button("Finish").click()
+    somebody.at("done")
+    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.surveys)
+    assert survey[1:] == (None, 10, 'I <b>looked</b>.\n"Long"', "No.")
+    other.page.get_by_label("Anything else?").fill("Yes?")
+    other.button("Finish").click()
+    other.at("done")
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_withdrawing_leaves_nothing_on_the_device(host, person):
+    server, somebody = host("infer"), person()
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer_all("infer")
+    somebody.page.get_by_label("Anything else?").fill("My name.")
+    assert somebody.page.evaluate("localStorage.length") == 1
+    somebody.button("Withdraw and delete my answers").click()
+    somebody.button("Yes, delete my answers").click()
+    somebody.at("withdrawn")
+    assert somebody.page.evaluate("localStorage.length") == 0

@@ -1,10 +1,9 @@
 // The server's interface. What is sent is sent until the server has answered; an answer outlives the page.
 
 import { announce, h, wait } from "./dom.js";
+import { code, drop, keep, load } from "./kept.js";
 
-const code = location.pathname.split("/")[2];
 const base = `/api/p/${code}`;
-const kept = `hilmix elicit ${code}`;
 const LONGEST_WAIT = 20_000;
 const TIME_LIMIT = 15_000;
 
@@ -36,12 +35,14 @@ export function withdraw() {
   generation += 1;
   wake();
   forget();
+  drop("survey");
   return request("DELETE", "");
 }
 
 /** Sends an answer and returns the next state. It is kept, with its key, until the server has it or refuses it. */
 export async function answer(body) {
-  keep(body);
+  inMemory = body;
+  keep("answer", body);
   try {
     return (await post("answers", body)).state;
   } finally {
@@ -50,15 +51,7 @@ export async function answer(body) {
 }
 
 /** The answer that an earlier page could not send, or null. */
-export const unsent = () => inMemory ?? stored();
-
-function stored() {
-  try {
-    return JSON.parse(localStorage.getItem(kept));
-  } catch {
-    return null; // private windows may have no storage
-  }
-}
+export const unsent = () => inMemory ?? load("answer");
 
 /** An image that is ready to be drawn; tried again until it comes. */
 export async function picture(address, alt, signal) {
@@ -147,21 +140,8 @@ function connected() {
   announce("The connection is back.");
 }
 
-function keep(body) {
-  inMemory = body;
-  try {
-    localStorage.setItem(kept, JSON.stringify(body));
-  } catch {
-    // No storage; the answer is still in memory.
-  }
-}
-
 function forget(key = null) {
   inMemory = null;
-  if (key !== null && stored()?.key !== key) return; // another window has kept its own since
-  try {
-    localStorage.removeItem(kept);
-  } catch {
-    // No storage, nothing kept.
-  }
+  if (key !== null && load("answer")?.key !== key) return; // another window has kept its own since
+  drop("answer");
 }

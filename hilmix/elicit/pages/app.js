@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
+import { drop } from "./kept.js";
 import * as phases from "./phases.js";
 import { trialPage } from "./trial.js";
 
@@ -108,15 +109,16 @@ async function showTrial(state, text = null) {
 let ahead = []; // images of the next trial; held so that the browser keeps them
 
 /** Puts a page into place: its text, its title in the window and as heading, and the focus on that heading. */
-function put({ title, node }, name, text = null, { keepPage = false } = {}) {
+function put({ title, node, said = null }, name, text = null, { keepPage = false } = {}) {
   if (!keepPage) page.abort();
+  if (name !== "survey") drop("survey"); // sent, here or in another window, or not to be sent
   main.dataset.page = name;
   const own = node.querySelector(":scope > .prose > h1"); // a text of the study may bring its heading
   const heading = own ?? h("h1", {}, title);
   heading.tabIndex = -1;
   if (!own) node.prepend(heading);
   main.replaceChildren(node);
-  if (text) notice(text);
+  if (text ?? said) notice(text ?? said);
   const study = document.getElementById("study").textContent;
   document.title = study ? `${title} – ${study}` : title;
   withdraw.hidden = ["withdrawn", "unknown"].includes(name);

@@ -80,6 +80,7 @@ function radioChoice({ name, legend, items, touch, hint }) {
   return {
     node: group,
     value: () => inputs.find((input) => input.checked)?.value ?? null,
+    set: (value) => inputs.forEach((input) => (input.checked = input.value === String(value))),
     forbid: (value) => forbid(inputs, value),
     fail: (message) =>
       error.show(
@@ -105,6 +106,7 @@ function listChoice({ name, legend, items, touch, hint }) {
   return {
     node: h("div", { class: "field" }, label, hint ? h("p", { class: "hint" }, hint) : null, list, error.line),
     value: () => list.value || null,
+    set: (value) => (list.value = value ?? ""),
     forbid(value) {
       for (const option of options) option.disabled = option.value === value;
       if (value !== null && list.value === value) list.value = "";

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { choice, statement } from "./controls.js";
 import { announce, h, help, prose, submitButton } from "./dom.js";
+import { keep, load } from "./kept.js";
 
 const FAILED = `The questions about the instructions were not all answered rightly, and no attempt is left. Thank you
   for your interest. You may close this page.`;
@@ -47,13 +48,14 @@ export function consent({ study }, send) {
   };
 }
 
-export function instructions({ study }, send) {
+export function instructions({ study, attempts_left: left }, send) {
   const read = () => ({ body: { read: true } });
   const go = form([], "I have read this, go on", read, (body) => send(() => post("instructions", body)));
-  return { title: "Instructions", node: h("div", {}, prose(study.instructions), go) };
+  const said = left && `Not every answer was right. Please read the instructions once more. ${attempts(left)}`;
+  return { title: "Instructions", node: h("div", {}, prose(study.instructions), go), said };
 }
 
-export function check({ study, check: { questions, attempts_left: left } }, send) {
+export function check({ study, check: questions, attempts_left: left }, send) {
   const groups = questions.map(({ question, choices }, i) =>
     choice({
       name: `question-${i}`,
@@ -66,16 +68,12 @@ export function check({ study, check: { questions, attempts_left: left } }, send
     wrong: groups.filter((group) => group.value() === null).map((group) => group.fail("Choose an answer.")),
     body: { answers: groups.map((group) => Number(group.value())) },
   });
-  const after = (next) =>
-    next.phase === "instructions"
-      ? `Not every answer was right. Please read the instructions once more. ${attempts(left - 1)}`
-      : null;
   const intro = h("p", {}, `A few questions, to see that the instructions are clear. ${attempts(left)}`);
   const page = form(
     groups.map((group) => group.node),
     "Check my answers",
     read,
-    (body) => send(() => post("check", body), after),
+    (body) => send(() => post("check", body)),
   );
   page.classList.add("lists");
   return { title: "Is everything clear?", node: h("div", {}, intro, page, help(study.instructions)) };
@@ -133,6 +131,15 @@ export function survey(_, send) {
   ];
   const page = form(fields, "Finish", read, (body) => send(() => post("survey", body)));
   page.classList.add("scales");
+  // Kept until it is sent: a reload, or a phone that closes the page behind another, must not take what was written.
+  const draft = load("survey");
+  if (draft) {
+    clarity.set(draft.clarity);
+    difficulty.set(draft.difficulty);
+    strategy.value = draft.strategy;
+    comments.value = draft.comments;
+  }
+  page.addEventListener("input", () => keep("survey", read().body));
   return { title: "Last questions", node: h("div", {}, page) };
 }
 

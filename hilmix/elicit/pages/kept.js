@@ -1,0 +1,29 @@
+// What is kept on this device, by participant, until the server has it. Private windows may have no storage.
+
+export const code = location.pathname.split("/")[2];
+const place = (name) => `hilmix elicit ${code} ${name}`;
+
+/** What was kept under a name, or null. */
+export function load(name) {
+  try {
+    return JSON.parse(localStorage.getItem(place(name)));
+  } catch {
+    return null;
+  }
+}
+
+export function keep(name, value) {
+  try {
+    localStorage.setItem(place(name), JSON.stringify(value));
+  } catch {
+    // No storage, nothing kept.
+  }
+}
+
+export function drop(name) {
+  try {
+    localStorage.removeItem(place(name));
+  } catch {
+    // No storage, nothing kept.
+  }
+}
