@@ -107,6 +107,8 @@ def _pairs() -> Table:
 
 
 def _origins(source: Source, access: Access) -> list[str]:
+    if source.folder:
+        return [f"files placed by hand in {access.downloads / source.folder}"]
     if not source.resources:
         return ["made on the fly"]
     return list(dict.fromkeys(access.origin(resource) for resource in source.resources))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from hilmix.annotations import Annotations, IntArray
+from hilmix.annotations import IntArray
 from hilmix.data.decoys import (
     GREY_STEP,
     Bytes,
@@ -19,12 +19,10 @@ from hilmix.data.decoys import (
     shown_class,
 )
 from hilmix.data.digits import CLASSES, LICENCE
+from hilmix.data.explained import explained_data
 from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
-from hilmix.data.masks import Masks
 from hilmix.functional.random import step_generator
 
-ANNOTATOR = "label"
-"""Who says the class: the label of the original data."""
 PAINTER = "decoy"
 """Who knows where the decoy is: whoever painted it."""
 Paint = Callable[[Bytes, IntArray, NDArray[np.bool_], NDArray[np.float64]], Decoyed]
@@ -71,7 +69,7 @@ def with_decoys(
     Args:
         name: of the data.
         images: (N, H, W) or (N, H, W, 3) uint8.
-        target: (N,) classes; also the one annotation of every item, by :data:`ANNOTATOR`.
+        target: (N,) classes; also the one annotation of every item, by ``label``.
         split: (N,) of ``train``, ``val``, ``test``; decoys tell the class in training only.
         paint: one of the functions above.
         items: N names.
@@ -142,22 +140,8 @@ def _data(
     classes: tuple[str, ...],
     licence: str,
 ) -> AnnotatedData:
-    rows, nobody = np.arange(len(target)), np.zeros(len(target), dtype=np.int64)
     kind: InputKind = "vector" if painted.inputs.ndim == 2 else "image"
-    return AnnotatedData(
-        name=name,
-        items=items,
-        inputs=ArrayInputs(painted.inputs, kind),
-        annotations=Annotations.build(
-            rows, nobody, target, num_items=len(rows), classes=classes, annotators=[ANNOTATOR]
-        ),
-        target=target,
-        split=split,
-        licence=licence,
-        masks=Masks.build(
-            rows, nobody, ArrayInputs(painted.pictures, kind), num_items=len(rows), annotators=[PAINTER],
-            picture=painted.picture,
-        ),
-        group=target,
-        groups=classes,
+    return explained_data(
+        name, ArrayInputs(painted.inputs, kind), target, split, items=items, classes=classes, licence=licence,
+        pictures=ArrayInputs(painted.pictures, kind), picture=painted.picture, painter=PAINTER,
     )  # fmt: skip

@@ -25,7 +25,9 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     try:
         return Image.open(path)
     except FileNotFoundError as error:
-        raise DataError(f"The {what} {path} does not exist. Correct 'path' in the items table.") from error
+        raise DataError(
+            f"The {what} {path} does not exist. Put it there, or correct the table that names it."
+        ) from error
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"Cannot read the {what} {path}: {error}. {remedy}") from error
 

@@ -57,7 +57,8 @@ def test_show_says_licence_citation_files_and_origin(name, capsys):
     for resource in source.resources:
         for file in resource.files:
             assert file.url in words
-    assert ("made on the fly" in words) == (not source.resources)
+    assert ("made on the fly" in words) == (not source.resources and not source.folder)
+    assert (f"placed by hand in data/downloads/{source.folder}" in words) == bool(source.folder)
 
 
 def test_prepare_and_check(capsys):

@@ -5,7 +5,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from hilmix.data.decoy_sets import (
-    ANNOTATOR,
     class_colour,
     dark_corner,
     decoy_digits,
@@ -15,6 +14,7 @@ from hilmix.data.decoy_sets import (
     with_decoys,
 )
 from hilmix.data.decoys import ramp
+from hilmix.data.explained import ANNOTATOR
 from hilmix.data.folder import read_folder, write_folder
 
 N = 600

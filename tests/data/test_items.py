@@ -104,7 +104,7 @@ def test_the_centre_is_cropped_and_not_squeezed(save):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"The image .*gone\.png does not exist\. Correct 'path'"):
+    with pytest.raises(DataError, match=r"The image .*gone\.png does not exist\. Put it there, or correct"):
         ImageFiles([tmp_path / "gone.png"])
 
 

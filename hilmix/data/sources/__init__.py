@@ -3,7 +3,20 @@
 from pathlib import Path
 
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources import cifar10h, cifar10n, cifar10s, cifar100n, decoys, embedded, labelme, mnist, sentiment
+from hilmix.data.sources import (
+    cifar10h,
+    cifar10n,
+    cifar10s,
+    cifar100n,
+    decoys,
+    embedded,
+    isic,
+    labelme,
+    mnist,
+    plant,
+    salient_imagenet,
+    sentiment,
+)
 from hilmix.data.sources.base import Access, Options, Source
 from hilmix.errors import DataError
 
@@ -12,7 +25,7 @@ SOURCES: dict[str, Source] = {
     for source in (
         embedded.CLASS, embedded.INSTANCE, labelme.IMAGES, labelme.FEATURES, cifar10h.COUNTS, cifar10h.RAW,
         cifar10n.SOURCE, cifar100n.SOURCE, cifar10s.SOURCE, mnist.MNIST, mnist.FASHION, sentiment.SOURCE,
-        *decoys.EVERY,
+        *decoys.EVERY, isic.SOURCE, plant.SOURCE, salient_imagenet.SOURCE,
     )
 }  # fmt: skip
 

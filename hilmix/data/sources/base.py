@@ -5,7 +5,7 @@ import pickle
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -17,10 +17,11 @@ from hilmix.errors import DataError
 T = TypeVar("T")
 Option = Literal["seed", "annotators", "labels_per_item"]
 MIRROR_VARIABLE = "HILMIX_DATA"
-_UNREADABLE = (
+UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zlib.error,
     pickle.UnpicklingError, tarfile.TarError, zipfile.BadZipFile,
 )  # fmt: skip
+"""What damaged files raise in the libraries that read them."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,24 @@ class Access:
             return f"mirror {self.mirror}"
         return "download from " + ", ".join(file.url for file in resource.files)
 
+    def placed(self, folder: str, parts: Sequence[str]) -> Path:
+        """Returns a folder under the download folder that the user has filled by hand.
+
+        Args:
+            folder: its name.
+            parts: files and folders that it must hold.
+
+        Raises:
+            DataError: naming the first part that is missing.
+        """
+        root = self.downloads / folder
+        if missing := [root / part for part in parts if not (root / part).exists()]:
+            raise DataError(
+                f"'{missing[0]}' is missing. hilmix can not download these data; docs/data_folder.md tells what "
+                f"belongs into '{root}'. Another place than '{self.downloads}' is given by --downloads."
+            )
+        return root
+
     def read(self, resource: Resource[T]) -> T:
         """Returns the content of a resource, downloading it if need be.
 
@@ -90,7 +109,7 @@ class Access:
             return read(paths)
         except DataError:
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             names = ", ".join(map(str, paths))
             raise DataError(
                 f"Cannot read {names}: {type(error).__name__}: {error}. Delete the file and run the command again."
@@ -124,6 +143,7 @@ class Source:
         build: makes the data.
         resources: what it needs; empty for embedded data.
         options: fields of :class:`Options` that it heeds.
+        folder: folder under the download folder that the user fills by hand, where nothing can be downloaded.
         note: what a user should know before trusting results on it.
     """
 
@@ -134,6 +154,7 @@ class Source:
     build: Callable[[Access, Options], AnnotatedData]
     resources: tuple[Resource[Any], ...] = ()
     options: tuple[Option, ...] = ()
+    folder: str = ""
     note: str = ""
 
 

@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100 images and official labels, which several annotated data sets build on."""
 
 import io
-import pickle
 import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from PIL import Image
 
 from hilmix.data.fetch import RemoteFile
 from hilmix.data.sources.base import Resource, expect
+from hilmix.data.sources.pickles import ArrayUnpickler
 
 CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009 (images)"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,21 +25,6 @@ class Cifar(NamedTuple):
     target: NDArray[np.int64]
     """(N,)."""
     classes: tuple[str, ...]
-
-
-_SAFE_GLOBALS = {
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
-}  # fmt: skip
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads dicts, lists and numpy arrays and refuses everything else: a pickle may otherwise run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _SAFE_GLOBALS:
-            raise pickle.UnpicklingError(f"'{module}.{name}' has no place in a CIFAR batch")
-        return super().find_class(module, name)
 
 
 def read_batches(archive: Path, members: list[str], label: str) -> Cifar:
@@ -64,7 +49,7 @@ def _unpickle(tar: tarfile.TarFile, member: str) -> dict[str, Any]:
     if stream is None:
         raise KeyError(member)
     # latin1 is how numpy wants the bytes of Python 2 arrays; it also turns the keys into str.
-    content: dict[str, Any] = _ArrayUnpickler(io.BytesIO(stream.read()), encoding="latin1").load()
+    content: dict[str, Any] = ArrayUnpickler(io.BytesIO(stream.read()), encoding="latin1").load()
     return content
 
 

@@ -70,6 +70,8 @@ def test_every_source_says_what_a_user_must_know():
     assert set(SOURCES) == {
         "digits-class", "digits-instance", "labelme", "labelme-features", "cifar10h-counts", "cifar10h", "cifar10n",
         "cifar100n", "cifar10s", "mnist", "fashion-mnist", "sentiment-polarity",
+        "decoy-digits", "decoy-mnist", "decoy-mnist-corner", "decoy-fashion-mnist", "color-mnist", "decoy-cifar10",
+        "toy-bumps", "isic", "plant", "salient-imagenet",
     }  # fmt: skip
     for name, source in SOURCES.items():
         assert source.name == name
@@ -77,6 +79,7 @@ def test_every_source_says_what_a_user_must_know():
         assert len(source.summary) < 120
         assert source.licence
         assert source.citation
+        assert not (source.folder and source.resources), "either placed by hand or downloaded"
         for resource in source.resources:
             assert resource.files
             assert bool(resource.mirror) == bool(resource.read_mirror)
@@ -105,3 +108,10 @@ def test_embedded_data_heed_the_seed(name):
     assert one.name == name
     assert len(one) == 1797
     assert not np.array_equal(one.split, other.split)
+
+
+def test_folders_placed_by_hand(tmp_path):
+    place(tmp_path / "x" / "a" / "b.txt")
+    assert Access(tmp_path).placed("x", ("a", "a/b.txt")) == tmp_path / "x"
+    with pytest.raises(DataError, match=r"x/c' is missing.*docs/data_folder\.md.*--downloads"):
+        Access(tmp_path).placed("x", ("a", "c", "d"))

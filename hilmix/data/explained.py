@@ -1,0 +1,73 @@
+"""Data with masks of which each item has one label, its class: what sources of explanations have in common."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.masks import Masks
+
+ANNOTATOR = "label"
+"""Who says the class: the label of the original data."""
+
+
+def explained_data(
+    name: str,
+    inputs: Inputs,
+    target: IntArray,
+    split: NDArray[np.str_],
+    *,
+    items: tuple[str, ...],
+    classes: tuple[str, ...],
+    licence: str,
+    pictures: Inputs,
+    painter: str,
+    explained: IntArray | None = None,
+    picture: IntArray | None = None,
+    group: IntArray | None = None,
+    groups: tuple[str, ...] = (),
+) -> AnnotatedData:
+    """Returns the data; the one annotation of every item, by :data:`ANNOTATOR`, is its target.
+
+    Args:
+        name: of the data.
+        inputs: N inputs.
+        target: (N,) classes, all known.
+        split: (N,) of ``train``, ``val``, ``test``.
+        items: N names.
+        classes: K names.
+        licence: as the authors state it.
+        pictures: the masks.
+        painter: who gave them.
+        explained: (M,) rows of the items that have a mask; default: all.
+        picture: (M,) rows of ``pictures``; default: one after the other.
+        group: (N,) group of the items; default: the target.
+        groups: G names; default: the classes.
+    """
+    rows = np.arange(len(target))
+    masked = rows if explained is None else explained
+    return AnnotatedData(
+        name=name,
+        items=items,
+        inputs=inputs,
+        annotations=Annotations.build(
+            rows, np.zeros(len(rows)), target, num_items=len(rows), classes=classes, annotators=[ANNOTATOR]
+        ),
+        target=target,
+        split=split,
+        licence=licence,
+        masks=Masks.build(
+            masked, np.zeros(len(masked)), pictures, num_items=len(rows), annotators=[painter], picture=picture
+        ),
+        group=target if group is None else group,
+        groups=groups or classes,
+    )
+
+
+def drawn_split(total: int, train: float, val: float) -> NDArray[np.str_]:
+    """Returns (total,): shares of the items, drawn once and for all as the robust_mlx release does (seed 42)."""
+    order = np.random.default_rng(42).permutation(total)
+    split = np.full(total, "test", dtype="<U5")
+    first, second = int(train * total), int(train * total) + int(val * total)
+    split[order[:first]], split[order[first:second]] = "train", "val"
+    return split

@@ -1,0 +1,95 @@
+"""ISIC skin lesions with the masks of colour patches, in the folders of the CDEP and robust_mlx releases."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.annotations import IntArray
+from hilmix.data.explained import drawn_split, explained_data
+from hilmix.data.items import AnnotatedData, ImageFiles, InputKind
+from hilmix.data.pictures import read_picture
+from hilmix.data.sources.base import Access, Options, Source
+from hilmix.errors import DataError
+
+FOLDER = "isic"
+GROUPS = ("benign", "benign with patch", "malignant")
+CLASSES = ("benign", "malignant")
+SIDE = 299
+_PARTS = ("processed/no_cancer", "processed/patch_no_cancer_again", "processed/cancer")
+"""One folder per group."""
+_SEGMENTS = "segmentation"
+_DARK = 100
+"""A segmentation marks pixels whose first channel is above this, as in the release; JPEG blurs the edges."""
+
+
+class PatchPictures:
+    """Segmentations of patches, as masks of 0 and 255.
+
+    Args:
+        paths: M files.
+        images: files of the images, whose size the masks are brought to.
+    """
+
+    kind: InputKind = "image"
+
+    def __init__(self, paths: Sequence[Path], images: ImageFiles) -> None:
+        self.paths, self._images = list(paths), images
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (1, *self._images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        masks = [torch.empty(0, *self.shape, dtype=torch.uint8), *(self._mask(self.paths[r])[None] for r in rows)]
+        return torch.cat(masks)
+
+    def _mask(self, path: Path) -> Tensor:
+        pixels = np.asarray(read_picture(path, what="segmentation").convert("RGB"))[..., 0]
+        return self._images.fit(torch.from_numpy((pixels > _DARK).astype(np.uint8) * 255)[None])
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
+    if not found:
+        raise DataError(f"'{folder}' holds no images.")
+    return found
+
+
+def _build(access: Access, options: Options) -> AnnotatedData:
+    root = access.placed(FOLDER, (*_PARTS, _SEGMENTS))
+    files = [_files(root / part) for part in _PARTS]
+    paths = [path for part in files for path in part]
+    group = np.repeat(np.arange(len(GROUPS)), [len(part) for part in files])
+    if both := sorted({f.name for f in files[0]} & {f.name for f in files[1]}):
+        raise DataError(
+            f"'{both[0]}' lies in {_PARTS[0]} and in {_PARTS[1]} ({len(both)} do); remove it from the first."
+        )
+    segments = [root / _SEGMENTS / path.name for path in files[1]]
+    if missing := [path for path in segments if not path.is_file()]:
+        raise DataError(f"'{missing[0]}' is missing ({len(missing)} are): images with a patch need its segmentation.")
+    images = ImageFiles(paths, SIDE)
+    return explained_data(
+        SOURCE.name, images, (group == 2).astype(np.int64), drawn_split(len(paths), 0.75, 0.1),
+        items=tuple(f"{path.parent.name}/{path.stem}" for path in paths), classes=CLASSES, licence=SOURCE.licence,
+        pictures=PatchPictures(segments, images), explained=np.flatnonzero(group == 1), painter="segmentation",
+        group=group, groups=GROUPS,
+    )  # fmt: skip
+
+
+SOURCE = Source(
+    name="isic",
+    summary="skin lesions, benign or malignant; colour patches lie beside benign ones only",
+    licence="of each image, in the ISIC Archive",
+    citation="N. Codella et al., Skin Lesion Analysis Toward Melanoma Detection 2018, arXiv:1902.03368; L. Rieger, "
+    "C. Singh, W. J. Murdoch, B. Yu, Interpretations are Useful, ICML 2020 (patches)",
+    build=_build,
+    folder=FOLDER,
+    note="Masks are of the patches; images without one have no explanation. Groups: benign, benign with patch, "
+    "malignant. Split as in the robust_mlx release. hilmix was not tested with the original files.",
+)

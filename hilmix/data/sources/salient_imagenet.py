@@ -1,0 +1,114 @@
+"""Salient ImageNet: ImageNet images with soft masks of what people called spurious, in its published folders."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from hilmix.data.explained import drawn_split, explained_data
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.pictures import read_picture
+from hilmix.data.sources.base import Access, Options, Source, expect
+from hilmix.errors import DataError
+
+FOLDER = "salient-imagenet"
+SIDE, SHORTER = 224, 256
+_MAPS, _IMAGES, _ANSWERS = "salient_imagenet_dataset", "imagenet/train", "discover_spurious_features.csv"
+_CLASSES = (
+    (306, "n02174001", "rhinoceros beetle"), (142, "n02033041", "dowitcher"), (270, "n02114548", "white wolf"),
+    (319, "n02268443", "dragonfly"), (366, "n02480855", "gorilla"), (389, "n02514041", "snoek"),
+)  # fmt: skip
+"""Number, WordNet id and name of the classes that Heo et al. train on, in their order."""
+_NEEDED = 3
+"""Of five workers, how many must call a feature background or a separate object."""
+
+
+def spurious_features(answers: Path) -> dict[int, list[int]]:
+    """Returns the features that are spurious for each class, from the published answers of the workers.
+
+    Raises:
+        DataError: if the table lacks a column.
+    """
+    table = pd.read_csv(answers)
+    columns = ["Input.class_index", "Input.feature_index", "Answer.main"]
+    if missing := [c for c in columns if c not in table.columns]:
+        raise DataError(f"{answers} lacks the column(s) {missing}.")
+    aside = table["Answer.main"].isin(["background", "separate_object"])
+    votes = aside.groupby([table[columns[0]], table[columns[1]]], sort=False).sum()
+    found: dict[int, list[int]] = {}
+    for number, feature in votes[votes >= _NEEDED].index:
+        found.setdefault(int(number), []).append(int(feature))
+    return found
+
+
+def images_of(folder: Path, features: list[int]) -> dict[str, list[int]]:
+    """Returns the images of a class that show a spurious feature, in order, and which ones.
+
+    Raises:
+        DataError: if the published table does not know a feature.
+    """
+    file = folder / "image_names_map.csv"
+    if not file.is_file():
+        raise DataError(f"'{file}' is missing; it comes with the masks of Salient ImageNet.")
+    table = pd.read_csv(file)
+    shown: dict[str, list[int]] = {}
+    for feature in features:
+        if str(feature) not in table.columns:
+            raise DataError(f"{file} has no column '{feature}', which people called spurious.")
+        for name in table[str(feature)].dropna().unique():
+            shown.setdefault(str(name), []).append(feature)
+    return dict(sorted(shown.items()))
+
+
+def centre(path: Path) -> NDArray[np.uint8]:
+    """(224, 224, 3): the shorter side brought to 256 pixels, the centre cropped."""
+    picture = read_picture(path).convert("RGB")
+    scale = SHORTER / min(picture.size)
+    size = (max(SHORTER, round(scale * picture.width)), max(SHORTER, round(scale * picture.height)))
+    resized = picture.resize(size, Image.Resampling.BILINEAR)
+    left, top = (resized.width - SIDE) // 2, (resized.height - SIDE) // 2
+    return np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))
+
+
+def _mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
+    """(224, 224): the largest of the maps of the image's spurious features."""
+    maps = []
+    for feature in features:
+        path = folder / f"feature_{feature}" / f"{name}.JPEG"
+        maps.append(np.asarray(ImageOps.grayscale(read_picture(path, what="mask"))))
+        expect(f"{path}: size", maps[-1].shape, (SIDE, SIDE))
+    return np.max(maps, axis=0)
+
+
+def _build(access: Access, options: Options) -> AnnotatedData:
+    root = access.placed(FOLDER, (_MAPS, _IMAGES, _ANSWERS))
+    spurious = spurious_features(root / _ANSWERS)
+    names: list[str] = []
+    images, masks, label = [], [], []
+    for k, (number, wordnet, _) in enumerate(_CLASSES):
+        for name, features in images_of(root / _MAPS / wordnet, spurious.get(number, [])).items():
+            names.append(name)
+            images.append(centre(root / _IMAGES / wordnet / f"{name}.JPEG"))
+            masks.append(_mask(root / _MAPS / wordnet, name, features))
+            label.append(k)
+    if not names:
+        raise DataError(f"{root / _ANSWERS} calls no feature of the six classes spurious.")
+    return explained_data(
+        SOURCE.name, ArrayInputs(np.stack(images), "image"), np.array(label), drawn_split(len(names), 0.6, 0.15),
+        items=tuple(names), classes=tuple(name for *_, name in _CLASSES), licence=SOURCE.licence,
+        pictures=ArrayInputs(np.stack(masks), "image"), painter="workers",
+    )  # fmt: skip
+
+
+SOURCE = Source(
+    name="salient-imagenet",
+    summary="six ImageNet classes, with soft masks of what workers called spurious",
+    licence="research only, no commercial use (University of Maryland; images: ImageNet's own terms)",
+    citation="S. Singla, S. Feizi, Salient ImageNet: How to discover spurious features in Deep Learning?, ICLR 2022",
+    build=_build,
+    folder=FOLDER,
+    note="The six classes of Heo et al. 2023; groups are classes. Image and mask are cropped alike: the releases "
+    "squeeze the one and enlarge the other. hilmix was not tested with the original files.",
+)
