@@ -22,6 +22,8 @@ from hilmix.elicit.study import Study
 T = TypeVar("T")
 
 PAGES = Path(__file__).parent / "pages"
+COOKIE, COOKIE_SECONDS = "hilmix-elicit", 90 * 24 * 3600
+"""By which a browser shows that it is the one with which somebody known by platform id has joined."""
 
 
 class Failure(Model):
@@ -62,7 +64,11 @@ router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 async def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
     """The link of the study: makes a participant and leads to the page of that participant."""
     _same(study_token, desk.study_token)
-    return RedirectResponse(f"/p/{await desk.do(steps.join, request.query_params)}", status_code=303)
+    code = await desk.do(steps.join, request.query_params, request.cookies.get(COOKIE))
+    reply = RedirectResponse(f"/p/{code}", status_code=303)
+    if desk.study.manifest.settings.keep_platform_id == "hash":
+        reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
+    return reply
 
 
 @router.get("/p/{code}", response_class=FileResponse)

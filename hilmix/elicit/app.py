@@ -57,13 +57,15 @@ def create_app(study: Path, *, study_token: str, status_token: str, clock: Calla
         store.close()
 
     # The interactive documentation would load scripts from another site; telemetry that a host has set up would be told
-    # addresses, which are the keys to participants' data.
+    # addresses, which are the keys to participants' data. A redirect to the address without its last slash would repeat
+    # it, and the host that the request named, without TLS.
     app = FastAPI(
         title="hilmix elicit",
         version=hilmix.__version__,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )

@@ -40,11 +40,16 @@ class At(NamedTuple):
     now: float
 
 
-def join(at: At, query: Mapping[str, str]) -> str:
-    """Returns the code of a new participant, or of the one with the same platform id where those are kept."""
+def join(at: At, query: Mapping[str, str], kept: str | None = None) -> str:
+    """Returns the code of a new participant, or of the one with the same platform id where those are kept.
+
+    The latter only to a browser that has kept that code: platform ids are no secrets, and many are easily guessed.
+    """
     platform = _platform(at, query)
     known = None if platform is None else at.rows.by_platform(platform)
     if known is not None:
+        if kept is None or not secrets.compare_digest(kept.encode("utf-8", "replace"), known.code.encode()):
+            raise RequestError(409, "You have joined before; go on with the browser and the page that you had then.")
         return known.code
     code = secrets.token_urlsafe(CODE_BYTES)
     at.rows.add_participant(code=code, platform=platform, now=at.now)

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from hilmix.elicit.api import COOKIE
 from hilmix.elicit.rows import Rows
 from tests.elicit.studies import (
     LINK,
@@ -295,10 +296,15 @@ def test_withdrawal_deletes_every_row_at_any_time(served):
 
 def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
     assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
+    assert not served.client.cookies
     assert {one.platform for one in served.rows(Rows.participants)} == {None}
     hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
     first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
     assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
+    stranger = hashing.client.__class__(hashing.app)
+    for cookie in (b"x", first.rpartition("/")[2].encode() + b"x", b"\xff", None):
+        headers = {} if cookie is None else {b"cookie": COOKIE.encode() + b"=" + cookie}
+        refused(stranger.get(LINK, params={"PROLIFIC_PID": "p1"}, headers=headers), 409, "You have joined before")
     assert joined(hashing.client, PROLIFIC_PID="p2") != first
     assert joined(hashing.client) != joined(hashing.client)
     files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))

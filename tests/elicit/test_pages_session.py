@@ -1,5 +1,6 @@
 """Whole sessions at the pages of a study, clicked and typed through in headless Chromium."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hilmix.elicit.manifest import TASKS, Task
 from hilmix.elicit.rows import Rows
 from hilmix.elicit.store import read_rows
 from tests.elicit.browser import NEEDS_CHROMIUM, RIGHT, SIZES, SMALLEST, Server, check_access
-from tests.elicit.studies import OFFERED
+from tests.elicit.studies import OFFERED, STATUS_TOKEN
 
 pytestmark = NEEDS_CHROMIUM
 TRIALS = 5  # practice, one main, two catch, one repeat
@@ -168,6 +169,34 @@ def test_pictures_keep_square_pixels_and_texts_bring_no_markup(host, person):
     assert width == height >= 200
     assert width % own == 0
     assert image.evaluate("n => getComputedStyle(n).imageRendering") == "pixelated"
+
+
+def test_names_of_a_study_bring_no_markup(host, person):
+    """Names of study and classes, choices and codes are shown as they are, to participants and to the researcher."""
+    server, evil = host("vote"), "<img src=x onerror=document.title=1>"
+    server.stop()
+    file = server.folder / "study.json"
+    study = json.loads(file.read_text())
+    study |= {"name": evil, "completion_code": evil, "thanks": f"[x](javascript:alert(1)) {evil}"}
+    study["dataset"]["classes"][2] = evil
+    study["checks"]["vote"] = [{"question": evil, "choices": [evil, "b"], "right": 1}]
+    file.write_text(json.dumps(study))
+    for old in server.folder.glob("answers.sqlite*"):
+        old.unlink()
+    server.start()
+    somebody, watching = person(), person()
+    somebody.page.goto(server.link)
+    watching.page.goto(f"{server.origin}/status/{STATUS_TOKEN}")
+    watching.page.locator("table").first.wait_for()
+    places = [somebody.consent, somebody.instructions, lambda: somebody.check(RIGHT), somebody.start,
+              lambda: somebody.answer_all("vote"), somebody.survey]  # fmt: skip
+    for place in places:
+        place()
+        for page in (somebody.page, watching.page):
+            assert page.locator("img[onerror], script:not([src]), a[href^=javascript]").count() == 0
+    assert evil in somebody.page.locator("main").inner_text()
+    assert evil in watching.page.title()
+    assert not somebody.problems + watching.problems
 
 
 def test_files_name_each_other_and_nothing_outside():
