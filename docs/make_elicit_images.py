@@ -22,6 +22,7 @@ from tests.elicit.studies import STATUS_TOKEN
 
 OUT = Path(__file__).parent / "images"
 DESKTOP, PHONE = (1024, 780), (360, 780)
+TALL = 1150
 GAP, COLOURS = 20, 128
 
 
@@ -108,9 +109,9 @@ def _status(browser: Browser, server: Server, study: Manifest) -> None:
         person.consent()
         if steps:
             person.instructions()
-    person = _person(browser, DESKTOP)
+    person = _person(browser, (DESKTOP[0], TALL))
     person.page.goto(f"{server.origin}/status/{STATUS_TOKEN}")
-    _pair(browser, person, "status", lambda who: who.page.get_by_role("table").first.wait_for())
+    _pair(browser, person, "status", lambda who: who.page.get_by_role("table").first.wait_for(), height=TALL)
 
 
 def _person(browser: Browser, size: tuple[int, int], **device: bool) -> Person:
@@ -118,9 +119,11 @@ def _person(browser: Browser, size: tuple[int, int], **device: bool) -> Person:
     return Person(browser.new_context(viewport=viewport, reduced_motion="reduce", **device).new_page())
 
 
-def _pair(browser: Browser, person: Person, name: str, prepare: Callable[[Person], object]) -> None:
+def _pair(
+    browser: Browser, person: Person, name: str, prepare: Callable[[Person], object], *, height: int = PHONE[1]
+) -> None:
     """Writes the page of somebody on a desktop, and the same page opened on a phone."""
-    other = _person(browser, PHONE, is_mobile=True, has_touch=True)
+    other = _person(browser, (PHONE[0], height), is_mobile=True, has_touch=True)
     other.page.goto(person.page.url)
     prepare(person)
     prepare(other)
