@@ -89,7 +89,11 @@ Answer = Annotated[Construct | Select | Infer | Categorical | Vote, Field(discri
 class Submission(Model):
     """An answer to a trial. ``key`` is made by the page and stays the same when it sends again.
 
-    ``touched`` says of each control whether it was moved, ``times`` after how many seconds it was last.
+    Attributes:
+        seconds: from the picture's being shown to the answer.
+        touched: of each control whether it was used; one that may be left out is there only if it was.
+        times: after how many seconds each control was used last, and, as ``NAME_first``, first: ``mix_first`` is how
+            long somebody looked before moving the slider ``mix``. Simulated people give no first times.
     """
 
     key: Key
