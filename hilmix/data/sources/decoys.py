@@ -32,8 +32,10 @@ _RIEGER = (
     "L. Rieger, C. Singh, W. J. Murdoch, B. Yu, Interpretations are Useful: Penalizing Explanations to Align Neural "
     "Networks with Prior Knowledge, ICML 2020 (colours)"
 )
-_SHIFT = "In training the decoy tells the class, in validation and test it is random. A mask on every item; the groups "
-_SHIFT += "are the classes."
+_SHIFT = (
+    "In training the decoy tells the class, in validation and test it is random. A mask on every item; groups are "
+    "classes."
+)
 
 
 def published_split(train: int, total: int) -> NDArray[np.str_]:
@@ -102,11 +104,11 @@ DIGITS = Source(
 )
 MNIST = _source(
     "decoy-mnist", "70,000 digits in one half of the image, grey decoy in the other half",
-    paint=half_grey, citation=_HEO, note=f"{_SHIFT} One channel, where the release has three equal ones.", **_MNIST,
+    paint=half_grey, citation=_HEO, note=f"{_SHIFT} One channel, where the release has three equal ones. {mnist.CHECKSUMS}", **_MNIST,
 )  # fmt: skip
 MNIST_CORNER = _source(
     "decoy-mnist-corner", "70,000 digits with a grey decoy in one corner",
-    paint=dark_corner, citation=_ROSS, note=_SHIFT, **_MNIST,
+    paint=dark_corner, citation=_ROSS, note=f"{_SHIFT} {mnist.CHECKSUMS}", **_MNIST,
 )  # fmt: skip
 FASHION = _source(
     "decoy-fashion-mnist", "70,000 pictures of clothes with a grey decoy in one corner",
@@ -115,7 +117,8 @@ FASHION = _source(
 COLOUR = _source(
     "color-mnist", "70,000 digits in the colour of their class",
     paint=class_colour, citation=f"{_RIEGER}; {_HEO}",
-    note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes.",
+    note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes. "
+    + mnist.CHECKSUMS,
     **_MNIST,
 )  # fmt: skip
 CIFAR = Source(

@@ -105,6 +105,7 @@ CLOTHES = (
 _NOTE = (
     "Annotators are simulated weak classifiers, trained on biased bootstraps of train and test (annot-mix protocol)."
 )
+CHECKSUMS = "Checksums of two of the four files of MNIST are known here; of the others the size is checked."
 MNIST = Source(
     name="mnist",
     summary="70,000 handwritten digits with simulated annotators",
@@ -113,7 +114,7 @@ MNIST = Source(
     build=_builder("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
     resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
-    note=f"{_NOTE} Checksums of two of the four files are known here; of the others the size is checked.",
+    note=f"{_NOTE} {CHECKSUMS}",
 )
 FASHION = Source(
     name="fashion-mnist",
