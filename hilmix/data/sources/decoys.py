@@ -104,7 +104,8 @@ DIGITS = Source(
 )
 MNIST = _source(
     "decoy-mnist", "70,000 digits in one half of the image, grey decoy in the other half",
-    paint=half_grey, citation=_HEO, note=f"{_SHIFT} One channel, where the release has three equal ones. {mnist.CHECKSUMS}", **_MNIST,
+    paint=half_grey, citation=_HEO, **_MNIST,
+    note=f"{_SHIFT} One channel, where the release has three equal ones. {mnist.CHECKSUMS}",
 )  # fmt: skip
 MNIST_CORNER = _source(
     "decoy-mnist-corner", "70,000 digits with a grey decoy in one corner",
