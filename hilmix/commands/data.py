@@ -181,9 +181,7 @@ def _check(args: argparse.Namespace, console: Console) -> None:
         check_inputs(data)
     found = describe(data)
     console.print(f"[bold]{data.name}[/bold] ({args.folder})", highlight=False, soft_wrap=True)
-    console.print(_summary(data, found))
-    if data.masks is not None:
-        console.print(_masks(data.masks, quick=args.quick), highlight=False, soft_wrap=True)
+    console.print(_summary(data, found, quick=args.quick))
     console.print(_classes(data, found))
     if data.groups:
         console.print(_groups(data))
@@ -192,7 +190,7 @@ def _check(args: argparse.Namespace, console: Console) -> None:
     console.print("ok" + (" (inputs not decoded)" if args.quick else ""))
 
 
-def _summary(data: AnnotatedData, found: Description) -> Table:
+def _summary(data: AnnotatedData, found: Description, *, quick: bool) -> Table:
     table = _pairs()
     low, mean, high = found.labels_per_item
     rows = {
@@ -210,6 +208,8 @@ def _summary(data: AnnotatedData, found: Description) -> Table:
     if found.known_targets:
         rows["wrong labels"] = _percent(found.wrong_labels)
         rows["majority vote"] = f"{_percent(found.majority_accuracy)} right (ties split)"
+    if data.masks is not None:
+        rows |= _masks(data.masks, quick=quick)
     for key, text in rows.items():
         table.add_row(key, text)
     return table
@@ -238,19 +238,20 @@ def _classes(data: AnnotatedData, found: Description) -> Table:
     return table
 
 
-def _masks(masks: Masks, *, quick: bool) -> str:
+def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
     given, people = int(masks.explained.sum()), len(set(masks.annotator))
     by = f"{people} people" if people > 1 else "one person"
-    text = f"  masks: on {given:,} of {masks.num_items:,} items, by {by}"
+    rows = {"masks": f"on {given:,} of {masks.num_items:,} items, by {by}"}
     if quick:
-        return text
+        return rows
     found = summarise_masks(masks)
     low, high = found.per_item
-    text += (
-        f"; {low} to {high} per item" * (high > 1) + f"\n  they mark {_percent(found.marked)} of the input on average"
-    )
-    text += f"; {found.empty:,} mark nothing" * bool(found.empty)
-    return text + f"\n  two people's masks of an item overlap by {_percent(found.overlap)}" * (high > 1)
+    rows["masks"] += f"; {low} to {high} per item" * (high > 1)
+    rows["masks mark"] = f"{_percent(found.marked)} of the input on average"
+    rows["masks mark"] += f"; {found.empty:,} mark nothing" * bool(found.empty)
+    if high > 1:
+        rows["masks overlap"] = f"by {_percent(found.overlap)}, two people's of one item"
+    return rows
 
 
 def _groups(data: AnnotatedData) -> Table:
