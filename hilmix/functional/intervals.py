@@ -99,6 +99,16 @@ def worst_log_probs(logits: Interval) -> Tensor:
     return F.logsigmoid(lower - _log_sum_exp_of_others(upper))
 
 
+def log_prob_bounds(logits: Interval) -> Interval:
+    """Returns bounds (R, K) of the log-probability of every class over a box of logits, each exact, at least float32.
+
+    Args:
+        logits: (R, K) float.
+    """
+    best = worst_log_probs(Interval(logits.upper, logits.lower))  # the other way round: this class up, the others down
+    return Interval(worst_log_probs(logits), best)
+
+
 def _log_sum_exp_of_others(z: Tensor) -> Tensor:
     """Returns (R, K) ``log sum_{j != k} exp z_j`` for each k, in O(R K).
 

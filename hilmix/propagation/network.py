@@ -59,17 +59,20 @@ class Propagation:
         """
         return self._walk(Parts(beta, gamma), lambda rule, x: rule.parts(*x))[self.steps[-1].output]
 
-    def gradient_bounds(self, lower: Tensor, upper: Tensor) -> Interval:
-        """Returns bounds (R, ...) of the gradient of the sum of a row's logits at all inputs between two.
+    def gradient_bounds(
+        self, lower: Tensor, upper: Tensor, *, start: Callable[[Interval], Interval] | None = None
+    ) -> Interval:
+        """Returns bounds (R, ...) of a gradient with respect to the inputs at all inputs between two.
 
         Args:
             lower: (R, ...) float.
             upper: (R, ...) float, nowhere below ``lower``.
+            start: maps bounds (R, K) of the logits to bounds (R, K) of the gradient, with respect to them, of what is
+                differentiated. None for the sum of a row's logits, whose gradient is 1 everywhere.
         """
         values = self._walk(Interval(lower, upper), lambda rule, x: rule.bounds(*x))
         last = self.steps[-1].output
-        one = torch.ones_like(values[last].lower)
-        gradients = {last: Interval(one, one)}
+        gradients = {last: _ones(values[last]) if start is None else start(values[last])}
         for step in reversed(self.steps):
             rule, x = step.rule(self.network), [values[name] for name in step.inputs]
             before = rule.gradient(gradients.pop(step.output), *x)
@@ -83,3 +86,8 @@ class Propagation:
         for step in self.steps:
             values[step.output] = through(step.rule(self.network), [values[name] for name in step.inputs])
         return values
+
+
+def _ones(logits: Interval) -> Interval:
+    one = torch.ones_like(logits.lower)
+    return Interval(one, one)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hilmix.annotators import ConfusionMatrices
 from hilmix.errors import ConfigError
-from hilmix.explanations import CDEP, R4, RRR, Explanation, IBPEx
+from hilmix.explanations import CDEP, R4, Explanation, IBPEx
 from hilmix.functional.losses import annotation_nll
 from tests.explanations.passes import cross_entropy, pass_of, rows
 
@@ -212,17 +212,56 @@ def test_cdep_penalises_the_marked_side():
 # -- R4 --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("radius", [0.0, 1.0])
-def test_r4_of_a_linear_model_is_twice_the_l1_saliency_at_any_radius(radius):
-    x, mask, label = rows()
-    network = nn.Linear(6, 3).double()
-    shown = pass_of(network, x, mask, label)
-    close(built(R4(2.0, radius=radius), network).term(shown), 4 * RRR(1.0, norm="l1").term(shown))
+def loss_gradient(network: nn.Module, x: Tensor, label: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    losses = torch.nn.functional.cross_entropy(network(x), label, reduction="sum")
+    return torch.autograd.grad(losses, x)[0]
 
 
-def test_r4_at_radius_0_is_twice_the_l1_saliency_and_grows_with_the_radius():
+def test_r4_at_radius_0_is_twice_the_l1_norm_of_the_loss_gradient_and_grows_with_the_radius():
     network, (x, mask, label) = mlp(), rows()
     shown = pass_of(network, x, mask, label)
-    values = [built(R4(radius=radius), network).term(shown).item() for radius in (0.0, 0.1, 1.0)]
-    assert values[0] == pytest.approx(2 * RRR(1.0, norm="l1").term(shown).item())
+    values = [built(R4(2.0, radius=radius), network).term(shown).item() for radius in (0.0, 0.1, 1.0)]
+    clean = (mask * loss_gradient(network, x, label)).abs().sum(1).mean()
+    assert values[0] == pytest.approx(2 * 2 * clean.item())
     assert values[0] < values[1] < values[2]
+
+
+def test_r4_bounds_the_loss_gradient_of_the_whole_box():
+    network, (x, mask, label) = mlp(), rows()
+    found = built(R4(1.0, radius=0.7), network).term(pass_of(network, x, mask, label))
+    reached = torch.zeros_like(x)
+    for _ in range(50):
+        moved = x + 0.7 * mask * (2 * torch.rand_like(x) - 1)
+        reached = torch.maximum(reached, loss_gradient(network, moved, label).abs())
+    assert found >= (mask * reached).sum(1).mean()
+
+
+def test_r4_of_a_linear_model():
+    """Its slopes are known; what is not is how sure of its label the model is inside the box."""
+    x, mask, label = rows(classes=2)
+    network = nn.Linear(6, 2).double()
+    found = built(R4(1.0, radius=0.7), network).term(pass_of(network, x, mask, label))
+    slope = network.weight[1] - network.weight[0]
+    margin = (2 * label - 1) * (network(x)[:, 1] - network(x)[:, 0])
+    weight = network.weight.abs()
+    reach = 0.7 * mask @ (weight[0] + weight[1])  # of both logits as if they moved freely
+    # p(wrong) with opposite signs on both logits; its spread is not known to be the same on both
+    low, high = torch.sigmoid(-margin - reach)[:, None], torch.sigmoid(-margin + reach)[:, None]
+    centre, spread = (low + high) / 2 * slope.abs(), (high - low) / 2 * (weight[0] + weight[1])
+    ends = (centre - spread).abs() + (centre + spread).abs()
+    close(found, (mask * ends).sum(1).mean())
+
+
+def test_r4_counts_every_answer_of_an_item():
+    """Two people who disagree: the loss's gradient pulls both ways."""
+    network, (x, mask, _) = mlp(), rows(4)
+    mask[0] = mask[1]
+
+    def data_loss_of(log_probs: Tensor) -> Tensor:
+        return -(log_probs[:, 0] + log_probs[:, 2]).sum() / 8
+
+    shown = pass_of(network, x, mask, torch.zeros(4).long())
+    shown = shown.__class__(**{**vars(shown), "data_loss_of": data_loss_of})
+    (gradient,) = torch.autograd.grad(data_loss_of(shown.log_probs), shown.x)
+    close(built(R4(radius=0.0, weight=1.0), network).term(shown), 2 * (mask * gradient).abs().sum())

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilmix.functional.intervals import Interval, add, affine, around, monotone, worst_log_probs
+from hilmix.functional.intervals import Interval, add, affine, around, log_prob_bounds, monotone, worst_log_probs
 
 close = torch.testing.assert_close
 
@@ -89,6 +89,16 @@ def test_worst_log_probs_are_the_least_of_all_corners(classes):
     for row in range(len(z)):
         at_corners = corners(around(z[row], radius[row])).log_softmax(-1)
         close(found[row], at_corners.amin(0))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_log_prob_bounds_are_the_ends_over_all_corners(classes):
+    z, radius = normal(6, classes) * 3, normal(6, classes, seed=1).abs()
+    found = log_prob_bounds(around(z, radius))
+    for row in range(len(z)):
+        at_corners = corners(around(z[row], radius[row])).log_softmax(-1)
+        close(found.lower[row], at_corners.amin(0))
+        close(found.upper[row], at_corners.amax(0))
 
 
 def test_worst_log_probs_of_a_point_are_log_probabilities():

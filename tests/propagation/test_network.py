@@ -212,6 +212,16 @@ def test_the_gradient_of_a_linear_network_is_a_point_however_wide_the_box():
     assert torch.equal(found.lower, found.upper)
 
 
+def test_gradient_bounds_start_from_any_gradient_of_the_logits():
+    """Here that of half the sum of their squares: the logits themselves."""
+    network, x = made("mlp")
+    found = Propagation(network).gradient_bounds(x, x, start=lambda logits: logits)
+    x.requires_grad_()
+    (expected,) = torch.autograd.grad(network(x).square().sum() / 2, x)
+    close(found.lower, expected)
+    close(found.upper, expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18"])
 def test_bounds_of_a_resnet_with_its_large_stem(name):
