@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from hilmix.elicit.manifest import Model, Stimulus
+from hilmix.elicit.manifest import Model, Stimulus, Task
+
+CONTROLS: dict[Task, tuple[str, ...]] = {
+    "construct": ("step",),
+    "select": ("choice",),
+    "infer": ("mix", "confidence"),
+    "categorical": ("top", "top_percent", "second"),
+    "vote": ("label", "confidence"),
+}
+"""Those of which ``touched`` always tells; a page may have others, which may be left out."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import uvicorn
 
+from hilmix.elicit.answers import CONTROLS
 from hilmix.elicit.app import create_app
 from hilmix.elicit.behaviour import Behaviour, answer, seconds
 from hilmix.elicit.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
@@ -24,14 +25,6 @@ from hilmix.elicit.serve import keep_tokens
 from hilmix.elicit.store import read_rows
 from hilmix.errors import ConfigError, DataError
 
-CONTROLS: dict[Task, tuple[str, ...]] = {
-    "construct": ("step",),
-    "select": ("choice",),
-    "infer": ("mix", "confidence"),
-    "categorical": ("top", "top_percent", "second"),
-    "vote": ("label", "confidence"),
-}
-"""What a page reports as touched."""
 COMMENT = "hilmix elicit simulate"
 """What simulated participants write in the survey, by which they can be told from people."""
 _TIMEOUT = 30.0

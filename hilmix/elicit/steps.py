@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from hilmix.elicit import answers as given_by
@@ -251,11 +251,16 @@ def _go_on(at: At, person: Participant, answered: set[int]) -> None:
     if next_trial(person.order, answered) is not None:
         at.rows.change(person.number, lease_until=_lease(at))
         return
-    judged = quality.judged(at.study.manifest, at.study.trials, at.rows.answers(person.number), person.order)
+    _enter(at, person, "survey", lease_until=None, excluded=verdict(at, person.number, person.order))
+
+
+def verdict(at: At, number: int, order: Collection[int]) -> str | None:
+    """Notes the flags of a participant who has answered the trials of ``order``; returns what excludes them, if any."""
+    judged = quality.judged(at.study.manifest, at.study.trials, at.rows.answers(number), order)
     found = quality.flags(judged, minimum_seconds=at.study.manifest.settings.minimum_seconds)
     reason = quality.exclusion(found)
     for flag in found:
-        at.rows.add_event(person.number, what=f"flag {flag.rule}", detail=flag.detail, now=at.now)
+        at.rows.add_event(number, what=f"flag {flag.rule}", detail=flag.detail, now=at.now)
     if reason is not None:
-        at.rows.add_event(person.number, what="excluded", detail=reason, now=at.now)
-    _enter(at, person, "survey", lease_until=None, excluded=reason)
+        at.rows.add_event(number, what="excluded", detail=reason, now=at.now)
+    return reason

@@ -1,7 +1,7 @@
 """The exported folder under jsPsych 8 in headless Chromium, from the consent to the answers that it saves.
 
-jsPsych is not ours to ship. To run this: ``npm pack jspsych@8``, unpack, and name the folder ``package`` in the environment
-variable HILMIX_JSPSYCH.
+jsPsych is not ours to ship. To run this: ``npm pack jspsych@8``, unpack, and name the folder ``package`` in the
+environment variable HILMIX_JSPSYCH.
 """
 
 import functools
@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from hilmix.elicit.answers import CONTROLS
 from hilmix.elicit.export import Export, export
+from hilmix.elicit.jspsych_answers import import_answers
 from hilmix.elicit.manifest import TASKS, Task, read_manifest
+from hilmix.elicit.read import collect
 from tests.elicit.browser import NEEDS_CHROMIUM, RIGHT, SIZES
 from tests.elicit.studies import make_study
 
@@ -97,7 +100,7 @@ def go_through(page, address: str, task: Task, rights: list[int]) -> list[dict]:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("task", TASKS)
-def test_a_session_under_jspsych(task, size, hosted, browser):
+def test_a_session_under_jspsych(task, size, hosted, browser, tmp_path):
     study, address = hosted(task)
     context = browser.new_context(**SIZES[size])
     rows = go_through(context.new_page(), address, task, [0, *RIGHT])
@@ -106,3 +109,17 @@ def test_a_session_under_jspsych(task, size, hosted, browser):
     trials = read_manifest(study).batches[1].trials
     assert sorted(row["trial"] for row in given) == sorted(trial.id for trial in trials)
     assert (given[0]["trial"], given[-1]["trial"]) == (trials[0].id, trials[-1].id), "practice first, repeats last"
+    (tmp_path / "answers.json").write_text(json.dumps(rows))
+    (taken,) = import_answers(study, [tmp_path / "answers.json"]).values()
+    assert taken == len(trials)
+    collected = collect(study)
+    assert [one.trial.id for one in collected.judgments] == [row["trial"] for row in given]
+    for one in collected.judgments:
+        assert set(CONTROLS[task]) <= set(one.given.touched)
+        assert all(one.given.touched.values())
+        assert one.given.answer["task"] == task
+    assert (collected.people[0].phase, collected.people[0].attempts) == ("done", 1)
+    if task == "infer":
+        assert {(one.given.answer["weight"], one.given.answer["confidence"]) for one in collected.judgments} == {
+            (0.8, 0.2)
+        }

@@ -235,7 +235,8 @@ async function run() {
   const asked = Number(new URLSearchParams(location.search).get("batch") ?? NaN);
   const batch = study.batches[asked] ?? jsPsych.randomization.sampleWithoutReplacement(study.batches, 1)[0];
   const participant = jsPsych.randomization.randomID(15);
-  jsPsych.data.addProperties({ participant, batch: batch.id, task: batch.task, manifest: study.manifest });
+  const started = Date.now() / 1000; // seconds since 1970
+  jsPsych.data.addProperties({ participant, batch: batch.id, task: batch.task, manifest: study.manifest, started });
 
   const shared = {
     classes: study.classes,
