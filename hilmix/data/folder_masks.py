@@ -173,18 +173,21 @@ def _from_pictures(folder: Path, items: Sequence[str], inputs: Inputs, paths: Se
 
 
 class _Names:
-    """Which item a picture of a mask belongs to: that of an image file of the same name, or of that name itself."""
+    """Which item a picture of a mask belongs to: that of an image file of the same name, or of that name itself.
+
+    The first of these that fits one item alone: path of the image, its last part, name of the item, its last part.
+    """
 
     def __init__(self, items: Sequence[str], paths: Sequence[str] | None) -> None:
-        self._tables: list[dict[str, set[int]]] = []
-        for names in (paths, items):
-            table: dict[str, set[int]] = {}
-            for row, name in enumerate(names or ()):
-                bare = Path(name).with_suffix("")
-                for key in {name, bare.as_posix(), bare.name}:
-                    table.setdefault(key, set()).add(row)
-            self._tables.append(table)
         self._items = items
+        self._tables: list[dict[str, set[int]]] = []
+        for names in (paths or (), items):
+            bare = [Path(name).with_suffix("") for name in names]
+            for keys in (names, [b.as_posix() for b in bare], [b.name for b in bare]):
+                table: dict[str, set[int]] = {}
+                for row, key in enumerate(keys):
+                    table.setdefault(key, set()).add(row)
+                self._tables.append(table)
 
     def find(self, file: Path, folder: Path) -> tuple[int, str]:
         """Item and person of ``NAME.png`` or ``PERSON/NAME.png``, where NAME may be a path too."""

@@ -176,6 +176,17 @@ def test_a_name_of_two_files_is_refused(root):
         read_folder(root)
 
 
+def test_a_whole_name_goes_before_a_part_of_one(root):
+    (root / "items.csv").write_text("item\n1\n1.5\nsub/1\n")
+    (root / "annotations.csv").write_text("item,annotator,label\n1,ann,cat\n")
+    np.save(root / "inputs.npy", np.zeros((3, HEIGHT, WIDTH, 3), dtype=np.uint8))
+    for name in ("1", "1.5", "sub/1", "ann/1.5"):
+        save(root / "masks" / f"{name}.png", BLOB)
+    masks = masks_of(root)
+    found = [(i, masks.annotators[a]) for i, a in zip(masks.item.tolist(), masks.annotator, strict=True)]
+    assert found == [(0, ANNOTATOR), (1, "ann"), (1, ANNOTATOR), (2, ANNOTATOR)]
+
+
 def test_unreadable_and_coloured_pictures_are_named(root):
     path = root / "masks" / "a.png"
     path.parent.mkdir()
