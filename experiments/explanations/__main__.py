@@ -1,0 +1,105 @@
+"""python -m experiments.explanations search | final | masks | figures | table; README.md explains them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
+
+from experiments.explanations import figures, tables
+from experiments.explanations.results import add_row, chosen, read
+from experiments.explanations.settings import (
+    DATA,
+    FINAL_FILE,
+    GRID,
+    KEY,
+    MASK_DATA,
+    MASK_METHODS,
+    MASKS_FILE,
+    METHODS,
+    SEARCH_FILE,
+    SEARCH_SEED,
+    mask_settings,
+)
+from experiments.explanations.train import Job, run
+from experiments.pool import run_open
+from hilmix.errors import HilmixError
+
+
+def run_all(jobs: Sequence[Job], file: Path, *, workers: int) -> int:
+    """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end."""
+    done = set(read(file)[KEY].itertuples(index=False, name=None))
+    todo = [job for job in jobs if job.key not in done]
+    return run_open(
+        file.name, todo, wanted=len(jobs), workers=workers, work=run, keep=lambda _, row: add_row(file, row),
+        name_of=lambda job: " ".join(map(str, job.key)),
+    )  # fmt: skip
+
+
+def search_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
+    """Every setting of every method on the data that choose for these."""
+    searched = dict.fromkeys(DATA[name].searched for name in data)
+    return [Job(d, m, setting, SEARCH_SEED) for d in searched for m in methods for setting in GRID[m]]
+
+
+def final_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
+    """Every seed at the chosen settings; one seed of all methods before the next."""
+    search = read(SEARCH_FILE)
+    best = {(d, m): chosen(search, d, m) for d in data for m in methods}
+    most = max(len(DATA[name].seeds) for name in data)
+    return [
+        Job(d, m, best[d, m], DATA[d].seeds[i])
+        for d in data for i in range(most) if i < len(DATA[d].seeds) for m in methods
+    ]  # fmt: skip
+
+
+def mask_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
+    """Every way of giving masks, at the settings that were chosen with exact masks of all training images."""
+    search = read(SEARCH_FILE)
+    return [
+        Job(d, m, setting, seed, masks)
+        for d in data for masks, seeds in MASK_DATA[d].items() for seed in seeds for m in methods
+        for setting in mask_settings(masks, m, chosen(search, d, m))
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
+    top = argparse.ArgumentParser(prog="python -m experiments.explanations", description=__doc__)
+    steps = top.add_subparsers(dest="step", required=True)
+    kinds = {
+        "search": ("every setting, one seed", tuple(dict.fromkeys(plan.searched for plan in DATA.values())), METHODS),
+        "final": ("all seeds at the chosen settings", tuple(DATA), METHODS),
+        "masks": ("few and noisy masks", tuple(MASK_DATA), MASK_METHODS),
+    }
+    for step, (text, data, methods) in kinds.items():
+        sub = steps.add_parser(step, help=text)
+        sub.add_argument("--workers", type=int, default=os.cpu_count())
+        sub.add_argument("--data", nargs="+", default=data, choices=data, metavar="NAME")
+        sub.add_argument("--methods", nargs="+", default=methods, choices=methods, metavar="NAME")
+    steps.add_parser("figures", help="trains two networks for the saliency maps, and draws all figures")
+    steps.add_parser("table", help="tables from the results files, into README.md")
+    args = top.parse_args()
+    try:
+        if args.step == "table":
+            tables.write()
+            return 0
+        if args.step == "figures":
+            figures.draw()
+            return 0
+        jobs, file = {
+            "search": (search_jobs, SEARCH_FILE), "final": (final_jobs, FINAL_FILE), "masks": (mask_jobs, MASKS_FILE)
+        }[args.step]  # fmt: skip
+        return 1 if run_all(jobs(args.data, args.methods), file, workers=args.workers) else 0
+    except HilmixError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Everything that the study fixes: data, training, methods, settings searched. No other file holds such a choice."""
+
+import itertools
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+HERE = Path(__file__).parent
+REPO = HERE.parent.parent
+SEARCH_FILE, FINAL_FILE, MASKS_FILE = (HERE / f"results_{step}.csv" for step in ("search", "final", "masks"))
+KEY = ["data", "method", "setting", "masks", "seed"]
+"""What tells one run from another."""
+SEARCH_SEED = 100
+EXACT = "exact"
+"""Every training image is explained, and the masks are right."""
+
+
+class Data(NamedTuple):
+    """A data set and how every method is trained on it."""
+
+    title: str
+    source: str
+    """Name of the data set in hilmix."""
+    searched: str
+    """The data of this table whose validation items choose the settings."""
+    train_items: int | None = None
+    """So many training items, drawn by class; None for all."""
+    hidden: tuple[int, ...] = (512, 512, 512)
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 1e-3
+    validate_every: int = 2
+    """Epochs between two validations."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    """The latter halves the time of a step on a recent processor."""
+
+
+DATA = {
+    "decoy-digits": Data(
+        "decoy digits", "decoy-digits", "decoy-digits", hidden=(256, 256, 256), epochs=60, batch_size=64,
+        validate_every=5, seeds=(0, 1, 2, 3, 4), precision="32-true",
+    ),
+    "decoy-mnist": Data("Decoy-MNIST, half image", "decoy-mnist", "decoy-mnist-10k"),
+    "decoy-mnist-10k": Data("the same, 10,000 images", "decoy-mnist", "decoy-mnist-10k", train_items=10_000),
+    "decoy-mnist-corner-10k": Data(
+        "Decoy-MNIST, corner, 10,000 images", "decoy-mnist-corner", "decoy-mnist-10k", train_items=10_000
+    ),
+    "decoy-fashion-10k": Data(
+        "Decoy-Fashion-MNIST, 10,000 images", "decoy-fashion-mnist", "decoy-mnist-10k", train_items=10_000
+    ),
+}  # fmt: skip
+
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "rrr": ("RRR", ("weight", "norm")),
+    "cdep": ("CDEP", ("weight",)),
+    "avg_ex": ("AvgEx", ("radius",)),
+    "pgd_ex": ("PGDEx", ("radius", "steps")),
+    "ibp_ex": ("IBPEx", ("radius",)),
+    "r4": ("R4", ("radius", "weight")),
+}
+"""The class of each explanation loss, and the settings that are its own; `rrr` of a sum owns the weight."""
+TRAINING = ("lr", "weight_decay")
+"""Settings of the training itself."""
+
+
+def _grid(**values: tuple[float, ...]) -> tuple[str, ...]:
+    return tuple(spell(dict(zip(values, point, strict=True))) for point in itertools.product(*values.values()))
+
+
+def spell(setting: dict[str, float]) -> str:
+    """``{"radius": 2, "weight": 64}`` as ``radius=2 weight=64``."""
+    return " ".join(f"{name}={value:g}" for name, value in setting.items())
+
+
+def parse(setting: str) -> dict[str, float]:
+    """The opposite of :func:`spell`."""
+    return {name: float(value) for name, value in (part.split("=") for part in setting.split())}
+
+
+GRID: dict[str, tuple[str, ...]] = {
+    "erm": _grid(lr=(3e-4, 1e-3, 3e-3), weight_decay=(1e-4, 1e-2)),
+    "group_dro": _grid(step=(1e-3, 1e-2, 1e-1), lr=(3e-4, 1e-3)),
+    "rrr": _grid(weight=(4, 16, 64, 256, 1024, 4096)),
+    "cdep": _grid(weight=(0.1, 0.3, 1, 3, 10, 100)),
+    "avg_ex": _grid(radius=(0.5, 1, 2, 3, 4, 6)),
+    "pgd_ex": _grid(radius=(1, 2, 3), steps=(3, 7)),
+    "ibp_ex": _grid(radius=(0.3, 0.5, 1, 1.5, 2, 3)),
+    "r4": _grid(radius=(0.5, 1), weight=(1, 15, 150)),
+    "pgd_ex+rrr": _grid(radius=(1, 2, 3), weight=(16, 160)),
+    "ibp_ex+rrr": _grid(radius=(0.5, 1, 2), weight=(16, 160)),
+}
+"""The same number of settings for every method. Weights are of means over the batch: published ones, of sums, times
+their batch size of 16; radii are in standard deviations of the pixels."""
+METHODS = tuple(GRID)
+
+MASK_METHODS = tuple(name for name in METHODS if name not in ("erm", "group_dro"))
+"""Methods that read masks."""
+SHARES = (0.01, 0.05, 0.1, 0.25)
+NOISE = (
+    "shift=2", "shift=4", "shift=7", "dilate=2", "dilate=4", "dilate=7", "wrong=0.1", "wrong=0.3",
+    "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement",
+    "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement",
+)  # fmt: skip
+REPEATED = tuple(f"share={share:g} repeat={round(1 / share)}" for share in SHARES)
+"""Explained images are seen so often that half of a batch is explained."""
+MASK_DATA: dict[str, dict[str, tuple[int, ...]]] = {
+    "decoy-digits": dict.fromkeys((EXACT, *(f"share={share:g}" for share in SHARES), *REPEATED, *NOISE), (0, 1, 2)),
+    "decoy-mnist-10k": dict.fromkeys(
+        (EXACT, "share=0.01", "share=0.05", "share=0.25", "share=0.01 repeat=100", "share=0.05 repeat=20", "shift=4",
+         "wrong=0.1"), (0,),
+    ),
+}  # fmt: skip
+"""Ways of giving masks, and the seeds of each."""
+
+
+def mask_settings(masks: str, method: str, setting: str) -> tuple[str, ...]:
+    """The settings that a method is tried with: its own, and with few masks also its penalty's weight over the share.
+
+    Args:
+        masks: one of :data:`MASK_DATA`.
+        method: one of :data:`MASK_METHODS`.
+        setting: chosen with exact masks of every training image.
+    """
+    values, case = parse(setting), {} if masks == EXACT else dict(part.split("=") for part in masks.split())
+    if "weight" not in values or "share" not in case or "repeat" in case:
+        return (setting,)
+    return setting, spell(values | {"weight": values["weight"] / float(case["share"])})
