@@ -144,7 +144,8 @@ def test_an_experiment_keeps_the_method_and_brings_its_network(experiment: Path,
     assert shown["model"]["class_path"] == "hilmix.modules.EMClassifier"
     assert settings["annotator_model"]["class_path"] == "hilmix.annotators.DawidSkene"
     assert shown["data"]["init_args"]["mix"]["class_path"] == "hilmix.mix.ItemMix"
-    assert settings["backbone"]["init_args"]["name"] == own["backbone"]["init_args"]["name"]
+    assert settings["backbone"]["class_path"] == own["backbone"]["class_path"]
+    assert settings["backbone"]["init_args"].items() >= own["backbone"]["init_args"].items()
     assert (settings["lr"], settings["lr_scaling"]) == (own["lr"], "none")
 
 
