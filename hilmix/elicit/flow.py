@@ -8,10 +8,10 @@ are not stored.
 """
 
 from collections.abc import Collection
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hilmix.elicit.assignment import next_trial, shuffled
-from hilmix.elicit.manifest import Model, Task, Wording
+from hilmix.elicit.manifest import Model, Stimulus, Task, Wording
 from hilmix.elicit.rows import Participant
 from hilmix.elicit.study import Study
 
@@ -63,9 +63,9 @@ class Question(Model):
 class TrialView(Model):
     """A trial: catch trials and repeats look like any other.
 
-    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, where the task
-    offers some; ``labels`` the classes of image 1 and 2, where the task names them; ``start`` the weight to begin at;
-    ``class_order`` the classes in the order to list, where the task asks for classes.
+    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as :func:`told`,
+    where the task offers some; ``labels`` the classes of image 1 and 2, where the task names them; ``start`` the
+    weight to begin at; ``class_order`` the classes in the order to list, where the task asks for classes.
     """
 
     id: int
@@ -150,14 +150,32 @@ def nobody(study: Study) -> State:
 
 
 def offered(study: Study, person: Participant, trial: int) -> list[tuple[str, float]] | None:
-    """Returns the images that a trial offers, with their weights, in the order on the page; None where it shows one."""
+    """Returns the images that a trial offers, with their :func:`told` weights, in the order on the page, or None."""
     shown = study.stimulus(trial)
     if shown.weights is None:
         return None
-    pairs = list(zip(shown.images, shown.weights, strict=True))
+    pairs = list(zip(shown.images, told(shown) or (), strict=True))
     if shown.task == "construct":
         return pairs  # the manifest has them by rising weight
     return shuffled(pairs, seed=study.manifest.seed, salt=f"offer/{person.number}/{trial}")
+
+
+def told(shown: Stimulus) -> tuple[float, ...] | None:
+    """Returns the weights of the offered mixes as pages are told them, None where none are offered: evenly apart.
+
+    The real ones are so in main trials only, and would give a catch trial away.
+    """
+    if shown.weights is None:
+        return None
+    last = len(shown.weights) - 1
+    return tuple(place / last for place in range(last + 1))
+
+
+def retold(answer: dict[str, Any], one: tuple[float, ...] | None, other: tuple[float, ...] | None) -> dict[str, Any]:
+    """Returns an answer whose weight is one of ``one`` with the weight at the same place of ``other``, if any."""
+    if one is None or other is None:
+        return answer
+    return answer | {"weight": other[one.index(answer["weight"])]}
 
 
 def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
@@ -188,7 +206,7 @@ def _progress(study: Study, standing: Standing, *, practice: bool) -> Progress:
 
 
 def _trial_view(study: Study, person: Participant, trial: int) -> TrialView:
-    shown, offer = study.stimulus(trial), offered(study, person, trial)
+    shown, offer, start = study.stimulus(trial), offered(study, person, trial), study.trials[trial].start
     classes = range(study.num_classes)
     return TrialView(
         id=trial,
@@ -196,7 +214,7 @@ def _trial_view(study: Study, person: Participant, trial: int) -> TrialView:
         images=_images(study, person, trial),
         weights=None if offer is None else tuple(weight for _, weight in offer),
         labels=(shown.label1, shown.label2) if shown.task in CLASSES_NAMED else None,
-        start=study.trials[trial].start,
+        start=None if start is None else retold({"weight": start}, shown.weights, told(shown))["weight"],
         class_order=None
         if shown.task in CLASSES_NAMED
         else tuple(shuffled(classes, seed=study.manifest.seed, salt=f"classes/{person.number}")),

@@ -19,6 +19,7 @@ import uvicorn
 from hilmix.elicit.answers import CONTROLS
 from hilmix.elicit.app import create_app
 from hilmix.elicit.behaviour import Behaviour, answer, seconds
+from hilmix.elicit.flow import retold, told
 from hilmix.elicit.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
 from hilmix.elicit.rows import Rows
 from hilmix.elicit.serve import keep_tokens
@@ -161,12 +162,13 @@ class Person:
             raise DataError(
                 f"The server shows trial {view['id']} of task {task}, which is not in study.json: give its study."
             )
-        rng = np.random.default_rng([*self.stream, trial.id])
+        rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
+        real = None if shown.weights is None else dict(zip(told(shown) or (), shown.weights, strict=True))
         said = answer(
             self.who,
-            self.study.stimuli[trial.stimulus],
+            shown,
             trial.kind,
-            offered=view["weights"],
+            offered=None if real is None else [real[weight] for weight in view["weights"]],
             num_classes=len(self.study.dataset.classes),
             rng=rng,
         )
@@ -174,7 +176,7 @@ class Person:
         return {
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
-            "answer": said,
+            "answer": retold(said, shown.weights, told(shown)),
             "seconds": took,
             "touched": dict.fromkeys(CONTROLS[task], touched),
             "times": dict.fromkeys(CONTROLS[task], took) if touched else {},

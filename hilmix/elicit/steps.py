@@ -113,11 +113,12 @@ def answer(at: At, code: str, body: given_by.Submission) -> Saved:
     stored = at.rows.answer(person.number, body.trial)
     if stored is None:
         _check_answer(at, standing, body)
+        shown = at.study.stimulus(body.trial)
         stored = Given(
             participant=person.number,
             trial=body.trial,
             key=body.key,
-            answer=body.answer.model_dump(),
+            answer=flow.retold(body.answer.model_dump(), flow.told(shown), shown.weights),
             seconds=body.seconds,
             touched=body.touched,
             times=body.times,
@@ -128,7 +129,9 @@ def answer(at: At, code: str, body: given_by.Submission) -> Saved:
     elif stored.key != body.key:
         raise RequestError(409, "This trial has been answered already, maybe in another window; load the page again.")
     # Validated again, so that the reply is what was stored and not what was sent.
-    return Saved(trial=stored.trial, key=stored.key, answer=stored.answer, state=_state(at, code))  # type: ignore[arg-type]
+    shown = at.study.stimulus(stored.trial)
+    told = flow.retold(stored.answer, shown.weights, flow.told(shown))
+    return Saved(trial=stored.trial, key=stored.key, answer=told, state=_state(at, code))  # type: ignore[arg-type]
 
 
 def survey(at: At, code: str, body: given_by.SurveyAnswers) -> State:

@@ -7,6 +7,9 @@ import uuid
 import pytest
 
 from hilmix.elicit.api import COOKIE
+from hilmix.elicit.build import CATCH_OFFERED, build_study
+from hilmix.elicit.design import Design
+from hilmix.elicit.manifest import read_manifest
 from hilmix.elicit.rows import Rows
 from tests.elicit.studies import (
     LINK,
@@ -20,6 +23,7 @@ from tests.elicit.studies import (
     post,
     submission,
 )
+from tests.elicit.study_data import pictures
 
 SURVEY = {"clarity": 9, "difficulty": None, "strategy": "I looked <b>hard</b>", "comments": ""}
 
@@ -350,3 +354,24 @@ def test_reloads_during_the_trials_are_noted_up_to_a_limit(served):
     for _ in range(130):
         served.client.get(me)
     assert sum(e.what == "loaded" for e in served.rows(Rows.events)) == 100
+
+
+@pytest.mark.parametrize("task", ["construct", "select"])
+def test_what_is_stored_is_the_weight_of_the_mix_and_not_the_one_that_was_told(task, tmp_path, serve):
+    build_study(pictures(), tmp_path / "s", Design(tasks=(task,), pairs=2, per_batch=2, practice=0))
+    served = serve(tmp_path / "s")
+    me = joined(served.client)
+    post(served.client, f"{me}/consent", {"accepted": True})
+    state = post(served.client, f"{me}/instructions", {"read": True})
+    rights = [one.right for one in read_manifest(tmp_path / "s").checks[task]]
+    state = post(served.client, f"{me}/check", {"answers": rights})
+    while state["trial"]:
+        told = {"task": task, "weight": 0.1}
+        told |= {"position": state["trial"]["weights"].index(0.1)} if task == "select" else {}
+        sent = submission(state, answer=told)
+        saved = post(served.client, f"{me}/answers", sent)
+        assert saved["answer"] == post(served.client, f"{me}/answers", sent)["answer"] == told
+        state = saved["state"]
+    kinds = {trial.id: trial.kind for trial in read_manifest(tmp_path / "s").batches[0].trials}
+    stored = {(kinds[one.trial], one.answer["weight"]) for one in served.rows(Rows.answers)}
+    assert stored == {("main", 0.1), ("repeat", 0.1), ("catch", CATCH_OFFERED[1])}

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hilmix.elicit.flow import Standing, nobody, offered, phase, state
+from hilmix.elicit.build import build_study
+from hilmix.elicit.design import Design
+from hilmix.elicit.flow import Standing, nobody, offered, phase, retold, state, told
 from hilmix.elicit.rows import Participant
 from hilmix.elicit.study import Study
 from tests.elicit.studies import OFFERED, make_tasks
+from tests.elicit.study_data import pictures
 
 SOMEBODY = Participant(number=1, code="c" * 24, platform=None, phase="trials", attempts=1, created=0.0, batch=0,
                        lease_until=9.0, order=(0, 2, 1, 3), consented=1.0, excluded=None)  # fmt: skip
@@ -81,3 +84,22 @@ def test_class_order_is_the_persons_own_and_stays(study):
 
 def test_nothing_is_left_of_those_who_withdrew(study):
     assert (nobody(study).phase, nobody(study).task, nobody(study).trial) == ("withdrawn", None, None)
+
+
+@pytest.mark.parametrize("task", ["construct", "select"])
+def test_weights_that_pages_are_told_give_no_catch_trial_away(task, tmp_path):
+    """Catch trials offer other mixes than main ones, under the same weights and starts; stored is what was meant."""
+    design = Design(tasks=(task,), pairs=6, per_batch=6, practice=0, repeats=0)
+    manifest = build_study(pictures(), tmp_path / "s", design)
+    built = Study.open(tmp_path / "s")
+    for trial in manifest.batches[0].trials:
+        person = replace(SOMEBODY, order=(trial.id,))
+        view, shown = state(built, Standing(person, set(), False)).trial, manifest.stimuli[trial.stimulus]
+        assert sorted(view.weights) == [i / 10 for i in range(11)]
+        assert view.start in ((0.1, 0.9) if task == "construct" else (None,))
+        assert (shown.weights[1] == 0.1) == (trial.kind == "main")
+        for address, weight in zip(view.images, view.weights, strict=True):
+            place = shown.images.index(address.rpartition("/")[2])
+            meant = retold({"task": task, "weight": weight}, told(shown), shown.weights)
+            assert meant == {"task": task, "weight": shown.weights[place]}
+            assert retold(meant, shown.weights, told(shown))["weight"] == weight

@@ -6,18 +6,19 @@ import pytest
 from pydantic import ValidationError
 
 from hilmix.elicit.build import build_study
-from hilmix.elicit.design import Design
+from hilmix.elicit.design import Design, trial_numbers
 from hilmix.elicit.manifest import Manifest, manifest_sha256, read_manifest, statements, write_manifest
 from hilmix.errors import DataError
 from tests.elicit.study_data import pictures
+
+DESIGN = Design(tasks=("infer", "construct"), pairs=4, per_batch=2, practice=1, catch=1, repeats=1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two batches of infer (stimuli 0 to 5), two of construct (6 to 11), one practice, one catch, one repeat each."""
     folder = tmp_path_factory.mktemp("studies") / "mine"
-    design = Design(tasks=("infer", "construct"), pairs=4, per_batch=2, practice=1, catch=1, repeats=1)
-    build_study(pictures(), folder, design)
+    build_study(pictures(), folder, DESIGN)
     return folder
 
 
@@ -64,6 +65,7 @@ def test_right_answers(study):
 
 
 NULL = object()
+TAKEN = trial_numbers(DESIGN)[0]
 FIRST, LAST = ("batches", 0, "trials", 0), ("batches", 0, "trials", 4)
 WRONG = [
     (("format",), "mine", "format is 'mine'; it should be 'hilmix elicit'"),
@@ -97,7 +99,7 @@ WRONG = [
     ((*FIRST, "kind"), "catch", "batches[0].trials[0].kind is catch, but stimulus 4 has no known answer"),
     ((*FIRST, "start"), 0.5, "batches[0].trials[0].start is 0.5; task construct needs a number, the others null"),
     ((*FIRST, "of"), 1, "batches[0].trials[0].of is 1; expected null, as only repeats have it"),
-    (("batches", 0, "trials", 1, "id"), 0, "batches[0].trials[1].id is 0, which an earlier trial has"),
+    (("batches", 0, "trials", 1, "id"), TAKEN, f"batches[0].trials[1].id is {TAKEN}, which an earlier trial has"),
     (("batches", 0, "trials", 1, "kind"), "practice", None),
     (("batches", 0, "trials", 2, "kind"), "practice", "trials[2].kind is practice after main; practice first"),
     ((*LAST, "of"), 3, "batches[0].trials[4].of is 3; a repeat names a main trial of its batch with the same"),
