@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Sampler
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
 from hilmix.data.decoy_sets import decoy_digits, toy_bumps
-from hilmix.data.digests import digest, digest_of_votes
 from hilmix.data.digits import digits
+from hilmix.data.fingerprint import identity, of_votes, refuse_other_data
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import MaskAggregation
@@ -26,7 +26,7 @@ from hilmix.data.samplers import EpochSampler
 from hilmix.data.splits import assign_splits, strata_of
 from hilmix.data.statistics import input_statistics
 from hilmix.data.targets import Pairs, Targets
-from hilmix.errors import ConfigError, RunError
+from hilmix.errors import ConfigError
 from hilmix.functional.inputs import as_float
 from hilmix.functional.mixing import MaskMixing, mix_masks
 from hilmix.functional.random import run_seed, step_generator
@@ -310,43 +310,23 @@ class AnnotatedDataModule(LightningDataModule):
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return identity(self.data, self.split)
+
+    @cached_property
     def _fingerprint(self) -> dict[str, Any]:
         """What a checkpoint keeps of the data; made once, not at every checkpoint."""
-        names = self.train_annotations.annotators
         known = [True] if self.targets.aggregates else self.trained_annotators
-        return {
-            "classes": list(self.data.classes),
-            # an annotator without training labels keeps a place but no name
-            "annotators": [name if k else "" for name, k in zip(names, known, strict=True)],
-            "items": digest(self.data.items),
-            "split": digest(self.split),
-            "votes": digest_of_votes(self.train_annotations),
-        }
+        return {**self._identity, **of_votes(self.train_annotations, known)}
 
     def state_dict(self) -> dict[str, Any]:
         return {"seed": self.seed, **self._fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict["classes"] != list(self.data.classes):
-            raise RunError(
-                f"The checkpoint knows the classes {state_dict['classes']}, the data '{self.data.name}' have "
-                f"{list(self.data.classes)}. Use the data it was trained on, or a folder with the same class list."
-            )
-        same_items = state_dict["items"] == digest(self.data.items)
-        if same_items and state_dict["split"] != digest(self.split):
-            raise RunError(
-                "The checkpoint was trained on another split of the same items, so test items may have been trained "
-                "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
-            )
-        if self.trainer is not None and self.trainer.state.fn == "fit":
-            now = self._fingerprint
-            if changed := [name for name in ("annotators", "items", "votes") if now[name] != state_dict[name]]:
-                raise RunError(
-                    f"The checkpoint was trained on other data: {', '.join(changed)} of '{self.data.name}' differ. "
-                    "Resume with the data it was trained on, or start a fresh run in another --run_dir."
-                )
+        resumed = self.trainer is not None and self.trainer.state.fn == "fit"
+        refuse_other_data(state_dict, self._fingerprint if resumed else self._identity, self.data.name)
         self.seed = state_dict["seed"]
         self._model_annotators = tuple(state_dict["annotators"])
-        if not same_items and not self.data.annotations.exchangeable:
+        if state_dict["items"] != self._identity["items"] and not self.data.annotations.exchangeable:
             unknown = int((self._annotator_ids() == UNKNOWN).sum())
             log.info("%d of %d annotators were not seen in training", unknown, self.data.annotations.num_annotators)
