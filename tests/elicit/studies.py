@@ -133,3 +133,10 @@ def answer_all(client: httpx.Client, me: str, state: dict[str, Any]) -> dict[str
     while state["trial"] is not None:
         state = post(client, f"{me}/answers", submission(state))["state"]
     return state
+
+
+def refused(reply: httpx.Response, status: int, part: str) -> None:
+    """Asserts that a reply is a refusal, of one sentence that says so."""
+    assert (reply.status_code, list(reply.json())) == (status, ["error"]), reply.text
+    assert part in reply.json()["error"]
+    assert reply.json()["error"].endswith(".")

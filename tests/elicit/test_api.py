@@ -1,18 +1,14 @@
 """The participant's way through a study, over HTTP."""
 
-import hashlib
-import hmac
 import uuid
 
 import pytest
 
-from hilmix.elicit.api import COOKIE
 from hilmix.elicit.build import CATCH_OFFERED, build_study
 from hilmix.elicit.design import Design
 from hilmix.elicit.manifest import read_manifest
 from hilmix.elicit.rows import Rows
 from tests.elicit.studies import (
-    LINK,
     OFFERED,
     STATUS_TOKEN,
     answer_all,
@@ -21,17 +17,12 @@ from tests.elicit.studies import (
     joined,
     make_study,
     post,
+    refused,
     submission,
 )
 from tests.elicit.study_data import pictures
 
 SURVEY = {"clarity": 9, "difficulty": None, "strategy": "I looked <b>hard</b>", "comments": ""}
-
-
-def refused(reply, status: int, part: str) -> None:
-    assert (reply.status_code, list(reply.json())) == (status, ["error"]), reply.text
-    assert part in reply.json()["error"]
-    assert reply.json()["error"].endswith(".")
 
 
 def test_from_the_link_to_the_completion_code(served):
@@ -181,104 +172,6 @@ def test_every_step_is_taken_once_and_in_its_phase(served, path, body):
     refused(client.post(f"{me}/{path}", json=body), 409, "'done'")
 
 
-def test_images_of_others_and_files_are_out_of_reach(served):
-    client = served.client
-    me, state = at_trials(client)
-    _, others_state = at_trials(client)
-    mine, theirs = state["trial"]["images"][0], others_state["trial"]["images"][0].rpartition("/")[2]
-    reply = client.get(mine)
-    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
-    assert reply.headers["cache-control"] == "private, max-age=31536000, immutable"
-    assert reply.content == (served.folder / "images" / mine.rpartition("/")[2]).read_bytes()
-    for name in (theirs, "nothing.png", "..%2fstudy.json", "..%2Fanswers.sqlite", "%2e%2e%2fstudy.json", "%00"):
-        refused(client.get(f"{me}/images/{name}"), 404, "There is no")
-    for path in ("/study.json", "/answers.sqlite", "/static/../app.py", "/static/..%2fapp.py", "/images/" + theirs):
-        assert client.get(path).status_code == 404
-    refused(client.get(f"{joined(client)}/images/{theirs}"), 404, "no such image")
-
-
-def test_the_state_tells_nothing_about_others_or_which_trials_are_checks(served):
-    me, state = at_trials(served.client)
-    other, _ = at_trials(served.client)
-    while state["trial"]:
-        text = str(state)
-        assert not any(
-            word in text for word in ("catch", "repeat", "weight': 1", "two", "five", other.rpartition("/")[2])
-        )
-        state = post(served.client, f"{me}/answers", submission(state))["state"]
-
-
-@pytest.mark.parametrize("code", ["x", "A" * 24, "' OR 1=1 --", "%00", "\ud7ff", "A" * 5000])
-def test_unknown_codes_are_refused_alike(served, code):
-    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/images/0123456789abcdef.png")):
-        refused(served.client.request(method, f"/api/p/{code}{path}"), 404, "This link is not known")
-    refused(served.client.post(f"/api/p/{code}/consent", json={"accepted": True}), 404, "This link is not known")
-
-
-def test_tokens_open_their_own_door_only(served):
-    for token in ("x", STATUS_TOKEN, "%C3%A9", "%ff"):
-        refused(served.client.get(f"/join/{token}"), 404, "not valid")
-    for token in ("x", LINK.rpartition("/")[2]):
-        refused(served.client.get(f"/api/status/{token}"), 404, "not valid")
-        refused(served.client.get(f"/status/{token}"), 404, "not valid")
-    assert served.rows(Rows.participants) == []
-
-
-def test_an_abandoned_batch_is_given_on_and_the_late_one_gets_another(served):
-    client = served.client
-    late, state = at_trials(client)
-    post(client, f"{late}/answers", submission(state))
-    second, _ = at_trials(client)
-    assert post(client, f"{joined(client)}/consent", {"accepted": True})["phase"] == "full"
-    served.clock.now += 3601
-    third, state3 = at_trials(client)
-    assert state3["trial"]["id"] == 0
-    state = client.get(late).json()
-    assert (state["phase"], state["trial"]) == ("expired", None)
-    refused(client.post(f"{late}/answers", json=submission({"task": "infer", "trial": {"id": 1}})), 409, "ran out")
-    state = post(client, f"{late}/batch", {"wanted": True})
-    assert (state["phase"], state["trial"]["id"]) == ("practice", 7), "the check was passed before"
-    assert client.get(second).json()["phase"] == "expired"
-    assert post(client, f"{second}/batch", {"wanted": True})["phase"] == "full"
-    assert answer_all(client, late, state)["phase"] == "survey"
-    assert answer_all(client, third, state3)["phase"] == "survey"
-
-
-def test_an_expired_lease_goes_on_when_nobody_took_it(served):
-    client = served.client
-    me, state = at_trials(client)
-    served.clock.now += 3601
-    assert client.get(me).json()["phase"] == "practice"
-    state = post(client, f"{me}/answers", submission(state))["state"]
-    _, others_state = at_trials(client)
-    assert others_state["trial"]["id"] == 7, "the lease runs again"
-    assert answer_all(client, me, state)["phase"] == "survey"
-
-
-def test_answers_before_leaving_count(served):
-    """The late one has judged two of three; whoever takes the batch judges all; then nothing is left to judge."""
-    client = served.client
-    late, state = at_trials(client)
-    while state["progress"]["done"] < 4:
-        state = post(client, f"{late}/answers", submission(state))["state"]
-    served.clock.now += 3601
-    for _ in range(2):
-        me, state = at_trials(client)
-        answer_all(client, me, state)
-    assert client.get(late).json()["phase"] in ("expired", "trials")
-    assert post(client, f"{joined(client)}/consent", {"accepted": True})["phase"] == "full"
-
-
-def test_the_full_may_ask_again(served):
-    client = served.client
-    at_trials(client), at_trials(client)
-    me = joined(client)
-    assert post(client, f"{me}/consent", {"accepted": True})["phase"] == "full"
-    assert post(client, f"{me}/batch", {"wanted": True})["phase"] == "full"
-    served.clock.now += 3601
-    assert post(client, f"{me}/batch", {"wanted": True})["phase"] == "instructions"
-
-
 def test_withdrawal_deletes_every_row_at_any_time(served):
     client = served.client
     me, state = at_trials(client)
@@ -296,31 +189,6 @@ def test_withdrawal_deletes_every_row_at_any_time(served):
     assert [e.participant for e in served.rows(Rows.events) if e.participant != 2] == [None]
     _, state = at_trials(client)
     assert state["trial"]["id"] == 0, "the batch is free again"
-
-
-def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
-    assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
-    assert not served.client.cookies
-    assert {one.platform for one in served.rows(Rows.participants)} == {None}
-    hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
-    first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
-    assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
-    stranger = hashing.client.__class__(hashing.app)
-    for cookie in (b"x", first.rpartition("/")[2].encode() + b"x", b"\xff", None):
-        headers = {} if cookie is None else {b"cookie": COOKIE.encode() + b"=" + cookie}
-        refused(stranger.get(LINK, params={"PROLIFIC_PID": "p1"}, headers=headers), 409, "You have joined before")
-    assert joined(hashing.client, PROLIFIC_PID="p2") != first
-    assert joined(hashing.client) != joined(hashing.client)
-    files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
-    assert b"p1" not in files
-    key = bytes.fromhex(hashing.rows(lambda rows: rows.meta("hash_key")))
-    assert hashing.rows(Rows.participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
-
-
-def test_codes_can_not_be_guessed(served):
-    codes = {joined(served.client).rpartition("/")[2] for _ in range(50)}
-    assert len(codes) == 50
-    assert {len(code) * 6 for code in codes} == {144}
 
 
 def test_a_restart_goes_on_where_everybody_was(served, serve):

@@ -1,11 +1,14 @@
 """What somebody who means harm may try, over HTTP: none of it shows, changes or breaks what is others'."""
 
+import hashlib
+import hmac
 import json
 import uuid
 from typing import Any
 
 import pytest
 
+from hilmix.elicit.api import COOKIE
 from hilmix.elicit.export import Export, export
 from hilmix.elicit.rows import Rows
 from tests.elicit.studies import (
@@ -17,6 +20,7 @@ from tests.elicit.studies import (
     joined,
     make_study,
     post,
+    refused,
     submission,
 )
 
@@ -119,8 +123,7 @@ def test_what_participants_write_is_in_no_export(tmp_path, serve):
     post(served.client, f"{me}/consent", {"accepted": True})
     post(served.client, f"{me}/instructions", {"read": True})
     state: dict[str, Any] = post(served.client, f"{me}/check", {"answers": [1]})
-    refused = submission(state, touched={text: True})
-    assert served.client.post(f"{me}/answers", json=refused).status_code == 422
+    refused(served.client.post(f"{me}/answers", json=submission(state, touched={text: True})), 422, "Field")
     answer_all(served.client, me, state)
     post(served.client, f"{me}/survey", {"clarity": 1, "difficulty": 1, "strategy": text, "comments": text})
     assert served.rows(Rows.surveys)[0].comments == text
@@ -130,3 +133,71 @@ def test_what_participants_write_is_in_no_export(tmp_path, serve):
         assert written
         for secret in (text, "HYPERLINK", me.rpartition("/")[2]):
             assert secret.encode() not in written
+
+
+def test_images_of_others_and_files_are_out_of_reach(served):
+    client = served.client
+    me, state = at_trials(client)
+    _, others_state = at_trials(client)
+    mine, theirs = state["trial"]["images"][0], others_state["trial"]["images"][0].rpartition("/")[2]
+    reply = client.get(mine)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
+    assert reply.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert reply.content == (served.folder / "images" / mine.rpartition("/")[2]).read_bytes()
+    for name in (theirs, "nothing.png", "..%2fstudy.json", "..%2Fanswers.sqlite", "%2e%2e%2fstudy.json", "%00"):
+        refused(client.get(f"{me}/images/{name}"), 404, "There is no")
+    for path in ("/study.json", "/answers.sqlite", "/static/../app.py", "/static/..%2fapp.py", "/images/" + theirs):
+        assert client.get(path).status_code == 404
+    refused(client.get(f"{joined(client)}/images/{theirs}"), 404, "no such image")
+
+
+def test_the_state_tells_nothing_about_others_or_which_trials_are_checks(served):
+    me, state = at_trials(served.client)
+    other, _ = at_trials(served.client)
+    while state["trial"]:
+        text = str(state)
+        assert not any(
+            word in text for word in ("catch", "repeat", "weight': 1", "two", "five", other.rpartition("/")[2])
+        )
+        state = post(served.client, f"{me}/answers", submission(state))["state"]
+
+
+@pytest.mark.parametrize("code", ["x", "A" * 24, "' OR 1=1 --", "%00", "\ud7ff", "A" * 5000])
+def test_unknown_codes_are_refused_alike(served, code):
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/images/0123456789abcdef.png")):
+        refused(served.client.request(method, f"/api/p/{code}{path}"), 404, "This link is not known")
+    refused(served.client.post(f"/api/p/{code}/consent", json={"accepted": True}), 404, "This link is not known")
+
+
+def test_tokens_open_their_own_door_only(served):
+    for token in ("x", STATUS_TOKEN, "%C3%A9", "%ff"):
+        refused(served.client.get(f"/join/{token}"), 404, "not valid")
+    for token in ("x", LINK.rpartition("/")[2]):
+        refused(served.client.get(f"/api/status/{token}"), 404, "not valid")
+        refused(served.client.get(f"/status/{token}"), 404, "not valid")
+    assert served.rows(Rows.participants) == []
+
+
+def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
+    assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
+    assert not served.client.cookies
+    assert {one.platform for one in served.rows(Rows.participants)} == {None}
+    hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
+    first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
+    assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
+    stranger = hashing.client.__class__(hashing.app)
+    for cookie in (b"x", first.rpartition("/")[2].encode() + b"x", b"\xff", None):
+        headers = {} if cookie is None else {b"cookie": COOKIE.encode() + b"=" + cookie}
+        refused(stranger.get(LINK, params={"PROLIFIC_PID": "p1"}, headers=headers), 409, "You have joined before")
+    assert joined(hashing.client, PROLIFIC_PID="p2") != first
+    assert joined(hashing.client) != joined(hashing.client)
+    files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
+    assert b"p1" not in files
+    key = bytes.fromhex(hashing.rows(lambda rows: rows.meta("hash_key")))
+    assert hashing.rows(Rows.participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
+
+
+def test_codes_can_not_be_guessed(served):
+    codes = {joined(served.client).rpartition("/")[2] for _ in range(50)}
+    assert len(codes) == 50
+    assert {len(code) * 6 for code in codes} == {144}
