@@ -56,11 +56,11 @@ def final_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
 
 
 def mask_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
-    """Every way of giving masks, at the settings that were chosen with exact masks of all training images."""
+    """Every way of giving masks, at the settings chosen with exact masks of all training images; seed by seed."""
     search = read(SEARCH_FILE)
     return [
         Job(d, m, setting, seed, masks)
-        for d in data for masks, seeds in MASK_DATA[d].items() for seed in seeds for m in methods
+        for d in data for seed in MASK_DATA[d].seeds for masks in MASK_DATA[d].cases for m in methods
         for setting in mask_settings(masks, m, chosen(search, d, m))
     ]  # fmt: skip
 

@@ -103,14 +103,22 @@ NOISE = (
 )  # fmt: skip
 REPEATED = tuple(f"share={share:g} repeat={round(1 / share)}" for share in SHARES)
 """Explained images are seen so often that half of a batch is explained."""
-MASK_DATA: dict[str, dict[str, tuple[int, ...]]] = {
-    "decoy-digits": dict.fromkeys((EXACT, *(f"share={share:g}" for share in SHARES), *REPEATED, *NOISE), (0, 1, 2)),
-    "decoy-mnist-10k": dict.fromkeys(
+
+
+class MaskStudy(NamedTuple):
+    """Ways of giving masks, spelled as :class:`~experiments.explanations.masks.MaskCase` reads them, and seeds."""
+
+    cases: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+MASK_DATA = {
+    "decoy-digits": MaskStudy((EXACT, *(f"share={share:g}" for share in SHARES), *REPEATED, *NOISE), (0, 1, 2)),
+    "decoy-mnist-10k": MaskStudy(
         (EXACT, "share=0.01", "share=0.05", "share=0.25", "share=0.01 repeat=100", "share=0.05 repeat=20", "shift=4",
          "wrong=0.1"), (0,),
     ),
 }  # fmt: skip
-"""Ways of giving masks, and the seeds of each."""
 
 
 def mask_settings(masks: str, method: str, setting: str) -> tuple[str, ...]:

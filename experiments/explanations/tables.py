@@ -127,7 +127,7 @@ def few_and_noisy(masks: pd.DataFrame, search: pd.DataFrame, data: str) -> str:
     if not methods:
         return EMPTY
     body = []
-    for case in MASK_DATA[data]:
+    for case in MASK_DATA[data].cases:
         cells = [_case(masks, case, method, chosen(search, data, method)) for method in methods]
         if any(cells):
             body.append([case, *cells])
@@ -173,8 +173,8 @@ def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> st
         seeds = rows[rows["data"] == name].groupby("method")["seed"].nunique()
         lacking = [m for m in METHODS if seeds.get(m, 0) < len(plan.seeds)]
         lines += [_todo("final", name, lacking, f"some of {len(plan.seeds)} seeds")] if lacking else []
-    for name, cases in MASK_DATA.items():
-        wanted = sum(len(seeds) for seeds in cases.values())
+    for name, study in MASK_DATA.items():
+        wanted = len(study.cases) * len(study.seeds)
         found = (
             masks[masks["data"] == name].groupby("method").apply(lambda t: len(t.drop_duplicates(["masks", "seed"])))
         )

@@ -26,7 +26,7 @@ from experiments.explanations.train import Job, losses, run
 from hilmix.errors import ConfigError
 from hilmix.explanations import Explanation
 
-CASES = sorted({case for cases in MASK_DATA.values() for case in cases})
+CASES = sorted({case for study in MASK_DATA.values() for case in study.cases})
 
 
 def test_all_methods_have_the_same_budget() -> None:
