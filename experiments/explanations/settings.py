@@ -80,17 +80,17 @@ def parse(setting: str) -> dict[str, float]:
 GRID: dict[str, tuple[str, ...]] = {
     "erm": _grid(lr=(3e-4, 1e-3, 3e-3), weight_decay=(1e-4, 1e-2)),
     "group_dro": _grid(step=(1e-3, 1e-2, 1e-1), lr=(3e-4, 1e-3)),
-    "rrr": _grid(weight=(4, 16, 64, 256, 1024, 4096)),
+    "rrr": _grid(weight=(16, 64, 256, 1024, 4096, 16384)),
     "cdep": _grid(weight=(0.1, 0.3, 1, 3, 10, 100)),
     "avg_ex": _grid(radius=(0.5, 1, 2, 3, 4, 6)),
     "pgd_ex": _grid(radius=(1, 2, 3), steps=(3, 7)),
-    "ibp_ex": _grid(radius=(0.3, 0.5, 1, 1.5, 2, 3)),
-    "r4": _grid(radius=(0.5, 1), weight=(1, 15, 150)),
-    "pgd_ex+rrr": _grid(radius=(1, 2, 3), weight=(16, 160)),
-    "ibp_ex+rrr": _grid(radius=(0.5, 1, 2), weight=(16, 160)),
+    "ibp_ex": _grid(radius=(0.5, 1, 1.5, 2, 3, 4)),
+    "r4": _grid(radius=(0.1, 0.5), weight=(1e-5, 1e-4, 1e-3)),
+    "pgd_ex+rrr": _grid(radius=(1.5, 2, 2.5), steps=(3,), weight=(160, 640)),
+    "ibp_ex+rrr": _grid(radius=(1, 2, 3), weight=(16, 64)),
 }
 """The same number of settings for every method. Weights are of means over the batch: published ones, of sums, times
-their batch size of 16; radii are in standard deviations of the pixels."""
+their batch size of 16; R4's is also of a sum over pixels. Radii are in standard deviations of the pixels."""
 METHODS = tuple(GRID)
 
 MASK_METHODS = tuple(name for name in METHODS if name not in ("erm", "group_dro"))
