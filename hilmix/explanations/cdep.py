@@ -13,6 +13,9 @@ class CDEP(Propagated):
     mask count 0. What is marked is a part only where it is not 0: black pixels carry nothing, so standardised inputs
     matter.
 
+    As published, it asks for a beta far below gamma, not for a beta of 0, and a constant added to all logits can lower
+    it without changing a prediction.
+
     Args:
         weight: lambda, at least 0.
 
