@@ -71,7 +71,7 @@ def main() -> int:
     steps = top.add_subparsers(dest="step", required=True)
     kinds = {
         "search": ("every setting, one seed", tuple(dict.fromkeys(plan.searched for plan in DATA.values())), METHODS),
-        "final": ("all seeds at the chosen settings", tuple(DATA), METHODS),
+        "final": ("all seeds at the chosen settings", tuple(n for n, plan in DATA.items() if plan.seeds), METHODS),
         "masks": ("few and noisy masks", tuple(MASK_DATA), MASK_METHODS),
     }
     for step, (text, data, methods) in kinds.items():

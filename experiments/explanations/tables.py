@@ -33,7 +33,7 @@ def write() -> None:
     """Rebuilds the tables of the page."""
     search, final, masks = read(SEARCH_FILE), read(FINAL_FILE), read(MASKS_FILE)
     rows = current(final, search)
-    for name in DATA:
+    for name in (name for name, plan in DATA.items() if plan.seeds):
         fill(PAGE, name, scores(rows, name))
     for name in MASK_DATA:
         fill(PAGE, f"masks-{name}", few_and_noisy(masks, search, name))
