@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, RunError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.modes import evaluation_mode
 from hilmix.types import StepOutput
@@ -156,6 +156,9 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     """Returns what the model says of a split's items; every rank must call it.
 
     Callbacks that ask for the same split at the same weights share one pass.
+
+    Raises:
+        RunError: if predictions are NaN or infinite.
     """
     # An in-place change of a parameter, by an optimizer or a checkpoint, raises its version.
     versions = sum(t._version for t in [*pl_module.parameters(), *pl_module.buffers()])
@@ -169,8 +172,17 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
         collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
         for output in clean_outputs(trainer, pl_module, split):
             collector.add(output)
-        known[key] = collector.finish(trainer)
+        known[key] = _finite(collector.finish(trainer), split)
     return known[key]
+
+
+def _finite(result: CleanPass, split: str) -> CleanPass:
+    if not np.isfinite(result.logits).all():
+        raise RunError(
+            f"The predictions of '{split}' items are not finite numbers: the training has diverged. Give it a smaller "
+            "learning rate, or smaller weights of penalties and explanation losses."
+        )
+    return result
 
 
 @torch.no_grad()

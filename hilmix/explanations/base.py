@@ -53,6 +53,9 @@ class Explanation(Part, ABC):
     second_order = False
     """Whether the term is made of gradients, so that training differentiates twice."""
 
+    walks_network = False
+    """Whether the term comes from a walk of its own through the network, which a mixed hidden layer does not change."""
+
     def build(self, network: nn.Module) -> None:
         """Is shown the network, (R, *input_shape) to logits (R, K), before training; by default no matter.
 

@@ -17,6 +17,7 @@ class Propagated(Explanation):
     batch. Under autocast the walk is in full precision nevertheless: half precision overflows where bounds are wide.
     """
 
+    walks_network = True
     propagation: Propagation
 
     def build(self, network: nn.Module) -> None:

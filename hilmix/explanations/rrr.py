@@ -1,12 +1,14 @@
 """RRR: a penalty on the saliency of irrelevant pixels."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from hilmix.errors import ConfigError
 from hilmix.explanations.base import Explanation, TrainingPass, check_setting
 from hilmix.functional.saliency import SaliencyNorm, input_gradient, saliency_penalty
+
+Output = Literal["logits", "log_probs"]
 
 
 class RRR(Explanation):
@@ -17,24 +19,28 @@ class RRR(Explanation):
     Args:
         weight: lambda, at least 0.
         norm: ``l2``, of all inputs of a row, or ``l1``.
+        of: the sum of the ``logits``, or of the ``log_probs``. A number added to all logits changes no prediction, but
+            their sum, so that a network can lower the former penalty without looking elsewhere; weights of the latter
+            are smaller by a factor of about a hundred.
 
     Raises:
-        ConfigError: for a negative weight or another norm.
+        ConfigError: for a negative weight, another norm or another output.
 
     Reference:
         A. S. Ross, M. C. Hughes, F. Doshi-Velez, Right for the Right Reasons, IJCAI 2017, in the form of J. Heo et al.,
         Use Perturbations when Learning from Explanations, NeurIPS 2023. Differs from both: the mean over the batch in
         place of its sum, so a weight of theirs times their batch size is one of ours; from the former also the norm in
-        place of its square, and logits in place of log-probabilities.
+        place of its square, and, unless ``of`` says otherwise, logits in place of log-probabilities.
     """
 
     second_order = True
 
-    def __init__(self, weight: float = 1.0, norm: SaliencyNorm = "l2") -> None:
-        if norm not in get_args(SaliencyNorm):
-            raise ConfigError(f"RRR: norm is '{norm}'; allowed are {list(get_args(SaliencyNorm))}.")
-        self.weight, self.norm = check_setting("RRR: weight", weight), norm
+    def __init__(self, weight: float = 1.0, norm: SaliencyNorm = "l2", of: Output = "logits") -> None:
+        for name, value, allowed in (("norm", norm, get_args(SaliencyNorm)), ("of", of, get_args(Output))):
+            if value not in allowed:
+                raise ConfigError(f"RRR: {name} is '{value}'; allowed are {list(allowed)}.")
+        self.weight, self.norm, self.of = check_setting("RRR: weight", weight), norm, of
 
     def term(self, step: TrainingPass) -> Tensor:
-        gradient = input_gradient(step.logits, step.x)
+        gradient = input_gradient(step.logits if self.of == "logits" else step.log_probs, step.x)
         return self.weight * step.mean(saliency_penalty(gradient, step.mask, norm=self.norm))

@@ -51,10 +51,16 @@ def training_pass(
         per_term: what makes the sum of the loss's terms their mean over all ranks.
 
     Raises:
-        ConfigError: if the batch has no masks.
+        ConfigError: if the batch has no masks, or a hidden layer is mixed that a part can not follow.
     """
     refuse_without_masks(batch.mask is not None)
     assert batch.mask is not None
+    walking = [type(part).__name__ for part in model.explanations if part.walks_network]
+    if walking and batch.plan is not None and batch.plan.layer != "input":
+        raise ConfigError(
+            f"{walking[0]} goes through the network layer by layer and can not follow data.mix into the layer "
+            f"'{batch.plan.layer}'; mix inputs (ItemMix, AnnotMix), or take RRR, AvgEx or PGDEx."
+        )
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
 
     def data_loss(other: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from hilmix.callbacks.clean_pass import Collector, clean_pass
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, RunError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
 
@@ -97,3 +97,11 @@ def test_aggregated_batches_are_refused(tmp_path):
 def test_other_data_are_refused_with_the_remedy():
     with pytest.raises(ConfigError, match="AnnotatedDataModule"):
         clean_pass(Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), Toy(), "train")
+
+
+def test_a_run_that_has_diverged_is_told(tmp_path):
+    model = Toy()
+    with torch.no_grad():
+        model.scale.fill_(torch.nan)
+    with pytest.raises(RunError, match="the training has diverged"):
+        toy_trainer(tmp_path, [Grab()]).fit(model, datamodule=toy_datamodule(toy_data(), tmp_path))

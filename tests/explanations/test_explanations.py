@@ -10,11 +10,11 @@ from hilmix.errors import ConfigError
 from hilmix.explanations import RRR, AvgEx, Explanation, PGDEx
 from tests.explanations.passes import cross_entropy, mlp, pass_of, rows
 
-ALL = [RRR(3.0), RRR(3.0, norm="l1"), AvgEx(0.5, weight=2.0), PGDEx(0.5, steps=3, weight=2.0)]
+ALL = [RRR(3.0), RRR(3.0, norm="l1"), RRR(3.0, of="log_probs"), AvgEx(0.5, weight=2.0), PGDEx(0.5, steps=3, weight=2.0)]
 
 
 def named(part: Explanation) -> str:
-    return f"{type(part).__name__}-{getattr(part, 'norm', '')}"
+    return f"{type(part).__name__}-{getattr(part, 'norm', '')}-{getattr(part, 'of', '')}"
 
 
 @pytest.mark.parametrize("part", ALL, ids=named)
@@ -48,6 +48,21 @@ def test_rrr_of_a_linear_model_is_the_norm_of_the_summed_weights_inside_the_mask
     torch.testing.assert_close(found, 2 * torch.stack([(m * summed).norm() for m in mask]).mean())
     found = RRR(2.0, norm="l1").term(pass_of(net, x, mask, label))
     torch.testing.assert_close(found, 2 * torch.stack([(m * summed).abs().sum() for m in mask]).mean())
+
+
+def test_a_number_added_to_all_logits_changes_the_penalty_of_their_sum_only() -> None:
+    net, (x, mask, label) = mlp(), rows()
+    drift = torch.arange(6.0, dtype=torch.float64)
+
+    def drifting(x: torch.Tensor) -> torch.Tensor:
+        return net(x) + (x @ drift)[:, None]
+
+    def penalty(part: RRR, network) -> torch.Tensor:
+        return part.term(pass_of(network, x, mask, label))
+
+    of_log_probs = RRR(1.0, of="log_probs")
+    torch.testing.assert_close(penalty(of_log_probs, drifting), penalty(of_log_probs, net))
+    assert abs(penalty(RRR(1.0), drifting) - penalty(RRR(1.0), net)) > 1
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
@@ -117,6 +132,7 @@ def test_noise_has_the_spread_of_radius_times_mask() -> None:
     [
         (lambda: RRR(-1.0), "RRR: weight is -1"),
         (lambda: RRR(norm="l3"), "norm is 'l3'; allowed are"),
+        (lambda: RRR(of="loss"), "of is 'loss'; allowed are"),
         (lambda: AvgEx(radius=float("nan")), "AvgEx: radius is nan"),
         (lambda: PGDEx(steps=0), "PGDEx: steps is 0"),
         (lambda: PGDEx(radius=-0.1), "PGDEx: radius is -0.1"),

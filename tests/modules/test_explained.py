@@ -16,7 +16,7 @@ from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError
-from hilmix.explanations import RRR, AvgEx, Explanation, PGDEx
+from hilmix.explanations import CDEP, R4, RRR, AvgEx, Explanation, IBPEx, PGDEx
 from hilmix.group_dro import GroupDRO
 from hilmix.mix import AnnotMix, CutMix, HiddenMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.modules import Classifier, EMClassifier
@@ -237,6 +237,13 @@ def test_data_that_lack_something_are_refused(tmp_path: Path, settings, source: 
     made = model(**settings)
     with pytest.raises(ConfigError, match=message):
         trainer(tmp_path, max_steps=1).fit(made, module(source=source))
+
+
+@pytest.mark.parametrize("part", [IBPEx(), CDEP(), R4()], ids=lambda p: type(p).__name__)
+def test_walks_through_the_network_can_not_follow_a_mixed_hidden_layer(tmp_path: Path, part: Explanation) -> None:
+    with pytest.raises(ConfigError, match=r"can not follow data\.mix into the layer"):
+        trainer(tmp_path, max_steps=1).fit(model([part]), module(HiddenMix(layer="features")))
+    trainer(tmp_path, max_steps=1).fit(model([part]), module(AnnotMix()))
 
 
 def test_group_dro_needs_groups_and_a_step() -> None:
