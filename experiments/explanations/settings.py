@@ -86,7 +86,7 @@ GRID: dict[str, tuple[str, ...]] = {
     "group_dro": _grid(step=(1e-3, 1e-2, 1e-1), lr=(3e-4, 1e-3)),
     "rrr": _grid(weight=(16, 64, 256, 1024, 4096, 16384)),
     "cdep": _grid(weight=(0.1, 0.3, 1, 3, 10, 100)),
-    "avg_ex": _grid(radius=(0.5, 1, 2, 3, 4, 6)),
+    "avg_ex": _grid(radius=(0.5, 1, 2, 4, 8, 16)),
     "pgd_ex": _grid(radius=(1, 2, 3), steps=(3, 7)),
     "ibp_ex": _grid(radius=(0.5, 1, 1.5, 2, 3, 4)),
     "r4": _grid(radius=(0.1, 0.5), weight=(1e-5, 1e-4, 1e-3)),
@@ -101,7 +101,7 @@ MASK_METHODS = tuple(name for name in METHODS if name not in ("erm", "group_dro"
 """Methods that read masks."""
 SHARES = (0.01, 0.05, 0.1, 0.25)
 NOISE = (
-    "shift=2", "shift=4", "shift=7", "dilate=2", "dilate=4", "dilate=7", "wrong=0.1", "wrong=0.3",
+    "shift=4", "shift=7", "dilate=4", "dilate=7", "wrong=0.1", "wrong=0.3",
     "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement",
     "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement",
 )  # fmt: skip
