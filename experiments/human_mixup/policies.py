@@ -151,6 +151,7 @@ def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
         annotations=soft_annotations(np.concatenate([data.annotations.probs, labels]), data.classes),
         target=np.concatenate([data.target, np.full(number, -1)]),
         split=np.concatenate([data.split, np.full(number, "train")]),
+        group=np.concatenate([data.group, np.full(number, -1)]),
     )
 
 

@@ -19,6 +19,7 @@ from hilmix.data.hmix import (
     with_mixes,
 )  # fmt: skip
 from hilmix.data.items import ArrayInputs, ImageFiles
+from hilmix.data.masks import Masks
 from hilmix.data.sources import Access, find_source
 from hilmix.data.sources.base import Options
 from hilmix.data.targets import Aggregated
@@ -232,3 +233,14 @@ def test_the_released_mixes_join_the_images_of_cifar10h(real_data, tmp_path):
     assert each.num_pairs - data.annotations.num_pairs == 4_788
     assert each.num_annotators == 82
     assert not each.exchangeable
+
+
+def test_masks_and_groups_of_the_items_stay_and_mixes_have_none():
+    data = base_data(STUDY)
+    marked = ArrayInputs(np.full((1, *data.inputs.shape[1:]), 255, np.uint8), "image")
+    masks = Masks.build([2], [0], marked, num_items=N, annotators=["ann"])
+    found = with_mixes(replace(data, masks=masks, group=np.arange(N) % 2, groups=("a", "b")), STUDY, LABELS)
+    assert np.flatnonzero(found.masks.explained).tolist() == [2]
+    assert found.masks.fetch(np.array([N]), "union").max() == 0
+    assert found.group.tolist() == [*(np.arange(N) % 2), *[-1] * S]
+    assert found.groups == ("a", "b")
