@@ -32,7 +32,8 @@ def with_mixes(
     """Returns the data with the mixes of a study as further training items, which follow the N items of the data.
 
     A mix is named as its stimulus, shows what people saw (:func:`~hilmix.data.hmix.rebuild_stimuli`), has no target,
-    group or mask, and has its labels as soft annotations; those of the data become soft with it (one-hot, where they are hard).
+    group or mask, and has its labels as soft annotations; those of the data become soft with it (one-hot, where they
+    are hard).
 
     Labels per mix come from the annotator ``crowd``. Where the annotators of the data are exchangeable, that is the
     crowd of the data. Labels per judgment come from the participants, who join the annotators of the data by name,
