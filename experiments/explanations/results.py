@@ -63,4 +63,4 @@ def current(rows: pd.DataFrame, search: pd.DataFrame) -> pd.DataFrame:
     pairs = {(d, m) for d in DATA for m in METHODS if has_search(search, d, m)}
     best = {pair: chosen(search, *pair) for pair in pairs}
     kept = [best.get((r.data, r.method)) == r.setting for r in rows.itertuples()]
-    return rows[kept]
+    return rows[pd.Series(kept, index=rows.index, dtype=bool)]

@@ -66,6 +66,8 @@ def scores(rows: pd.DataFrame, data: str) -> str:
 def claims(rows: pd.DataFrame) -> str:
     """Markdown: what must hold on half-image Decoy-MNIST, and whether it does, on means over the seeds there are."""
     rows = rows[rows["data"] == MAIN]
+    if rows.empty:
+        return EMPTY
     mean = rows.groupby("method")[["best_test_mean_group_acc", "best_test_worst_group_acc"]].mean() * 100
     average, worst = mean["best_test_mean_group_acc"].to_dict(), mean["best_test_worst_group_acc"].to_dict()
     body = []
@@ -168,24 +170,23 @@ def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> st
     lines = []
     searched = dict.fromkeys(plan.searched for plan in DATA.values())
     open_search = {d: [m for m in METHODS if not has_search(search, d, m)] for d in searched}
-    lines += [_todo("search", d, names, "settings") for d, names in open_search.items() if names]
+    lines += [_todo("search", d, names, METHODS, "settings") for d, names in open_search.items() if names]
     for name, plan in DATA.items():
         seeds = rows[rows["data"] == name].groupby("method")["seed"].nunique()
         lacking = [m for m in METHODS if seeds.get(m, 0) < len(plan.seeds)]
-        lines += [_todo("final", name, lacking, f"some of {len(plan.seeds)} seeds")] if lacking else []
+        lines += [_todo("final", name, lacking, METHODS, f"some of {len(plan.seeds)} seeds")] if lacking else []
     for name, study in MASK_DATA.items():
         wanted = len(study.cases) * len(study.seeds)
-        found = (
-            masks[masks["data"] == name].groupby("method").apply(lambda t: len(t.drop_duplicates(["masks", "seed"])))
-        )
+        found = masks[masks["data"] == name].drop_duplicates(["method", "masks", "seed"])["method"].value_counts()
         lacking = [m for m in MASK_METHODS if found.get(m, 0) < wanted]
-        lines += [_todo("masks", name, lacking, "some masks or seeds")] if lacking else []
+        lines += [_todo("masks", name, lacking, MASK_METHODS, "some masks or seeds")] if lacking else []
     return "\n".join(lines) or "Nothing."
 
 
-def _todo(step: str, data: str, methods: Sequence[str], what: str) -> str:
-    names = "all methods" if len(methods) >= len(MASK_METHODS) else ", ".join(NAMES[m] for m in methods)
-    choice = "" if len(methods) >= len(MASK_METHODS) else f" --methods {' '.join(methods)}"
+def _todo(step: str, data: str, methods: Sequence[str], every: Sequence[str], what: str) -> str:
+    whole = len(methods) == len(every)
+    names = "all methods" if whole else ", ".join(NAMES[m] for m in methods)
+    choice = "" if whole else f" --methods {' '.join(methods)}"
     return f"* {DATA[data].title}: {what} of {names}: `python -m experiments.explanations {step} --data {data}{choice}`"
 
 

@@ -119,6 +119,7 @@ def test_settings_are_those_of_the_best_worst_group_on_validation() -> None:
     assert chosen(search, "decoy-digits", "rrr") == second
     final = pd.DataFrame([("decoy-digits", "rrr", s, "exact", 0) for s in (first, second)], columns=KEY)
     assert current(final, search)["setting"].tolist() == [second]
+    assert list(current(final[:0], search)) == KEY
     with pytest.raises(ConfigError, match=r"lacks .* of 'rrr' on decoy-digits; run `search --data decoy-digits`"):
         chosen(search[search["setting"] != first], "decoy-digits", "rrr")
 
