@@ -44,23 +44,19 @@ def search_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
     return [Job(d, m, setting, SEARCH_SEED) for d in searched for m in methods for setting in GRID[m]]
 
 
-def final_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
-    """Every seed at the chosen settings; one seed of all methods before the next."""
+def final_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
+    """The first seeds, or all, at the chosen settings; one seed of all methods before the next."""
     search = read(SEARCH_FILE)
     best = {(d, m): chosen(search, d, m) for d in data for m in methods}
-    most = max(len(DATA[name].seeds) for name in data)
-    return [
-        Job(d, m, best[d, m], DATA[d].seeds[i])
-        for d in data for i in range(most) if i < len(DATA[d].seeds) for m in methods
-    ]  # fmt: skip
+    return [Job(d, m, best[d, m], seed) for d in data for seed in DATA[d].seeds[:seeds] for m in methods]
 
 
-def mask_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
+def mask_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
     """Every way of giving masks, at the settings chosen with exact masks of all training images; seed by seed."""
     search = read(SEARCH_FILE)
     return [
         Job(d, m, setting, seed, masks)
-        for d in data for seed in MASK_DATA[d].seeds for masks in MASK_DATA[d].cases for m in methods
+        for d in data for seed in MASK_DATA[d].seeds[:seeds] for masks in MASK_DATA[d].cases for m in methods
         for setting in mask_settings(masks, m, chosen(search, d, m))
     ]  # fmt: skip
 
@@ -79,6 +75,8 @@ def main() -> int:
         sub.add_argument("--workers", type=int, default=os.cpu_count())
         sub.add_argument("--data", nargs="+", default=data, choices=data, metavar="NAME")
         sub.add_argument("--methods", nargs="+", default=methods, choices=methods, metavar="NAME")
+        if step != "search":
+            sub.add_argument("--seeds", type=int, help="only so many of them")
     steps.add_parser("figures", help="trains two networks for the saliency maps, and draws all figures")
     steps.add_parser("table", help="tables from the results files, into README.md")
     args = top.parse_args()
@@ -89,10 +87,13 @@ def main() -> int:
         if args.step == "figures":
             figures.draw()
             return 0
-        jobs, file = {
-            "search": (search_jobs, SEARCH_FILE), "final": (final_jobs, FINAL_FILE), "masks": (mask_jobs, MASKS_FILE)
-        }[args.step]  # fmt: skip
-        return 1 if run_all(jobs(args.data, args.methods), file, workers=args.workers) else 0
+        if args.step == "search":
+            jobs, file = search_jobs(args.data, args.methods), SEARCH_FILE
+        elif args.step == "final":
+            jobs, file = final_jobs(args.data, args.methods, args.seeds), FINAL_FILE
+        else:
+            jobs, file = mask_jobs(args.data, args.methods, args.seeds), MASKS_FILE
+        return 1 if run_all(jobs, file, workers=args.workers) else 0
     except HilmixError as error:
         print(error, file=sys.stderr)
         return 2
