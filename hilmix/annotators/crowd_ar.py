@@ -109,8 +109,7 @@ class CrowdAR(AnnotatorModel):
         """(K,) w >= 0. Training projects the parameter itself, as a gradient does not pass a clamp at zero."""
         if not self.training:
             return self.slope.clamp_min(0)
-        with torch.no_grad():
-            self.slope.clamp_(min=0)
+        self.slope.data.clamp_(min=0)  # autograd would refuse a step that asks twice, though nothing changes then
         return self.slope
 
     def loss(self, said: Said, batch: Batch) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from hilmix.errors import ConfigError
 from hilmix.explanations.base import Explanation, TrainingPass, check_setting
 from hilmix.functional.adversarial import pgd
+from hilmix.functional.saliency import SCALE
 
 
 class PGDEx(Explanation):
@@ -42,7 +43,9 @@ class PGDEx(Explanation):
         if not torch.any(step.mask):
             return x
         size = self.radius / self.steps
+
+        def loss(other: Tensor) -> Tensor:
+            return SCALE * step.data_loss(other)  # else the gradient of sure rows is 0 under fp16, and they stay put
+
         with step.still():
-            return pgd(
-                step.data_loss, x, radius=self.radius, step=size, steps=self.steps, mask=step.mask, low=None, high=None
-            )
+            return pgd(loss, x, radius=self.radius, step=size, steps=self.steps, mask=step.mask, low=None, high=None)

@@ -62,6 +62,7 @@ def training_pass(
             f"'{batch.plan.layer}'; mix inputs (ItemMix, AnnotMix), or take RRR, AvgEx or PGDEx."
         )
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
+    full = features.to(torch.promote_types(features.dtype, torch.float32))  # parts may leave autocast
 
     def data_loss(other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
@@ -69,7 +70,7 @@ def training_pass(
         return per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value.sum()
 
     def data_loss_of(log_probs: Tensor) -> Tensor:
-        return per_term * model.losses(log_probs, model.answers(features, log_probs, batch), batch).value.sum()
+        return per_term * model.losses(log_probs, model.answers(full, log_probs, batch), batch).value.sum()
 
     def progress() -> float:
         steps = model.trainer.estimated_stepping_batches

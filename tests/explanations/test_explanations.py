@@ -116,6 +116,17 @@ def test_the_attack_leaves_the_network_as_it_was() -> None:
     torch.testing.assert_close(PGDEx(1.0, steps=2).attacked(shown), moved)  # no dropout in it
 
 
+def test_the_attack_reaches_sure_rows_under_fp16() -> None:
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2)), torch.randn(64, 6)
+    with torch.no_grad():
+        net[2].bias.copy_(torch.tensor([12.0, 0.0]))  # a loss of 1e-5, whose mean has gradients of 1e-7
+    label, mask = torch.zeros(64, dtype=torch.int64), torch.ones(64, 6)
+    with torch.autocast("cpu", torch.float16):
+        moved = PGDEx(1.0, steps=1).attacked(pass_of(net, x, mask, label))
+    assert (moved == x).float().mean() < 0.01
+
+
 def test_noise_has_the_spread_of_radius_times_mask() -> None:
     seen = []
     x, mask = torch.zeros(4000, 2), torch.tensor([[0.0, 0.5]]).expand(4000, 2)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from hilmix.annotations import Annotations
-from hilmix.annotators import AnnotatorModel, AnnotMixHead, DawidSkene, Perfect
+from hilmix.annotators import AnnotatorModel, AnnotMixHead, CrowdAR, DawidSkene, Perfect
 from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
@@ -127,6 +127,19 @@ def test_second_order_gradients_under_mixed_precision(tmp_path: Path) -> None:
         trainer(tmp_path, max_steps=1, precision=precision).fit(made, module())
         found.append(before - torch.cat([p.detach().flatten() for p in made.parameters()]))
     assert torch.cosine_similarity(found[0], found[1], dim=0) > 0.99
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "annotators", [CrowdAR(hidden_dim=4), AnnotMixHead(embed_dim=4)], ids=lambda m: type(m).__name__
+)
+@pytest.mark.parametrize("part", [PGDEx(1.0, steps=2), IBPEx(1.0), R4()], ids=lambda p: type(p).__name__)
+def test_parts_ask_annotators_again_in_a_step(tmp_path: Path, part: Explanation, annotators, precision: str) -> None:
+    """One keeps a parameter from being negative, the other reads features, of half precision under autocast."""
+    seed_everything(0)
+    made = model([part], type(annotators).from_spec(annotators.spec()))
+    trainer(tmp_path, max_steps=2, precision=precision).fit(made, module())
+    assert all(p.isfinite().all() for p in made.parameters())
 
 
 @pytest.mark.parametrize("step", [3, 5])  # inside an epoch of four steps
