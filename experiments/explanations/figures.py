@@ -92,6 +92,8 @@ def _radii(axes: Axes, search: pd.DataFrame, data: str) -> None:
         rows = rows.sort_values("best_val_worst_group_acc", ascending=False).drop_duplicates("radius")
         rows = rows.sort_values("radius")
         axes.plot(rows["radius"], 100 * rows[WORST], "o-", color=COLOURS[method], ms=3, lw=1.4)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, 100)
     axes.grid(axis="y")
 
