@@ -156,9 +156,6 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     """Returns what the model says of a split's items; every rank must call it.
 
     Callbacks that ask for the same split at the same weights share one pass.
-
-    Raises:
-        RunError: if predictions are NaN or infinite.
     """
     # An in-place change of a parameter, by an optimizer or a checkpoint, raises its version.
     versions = sum(t._version for t in [*pl_module.parameters(), *pl_module.buffers()])
@@ -172,17 +169,21 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
         collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
         for output in clean_outputs(trainer, pl_module, split):
             collector.add(output)
-        known[key] = _finite(collector.finish(trainer), split)
+        known[key] = collector.finish(trainer)
     return known[key]
 
 
-def _finite(result: CleanPass, split: str) -> CleanPass:
+def refuse_diverged(result: CleanPass) -> None:
+    """Tells a user what reports of numbers that are none would hide.
+
+    Raises:
+        RunError: if predictions are NaN or infinite.
+    """
     if not np.isfinite(result.logits).all():
         raise RunError(
-            f"The predictions of '{split}' items are not finite numbers: the training has diverged. Give it a smaller "
-            "learning rate, or smaller weights of penalties and explanation losses."
+            "The predictions are not finite numbers: the training has diverged. Give it a smaller learning rate, or "
+            "smaller weights of penalties and explanation losses."
         )
-    return result
 
 
 @torch.no_grad()

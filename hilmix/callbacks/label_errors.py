@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilmix import logging as board
 from hilmix.annotations import IntArray
-from hilmix.callbacks.clean_pass import clean_pass, datamodule_of
+from hilmix.callbacks.clean_pass import clean_pass, datamodule_of, refuse_diverged
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tables import item_table, label_table
 from hilmix.callbacks.thumbnails import thumbnails
@@ -48,6 +48,7 @@ class LabelErrors(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         result = clean_pass(trainer, pl_module, "train")
+        refuse_diverged(result)
         if not trainer.is_global_zero:
             return
         data, folder = datamodule_of(trainer).data, run_folder(trainer)

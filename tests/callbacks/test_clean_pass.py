@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
+from hilmix.callbacks import LabelErrors
 from hilmix.callbacks.clean_pass import Collector, clean_pass
 from hilmix.errors import ConfigError, RunError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
@@ -104,4 +105,4 @@ def test_a_run_that_has_diverged_is_told(tmp_path):
     with torch.no_grad():
         model.scale.fill_(torch.nan)
     with pytest.raises(RunError, match="the training has diverged"):
-        toy_trainer(tmp_path, [Grab()]).fit(model, datamodule=toy_datamodule(toy_data(), tmp_path))
+        toy_trainer(tmp_path, [LabelErrors()]).fit(model, datamodule=toy_datamodule(toy_data(), tmp_path))
