@@ -97,7 +97,7 @@ class HilmixCLI(LightningCLI):
 
     def before_fit(self) -> None:
         if isinstance(self.datamodule, AnnotatedDataModule):
-            self.datamodule.check_validation()
+            self.datamodule.check_validation(self.config[self.subcommand].best_metric)
 
     def after_fit(self) -> None:
         self._report()

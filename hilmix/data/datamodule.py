@@ -163,8 +163,8 @@ class AnnotatedDataModule(LightningDataModule):
 
     @property
     def has_masks(self) -> bool:
-        """Whether anybody marked anything as irrelevant."""
-        return self.data.masks is not None
+        """Whether a training item has a mask."""
+        return self.data.masks is not None and bool(self.data.masks.explained[self.rows("train")].any())
 
     @property
     def num_groups(self) -> int:
@@ -212,17 +212,26 @@ class AnnotatedDataModule(LightningDataModule):
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
 
-    def check_validation(self) -> None:
+    def check_validation(self, metric: str | None = None) -> None:
         """Makes sure that a run that keeps its best checkpoint has something to choose it by.
 
+        Args:
+            metric: by which it is chosen; one of groups has ``group`` in its name.
+
         Raises:
-            ConfigError: if no validation item has a vote or a target.
+            ConfigError: if no validation item has a vote or a target, or, for such a metric, both a group and a target.
         """
         rows = self.rows("val")
         if (self.data.target[rows] == UNKNOWN).all() and not self.data.annotations.labels_per_item[rows].any():
             raise ConfigError(
                 f"The {len(rows)} validation items of {self.data.name} have neither votes nor targets, so nothing can "
                 "be validated on them. Give data.val_fraction (such as 0.1) to hold out training items instead."
+            )
+        grouped = self.data.target[rows][self.data.group[rows] != UNKNOWN] if self.data.groups else np.empty(0)
+        if metric is not None and "group" in metric and not (grouped != UNKNOWN).any():
+            raise ConfigError(
+                f"best_metric is '{metric}', but no validation item of {self.data.name} has both a group and a target. "
+                "Fill in the columns 'group' and 'target' of the items table, or give --best_metric val/acc."
             )
 
     def _annotator_ids(self) -> IntArray:

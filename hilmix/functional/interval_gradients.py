@@ -5,7 +5,7 @@ bounds of an activation's inputs (:mod:`hilmix.functional.intervals`) say which 
 intervals of slopes holds the gradient of every point of the box.
 
 Reference:
-    E. Wicker, J. Heo, L. Costabello and A. Weller, Robust Explanation Constraints for Neural Networks, ICLR 2023.
+    M. Wicker, J. Heo, L. Costabello and A. Weller, Robust Explanation Constraints for Neural Networks, ICLR 2023.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """The classifier: backbone, annotator model and regularisers, wired for Lightning."""
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
@@ -98,7 +99,7 @@ class Classifier(LightningModule):
         backbone = default_backbone(input_shape) if backbone is None else Backbone.from_spec(backbone)
         annotator_model = Perfect() if annotator_model is None else AnnotatorModel.from_spec(annotator_model)
         penalties = [Regularizer.from_spec(r) for r in regularizers or []]
-        explained = [Explanation.from_spec(e) for e in explanations or []]
+        explained = [copy(Explanation.from_spec(e)) for e in explanations or []]  # each knows its model's network
         group_dro = None if group_dro is None else GroupDRO.from_spec(group_dro)
         self.save_hyperparameters(
             {

@@ -27,8 +27,8 @@ def refuse_without_masks(there: bool) -> None:
     """
     if not there:
         raise ConfigError(
-            "model.explanations need masks of what must not matter; the data have none. Put drawings into masks/ of "
-            "the data folder (docs/data_folder.md), or leave explanations out."
+            "model.explanations need masks of what must not matter; the training items have none. Put drawings into "
+            "masks/ of the data folder (docs/data_folder.md), or leave explanations out."
         )
 
 

@@ -204,6 +204,17 @@ def test_an_epoch_with_batches_without_pairs_trains(tmp_path: Path) -> None:
     assert all(p.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("grouped", ["train", "val", "none"])
+def test_a_metric_of_groups_needs_groups_of_validation_items(tmp_path: Path, grouped: str) -> None:
+    group = np.where(grouped == SPLIT, 0, -1)
+    made = module(tmp_path, annotated(group=group, groups=("one",)) if grouped != "none" else annotated())
+    made.check_validation("val/loss")
+    if grouped == "val":
+        return made.check_validation("val/worst_group_acc")
+    with pytest.raises(ConfigError, match="'val/worst_group_acc', but no validation item of toy has both a group"):
+        made.check_validation("val/worst_group_acc")
+
+
 def test_statistics_are_those_of_the_training_items(tmp_path: Path) -> None:
     made = module(tmp_path)
     x = made.data.inputs.fetch(np.arange(20)).double()

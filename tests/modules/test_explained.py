@@ -1,5 +1,7 @@
 """Explanation losses and group weights inside a classifier: with annotators, mixing, mixed precision, two processes."""
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +239,23 @@ def test_the_group_that_fares_worst_gains_weight() -> None:
         dro(loss, group)
     assert dro.weight[2] > 0.99
     assert dro.weight.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_masks_of_items_that_do_not_train_are_none(tmp_path: Path) -> None:
+    source = data()
+    assert source.masks is not None
+    there = source.masks.item >= 32
+    fewer = Masks(source.masks.item[there], *(getattr(source.masks, n)[there] for n in ("annotator", "picture")),
+                  annotators=("ann",), pictures=source.masks.pictures, num_items=48)  # fmt: skip
+    with pytest.raises(ConfigError, match="the training items have none"):
+        trainer(tmp_path, max_steps=1).fit(model([RRR()]), module(source=replace(source, masks=fewer)))
+
+
+def test_a_part_given_to_two_models_walks_the_network_of_each() -> None:
+    part = IBPEx()
+    one, other = model([part]), model([part])
+    for made in (one, other, deepcopy(one)):
+        assert made.explanations[0].propagation.network[1] is made.head
 
 
 @pytest.mark.parametrize(
