@@ -80,7 +80,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """Returns the mask that a picture shows, (H, W) uint8, 255 = irrelevant; see :class:`MaskPictures`.
 
     Raises:
-        DataError: if the file can not be read, or is coloured and nowhere transparent.
+        DataError: if the file can not be read, is coloured and nowhere transparent, or holds only 0 and 1.
     """
     picture = read_picture(path, what="mask", remedy=_REMEDY)
     painted = np.array(picture.convert("RGBA"))
@@ -92,7 +92,10 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             f"The mask {path} has colours. Draw with white on black, or on a transparent layer, and save that alone."
         )
-    return np.array(picture.convert("L"))
+    grey = np.array(picture.convert("L"))
+    if grey.max(initial=0) == 1:
+        raise DataError(f"The mask {path} holds only 0 and 1, where 255 means irrelevant; multiply it by 255.")
+    return grey
 
 
 def write_masks(masks: Masks, items: Sequence[str], folder: Path) -> None:

@@ -197,6 +197,9 @@ def test_unreadable_and_coloured_pictures_are_named(root):
     masks = masks_of(root)
     with pytest.raises(DataError, match=r"The mask .*a\.png has colours.*transparent layer"):
         masks.fetch(np.arange(3))
+    save(path, (BLOB > 0).astype(np.uint8))
+    with pytest.raises(DataError, match=r"The mask .*a\.png holds only 0 and 1"):
+        masks.fetch(np.arange(3))
     path.write_bytes(path.read_bytes()[:44])
     with pytest.raises(DataError, match=r"Cannot decode the mask .*a\.png"):
         masks.fetch(np.arange(3))
