@@ -31,7 +31,7 @@ class Losses(NamedTuple):
     """The terms of a batch's loss."""
 
     value: Tensor
-    """(T,) float, one for each pair; from an EMClassifier one for each row."""
+    """(T,) float, one for each pair; from an EMClassifier one for each row that counts."""
     item: Tensor
     """(T,) int64, the row of ``index`` that a term belongs to."""
     terms: Tensor
@@ -279,6 +279,9 @@ class Classifier(LightningModule):
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
         datamodule = getattr(self.trainer, "datamodule", None)
+        groups = getattr(datamodule, "num_groups", None)
+        if groups not in (None, self.hparams["num_groups"]):  # evaluated on data with others than those of training
+            self.val_metrics, self.test_metrics = StageMetrics(groups), StageMetrics(groups)
         if stage == "fit" and self.explanations:
             refuse_without_masks(getattr(datamodule, "has_masks", True))
         if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:

@@ -113,7 +113,10 @@ class EMClassifier(Classifier):
         shares = None
         if batch.plan is not None and batch.plan.shares is not None:
             shares = row_shares(batch.plan.shares, batch.row, batch.plan.partner)
-        return Losses(mixed_cross_entropy(log_probs, target, batch.plan, shares), item, target.sum())
+        value, counts = mixed_cross_entropy(log_probs, target, batch.plan, shares), target.any(1)
+        if batch.plan is not None:
+            counts = counts | counts[batch.plan.partner]
+        return Losses(value[counts], item[counts], target.sum())
 
     def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
         """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""

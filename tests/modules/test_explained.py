@@ -241,6 +241,27 @@ def test_the_group_that_fares_worst_gains_weight() -> None:
     assert dro.weight.sum().item() == pytest.approx(1, abs=1e-5)
 
 
+def test_items_without_votes_make_no_group_look_better(tmp_path: Path) -> None:
+    """An EMClassifier has no target for them."""
+    voted = np.flatnonzero((np.arange(48) % 2 == 0) | (np.arange(48) % 8 == 1))
+    votes = Annotations.build(voted, 0 * voted, voted % K, num_items=48, classes=K, annotators=A)
+    seen: list[Tensor] = []
+
+    class Seen(GroupDRO):
+        def forward(self, loss: Tensor, group: Tensor) -> Tensor:
+            seen.append(torch.stack([loss.detach()[group == g].mean() for g in (0, 1)]))
+            return super().forward(loss, group)
+
+    made = model([], DawidSkene(), group_dro=Seen())
+    with torch.no_grad():
+        made.head.weight.zero_()
+        made.head.bias.zero_()
+    source = module(source=replace(data(), annotations=votes))
+    source.batch_size = 32  # all of them
+    trainer(tmp_path, max_steps=1).fit(made, source)
+    torch.testing.assert_close(seen[0], torch.full((2,), np.log(K), dtype=seen[0].dtype))
+
+
 def test_masks_of_items_that_do_not_train_are_none(tmp_path: Path) -> None:
     source = data()
     assert source.masks is not None
@@ -287,12 +308,16 @@ def test_group_dro_needs_groups_and_a_step() -> None:
         GroupDRO().build(2)(torch.ones(2), torch.tensor([0, -1]))
 
 
-def test_accuracies_of_groups_are_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [2, 3])  # as in training, and others
+def test_accuracies_of_groups_are_reported(tmp_path: Path, number: int) -> None:
     seed_everything(0)
-    made, source = model([]), module()
+    made, source = (
+        model([]),
+        module(source=replace(data(), group=np.arange(48) % number, groups=("a", "b", "c")[:number])),
+    )
     found = trainer(tmp_path).test(made, source, verbose=False)[0]
     rows = source.rows("test")
     right = (made(source.data.inputs.fetch(rows)).argmax(1).numpy() == source.data.target[rows]).astype(float)
-    by_group = [right[source.data.group[rows] == g].mean() for g in (0, 1)]
+    by_group = [right[source.data.group[rows] == g].mean() for g in range(number)]
     assert found["test/worst_group_acc"] == pytest.approx(min(by_group))
     assert found["test/mean_group_acc"] == pytest.approx(np.mean(by_group))
