@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
@@ -18,7 +18,7 @@ from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError
-from hilmix.explanations import CDEP, R4, RRR, AvgEx, Explanation, IBPEx, PGDEx
+from hilmix.explanations import CDEP, R4, RRR, AvgEx, Explanation, IBPEx, PGDEx, TrainingPass
 from hilmix.group_dro import GroupDRO
 from hilmix.mix import AnnotMix, CutMix, HiddenMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.modules import Classifier, EMClassifier
@@ -129,6 +129,45 @@ def test_second_order_gradients_under_mixed_precision(tmp_path: Path) -> None:
         trainer(tmp_path, max_steps=1, precision=precision).fit(made, module())
         found.append(before - torch.cat([p.detach().flatten() for p in made.parameters()]))
     assert torch.cosine_similarity(found[0], found[1], dim=0) > 0.99
+
+
+class Watch(Explanation):
+    """Adds nothing, and notes what it is shown."""
+
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+        self.masks: list[Tensor] = []
+
+    def term(self, step: TrainingPass) -> Tensor:
+        self.shares.append(step.progress())
+        self.masks.append(step.mask)
+        return 0 * step.logits.sum()
+
+
+def test_progress_goes_by_the_steps_of_the_optimizer(tmp_path: Path) -> None:
+    made = model([Watch()])
+    trainer(tmp_path, max_epochs=2, accumulate_grad_batches=2).fit(made, module())  # of four batches an epoch
+    assert made.explanations[0].shares == [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+    with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
+        trainer(tmp_path, max_epochs=-1).fit(model([Watch()], schedule="constant"), module())
+
+
+@pytest.mark.parametrize("how", ["max", "weighted"])
+def test_masks_are_mixed_with_their_images(tmp_path: Path, how: str) -> None:
+    seen: list[Batch] = []
+
+    class Keep(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+            seen.append(batch)
+
+    source, made = module(ItemMix(), mix_masks=how), model([Watch()])
+    trainer(tmp_path, max_steps=2, callbacks=[Keep()]).fit(made, source)
+    for batch, mask in zip(seen, made.explanations[0].masks, strict=True):
+        own = source.data.masks.fetch(batch.index.numpy()) / 255
+        weight = batch.plan.weight[:, None, None, None]
+        blend = weight * own + (1 - weight) * own[batch.plan.partner]
+        either = (own + own[batch.plan.partner]).clamp(max=1)
+        torch.testing.assert_close(mask, either if how == "max" else blend)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
