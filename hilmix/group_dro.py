@@ -42,10 +42,10 @@ class GroupDRO(Part, nn.Module):
         return self
 
     def forward(self, loss: Tensor, group: Tensor) -> Tensor:
-        """Returns the weighted loss of a batch, a scalar, and moves the weights of the groups.
+        """Returns how much each term of a batch's loss counts, (T,), and moves the weights of the groups.
 
-        Under data parallelism the groups are those of all ranks, and the loss is scaled such that the gradient that DDP
-        averages is that of one process; every rank must call it.
+        The loss is the sum of the terms times these. Under data parallelism the groups are those of all ranks, and the
+        loss is scaled such that the gradient that DDP averages is that of one process; every rank must call it.
 
         Args:
             loss: (T,) float, the terms of the loss.
@@ -64,4 +64,4 @@ class GroupDRO(Part, nn.Module):
         means = total[0] / total[1].clamp_min(1)
         self.weight = adversarial_group_weights(self.weight, means, step=self.step)
         share = self.weight / total[1].clamp_min(1)
-        return ranks * (share[group].to(loss.dtype) * loss).sum()
+        return ranks * share[group].to(loss.dtype)

@@ -23,7 +23,8 @@ class TrainingPass:
         mask: (R, 1 or C, H, W) or (R, D) float in [0, 1]: 1 = irrelevant; all zero = no explanation.
         logits: (R, K) float, of ``x``; differentiable in ``x`` and in the parameters.
         log_probs: (R, K) float32, of ``x``.
-        data_loss: maps other inputs (R, ...) to the loss of the data there, as :meth:`mean` scales it.
+        data_loss: maps other inputs (R, ...) to the loss of the data there, as :meth:`mean` scales it; with group DRO
+            the groups count as they do at ``x``.
         data_loss_of: the same for other class log-probabilities (R, K), which need not sum to 1.
         mean: the mean of the values (R,) over the rows of all ranks, scaled so that the gradient that DDP averages is
             that of one process.

@@ -229,8 +229,8 @@ class Classifier(LightningModule):
         log_probs = logits.float().log_softmax(-1)
         said = self.answers(features, log_probs, batch)
         losses = self.losses(log_probs, said, batch)
-        per_term = self.per_term(losses.terms)
-        loss = self._weighted(losses, batch, per_term) + self.annotator_model.penalty()
+        per_term = self.per_term(losses.terms) if self.group_dro is None else self._by_group(losses, batch)
+        loss = (per_term * losses.value).sum() + self.annotator_model.penalty()
         if self.regularizers:
             loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
         if self.explanations:
@@ -253,13 +253,13 @@ class Classifier(LightningModule):
         total = torch.as_tensor(self.trainer.strategy.reduce(count.clone(), reduce_op="sum"))
         return self.trainer.world_size / total.clamp_min(1)
 
-    def _weighted(self, losses: Losses, batch: Batch, per_term: Tensor) -> Tensor:
-        if self.group_dro is None:
-            return per_term * losses.value.sum()
+    def _by_group(self, losses: Losses, batch: Batch) -> Tensor:
+        """(T,) what each term is multiplied by."""
+        assert self.group_dro is not None
         if batch.group is None:
             raise ConfigError("GroupDRO: the data have no groups; add the column 'group' to the items table.")
-        weighted: Tensor = self.group_dro(losses.value, batch.group[losses.item])
-        return weighted
+        weight: Tensor = self.group_dro(losses.value, batch.group[losses.item])
+        return weight
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
         output = self.evaluate(batch)

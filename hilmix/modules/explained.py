@@ -48,7 +48,8 @@ def training_pass(
         x: (R, ...) standardised inputs that require a gradient.
         features: (R, D), of ``x``.
         logits: (R, K), of ``x``.
-        per_term: what makes the sum of the loss's terms their mean over all ranks.
+        per_term: what the loss's terms are multiplied by, so that their sum is a mean over all ranks: a scalar, or
+            (T,) where groups count differently.
 
     Raises:
         ConfigError: if the batch has no masks, or a hidden layer is mixed that a part can not follow.
@@ -67,10 +68,10 @@ def training_pass(
     def data_loss(other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
         log_probs = scores.float().log_softmax(-1)
-        return per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value.sum()
+        return (per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value).sum()
 
     def data_loss_of(log_probs: Tensor) -> Tensor:
-        return per_term * model.losses(log_probs, model.answers(full, log_probs, batch), batch).value.sum()
+        return (per_term * model.losses(log_probs, model.answers(full, log_probs, batch), batch).value).sum()
 
     def progress() -> float:
         steps = model.trainer.estimated_stepping_batches

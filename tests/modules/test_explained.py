@@ -266,7 +266,7 @@ def test_two_processes_take_the_step_of_one(tmp_path: Path, weighted: bool) -> N
 
 def test_equal_weights_of_groups_make_the_mean_of_their_means(tmp_path: Path) -> None:
     loss, group = torch.tensor([1.0, 2.0, 6.0], requires_grad=True), torch.tensor([0, 0, 1])
-    found = GroupDRO(0.0).build(2)(loss, group)
+    found = (GroupDRO(0.0).build(2)(loss, group) * loss).sum()
     assert found.item() == pytest.approx((1.5 + 6) / 2)
     found.backward()
     assert loss.grad.tolist() == pytest.approx([0.25, 0.25, 0.5])
@@ -278,6 +278,19 @@ def test_the_group_that_fares_worst_gains_weight() -> None:
         dro(loss, group)
     assert dro.weight[2] > 0.99
     assert dro.weight.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_perturbed_inputs_count_by_group_as_the_others_do(tmp_path: Path) -> None:
+    """At radius 0 the loss and its copy are one: the step is twice that of the loss alone."""
+    moves = []
+    for parts in ([], [AvgEx(0.0)]):
+        seed_everything(0)
+        made = model(parts, group_dro=GroupDRO(5.0), optimizer="SGD", lr=1.0, weight_decay=0.0, schedule="constant")
+        before = made.head.weight.detach().clone()
+        trainer(tmp_path, max_steps=1).fit(made, module())
+        assert (made.group_dro.weight - 0.5).abs().max() > 0.01
+        moves.append(made.head.weight.detach() - before)
+    torch.testing.assert_close(moves[1], 2 * moves[0])
 
 
 def test_items_without_votes_make_no_group_look_better(tmp_path: Path) -> None:
