@@ -40,12 +40,15 @@ def source(masks: bool = True) -> AnnotatedDataModule:
     return module
 
 
-def outcome(folder: Path, weight: list[float], *, masks: bool = True, sigma: float = 2.0) -> dict[str, float]:
+def outcome(
+    folder: Path, weight: list[float], *, masks: bool = True, sigma: float = 2.0, std: float = 1.0
+) -> dict[str, float]:
     seed_everything(0)
     model = Classifier(2, 1, [2], ReadyFeatures())
     with torch.no_grad():
         model.head.weight.copy_(torch.tensor([[-w for w in weight], weight]))
         model.head.bias.zero_()
+        model.input_std.fill_(std)
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=folder, callbacks=[MaskSensitivity(sigma)],
@@ -65,6 +68,12 @@ def test_a_model_that_looks_where_it_should_not(tmp_path: Path) -> None:
     found = outcome(tmp_path, [1.0, 0.0])
     assert found["test/acc_noise_core"] == 1
     assert found["test/rcs"] == pytest.approx(-1)
+
+
+def test_noise_is_in_standard_deviations_of_the_inputs(tmp_path: Path) -> None:
+    found = outcome(tmp_path, [0.0, 1.0], std=0.5)
+    # sign of 1 + 2 * 0.5 n
+    assert found["test/acc_noise_core"] == pytest.approx(0.8413, abs=3 * (0.8413 * 0.1587 / 190) ** 0.5)
 
 
 def test_without_masks_nothing_is_reported(tmp_path: Path) -> None:
