@@ -1,5 +1,6 @@
 """Group DRO: groups count the more the worse they fare."""
 
+import math
 from typing import Self
 
 import torch
@@ -30,8 +31,8 @@ class GroupDRO(Part, nn.Module):
 
     def __init__(self, step: float = 0.01) -> None:
         super().__init__()
-        if not step >= 0:
-            raise ConfigError(f"GroupDRO: step is {step}; allowed are numbers from 0.")
+        if not 0 <= step < math.inf:
+            raise ConfigError(f"GroupDRO: step is {step}; allowed are finite numbers from 0.")
         self.step = float(step)
 
     def build(self, num_groups: int) -> Self:

@@ -1,5 +1,6 @@
 """Does a model hang on what people called irrelevant? Accuracy under noise there, and under noise elsewhere."""
 
+import math
 from typing import Any
 
 import torch
@@ -34,8 +35,8 @@ class MaskSensitivity(Callback):
     """
 
     def __init__(self, sigma: float = 2.0) -> None:
-        if not sigma > 0:
-            raise ConfigError(f"MaskSensitivity: sigma is {sigma}; allowed are positive numbers.")
+        if not 0 < sigma < math.inf:
+            raise ConfigError(f"MaskSensitivity: sigma is {sigma}; allowed are positive finite numbers.")
         self.sigma = sigma
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

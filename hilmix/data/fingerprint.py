@@ -12,6 +12,10 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
 
 
+_SAME = ("annotators", "items", "votes", "masks", "groups")
+"""What must not change while a run goes on."""
+
+
 def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
     """Returns what tells data apart, plain values, at little cost.
 
@@ -24,6 +28,7 @@ def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
         "items": _of_names(data.items),
         "split": _of_names(split),
         "masks": None if data.masks is None else _of_columns(data.masks.item, data.masks.annotator, data.masks.picture),
+        "groups": [*data.groups, _of_columns(data.group)],
     }
 
 
@@ -61,7 +66,7 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
             "The checkpoint was trained on another split of the same items, so test items may have been trained "
             "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
         )
-    if "votes" in now and (changed := [n for n in ("annotators", "items", "votes", "masks") if now[n] != saved[n]]):
+    if "votes" in now and (changed := [name for name in _SAME if now[name] != saved[name]]):
         raise RunError(
             f"The checkpoint was trained on other data: {', '.join(changed)} of '{name}' differ. Resume with the data "
             "it was trained on, or start a fresh run in another --run_dir."

@@ -264,22 +264,6 @@ def test_two_processes_take_the_step_of_one(tmp_path: Path, weighted: bool) -> N
         torch.testing.assert_close(together[name], change, rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
 
-def test_equal_weights_of_groups_make_the_mean_of_their_means(tmp_path: Path) -> None:
-    loss, group = torch.tensor([1.0, 2.0, 6.0], requires_grad=True), torch.tensor([0, 0, 1])
-    found = (GroupDRO(0.0).build(2)(loss, group) * loss).sum()
-    assert found.item() == pytest.approx((1.5 + 6) / 2)
-    found.backward()
-    assert loss.grad.tolist() == pytest.approx([0.25, 0.25, 0.5])
-
-
-def test_the_group_that_fares_worst_gains_weight() -> None:
-    dro, loss, group = GroupDRO(0.1).build(3), torch.tensor([1.0, 5.0]), torch.tensor([0, 2])
-    for _ in range(200):
-        dro(loss, group)
-    assert dro.weight[2] > 0.99
-    assert dro.weight.sum().item() == pytest.approx(1, abs=1e-5)
-
-
 def test_perturbed_inputs_count_by_group_as_the_others_do(tmp_path: Path) -> None:
     """At radius 0 the loss and its copy are one: the step is twice that of the loss alone."""
     moves = []
@@ -349,15 +333,6 @@ def test_walks_through_the_network_can_not_follow_a_mixed_hidden_layer(tmp_path:
     with pytest.raises(ConfigError, match=r"can not follow data\.mix into the layer"):
         trainer(tmp_path, max_steps=1).fit(model([part]), module(HiddenMix(layer="features")))
     trainer(tmp_path, max_steps=1).fit(model([part]), module(AnnotMix()))
-
-
-def test_group_dro_needs_groups_and_a_step() -> None:
-    with pytest.raises(ConfigError, match="the data have no groups"):
-        GroupDRO().build(0)
-    with pytest.raises(ConfigError, match="GroupDRO: step is -1"):
-        GroupDRO(-1.0)
-    with pytest.raises(ConfigError, match="a training item has no group"):
-        GroupDRO().build(2)(torch.ones(2), torch.tensor([0, -1]))
 
 
 @pytest.mark.parametrize("number", [2, 3])  # as in training, and others
