@@ -11,7 +11,6 @@ from hilmix.annotations import Annotations
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
 
-
 _SAME = ("annotators", "items", "votes", "masks", "groups")
 """What must not change while a run goes on."""
 
