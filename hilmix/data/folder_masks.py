@@ -54,13 +54,16 @@ class MaskPictures:
 
     Args:
         paths: M files.
-        images: what they are masks of.
+        images: what they are masks of; where these are brought to a size, so are the masks.
+        read: gives the mask of a file, (H, W) uint8, 255 = irrelevant; default: as above.
     """
 
     kind: InputKind = "image"
 
-    def __init__(self, paths: Sequence[Path], images: Inputs) -> None:
-        self.paths, self._images = list(paths), images
+    def __init__(
+        self, paths: Sequence[Path], images: Inputs, *, read: Callable[[Path], NDArray[np.uint8]] | None = None
+    ) -> None:
+        self.paths, self._images, self._read = list(paths), images, read or read_mask
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,7 +75,7 @@ class MaskPictures:
     def fetch(self, rows: IntArray) -> Tensor:
         if not len(rows):
             return torch.empty(0, *self.shape, dtype=torch.uint8)
-        masks = [torch.from_numpy(read_mask(self.paths[r]))[None] for r in rows]
+        masks = [torch.from_numpy(self._read(self.paths[r]))[None] for r in rows]
         return torch.stack([self._images.fit(m) for m in masks] if isinstance(self._images, ImageFiles) else masks)
 
 

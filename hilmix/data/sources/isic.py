@@ -1,15 +1,13 @@
 """ISIC skin lesions with the masks of colour patches, in the folders of the CDEP and robust_mlx releases."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from hilmix.annotations import IntArray
 from hilmix.data.explained import drawn_split, explained_data
-from hilmix.data.items import AnnotatedData, ImageFiles, InputKind
+from hilmix.data.folder_masks import MaskPictures
+from hilmix.data.items import AnnotatedData, ImageFiles
 from hilmix.data.pictures import read_picture
 from hilmix.data.sources.base import Access, Options, Source
 from hilmix.errors import DataError
@@ -25,33 +23,10 @@ _DARK = 100
 """A segmentation marks pixels whose first channel is above this, as in the release; JPEG blurs the edges."""
 
 
-class PatchPictures:
-    """Segmentations of patches, as masks of 0 and 255.
-
-    Args:
-        paths: M files.
-        images: files of the images, whose size the masks are brought to.
-    """
-
-    kind: InputKind = "image"
-
-    def __init__(self, paths: Sequence[Path], images: ImageFiles) -> None:
-        self.paths, self._images = list(paths), images
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (1, *self._images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def fetch(self, rows: IntArray) -> Tensor:
-        masks = [torch.empty(0, *self.shape, dtype=torch.uint8), *(self._mask(self.paths[r])[None] for r in rows)]
-        return torch.cat(masks)
-
-    def _mask(self, path: Path) -> Tensor:
-        pixels = np.asarray(read_picture(path, what="segmentation").convert("RGB"))[..., 0]
-        return self._images.fit(torch.from_numpy((pixels > _DARK).astype(np.uint8) * 255)[None])
+def _patch(path: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8, 255 where the segmentation of a patch is bright."""
+    pixels = np.asarray(read_picture(path, what="segmentation").convert("RGB"))[..., 0]
+    return (pixels > _DARK).astype(np.uint8) * 255
 
 
 def _files(folder: Path) -> list[Path]:
@@ -77,7 +52,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     return explained_data(
         SOURCE.name, images, (group == 2).astype(np.int64), drawn_split(len(paths), 0.75, 0.1),
         items=tuple(f"{path.parent.name}/{path.stem}" for path in paths), classes=CLASSES, licence=SOURCE.licence,
-        pictures=PatchPictures(segments, images), explained=np.flatnonzero(group == 1), painter="segmentation",
+        pictures=MaskPictures(segments, images, read=_patch), explained=np.flatnonzero(group == 1), painter="segmentation",
         group=group, groups=GROUPS,
     )  # fmt: skip
 
