@@ -1,6 +1,6 @@
 """The masks of a data folder: pictures drawn in any paint program, or one array. Read, checked and written here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
