@@ -64,10 +64,9 @@ def epsilon_figure(final: pd.DataFrame, search: pd.DataFrame) -> Figure | None:
         _attacks(left, final[final["data"] == name])
         left.set(title=DATA[name].title, xlabel="largest change of marked pixels, std", ylabel="test accuracy, %")
         _radii(right, search, DATA[name].searched)
-        title = f"settings searched, {DATA[DATA[name].searched].title}"
-        right.set(title=title, xlabel="radius of training, std", ylabel="worst group, test, %")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8)
+        right.set(title="the radii searched", xlabel="radius of training, std", ylabel="worst group, test, %")
+    shown = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=5, fontsize=8)
     return figure
 
 
@@ -91,7 +90,7 @@ def _radii(axes: Axes, search: pd.DataFrame, data: str) -> None:
             continue
         rows = rows.sort_values("best_val_worst_group_acc", ascending=False).drop_duplicates("radius")
         rows = rows.sort_values("radius")
-        axes.plot(rows["radius"], 100 * rows[WORST], "o-", color=COLOURS[method], ms=3, lw=1.4)
+        axes.plot(rows["radius"], 100 * rows[WORST], "o-", color=COLOURS[method], ms=3, lw=1.4, label=NAMES[method])
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, 100)
