@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -125,6 +126,18 @@ def run_open(
     for name, error in failed.items():
         console.print(f"[red]failed:[/] {name}\n{error}", highlight=False)
     return len(failed)
+
+
+def ended(step: Callable[[], int]) -> int:
+    """Does a step of a study and returns its exit code; 2 if the input is at fault, 130 if interrupted."""
+    try:
+        return step()
+    except HilmixError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
 
 
 def keep_row(file: Path, row: Row, key: list[str], read: Callable[[Path], pd.DataFrame]) -> None:

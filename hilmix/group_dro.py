@@ -1,6 +1,5 @@
 """Group DRO: groups count the more the worse they fare."""
 
-import math
 from typing import Self
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from hilmix.errors import ConfigError
 from hilmix.functional.groups import adversarial_group_weights, group_sums
-from hilmix.parts import Part
+from hilmix.parts import Part, check_amount
 from hilmix.types import UNKNOWN
 
 
@@ -31,9 +30,7 @@ class GroupDRO(Part, nn.Module):
 
     def __init__(self, step: float = 0.01) -> None:
         super().__init__()
-        if not 0 <= step < math.inf:
-            raise ConfigError(f"GroupDRO: step is {step}; allowed are finite numbers from 0.")
-        self.step = float(step)
+        self.step = check_amount("GroupDRO: step", step)
 
     def build(self, num_groups: int) -> Self:
         """Takes G, the number of groups of the data, and returns the part itself."""

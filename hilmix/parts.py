@@ -7,6 +7,7 @@ checkpoint stays readable with ``weights_only=True`` and rebuilds the same part.
 import functools
 import importlib
 import inspect
+import math
 from typing import Any, Self, TypeVar
 
 from hilmix.errors import ConfigError
@@ -72,6 +73,21 @@ class Part:
         if not (isinstance(found, type) and issubclass(found, cls)):
             raise ConfigError(f"'{spec['class_path']}' is not a {cls.__name__}.")
         return found(**(spec.get("init_args") or {}))
+
+
+def check_amount(name: str, value: float) -> float:
+    """Returns a weight, a radius or a step as a float.
+
+    Args:
+        name: of the setting, as ``RRR: weight``.
+        value: to check.
+
+    Raises:
+        ConfigError: if it is negative or not finite.
+    """
+    if not (value >= 0 and math.isfinite(value)):
+        raise ConfigError(f"{name} is {value}; allowed are finite numbers from 0 on.")
+    return float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from torch.distributed.nn.functional import all_reduce
 
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import negative_log_volume
-from hilmix.parts import Part
+from hilmix.parts import Part, check_amount
 
 
 class Regularizer(Part, ABC):
@@ -123,9 +123,7 @@ class VolumePenalty(Regularizer):
     """
 
     def __init__(self, weight: float = 1e-3) -> None:
-        if not (weight >= 0 and math.isfinite(weight)):
-            raise ConfigError(f"VolumePenalty: weight is {weight}; allowed are finite numbers from 0 on.")
-        super().__init__(weight)
+        super().__init__(check_amount("VolumePenalty: weight", weight))
 
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
         probs = log_probs.exp()

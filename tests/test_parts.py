@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import json
+import math
 import pkgutil
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 import hilmix
 from hilmix.errors import ConfigError
-from hilmix.parts import Part
+from hilmix.parts import Part, check_amount
 
 
 class Shape(Part):
@@ -111,3 +112,10 @@ def test_every_part_of_hilmix_survives_a_checkpoint(tmp_path):
         torch.save(part().spec(), tmp_path / "part.pt")
         spec = torch.load(tmp_path / "part.pt", weights_only=True)
         assert Part.from_spec(spec).spec() == spec
+
+
+@pytest.mark.parametrize("value", [-1e-3, math.nan, math.inf])
+def test_weights_must_be_strengths(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"^Thing: weight is .*; allowed are finite numbers from 0 on\.$"):
+        check_amount("Thing: weight", value)
+    assert check_amount("Thing: weight", 0) == 0.0

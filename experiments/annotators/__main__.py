@@ -21,7 +21,8 @@ from experiments.annotators.settings import (
     VARIANTS,
 )
 from experiments.annotators.train import run
-from hilmix.errors import ConfigError, HilmixError
+from experiments.pool import ended
+from hilmix.errors import ConfigError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,25 +60,22 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
     args = parser().parse_args()
-    try:
-        if args.step == "table":
-            tables.write()
-            return 0
-        if args.step == "cost":
-            cost.measure(args.root, rounds=args.rounds)
-            return 0
-        if args.step == "run":
-            row = run(Job(args.data, args.method, args.lr, args.seed, root=args.root))
-            grid.add_row(args.out, row)
-            print("\n".join(f"{name:24} {value}" for name, value in row.items()))
-            return 0
-        return 1 if _many(args) else 0
-    except HilmixError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
-        return 130
+    return ended(lambda: _do(args))
+
+
+def _do(args: argparse.Namespace) -> int:
+    if args.step == "table":
+        tables.write()
+        return 0
+    if args.step == "cost":
+        cost.measure(args.root, rounds=args.rounds)
+        return 0
+    if args.step == "run":
+        row = run(Job(args.data, args.method, args.lr, args.seed, root=args.root))
+        grid.add_row(args.out, row)
+        print("\n".join(f"{name:24} {value}" for name, value in row.items()))
+        return 0
+    return 1 if _many(args) else 0
 
 
 def _many(args: argparse.Namespace) -> int:

@@ -24,8 +24,7 @@ from experiments.explanations.settings import (
     mask_settings,
 )
 from experiments.explanations.train import Job, run
-from experiments.pool import run_open
-from hilmix.errors import HilmixError
+from experiments.pool import ended, run_open
 
 
 def run_all(jobs: Sequence[Job], file: Path, *, workers: int) -> int:
@@ -80,26 +79,23 @@ def main() -> int:
     steps.add_parser("figures", help="trains two networks for the saliency maps, and draws all figures")
     steps.add_parser("table", help="tables from the results files, into README.md")
     args = top.parse_args()
-    try:
-        if args.step == "table":
-            tables.write()
-            return 0
-        if args.step == "figures":
-            figures.draw()
-            return 0
-        if args.step == "search":
-            jobs, file = search_jobs(args.data, args.methods), SEARCH_FILE
-        elif args.step == "final":
-            jobs, file = final_jobs(args.data, args.methods, args.seeds), FINAL_FILE
-        else:
-            jobs, file = mask_jobs(args.data, args.methods, args.seeds), MASKS_FILE
-        return 1 if run_all(jobs, file, workers=args.workers) else 0
-    except HilmixError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
-        return 130
+    return ended(lambda: _do(args))
+
+
+def _do(args: argparse.Namespace) -> int:
+    if args.step == "table":
+        tables.write()
+        return 0
+    if args.step == "figures":
+        figures.draw()
+        return 0
+    if args.step == "search":
+        jobs, file = search_jobs(args.data, args.methods), SEARCH_FILE
+    elif args.step == "final":
+        jobs, file = final_jobs(args.data, args.methods, args.seeds), FINAL_FILE
+    else:
+        jobs, file = mask_jobs(args.data, args.methods, args.seeds), MASKS_FILE
+    return 1 if run_all(jobs, file, workers=args.workers) else 0
 
 
 if __name__ == "__main__":

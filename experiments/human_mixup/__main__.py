@@ -23,9 +23,8 @@ from experiments.human_mixup.results import (
     read,
 )
 from experiments.human_mixup.train import Job, run
-from experiments.pool import run_open
+from experiments.pool import ended, run_open
 from hilmix.data.dataset import Augmentation
-from hilmix.errors import HilmixError
 
 SEEDS, SEARCH_SEED, CONFIRM_SEEDS = 5, 100, range(10, 15)
 
@@ -71,25 +70,22 @@ def main() -> int:
     sub.add_argument("--seeds", type=int, default=SEEDS, help=f"how many (default: {SEEDS})")
     steps.add_parser("table", help="tables and figure from the results files, into README.md")
     args = top.parse_args()
-    try:
-        if args.step == "table":
-            tables.write()
-            return 0
-        if args.step == "search":
-            return 1 if search(args.workers, args.augment) else 0
-        settings = chosen(read(SEARCH_FILE), args.augment)
-        if args.step == "confirm":
-            policies = dict.fromkeys(policy for pair in CONFIRMED for policy in pair)
-            jobs = [Job(policy, seed, settings) for seed in CONFIRM_SEEDS for policy in policies]
-            return 1 if run_all(jobs, CONFIRM_FILE, workers=args.workers) else 0
-        jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
-        return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0
-    except HilmixError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
-        return 130
+    return ended(lambda: _do(args))
+
+
+def _do(args: argparse.Namespace) -> int:
+    if args.step == "table":
+        tables.write()
+        return 0
+    if args.step == "search":
+        return 1 if search(args.workers, args.augment) else 0
+    settings = chosen(read(SEARCH_FILE), args.augment)
+    if args.step == "confirm":
+        policies = dict.fromkeys(policy for pair in CONFIRMED for policy in pair)
+        jobs = [Job(policy, seed, settings) for seed in CONFIRM_SEEDS for policy in policies]
+        return 1 if run_all(jobs, CONFIRM_FILE, workers=args.workers) else 0
+    jobs = [Job(policy, seed, settings) for seed in range(args.seeds) for policy in args.policies]
+    return 1 if run_all(jobs, FINAL_FILE, workers=args.workers) else 0
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import check_weight, diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, of_pairs
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import LogitConfusion
+from hilmix.parts import check_amount
 from hilmix.types import MixPlan
 
 DIAGONAL, SPREAD = 2.0, 0.01
@@ -44,7 +45,7 @@ class CoNAL(AnnotatorModel):
         super().__init__()
         if embed_dim < 1:
             raise ConfigError(f"CoNAL: embed_dim is {embed_dim}; allowed are positive integers.")
-        self.embed_dim, self.weight = embed_dim, check_weight("CoNAL", weight)
+        self.embed_dim, self.weight = embed_dim, check_amount("CoNAL: weight", weight)
 
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0

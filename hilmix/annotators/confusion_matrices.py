@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import check_initial, check_weight, diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import check_initial, diagonal_matrices, of_pairs
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import negative_log_volume
+from hilmix.parts import check_amount
 from hilmix.types import MixPlan
 
 
@@ -71,7 +72,7 @@ class TraceReg(ConfusionMatrices):
 
     def __init__(self, weight: float = 0.01, diagonal: float = 1.0, off_diagonal: float = -5.0) -> None:
         super().__init__(diagonal, off_diagonal)
-        self.weight = check_weight("TraceReg", weight)
+        self.weight = check_amount("TraceReg: weight", weight)
 
     def penalty(self) -> Tensor:
         rows = self.logits.float().softmax(-1)
@@ -97,7 +98,7 @@ class GeoRegW(ConfusionMatrices):
 
     def __init__(self, weight: float = 1e-3, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
         super().__init__(diagonal, off_diagonal)
-        self.weight = check_weight("GeoRegW", weight)
+        self.weight = check_amount("GeoRegW: weight", weight)
 
     def penalty(self) -> Tensor:
         rows = self.logits.float().softmax(-1).transpose(0, 1).flatten(1)  # (K, A K): all that is said given c

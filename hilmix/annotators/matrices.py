@@ -52,14 +52,3 @@ def check_initial(part: str, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             raise ConfigError(f"{part}: {name} is {value}; allowed are finite numbers.")
-
-
-def check_weight(part: str, weight: float) -> float:
-    """Returns the weight of a penalty.
-
-    Raises:
-        ConfigError: if it is negative or not finite.
-    """
-    if not (weight >= 0 and math.isfinite(weight)):
-        raise ConfigError(f"{part}: weight is {weight}; allowed are finite numbers from 0 on.")
-    return float(weight)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from hilmix.explanations.base import Explanation, TrainingPass, check_setting
+from hilmix.explanations.base import Explanation, TrainingPass
+from hilmix.parts import check_amount
 
 
 class AvgEx(Explanation):
@@ -20,7 +21,7 @@ class AvgEx(Explanation):
     """
 
     def __init__(self, radius: float = 1.0, weight: float = 1.0) -> None:
-        self.radius, self.weight = check_setting("AvgEx: radius", radius), check_setting("AvgEx: weight", weight)
+        self.radius, self.weight = check_amount("AvgEx: radius", radius), check_amount("AvgEx: weight", weight)
 
     def term(self, step: TrainingPass) -> Tensor:
         x = step.x.detach()

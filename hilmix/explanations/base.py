@@ -1,6 +1,5 @@
 """The calling convention of explanation losses: what a person marked as irrelevant must not decide."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from hilmix.errors import ConfigError
 from hilmix.parts import Part
 
 
@@ -67,19 +65,3 @@ class Explanation(Part, ABC):
     @abstractmethod
     def term(self, step: TrainingPass) -> Tensor:
         """Returns what is added to the loss of a step, a scalar."""
-
-
-def check_setting(name: str, value: float, *, positive: bool = False) -> float:
-    """Returns a number that may be a weight or a radius.
-
-    Args:
-        name: of the setting, as ``RRR: weight``.
-        value: to check.
-        positive: whether 0 is refused.
-
-    Raises:
-        ConfigError: if it is not finite or too small.
-    """
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise ConfigError(f"{name} is {value}; allowed are finite numbers {'above' if positive else 'from'} 0.")
-    return float(value)

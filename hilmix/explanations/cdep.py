@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from hilmix.explanations.base import TrainingPass, check_setting
+from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated, mean_over_all
+from hilmix.parts import check_amount
 
 
 class CDEP(Propagated):
@@ -29,7 +30,7 @@ class CDEP(Propagated):
     """
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = check_setting("CDEP: weight", weight)
+        self.weight = check_amount("CDEP: weight", weight)
 
     def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         beta, gamma = self.propagation.decompose(mask * x, (1 - mask) * x)

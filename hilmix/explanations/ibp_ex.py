@@ -3,9 +3,10 @@
 from torch import Tensor
 
 from hilmix.errors import ConfigError
-from hilmix.explanations.base import TrainingPass, check_setting
+from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
 from hilmix.functional.intervals import worst_log_probs
+from hilmix.parts import check_amount
 
 
 class IBPEx(Propagated):
@@ -34,8 +35,8 @@ class IBPEx(Propagated):
     """
 
     def __init__(self, radius: float = 1.0, radius_start: float = 0.0, alpha: float = 1.0) -> None:
-        self.radius = check_setting("IBPEx: radius", radius)
-        self.radius_start = check_setting("IBPEx: radius_start", radius_start)
+        self.radius = check_amount("IBPEx: radius", radius)
+        self.radius_start = check_amount("IBPEx: radius_start", radius_start)
         if not 0 <= alpha <= 1:
             raise ConfigError(f"IBPEx: alpha is {alpha}; allowed are numbers in [0, 1].")
         self.alpha = float(alpha)

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from hilmix.errors import ConfigError
-from hilmix.explanations.base import Explanation, TrainingPass, check_setting
+from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.functional.adversarial import pgd
 from hilmix.functional.saliency import SCALE
+from hilmix.parts import check_amount
 
 
 class PGDEx(Explanation):
@@ -31,7 +32,7 @@ class PGDEx(Explanation):
     def __init__(self, radius: float = 1.0, steps: int = 7, weight: float = 1.0) -> None:
         if steps < 1:
             raise ConfigError(f"PGDEx: steps is {steps}; allowed are 1 and more.")
-        self.radius, self.weight = check_setting("PGDEx: radius", radius), check_setting("PGDEx: weight", weight)
+        self.radius, self.weight = check_amount("PGDEx: radius", radius), check_amount("PGDEx: weight", weight)
         self.steps = steps
 
     def term(self, step: TrainingPass) -> Tensor:

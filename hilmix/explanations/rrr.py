@@ -5,8 +5,9 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from hilmix.errors import ConfigError
-from hilmix.explanations.base import Explanation, TrainingPass, check_setting
+from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.functional.saliency import SaliencyNorm, input_gradient, saliency_penalty
+from hilmix.parts import check_amount
 
 Output = Literal["logits", "log_probs"]
 
@@ -39,7 +40,7 @@ class RRR(Explanation):
         for name, value, allowed in (("norm", norm, get_args(SaliencyNorm)), ("of", of, get_args(Output))):
             if value not in allowed:
                 raise ConfigError(f"RRR: {name} is '{value}'; allowed are {list(allowed)}.")
-        self.weight, self.norm, self.of = check_setting("RRR: weight", weight), norm, of
+        self.weight, self.norm, self.of = check_amount("RRR: weight", weight), norm, of
 
     def term(self, step: TrainingPass) -> Tensor:
         gradient = input_gradient(step.logits if self.of == "logits" else step.log_probs, step.x)

@@ -234,7 +234,7 @@ class Classifier(LightningModule):
         if self.regularizers:
             loss = loss + torch.stack([r.penalty(log_probs) for r in self.regularizers]).sum()
         if self.explanations:
-            step = training_pass(self, batch, x, features, logits, per_term)
+            step = training_pass(self, batch, x, features, logits, log_probs, per_term)
             loss = loss + torch.stack([part.term(step) for part in self.explanations]).sum()
         self.train_loss.update(losses.value.detach().sum() / losses.terms.clamp_min(1), losses.terms)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))

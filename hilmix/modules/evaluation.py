@@ -47,14 +47,6 @@ def evaluate(model: Classifier, batch: Batch) -> StepOutput:
     if "log_likelihood" in said:
         said["posterior"] = model.annotator_model.posterior(log_probs, said["log_likelihood"], batch.row)
     return StepOutput(
-        batch.index,
-        batch.target,
-        logits,
-        batch.row,
-        batch.annotator,
-        batch.label,
-        batch.probs,
-        None,
-        group=batch.group,
-        **said,
-    )
+        batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None,
+        group=batch.group, **said,
+    )  # fmt: skip

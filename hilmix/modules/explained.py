@@ -38,7 +38,13 @@ def differentiable_twice(wanted: bool) -> AbstractContextManager[None]:
 
 
 def training_pass(
-    model: Classifier, batch: Batch, x: Tensor, features: Tensor, logits: Tensor, per_term: Tensor
+    model: Classifier,
+    batch: Batch,
+    x: Tensor,
+    features: Tensor,
+    logits: Tensor,
+    log_probs: Tensor,
+    per_term: Tensor,
 ) -> TrainingPass:
     """Returns a step as explanation losses see it.
 
@@ -48,6 +54,7 @@ def training_pass(
         x: (R, ...) standardised inputs that require a gradient.
         features: (R, D), of ``x``.
         logits: (R, K), of ``x``.
+        log_probs: (R, K) float32, of ``x``.
         per_term: what the loss's terms are multiplied by, so that their sum is a mean over all ranks: a scalar, or
             (T,) where groups count differently.
 
@@ -83,7 +90,7 @@ def training_pass(
         x=x,
         mask=batch.mask,
         logits=logits,
-        log_probs=logits.float().log_softmax(-1),
+        log_probs=log_probs,
         data_loss=data_loss,
         data_loss_of=data_loss_of,
         mean=lambda values: per_row * values.sum(),

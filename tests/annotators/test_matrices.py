@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from hilmix.annotators.matrices import check_initial, check_weight, diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import check_initial, diagonal_matrices, of_pairs
 from hilmix.errors import ConfigError
 from hilmix.types import MixPlan
 
@@ -43,10 +43,3 @@ def test_entries_are_single_precision_and_no_pairs_give_zero_gradients() -> None
 def test_initial_values_must_be_finite(value: float) -> None:
     with pytest.raises(ConfigError, match=r"^Thing: diagonal is (nan|inf); allowed are finite numbers\.$"):
         check_initial("Thing", off_diagonal=0.0, diagonal=value)
-
-
-@pytest.mark.parametrize("value", [-1e-3, math.nan, math.inf])
-def test_weights_must_be_strengths(value: float) -> None:
-    with pytest.raises(ConfigError, match=r"^Thing: weight is .*; allowed are finite numbers from 0 on\.$"):
-        check_weight("Thing", value)
-    assert check_weight("Thing", 0) == 0.0
