@@ -1,8 +1,9 @@
 """Numbers of others, average / worst-group accuracy in per cent. None could be checked against a paper here."""
 
 NAMES = {
-    "erm": "ERM", "group_dro": "Group DRO", "rrr": "RRR", "cdep": "CDEP", "avg_ex": "Avg-Ex", "pgd_ex": "PGD-Ex",
-    "ibp_ex": "IBP-Ex", "r4": "R4", "pgd_ex+rrr": "PGD-Ex + RRR", "ibp_ex+rrr": "IBP-Ex + RRR",
+    "erm": "ERM", "group_dro": "Group DRO", "rrr": "RRR", "rrr_log": "RRR of log p", "cdep": "CDEP",
+    "avg_ex": "Avg-Ex", "pgd_ex": "PGD-Ex", "ibp_ex": "IBP-Ex", "r4": "R4", "pgd_ex+rrr": "PGD-Ex + RRR",
+    "pgd_ex+rrr_log": "PGD-Ex + RRR of log p", "ibp_ex+rrr": "IBP-Ex + RRR",
 }  # fmt: skip
 RECALLED: dict[str, tuple[float, float]] = {
     "erm": (15.1, 10.5), "group_dro": (64.1, 28.1), "rrr": (72.5, 46.2), "cdep": (14.5, 10.0), "avg_ex": (29.5, 19.5),

@@ -54,15 +54,25 @@ DATA = {
     ),
 }  # fmt: skip
 
-PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "rrr": ("RRR", ("weight", "norm")),
-    "cdep": ("CDEP", ("weight",)),
-    "avg_ex": ("AvgEx", ("radius",)),
-    "pgd_ex": ("PGDEx", ("radius", "steps")),
-    "ibp_ex": ("IBPEx", ("radius",)),
-    "r4": ("R4", ("radius", "weight")),
+
+class Part(NamedTuple):
+    """An explanation loss of a method: its class, the settings that are its own, and what is fixed."""
+
+    kind: str
+    owned: tuple[str, ...]
+    fixed: dict[str, str] = {}
+
+
+PARTS = {
+    "rrr": Part("RRR", ("weight",)),
+    "rrr_log": Part("RRR", ("weight",), {"of": "log_probs"}),
+    "cdep": Part("CDEP", ("weight",)),
+    "avg_ex": Part("AvgEx", ("radius",)),
+    "pgd_ex": Part("PGDEx", ("radius", "steps")),
+    "ibp_ex": Part("IBPEx", ("radius",)),
+    "r4": Part("R4", ("radius", "weight")),
 }
-"""The class of each explanation loss, and the settings that are its own; `rrr` of a sum owns the weight."""
+"""What methods are sums of."""
 TRAINING = ("lr", "weight_decay")
 """Settings of the training itself."""
 
@@ -85,13 +95,15 @@ GRID: dict[str, tuple[str, ...]] = {
     "erm": _grid(lr=(3e-4, 1e-3, 3e-3), weight_decay=(1e-4, 1e-2)),
     "group_dro": _grid(step=(1e-3, 1e-2, 1e-1), lr=(3e-4, 1e-3)),
     "rrr": _grid(weight=(16, 64, 256, 1024, 4096, 16384)),
+    "rrr_log": _grid(weight=(0.125, 0.5, 2, 8, 32, 128)),
     "cdep": _grid(weight=(0.1, 0.3, 1, 3, 10, 100)),
     "avg_ex": _grid(radius=(0.5, 1, 2, 4, 8, 16)),
     "pgd_ex": _grid(radius=(1, 2, 3), steps=(3, 7)),
     "ibp_ex": _grid(radius=(0.5, 1, 1.5, 2, 3, 4)),
     "r4": _grid(radius=(0.1, 0.5), weight=(1e-5, 1e-4, 1e-3)),
     "pgd_ex+rrr": _grid(radius=(1.5, 2, 2.5), steps=(3,), weight=(160, 640)),
-    "ibp_ex+rrr": _grid(radius=(1, 2, 3), weight=(16, 64)),
+    "pgd_ex+rrr_log": _grid(radius=(1.5, 2, 2.5), steps=(3,), weight=(2, 8)),
+    "ibp_ex+rrr": _grid(radius=(0.5, 1, 2), weight=(64, 256)),
 }
 """The same number of settings for every method. Weights are of means over the batch: published ones, of sums, times
 their batch size of 16; R4's is also of a sum over pixels. Radii are in standard deviations of the pixels."""

@@ -69,7 +69,7 @@ def trained(job: Job) -> Trained:
     """Trains, on one thread of the processor."""
     plan, case, setting = DATA[job.data], MaskCase.of(job.masks), parse(job.setting)
     seed_everything(job.seed, verbose=False)
-    data = AnnotatedDataModule(batch_size=plan.batch_size, mask_aggregation=case.how)
+    data = AnnotatedDataModule(batch_size=plan.batch_size, mask_aggregation=case.how, repeat_explained=case.repeat)
     data.data = prepared(job.data, case)  # in memory, in place of a folder
     training = {"lr": plan.lr, "weight_decay": 1e-4} | {k: v for k, v in setting.items() if k in TRAINING}
     model = Classifier(
@@ -94,9 +94,9 @@ def losses(method: str, setting: dict[str, float]) -> dict[str, Any]:
         return {"group_dro": {"class_path": "hilmix.group_dro.GroupDRO", "init_args": {"step": setting["step"]}}}
     found = []
     for name in method.split("+"):
-        part, owned = PARTS[name]
+        kind, owned, fixed = PARTS[name]
         args = {key: int(value) if key == "steps" else value for key, value in setting.items() if key in owned}
-        found.append({"class_path": f"hilmix.explanations.{part}", "init_args": args})
+        found.append({"class_path": f"hilmix.explanations.{kind}", "init_args": args | fixed})
     return {"explanations": found}
 
 

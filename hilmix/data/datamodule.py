@@ -66,6 +66,8 @@ class AnnotatedDataModule(LightningDataModule):
             share of them that marked a pixel.
         mix_masks: masks of mixed rows: ``max`` trusts no pixel that was marked in either image, ``weighted`` mixes
             masks as the images are mixed.
+        repeat_explained: how often an epoch shows each training item that has a mask. With few masks, the number of
+            training items over that of masks makes half of what is shown explained.
         num_workers: processes that fetch batches.
     """
 
@@ -82,6 +84,7 @@ class AnnotatedDataModule(LightningDataModule):
         split_seed: int = 0,
         mask_aggregation: MaskAggregation = "union",
         mix_masks: MaskMixing = "max",
+        repeat_explained: int = 1,
         num_workers: int = 0,
     ) -> None:
         super().__init__()
@@ -99,16 +102,18 @@ class AnnotatedDataModule(LightningDataModule):
             "split_seed": split_seed,
             "mask_aggregation": mask_aggregation,
             "mix_masks": mix_masks,
+            "repeat_explained": repeat_explained,
             "num_workers": num_workers,
         }
         self.save_hyperparameters(settings)
         self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
-        self.mask_aggregation, self.mix_masks = mask_aggregation, mix_masks
+        self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
         self._model_annotators: tuple[str, ...] | None = None
-        if batch_size < 1:
-            raise ConfigError(f"data.batch_size is {batch_size}; allowed are 1 and more.")
+        for name, number in (("batch_size", batch_size), ("repeat_explained", repeat_explained)):
+            if number < 1:
+                raise ConfigError(f"data.{name} is {number}; allowed are 1 and more.")
         for name, value, allowed in (
             ("augment", augment, get_args(Augmentation)),
             ("mask_aggregation", mask_aggregation, get_args(MaskAggregation)),
@@ -195,6 +200,19 @@ class AnnotatedDataModule(LightningDataModule):
         """Rows of a split's items in the whole table."""
         return np.flatnonzero(self.split == split)
 
+    def epoch_rows(self) -> IntArray:
+        """Rows of the items of an epoch, unshuffled: those of training, explained ones ``repeat_explained`` times."""
+        rows = self.rows("train")
+        if self.repeat_explained == 1:
+            return rows
+        explained = np.empty(0, dtype=rows.dtype) if self.data.masks is None else rows[self.data.masks.explained[rows]]
+        if not len(explained):
+            raise ConfigError(
+                f"data.repeat_explained is {self.repeat_explained}, but no training item of {self.data.name} has a "
+                "mask; allowed is 1."
+            )
+        return np.concatenate([rows, np.tile(explained, self.repeat_explained - 1)])
+
     def input_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
         return input_statistics(self.data.inputs, self.rows("train"), seed=self.split_seed)
@@ -249,7 +267,7 @@ class AnnotatedDataModule(LightningDataModule):
         assert trainer is not None
         dataset = ItemDataset(
             self.data,
-            self.rows("train"),
+            self.epoch_rows(),
             annotations,
             annotator_ids=np.arange(annotations.num_annotators),
             augment=self.augment,

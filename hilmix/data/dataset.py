@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -23,11 +24,12 @@ class ItemDataset(Dataset[Batch]):
 
     Args:
         data: all items.
-        rows: (n,) rows of the items of this split in the whole table.
+        rows: (n,) rows of the items of this split in the whole table; a row may stand several times.
         annotations: what the model is told about the items; the rows of the whole table.
         annotator_ids: (A,) int64, the model's id of every annotator, -1 for one never seen in training.
         augment: ``crop-flip`` pads by an eighth, crops back and flips; ``resized-crop-flip`` crops at random
-            scale. Both need images; draws depend on (seed, epoch, item) only. Masks move with their image.
+            scale. Both need images; draws depend on the seed, the epoch, the item, and which of its places in ``rows``
+            it is. Masks move with their image.
         masks: how the masks of several people become one; see :meth:`~hilmix.data.masks.Masks.fetch`.
         seed: seed of the run.
     """
@@ -46,6 +48,9 @@ class ItemDataset(Dataset[Batch]):
         self.data, self.rows, self.annotations = data, rows, annotations
         self.annotator_ids, self.masks, self.seed = annotator_ids, masks, seed
         self._augment = _augmentation(augment, data.inputs.shape)
+        copy = pd.Series(rows).groupby(rows).cumcount().to_numpy()
+        self._draw = rows + copy * len(data)
+        """(n,) what augmentation draws by: the row itself where it stands first."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,7 +65,7 @@ class ItemDataset(Dataset[Batch]):
         inputs = self.data.inputs.fetch(index)
         mask = None if self.data.masks is None else self.data.masks.fetch(index, self.masks)
         if self._augment is not None:
-            inputs, mask = self._augmented(inputs, mask, epoch, index)
+            inputs, mask = self._augmented(inputs, mask, epoch, self._draw[position])
         row, pair = self.annotations.gather(index)
         notes = self.annotations
         return Batch(
@@ -77,7 +82,7 @@ class ItemDataset(Dataset[Batch]):
         )
 
     def _augmented(
-        self, images: Tensor, masks: Tensor | None, epoch: IntArray, index: IntArray
+        self, images: Tensor, masks: Tensor | None, epoch: IntArray, draw: IntArray
     ) -> tuple[Tensor, Tensor | None]:
         assert self._augment is not None
         moved = torch.empty_like(images)
@@ -85,9 +90,7 @@ class ItemDataset(Dataset[Batch]):
         with torch.random.fork_rng(devices=[]):
             for i in range(len(images)):
                 # only the host's generator: torch.manual_seed formats a stack trace for every device not yet in use
-                torch.default_generator.manual_seed(
-                    step_seed(self.seed, int(epoch[i]), int(index[i]), stream="augment")
-                )
+                torch.default_generator.manual_seed(step_seed(self.seed, int(epoch[i]), int(draw[i]), stream="augment"))
                 if masks is None or moved_masks is None:
                     moved[i] = self._augment(images[i])
                 else:  # a tv_tensors.Mask would be resized to the nearest pixel, but masks may be grey

@@ -14,6 +14,7 @@ from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead
 from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.data.masks import Masks
 from hilmix.data.targets import Aggregated, TrueLabels
 from hilmix.errors import ConfigError, DataError, RunError
 from hilmix.mix import AnnotMix
@@ -173,7 +174,7 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
         module(tmp_path, annotated(annotations=votes)).setup("fit")
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"augment": "cutout"}])
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"augment": "cutout"}, {"repeat_explained": 0}])
 def test_settings_are_checked(tmp_path: Path, settings: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings))):
         AnnotatedDataModule("digits-class", **settings)
@@ -202,6 +203,29 @@ def test_an_epoch_with_batches_without_pairs_trains(tmp_path: Path) -> None:
     seen = one_epoch(tmp_path, made, model)
     assert sum(len(b.row) == 0 for b in seen) == 4
     assert all(p.isfinite().all() for p in model.parameters())
+
+
+def explained(rows: list[int]) -> AnnotatedData:
+    pictures = ArrayInputs(np.ones((len(rows), D), dtype=np.float32), "vector")
+    return annotated(masks=Masks.build(rows, [0] * len(rows), pictures, num_items=N, annotators=["ann"]))
+
+
+def test_explained_training_items_are_repeated_and_no_others(tmp_path: Path) -> None:
+    made = module(tmp_path, explained([0, 7, 25, 30]), repeat_explained=3, batch_size=4)
+    seen = torch.cat([b.index for b in one_epoch(tmp_path, made)])
+    assert torch.bincount(seen).tolist() == [3 if i in (0, 7) else 1 for i in range(20)]
+    again = AnnotatedDataModule(made.root, batch_size=4)
+    assert again.input_statistics()[0].tolist() == made.input_statistics()[0].tolist()
+    assert len(batches(made, "val")) == len(batches(again, "val")) == 2
+
+
+@pytest.mark.parametrize("masks", ["none", "of validation items"])
+def test_nothing_to_repeat_is_refused(tmp_path: Path, masks: str) -> None:
+    data = annotated() if masks == "none" else explained([25])
+    with pytest.raises(
+        ConfigError, match="repeat_explained is 2, but no training item of toy has a mask; allowed is 1"
+    ):
+        one_epoch(tmp_path, module(tmp_path, data, repeat_explained=2))
 
 
 @pytest.mark.parametrize("grouped", ["train", "val", "none"])

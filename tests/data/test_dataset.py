@@ -106,6 +106,16 @@ def test_augmentation_depends_on_seed_epoch_and_item_only(augment: str) -> None:
     assert not torch.equal(batch, dataset(augment=augment, seed=4).__getitems__([n * 2 + i for i in range(n)]).input)
 
 
+@pytest.mark.parametrize("augment", ["crop-flip", "resized-crop-flip"])
+def test_an_item_that_stands_twice_is_augmented_apart(augment: str) -> None:
+    once, twice = dataset(augment=augment), dataset([*range(N), 3, 5], augment=augment)
+    assert torch.equal(once.__getitems__(list(range(N))).input, twice.__getitems__(list(range(N))).input)
+    again = twice.__getitems__([3, N, 5, N + 1])
+    assert again.index.tolist() == [3, 3, 5, 5]
+    assert not torch.equal(again.input[0], again.input[1])
+    assert not torch.equal(again.input[2], again.input[3])
+
+
 def test_augmentation_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()

@@ -1,14 +1,12 @@
 """The study of explanations: one budget for all methods, choices by validation, masks as people give them, one run."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from experiments.explanations import settings, tables
-from experiments.explanations.data import prepared, repeated, source
+from experiments.explanations.data import prepared, source
 from experiments.explanations.masks import MaskCase, grown, shifted
 from experiments.explanations.results import KEY, add_row, chosen, current, read
 from experiments.explanations.settings import (
@@ -85,18 +83,6 @@ def test_validation_and_test_items_keep_their_masks() -> None:
     changed = prepared("decoy-digits", MaskCase(share=0.05, shift=4, wrong=0.5))
     assert torch.equal(changed.masks.fetch(rows), data.masks.fetch(rows))
     assert changed.masks.explained[data.split == "train"].mean() == pytest.approx(0.05, abs=0.001)
-
-
-def test_repeated_items_are_the_same_items() -> None:
-    data, rows = source("decoy-digits"), np.array([3, 5])
-    data = replace(data, split=np.array(["train"] * len(data)))
-    more = repeated(data, rows, 3)
-    assert len(more) == len(data) + 4
-    assert len(set(more.items)) == len(more)
-    again = np.arange(len(data), len(more))
-    assert torch.equal(more.inputs.fetch(again), data.inputs.fetch(np.tile(rows, 2)))
-    assert torch.equal(more.masks.fetch(again), data.masks.fetch(np.tile(rows, 2)))
-    assert more.annotations.label[more.annotations.indptr[again]].tolist() == data.target[np.tile(rows, 2)].tolist()
 
 
 def test_few_masks_also_try_the_weight_over_their_share() -> None:
