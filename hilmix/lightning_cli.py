@@ -33,6 +33,7 @@ import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
 from hilmix.cli import SUBCOMMANDS, configs_folder, told
 from hilmix.data import AnnotatedDataModule
+from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.logging import wandb_logger
@@ -96,8 +97,9 @@ class HilmixCLI(LightningCLI):
         return parser
 
     def before_fit(self) -> None:
-        if isinstance(self.datamodule, AnnotatedDataModule):
-            self.datamodule.check_validation(self.config[self.subcommand].best_metric)
+        data = self.datamodule
+        if isinstance(data, AnnotatedDataModule):
+            check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)
 
     def after_fit(self) -> None:
         self._report()

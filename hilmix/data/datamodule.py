@@ -1,9 +1,7 @@
 """From a data folder to annotator-aware batches, mixed on the device."""
 
 import logging
-from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -16,12 +14,10 @@ from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
-from hilmix.data.decoy_sets import decoy_digits, toy_bumps
-from hilmix.data.digits import digits
 from hilmix.data.fingerprint import identity, of_votes, refuse_other_data
-from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import MaskAggregation
+from hilmix.data.root import load_root
 from hilmix.data.samplers import EpochSampler
 from hilmix.data.splits import assign_splits, strata_of
 from hilmix.data.statistics import input_statistics
@@ -34,13 +30,6 @@ from hilmix.mix import MixPolicy, NoMix
 from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
-EMBEDDED: dict[str, Callable[[], AnnotatedData]] = {
-    "digits-class": lambda: digits("class"),
-    "digits-instance": lambda: digits("instance"),
-    "decoy-digits": decoy_digits,
-    "toy-bumps": toy_bumps,
-}
-"""Data that need no folder."""
 
 
 class AnnotatedDataModule(LightningDataModule):
@@ -127,9 +116,7 @@ class AnnotatedDataModule(LightningDataModule):
     @cached_property
     def data(self) -> AnnotatedData:
         """All items with all their votes."""
-        if self.root in EMBEDDED and not Path(self.root).exists():
-            return EMBEDDED[self.root]()
-        data = read_folder(self.root, image_size=self.image_size)
+        data = load_root(self.root, image_size=self.image_size)
         if self.augment != "none" and data.inputs.kind != "image":
             raise ConfigError(f"data.augment is '{self.augment}', but {data.name} holds vectors; allowed is 'none'.")
         return data
@@ -229,28 +216,6 @@ class AnnotatedDataModule(LightningDataModule):
         if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
             names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
-
-    def check_validation(self, metric: str | None = None) -> None:
-        """Makes sure that a run that keeps its best checkpoint has something to choose it by.
-
-        Args:
-            metric: by which it is chosen; one of groups has ``group`` in its name.
-
-        Raises:
-            ConfigError: if no validation item has a vote or a target, or, for such a metric, both a group and a target.
-        """
-        rows = self.rows("val")
-        if (self.data.target[rows] == UNKNOWN).all() and not self.data.annotations.labels_per_item[rows].any():
-            raise ConfigError(
-                f"The {len(rows)} validation items of {self.data.name} have neither votes nor targets, so nothing can "
-                "be validated on them. Give data.val_fraction (such as 0.1) to hold out training items instead."
-            )
-        grouped = self.data.target[rows][self.data.group[rows] != UNKNOWN] if self.data.groups else np.empty(0)
-        if metric is not None and "group" in metric and not (grouped != UNKNOWN).any():
-            raise ConfigError(
-                f"best_metric is '{metric}', but no validation item of {self.data.name} has both a group and a target. "
-                "Fill in the columns 'group' and 'target' of the items table, or give --best_metric val/acc."
-            )
 
     def _annotator_ids(self) -> IntArray:
         """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""

@@ -16,6 +16,7 @@ from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.masks import Masks
 from hilmix.data.targets import Aggregated, TrueLabels
+from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, DataError, RunError
 from hilmix.mix import AnnotMix
 from hilmix.modules import Classifier
@@ -232,11 +233,11 @@ def test_nothing_to_repeat_is_refused(tmp_path: Path, masks: str) -> None:
 def test_a_metric_of_groups_needs_groups_of_validation_items(tmp_path: Path, grouped: str) -> None:
     group = np.where(grouped == SPLIT, 0, -1)
     made = module(tmp_path, annotated(group=group, groups=("one",)) if grouped != "none" else annotated())
-    made.check_validation("val/loss")
+    check_validation(made.data, made.rows("val"), "val/loss")
     if grouped == "val":
-        return made.check_validation("val/worst_group_acc")
+        return check_validation(made.data, made.rows("val"), "val/worst_group_acc")
     with pytest.raises(ConfigError, match="'val/worst_group_acc', but no validation item of toy has both a group"):
-        made.check_validation("val/worst_group_acc")
+        check_validation(made.data, made.rows("val"), "val/worst_group_acc")
 
 
 def test_statistics_are_those_of_the_training_items(tmp_path: Path) -> None:
