@@ -103,7 +103,7 @@ GRID: dict[str, tuple[str, ...]] = {
     "r4": _grid(radius=(0.1, 0.5), weight=(1e-5, 1e-4, 1e-3)),
     "pgd_ex+rrr": _grid(radius=(1.5, 2, 2.5), steps=(3,), weight=(160, 640)),
     "pgd_ex+rrr_log": _grid(radius=(1.5, 2, 2.5), steps=(3,), weight=(2, 8)),
-    "ibp_ex+rrr": _grid(radius=(0.5, 1, 2), weight=(64, 256)),
+    "ibp_ex+rrr": _grid(radius=(0.05, 0.15, 0.3), weight=(512, 1024)),
 }
 """The same number of settings for every method. Weights are of means over the batch: published ones, of sums, times
 their batch size of 16; R4's is also of a sum over pixels. Radii are in standard deviations of the pixels."""

@@ -40,7 +40,7 @@ class Rule(ABC):
 
 @dataclass(frozen=True)
 class Affine(Rule):
-    """Weights of any sign and a bias: linear, convolution, evaluated batch norm."""
+    """Weights of any sign and a bias: linear, convolution."""
 
     weight: Tensor
     bias: Tensor | None
@@ -54,6 +54,27 @@ class Affine(Rule):
 
     def gradient(self, gradient: Interval, *x: Interval) -> tuple[Interval, ...]:
         return (interval_gradients.affine_gradient(gradient, self.weight, x[0].lower, apply=self.apply),)
+
+
+@dataclass(frozen=True)
+class Channelwise(Rule):
+    """A factor and a shift (C,) for each channel of (R, C, ...): evaluated batch norm."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def bounds(self, *x: Interval) -> Interval:
+        return self._affine(x[0].lower).bounds(*x)
+
+    def parts(self, *x: Parts) -> Parts:
+        return self._affine(x[0].beta).parts(*x)
+
+    def gradient(self, gradient: Interval, *x: Interval) -> tuple[Interval, ...]:
+        return self._affine(x[0].lower).gradient(gradient, *x)
+
+    def _affine(self, like: Tensor) -> Affine:
+        shape = (-1, *(1 for _ in like.shape[2:]))
+        return Affine(self.scale.reshape(shape), self.shift.reshape(shape), torch.mul)
 
 
 @dataclass(frozen=True)
@@ -163,9 +184,7 @@ def _batch_norm(layer: nn.modules.batchnorm._BatchNorm) -> Rule:
     scale = (variance + layer.eps).rsqrt()
     scale = scale if layer.weight is None else scale * layer.weight
     shift = -mean * scale if layer.bias is None else layer.bias - mean * scale
-    if not isinstance(layer, nn.BatchNorm1d):
-        scale, shift = scale[:, None, None], shift[:, None, None]
-    return Affine(scale, shift, torch.mul)
+    return Channelwise(scale, shift)
 
 
 def _leaky_relu(layer: nn.LeakyReLU) -> Rule:

@@ -41,6 +41,12 @@ def cnn() -> nn.Module:
     )
 
 
+def synchronised(shape: tuple[int, ...]) -> nn.Module:
+    """Batch norm as several devices share it."""
+    norm = nn.SyncBatchNorm(shape[0])
+    return nn.Sequential(norm, nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+
+
 def resnet(name: str = "test_resnet", side: int = 12, **kwargs: float) -> nn.Module:
     backbone = TimmBackbone(name, kwargs=kwargs).build((2, side, side))
     return nn.Sequential(backbone.net, nn.Linear(backbone.num_features, 4))
@@ -66,6 +72,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(7, 4), (7,)),
     "mlp": (mlp, (2, 3, 4)),
     "cnn": (cnn, (2, 9, 8)),
+    "sync_vectors": (lambda: synchronised((3,)), (3,)),
+    "sync_images": (lambda: synchronised((3, 2, 5)), (3, 2, 5)),
+    "sequences": (lambda: nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 4)), (3, 2)),
     "test_resnet": (resnet, (2, 12, 12)),
     "resnet10t": (lambda: resnet("resnet10t", drop_rate=0.1, drop_path_rate=0.1), (2, 12, 12)),
     "resnet18": (lambda: resnet("resnet18", side=40), (2, 40, 40)),  # with its max pooling
@@ -81,7 +90,7 @@ def made(name: str, rows: int = 3, seed: int = 0) -> tuple[nn.Module, Tensor]:
     network, x = make(), torch.randn(rows, *shape)
     network.eval()(x)  # lazy layers take their size
     for layer in network.modules():
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.running_mean.normal_(std=0.3)
             layer.running_var.uniform_(0.5, 2.0)
             if layer.affine:
