@@ -17,6 +17,7 @@ from experiments.explanations.settings import (
     KEY,
     MASK_DATA,
     MASK_METHODS,
+    MASK_PLANS,
     MASKS_FILE,
     METHODS,
     SEARCH_FILE,
@@ -51,13 +52,16 @@ def final_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -
 
 
 def mask_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
-    """Every way of giving masks, at the settings chosen with exact masks of all training images; seed by seed."""
+    """Every planned way of giving masks, at the settings chosen with exact masks of all training images."""
     search = read(SEARCH_FILE)
-    return [
-        Job(d, m, setting, seed, masks)
-        for d in data for seed in MASK_DATA[d].seeds[:seeds] for masks in MASK_DATA[d].cases for m in methods
-        for setting in mask_settings(masks, m, chosen(search, d, m))
+    jobs = [
+        Job(plan.data, m, setting, seed, masks)
+        for plan in MASK_PLANS if plan.data in data
+        for seed in plan.seeds if seeds is None or seed < seeds
+        for masks in plan.cases for m in plan.methods if m in methods
+        for setting in mask_settings(masks, m, chosen(search, plan.data, m))
     ]  # fmt: skip
+    return list(dict.fromkeys(jobs))
 
 
 def main() -> int:
@@ -67,7 +71,7 @@ def main() -> int:
     kinds = {
         "search": ("every setting, one seed", tuple(dict.fromkeys(plan.searched for plan in DATA.values())), METHODS),
         "final": ("all seeds at the chosen settings", tuple(n for n, plan in DATA.items() if plan.seeds), METHODS),
-        "masks": ("few and noisy masks", tuple(MASK_DATA), MASK_METHODS),
+        "masks": ("few and noisy masks", MASK_DATA, MASK_METHODS),
     }
     for step, (text, data, methods) in kinds.items():
         sub = steps.add_parser(step, help=text)

@@ -111,36 +111,48 @@ METHODS = tuple(GRID)
 
 MASK_METHODS = tuple(name for name in METHODS if name not in ("erm", "group_dro"))
 """Methods that read masks."""
+BEST_METHODS = ("rrr_log", "pgd_ex", "pgd_ex+rrr", "pgd_ex+rrr_log", "ibp_ex+rrr")
+"""The methods that are best with all masks, by one seed of each; they get more seeds of other masks."""
 SHARES = (0.01, 0.05, 0.1, 0.25)
-DIGITS_CASES = (
-    EXACT, "share=0.05", "share=0.05 repeat=20", "share=0.01", "share=0.01 repeat=100", "share=0.1", "share=0.25",
-    "wrong=0.1", "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement", "shift=4", "dilate=4", "shift=7", "dilate=7",
-    "wrong=0.3", "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement", "share=0.1 repeat=10", "share=0.25 repeat=4",
+FEW = (EXACT, *(f"share={s:g}" for s in SHARES), *(f"share={s:g} repeat={round(1 / s)}" for s in SHARES))
+"""Repeated so often that half of what an epoch shows is explained."""
+NOISY = (
+    "shift=4", "dilate=4", "wrong=0.1", "wrong=0.3", "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement",
 )  # fmt: skip
-"""What is most wanted first. Where masks are repeated, half of a batch is explained."""
+MORE_NOISY = ("shift=7", "dilate=7", "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement")
 
 
-class MaskStudy(NamedTuple):
-    """Ways of giving masks, spelled as :class:`~experiments.explanations.masks.MaskCase` reads them, and seeds."""
+class MaskPlan(NamedTuple):
+    """Runs of the study of masks: all of these together."""
 
+    data: str
     cases: tuple[str, ...]
+    """Spelled as :class:`~experiments.explanations.masks.MaskCase` reads them."""
+    methods: tuple[str, ...]
     seeds: tuple[int, ...]
 
 
-MASK_DATA = {
-    "decoy-digits": MaskStudy(DIGITS_CASES, (0, 1, 2)),
-    "decoy-mnist-10k": MaskStudy(
-        (EXACT, "share=0.01", "share=0.05", "share=0.25", "share=0.01 repeat=100", "share=0.05 repeat=20", "shift=4",
-         "wrong=0.1"), (0,),
-    ),
-}  # fmt: skip
+MASK_PLANS = (
+    MaskPlan("decoy-digits", (*FEW, *NOISY), BEST_METHODS, (0,)),
+    MaskPlan("decoy-digits", (*FEW, *NOISY), MASK_METHODS, (0,)),
+    MaskPlan("decoy-digits", MORE_NOISY, ("rrr", "pgd_ex+rrr"), (0,)),
+    MaskPlan("decoy-mnist-10k", (*FEW[:3], *FEW[4:7], "shift=4", "wrong=0.1"), BEST_METHODS, (0,)),
+    MaskPlan("decoy-digits", (*FEW, *NOISY), BEST_METHODS, (1, 2)),
+)
+"""What is most wanted first."""
+MASK_DATA = tuple(dict.fromkeys(plan.data for plan in MASK_PLANS))
+
+
+def mask_cases(data: str) -> tuple[str, ...]:
+    """All ways of giving masks that are planned for a data set."""
+    return tuple(dict.fromkeys(case for plan in MASK_PLANS if plan.data == data for case in plan.cases))
 
 
 def mask_settings(masks: str, method: str, setting: str) -> tuple[str, ...]:
     """The settings that a method is tried with: its own, and with few masks also its penalty's weight over the share.
 
     Args:
-        masks: one of :data:`MASK_DATA`.
+        masks: a way of giving masks; see :class:`MaskPlan`.
         method: one of :data:`MASK_METHODS`.
         setting: chosen with exact masks of every training image.
     """

@@ -15,9 +15,11 @@ from experiments.explanations.settings import (
     HERE,
     MASK_DATA,
     MASK_METHODS,
+    MASK_PLANS,
     MASKS_FILE,
     METHODS,
     SEARCH_FILE,
+    mask_cases,
     mask_settings,
 )
 from experiments.markers import fill
@@ -129,7 +131,7 @@ def few_and_noisy(masks: pd.DataFrame, search: pd.DataFrame, data: str) -> str:
     if not methods:
         return EMPTY
     body = []
-    for case in MASK_DATA[data].cases:
+    for case in mask_cases(data):
         cells = [_case(masks, case, method, chosen(search, data, method)) for method in methods]
         if any(cells):
             body.append([case, *cells])
@@ -175,10 +177,14 @@ def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> st
         seeds = rows[rows["data"] == name].groupby("method")["seed"].nunique()
         lacking = [m for m in METHODS if seeds.get(m, 0) < len(plan.seeds)]
         lines += [_todo("final", name, lacking, METHODS, f"some of {len(plan.seeds)} seeds")] if lacking else []
-    for name, study in MASK_DATA.items():
-        wanted = len(study.cases) * len(study.seeds)
-        found = masks[masks["data"] == name].drop_duplicates(["method", "masks", "seed"])["method"].value_counts()
-        lacking = [m for m in MASK_METHODS if found.get(m, 0) < wanted]
+    found = set(masks[["data", "masks", "method", "seed"]].itertuples(index=False, name=None))
+    for name in MASK_DATA:
+        wanted = {
+            (name, case, method, seed)
+            for plan in MASK_PLANS if plan.data == name
+            for case in plan.cases for method in plan.methods for seed in plan.seeds
+        }  # fmt: skip
+        lacking = [m for m in MASK_METHODS if any(method == m for _, _, method, _ in wanted - found)]
         lines += [_todo("masks", name, lacking, MASK_METHODS, "some masks or seeds")] if lacking else []
     return "\n".join(lines) or "Nothing."
 

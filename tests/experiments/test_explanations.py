@@ -16,6 +16,7 @@ from experiments.explanations.settings import (
     MASK_DATA,
     MASKS_FILE,
     SEARCH_FILE,
+    mask_cases,
     mask_settings,
     parse,
     spell,
@@ -24,7 +25,7 @@ from experiments.explanations.train import Job, losses, run
 from hilmix.errors import ConfigError
 from hilmix.explanations import Explanation
 
-CASES = sorted({case for study in MASK_DATA.values() for case in study.cases})
+CASES = sorted({case for data in MASK_DATA for case in mask_cases(data)})
 
 
 def test_all_methods_have_the_same_budget() -> None:
