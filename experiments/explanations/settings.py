@@ -52,6 +52,7 @@ DATA = {
     "decoy-fashion-10k": Data(
         "Decoy-Fashion-MNIST, 10,000 images", "decoy-fashion-mnist", "decoy-mnist-10k", train_items=10_000
     ),
+    "color-mnist-10k": Data("ColorMNIST, 10,000 images", "color-mnist", "decoy-mnist-10k", train_items=10_000),
 }  # fmt: skip
 
 
