@@ -156,8 +156,8 @@ def _read_meta(root: Path) -> dict[str, Any]:
             f"Images in one sub-folder per class become a data folder with: hilmix data import {root}"
         )
     try:
-        meta = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
+        meta = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(meta, dict):
         raise DataError(f"{file} must hold keys and values such as 'name: mine' and 'input: image'.")
@@ -199,7 +199,7 @@ def _classes(meta: dict[str, Any], items: pd.DataFrame, votes: pd.DataFrame) -> 
     for frame, column in ((votes, "label"), (items, "target")):
         if column in frame.columns:
             seen |= set(frame[column].dropna())
-    if seen and all(name.isdecimal() for name in seen):
+    if seen and all(name.isdecimal() and name == str(int(name)) for name in seen):  # '01' is a name
         return tuple(str(k) for k in range(max(map(int, seen)) + 1))
     return tuple(sorted(seen, key=natural_order))
 

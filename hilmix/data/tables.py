@@ -41,7 +41,13 @@ def read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, p
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise DataError(f"Cannot read {file}: {error}") from error
     for column in set(_NAMES) & set(frame.columns):
-        frame[column] = _as_names(frame[column])
+        try:
+            frame[column] = _as_names(frame[column])
+        except TypeError as error:
+            raise DataError(
+                f"{file}, column '{column}': found {frame[column].dtype} values with decimals; allowed are text and "
+                "whole numbers."
+            ) from error
     _check_numbers(frame, file)
     return file, frame
 

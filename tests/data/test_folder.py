@@ -64,6 +64,12 @@ def test_integer_labels_name_all_classes_up_to_the_largest(folder):
     assert data.annotations.label.tolist() == [3, 0]
 
 
+def test_numbers_with_leading_zeros_are_names(folder):
+    votes = "item,annotator,label\na,1,01\nb,2,02\n"
+    data = read_folder(folder(items="item,path\na,a.png\nb,b.png\n", votes=votes, meta="input: image\n"))
+    assert data.classes == ("01", "02")
+
+
 def test_integer_columns_with_gaps_keep_their_names(folder):
     items = "item,target,path\n1,2,a.png\n2,,b.png\n10,0,c.png\n"
     data = read_folder(folder(items=items, votes="item,annotator,label\n10,7,1\n", meta="input: image\n"))
@@ -311,6 +317,22 @@ def test_two_tables_of_one_kind_are_refused(folder):
     root = folder()
     pd.DataFrame({"item": ["a"]}).to_parquet(root / "items.parquet")
     with pytest.raises(DataError, match=r"holds both items.csv and items.parquet; keep one"):
+        read_folder(root)
+
+
+def test_labels_with_decimals_are_refused(folder):
+    root = folder(votes=None)
+    pd.DataFrame({"item": ["a", "b"], "annotator": ["ann", "bob"], "label": [0.5, 1.0]}).to_parquet(
+        root / "annotations.parquet"
+    )
+    with pytest.raises(DataError, match=r"annotations.parquet, column 'label': found float64 values with decimals"):
+        read_folder(root)
+
+
+def test_a_description_in_another_encoding_is_named(folder):
+    root = folder()
+    (root / "dataset.yaml").write_bytes("name: caf\u00e9\ninput: image\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"dataset.yaml is not valid YAML: .*utf-8"):
         read_folder(root)
 
 
