@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.explanations.published import NAMES, RECALLED, THIRD_PARTY
-from experiments.explanations.results import RANK, chosen, current, has_search, in_grid, read
+from experiments.explanations.results import RANK, chosen, current, has_search, read
 from experiments.explanations.settings import (
     DATA,
     EXACT,
@@ -101,18 +101,22 @@ def _order(average: dict[str, float], low: str, high: str) -> list[str]:
 
 
 def settings(search: pd.DataFrame) -> str:
-    """Markdown: every setting tried, with the accuracy that it was judged by; the chosen one in bold."""
+    """Markdown: every setting tried, with the accuracy that it was judged by; the chosen one in bold, those that are in
+    the grid no more last.
+    """
     searched = [d for d in dict.fromkeys(p.searched for p in DATA.values()) if d in set(search["data"])]
     if not searched:
         return EMPTY
     body = []
     for data in searched:
         for method in METHODS:
-            rows = in_grid(search, data, method, EXACT).set_index("setting")
+            rows = search[(search["data"] == data) & (search["method"] == method) & (search["masks"] == EXACT)]
             best = chosen(search, data, method) if has_search(search, data, method) else None
-            cells = [_tried(s, 100 * rows.loc[s, RANK[0]], s == best) for s in GRID[method] if s in rows.index]
-            if cells:
-                body.append([DATA[data].title, NAMES[method], "; ".join(cells)])
+            value = (100 * rows.set_index("setting")[RANK[0]]).to_dict()
+            cells = "; ".join(_tried(s, value[s], s == best) for s in GRID[method] if s in value)
+            earlier = "; ".join(_tried(s, v, False) for s, v in value.items() if s not in GRID[method])
+            if value:
+                body.append([DATA[data].title, NAMES[method], cells + (f"; first tried: {earlier}" if earlier else "")])
     return _markdown(["data", "method", "setting: worst group on validation, %"], body)
 
 
