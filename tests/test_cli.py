@@ -149,6 +149,21 @@ def test_an_experiment_keeps_the_method_and_brings_its_network(experiment: Path,
     assert (settings["lr"], settings["lr_scaling"]) == (own["lr"], "none")
 
 
+@pytest.mark.parametrize("file", sorted(Path("configs/explanation").glob("*.yaml")), ids=lambda file: file.stem)
+def test_explanations_keep_the_method(file: Path, tmp_path: Path, capsys) -> None:
+    own = yaml.safe_load(file.read_text())["model"]["init_args"]
+    run = ("--run_dir", tmp_path / "run")
+    shown = printed(capsys, "fit", "-c", "configs/method/hilmix.yaml", "-c", file, *run)
+    assert shown["model"]["class_path"] == "hilmix.modules.EMClassifier"
+    assert shown["best_metric"] == "val/worst_group_acc"
+    settings = shown["model"]["init_args"]
+    assert settings["annotator_model"]["class_path"] == "hilmix.annotators.DawidSkene"
+    parts = settings["explanations"] or [settings["group_dro"]]
+    for part, given in zip(parts, own.get("explanations") or [own["group_dro"]], strict=True):
+        assert part["class_path"] == given["class_path"]
+        assert part["init_args"].items() >= given["init_args"].items()
+
+
 def test_interpolations_follow_overrides(tmp_path: Path, capsys) -> None:
     """T1, T2: `${run_dir}` in the base file takes the value of the command line, or of a later file."""
     over = tmp_path / "over.yaml"

@@ -45,10 +45,16 @@ def search_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:
 
 
 def final_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
-    """The first seeds, or all, at the chosen settings; one seed of all methods before the next."""
+    """All seeds, or those below a number, at the chosen settings; one seed of all methods before the next."""
     search = read(SEARCH_FILE)
     best = {(d, m): chosen(search, d, m) for d in data for m in methods}
-    return [Job(d, m, best[d, m], seed) for d in data for seed in DATA[d].seeds[:seeds] for m in methods]
+    return [
+        Job(d, m, best[d, m], seed)
+        for d in data
+        for seed in DATA[d].seeds
+        if seeds is None or seed < seeds
+        for m in methods
+    ]
 
 
 def mask_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
@@ -79,7 +85,7 @@ def main() -> int:
         sub.add_argument("--data", nargs="+", default=data, choices=data, metavar="NAME")
         sub.add_argument("--methods", nargs="+", default=methods, choices=methods, metavar="NAME")
         if step != "search":
-            sub.add_argument("--seeds", type=int, help="only so many of them")
+            sub.add_argument("--seeds", type=int, help="only those below this number")
     steps.add_parser("figures", help="trains two networks for the saliency maps, and draws all figures")
     steps.add_parser("table", help="tables from the results files, into README.md")
     args = top.parse_args()

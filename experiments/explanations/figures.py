@@ -66,9 +66,15 @@ def epsilon_figure(final: pd.DataFrame, search: pd.DataFrame) -> Figure | None:
         left.set(title=DATA[name].title, xlabel="largest change of marked pixels, std", ylabel="test accuracy, %")
         _radii(right, search, DATA[name].searched)
         right.set(title="the radii searched", xlabel="radius of training, std", ylabel="worst group, test, %")
-    shown = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=5, fontsize=8)
+    _legend(figure, loc="outside lower center", ncols=5)
     return figure
+
+
+def _legend(figure: Figure, *, loc: str, ncols: int = 1) -> None:
+    """One for all panels, in the order of the methods."""
+    shown = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    names = [NAMES[method] for method in METHODS if NAMES[method] in shown]
+    figure.legend([shown[name] for name in names], names, loc=loc, ncols=ncols, fontsize=8)
 
 
 def _attacks(axes: Axes, rows: pd.DataFrame) -> None:
@@ -120,7 +126,7 @@ def share_figure(masks: pd.DataFrame, search: pd.DataFrame) -> Figure | None:
             title=DATA[name].title, xlabel="explained training images", ylabel="worst group, test, %", ylim=(0, 100)
         )
         axes.grid(axis="y")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right", fontsize=8)
+    _legend(figure, loc="outside right")
     return figure
 
 

@@ -11,7 +11,6 @@ from torch.nn.functional import max_pool2d
 from experiments.explanations.settings import EXACT
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.masks import Masks
-from hilmix.functional.inputs import as_float
 
 MASK_SEED = 0
 
@@ -99,4 +98,4 @@ def grown(masks: Tensor, pixels: int) -> Tensor:
     """The masks (M, C, H, W), each marked pixel with all that are at most so many pixels away in both directions."""
     if not pixels:
         return masks
-    return max_pool2d(as_float(masks), 2 * pixels + 1, stride=1, padding=pixels)
+    return max_pool2d(masks.float(), 2 * pixels + 1, stride=1, padding=pixels).to(masks.dtype)

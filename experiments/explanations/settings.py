@@ -107,7 +107,8 @@ GRID: dict[str, tuple[str, ...]] = {
     "ibp_ex+rrr": _grid(radius=(0.05, 0.15, 0.3), weight=(512, 1024)),
 }
 """The same number of settings for every method. Weights are of means over the batch: published ones, of sums, times
-their batch size of 16; R4's is also of a sum over pixels. Radii are in standard deviations of the pixels."""
+their batch size of 16; R4's is of a sum over pixels, so a published one over their number. Radii are in standard
+deviations of the pixels."""
 METHODS = tuple(GRID)
 
 MASK_METHODS = tuple(name for name in METHODS if name not in ("erm", "group_dro"))
@@ -121,6 +122,11 @@ NOISY = (
     "shift=4", "dilate=4", "wrong=0.1", "wrong=0.3", "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement",
 )  # fmt: skip
 MORE_NOISY = ("shift=7", "dilate=7", "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement")
+
+MNIST_CASES = (
+    EXACT, "share=0.01", "share=0.05", "share=0.25", "share=0.01 repeat=100", "share=0.05 repeat=20", "shift=4",
+    "wrong=0.1",
+)  # fmt: skip
 
 
 class MaskPlan(NamedTuple):
@@ -137,7 +143,7 @@ MASK_PLANS = (
     MaskPlan("decoy-digits", (*FEW, *NOISY), BEST_METHODS, (0,)),
     MaskPlan("decoy-digits", (*FEW, *NOISY), MASK_METHODS, (0,)),
     MaskPlan("decoy-digits", MORE_NOISY, ("rrr", "pgd_ex+rrr"), (0,)),
-    MaskPlan("decoy-mnist-10k", (*FEW[:3], *FEW[4:7], "shift=4", "wrong=0.1"), BEST_METHODS, (0,)),
+    MaskPlan("decoy-mnist-10k", MNIST_CASES, BEST_METHODS, (0,)),
     MaskPlan("decoy-digits", (*FEW, *NOISY), BEST_METHODS, (1, 2)),
 )
 """What is most wanted first."""

@@ -13,6 +13,7 @@ from experiments.explanations.settings import (
     FINAL_FILE,
     GRID,
     HERE,
+    KEY,
     MASK_DATA,
     MASK_METHODS,
     MASK_PLANS,
@@ -128,7 +129,7 @@ def _tried(setting: str, value: float, best: bool) -> str:
 def few_and_noisy(masks: pd.DataFrame, search: pd.DataFrame, data: str) -> str:
     """Markdown, ways of giving masks by methods: worst-group / average accuracy of the best epoch by validation.
 
-    Of two weights the one that is better on validation counts.
+    Of two weights the one that is better on validation counts. In brackets the number of seeds, if there are several.
     """
     masks = masks[masks["data"] == data]
     methods = [m for m in MASK_METHODS if m in set(masks["method"]) and has_search(search, data, m)]
@@ -157,7 +158,8 @@ def _case(masks: pd.DataFrame, case: str, method: str, setting: str) -> str:
     if rows.empty:
         return ""
     worst, mean = (100 * rows[f"best_test_{name}_group_acc"].mean() for name in ("worst", "mean"))
-    return f"{worst:.0f} / {mean:.0f}" + ("*" if rows["setting"].iloc[0] != setting else "")
+    seeds = f" ({len(rows)})" if len(rows) > 1 else ""
+    return f"{worst:.0f} / {mean:.0f}" + ("*" if rows["setting"].iloc[0] != setting else "") + seeds
 
 
 def budget(search: pd.DataFrame, final: pd.DataFrame, masks: pd.DataFrame) -> str:
@@ -181,14 +183,16 @@ def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> st
         seeds = rows[rows["data"] == name].groupby("method")["seed"].nunique()
         lacking = [m for m in METHODS if seeds.get(m, 0) < len(plan.seeds)]
         lines += [_todo("final", name, lacking, METHODS, f"some of {len(plan.seeds)} seeds")] if lacking else []
-    found = set(masks[["data", "masks", "method", "seed"]].itertuples(index=False, name=None))
+    found = set(masks[KEY].itertuples(index=False, name=None))
     for name in MASK_DATA:
+        known = {m: chosen(search, name, m) for m in MASK_METHODS if has_search(search, name, m)}
         wanted = {
-            (name, case, method, seed)
+            (name, method, setting, case, seed)
             for plan in MASK_PLANS if plan.data == name
             for case in plan.cases for method in plan.methods for seed in plan.seeds
+            for setting in (mask_settings(case, method, known[method]) if method in known else ("unknown",))
         }  # fmt: skip
-        lacking = [m for m in MASK_METHODS if any(method == m for _, _, method, _ in wanted - found)]
+        lacking = [m for m in MASK_METHODS if m in {method for _, method, *_ in wanted - found}]
         lines += [_todo("masks", name, lacking, MASK_METHODS, "some masks or seeds")] if lacking else []
     return "\n".join(lines) or "Nothing."
 

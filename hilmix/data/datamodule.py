@@ -55,8 +55,8 @@ class AnnotatedDataModule(LightningDataModule):
             share of them that marked a pixel.
         mix_masks: masks of mixed rows: ``max`` trusts no pixel that was marked in either image, ``weighted`` mixes
             masks as the images are mixed.
-        repeat_explained: how often an epoch shows each training item that has a mask. With few masks, the number of
-            training items over that of masks makes half of what is shown explained.
+        repeat_explained: how often an epoch shows each training item with a mask that marks something. The number of
+            training items over the number of those with a mask makes half of what is shown explained.
         num_workers: processes that fetch batches.
     """
 
@@ -188,15 +188,20 @@ class AnnotatedDataModule(LightningDataModule):
         return np.flatnonzero(self.split == split)
 
     def epoch_rows(self) -> IntArray:
-        """Rows of the items of an epoch, unshuffled: those of training, explained ones ``repeat_explained`` times."""
-        rows = self.rows("train")
+        """Rows of the items of an epoch, unshuffled: those of training, explained ones ``repeat_explained`` times.
+
+        Raises:
+            ConfigError: if there is nothing to repeat.
+        """
+        rows, masks = self.rows("train"), self.data.masks
         if self.repeat_explained == 1:
             return rows
-        explained = np.empty(0, dtype=rows.dtype) if self.data.masks is None else rows[self.data.masks.explained[rows]]
+        explained = rows[:0] if masks is None else rows[masks.explained[rows]]
+        explained = explained if masks is None else explained[masks.marks(explained)]
         if not len(explained):
             raise ConfigError(
                 f"data.repeat_explained is {self.repeat_explained}, but no training item of {self.data.name} has a "
-                "mask; allowed is 1."
+                "mask that marks anything; allowed is 1."
             )
         return np.concatenate([rows, np.tile(explained, self.repeat_explained - 1)])
 

@@ -145,7 +145,7 @@ def _write_parts(data: AnnotatedData, folder: Path) -> None:
         meta["licence"] = data.licence
     if data.annotations.exchangeable:
         meta["identity"] = "exchangeable"
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True))
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _read_meta(root: Path) -> dict[str, Any]:

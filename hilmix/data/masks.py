@@ -99,6 +99,19 @@ class Masks:
         """(N,) whether anybody gave a mask of the item; it may be all zero."""
         return self.per_item > 0
 
+    def marks(self, index: IntArray, *, batch: int = 1024) -> NDArray[np.bool_]:
+        """Returns (B,) whether a mask of the item marks anything; reads them all.
+
+        Args:
+            index: (B,) rows of the items in the whole table.
+            batch: items that are read at a time.
+        """
+        found = np.zeros(len(index), dtype=bool)
+        for start in range(0, len(index), batch):
+            part = index[start : start + batch]
+            found[start : start + batch] = self.fetch(part).flatten(1).any(1).numpy()
+        return found
+
     def gather(self, items: ArrayLike) -> tuple[IntArray, IntArray]:
         """Returns where the masks of the given items stand.
 

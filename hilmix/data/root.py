@@ -1,19 +1,13 @@
 """What the root of a data module names: embedded data, or a folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from hilmix.data.decoy_sets import decoy_digits, toy_bumps
-from hilmix.data.digits import digits
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
+from hilmix.data.sources import load_source
+from hilmix.errors import ConfigError
 
-EMBEDDED: dict[str, Callable[[], AnnotatedData]] = {
-    "digits-class": lambda: digits("class"),
-    "digits-instance": lambda: digits("instance"),
-    "decoy-digits": decoy_digits,
-    "toy-bumps": toy_bumps,
-}
+EMBEDDED = ("digits-class", "digits-instance", "decoy-digits", "toy-bumps")
 """Data that need no folder."""
 
 
@@ -25,8 +19,13 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
         image_size: side in pixels that image files are brought to; see :func:`hilmix.data.folder.read_folder`.
 
     Raises:
+        ConfigError: if embedded data shall be brought to another size.
         DataError: if a folder can not be read.
     """
-    if root in EMBEDDED and not Path(root).exists():
-        return EMBEDDED[root]()
-    return read_folder(root, image_size=image_size)
+    if root not in EMBEDDED or Path(root).exists():
+        return read_folder(root, image_size=image_size)
+    if image_size is not None:
+        raise ConfigError(
+            f"data.image_size is {image_size}, but '{root}' is embedded; sizes are changed of files only."
+        )
+    return load_source(root)

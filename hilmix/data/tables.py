@@ -43,10 +43,10 @@ def read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, p
     for column in set(_NAMES) & set(frame.columns):
         try:
             frame[column] = _as_names(frame[column])
-        except TypeError as error:
+        except (TypeError, OverflowError) as error:
             raise DataError(
-                f"{file}, column '{column}': found {frame[column].dtype} values with decimals; allowed are text and "
-                "whole numbers."
+                f"{file}, column '{column}': found {frame[column].dtype} values that are not whole; allowed are text "
+                "and whole numbers."
             ) from error
     _check_numbers(frame, file)
     return file, frame

@@ -27,5 +27,6 @@ def check_validation(data: AnnotatedData, rows: IntArray, metric: str | None = N
     if not data.groups or not (data.target[rows][data.group[rows] != UNKNOWN] != UNKNOWN).any():
         raise ConfigError(
             f"best_metric is '{metric}', but no validation item of {data.name} has both a group and a target. "
-            "Fill in the columns 'group' and 'target' of the items table, or give --best_metric val/acc."
+            "Fill in the columns 'group' and 'target' of the items table, or give --best_metric val/acc (val/agreement "
+            "where no target is known)."
         )

@@ -20,9 +20,9 @@ class RRR(Explanation):
     Args:
         weight: lambda, at least 0.
         norm: ``l2``, of all inputs of a row, or ``l1``.
-        of: the sum of the ``logits``, or of the ``log_probs``. A number added to all logits changes no prediction, but
-            their sum, so that a network can lower the former penalty without looking elsewhere; weights of the latter
-            are smaller by a factor of about a hundred.
+        of: the gradient of the sum of the ``logits``, or of the ``log_probs``. An amount added to all logits of a row
+            changes no prediction, but their gradient, so that a network can lower the former penalty without looking
+            elsewhere; weights of the latter are smaller by a factor of about a hundred.
 
     Raises:
         ConfigError: for a negative weight, another norm or another output.

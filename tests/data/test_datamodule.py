@@ -181,6 +181,11 @@ def test_settings_are_checked(tmp_path: Path, settings: dict) -> None:
         AnnotatedDataModule("digits-class", **settings)
 
 
+def test_embedded_data_have_their_size() -> None:
+    with pytest.raises(ConfigError, match=r"data.image_size is 64, but 'decoy-digits' is embedded"):
+        _ = AnnotatedDataModule("decoy-digits", image_size=64).input_shape
+
+
 def test_vectors_can_not_be_augmented(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'crop-flip', but toy holds vectors"):
         _ = module(tmp_path, augment="crop-flip").input_shape
@@ -206,13 +211,17 @@ def test_an_epoch_with_batches_without_pairs_trains(tmp_path: Path) -> None:
     assert all(p.isfinite().all() for p in model.parameters())
 
 
+BLACK = 3
+
+
 def explained(rows: list[int]) -> AnnotatedData:
-    pictures = ArrayInputs(np.ones((len(rows), D), dtype=np.float32), "vector")
+    """Items with masks; that of item 3 marks nothing."""
+    pictures = ArrayInputs(np.array([[float(row != BLACK)] * D for row in rows], dtype=np.float32), "vector")
     return annotated(masks=Masks.build(rows, [0] * len(rows), pictures, num_items=N, annotators=["ann"]))
 
 
 def test_explained_training_items_are_repeated_and_no_others(tmp_path: Path) -> None:
-    made = module(tmp_path, explained([0, 7, 25, 30]), repeat_explained=3, batch_size=4)
+    made = module(tmp_path, explained([0, BLACK, 7, 25, 30]), repeat_explained=3, batch_size=4)
     seen = torch.cat([b.index for b in one_epoch(tmp_path, made)])
     assert torch.bincount(seen).tolist() == [3 if i in (0, 7) else 1 for i in range(20)]
     again = AnnotatedDataModule(made.root, batch_size=4)
@@ -220,12 +229,10 @@ def test_explained_training_items_are_repeated_and_no_others(tmp_path: Path) -> 
     assert len(batches(made, "val")) == len(batches(again, "val")) == 2
 
 
-@pytest.mark.parametrize("masks", ["none", "of validation items"])
-def test_nothing_to_repeat_is_refused(tmp_path: Path, masks: str) -> None:
-    data = annotated() if masks == "none" else explained([25])
-    with pytest.raises(
-        ConfigError, match="repeat_explained is 2, but no training item of toy has a mask; allowed is 1"
-    ):
+@pytest.mark.parametrize("rows", [[], [25], [BLACK]])
+def test_nothing_to_repeat_is_refused(tmp_path: Path, rows: list[int]) -> None:
+    data = explained(rows) if rows else annotated()
+    with pytest.raises(ConfigError, match="repeat_explained is 2, but no training item of toy has a mask that marks"):
         one_epoch(tmp_path, module(tmp_path, data, repeat_explained=2))
 
 

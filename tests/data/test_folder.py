@@ -320,12 +320,15 @@ def test_two_tables_of_one_kind_are_refused(folder):
         read_folder(root)
 
 
-def test_labels_with_decimals_are_refused(folder):
+@pytest.mark.parametrize("odd", [0.5, np.inf])
+def test_labels_with_decimals_are_refused(folder, odd):
     root = folder(votes=None)
-    pd.DataFrame({"item": ["a", "b"], "annotator": ["ann", "bob"], "label": [0.5, 1.0]}).to_parquet(
+    pd.DataFrame({"item": ["a", "b"], "annotator": ["ann", "bob"], "label": [odd, 1.0]}).to_parquet(
         root / "annotations.parquet"
     )
-    with pytest.raises(DataError, match=r"annotations.parquet, column 'label': found float64 values with decimals"):
+    with pytest.raises(
+        DataError, match=r"annotations.parquet, column 'label': found float64 values that are not whole"
+    ):
         read_folder(root)
 
 

@@ -49,6 +49,21 @@ def test_agreement_is_bytes_only_where_nobody_can_disagree() -> None:
     assert masks(floats=False).fetch(np.array([0]), "agreement").dtype == torch.float32
 
 
+def test_which_items_have_something_marked() -> None:
+    pictures = ArrayInputs(np.array([[0, 0], [0, 9], [0, 0], [1, 0]], dtype=np.uint8), "vector")
+    masks = Masks.build([0, 1, 3, 3], [0, 0, 0, 1], pictures, num_items=5, annotators=["ann", "bob"])
+    assert masks.explained.tolist() == [True, True, False, True, False]
+    for batch in (1, 2, 5):
+        assert masks.marks(np.array([4, 3, 2, 1, 0, 1]), batch=batch).tolist() == [
+            False,
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+
+
 def test_masks_may_share_a_picture_and_be_of_vectors() -> None:
     shown = ArrayInputs(np.array([[1.0, 0.0], [0.0, 0.5]]), "vector")
     table = Masks.build([2, 0, 1], [0, 0, 0], shown, num_items=4, annotators=["label"], picture=[1, 0, 1])

@@ -78,10 +78,17 @@ def test_people_who_are_wrong_mark_the_other_half() -> None:
     assert three.fetch(rows, "agreement").unique().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_masks_keep_their_range(case: str) -> None:
+    masks = prepared("decoy-digits", MaskCase.of(case)).masks
+    assert masks.fetch(np.arange(1797)).dtype == torch.uint8
+    assert masks.fetch(np.arange(1797)).max() == 255
+
+
 def test_validation_and_test_items_keep_their_masks() -> None:
     data = source("decoy-digits")
     rows = np.flatnonzero(data.split != "train")
-    changed = prepared("decoy-digits", MaskCase(share=0.05, shift=4, wrong=0.5))
+    changed = prepared("decoy-digits", MaskCase(share=0.05, shift=4, dilate=2, wrong=0.5))
     assert torch.equal(changed.masks.fetch(rows), data.masks.fetch(rows))
     assert changed.masks.explained[data.split == "train"].mean() == pytest.approx(0.05, abs=0.001)
 
@@ -128,6 +135,8 @@ def test_one_run_and_its_tables(tmp_path, monkeypatch) -> None:
         rows.append(run(Job("decoy-digits", "pgd_ex+rrr", "radius=2 steps=3 weight=640", 0, masks)))
         add_row(tmp_path / "results.csv", rows[-1])
     row = rows[0]
+    # 1,200 images in batches of 64, then 120 of them ten times: 2,280
+    assert [r["cpu_seconds"] / r["ms_per_step"] * 1000 for r in rows] == pytest.approx([2 * 19, 2 * 36], abs=1)
     assert 0 <= row["test_worst_group_acc"] <= row["test_mean_group_acc"] <= 1
     assert row["best_val_worst_group_acc"] >= row["val_worst_group_acc"]
     assert row["best_epoch"] in (1, 2)
