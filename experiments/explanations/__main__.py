@@ -9,7 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
 from experiments.explanations import figures, tables
-from experiments.explanations.results import add_row, chosen, read
+from experiments.explanations.results import add_row, chosen, planned_masks, read
 from experiments.explanations.settings import (
     DATA,
     FINAL_FILE,
@@ -17,12 +17,10 @@ from experiments.explanations.settings import (
     KEY,
     MASK_DATA,
     MASK_METHODS,
-    MASK_PLANS,
     MASKS_FILE,
     METHODS,
     SEARCH_FILE,
     SEARCH_SEED,
-    mask_settings,
 )
 from experiments.explanations.train import Job, run
 from experiments.pool import ended, run_open
@@ -59,15 +57,8 @@ def final_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -
 
 def mask_jobs(data: Sequence[str], methods: Sequence[str], seeds: int | None) -> list[Job]:
     """Every planned way of giving masks, at the settings chosen with exact masks of all training images."""
-    search = read(SEARCH_FILE)
-    jobs = [
-        Job(plan.data, m, setting, seed, masks)
-        for plan in MASK_PLANS if plan.data in data
-        for seed in plan.seeds if seeds is None or seed < seeds
-        for masks in plan.cases for m in plan.methods if m in methods
-        for setting in mask_settings(masks, m, chosen(search, plan.data, m))
-    ]  # fmt: skip
-    return list(dict.fromkeys(jobs))
+    keys = planned_masks(read(SEARCH_FILE), data, methods)
+    return [Job(d, m, setting, seed, masks) for d, m, setting, masks, seed in keys if seeds is None or seed < seeds]
 
 
 def main() -> int:

@@ -1,14 +1,16 @@
 """The results files, and the settings that the search chooses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from experiments.explanations.settings import DATA, GRID, KEY, METHODS, SEARCH_FILE
+from experiments.explanations.settings import DATA, GRID, KEY, MASK_PLANS, METHODS, SEARCH_FILE, mask_settings
 from experiments.pool import keep_row
 from hilmix.errors import ConfigError
 
+Key = tuple[str, str, str, str, int]
 RANK = ["best_val_worst_group_acc", "best_val_mean_group_acc"]
 """What a setting is chosen by: accuracy on validation items, of the worst group, ties by the mean, at the epoch where
 the former is highest."""
@@ -56,6 +58,23 @@ def chosen(search: pd.DataFrame, data: str, method: str) -> str:
 def has_search(search: pd.DataFrame, data: str, method: str) -> bool:
     """Whether :func:`chosen` gives a setting."""
     return set(GRID[method]) <= set(in_grid(search, DATA[data].searched, method, "exact")["setting"])
+
+
+def planned_masks(search: pd.DataFrame, data: Sequence[str], methods: Sequence[str]) -> list[Key]:
+    """The runs of the study of masks as values of :data:`KEY`, what is most wanted first.
+
+    Raises:
+        ConfigError: if the search of one of these methods is not complete.
+    """
+    keys = []
+    for plan in (plan for plan in MASK_PLANS if plan.data in data):
+        best = {m: chosen(search, plan.data, m) for m in plan.methods if m in methods}
+        keys += [
+            (plan.data, m, setting, masks, seed)
+            for seed in plan.seeds for masks in plan.cases for m in best
+            for setting in mask_settings(masks, m, best[m])
+        ]  # fmt: skip
+    return list(dict.fromkeys(keys))
 
 
 def current(rows: pd.DataFrame, search: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.explanations.published import NAMES, RECALLED, THIRD_PARTY
-from experiments.explanations.results import RANK, chosen, current, has_search, read
+from experiments.explanations.results import RANK, chosen, current, has_search, planned_masks, read
 from experiments.explanations.settings import (
     DATA,
     EXACT,
@@ -185,14 +185,10 @@ def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> st
         lines += [_todo("final", name, lacking, METHODS, f"some of {len(plan.seeds)} seeds")] if lacking else []
     found = set(masks[KEY].itertuples(index=False, name=None))
     for name in MASK_DATA:
-        known = {m: chosen(search, name, m) for m in MASK_METHODS if has_search(search, name, m)}
-        wanted = {
-            (name, method, setting, case, seed)
-            for plan in MASK_PLANS if plan.data == name
-            for case in plan.cases for method in plan.methods for seed in plan.seeds
-            for setting in (mask_settings(case, method, known[method]) if method in known else ("unknown",))
-        }  # fmt: skip
-        lacking = [m for m in MASK_METHODS if m in {method for _, method, *_ in wanted - found}]
+        methods = [m for m in MASK_METHODS if any(plan.data == name and m in plan.methods for plan in MASK_PLANS)]
+        lacking = [
+            m for m in methods if not has_search(search, name, m) or set(planned_masks(search, [name], [m])) - found
+        ]
         lines += [_todo("masks", name, lacking, MASK_METHODS, "some masks or seeds")] if lacking else []
     return "\n".join(lines) or "Nothing."
 

@@ -196,8 +196,7 @@ class AnnotatedDataModule(LightningDataModule):
         rows, masks = self.rows("train"), self.data.masks
         if self.repeat_explained == 1:
             return rows
-        explained = rows[:0] if masks is None else rows[masks.explained[rows]]
-        explained = explained if masks is None else explained[masks.marks(explained)]
+        explained = rows[:0] if masks is None else rows[masks.marks(rows)]
         if not len(explained):
             raise ConfigError(
                 f"data.repeat_explained is {self.repeat_explained}, but no training item of {self.data.name} has a "

@@ -1,5 +1,6 @@
 """Items of one split as a torch data set that fetches whole batches."""
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -48,9 +49,12 @@ class ItemDataset(Dataset[Batch]):
         self.data, self.rows, self.annotations = data, rows, annotations
         self.annotator_ids, self.masks, self.seed = annotator_ids, masks, seed
         self._augment = _augmentation(augment, data.inputs.shape)
-        copy = pd.Series(rows).groupby(rows).cumcount().to_numpy()
-        self._draw = rows + copy * len(data)
+
+    @cached_property
+    def _draw(self) -> IntArray:
         """(n,) what augmentation draws by: the row itself where it stands first."""
+        copy: IntArray = pd.Series(self.rows).groupby(self.rows).cumcount().to_numpy()
+        return self.rows + copy * len(self.data)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -100,16 +100,17 @@ class Masks:
         return self.per_item > 0
 
     def marks(self, index: IntArray, *, batch: int = 1024) -> NDArray[np.bool_]:
-        """Returns (B,) whether a mask of the item marks anything; reads them all.
+        """Returns (B,) whether a mask of the item marks anything; reads all masks of these items.
 
         Args:
             index: (B,) rows of the items in the whole table.
             batch: items that are read at a time.
         """
-        found = np.zeros(len(index), dtype=bool)
-        for start in range(0, len(index), batch):
-            part = index[start : start + batch]
-            found[start : start + batch] = self.fetch(part).flatten(1).any(1).numpy()
+        found = self.explained[index]
+        there = np.flatnonzero(found)
+        for start in range(0, len(there), batch):
+            part = there[start : start + batch]
+            found[part] = self.fetch(index[part]).flatten(1).any(1).numpy()
         return found
 
     def gather(self, items: ArrayLike) -> tuple[IntArray, IntArray]:
