@@ -23,10 +23,14 @@ class TrainingPass:
         log_probs: (R, K) float32, of ``x``.
         data_loss: maps other inputs (R, ...) to the loss of the data there, as :meth:`mean` scales it; with group DRO
             the groups count as they do at ``x``.
-        data_loss_of: the same for other class log-probabilities (R, K), which need not sum to 1.
+        data_loss_at: maps rows (E,) int64 and other inputs of them (E, ...) to the loss where all other rows are as at
+            ``x``, at the cost of E rows.
+        data_loss_of: the same as ``data_loss`` for other class log-probabilities (R, K), which need not sum to 1.
         mean: the mean of the values (R,) over the rows of all ranks, scaled so that the gradient that DDP averages is
             that of one process.
         still: a context in which the network is as in evaluation: no dropout, batch norm with running statistics.
+        rows_mixed: whether rows act on each other inside the network, as in a mixed hidden layer; ``data_loss_at`` is
+            not to be asked then.
         progress: the share of the run that is over, in [0, 1); raises ConfigError for a run without an end.
     """
 
@@ -35,10 +39,17 @@ class TrainingPass:
     logits: Tensor
     log_probs: Tensor
     data_loss: Callable[[Tensor], Tensor]
+    data_loss_at: Callable[[Tensor, Tensor], Tensor]
     data_loss_of: Callable[[Tensor], Tensor]
     mean: Callable[[Tensor], Tensor]
     still: Callable[[], AbstractContextManager[None]]
+    rows_mixed: bool
     progress: Callable[[], float]
+
+    @property
+    def explained(self) -> Tensor:
+        """(E,) int64, the rows that have a mask."""
+        return self.mask.flatten(1).any(1).nonzero().squeeze(1)
 
 
 class Explanation(Part, ABC):

@@ -15,7 +15,8 @@ class PGDEx(Explanation):
 
     The attack starts from the input and goes ``steps`` times by ``radius / steps`` along the sign of the loss's
     gradient. The network is in evaluation mode meanwhile, so that the attack neither moves the running statistics of
-    batch norm nor meets another dropout at every step. Without an explained row in the batch nothing is attacked.
+    batch norm nor meets another dropout at every step. Explained rows alone are attacked; where a hidden layer is
+    mixed, all go through the network.
 
     Args:
         radius: epsilon, in standard deviations of the inputs, at least 0.
@@ -40,13 +41,19 @@ class PGDEx(Explanation):
 
     def attacked(self, step: TrainingPass) -> Tensor:
         """Returns the worst inputs found, (R, ...), without a gradient."""
-        x = step.x.detach()
-        if not torch.any(step.mask):
+        x, rows = step.x.detach(), step.explained
+        if not len(rows):
             return x
+        if step.rows_mixed:
+            rows = torch.arange(len(x), device=x.device)
+
+        def loss(other: Tensor) -> Tensor:  # scaled, else the gradient of sure rows is 0 under fp16, and they stay put
+            return SCALE * (step.data_loss(other) if step.rows_mixed else step.data_loss_at(rows, other))
+
         size = self.radius / self.steps
-
-        def loss(other: Tensor) -> Tensor:
-            return SCALE * step.data_loss(other)  # else the gradient of sure rows is 0 under fp16, and they stay put
-
         with step.still():
-            return pgd(loss, x, radius=self.radius, step=size, steps=self.steps, mask=step.mask, low=None, high=None)
+            moved = pgd(
+                loss, x[rows], radius=self.radius, step=size, steps=self.steps, mask=step.mask[rows], low=None,
+                high=None,
+            )  # fmt: skip
+        return x.index_copy(0, rows, moved)

@@ -70,12 +70,19 @@ def training_pass(
             f"'{batch.plan.layer}'; mix inputs (ItemMix, AnnotMix), or take RRR, AvgEx or PGDEx."
         )
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
-    full = features.to(torch.promote_types(features.dtype, torch.float32))  # parts may leave autocast
+    full = features.to(model.input_mean.dtype)  # that of the weights: parts may leave autocast
 
     def data_loss(other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
         log_probs = scores.float().log_softmax(-1)
         return (per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value).sum()
+
+    def data_loss_at(rows: Tensor, other: Tensor) -> Tensor:
+        hidden, scores = model.class_scores(other, batch)
+        hidden, scores = full.detach().index_copy(0, rows, hidden.to(full)), scores.float()
+        log_probs_there = log_probs.detach().index_copy(0, rows, scores.log_softmax(-1))
+        said = model.answers(hidden, log_probs_there, batch)
+        return (per_term * model.losses(log_probs_there, said, batch).value).sum()
 
     def data_loss_of(log_probs: Tensor) -> Tensor:
         return (per_term * model.losses(log_probs, model.answers(full, log_probs, batch), batch).value).sum()
@@ -88,12 +95,14 @@ def training_pass(
 
     return TrainingPass(
         x=x,
-        mask=batch.mask,
+        mask=batch.mask.to(x.dtype),
         logits=logits,
         log_probs=log_probs,
         data_loss=data_loss,
+        data_loss_at=data_loss_at,
         data_loss_of=data_loss_of,
         mean=lambda values: per_row * values.sum(),
         still=lambda: evaluation_mode(model),
+        rows_mixed=batch.plan is not None and batch.plan.layer != "input",
         progress=progress,
     )

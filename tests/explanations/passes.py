@@ -17,15 +17,21 @@ def pass_of(net: nn.Module, x: Tensor, mask: Tensor, label: Tensor, *, progress:
     """What an explanation loss is shown of one step."""
     x = x.clone().requires_grad_()
     logits = net(x)
+
+    def data_loss_at(some: Tensor, other: Tensor) -> Tensor:
+        return cross_entropy(logits.detach().index_copy(0, some, net(other).to(logits)).log_softmax(-1), label)
+
     return TrainingPass(
         x=x,
         mask=mask,
         logits=logits,
         log_probs=logits.log_softmax(-1),
         data_loss=lambda other: cross_entropy(net(other).log_softmax(-1), label),
+        data_loss_at=data_loss_at,
         data_loss_of=lambda log_probs: cross_entropy(log_probs, label),
         mean=lambda values: values.mean(),
         still=lambda: evaluation_mode(net) if isinstance(net, nn.Module) else nullcontext(),
+        rows_mixed=False,
         progress=lambda: progress,
     )
 

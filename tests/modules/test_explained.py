@@ -170,7 +170,35 @@ def test_masks_are_mixed_with_their_images(tmp_path: Path, how: str) -> None:
         torch.testing.assert_close(mask, either if how == "max" else blend)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+class BothAttacks(Explanation):
+    """Compares the attack on the explained rows with one in which all rows go through the network."""
+
+    def __init__(self) -> None:
+        self.compared = 0
+
+    def term(self, step: TrainingPass) -> Tensor:
+        attack = PGDEx(2.0, steps=3)
+        moved = attack.attacked(step)
+        torch.testing.assert_close(moved, attack.attacked(replace(step, rows_mixed=True)))
+        assert not torch.equal(moved, step.x)
+        self.compared += int(not step.rows_mixed and 0 < len(step.explained) < len(step.x))
+        return step.data_loss(moved)
+
+
+@pytest.mark.parametrize(
+    "mix", [NoMix(), ItemMix(), AnnotMix(), HiddenMix(layer="features")], ids=lambda m: type(m).__name__
+)
+@pytest.mark.parametrize(
+    "annotators", [Perfect(), AnnotMixHead(embed_dim=4), DawidSkene()], ids=lambda m: type(m).__name__
+)
+def test_attacking_explained_rows_alone_is_the_same(tmp_path: Path, mix: MixPolicy, annotators: AnnotatorModel) -> None:
+    seed_everything(0)
+    made = model([BothAttacks()], type(annotators).from_spec(annotators.spec()), group_dro=GroupDRO(0.5))
+    trainer(tmp_path, max_epochs=1, precision="64-true").fit(made, module(mix))
+    assert made.explanations[0].compared > 0 or isinstance(mix, HiddenMix)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
 @pytest.mark.parametrize(
     "annotators", [CrowdAR(hidden_dim=4), AnnotMixHead(embed_dim=4)], ids=lambda m: type(m).__name__
 )
