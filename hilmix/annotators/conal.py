@@ -62,11 +62,11 @@ class CoNAL(AnnotatorModel):
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, LogitConfusion]:
         with torch.autocast(features.device.type, enabled=False):  # a length leaves the range of half precision
-            u = normalize(self.embed_features(features.detach().float()), dim=1)
+            u = normalize(self.embed_features(features.detach().to(self.embed_annotator.dtype)), dim=1)
         v = normalize(of_pairs(self.embed_annotator, annotator, plan), dim=1)
         share = (u * v).sum(1).sigmoid().reshape(-1, 1, 1)
         own = of_pairs(self.individual, annotator, plan)
-        confusion = LogitConfusion(torch.lerp(own, self.common, share))
+        confusion = LogitConfusion(torch.lerp(own, self.common.to(own.dtype), share.to(own.dtype)))
         return confusion.log_marginal(log_probs), confusion
 
     def penalty(self) -> Tensor:

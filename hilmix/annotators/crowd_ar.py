@@ -100,7 +100,7 @@ class CrowdAR(AnnotatorModel):
     ) -> tuple[Tensor, ReliabilityConfusion]:
         skill = of_pairs(self.skill, annotator, plan).sigmoid()
         with torch.autocast(features.device.type, enabled=False):  # skills that differ by little would be rounded away
-            difficulty = self.difficulty(features.detach().float()).sigmoid()
+            difficulty = self.difficulty(features.detach().to(self.skill.dtype)).sigmoid()
         reliability = (self._slope() * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
         confusion = ReliabilityConfusion(reliability, of_pairs(self.logits, annotator, plan))
         return confusion.log_marginal(log_probs), confusion

@@ -81,8 +81,8 @@ class MaDL(AnnotatorModel):
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, DenseConfusion]:
         with torch.autocast(features.device.type, enabled=False):  # squares leave the range of half precision
-            u = self.embed_features(features.detach().float())
-            v = of_pairs(self.embeddings(), annotator, plan)
+            u = self.embed_features(features.detach().to(self.embed_features.weight.dtype))
+            v = of_pairs(self.embeddings(), annotator, plan).to(u.dtype)
             hidden = self.hidden(torch.cat([v, u, self.product(u + v, u + v)], dim=1))
             out = self.out(torch.relu(hidden + v))
         k = log_probs.shape[1]
@@ -100,6 +100,7 @@ class MaDL(AnnotatorModel):
     def annotator_weights(self) -> Tensor:
         """Returns w (A,) > 0 with mean 1: small for annotators whose embeddings are close to those of others."""
         v = self.embeddings().detach()
+        v = v.to(torch.promote_types(v.dtype, torch.float32))  # distances in half precision do not exist
         # no shortcut through a matrix product, which leaves an annotator at some distance from itself
         squared = torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square()
         squared = squared.clamp_max(torch.finfo(v.dtype).max)  # infinity would spoil the gradient of gamma

@@ -163,7 +163,7 @@ class Classifier(LightningModule):
 
     def standardized(self, input: Tensor) -> Tensor:
         """Returns what the network reads, a fresh tensor: the inputs less their mean, in standard deviations."""
-        return normalise(as_float(input), self.input_mean, self.input_std)
+        return normalise(as_float(input), self.input_mean, self.input_std).to(self.input_mean.dtype)
 
     def features(self, x: Tensor, plan: MixPlan | None = None) -> Tensor:
         """Returns the backbone's output (R, D) for standardised inputs, mixed in a hidden layer if the plan says so."""

@@ -240,6 +240,24 @@ def test_every_parameter_trains_and_so_does_the_share_of_every_annotator(trained
             assert moved.all(), f"{key} moved for annotators {moved.tolist()}"
 
 
+@every_competitor
+@pytest.mark.parametrize(("precision", "dtype"), [("64-true", torch.float64), ("bf16-true", torch.bfloat16)])
+def test_weights_of_any_precision_get_gradients(name: str, precision: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    """Whether a step moves weights in half precision is another matter: small ones are rounded away."""
+    model, seen = classifier(name), {}
+
+    class Keep(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
+            seen.update({key: p.grad.clone() for key, p in pl_module.named_parameters()})
+
+    trainer(tmp_path, max_epochs=1, precision=precision, callbacks=[Keep()]).fit(model, Given([batch_of(8, 16)]))
+    for key, gradient in seen.items():
+        assert gradient.dtype is dtype, key
+        assert gradient.isfinite().all(), key
+        assert gradient.any(), f"{key} gets none"
+    assert seen
+
+
 def test_a_checkpoint_predicts_the_same(trained) -> None:
     model, path, _ = trained
     again = Classifier.load_from_checkpoint(path).eval()
