@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import aggregation, collate, elicit_load, epoch, mix, step
+from benchmarks import aggregation, collate, elicit_load, epoch, explanations, mix, step
 from benchmarks.timing import Result
 
 BENCHMARKS = {
-    "mix": mix, "collate": collate, "step": step, "epoch": epoch, "aggregation": aggregation, "elicit": elicit_load,
+    "mix": mix, "collate": collate, "step": step, "epoch": epoch, "explanations": explanations,
+    "aggregation": aggregation, "elicit": elicit_load,
 }  # fmt: skip
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
