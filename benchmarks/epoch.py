@@ -8,9 +8,9 @@ from statistics import median
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
 
-from benchmarks.timing import EpochTimes, Result, ratio
+from benchmarks import timing
+from benchmarks.timing import Result, ratio
 from hilmix.annotations import Annotations
 from hilmix.annotators import Perfect
 from hilmix.backbones import TimmBackbone
@@ -55,13 +55,7 @@ def seconds_per_epoch(folder: Path, *, em: bool) -> float:
         if em
         else Classifier(CLASSES, ANNOTATORS, shape, backbone, Perfect())
     )
-    times = EpochTimes()
-    trainer = Trainer(
-        max_epochs=EPOCHS, callbacks=[times], limit_val_batches=0, logger=False, accelerator="cpu",
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(model, data)
-    return sum(times.seconds[1:]) / (EPOCHS - 1)
+    return sum(timing.seconds_per_epoch(model, data, epochs=EPOCHS)[1:]) / (EPOCHS - 1)
 
 
 def measure(repeats: int = 5) -> list[Result]:

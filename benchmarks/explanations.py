@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
 
-from benchmarks.timing import EpochTimes, Result, ratio
+from benchmarks import timing
+from benchmarks.timing import Result, ratio
 from hilmix.annotations import Annotations
 from hilmix.backbones import TimmBackbone
 from hilmix.data import AnnotatedDataModule
@@ -72,13 +72,7 @@ def seconds_per_epoch(variant: Variant) -> float:
     data = AnnotatedDataModule(batch_size=BATCH)
     data.data = made_up(variant.every)  # in memory, in place of a folder
     model = Classifier(CLASSES, 1, [3, PIXELS, PIXELS], TimmBackbone("resnet18"), explanations=variant.explanations)
-    times = EpochTimes()
-    trainer = Trainer(
-        max_epochs=EPOCHS, callbacks=[times], limit_val_batches=0, logger=False, accelerator="cpu",
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(model, data)
-    return times.seconds[-1]
+    return timing.seconds_per_epoch(model, data, epochs=EPOCHS)[-1]
 
 
 def measure(repeats: int = 3) -> list[Result]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
 
 class Result(NamedTuple):
@@ -39,9 +39,17 @@ def ratio(times: list[float], reference: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(times, reference, strict=True))
 
 
-class EpochTimes(Callback):
-    """CPU seconds of each training epoch; give the trainer no validation, which would count."""
+def seconds_per_epoch(model: LightningModule, data: LightningDataModule, *, epochs: int) -> list[float]:
+    """Trains, and returns the CPU seconds of each epoch; without validation, which would count."""
+    times = _EpochTimes()
+    Trainer(
+        max_epochs=epochs, callbacks=[times], limit_val_batches=0, logger=False, accelerator="cpu",
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    ).fit(model, data)  # fmt: skip
+    return times.seconds
 
+
+class _EpochTimes(Callback):
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
