@@ -41,7 +41,7 @@ def ratio(times: list[float], reference: list[float]) -> float:
 
 def seconds_per_epoch(model: LightningModule, data: LightningDataModule, *, epochs: int) -> list[float]:
     """Trains, and returns the CPU seconds of each epoch; without validation, which would count."""
-    times = _EpochTimes()
+    times = EpochTimes()
     Trainer(
         max_epochs=epochs, callbacks=[times], limit_val_batches=0, logger=False, accelerator="cpu",
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -49,7 +49,9 @@ def seconds_per_epoch(model: LightningModule, data: LightningDataModule, *, epoc
     return times.seconds
 
 
-class _EpochTimes(Callback):
+class EpochTimes(Callback):
+    """CPU seconds of each training epoch; give the trainer no validation, which would count."""
+
     def __init__(self) -> None:
         self.seconds: list[float] = []
 

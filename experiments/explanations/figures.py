@@ -24,6 +24,7 @@ from experiments.explanations.settings import (
     METHODS,
     SEARCH_FILE,
     SHARES,
+    TWICE,
     parse,
 )
 from experiments.explanations.tables import case_rows
@@ -105,7 +106,7 @@ def _radii(axes: Axes, search: pd.DataFrame, data: str) -> None:
 
 
 def share_figure(masks: pd.DataFrame, search: pd.DataFrame) -> Figure | None:
-    """Worst-group accuracy against the share of explained training images; dashed where these are repeated."""
+    """Worst-group accuracy against the share of explained images; dashed where they are repeated, or all twice."""
     data = [name for name in MASK_DATA if name in set(masks["data"])]
     if not data:
         return None
@@ -132,7 +133,7 @@ def share_figure(masks: pd.DataFrame, search: pd.DataFrame) -> Figure | None:
 
 def _case_of(share: float, repeat: str) -> str:
     if share == 1:
-        return EXACT
+        return TWICE if repeat else EXACT
     return f"share={share:g}" + (f" repeat={round(1 / share)}" if repeat else "")
 
 
