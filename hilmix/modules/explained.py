@@ -72,20 +72,17 @@ def training_pass(
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))
     full = features.to(model.input_mean.dtype)  # that of the weights: parts may leave autocast
 
+    def loss(features: Tensor, log_probs: Tensor) -> Tensor:
+        return (per_term * model.losses(log_probs, model.answers(features, log_probs, batch), batch).value).sum()
+
     def data_loss(other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
-        log_probs = scores.float().log_softmax(-1)
-        return (per_term * model.losses(log_probs, model.answers(hidden, log_probs, batch), batch).value).sum()
+        return loss(hidden, scores.float().log_softmax(-1))
 
     def data_loss_at(rows: Tensor, other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
-        hidden, scores = full.detach().index_copy(0, rows, hidden.to(full)), scores.float()
-        log_probs_there = log_probs.detach().index_copy(0, rows, scores.log_softmax(-1))
-        said = model.answers(hidden, log_probs_there, batch)
-        return (per_term * model.losses(log_probs_there, said, batch).value).sum()
-
-    def data_loss_of(log_probs: Tensor) -> Tensor:
-        return (per_term * model.losses(log_probs, model.answers(full, log_probs, batch), batch).value).sum()
+        said = log_probs.detach().index_copy(0, rows, scores.float().log_softmax(-1))
+        return loss(full.detach().index_copy(0, rows, hidden.to(full)), said)
 
     def progress() -> float:
         steps = model.trainer.estimated_stepping_batches
@@ -100,7 +97,7 @@ def training_pass(
         log_probs=log_probs,
         data_loss=data_loss,
         data_loss_at=data_loss_at,
-        data_loss_of=data_loss_of,
+        data_loss_of=lambda other: loss(full, other),
         mean=lambda values: per_row * values.sum(),
         still=lambda: evaluation_mode(model),
         rows_mixed=batch.plan is not None and batch.plan.layer != "input",
