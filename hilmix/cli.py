@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import hilmix
 from hilmix.errors import ConfigError, HilmixError
@@ -79,6 +77,7 @@ def _dispatch(argv: list[str]) -> int:
             f"There is no command '{argv[0]}'; allowed are "
             f"{[*SUBCOMMANDS, 'data', 'report', 'aggregate', 'hmix', 'elicit']}, and options come after the command."
         )
+    from hilmix.config_files import with_packaged_configs
     from hilmix.lightning_cli import run
 
     run(with_packaged_configs(argv))
@@ -92,28 +91,3 @@ def told(error: BaseException | None) -> HilmixError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def configs_folder() -> Path:
-    """The packaged configs: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
-
-
-def with_packaged_configs(argv: Sequence[str]) -> list[str]:
-    """Replaces ``-c configs/NAME`` by the packaged file where the working directory has no such file."""
-    out: list[Any] = list(argv)
-    for i, token in enumerate(argv):
-        flag, equals, value = token.partition("=")
-        if flag not in ("-c", "--config"):
-            continue
-        value = value if equals else (argv[i + 1] if i + 1 < len(argv) else "")
-        if not value.startswith("configs/") or Path(value).exists():
-            continue
-        packaged = configs_folder() / value.removeprefix("configs/")
-        if packaged.is_file():
-            out[i] = f"--config={packaged}"
-            if not equals:
-                out[i + 1] = None
-    return [token for token in out if token is not None]

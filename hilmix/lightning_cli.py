@@ -1,23 +1,16 @@
 """LightningCLI with run folders: what is given is used, and silent surprises are refused."""
 
 import argparse
-import errno
 import logging
-import os
-import platform
 import sys
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
 
 import jsonargparse
-import torch
-import yaml
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
@@ -31,52 +24,15 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
-from hilmix.cli import SUBCOMMANDS, configs_folder, told
+from hilmix.cli import SUBCOMMANDS, told
+from hilmix.config_files import configs_folder, refuse_linked
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
-from hilmix.functional.random import run_seed
-from hilmix.logging import wandb_logger
-from hilmix.parser_errors import LINKS, differences, one_sentence
+from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
-
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-"""Errors of a full or protected disk."""
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Keeps the resolved config of a training run: in the run folder, per attempt, and in W&B."""
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
-        settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
-        text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
-        # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late
-        attempts = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        for folder in (Path(trainer.default_root_dir), *attempts):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "config.yaml").write_text(text)
-        if (logger := wandb_logger(trainer)) is not None:
-            logger.experiment.config.update({"cli": settings}, allow_val_change=True)
-
-
-def _relative(value: Any, run_dir: str) -> Any:
-    """Paths in the run folder as ``${run_dir}/...``: the saved config, used for another run, must not write here."""
-    if isinstance(value, dict):
-        return {key: _relative(entry, run_dir) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_relative(entry, run_dir) for entry in value]
-    if isinstance(value, str) and (value == run_dir or value.startswith(f"{run_dir}/")):
-        return "${run_dir}" + value[len(run_dir) :]
-    return value
-
-
-def versions() -> str:
-    """The versions that a run's numbers depend on, in one line."""
-    names = ("hilmix", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy")
-    return f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
+from hilmix.run_folder import UNWRITABLE, claim_run_dir, find_checkpoint, refuse_other_settings
+from hilmix.saved_config import SaveRunConfig
 
 
 class HilmixCLI(LightningCLI):
@@ -160,90 +116,6 @@ def forget_pretrained(model: Any) -> None:
     backbone = (model.get("init_args") or {}).get("backbone")
     if backbone is not None and (backbone.get("init_args") or {}).get("pretrained"):
         backbone.init_args.pretrained = False
-
-
-def find_checkpoint(run_dir: Path, given: str) -> Path:
-    """Returns the checkpoint file that ``last``, ``best`` or a path names.
-
-    Raises:
-        RunError: if there is none; the message lists those that the run folder has.
-    """
-    path = run_dir / "checkpoints" / f"{given}.ckpt" if given in ("last", "best") else Path(given)
-    if not path.is_file():
-        have = sorted(p.name for p in (run_dir / "checkpoints").glob("*.ckpt"))
-        raise RunError(
-            f"--ckpt_path {given}: there is no file {path}. "
-            + (f"{run_dir / 'checkpoints'} has {have}." if have else f"{run_dir} has no checkpoints (check --run_dir).")
-        )
-    return path
-
-
-def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
-    """Makes sure that the run folder can be written, and for a fresh run that it holds no other one.
-
-    Raises:
-        RunError: with the remedy.
-    """
-    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
-    if fresh and not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
-        raise RunError(
-            f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
-            "--ckpt_path last, or remove it."
-        )
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        probe = run_dir / f".write-probe-{os.getpid()}"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"The run folder {run_dir} can not be written: {error}. Choose another --run_dir.") from error
-
-
-def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
-    """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
-
-    Raises:
-        RunError: naming the settings that differ.
-    """
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    then = {f"model.{name}": value for name, value in checkpoint["hyper_parameters"].items()}
-    then |= {f"data.{name}": value for name, value in checkpoint["datamodule_hyper_parameters"].items()}
-    then["seed_everything"] = checkpoint["seed"]
-    now = {f"model.{name}": value for name, value in model.hparams.items()}
-    now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
-    now["seed_everything"] = run_seed()
-    changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
-    if changed:
-        raise RunError(
-            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "
-            "fresh run in another --run_dir."
-        )
-
-
-def refuse_linked(argv: list[str]) -> None:
-    """A value for a setting that is taken from the data would be ignored by the parser.
-
-    Raises:
-        ConfigError: naming the setting and where its value comes from.
-    """
-    tokens = [token.split("=")[0] for token in argv]
-    for name, source in LINKS.items():
-        if f"--model.{name}" in tokens or f"--model.init_args.{name}" in tokens:
-            raise ConfigError(f"model.{name} can not be set: it is taken from {source}. Leave it out.")
-    paths = [argv[i + 1] for i, token in enumerate(argv[:-1]) if token in ("-c", "--config")]
-    paths += [token.split("=", 1)[1] for token in argv if token.startswith(("-c=", "--config="))]
-    for path in paths:
-        if not Path(path).is_file():
-            raise ConfigError(f"There is no config file '{path}'. The packaged ones are in configs/method/.")
-        try:
-            settings: Any = yaml.safe_load(Path(path).read_text()) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-        model = settings.get("model") if isinstance(settings, dict) else None
-        given = model.get("init_args") or {} if isinstance(model, dict) else {}
-        for name, source in LINKS.items():
-            if name in given:
-                raise ConfigError(f"{path}: model.init_args.{name} can not be set: it is taken from {source}.")
 
 
 def run(argv: list[str]) -> HilmixCLI:

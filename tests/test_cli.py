@@ -17,10 +17,12 @@ import torch
 import yaml
 
 from hilmix.annotations import Annotations
-from hilmix.cli import configs_folder, main, with_packaged_configs
+from hilmix.cli import main
+from hilmix.config_files import configs_folder, with_packaged_configs
 from hilmix.data import AnnotatedData, ArrayInputs, write_folder
-from hilmix.lightning_cli import claim_run_dir, forget_pretrained
+from hilmix.lightning_cli import forget_pretrained
 from hilmix.parser_errors import one_sentence
+from hilmix.run_folder import claim_run_dir
 
 ROOT = Path(__file__).parent.parent
 FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators

@@ -1,0 +1,73 @@
+"""The folder of a run: which checkpoint is meant, whether the folder is free, whether a run may go on in it."""
+
+import errno
+import os
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from hilmix.errors import RunError
+from hilmix.functional.random import run_seed
+from hilmix.parser_errors import differences
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+"""Errors of a full or protected disk."""
+
+
+def find_checkpoint(run_dir: Path, given: str) -> Path:
+    """Returns the checkpoint file that ``last``, ``best`` or a path names.
+
+    Raises:
+        RunError: if there is none; the message lists those that the run folder has.
+    """
+    path = run_dir / "checkpoints" / f"{given}.ckpt" if given in ("last", "best") else Path(given)
+    if not path.is_file():
+        have = sorted(p.name for p in (run_dir / "checkpoints").glob("*.ckpt"))
+        raise RunError(
+            f"--ckpt_path {given}: there is no file {path}. "
+            + (f"{run_dir / 'checkpoints'} has {have}." if have else f"{run_dir} has no checkpoints (check --run_dir).")
+        )
+    return path
+
+
+def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
+    """Makes sure that the run folder can be written, and for a fresh run that it holds no other one.
+
+    Raises:
+        RunError: with the remedy.
+    """
+    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
+    if fresh and not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
+        raise RunError(
+            f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
+            "--ckpt_path last, or remove it."
+        )
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        probe = run_dir / f".write-probe-{os.getpid()}"
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"The run folder {run_dir} can not be written: {error}. Choose another --run_dir.") from error
+
+
+def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
+    """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
+
+    Raises:
+        RunError: naming the settings that differ.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    then = {f"model.{name}": value for name, value in checkpoint["hyper_parameters"].items()}
+    then |= {f"data.{name}": value for name, value in checkpoint["datamodule_hyper_parameters"].items()}
+    then["seed_everything"] = checkpoint["seed"]
+    now = {f"model.{name}": value for name, value in model.hparams.items()}
+    now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
+    now["seed_everything"] = run_seed()
+    changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
+    if changed:
+        raise RunError(
+            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "
+            "fresh run in another --run_dir."
+        )

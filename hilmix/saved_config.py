@@ -1,0 +1,48 @@
+"""The resolved config of a run, kept in its folder and in W&B."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+
+from hilmix.logging import wandb_logger
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Keeps the resolved config of a training run: in the run folder, per attempt, and in W&B."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
+        text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
+        # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late
+        attempts = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        for folder in (Path(trainer.default_root_dir), *attempts):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "config.yaml").write_text(text)
+        if (logger := wandb_logger(trainer)) is not None:
+            logger.experiment.config.update({"cli": settings}, allow_val_change=True)
+
+
+def _relative(value: Any, run_dir: str) -> Any:
+    """Paths in the run folder as ``${run_dir}/...``: the saved config, used for another run, must not write here."""
+    if isinstance(value, dict):
+        return {key: _relative(entry, run_dir) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_relative(entry, run_dir) for entry in value]
+    if isinstance(value, str) and (value == run_dir or value.startswith(f"{run_dir}/")):
+        return "${run_dir}" + value[len(run_dir) :]
+    return value
+
+
+def versions() -> str:
+    """The versions that a run's numbers depend on, in one line."""
+    names = ("hilmix", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy")
+    return f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
