@@ -8,6 +8,7 @@ import yaml
 
 from hilmix.errors import ConfigError
 from hilmix.parser_errors import LINKS
+from hilmix.yaml_files import load_yaml
 
 
 def refuse_linked(argv: list[str]) -> None:
@@ -26,7 +27,7 @@ def refuse_linked(argv: list[str]) -> None:
         if not Path(path).is_file():
             raise ConfigError(f"There is no config file '{path}'. The packaged ones are in configs/method/.")
         try:
-            settings: Any = yaml.safe_load(Path(path).read_text()) or {}
+            settings: Any = load_yaml(Path(path).read_text()) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
         model = settings.get("model") if isinstance(settings, dict) else None

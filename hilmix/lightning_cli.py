@@ -9,6 +9,8 @@ from pickle import UnpicklingError
 from typing import Any, Literal
 
 import jsonargparse
+import yaml
+from jsonargparse._optionals import get_omegaconf_loader  # the public get_loader has it only after a first parse
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -33,6 +35,7 @@ from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
 from hilmix.run_folder import UNWRITABLE, claim_run_dir, find_checkpoint, refuse_other_settings
 from hilmix.saved_config import SaveRunConfig
+from hilmix.yaml_files import check_yaml
 
 
 class HilmixCLI(LightningCLI):
@@ -111,6 +114,12 @@ class HilmixCLI(LightningCLI):
             raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
 
 
+def load_checked(text: str) -> Any:
+    """Returns what jsonargparse would read from a config or a value, unless it is a YAML bomb."""
+    check_yaml(text)
+    return get_omegaconf_loader("omegaconf+")(text)
+
+
 def forget_pretrained(model: Any) -> None:
     """A checkpoint brings its own weights: pretrained ones are not fetched, which may need a network."""
     backbone = (model.get("init_args") or {}).get("backbone")
@@ -127,6 +136,7 @@ def run(argv: list[str]) -> HilmixCLI:
     refuse_linked(argv)
     quieten()
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
     base = str(configs_folder() / "base.yaml")
     # no abbreviations: a setting with a typo is refused, not guessed
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}

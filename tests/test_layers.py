@@ -13,6 +13,7 @@ LAYERS = {
     0: ["errors", "types", "parts", "functional"],
     1: [
         "annotations",
+        "yaml_files",
         "columns",
         "mix",
         "annotators",

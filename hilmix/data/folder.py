@@ -21,6 +21,7 @@ from hilmix.data.items import SPLITS, AnnotatedData, ArrayInputs, ImageFiles, In
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
+from hilmix.yaml_files import load_yaml
 
 _META_KEYS = ("name", "classes", "licence", "input", "identity")
 
@@ -156,9 +157,9 @@ def _read_meta(root: Path) -> dict[str, Any]:
             f"Images in one sub-folder per class become a data folder with: hilmix data import {root}"
         )
     try:
-        meta = yaml.safe_load(file.read_text(encoding="utf-8"))
+        meta = load_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not valid YAML: {error}") from error
+        raise DataError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(meta, dict):
         raise DataError(f"{file} must hold keys and values such as 'name: mine' and 'input: image'.")
     if unknown := sorted(set(map(str, meta)) - set(_META_KEYS)):
