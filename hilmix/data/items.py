@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.data.faults import Fault
 from hilmix.data.masks import Masks
 from hilmix.data.pictures import open_picture, read_picture, upright_size
 from hilmix.errors import DataError
@@ -135,6 +136,7 @@ class AnnotatedData:
             many, or (D,).
         group: (N,) int64 group that the item is evaluated in, -1 for none; without groups all -1.
         groups: G group names.
+        notes: what a user should know about the folder that they were read from; refuses nothing.
     """
 
     name: str
@@ -148,6 +150,7 @@ class AnnotatedData:
     masks: Masks | None = None
     group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     groups: tuple[str, ...] = ()
+    notes: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.items)

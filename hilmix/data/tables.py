@@ -7,49 +7,73 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilmix.errors import DataError
+from hilmix.data.faults import Findings
 
 _NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
 
 
-def read_table(root: Path, stem: str, *, required: bool = True) -> tuple[Path, pd.DataFrame]:
+def read_table(
+    root: Path, stem: str, found: Findings | None = None, *, required: bool = True
+) -> tuple[Path, pd.DataFrame]:
     """Returns the file and its rows: names as str or None, numbers as numbers.
 
     Args:
         root: the data folder.
         stem: name of the file without ``.csv`` or ``.parquet``.
-        required: whether a missing file is an error; if not, no rows are returned.
+        found: collects what is wrong; a table that cannot be read then has no rows and no columns. By default the
+            first fault is raised.
+        required: whether a missing file is a fault; if not, no rows are returned.
 
     Raises:
-        DataError: if the file is missing, there twice, not readable, or holds text where numbers belong.
+        DataError: without ``found``, if the file is missing, there twice, not readable, or holds text where numbers
+            belong.
     """
-    found = [f for f in (root / f"{stem}.csv", root / f"{stem}.parquet") if f.is_file()]
-    if len(found) > 1:
-        raise DataError(f"{root} holds both {stem}.csv and {stem}.parquet; keep one.")
-    if not found:
-        if required:
-            raise DataError(f"{root} has no {stem}.csv and no {stem}.parquet.")
-        return root / f"{stem}.csv", pd.DataFrame()
-    file = found[0]
-    try:
-        if file.suffix == ".csv":
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-                frame = pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
-        else:
-            frame = pd.read_parquet(file)
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
-        raise DataError(f"Cannot read {file}: {error}") from error
+    findings = Findings() if found is None else found
+    file, frame = _read(root, stem, findings, required)
     for column in set(_NAMES) & set(frame.columns):
         try:
             frame[column] = _as_names(frame[column])
-        except (TypeError, OverflowError) as error:
-            raise DataError(
-                f"{file}, column '{column}': found {frame[column].dtype} values that are not whole; allowed are text "
-                "and whole numbers."
-            ) from error
-    _check_numbers(frame, file)
+        except (TypeError, OverflowError):
+            findings.fault(
+                "whole-number",
+                file,
+                column,
+                found=f"column '{column}': found {frame[column].dtype} values that are not whole",
+                expected="text or whole numbers",
+            )
+            frame = frame.drop(columns=column)
+    _check_numbers(frame, file, findings)
+    if found is None:
+        findings.raise_if_any(root)
     return file, frame
+
+
+def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path, pd.DataFrame]:
+    here = [f for f in (root / f"{stem}.csv", root / f"{stem}.parquet") if f.is_file()]
+    file = here[0] if here else root / f"{stem}.csv"
+    if len(here) > 1:
+        found.fault(
+            "two-files", root, stem, found=f"{root} holds both {stem}.csv and {stem}.parquet", remedy="Keep one."
+        )
+    elif not here and required:
+        found.fault(
+            "missing-file",
+            root,
+            stem,
+            found=f"{root} has no {stem}.csv and no {stem}.parquet",
+            remedy="Write one of them, see docs/data_folder.md.",
+        )
+    if len(here) != 1:
+        return file, pd.DataFrame()
+    try:
+        if file.suffix == ".parquet":
+            return file, pd.read_parquet(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            return file, pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+        found.fault("unreadable", file, found=f"Cannot read {file}: {error}")
+        return file, pd.DataFrame()
 
 
 def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -59,11 +83,11 @@ def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.astype(object).where(column.notna(), None).map(lambda v: None if v is None else str(v).strip())
 
 
-def _check_numbers(frame: pd.DataFrame, file: Path) -> None:
+def _check_numbers(frame: pd.DataFrame, file: Path, found: Findings) -> None:
     numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
     for column in numeric:
         values = pd.to_numeric(frame[column], errors="coerce")
         bad = np.flatnonzero(values.isna() & frame[column].notna())
         if len(bad):
-            raise DataError(f"{file}, row {bad[0]}, column '{column}': {frame[column].iloc[bad[0]]!r} is not a number.")
+            found.fault("number", file, column, rows=bad, found=f"{frame[column].iloc[bad[0]]!r} is not a number")
         frame[column] = values

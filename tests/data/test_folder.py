@@ -228,29 +228,29 @@ ONE = "item,annotator,label\na,ann,cat\n"
     ("written", "message"),
     [
         ({"meta": None}, r"dataset.yaml is missing\. It needs at least"),
-        ({"meta": "name: ["}, "dataset.yaml is not valid YAML"),
-        ({"meta": "just text"}, "must hold keys and values"),
-        ({"meta": "input: image\nclass: [a]\n"}, r"unknown key\(s\) \['class'\]; allowed are"),
-        ({"meta": "name: x\n"}, "'input' is None; allowed are 'image' and 'vector'"),
+        ({"meta": "name: ["}, "dataset.yaml.*not valid YAML"),
+        ({"meta": "just text"}, "dataset.yaml.*keys and values"),
+        ({"meta": "input: image\nclass: [a]\n"}, r"dataset.yaml, 'class'.*\['class'\].*'classes'"),
+        ({"meta": "name: x\n"}, "'input' is None.*'image' or 'vector'"),
         ({"meta": "input: text\n"}, "'input' is 'text'"),
-        ({"meta": "input: image\nidentity: known\n"}, "'identity' is 'known'; allowed is 'exchangeable'"),
-        ({"meta": "input: image\nclasses: [cat, cat]\n"}, "'classes' must be a list of different names"),
-        ({"meta": "input: image\nclasses: cat\n"}, "'classes' must be a list"),
-        ({"meta": "input: image\nclasses: []\n"}, "'classes' must be a list"),
+        ({"meta": "input: image\nidentity: known\n"}, "'identity' is 'known'.*'exchangeable'"),
+        ({"meta": "input: image\nclasses: [cat, cat]\n"}, r"'classes'.*\['cat', 'cat'\].*different names"),
+        ({"meta": "input: image\nclasses: cat\n"}, "'classes'.*'cat'.*list"),
+        ({"meta": "input: image\nclasses: []\n"}, r"'classes'.*\[\].*list"),
         ({"items": None}, r"has no items.csv and no items.parquet"),
         ({"votes": None}, r"has no annotations.csv and no annotations.parquet"),
         ({"items": ""}, "Cannot read .*items.csv"),
         ({"items": "item,path\na,b,c,d\na,b\n"}, "Cannot read .*items.csv"),
-        ({"items": "name,path\na,a.png\n"}, r"items.csv: column 'item' is missing; found \['name', 'path'\]"),
-        ({"items": "item,path\na,a.png\n,b.png\n"}, "items.csv, row 1: 'item' is empty"),
-        ({"items": "item,path\na,a.png\na,b.png\n"}, "items.csv: item 'a' occurs more than once"),
+        ({"items": "name,path\na,a.png\n"}, r"items.csv, 'item'.*missing.*\['name', 'path'\]"),
+        ({"items": "item,path\na,a.png\n,b.png\n"}, "items.csv, column 'item', row 1: .*empty"),
+        ({"items": "item,path\na,a.png\na,b.png\n"}, "items.csv, column 'item', row 1: .*'a'.*more than once"),
         ({"items": "item,path\n"}, "items.csv holds no items"),
         (
             {"items": "item,target,path\na,cow,a.png\nb,dog,b.png\n"},
-            r"row 0: target 'cow' is not one of \['cat', 'dog'\]",
+            r"items.csv, column 'target', row 0: .*'cow'.*\['cat', 'dog'\]",
         ),
-        ({"items": "item,split,path\na,train,a.png\nb,valid,b.png\n"}, "row 1: split is 'valid'; allowed are"),
-        ({"items": "item,split,path\na,train,a.png\nb,,b.png\n"}, "row 1: split is empty; allowed are"),
+        ({"items": "item,split,path\na,train,a.png\nb,valid,b.png\n"}, "row 1: split is 'valid'.*'train'"),
+        ({"items": "item,split,path\na,train,a.png\nb,,b.png\n"}, "row 1: split is empty.*'train'"),
         ({"items": "item,path\na,a.png\nb,\n"}, "row 1: 'path' is empty"),
         ({"items": "item,path\na,a.png\nb,gone.png\n"}, "gone.png does not exist"),
         ({"items": "item\na\nb\n"}, "has no column 'path' and .*inputs.npy is missing"),
@@ -267,13 +267,16 @@ ONE = "item,annotator,label\na,ann,cat\n"
         ),
         ({"votes": "item,annotator,label\na,,cat\n"}, "annotations.csv: annotator, row 0: it is empty"),
         ({"votes": "item,annotator,label\na,ann,\n"}, "annotations.csv: label, row 0: it is empty"),
-        ({"votes": "item,annotator,label,confidence\na,ann,cat,high\n"}, "column 'confidence': 'high' is not a number"),
+        (
+            {"votes": "item,annotator,label,confidence\na,ann,cat,high\n"},
+            "column 'confidence', row 0: 'high' is not a number",
+        ),
         ({"votes": "item,annotator,label,confidence\na,ann,cat,70\n"}, "confidence, row 0: 70.0 is out of range"),
         ({"votes": "item,annotator,label,seconds\na,ann,cat,-1\n"}, "seconds, row 0: -1.0 is out of range"),
         ({"votes": "item,annotator,prob_cat,prob_dog\na,ann,0,0\n"}, "probs, row 0: .* is not a distribution"),
         ({"votes": "item,annotator,prob_cat,prob_dog\na,ann,1,\n"}, "probs, row 0: .* is not a distribution"),
         ({"votes": "item,annotator,prob_cat\na,ann,1\n"}, r"lack the column\(s\) \['prob_dog'\]"),
-        ({"annotators": "who,age\nann,1\n"}, "annotators.csv: column 'annotator' is missing"),
+        ({"annotators": "who,age\nann,1\n"}, "annotators.csv, 'annotator': .*missing.*'who'"),
         ({"annotators": "annotator,age\nann,1\n"}, r"annotator 'bob' of the annotations has no row \(1 missing\)"),
         ({"annotators": "annotator,age\nann,old\nbob,1\n"}, "every column but 'annotator' must be numeric"),
         ({"annotators": "annotator,age\nann,\nbob,1\n"}, "annotator features must be finite"),
@@ -291,7 +294,7 @@ def test_what_is_wrong_is_named(folder, written, message):
         ("item,row\na,5\n", np.zeros((3, 2)), "vector", "need rows 5 to 5, inputs.npy has 3 rows"),
         ("item,row\na,-1\n", np.zeros((3, 2)), "vector", "need rows -1 to -1"),
         ("item\na\nb\nc\nd\n", np.zeros((3, 2)), "vector", "need rows 0 to 3, inputs.npy has 3 rows"),
-        ("item,row\na,x\n", np.zeros((3, 2)), "vector", "column 'row': 'x' is not a number"),
+        ("item,row\na,x\n", np.zeros((3, 2)), "vector", "column 'row', row 0: 'x' is not a number"),
         ("item,row\na,\n", np.zeros((3, 2)), "vector", "row 0: 'row' is nan"),
         ("item,row\na,0.5\n", np.zeros((3, 2)), "vector", "row 0: 'row' is 0.5"),
         ("item\na\n", np.zeros((1, 2, 2)), "vector", r"expected \(N, D\)"),
@@ -316,7 +319,7 @@ def test_a_truncated_array_is_named(folder):
 def test_two_tables_of_one_kind_are_refused(folder):
     root = folder()
     pd.DataFrame({"item": ["a"]}).to_parquet(root / "items.parquet")
-    with pytest.raises(DataError, match=r"holds both items.csv and items.parquet; keep one"):
+    with pytest.raises(DataError, match=r"holds both items.csv and items.parquet"):
         read_folder(root)
 
 
@@ -326,16 +329,14 @@ def test_labels_with_decimals_are_refused(folder, odd):
     pd.DataFrame({"item": ["a", "b"], "annotator": ["ann", "bob"], "label": [odd, 1.0]}).to_parquet(
         root / "annotations.parquet"
     )
-    with pytest.raises(
-        DataError, match=r"annotations.parquet, column 'label': found float64 values that are not whole"
-    ):
+    with pytest.raises(DataError, match=r"annotations.parquet, 'label': .*float64.*not whole"):
         read_folder(root)
 
 
 def test_a_description_in_another_encoding_is_named(folder):
     root = folder()
     (root / "dataset.yaml").write_bytes("name: caf\u00e9\ninput: image\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"dataset.yaml is not valid YAML: .*utf-8"):
+    with pytest.raises(DataError, match=r"dataset.yaml.*not valid YAML: .*utf-8"):
         read_folder(root)
 
 
