@@ -44,8 +44,9 @@ def main(args: Sequence[str] | None = None) -> int:
         message = told(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
-        return 2
+        from hilmix.terminal import refuse
+
+        return refuse(message)
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -5,6 +5,7 @@ Every function returns a matplotlib ``Figure`` that belongs to no window and no 
 
 import importlib.util
 import logging
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.functional.calibration import Bins
+from hilmix.names import figure_text, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +27,7 @@ INK, MUTED, GRID = "#22303c", "#6b7785", "#e3e7ec"
 BLUE, SKY, RED, GREEN, AMBER = "#2f6db3", "#a9c7e8", "#c8443c", "#2e8b6a", "#d98f24"
 CURVES = ("loss", "acc", "nll", "ece", "brier", "agreement", "annotator_auroc")
 """Quantities whose curves come first."""
+_LONGEST = 200
 STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK,
@@ -97,7 +100,7 @@ class Thumbnail(NamedTuple):
     image: NDArray[np.uint8]
     """(H, W) or (H, W, C)."""
     said: str
-    """Up to 26 characters, in red."""
+    """In red."""
     suggested: str
     """In green."""
     detail: str = ""
@@ -108,22 +111,28 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
     with styled():
         columns = min(columns, len(thumbnails))
         rows = -(-len(thumbnails) // columns)
-        cell, caption, head = 1.35, 0.62, 0.45  # inches
+        captions = [_caption_lines(item) for item in thumbnails]
+        cell, caption, head = 1.35, 0.125 + 0.165 * max(3, *map(len, captions)), 0.45  # inches
         width, height = max(cell * columns, 5.0), rows * (cell + caption) + head
         figure = blank_figure(width, height, layout=None)
-        for i, item in enumerate(thumbnails):
+        for i, (item, lines) in enumerate(zip(thumbnails, captions, strict=True)):
             left, row = (i % columns) * cell + 0.06, i // columns
             bottom = height - head - row * (cell + caption) - cell
             box = (left / width, bottom / height, (cell - 0.12) / width, (cell - 0.12) / height)
             axis = figure.add_axes(box)
             axis.imshow(item.image, cmap="gray", interpolation="nearest")
             axis.set_axis_off()
-            lines = ((item.said, RED, 8), (item.suggested, GREEN, 8), (item.detail, MUTED, 6.5))
             for line, (text, color, size) in enumerate(lines):
                 y = (bottom - 0.05 - 0.165 * line) / height
-                figure.text(left / width, y, _short(text, 26), color=color, fontsize=size, va="top")
+                figure.text(left / width, y, figure_text(text), color=color, fontsize=size, va="top")
         figure.text(0.06 / width, 1 - 0.12 / height, title, va="top", fontsize=11)
     return figure
+
+
+def _caption_lines(item: Thumbnail) -> list[tuple[str, str, float]]:
+    """Text, colour and size of each line."""
+    parts = ((item.said, RED, 8.0), (item.suggested, GREEN, 8.0), (item.detail, MUTED, 6.5))
+    return [(line, color, size) for text, color, size in parts for line in _folded(text)]
 
 
 class AnnotatorPanel(NamedTuple):
@@ -156,12 +165,12 @@ def annotator_figure(
                 axis.set_axis_off()
             for axis, panel in zip(cells.flat, panels, strict=False):
                 shown = axis.imshow(panel.confusion, vmin=0, vmax=1, cmap="Blues")
-                axis.set_title(_short(panel.title, 26), fontsize=8.5)
+                axis.set_title("\n".join(map(figure_text, _folded(panel.title))), fontsize=8.5)
                 _class_ticks(axis, classes)
             parts[1].supxlabel("said", fontsize=9, color=MUTED)
             parts[1].supylabel("true class", fontsize=9, color=MUTED)
             parts[1].colorbar(shown, ax=cells, shrink=0.6, label="p(said | true)")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        figure.suptitle(figure_text(title), x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -209,7 +218,7 @@ def training_curves(metrics: pd.DataFrame) -> "Figure | None":
                 stage = str(column).partition("/")[0]
                 marker = "o" if len(values) < 3 else None
                 axis.plot(values.index, values, color=BLUE if stage == "val" else AMBER, label=stage, marker=marker)
-            axis.set_title(name)
+            axis.set_title(figure_text(name))
             axis.grid(linewidth=0.6)
             axis.legend(fontsize=8)
             axis.set_xlabel("epoch")
@@ -223,14 +232,29 @@ def _class_ticks(axis: "Axes", classes: Sequence[str]) -> None:
     if len(classes) > 12:
         axis.set(xticks=[], yticks=[])
         return
-    names = [_short(c, 9) for c in classes]
+    names = [figure_text(name) for name in short_names(classes, 9)]
     axis.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, fontsize=6.5)
     axis.set_yticks(range(len(names)), names, fontsize=6.5)
     axis.tick_params(length=0)
 
 
-def _short(text: str, length: int = 18) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def short_names(names: Sequence[str], length: int) -> list[str]:
+    """Returns names of at most ``length`` characters, but longer ones where two of them would look the same."""
+    texts = [printable(name) for name in names]
+    ways = ([_cut(text, length) for text in texts], [_cut(text, length, both=True) for text in texts])
+    return next((way for way in ways if len(set(way)) == len(set(texts))), texts)
+
+
+def _cut(text: str, length: int, *, both: bool = False) -> str:
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2 if both else 0
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _folded(text: str) -> list[str]:
+    """Lines of at most 26 characters; of a text that would fill the figure, beginning and end."""
+    return textwrap.wrap(_cut(printable(text), _LONGEST, both=True), 26) or [""]
 
 
 def blank_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":

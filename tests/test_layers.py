@@ -10,11 +10,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = {
-    0: ["errors", "types", "parts", "functional"],
+    0: ["errors", "types", "parts", "functional", "names", "terminal"],
     1: [
         "annotations",
         "yaml_files",
         "columns",
+        "spreadsheets",
         "mix",
         "annotators",
         "metrics",

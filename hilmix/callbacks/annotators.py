@@ -12,6 +12,7 @@ from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tables import annotator_table, confusion_arrays, confusion_table, no_confusion_reason
 from hilmix.data.items import AnnotatedData
+from hilmix.names import printable
 from hilmix.plotting import AnnotatorPanel, annotator_figure
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class AnnotatorReport(Callback):
         data = datamodule.data
         if data.annotations.exchangeable:
             if trainer.is_global_zero:
-                log.info("No annotator report: the annotators of %s are exchangeable.", data.name)
+                log.info("No annotator report: the annotators of %s are exchangeable.", printable(data.name))
             return
         result = clean_pass(trainer, pl_module, "train")
         if not trainer.is_global_zero:

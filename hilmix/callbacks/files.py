@@ -13,6 +13,7 @@ from lightning.pytorch import Trainer
 from hilmix import logging as board
 from hilmix import plotting
 from hilmix.errors import RunError
+from hilmix.spreadsheets import csv_text
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def write_table(table: pd.DataFrame, path: Path, *, flag: str = "--run_dir") -> 
     """Writes a CSV or Parquet file, by its suffix; ``flag`` as in :func:`whole_file`."""
     with whole_file(path, flag=flag) as partial:
         if path.suffix == ".csv":
-            table.to_csv(partial, index=False)
+            partial.write_text(csv_text(table), encoding="utf-8", newline="")
         else:
             table.to_parquet(partial, index=False)
 

@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.table import Table
+from rich import box
 
 from hilmix.callbacks.clean_pass import datamodule_of
 from hilmix.callbacks.files import run_folder, write_json
+from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN
 
 
@@ -27,10 +27,10 @@ class MetricsFile(Callback):
         evaluated = _evaluated(trainer)
         path = run_folder(trainer) / "metrics.json"
         write_json({**values, "truth": evaluated["items_with_truth"] > 0, "evaluated": evaluated}, path)
-        console = Console(highlight=False, soft_wrap=True)
-        console.print(_headline(evaluated))
+        console = terminal()
+        say(console, _headline(evaluated))
         console.print(_table(values))
-        console.print(f"Written to {path}")
+        say(console, f"Written to {path}")
 
 
 def _evaluated(trainer: Trainer) -> dict[str, Any]:
@@ -51,10 +51,8 @@ def _headline(evaluated: dict[str, Any]) -> str:
     return f"{evaluated['data']}: {evaluated['items']:,} test items, {against}, {evaluated['votes']:,} votes"
 
 
-def _table(values: dict[str, float]) -> Table:
-    table = Table()
-    table.add_column("metric")
-    table.add_column("value", justify="right")
+def _table(values: dict[str, float]) -> Grid:
+    table = Grid("metric", "value", right=("value",), box=box.HEAVY_HEAD)
     for name, value in values.items():
         table.add_row(name, f"{value:.4f}")
     return table

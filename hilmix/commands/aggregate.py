@@ -1,19 +1,17 @@
 """``hilmix aggregate FOLDER``: one label and one distribution per item, for people who need nothing else."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from hilmix.callbacks.files import write_table
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError, HilmixError
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
+from hilmix.terminal import Console, Grid, literal, pairs, refuse, terminal, warn
 from hilmix.types import UNKNOWN
 
 DEFAULT_METHOD = "dawid-skene"
@@ -43,10 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs ``hilmix aggregate`` with the arguments after ``aggregate``; returns 0, or 2 with one clear message."""
     args = _parser().parse_args(argv)
     try:
-        _run(args, Console())
+        _run(args, terminal())
     except HilmixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 
@@ -107,26 +104,24 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         raise ConfigError(f"The output is '{args.out}'; allowed are names that end in .csv or .parquet.")
     if args.seed < 0:
         raise ConfigError(f"--seed is {args.seed}; allowed are whole numbers of at least 0.")
-    with console.status(f"reading {args.folder}") as status:
+    with console.status(literal(f"reading {args.folder}")) as status:
         labels = read_labels(args.folder)
 
         def show(rounds: int) -> None:
-            status.update(f"{args.method}: round {rounds}")
+            status.update(literal(f"{args.method}: round {rounds}"))
 
         status.update(args.method)
         result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
-        status.update(f"writing {args.out}")
+        status.update(literal(f"writing {args.out}"))
         write_table(label_table(labels, result, seed=args.seed), args.out, flag="-o")
     console.print(_summary(args, labels, result))
     if result.converged is False:
-        console.print(f"[yellow]warning:[/yellow] {args.method} has not converged.", highlight=False)
+        warn(console, f"{args.method} has not converged.")
 
 
-def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Table:
+def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Grid:
     votes = labels.annotations
-    table = Table(box=None, show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
+    table = pairs([])
     voted = votes.labels_per_item > 0
     nobody = f"; {(~voted).sum():,} without votes have an empty label" * bool((~voted).any())
     table.add_row("method", args.method)

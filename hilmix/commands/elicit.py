@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-from rich.console import Console
-
 from hilmix.errors import ConfigError, HilmixError
+from hilmix.terminal import refuse, terminal
 
 ACTIONS = {
     "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
@@ -32,10 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = import_extra(f"hilmix.commands.{ACTIONS[argv[0]][0]}") if known else None
         args = _parser(chosen).parse_args(argv)
         assert chosen is not None, "argparse has refused every other action"
-        chosen.run(args, Console())
+        chosen.run(args, terminal())
     except HilmixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.elicit.build import OwnTexts, build_study
@@ -14,6 +12,7 @@ from hilmix.elicit.items import check_showable, read_probs, usable_labels
 from hilmix.elicit.manifest import MANIFEST, Manifest, statements
 from hilmix.elicit.schema import TASKS, Task
 from hilmix.errors import ConfigError, DataError
+from hilmix.terminal import Console, literal, say
 
 _ABOUT = """Tasks:
   construct    step through the mixes of a pair to the one that is half and half
@@ -126,13 +125,13 @@ def _text(file: Path) -> str:
 def _tell(study: Manifest, design: Design, folder: Path, console: Console) -> None:
     batches, judgments = _count(len(study.batches), "batch", "es"), _count(design.judgments, "judgment")
     people = _count(len(study.batches) * design.judgments, "participant")
-    console.print(
-        f"[bold]Written[/bold] to {folder}: {batches} of {design.trials} pictures "
+    what = (
+        f" to {folder}: {batches} of {design.trials} pictures "
         f"({design.practice} for practice, {design.per_batch} mixes, {design.catch} with a known answer, "
-        f"{design.repeats} repeats), for {people} to give {judgments} of each mix.\n"
-        f"Texts and settings may be changed in {folder / MANIFEST}; then: hilmix elicit serve {folder}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"{design.repeats} repeats), for {people} to give {judgments} of each mix."
+    )
+    then = f"Texts and settings may be changed in {folder / MANIFEST}; then: hilmix elicit serve {folder}"
+    say(console, literal(("Written", "bold"), what), then)
 
 
 def _count(number: int, noun: str, plural: str = "s") -> str:

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.elicit.export import FORMATS, Export, export
 from hilmix.elicit.training import TRAINABLE
+from hilmix.terminal import Console, say
 
 _ABOUT = """Formats:
   native   judgments, participants and stimuli as Parquet, and the manifest
@@ -43,5 +42,4 @@ def run(args: argparse.Namespace, console: Console) -> None:
         DataError: if there are no answers, none that the format can hold, the data are others, or OUT is there.
     """
     notes = export(Export(args.study, args.out, args.format, args.data, args.task, args.with_excluded))
-    lines = "\n".join([f"Written to {args.out}", *notes])
-    console.print(lines, highlight=False, soft_wrap=True, markup=False)
+    say(console, f"Written to {args.out}", *notes)

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.elicit.jspsych_answers import import_answers
+from hilmix.terminal import Console, say
 
 _ABOUT = """Files are those that the pages of `hilmix elicit export --format jspsych` save, one participant in each; or
 results as JATOS exports them, one participant in each line. All are taken, or none.
@@ -32,6 +31,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
         DataError: if a file is not of this study, or somebody in it is there already.
     """
     taken = import_answers(args.study, args.files)
-    lines = [f"{len(taken):,} participants taken into {args.study}, with {sum(taken.values()):,} answers."]
-    lines.append(f"Look: hilmix elicit status {args.study}")
-    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    say(
+        console,
+        f"{len(taken):,} participants taken into {args.study}, with {sum(taken.values()):,} answers.",
+        f"Look: hilmix elicit status {args.study}",
+    )

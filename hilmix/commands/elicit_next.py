@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.data.folder import read_folder
 from hilmix.elicit.ask import ask_model, ask_perception
 from hilmix.elicit.chosen import write_chosen
 from hilmix.errors import ConfigError, DataError
+from hilmix.terminal import Console, say
 
 _ABOUT = """By:
   perception  mixes whose judgments would tell most about what people see: classes and image statistics, fitted to the
@@ -53,8 +52,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     else:
         asked = ask_model(args.study, data, args.number, predictions=args.predictions, seed=args.seed)
     write_chosen(args.out, asked.chosen, asked.score.tolist(), data, asked.label)
-    console.print(
-        f"{args.number:,} mixes written to {args.out}. {asked.note}\n"
+    say(
+        console,
+        f"{args.number:,} mixes written to {args.out}. {asked.note}",
         f"Ask: hilmix elicit build {args.data} -o STUDY --task infer --pairs-from {args.out}",
-        highlight=False, soft_wrap=True, markup=False,
-    )  # fmt: skip
+    )

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.elicit.serve import keep_tokens, listener, serve
 from hilmix.errors import ConfigError
+from hilmix.terminal import Console, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +33,6 @@ def run(args: argparse.Namespace, console: Console) -> None:
     tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
     held = listener(args.host, args.port)
     for what, link in tokens.links(args.host, args.port).items():
-        console.print(f"{what:<14}{link}", highlight=False, soft_wrap=True, markup=False)
-    console.print("Stop with Ctrl+C; nothing is lost.", highlight=False)
+        say(console, f"{what:<14}{link}")
+    say(console, "Stop with Ctrl+C; nothing is lost.")
     serve(args.study, tokens, on=held)

@@ -4,12 +4,11 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
-
 from hilmix.elicit.behaviour import NAMES, Behaviour
 from hilmix.elicit.manifest import read_manifest
 from hilmix.elicit.simulate import simulate, simulate_study
 from hilmix.errors import ConfigError
+from hilmix.terminal import Console, say
 
 _ABOUT = f"""Behaviours, taken in turn where several are given: {", ".join(NAMES)}.
 A mix of weight w of image 1 is perceived as s(a + b logit w); answers scatter around that with sd (at one half).
@@ -59,8 +58,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
         found = simulate_study(Path(args.target), people=args.people, behaviours=behaviours, seed=args.seed)
     ends = ", ".join(f"{count:,} {phase}" for phase, count in Counter(one.phase for one in found).items())
     folder = args.study if link else args.target
-    console.print(
+    say(
+        console,
         f"{len(found):,} simulated participants gave {sum(one.answers for one in found):,} answers, practice and catch "
-        f"trials included. Where they ended: {ends}.\nLook: hilmix elicit export {folder} -o OUT",
-        highlight=False, soft_wrap=True, markup=False,
-    )  # fmt: skip
+        f"trials included. Where they ended: {ends}.",
+        f"Look: hilmix elicit export {folder} -o OUT",
+    )

@@ -5,13 +5,12 @@ import time
 from pathlib import Path
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from hilmix.elicit.read import name_of
 from hilmix.elicit.status import ParticipantStatus, Status, TaskStatus, read_status
+from hilmix.terminal import Console, Grid, RenderableType, literal
 
 _ABOUT = """Reads the answers beside a server at work, or without one. Judgments are answers to main trials; those of
 excluded participants do not count. docs/elicit.md says what the numbers mean.
@@ -54,20 +53,18 @@ def render(status: Status) -> RenderableType:
     phases = ", ".join(f"{count:,} {phase}" for phase, count in status.phases.items()) or "nobody yet"
     gone = f"; {status.withdrawn:,} withdrew and left no answers" if status.withdrawn else ""
     parts: list[RenderableType] = [
-        f"[bold]{escape(status.name)}[/bold]  {time.strftime('%H:%M:%S', time.localtime(status.now))}",
-        f"People: {phases}{gone}",
+        literal((status.name, "bold"), time.strftime("  %H:%M:%S", time.localtime(status.now))),
+        literal(f"People: {phases}{gone}"),
         _tasks(status.tasks),
     ]
     noticed = [one for one in status.participants if one.flags or one.excluded]
-    parts.append(_people(noticed) if noticed else "Nobody is flagged.")
+    parts.append(_people(noticed) if noticed else literal("Nobody is flagged."))
     return Group(*parts)
 
 
-def _tasks(tasks: tuple[TaskStatus, ...]) -> Table:
-    table = Table(box=box.SIMPLE)
-    table.add_column("task")
-    for name in ("judgments", "complete mixes", "complete batches", "mixes by judgments", "agreement", "seconds"):
-        table.add_column(name, justify="right")
+def _tasks(tasks: tuple[TaskStatus, ...]) -> Grid:
+    numbers = "judgments", "complete mixes", "complete batches", "mixes by judgments", "agreement", "seconds"
+    table = Grid("task", *numbers, right=numbers, box=box.SIMPLE)
     for one in tasks:
         last = len(one.counts) - 1
         counts = "  ".join(f"{n}{'+' if n == last else ''}: {count:,}" for n, count in enumerate(one.counts))
@@ -86,8 +83,8 @@ def _agreement(one: TaskStatus) -> str:
     return f"ICC {_number(one.icc, '.2f')}, differ by {one.difference:.2f}"
 
 
-def _people(noticed: list[ParticipantStatus]) -> Table:
-    table = Table("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
+def _people(noticed: list[ParticipantStatus]) -> Grid:
+    table = Grid("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
     for one in noticed:
         table.add_row(
             name_of(one.number), one.phase, f"{one.done} of {one.total}", _number(one.median_seconds, ".1f"),

@@ -1,17 +1,15 @@
 """``hilmix hmix``: what people said about mixed images: describe it, fit policies to it, train on it."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from hilmix.commands import hmix_download, hmix_fit, hmix_mixes
 from hilmix.commands.hmix_policies import add_study, read_elicited
 from hilmix.data.hmix.layout import LAYOUTS
 from hilmix.errors import ConfigError, DataError, HilmixError
 from hilmix.report.hmix import draw_figures, print_summary, read_studies, summarize_studies, write_summary
+from hilmix.terminal import Console, literal, refuse, say, terminal
 
 _FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())
 _ABOUT = f"""FOLDER holds one or more of
@@ -34,10 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     function: Callable[[argparse.Namespace, Console], None] = args.function
     try:
-        function(args, Console())
+        function(args, terminal())
     except HilmixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 
@@ -77,4 +74,4 @@ def _summary(args: argparse.Namespace, console: Console) -> None:
     if args.out is not None:
         files = [*write_summary(summary, args.out), *draw_figures(studies, summary, args.out)]
         names = ", ".join(file.name for file in files)
-        console.print(f"\n[bold]Written[/bold] to {args.out}: {names}", highlight=False, soft_wrap=True)
+        say(console, "", literal(("Written", "bold"), f" to {args.out}: {names}"))

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from hilmix.data.hmix.download import LICENCE, download_hmix
+from hilmix.terminal import Console, say
 
 
 def add_parser(actions: Any) -> None:
@@ -24,4 +23,4 @@ def add_parser(actions: Any) -> None:
 
 def _download(args: argparse.Namespace, console: Console) -> None:
     files = download_hmix(args.folder)
-    console.print(f"{len(files)} files in {args.folder}.\n{LICENCE}", highlight=False, soft_wrap=True)
+    say(console, f"{len(files)} files in {args.folder}.", *LICENCE.splitlines())

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from hilmix.commands.hmix_policies import (
     LEARNED,
@@ -21,6 +19,7 @@ from hilmix.commands.hmix_policies import (
 from hilmix.errors import ConfigError, DataError
 from hilmix.perception import ConfidenceSmoothing, Judged, LearnedPerception, Perception, cross_validate
 from hilmix.perception.evaluation import Fit, Split
+from hilmix.terminal import Console, Grid, literal, pairs, say, warn
 
 _ABOUT = f"""Policies:
   {", ".join(NAMES[:6])},
@@ -74,19 +73,16 @@ def run(args: argparse.Namespace, console: Console) -> None:
     fit = policy_by_name(args.policy, features)
     policy = fit(judged)
     smoothing = _smoothing(policy, judged) if args.smooth else None
-    console.print(
-        f"[bold]{args.policy}[/bold], fitted to {len(judged.weight):,} answers of {len(study.participants):,} people "
-        f"to {len(study.stimuli):,} mixes",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
-    console.print(_parameters(policy, smoothing), highlight=False)
+    what = (
+        f", fitted to {len(judged.weight):,} answers of {len(study.participants):,} people "
+        f"to {len(study.stimuli):,} mixes"
+    )
+    say(console, literal((args.policy, "bold"), what))
+    console.print(_parameters(policy, smoothing))
     _score(judged, {args.policy: fit}, features, console)
     (smoothing or policy).save(args.out)
-    console.print(
-        f"\n[bold]Written[/bold] to {args.out}; in a config: "
-        f"{{class_path: hilmix.perception.SavedPerception, init_args: {{file: {args.out}}}}}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    config = f"{{class_path: hilmix.perception.SavedPerception, init_args: {{file: {args.out}}}}}"
+    say(console, "", literal(("Written", "bold"), f" to {args.out}; in a config: {config}"))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -110,7 +106,7 @@ def _smoothing(policy: Perception, judged: Judged) -> ConfidenceSmoothing:
 
 
 def _score(judged: Judged, policies: dict[str, Fit], features: Any, console: Console) -> None:
-    table = Table("held-out", "groups", "removed", "of ceiling", "deviance", box=None, header_style="bold")
+    table = Grid("held-out", "groups", "removed", "of ceiling", "deviance")
     notes = []
     for split in get_args(Split):
         try:
@@ -122,15 +118,16 @@ def _score(judged: Judged, policies: dict[str, Fit], features: Any, console: Con
                       f"{row['deviance']:.3f} [{row['deviance_low']:.3f}, {row['deviance_high']:.3f}]")  # fmt: skip
         ceiling = row["ceiling"]
     if table.row_count:
-        console.print(
-            f"\nSquared deviation of answers from the weight: the share that is removed, on held-out answers ({_FOLDS} "
-            "folds,\n95 % intervals), and of the ceiling, which is what all who see a mix share, "
-            f"{_percent(ceiling)}.",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
-        console.print(table, highlight=False)
+        say(
+            console,
+            "",
+            f"Squared deviation of answers from the weight: the share that is removed, on held-out answers ({_FOLDS} "
+            "folds,",
+            f"95 % intervals), and of the ceiling, which is what all who see a mix share, {_percent(ceiling)}.",
+        )
+        console.print(table)
     for note in notes:
-        console.print(f"[yellow]not scored:[/yellow] {note}", highlight=False, soft_wrap=True)
+        warn(console, note, title="not scored:")
 
 
 def _percents(row: "pd.Series[float]") -> str:
@@ -141,12 +138,8 @@ def _percent(share: float) -> str:
     return "n/a" if share != share else f"{100 * share:.1f} %"
 
 
-def _parameters(policy: Perception, smoothing: ConfidenceSmoothing | None) -> Table:
-    table = Table(box=None, show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, text in _lines(policy.spec(), ""):
-        table.add_row(name, text)
+def _parameters(policy: Perception, smoothing: ConfidenceSmoothing | None) -> Grid:
+    table = pairs(list(_lines(policy.spec(), "")))
     if smoothing is not None:
         table.add_row("smoothing", smoothing.extra_repr())
     return table

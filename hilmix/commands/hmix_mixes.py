@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from hilmix.commands.hmix_policies import (
@@ -24,6 +23,7 @@ from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.perception import smooth_by_confidence
 from hilmix.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
+from hilmix.terminal import Console, literal, say
 
 ANSWERS = "answers"
 _DRAWN = ("test_fraction", "val_fraction", "seed")
@@ -92,12 +92,13 @@ def run(args: argparse.Namespace, console: Console) -> None:
     assert found.split is not None, "with_mixes needs one"
     counts = ", ".join(f"{np.count_nonzero(found.split == name):,} {name}" for name in SPLITS)
     added = found.annotations.num_pairs - data.annotations.num_pairs
-    console.print(
+    say(
+        console,
         f"{len(found) - len(data):,} mixes with {added:,} labels ({args.policy}{', smoothed' * args.smooth}) added to "
-        f"the {len(data):,} items of {data.name}: {counts}\n[bold]Written[/bold] to {args.out}\n"
+        f"the {len(data):,} items of {data.name}: {counts}",
+        literal(("Written", "bold"), f" to {args.out}"),
         f"Train on it: hilmix fit -c configs/method/soft.yaml --data.root {args.out}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    )
 
 
 def _with_labels(data: AnnotatedData, study: MixStudy, args: argparse.Namespace) -> AnnotatedData:

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from torch import Tensor
 
 from hilmix.commands.elicit import import_extra
@@ -17,6 +16,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.perception import POLICIES, LearnedPerception
 from hilmix.perception.evaluation import Fit
+from hilmix.terminal import Console, say
 
 LEARNED = "learned_statistics"
 NAMES = (*POLICIES, LEARNED)
@@ -52,7 +52,7 @@ def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixS
     read = import_extra("hilmix.elicit.read")
     studies: dict[Task, MixStudy] = read.read_answers(args.folder)
     for name, reason in read.collect(args.folder).excluded.items():
-        console.print(f"left out: {name} ({reason})", highlight=False, soft_wrap=True, markup=False)
+        say(console, f"left out: {name} ({reason})")
     return studies
 
 

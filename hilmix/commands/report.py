@@ -1,11 +1,11 @@
 """``hilmix report RUN_DIR``: the HTML report and a summary in the terminal."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from hilmix.errors import HilmixError
 from hilmix.report import summarize
+from hilmix.terminal import refuse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +16,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         summarize(args.run_dir)
     except HilmixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0

@@ -27,6 +27,7 @@ from hilmix.functional.inputs import as_float
 from hilmix.functional.mixing import MaskMixing, mix_masks
 from hilmix.functional.random import run_seed, step_generator
 from hilmix.mix import MixPolicy, NoMix
+from hilmix.names import printable
 from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
@@ -218,7 +219,7 @@ class AnnotatedDataModule(LightningDataModule):
             self.mix.bind(self.train_annotations)
         unseen = np.flatnonzero(~self.trained_annotators)
         if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
-            names = ", ".join(self.data.annotations.annotators[a] for a in unseen[:5])
+            names = ", ".join(printable(self.data.annotations.annotators[a]) for a in unseen[:5])
             log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
 
     def _annotator_ids(self) -> IntArray:

@@ -8,10 +8,10 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from hilmix.errors import DataError
+from hilmix.terminal import terminal
 
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
@@ -138,6 +138,6 @@ def _interrupted(file: RemoteFile, how: str) -> str:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        console=Console(stderr=True), transient=True,
+        TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        console=terminal(stderr=True), transient=True,
     )  # fmt: skip

@@ -10,6 +10,7 @@ import pandas as pd
 from hilmix.data.items import AnnotatedData
 from hilmix.elicit.pairs import DoubleArray, IntArray, Pairs
 from hilmix.errors import DataError
+from hilmix.spreadsheets import csv_text, plain_cells
 
 COLUMNS = ("item1", "item2", "weight")
 
@@ -42,7 +43,8 @@ def write_chosen(
         columns[f"item{place}"] = [data.items[row] for row in rows]
         columns[f"class{place}"] = [data.classes[label[row]] for row in rows]
     try:
-        pd.DataFrame(columns | {"weight": chosen.weight, "score": list(score)}).to_csv(file, index=False)
+        table = pd.DataFrame(columns | {"weight": chosen.weight, "score": list(score)})
+        Path(file).write_text(csv_text(table), encoding="utf-8", newline="")
     except OSError as error:
         raise DataError(f"Cannot write {file}: {error.strerror or error}. Choose another file with -o.") from error
 
@@ -59,7 +61,7 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         DataError: if the file can not be read or lacks a column, or for the first row that can not be shown.
     """
     try:
-        table = pd.read_csv(file, dtype={"item1": str, "item2": str}, keep_default_na=False)
+        table = plain_cells(pd.read_csv(file, dtype={"item1": str, "item2": str}, keep_default_na=False))
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read {file}: {error}. Make it with hilmix elicit next.") from error
     if missing := [name for name in COLUMNS if name not in table.columns]:

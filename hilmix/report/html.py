@@ -1,7 +1,6 @@
 """One HTML file about a run: pictures inside, no network, nothing to install."""
 
 import base64
-import html
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 
 from hilmix import plotting
 from hilmix.callbacks.files import whole_file
+from hilmix.names import html_text
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 
 STYLE = """
@@ -49,11 +49,11 @@ def build_report(run_dir: Path | str) -> Path:
     run = read_run(run_dir)
     _draw_curves(run)
     parts = [_cards(run), _calibration(run), _suspects(run), _annotators(run), _curves(run), _config(run)]
-    name = html.escape(run.folder.resolve().name)
+    name = html_text(run.folder.resolve().name)
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>hilmix: {name}</title>"
         f"<meta name=viewport content='width=device-width'><style>{STYLE}</style><main><h1>{name}</h1>"
-        f"<p>Result on {html.escape(run.scored)}.</p>{''.join(parts)}</main></html>\n"
+        f"<p>Result on {html_text(run.scored)}.</p>{''.join(parts)}</main></html>\n"
     )
     path = run.folder / "report.html"
     with whole_file(path) as partial:
@@ -92,7 +92,7 @@ def _calibration(run: Run) -> str:
     columns = ["split", "against", "stage", "temperature", "ece", "ece_classwise", "ece_adaptive", "nll", "brier"]
     told = ""
     if (stages := temperature_row(run)) is not None:
-        told = f"<p>Temperature fitted on {html.escape(str(stages[1]['fitted_on']))}.</p>"
+        told = f"<p>Temperature fitted on {html_text(stages[1]['fitted_on'])}.</p>"
     picture = _image(run, "reliability_test.png") or _image(run, "reliability.png")
     return _section("Calibration", told + picture + _table(run.calibration[columns]))
 
@@ -119,7 +119,7 @@ def _annotators(run: Run) -> str:
     if run.annotators is None or run.annotators.empty:
         return ""
     by = run.annotators["estimated_by"].iloc[0]
-    told = f"<p>The least reliable of {len(run.annotators):,}, estimated by the {by}.</p>"
+    told = f"<p>The least reliable of {len(run.annotators):,}, estimated by the {html_text(by)}.</p>"
     shown = run.annotators.head(10).drop(columns=["estimated_by", "trained"]).dropna(axis=1, how="all")
     return _section("Annotators", told + _image(run, "annotators.png") + _table(shown))
 
@@ -131,10 +131,11 @@ def _curves(run: Run) -> str:
 
 def _config(run: Run) -> str:
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
-    told = f"<p>Report made with {html.escape(versions)}.</p>"
+    told = f"<p>Report made with {html_text(versions)}.</p>"
     if run.config is not None:
-        told += f"<details><summary>Config</summary><pre>{html.escape(run.config)}</pre></details>"
-    files = "".join(f"<li>{html.escape(path.name)}</li>" for path in run.files)
+        lines = "\n".join(map(html_text, run.config.split("\n")))
+        told += f"<details><summary>Config</summary><pre>{lines}</pre></details>"
+    files = "".join(f"<li>{html_text(path.name)}</li>" for path in run.files)
     return _section("Provenance", f"{told}<details><summary>Files</summary><ul>{files}</ul></details>")
 
 
@@ -143,9 +144,9 @@ def _section(title: str, body: str) -> str:
 
 
 def _table(table: pd.DataFrame) -> str:
-    head = "".join(f"<th>{html.escape(str(c)).replace('_', ' ')}</th>" for c in table.columns)
+    head = "".join(f"<th>{html_text(c).replace('_', ' ')}</th>" for c in table.columns)
     rows = (
-        "<tr>" + "".join(f"<td>{html.escape(_cell(v))}</td>" for v in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{html_text(_cell(v))}</td>" for v in row) + "</tr>"
         for row in table.itertuples(index=False)
     )
     return f"<div class=scroll><table><tr>{head}</tr>{''.join(rows)}</table></div>"

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from hilmix.report.html import build_report
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
+from hilmix.terminal import Console, Grid, literal, say, terminal
 
 NAMES = {
     "acc": "accuracy", "ece": "calibration error (ECE)", "nll": "negative log-likelihood", "brier": "Brier score",
@@ -26,20 +24,20 @@ def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
     Raises:
         RunError: if the folder holds no run or can not be written.
     """
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or terminal()
     report = build_report(run_dir)
     run = read_run(run_dir)
-    console.print(f"\n[bold]Result[/bold] on {run.scored}")
+    say(console, "", literal(("Result", "bold"), f" on {run.scored}"))
     rows = headline_rows(run)
     for name, value in rows:
-        console.print(f"  {name:<34} {value}")
+        say(console, f"  {name:<34} {value}")
     if not rows:
-        console.print("  nothing to score: none of them has a true class or a vote")
+        say(console, "  nothing to score: none of them has a true class or a vote")
     _suspects(run, console)
     _annotators(run, console)
-    console.print("\n[bold]Files[/bold]")
+    say(console, "", literal(("Files", "bold")))
     for path in run.files:
-        console.print(f"  {path}", markup=False, style="bold green" if path == report else None)
+        say(console, literal((f"  {path}", "bold green" if path == report else "")))
 
 
 def headline_rows(run: Run) -> list[tuple[str, str]]:
@@ -62,7 +60,7 @@ def _suspects(run: Run, console: Console) -> None:
     top = top_suspects(run, 5)
     if top is None or top.empty:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table = Grid(pad_edge=False, padding=(0, 2))
     columns = [c for c in ("item", "annotator", "label", "suggested", "target") if c in top]
     score = "posterior" if "posterior" in top else "self_confidence"
     for column in (*columns, f"p(label) by {score}"):
@@ -70,14 +68,14 @@ def _suspects(run: Run, console: Console) -> None:
     for row in top.to_dict("records"):
         cells = ["" if row[c] != row[c] or row[c] is None else str(row[c]) for c in columns]
         table.add_row(*cells, f"{row[score]:.1e}" if row[score] < 1e-3 else f"{row[score]:.3f}")
-    console.print("\n[bold]Most suspicious labels[/bold] (one per item, in-sample predictions)")
+    say(console, "", literal(("Most suspicious labels", "bold"), " (one per item, in-sample predictions)"))
     console.print(table)
 
 
 def _annotators(run: Run, console: Console) -> None:
     if run.annotators is None or run.annotators.empty:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table = Grid(pad_edge=False, padding=(0, 2))
     truth = run.annotators["true_accuracy"].notna().any()
     for column in ("annotator", "labels", "estimated accuracy", *(["true accuracy"] if truth else [])):
         table.add_column(column, justify="left" if column == "annotator" else "right")
@@ -85,5 +83,5 @@ def _annotators(run: Run, console: Console) -> None:
         accuracies = [row["estimated_accuracy"], *([row["true_accuracy"]] if truth else [])]
         shown = ["" if a != a else f"{a:.0%}" for a in accuracies]
         table.add_row(str(row["annotator"]), f"{row['labels']:,}", *shown)
-    console.print(f"\n[bold]Least reliable annotators[/bold] of {len(run.annotators)}")
+    say(console, "", literal(("Least reliable annotators", "bold"), f" of {len(run.annotators)}"))
     console.print(table)

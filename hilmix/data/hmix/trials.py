@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hilmix.columns import IntArray
 from hilmix.data.hmix.layout import NEEDED, ORIGIN, REPEAT_PREFIX, Layout
 from hilmix.errors import DataError
+from hilmix.spreadsheets import plain_cells
 
 Texts = Sequence[str] | NDArray[Any]
 
@@ -36,7 +37,7 @@ class TrialTable:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-                frame = pd.read_csv(self.file, dtype=str, keep_default_na=False, index_col=False)
+                frame = plain_cells(pd.read_csv(self.file, dtype=str, keep_default_na=False, index_col=False))
         except (ValueError, OSError, pd.errors.ParserWarning) as error:
             raise DataError(
                 f"Cannot read {self.file}: {error}. Expected is a table in UTF-8 with commas and one header line."

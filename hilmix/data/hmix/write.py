@@ -21,6 +21,7 @@ from hilmix.data.hmix.released import released_inferences, released_soft_labels
 from hilmix.data.hmix.study import MixStudy
 from hilmix.data.hmix.tables import ClassAnswers
 from hilmix.errors import DataError
+from hilmix.spreadsheets import csv_text
 
 _SLIDER_DIGITS = 10  # 100 * (1 - weight) brings back the slider's number up to float noise
 
@@ -43,7 +44,7 @@ def write_released(study: MixStudy, folder: Path | str) -> list[Path]:
     """
     target = Path(folder)
     layout = LAYOUTS[study.task]
-    texts = {layout.file: _trials(study).to_csv(lineterminator="\n")}
+    texts = {layout.file: csv_text(_trials(study), index=True)}
     if study.task == "infer":
         texts[INFERENCES] = json.dumps(released_inferences(study))
     if study.task == "categorical":
@@ -52,7 +53,7 @@ def write_released(study: MixStudy, folder: Path | str) -> list[Path]:
         raise DataError(f"{target} already holds {', '.join(there)}; write into another folder.")
     target.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (target / name).write_text(text, encoding="utf-8")
+        (target / name).write_text(text, encoding="utf-8", newline="")
     return [target / name for name in texts]
 
 

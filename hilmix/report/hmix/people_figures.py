@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure
+from hilmix.names import figure_text
+from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure, short_names
 from hilmix.report.hmix.categorical import RULES, label_frame
 from hilmix.report.hmix.frame import ALL, answer_frame
 from hilmix.report.hmix.shared import repeat_pairs
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _COLORS = {"construct": GREEN, "select": AMBER, "infer": BLUE, "categorical": RED}
 _MANY_CLASSES = 25
+_LEGIBLE_NAME = 24
+"""Characters of a class beside an axis."""
 _LEGIBLE = 0.04
 """Share of a bar below which no number fits into it."""
 
@@ -34,7 +37,7 @@ def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
              for study, group in zip(table["study"], table["group"], strict=True)]  # fmt: skip
     _intervals(axis, table, np.arange(len(table)), [_COLORS[task] for task in table["study"]])
     axis.axvline(0, color=MUTED, linewidth=0.8)
-    axis.set_yticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), list(map(figure_text, names)))
     axis.set(title="Agreement of two people", xlabel=f"ICC(1), {100 * summary.level:g} % interval")
     axis.grid(axis="x", linewidth=0.6)
     if repeated:
@@ -83,7 +86,7 @@ def strength_figure(studies: Studies, summary: Summary) -> "Figure":
         _intervals(axis, part, place, [_COLORS[task]] * len(part))
         axis.plot([], [], "o-", color=_COLORS[task], linewidth=2, markersize=5, label=task)
     axis.axvline(0, color=MUTED, linewidth=0.8)
-    axis.set_yticks(range(len(order)), order)
+    axis.set_yticks(range(len(order)), list(map(figure_text, short_names(order, _LEGIBLE_NAME))))
     axis.set(
         title="Class strengths", xlabel=f"seen that much further towards the class ({100 * summary.level:g} % interval)"
     )
@@ -108,8 +111,9 @@ def pair_figure(studies: Studies, summary: Summary) -> "Figure":
         grid[first, second], grid[second, first] = part["shrunk"], -part["shrunk"]
         shown = axis.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit)
         few = len(used) <= _MANY_CLASSES
-        axis.set_xticks(range(len(used)) if few else [], used if few else [], rotation=90, fontsize=7.5)
-        axis.set_yticks(range(len(used)) if few else [], used if few else [], fontsize=7.5)
+        names = [figure_text(name) for name in short_names(used, _LEGIBLE_NAME)] if few else []
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7.5)
+        axis.set_yticks(range(len(names)), names, fontsize=7.5)
         axis.tick_params(length=0)
         axis.set(title=task, xlabel="mixed with")
     axes[0].set_ylabel("class")

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from hilmix.report.hmix.categorical import RULES
 from hilmix.report.hmix.frame import ALL
 from hilmix.report.hmix.summary import REPEATS, Summary
+from hilmix.terminal import Console, Grid, literal, say, warn
 
 _STRONGEST = 5
 _MANY_CLASSES = 12
@@ -22,7 +20,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     tables = summary.tables
     _counts(tables["counts"], console)
     intervals = f"Intervals: {100 * summary.level:g} %, clustered by participant except those of agreement (ICC)."
-    console.print(f"\n{REPEATS}\n{intervals}", highlight=False)
+    say(console, "", *REPEATS.splitlines(), intervals)
     weights = tables["weights"].query("study == 'infer'")
     if len(weights):
         shown = weights[weights["quantity"].isin(["answer", "deviation", "confidence"])]
@@ -34,7 +32,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         _grid("Weight that shows half of each (group: start value)", tables["midpoints"], console, ["study", "group"])
     if "anchoring" in tables:
         row = tables["anchoring"].iloc[0]
-        console.print(f"\nPer unit of start value the answer moves by {_estimate(row)}.", highlight=False)
+        say(console, "", f"Per unit of start value the answer moves by {_estimate(row)}.")
     _grid("Agreement between people, and of people with themselves (repeats)", _agreement(tables), console,
           ["study", "group"])  # fmt: skip
     if "explained" in tables:
@@ -55,7 +53,7 @@ def print_summary(summary: Summary, console: Console) -> None:
               console, ["quantity"], "group")  # fmt: skip
     _flags(tables["people"], console)
     for note in summary.notes:
-        console.print(f"[yellow]not computed:[/yellow] {escape(note)}", highlight=False, soft_wrap=True)
+        warn(console, note, title="not computed:")
 
 
 def _grid(title: str, table: pd.DataFrame, console: Console, row: Sequence[str] = ("group",), column: str = "quantity"
@@ -66,14 +64,19 @@ def _grid(title: str, table: pd.DataFrame, console: Console, row: Sequence[str] 
     cells = table.assign(cell=table.apply(_estimate, axis=1))
     wide = cells.pivot(index=list(row), columns=column, values="cell")
     wide = wide.reindex(index=cells.set_index(list(row)).index.unique(), columns=cells[column].unique()).fillna("")
-    console.print(f"\n[bold]{title}[/bold]", highlight=False)
-    shown = Table(box=None, header_style="dim")
+    say(console, "", literal((title, "bold")))
+    shown = Grid(header_style="dim")
     for name in (*row, *wide.columns):
-        shown.add_column(escape(name.replace("_", " ")))
+        shown.add_column(name.replace("_", " "))
     for key, values in zip(wide.index, wide.to_numpy(), strict=True):
         names = key if isinstance(key, tuple) else (key,)
-        shown.add_row(*(escape(str(text).replace("_", " ")) for text in names), *map(escape, values))
-    console.print(shown, highlight=False)
+        shown.add_row(*map(_shown, row, names), *values)
+    console.print(shown)
+
+
+def _shown(column: str, value: object) -> str:
+    """A cell; names of groups and studies as they are, those of quantities as words."""
+    return str(value).replace("_", " ") if column == "quantity" else str(value)
 
 
 def _estimate(row: "pd.Series[float]") -> str:
@@ -84,7 +87,7 @@ def _estimate(row: "pd.Series[float]") -> str:
 
 
 def _counts(table: pd.DataFrame, console: Console) -> None:
-    shown = Table(box=None, header_style="dim")
+    shown = Grid(header_style="dim")
     columns = ["study", "people", "batches", "stimuli", "judgments", "repeats", "shown_twice", "median_seconds",
                "untouched_trials", "flagged_people"]  # fmt: skip
     for name in columns:
@@ -94,7 +97,7 @@ def _counts(table: pd.DataFrame, console: Console) -> None:
         shown.add_row(
             *(f"{v:,}" if isinstance(v, int) else str(v) for v in {**row, "median_seconds": seconds}.values())
         )
-    console.print(shown, highlight=False)
+    console.print(shown)
 
 
 def _agreement(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -129,10 +132,9 @@ def _pairs(table: pd.DataFrame, console: Console) -> None:
 
 def _flags(table: pd.DataFrame, console: Console) -> None:
     flagged = table[table["flags"] != ""]
-    console.print(f"\n[bold]Flagged people[/bold]: {len(flagged)} of {len(table)}, none left out", highlight=False)
+    say(console, "", literal(("Flagged people", "bold"), f": {len(flagged)} of {len(table)}, none left out"))
     for row in flagged.to_dict("records"):
         seconds = "" if pd.isna(row["median_seconds"]) else f", median {row['median_seconds']:.1f} s"
         who = f"{row['study']} {row['participant']}: {row['flags'].replace(' ', ', ')}"
         common = f"{row['commonest_answer']} on {row['commonest_trials']} of {row['trials']} trials"
-        text = f"  {who} ({common}, {row['untouched_trials']} look untouched{seconds})"
-        console.print(escape(text), highlight=False, soft_wrap=True)
+        say(console, f"  {who} ({common}, {row['untouched_trials']} look untouched{seconds})")

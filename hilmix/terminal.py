@@ -1,0 +1,91 @@
+"""The terminal: the only place that prints through rich, so that names are shown as they are, whole and harmless.
+
+rich reads markup in text (``[/x]`` raises, ``[small]`` vanishes), cuts cells at the width of the window and passes
+control sequences on. Everything that is printed here is literal: see :func:`~hilmix.names.printable`.
+"""
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import Any
+
+from rich.console import Console as Console
+from rich.console import RenderableType as RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hilmix.names import printable
+
+_UNLIMITED = 10_000
+"""Columns of an output that is no window, such as a pipe: one line of text stays one line there."""
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """Returns the console of a command; characters that its encoding lacks are printed as escapes."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNLIMITED
+    return console
+
+
+def literal(*parts: "object | tuple[object, str]") -> Text:
+    """Returns one line of text.
+
+    Args:
+        parts: names and other text, or pairs of these and a style such as ``bold``.
+    """
+    pairs = [part if isinstance(part, tuple) else (part, "") for part in parts]
+    return Text.assemble(*((printable(text), style) for text, style in pairs), overflow="fold")
+
+
+def say(console: Console, *lines: "str | Text") -> None:
+    """Prints lines, each as it is; longer ones are left to the terminal to wrap."""
+    for line in lines:
+        console.print(line if isinstance(line, Text) else literal(line), soft_wrap=True)
+
+
+def warn(console: Console, text: str, *, title: str = "warning:") -> None:
+    """Prints a line with a coloured title."""
+    say(console, literal((title, "yellow"), " ", text))
+
+
+def refuse(error: Exception) -> int:
+    """Prints the one message of an error of input on stderr and returns the exit code, 2."""
+    print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+    return 2
+
+
+class Grid(Table):
+    """A table whose headers and cells are literal and fold where the window is too narrow.
+
+    Args:
+        headers: of the columns; further ones by ``add_column``.
+        right: headers of columns that hold numbers.
+        settings: of rich's table; by default no lines are drawn.
+    """
+
+    def __init__(self, *headers: str, right: "tuple[str, ...]" = (), **settings: Any) -> None:
+        super().__init__(**({"box": None, "header_style": "bold"} | settings))
+        for header in headers:
+            self.add_column(header, justify="right" if header in right else "left")
+
+    def add_column(self, header: RenderableType = "", footer: RenderableType = "", **settings: Any) -> None:
+        super().add_column(_cell(header), _cell(footer), **({"overflow": "fold"} | settings))
+
+    def add_row(self, *cells: "RenderableType | None", **settings: Any) -> None:
+        super().add_row(*map(_cell, cells), **settings)
+
+
+def pairs(rows: "dict[str, str] | list[tuple[str, str]]") -> Grid:
+    """Returns a table of keys and values without a header."""
+    grid = Grid("", "", show_header=False)
+    for key, value in rows.items() if isinstance(rows, dict) else rows:
+        grid.add_row(key, value)
+    return grid
+
+
+def _cell(content: "RenderableType | None") -> RenderableType:
+    return literal("" if content is None else content) if content is None or isinstance(content, str) else content
