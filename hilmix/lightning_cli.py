@@ -33,7 +33,7 @@ from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
-from hilmix.run_folder import UNWRITABLE, claim_run_dir, find_checkpoint, refuse_other_settings
+from hilmix.run_folder import UNWRITABLE, claim_run_dir, find_checkpoint, last_apart, refuse_other_settings
 from hilmix.saved_config import SaveRunConfig
 from hilmix.yaml_files import check_yaml
 
@@ -88,10 +88,7 @@ class HilmixCLI(LightningCLI):
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
     def before_instantiate_classes(self) -> None:
-        trainer = self.config[self.subcommand].trainer
-        if trainer.fast_dev_run and isinstance(trainer.callbacks, list):  # `save_last` would write even then
-            trainer.callbacks = [c for c in trainer.callbacks if not c.class_path.endswith(".ModelCheckpoint")]
-            trainer.enable_checkpointing = False
+        last_apart(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
         try:

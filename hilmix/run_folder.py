@@ -3,8 +3,10 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from hilmix.errors import RunError
@@ -29,6 +31,29 @@ def find_checkpoint(run_dir: Path, given: str) -> Path:
             + (f"{run_dir / 'checkpoints'} has {have}." if have else f"{run_dir} has no checkpoints (check --run_dir).")
         )
     return path
+
+
+def last_apart(trainer: Any) -> None:
+    """Changes trainer settings so that the last checkpoint is saved apart from the best; a trial run saves none.
+
+    Configs saved by older versions ask Lightning's ``ModelCheckpoint`` for it (``save_last``), which beside a monitor
+    saves the last checkpoint only when it has found a new best one.
+
+    Args:
+        trainer: the settings of the trainer, as parsed; changed in place.
+    """
+    callbacks = trainer.callbacks
+    if not isinstance(callbacks, list):
+        return
+    if trainer.fast_dev_run:
+        trainer.callbacks = [c for c in callbacks if not c.class_path.endswith((".ModelCheckpoint", ".LastCheckpoint"))]
+        trainer.enable_checkpointing = False
+        return
+    for best in [c for c in callbacks if c.class_path.endswith(".ModelCheckpoint") and c.init_args.get("save_last")]:
+        best.init_args.save_last = False
+        if not any(c.class_path.endswith(".LastCheckpoint") for c in callbacks):
+            every = Namespace(every_n_train_steps=best.init_args.get("every_n_train_steps") or None)
+            callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
 
 
 def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:

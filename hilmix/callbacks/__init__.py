@@ -3,8 +3,17 @@
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
 from hilmix.callbacks.label_errors import LabelErrors
+from hilmix.callbacks.last_checkpoint import LastCheckpoint
 from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
 from hilmix.callbacks.predictions import PredictionFile
 
-__all__ = ["AnnotatorReport", "CalibrationReport", "LabelErrors", "MaskSensitivity", "MetricsFile", "PredictionFile"]
+__all__ = [
+    "AnnotatorReport",
+    "CalibrationReport",
+    "LabelErrors",
+    "LastCheckpoint",
+    "MaskSensitivity",
+    "MetricsFile",
+    "PredictionFile",
+]
