@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
 from hilmix.errors import ConfigError
+from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.losses import negative_log_volume
 from hilmix.parts import Part, check_amount
 
@@ -25,19 +26,20 @@ class Regularizer(Part, ABC):
         self.weight = float(weight)
 
     def penalty(self, log_probs: Tensor) -> Tensor:
-        """Returns the weighted penalty, a float32 scalar; zero if no rank has rows. Every rank must call it.
+        """Returns the weighted penalty, a float scalar; zero if no rank has rows. Every rank must call it.
 
         Args:
-            log_probs: (R, K) log-probabilities of the classes; R may differ between ranks and be 0.
+            log_probs: (R, K) log-probabilities of the classes; R may differ between ranks and be 0. The penalty has
+                their type, but float32 for half precision.
         """
-        log_probs = log_probs.float()
+        log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
         with torch.autocast(log_probs.device.type, enabled=False):  # products would be rounded to half precision
             sums = self.sum_statistics(log_probs)
         total = torch.cat([sums, sums.new_full((1,), len(log_probs))])
         if dist.is_available() and dist.is_initialized():
             total = all_reduce(total)  # type: ignore[no-untyped-call]
         mean, count = total[:-1] / total[-1].clamp_min(1), total[-1]
-        return self.weight * self.of_mean(mean) * (count > 0)
+        return (self.weight * self.of_mean(mean) * (count > 0)).to(log_probs.dtype)
 
     @abstractmethod
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
@@ -126,7 +128,7 @@ class VolumePenalty(Regularizer):
         super().__init__(check_amount("VolumePenalty: weight", weight))
 
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
-        probs = log_probs.exp()
+        probs = log_probs.exp().to(sum_dtype(log_probs.device))
         return (probs.t() @ probs).flatten()
 
     def of_mean(self, mean: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
 from hilmix.annotators.matrices import check_initial, diagonal_matrices, of_pairs
+from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import negative_log_volume
 from hilmix.parts import check_amount
@@ -103,5 +104,6 @@ class GeoRegW(ConfusionMatrices):
     def penalty(self) -> Tensor:
         rows = self.logits.float().softmax(-1).transpose(0, 1).flatten(1)  # (K, A K): all that is said given c
         with torch.autocast(rows.device.type, enabled=False):  # the product would be rounded to half precision
-            gram = rows @ rows.t() / len(self.logits)
-        return self.weight * negative_log_volume(gram)
+            exact = rows.to(sum_dtype(rows.device))
+            gram = exact @ exact.t() / len(self.logits)
+        return self.weight * negative_log_volume(gram).to(rows.dtype)

@@ -8,17 +8,19 @@ what people see of image 1 is linear in the columns of a mix, with a normal prio
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, logit
 
 from hilmix.elicit.chosen import Chosen
 from hilmix.elicit.pairs import DoubleArray, IntArray, Pairs, draw_pairs
+from hilmix.functional.information import information_root, penalised_root
 from hilmix.functional.ridge_logit import FREE, ridge_logit
 from hilmix.perception.learned import Shown
 
 LEAST_VARIANCE = 0.01
 """Of the coefficients of a block a priori, whatever its evidence: a block that told nothing yet may still tell."""
 _LEAST = 1e-9
+_TIED = 1e-9
+"""Relative difference of gains that is rounding: mixes with equal columns have equal gains on every processor."""
 
 
 class Belief(NamedTuple):
@@ -45,8 +47,8 @@ class Belief(NamedTuple):
         penalty = np.where(block >= 0, 1 / variance[block], FREE)
         share = expit(design @ fitted.coefficients)
         known = share * (1 - share) / fitted.dispersion
-        information = (design * known[:, None]).T @ design + np.diag(penalty)
-        covariance = cho_solve(cho_factor(information), np.eye(len(penalty)))
+        root = penalised_root(design * np.sqrt(known)[:, None], penalty)
+        covariance = root @ root.T
         end = shown.parts["person"].start
         return cls(fitted.coefficients[:end], covariance[:end, :end], fitted.dispersion, float(variance[1]))
 
@@ -149,7 +151,7 @@ def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: Int
         spread = columns @ covariance
         variance = (spread * columns).sum(1)
         gains = precision * ((spread @ criterion) * spread).sum(1) / (1 + precision * variance)
-        best = int(np.where(free, gains, -np.inf).argmax())
+        best = int((free & (gains >= gains[free].max() * (1 - _TIED))).argmax())  # the first of equal ones
         rows[step], gain[step] = best, gains[best]
         covariance -= precision[best] / (1 + precision[best] * variance[best]) * np.outer(spread[best], spread[best])
         free &= pair != pair[best]
@@ -166,9 +168,10 @@ def excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows
         rows: (n,) int64 of the candidates.
     """
     precision, criterion = _weighed(belief, columns, weight)
-    asked, identity = columns[rows], np.eye(columns.shape[1])
-    information = cho_solve(cho_factor(belief.covariance), identity) + (asked * precision[rows, None]).T @ asked
-    return float((criterion * cho_solve(cho_factor(information), identity)).sum())
+    prior = information_root(belief.covariance, len(columns)).T
+    asked = (columns[rows] @ prior) * np.sqrt(precision[rows])[:, None]  # in units of the prior: information above 1
+    root = prior @ penalised_root(asked, np.ones(prior.shape[1]))
+    return float((criterion * (root @ root.T)).sum())
 
 
 def _weighed(belief: Belief, columns: DoubleArray, weight: DoubleArray) -> tuple[DoubleArray, DoubleArray]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilmix.errors import DataError
-from hilmix.functional.clusters import FloatArray, IntArray, cluster_covariance, t_quantile
+from hilmix.functional.clusters import FloatArray, IntArray, cluster_covariance, clustered_fit, t_quantile
 
 _INSIDE = (-1 + 1e-15, 1 - 1e-15)
 """Correlations whose atanh is finite."""
@@ -81,15 +81,13 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
         [3.0, 2.0]
     """
     x, y = np.asarray(design, dtype=np.float64), np.asarray(value, dtype=np.float64)
-    if np.linalg.matrix_rank(x) < x.shape[1]:
+    who = _codes(cluster)
+    slopes, covariance, rank = clustered_fit(x, y, who)
+    if rank < x.shape[1]:
         raise DataError(
             f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes; the measures are constant or tied."
         )
-    inverse = np.linalg.inv(x.T @ x)
-    slopes: FloatArray = inverse @ (x.T @ y)
-    who = _codes(cluster)
-    variance = np.diag(inverse @ cluster_covariance(x * (y - x @ slopes)[:, None], who) @ inverse)
-    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
+    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return Slopes(slopes, slopes - half, slopes + half)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from hilmix.functional.information import determine
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -71,6 +73,31 @@ def cluster_covariance(score: FloatArray, cluster: IntArray) -> FloatArray:
     correction = groups / (groups - 1) if groups > 1 else np.nan
     covariance: FloatArray = correction * (sums.T @ sums)
     return covariance
+
+
+class ClusteredFit(NamedTuple):
+    """Coefficients of least squares, of the smallest norm where columns depend on each other."""
+
+    coefficients: FloatArray
+    """(P,)"""
+    covariance: FloatArray
+    """(P, P), cluster-robust; NaN for fewer than two clusters."""
+    rank: int
+    """How many directions of the coefficients are determined."""
+
+
+def clustered_fit(design: FloatArray, value: FloatArray, cluster: IntArray) -> ClusteredFit:
+    """Fits ``value = design @ coefficients`` by least squares.
+
+    Args:
+        design: (M, P).
+        value: (M,).
+        cluster: (M,) int64 in [0, G), every cluster with at least one row.
+    """
+    rows, back = determine(design)
+    found = rows.T @ value
+    meat = cluster_covariance(rows * (value - rows @ found)[:, None], cluster)
+    return ClusteredFit(back @ found, back @ meat @ back.T, rows.shape[1])
 
 
 def t_quantile(clusters: int, level: float) -> float:

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.clusters import cluster_covariance, t_quantile
+from hilmix.functional.information import determine
 from hilmix.functional.perception import CURVES
 
 FloatArray = NDArray[np.float64]
@@ -100,13 +101,14 @@ def fit_curve(
     ).x  # fmt: skip
     fitted, slopes = _curve(kind, w, found)
     spread = np.ones_like(y) if squares else _variance(fitted)
-    information = slopes.T @ (slopes / spread[:, None])
-    if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] < _FLAT * len(y):
+    weighted = slopes / np.sqrt(spread)[:, None]
+    back = determine(weighted).back if np.isfinite(weighted).all() else np.zeros((2, 0))
+    if back.shape[1] < 2 or 1 / np.linalg.norm(back, 2) ** 2 < _FLAT * len(y):
         raise DataError(
             f"curve fit: the {len(y)} answers do not determine {' and '.join(PARAMETERS[kind])} of the {kind} curve "
             f"(best: {found[0]:.3g}, {found[1]:.3g}); answers that lie between 0 and 1 at several weights would."
         )
-    bread = np.linalg.inv(information)
+    bread = back @ back.T  # the inverse of the information
     _, who = np.unique(np.asarray(participant), return_inverse=True)
     covariance = bread @ cluster_covariance(slopes * ((y - fitted) / spread)[:, None], who) @ bread
     people = int(who.max()) + 1

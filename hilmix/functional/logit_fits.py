@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve
 from scipy.special import expit
 
 from hilmix.errors import DataError
+from hilmix.functional.information import cutoff, determine, information_root, penalised_root
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -35,20 +37,36 @@ def fit_logit(design: FloatArray, answer: FloatArray) -> FloatArray:
     Reference:
         Papke and Wooldridge, Journal of Applied Econometrics 11, 1996 (fractional logit); Newton's method.
     """
-    x: FloatArray = np.zeros(design.shape[1])
+    rows, back = determine(design)
+    x: FloatArray = np.zeros(rows.shape[1])
     for _ in range(_STEPS):
-        fitted = expit(design @ x)
-        information = (design * (fitted * (1 - fitted))[:, None]).T @ design
-        step = np.linalg.pinv(information, hermitian=True) @ (design.T @ (answer - fitted))
-        x = x + step
-        if not np.abs(x).max() < 50:  # a logit of 50 is a probability of 1 in double precision
+        eta = rows @ x
+        information = (rows * (expit(eta) * expit(-eta))[:, None]).T @ rows
+        # of at most a quarter; it vanishes on the way to where a column separates the answers
+        if not np.linalg.eigvalsh(information).min(initial=1.0) > cutoff(0.25, len(answer)):
             break
-        if np.abs(step).max() < _SETTLED:
-            return x
+        step = solve(information, rows.T @ (answer - expit(eta)), assume_a="pos")
+        step = step * _uphill(eta, rows @ step, answer)
+        x = x + step
+        if np.abs(rows @ step).max(initial=0.0) < _SETTLED:
+            found: FloatArray = back @ x
+            return found
     raise DataError(
         f"logit fit: the {len(answer)} answers do not determine the {design.shape[1]} coefficients; answers between 0 "
         "and 1 at several weights of every class would."
     )
+
+
+def _uphill(eta: FloatArray, step: FloatArray, answer: FloatArray) -> float:
+    """The share of a Newton step, halved until the likelihood does not fall: far from the best it may be too long."""
+
+    def likelihood(share: float) -> float:
+        return float((answer * (eta + share * step) - np.logaddexp(0, eta + share * step)).sum())
+
+    least, share = likelihood(0.0), 1.0
+    while likelihood(share) < least - 1e-9 * abs(least) and share > _LEAST:
+        share /= 2
+    return share
 
 
 class ShrunkLogit(NamedTuple):
@@ -93,7 +111,8 @@ def shrunk_logit(
         spread = np.maximum(fitted * (1 - fitted), _LEAST)
         score = _sums(design * (answer - fitted)[:, None], group, num_groups)
         information = _sums(products * spread[:, None, None], group, num_groups) / dispersion
-        posterior = np.linalg.inv(information + np.diag(1 / variance))
+        root = penalised_root(information_root(information, len(answer)), 1 / variance)
+        posterior = root @ root.transpose(0, 2, 1)
         step = (posterior @ (score / dispersion - deviation / variance)[:, :, None])[:, :, 0]
         deviation = deviation + step
         determined = 1 - np.diagonal(posterior, axis1=1, axis2=2) / variance

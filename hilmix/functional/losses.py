@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.types import MixPlan
 
@@ -70,15 +71,17 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
     rows than classes, a class that nothing predicts.
 
     Args:
-        gram: (K, K) float, positive semi-definite with a trace of at most about K: a mean of outer products.
-        ridge: above what rounding can make of a zero eigenvalue.
+        gram: (K, K) float, positive semi-definite with a trace of at most about K: a mean of outer products, summed in
+            float64, as rounding in float32 makes of a zero eigenvalue one of about 1e-7 K.
+        ridge: above what rounding in float64 can make of a zero eigenvalue.
 
     Reference: Fu et al., "Robust Volume Minimization-Based Matrix Factorization", IEEE TSP 2016, the ridge inside the
     log-determinant.
     """
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    log_volume: Tensor = torch.linalg.slogdet(gram + ridge * eye).logabsdet
-    return -log_volume
+    exact = gram.to(sum_dtype(gram.device))
+    eye = torch.eye(len(gram), dtype=exact.dtype, device=gram.device)
+    log_volume: Tensor = torch.linalg.slogdet(exact + ridge * eye).logabsdet
+    return -log_volume.to(gram.dtype)
 
 
 def mixed_cross_entropy(

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
+from hilmix.functional.information import determine, penalised_root
 from hilmix.functional.logit_fits import FloatArray, IntArray
 
 _STEPS = 200
@@ -35,29 +35,36 @@ def ridge_logit(design: FloatArray, block: IntArray, answer: FloatArray) -> Ridg
 
     Args:
         design: (M, P).
-        block: (P,) int64 from 0, which block a coefficient belongs to; -1 for none, which is not drawn to 0.
+        block: (P,) int64 from 0, which block a coefficient belongs to; -1 for none, which is not drawn to 0. Where
+            columns without a block depend on each other, their coefficients are those of the smallest norm.
         answer: (M,) in [0, 1].
 
     Reference:
         Breslow and Clayton, JASA 88, 1993 (penalised quasi-likelihood); MacKay, Neural Computation 4, 1992, equation
         3.16 (the variances). Differs from both: dispersion by Pearson's residuals over effective degrees of freedom.
     """
-    blocks, kept = int(block.max()) + 1, block >= 0
+    blocks, drawn = int(block.max()) + 1, block >= 0
+    unit = np.sqrt(max(len(answer), 1))
+    rows, back = determine(design[:, ~drawn])
+    design = np.hstack([rows * unit, design[:, drawn]])  # free columns no longer depend on each other
+    block, kept = block[drawn], np.arange(design.shape[1]) >= rows.shape[1]
     x, variance, phi = np.zeros(design.shape[1]), np.full(blocks, 0.05), 0.3
+    penalty = np.full(len(x), FREE)
     for _ in range(_STEPS):
         fitted = expit(design @ x)
         spread = np.maximum(fitted * (1 - fitted), _LEAST)
-        penalty = np.where(kept, 1 / variance[block], FREE) if blocks else np.full(len(x), FREE)
-        information = (design * (spread / phi)[:, None]).T @ design + np.diag(penalty)
-        posterior = cho_solve(cho_factor(information), np.eye(len(x)))
-        step = posterior @ (design.T @ (answer - fitted) / phi - penalty * x)
+        penalty[kept] = 1 / variance[block]
+        root = penalised_root(design * np.sqrt(spread / phi)[:, None], penalty)
+        step = root @ (root.T @ (design.T @ (answer - fitted) / phi - penalty * x))
         x = x + step
-        determined = 1 - np.diagonal(posterior) * penalty
+        determined = 1 - np.square(root).sum(1) * penalty
         phi = max(float((np.square(answer - fitted) / spread).sum()) / max(len(answer) - determined.sum(), 1.0), _LEAST)
-        size, known = (np.bincount(block[kept], v[kept], blocks) for v in (np.square(x), determined))
+        size, known = (np.bincount(block, v[kept], blocks) for v in (np.square(x), determined))
         renewed = np.maximum(size / np.maximum(known, _LEAST), _LEAST)
         settled = np.abs(np.log(renewed / variance)).max(initial=0) < 1e-3 and np.abs(step).max() < 1e-5
         variance = renewed
         if settled:
             break
-    return RidgeLogit(x, variance, phi)
+    found = np.empty(len(drawn))
+    found[drawn], found[~drawn] = x[kept], back @ x[~kept] * unit
+    return RidgeLogit(found, variance, phi)

@@ -9,7 +9,8 @@ from scipy.sparse.csgraph import connected_components
 
 from hilmix.errors import DataError
 from hilmix.functional.agreement import one_way
-from hilmix.functional.clusters import FloatArray, IntArray, cluster_covariance, t_quantile
+from hilmix.functional.clusters import FloatArray, IntArray, clustered_fit, t_quantile
+from hilmix.functional.information import contrasts
 
 
 class ClassStrengths(NamedTuple):
@@ -67,11 +68,11 @@ def class_strengths(
                         "be compared. Leave out the classes that were not mixed.")  # fmt: skip
     classes = np.arange(num_classes)
     design = (label1[:, None] == classes).astype(np.float64) - (label2[:, None] == classes)
-    inverse = np.linalg.pinv(design.T @ design, hermitian=True)
-    strength: FloatArray = inverse @ (design.T @ y)
     _, who = np.unique(np.asarray(participant), return_inverse=True)
-    scores = design * (y - design @ strength)[:, None]
-    variance = np.diag(inverse @ cluster_covariance(scores, who) @ inverse)
+    effects = contrasts(num_classes)
+    found = clustered_fit(design @ effects, y, who)
+    strength: FloatArray = effects @ found.coefficients
+    variance = np.diag(effects @ found.covariance @ effects.T)
     half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
     return ClassStrengths(strength, strength - half, strength + half)
 

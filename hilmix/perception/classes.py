@@ -9,6 +9,7 @@ from scipy.special import logit
 from torch import Tensor
 
 from hilmix.errors import ConfigError, DataError
+from hilmix.functional.information import contrasts, determine
 from hilmix.functional.logit_fits import fit_logit, shrunk_logit
 from hilmix.functional.perception import logit_curve
 from hilmix.perception.base import Mixes, Perception
@@ -75,14 +76,15 @@ class ClassStrengths(_ClassCurves):
         """
         said = judged.checked()
         hot = np.eye(said.num_classes)
-        design = np.column_stack([_log_odds(said), hot[said.label1] - hot[said.label2]])
-        if np.linalg.matrix_rank(design) < said.num_classes:
+        effects = contrasts(said.num_classes)
+        design = np.column_stack([_log_odds(said), (hot[said.label1] - hot[said.label2]) @ effects])
+        if determine(design).rows.shape[1] < said.num_classes:
             raise DataError(
                 f"class strengths: the mixes do not join all {said.num_classes} classes by a chain, or all are even. "
                 "Leave out the classes that were not mixed, or judge more mixes."
             )
         found = fit_logit(design, said.answer)
-        return cls(found[1:].tolist(), float(found[0]))
+        return cls((effects @ found[1:]).tolist(), float(found[0]))
 
 
 class LabelPairs(_ClassCurves):

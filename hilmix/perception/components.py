@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from hilmix.errors import ConfigError
+from hilmix.functional.information import cutoff, spread_or_one
 from hilmix.perception.judged import FloatArray, IntArray
 
 
@@ -29,7 +30,8 @@ class Components(NamedTuple):
         Args:
             features: (N, D) of different images.
             sizes: numbers of columns of the blocks, in order, of sum D.
-            most: components of a block; one that is no wider keeps its columns as they are.
+            most: components of a block, fewer where the images span fewer; one that is no wider keeps its columns as
+                they are.
 
         Raises:
             ConfigError: if the sizes do not add up.
@@ -38,8 +40,7 @@ class Components(NamedTuple):
             raise ConfigError(
                 f"perception: the blocks {list(sizes)} do not add up to the {features.shape[1]} features of an image."
             )
-        mean, deviation = features.mean(0), features.std(0)
-        scale = np.where(deviation > 0, deviation, 1.0)
+        mean, scale = features.mean(0), spread_or_one(features)
         blocks = np.split((features - mean) / scale, np.cumsum(sizes)[:-1], axis=1)
         parts = [_basis(values, most) for values in blocks]
         basis = np.zeros((features.shape[1], sum(p.shape[1] for p in parts)))
@@ -61,10 +62,14 @@ class Components(NamedTuple):
 
 
 def _basis(values: FloatArray, most: int) -> FloatArray:
-    """(D_b, Q_b), scaled so that components have a mean square of 1 in all and keep their proportions."""
+    """(D_b, Q_b), scaled so that components have a mean square of 1 in all and keep their proportions.
+
+    Fewer components where the images span fewer: other directions are arbitrary, and images seen later lie in them.
+    """
     if values.shape[1] <= most:
         return np.eye(values.shape[1])
     wide = values.shape[1]
     size, vectors = eigh(values.T @ values / len(values), subset_by_index=[wide - most, wide - 1])
-    found: FloatArray = vectors[:, ::-1] / np.sqrt(max(float(size.mean()), 1e-12))
+    kept = size > cutoff(size[-1], max(values.shape))
+    found: FloatArray = vectors[:, kept][:, ::-1] / np.sqrt(size[kept].mean() if kept.any() else 1.0)
     return found

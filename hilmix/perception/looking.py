@@ -10,6 +10,7 @@ from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
 from hilmix.errors import ConfigError, DataError
+from hilmix.functional.information import penalised_root
 from hilmix.perception.base import Mixes, as_mixes
 from hilmix.perception.judged import FloatArray, Judged
 from hilmix.perception.learned import COMPONENTS, LearnedPerception, Shown
@@ -157,5 +158,6 @@ def _classifier(shown: Shown, features: Tensor) -> FloatArray:
     classes = np.concatenate([said.label1, said.label2])[first]
     x = (features.detach().cpu()[torch.from_numpy(images)].double().numpy() - mean) / scale
     y = np.eye(said.num_classes)[classes]
-    found: FloatArray = np.linalg.solve(x.T @ x + x.shape[1] * np.eye(x.shape[1]), x.T @ (y - y.mean(0))).T
+    root = penalised_root(x, np.full(x.shape[1], float(x.shape[1])))
+    found: FloatArray = (root @ (root.T @ (x.T @ (y - y.mean(0))))).T
     return found

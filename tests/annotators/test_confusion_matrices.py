@@ -102,3 +102,15 @@ def test_bad_arguments_are_refused(form: type[ConfusionMatrices]) -> None:
     if form is not ConfusionMatrices:
         with pytest.raises(ConfigError, match=rf"^{form.__name__}: weight is -1; allowed are finite numbers from 0"):
             form(weight=-1)
+
+
+@pytest.mark.parametrize("classes", [10, 100, 300])
+def test_volume_of_equal_rows_is_that_of_the_ridge_also_in_float32(classes):
+    """All C have rows p: the eigenvalues of the mean of C C' are K |p|^2 and zeros."""
+    model = GeoRegW(weight=1.0).build(num_features=4, num_classes=classes, num_annotators=3)
+    row = 8 * torch.rand(classes, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model.logits[:] = row
+    size = classes * float(row.softmax(0).double().square().sum())
+    expected = -math.log(size + 1e-6) - (classes - 1) * math.log(1e-6)
+    assert model.penalty().item() == pytest.approx(expected, rel=1e-6)

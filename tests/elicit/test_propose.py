@@ -47,6 +47,21 @@ def test_greedy_is_the_brute_force_of_each_step(seed):
     assert excess_after(belief, x, weight, found.rows) == pytest.approx(excess(belief, x, weight, chosen))
 
 
+def test_of_equal_gains_the_first_is_chosen_on_every_processor():
+    belief, x, weight = problem(0, size=1)
+    found = propose(belief, np.repeat(x, 37, 0), np.repeat(weight, 37), np.arange(37), 5)
+    assert found.rows.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_known_for_sure_stays_so():
+    """A covariance of rank 1, c v v': one judgment leaves c / (1 + c p (x'v)^2) of it, p its precision."""
+    v, x, weight = np.array([1.0, -2.0, 0.5]), np.eye(3), np.array([0.3, 0.5, 0.8])
+    belief = Belief(np.zeros(3), 0.7 * np.outer(v, v), 0.3, 0.2)
+    precision = 1 / (0.3 / 0.25 + 0.2 * logit(0.5) ** 2)
+    left = 0.7 / (1 + 0.7 * precision * v[1] ** 2) * 0.25 * np.mean(v**2)
+    assert excess_after(belief, x, weight, np.array([1])) == pytest.approx(left, rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_greedy_is_near_the_best_of_all_choices(seed):
     belief, x, weight = problem(seed)
