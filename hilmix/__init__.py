@@ -21,6 +21,7 @@ _LAZY = {
     "MixPlan": "hilmix.types",
     "StepOutput": "hilmix.types",
     "read_folder": "hilmix.data",
+    "trust": "hilmix.trusted",
     "write_folder": "hilmix.data",
 }
 __all__ = ["__version__", *_LAZY]

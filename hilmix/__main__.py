@@ -4,4 +4,5 @@ import sys
 
 from hilmix.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # importing it must not start a command
+    sys.exit(main())

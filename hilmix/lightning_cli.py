@@ -33,8 +33,16 @@ from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
-from hilmix.run_folder import UNWRITABLE, claim_run_dir, find_checkpoint, last_apart, refuse_other_settings
+from hilmix.run_folder import (
+    UNWRITABLE,
+    check_checkpoint,
+    claim_run_dir,
+    find_checkpoint,
+    last_apart,
+    refuse_other_settings,
+)
 from hilmix.saved_config import SaveRunConfig
+from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
 
@@ -45,6 +53,11 @@ class HilmixCLI(LightningCLI):
         parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
         parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")
         parser.add_argument("--best_mode", type=Literal["min", "max"], help="Whether a low or a high one is best.")
+        parser.add_argument(
+            "--trust",
+            type=str | list[str] | None,
+            help="Package, or list of packages, whose classes a checkpoint or a saved policy may name.",
+        )
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
@@ -88,6 +101,8 @@ class HilmixCLI(LightningCLI):
             claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
 
     def before_instantiate_classes(self) -> None:
+        named = self.config[self.subcommand].trust or []
+        trust(*([named] if isinstance(named, str) else named))
         last_apart(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
@@ -104,6 +119,7 @@ class HilmixCLI(LightningCLI):
             if self.subcommand == "fit":
                 refuse_other_settings(self.model, self.datamodule, path)
             else:  # the checkpoint knows what model it is
+                check_checkpoint(path)
                 self.model = type(self.model).load_from_checkpoint(path)
         except (UnpicklingError, EOFError, LookupError, RuntimeError) as error:
             if isinstance(error, HilmixError):

@@ -5,12 +5,12 @@ checkpoint stays readable with ``weights_only=True`` and rebuilds the same part.
 """
 
 import functools
-import importlib
 import inspect
 import math
 from typing import Any, Self, TypeVar
 
 from hilmix.errors import ConfigError
+from hilmix.trusted import find_class
 
 PartT = TypeVar("PartT", bound="Part")
 
@@ -57,21 +57,14 @@ class Part:
         """Builds the part that :meth:`spec` described; a part passes through unchanged.
 
         Raises:
-            ConfigError: if the class path does not name a subclass of the class it is called on.
+            ConfigError: if the class path does not name a subclass of the class it is called on, or a class that
+                :func:`hilmix.trusted.find_class` must not import.
         """
         if isinstance(spec, cls):
             return spec
         if not isinstance(spec, dict) or "class_path" not in spec:
             raise ConfigError(f"Expected a {cls.__name__} or its class_path and init_args, got {spec!r}.")
-        module, _, name = str(spec["class_path"]).rpartition(".")
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(
-                f"No {cls.__name__} at '{spec['class_path']}': {error}. Import the package that defines it."
-            ) from error
-        if not (isinstance(found, type) and issubclass(found, cls)):
-            raise ConfigError(f"'{spec['class_path']}' is not a {cls.__name__}.")
+        found = find_class(spec["class_path"], cls)
         return found(**(spec.get("init_args") or {}))
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from hilmix.errors import RunError
 from hilmix.functional.random import run_seed
 from hilmix.parser_errors import differences
+from hilmix.trusted import check_class_paths
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
@@ -54,6 +56,16 @@ def last_apart(trainer: Any) -> None:
         if not any(c.class_path.endswith(".LastCheckpoint") for c in callbacks):
             every = Namespace(every_n_train_steps=best.init_args.get("every_n_train_steps") or None)
             callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuses a checkpoint whose hyperparameters name classes of strangers; whatever class loads it, imports nothing.
+
+    Raises:
+        ConfigError: naming the class path and the remedy.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    check_class_paths(checkpoint.get("hyper_parameters"), where=path)
 
 
 def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:

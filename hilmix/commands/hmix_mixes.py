@@ -24,6 +24,7 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.functional.perception import smooth_by_confidence
 from hilmix.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
 from hilmix.terminal import Console, literal, say
+from hilmix.trusted import add_trust
 
 ANSWERS = "answers"
 _DRAWN = ("test_fraction", "val_fraction", "seed")
@@ -65,6 +66,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--test-fraction", type=float, help="share to test on, where DATA has no split (default: 0.3)")
     parser.add_argument("--val-fraction", type=float, help="share to validate on, as above (default: 0.1)")
     parser.add_argument("--seed", type=int, help="of that split (default: 0)")
+    add_trust(parser)
     parser.set_defaults(function=run)
 
 

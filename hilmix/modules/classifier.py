@@ -24,6 +24,7 @@ from hilmix.modules.explained import differentiable_twice, refuse_without_masks,
 from hilmix.modules.optimization import LrScaling, configured, make_optimizer
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
+from hilmix.trusted import check_class_paths
 from hilmix.types import Batch, MixPlan, StepOutput
 
 
@@ -331,6 +332,7 @@ class Classifier(LightningModule):
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:
         """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again."""
         saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True)["hyper_parameters"]
+        check_class_paths(saved, where=str(checkpoint_path))
         backbone = kwargs.pop("backbone", saved["backbone"])
         if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
             backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}

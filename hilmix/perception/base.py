@@ -185,7 +185,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"Cannot read the perception policy '{path}': {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON file: {error}.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise DataError(f"{path} holds no perception policy: its 'format' is not '{FORMAT}'. Write one with save().")
