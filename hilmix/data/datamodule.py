@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
-from hilmix.data.fingerprint import identity, of_votes, refuse_other_data
+from hilmix.data.fingerprint import refuse_other_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import MaskAggregation
+from hilmix.data.model_names import ModelNames, names_of, warn_of_unknown
 from hilmix.data.root import load_root
 from hilmix.data.samplers import EpochSampler
-from hilmix.data.splits import assign_splits, strata_of
+from hilmix.data.served import ServedData
 from hilmix.data.statistics import input_statistics
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError
@@ -27,7 +28,6 @@ from hilmix.functional.inputs import as_float
 from hilmix.functional.mixing import MaskMixing, mix_masks
 from hilmix.functional.random import run_seed, step_generator
 from hilmix.mix import MixPolicy, NoMix
-from hilmix.names import printable
 from hilmix.types import UNKNOWN, Batch
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,12 @@ class AnnotatedDataModule(LightningDataModule):
         }
         self.save_hyperparameters(settings)
         self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
-        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.split_seed = split_seed
         self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
-        self._model_annotators: tuple[str, ...] | None = None
+        self.served = ServedData(
+            self._own_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
+        )
         for name, number in (("batch_size", batch_size), ("repeat_explained", repeat_explained)):
             if number < 1:
                 raise ConfigError(f"data.{name} is {number}; allowed are 1 and more.")
@@ -116,27 +118,28 @@ class AnnotatedDataModule(LightningDataModule):
 
     @cached_property
     def data(self) -> AnnotatedData:
-        """All items with all their votes."""
+        """All items with all their votes, in the codes of the model that is served; may be set in place of a root."""
         data = load_root(self.root, image_size=self.image_size)
         if self.augment != "none" and data.inputs.kind != "image":
             raise ConfigError(f"data.augment is '{self.augment}', but {data.name} holds vectors; allowed is 'none'.")
         return data
 
-    @cached_property
-    def split(self) -> NDArray[np.str_]:
-        """(N,) ``train``, ``val``, ``test``, or ``unused``."""
-        return assign_splits(
-            self.data.split,
-            strata_of(self.data.annotations, self.data.target, seed=self.split_seed),
-            val_fraction=self.val_fraction,
-            test_fraction=self.test_fraction,
-            seed=self.split_seed,
-        )
+    def _own_data(self) -> AnnotatedData:
+        return self.data
 
-    @cached_property
+    def _serve(self, state: dict[str, Any] | None, names: ModelNames | None = None) -> None:
+        self.served.serve(state, names)
+        self.data = self.served.data
+
+    @property
+    def split(self) -> NDArray[np.str_]:
+        """(N,) ``train``, ``val``, ``test``, or ``unused``; for the items of a run as the run drew it."""
+        return self.served.split
+
+    @property
     def train_annotations(self) -> Annotations:
         """What training learns from; the rows of the whole items table."""
-        return self.targets.apply(self.data.annotations, self.data.target, self.rows("train"))
+        return self.served.train_annotations
 
     @property
     def num_classes(self) -> int:
@@ -166,44 +169,26 @@ class AnnotatedDataModule(LightningDataModule):
 
     def annotator_features(self) -> Tensor:
         """(A, F) float metadata of the annotators, standardised over those with a training label."""
-        features = self.data.annotator_features
-        assert features is not None, "see num_annotator_features"
-        seen = features[self.trained_annotators]
-        std = seen.std(0)
-        return torch.from_numpy((features - seen.mean(0)) / np.where(std > 1e-6, std, 1.0)).float()
+        return self.served.annotator_features()
 
     @property
     def input_shape(self) -> list[int]:
         """(C, H, W) or (D,)."""
         return list(self.data.inputs.shape)
 
-    @cached_property
+    @property
     def trained_annotators(self) -> NDArray[np.bool_]:
         """(A,) whether the annotator labelled a training item."""
-        seen = np.zeros(self.data.annotations.num_annotators, dtype=bool)
-        seen[self.data.annotations.subset(self.rows("train")).annotator] = True
-        return seen
+        return self.served.trained_annotators
+
+    @property
+    def annotator_ids(self) -> IntArray:
+        """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""
+        return self.served.annotator_ids
 
     def rows(self, split: str) -> IntArray:
         """Rows of a split's items in the whole table."""
-        return np.flatnonzero(self.split == split)
-
-    def epoch_rows(self) -> IntArray:
-        """Rows of the items of an epoch, unshuffled: those of training, explained ones ``repeat_explained`` times.
-
-        Raises:
-            ConfigError: if there is nothing to repeat.
-        """
-        rows, masks = self.rows("train"), self.data.masks
-        if self.repeat_explained == 1:
-            return rows
-        explained = rows[:0] if masks is None else rows[masks.marks(rows)]
-        if not len(explained):
-            raise ConfigError(
-                f"data.repeat_explained is {self.repeat_explained}, but no training item of {self.data.name} has a "
-                "mask that marks anything; allowed is 1."
-            )
-        return np.concatenate([rows, np.tile(explained, self.repeat_explained - 1)])
+        return self.served.rows(split)
 
     def input_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
@@ -213,33 +198,41 @@ class AnnotatedDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
-        if stage == "fit" and not self.train_annotations.num_pairs:
+        # without a trainer, a state that was loaded by hand stays
+        state = self._trained_on if self.trainer is not None else self.served.trained_on
+        if stage != "fit":  # a checkpoint that is still to be loaded may bring another model: see _match
+            return self._serve(state if state is self.served.trained_on else None)
+        self._serve(None, names_of(state))
+        if not self.train_annotations.num_pairs:
             raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
-        if stage == "fit":
-            self.mix.bind(self.train_annotations)
-        unseen = np.flatnonzero(~self.trained_annotators)
-        if stage == "fit" and len(unseen) and not self.data.annotations.exchangeable:
-            names = ", ".join(printable(self.data.annotations.annotators[a]) for a in unseen[:5])
-            log.warning("%d annotator(s) have no training label and are treated as unknown: %s", len(unseen), names)
+        self.mix.bind(self.train_annotations)
+        if not self.data.annotations.exchangeable and not self.targets.aggregates:
+            warn_of_unknown(self.data.annotations.annotators, self.annotator_ids)
 
-    def _annotator_ids(self) -> IntArray:
-        """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""
-        names = self.data.annotations.annotators
-        if self._model_annotators is not None:  # from a checkpoint
-            known = {name: i for i, name in enumerate(self._model_annotators) if name}
-            return np.array([known.get(name, UNKNOWN) for name in names], dtype=np.int64)
-        if self.targets.aggregates:  # the model knows nobody by name
-            return np.full(len(names), UNKNOWN, dtype=np.int64)
-        return np.where(self.trained_annotators, np.arange(len(names)), UNKNOWN)
+    @property
+    def _trained_on(self) -> dict[str, Any] | None:
+        """State of the data that the trainer's model was trained on, if the model holds it."""
+        model = None if self.trainer is None else self.trainer.lightning_module
+        return getattr(model, "trained_on", None)
+
+    @property
+    def _fitting(self) -> bool:
+        return self.trainer is not None and self.trainer.state.fn == "fit"
+
+    def _match(self) -> None:
+        """Serves the model at hand, whose checkpoint is loaded by now."""
+        state = self._trained_on
+        if state is not None and not self._fitting:
+            self._serve(state)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         annotations, trainer = self.train_annotations, self.trainer
         assert trainer is not None
         dataset = ItemDataset(
             self.data,
-            self.epoch_rows(),
+            self.served.epoch_rows(self.repeat_explained),
             annotations,
-            annotator_ids=np.arange(annotations.num_annotators),
+            annotator_ids=self.served.target_ids,
             augment=self.augment,
             masks=self.mask_aggregation,
             seed=self.seed,
@@ -257,7 +250,7 @@ class AnnotatedDataModule(LightningDataModule):
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:
         """The items of a split (or ``all``) in order, un-augmented, with the votes as given; no item twice."""
         rows = np.arange(len(self.data)) if split == "all" else self.rows(split)
-        ids = self._annotator_ids()
+        ids = self.annotator_ids
         dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=ids, masks=self.mask_aggregation)
         sampler = None
         if self.trainer is not None and self.trainer.world_size > 1:
@@ -271,14 +264,17 @@ class AnnotatedDataModule(LightningDataModule):
         return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
+        self._match()
         return self.clean_dataloader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
+        self._match()
         if not len(self.rows("test")):
             raise ConfigError(f"{self.data.name} has no test items; mark some in the items table, or drop its splits.")
         return self.clean_dataloader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
+        self._match()
         return self.clean_dataloader("all")
 
     def _loader(self, dataset: ItemDataset, sampler: Sampler[int] | None) -> DataLoader[Batch]:
@@ -306,24 +302,15 @@ class AnnotatedDataModule(LightningDataModule):
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _identity(self) -> dict[str, Any]:
-        return identity(self.data, self.split)
-
-    @cached_property
-    def _fingerprint(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the data; made once, not at every checkpoint."""
-        known = [True] if self.targets.aggregates else self.trained_annotators
-        return {**self._identity, **of_votes(self.train_annotations, known)}
-
     def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed, **self._fingerprint}
+        return {"seed": self.seed, **self.served.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        resumed = self.trainer is not None and self.trainer.state.fn == "fit"
-        refuse_other_data(state_dict, self._fingerprint if resumed else self._identity, self.data.name)
         self.seed = state_dict["seed"]
-        self._model_annotators = tuple(state_dict["annotators"])
-        if state_dict["items"] != self._identity["items"] and not self.data.annotations.exchangeable:
-            unknown = int((self._annotator_ids() == UNKNOWN).sum())
-            log.info("%d of %d annotators were not seen in training", unknown, self.data.annotations.num_annotators)
+        if self._fitting:
+            return refuse_other_data(state_dict, self.served.fingerprint, self.data.name)
+        self._serve(state_dict)
+        if state_dict["items"] != self.served.identity["items"] and not self.data.annotations.exchangeable:
+            people = np.unique(self.data.annotations.annotator)
+            unknown = int((self.annotator_ids[people] == UNKNOWN).sum())
+            log.info("%d of %d annotators were not seen in training", unknown, len(people))

@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
 
-_SAME = ("annotators", "items", "votes", "masks", "groups")
+_SAME = ("classes", "annotators", "items", "split", "votes", "masks", "groups")
 """What must not change while a run goes on."""
 
 
@@ -55,12 +55,7 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
     Raises:
         RunError: with the remedy.
     """
-    if saved["classes"] != now["classes"]:
-        raise RunError(
-            f"The checkpoint knows the classes {saved['classes']}, the data '{name}' have {now['classes']}. Use the "
-            "data it was trained on, or a folder with the same class list."
-        )
-    if saved["items"] == now["items"] and saved["split"] != now["split"]:
+    if "votes" not in now and saved["items"] == now["items"] and saved["split"] != now["split"]:
         raise RunError(
             "The checkpoint was trained on another split of the same items, so test items may have been trained "
             "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."

@@ -133,6 +133,8 @@ class Classifier(LightningModule):
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
         self.standardize, self.lr_scaling = standardize, lr_scaling
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
+        self.trained_on: dict[str, Any] | None = None
+        """State of the data module that served the training; names of classes and annotators are in it."""
         trial = [{"params": nn.Parameter(torch.zeros(1)), "weight_decay": weight_decay}]
         make_optimizer(optimizer, trial, lr, self.optimizer_kwargs)  # fails now, not after the run claimed its folder
         self.backbone = backbone.build(input_shape)
@@ -285,6 +287,8 @@ class Classifier(LightningModule):
             self.val_metrics, self.test_metrics = StageMetrics(groups), StageMetrics(groups)
         if stage == "fit" and self.explanations:
             refuse_without_masks(getattr(datamodule, "has_masks", True))
+        if stage == "fit" and datamodule is not None:
+            self.trained_on = datamodule.state_dict()
         if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:
             self.annotator_model.set_annotator_features(datamodule.annotator_features())
         statistics = getattr(datamodule, "input_statistics", None)
@@ -327,6 +331,10 @@ class Classifier(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.seed = checkpoint.get("seed", self.seed)
+        states = (
+            value for value in checkpoint.values() if isinstance(value, dict)
+        )  # one bears the module's class name
+        self.trained_on = next((state for state in states if {"classes", "annotators", "items"} <= state.keys()), None)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:

@@ -13,7 +13,7 @@ from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
 from hilmix.modules.classifier import Classifier, Losses
-from hilmix.types import Batch, MixPlan
+from hilmix.types import UNKNOWN, Batch, MixPlan
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,9 @@ class EMClassifier(Classifier):
             log_probs = self._clean_log_probs()
             posterior = self._expect(log_probs)
             item, annotator, label, probs = self._votes()
-            self._model.maximise(posterior[item], annotator, label, probs)
+            known = annotator != UNKNOWN
+            probs = None if probs is None else probs[known]
+            self._model.maximise(posterior[item[known]], annotator[known], label[known], probs)
             self.em_targets = self._expect(log_probs)
 
     def losses(self, log_probs: Tensor, said: Said, batch: Batch) -> Losses:
@@ -147,7 +149,7 @@ class EMClassifier(Classifier):
     def _votes(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Item row, annotator, label and soft answer of every training pair."""
         votes = self._data.train_annotations
-        columns = (votes.item, votes.annotator, votes.label)
+        columns = (votes.item, self._data.annotator_ids[votes.annotator], votes.label)
         item, annotator, label = (torch.from_numpy(column).to(self.device) for column in columns)
         return item, annotator, label, None if votes.probs is None else torch.from_numpy(votes.probs).to(self.device)
 

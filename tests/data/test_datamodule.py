@@ -314,7 +314,8 @@ def test_on_other_items_annotators_are_known_by_name(tmp_path: Path) -> None:
     there.load_state_dict(state)
     known = {int(a) for b in batches(there, "all") for a in b.annotator}
     assert known == {-1, 1, 0}
-    assert there._annotator_ids().tolist() == [0, 1, -1, -1], "ann, bob, dan, new"
+    ids = dict(zip(there.data.annotations.annotators, there.annotator_ids.tolist(), strict=True))
+    assert [ids[name] for name in ("ann", "bob", "dan", "new")] == [0, 1, -1, -1]
 
 
 def test_state_is_plain(tmp_path: Path) -> None:
