@@ -1,5 +1,7 @@
 """The arrays of a data folder, ``inputs.npy`` and ``masks.npy``: read, addressed by a table, written in parts."""
 
+import tokenize
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,46 @@ from hilmix.data.items import Inputs
 from hilmix.errors import DataError
 
 _AT_ONCE = 1024
+_REMEDY = "Write one array of numbers with numpy.save."
+_DAMAGE = (ValueError, EOFError, OSError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError,
+           LookupError, AttributeError, zipfile.BadZipFile, tokenize.TokenError)  # fmt: skip
+"""What NumPy raises for files that are not in its format, or only at their beginning."""
 
 
 def read_array(file: Path) -> NDArray[Any]:
     """Returns the array, memory-mapped.
 
     Raises:
-        DataError: if it can not be read or holds no numbers.
+        DataError: if it is no array in NumPy's format, holds no numbers, or has no rows.
     """
     try:
-        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"Cannot read {file}: {error}") from error
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except _DAMAGE as error:
+        raise DataError(f"Cannot read {file}: {str(error) or type(error).__name__}. {_REMEDY}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{file} is an archive of several arrays (.npz). {_REMEDY}")
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{file} holds {array.dtype}; expected numbers.")
+        raise DataError(f"{file} holds {array.dtype}; expected numbers. {_REMEDY}")
+    if array.ndim == 0:
+        raise DataError(f"{file} holds one number; expected an array with one row per item. {_REMEDY}")
     return array
+
+
+def not_finite(array: NDArray[Any]) -> IntArray:
+    """Returns the rows of an array (N, ...) that hold NaN, infinity, or numbers beyond those of 32 bits."""
+    if array.dtype.kind in "biu":
+        return np.empty(0, dtype=np.int64)
+    bad = [
+        start + np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(1))
+        for start in range(0, len(array), _AT_ONCE)
+        for part in [_float32(array[start : start + _AT_ONCE])]
+    ]
+    return np.concatenate([np.empty(0, dtype=np.int64), *bad])
+
+
+def _float32(part: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return part.astype(np.float32)
 
 
 def array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) -> IntArray:

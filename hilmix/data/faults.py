@@ -53,6 +53,22 @@ class Fault:
         return asdict(self) | {"rows": list(self.rows)}
 
 
+def group_faults(cases: Iterable[tuple[str, str, int]], file: Path | str, where: str = "") -> list[Fault]:
+    """Returns one fault for each kind, with the text of its first case and the rows of all.
+
+    Args:
+        cases: kind, text and row of each.
+        file: that the rows are of.
+        where: column.
+    """
+    rows: dict[str, list[int]] = {}
+    first: dict[str, str] = {}
+    for kind, text, row in cases:
+        rows.setdefault(kind, []).append(row)
+        first.setdefault(kind, text)
+    return [_made(kind, file, where, first[kind], "", "", rows[kind], None) for kind in rows]
+
+
 class FaultyDataError(DataError):
     """A data folder with faults; its text shows the first few and the number of the others.
 

@@ -58,12 +58,13 @@ class Examined(NamedTuple):
     """The N inputs, None where they cannot be read; they are decoded only when fetched."""
 
 
-def examine_folder(root: Path | str, *, image_size: int | None = None) -> Examined:
+def examine_folder(root: Path | str, *, image_size: int | None = None, decode: bool = False) -> Examined:
     """Reads a data folder and collects all its faults instead of raising the first.
 
     Args:
         root: the folder.
         image_size: as of :func:`read_folder`.
+        decode: whether the pixels of image files and masks are decoded, not only their headers.
 
     Raises:
         DataError: only if there is no such folder.
@@ -73,13 +74,13 @@ def examine_folder(root: Path | str, *, image_size: int | None = None) -> Examin
     tables, labels = _read_labels(root, found)
     kind, inputs, masks, features = tables.meta.get("input"), None, None, None
     if kind is not None and not tables.items.columns.empty:
-        inputs = read_inputs(root, kind, tables.items, tables.file, image_size, found)
+        inputs = read_inputs(root, kind, tables.items, tables.file, image_size, found, decode=decode)
     if labels is not None:
         features = read_annotator_features(root, labels.annotations.annotators, found)
     if inputs is not None and tables.names is not None:
         with found.catch("masks", root / "masks"):
             paths = list(tables.items["path"]) if "path" in tables.items.columns else None
-            masks = read_masks(root, tables.names, inputs, paths)
+            masks = read_masks(root, tables.names, inputs, paths, decode=decode)
     split = read_split(tables.items, tables.file, found)
     group, groups = read_groups(tables.items)
     if found.faults or labels is None or inputs is None:

@@ -7,17 +7,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilmix.data.arrays import array_rows, read_array
+from hilmix.data.arrays import array_rows, not_finite, read_array
 from hilmix.data.faults import Findings
 from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.pictures import examine_pictures
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
 
 
 def read_inputs(
-    root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None, found: Findings
+    root: Path,
+    kind: InputKind,
+    items: pd.DataFrame,
+    file: Path,
+    image_size: int | None,
+    found: Findings,
+    *,
+    decode: bool = False,
 ) -> Inputs | None:
-    """Returns the N inputs, None where they are faulty.
+    """Returns the N inputs, None where nothing can be said about them; with faults, they must not be fetched.
 
     Args:
         root: the data folder.
@@ -26,16 +34,29 @@ def read_inputs(
         file: its file.
         image_size: side in pixels that image files are brought to.
         found: collects what is wrong.
+        decode: whether the pixels of image files are decoded, not only their headers.
     """
     if "path" in items.columns:
-        return _image_files(root, kind, items, file, image_size, found)
+        return _image_files(root, kind, items, file, image_size, found, decode=decode)
     with found.catch("inputs", root / "inputs.npy"):
-        return _array(root, kind, items, file, image_size)
+        inputs = _array(root, kind, items, file, image_size)
+        bad = not_finite(inputs.array)
+        if len(bad):
+            text = f"its input in {root / 'inputs.npy'} holds NaN or infinity, or numbers beyond those of 32 bits"
+            found.fault("not-finite", file, found=text, remedy="Replace them or remove the items.", rows=bad)
+        return inputs
     return None
 
 
 def _image_files(
-    root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None, found: Findings
+    root: Path,
+    kind: InputKind,
+    items: pd.DataFrame,
+    file: Path,
+    image_size: int | None,
+    found: Findings,
+    *,
+    decode: bool,
 ) -> Inputs | None:
     if kind == "vector":
         found.fault("inputs", file, "path", found="column 'path' names images, but dataset.yaml says 'input: vector'")
@@ -44,9 +65,10 @@ def _image_files(
     if len(empty):
         found.fault("empty", file, "path", found="'path' is empty", remedy="Fill it in or remove the row.", rows=empty)
         return None
-    with found.catch("image", file, "path"):
-        return ImageFiles([root / p for p in items["path"]], image_size)
-    return None
+    paths = [root / p for p in items["path"]]
+    seen = examine_pictures(paths, file, decode=decode)
+    found.faults += seen.faults
+    return ImageFiles(paths, image_size, sizes=seen.sizes)
 
 
 def _array(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None) -> ArrayInputs:

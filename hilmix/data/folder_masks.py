@@ -1,6 +1,7 @@
 """The masks of a data folder: pictures drawn in any paint program, or one array. Read, checked and written here."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import Tensor
 from hilmix.annotations import IntArray
 from hilmix.columns import codes, natural_order
 from hilmix.data.arrays import array_rows, read_array, write_array
+from hilmix.data.faults import Findings, group_faults
 from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.masks import Masks
-from hilmix.data.pictures import open_picture, read_picture, upright_size
+from hilmix.data.pictures import PictureError, read_picture, upright_size
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
 
@@ -25,7 +27,9 @@ _MOST_COLOUR = 24
 """Largest difference between the channels of a grey pixel; JPEG shifts colours a little."""
 
 
-def read_masks(root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None) -> Masks | None:
+def read_masks(
+    root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None, *, decode: bool = False
+) -> Masks | None:
     """Returns the masks of a data folder, None if it has none.
 
     Args:
@@ -33,8 +37,10 @@ def read_masks(root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence
         items: N item names.
         inputs: the N inputs.
         paths: N image files of the items, if that is where the inputs come from.
+        decode: whether the pixels of mask pictures are decoded, not only their headers.
 
     Raises:
+        FaultyDataError: with all faults found.
         DataError: naming the file and what is wrong with it.
     """
     table, frame = read_table(root, "masks", required=False)
@@ -42,7 +48,7 @@ def read_masks(root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence
     if drawn and stored:
         raise DataError(f"{root} holds both pictures in 'masks' and masks.npy or its table; keep one.")
     if drawn:
-        return _from_pictures(root / "masks", items, inputs, paths)
+        return _from_pictures(root / "masks", items, inputs, paths, decode=decode)
     return _from_arrays(root / "masks.npy", items, inputs, table, frame) if stored else None
 
 
@@ -85,8 +91,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: if the file can not be read, is coloured and nowhere transparent, or holds only 0 and 1.
     """
-    picture = read_picture(path, what="mask", remedy=_REMEDY)
-    painted = np.array(picture.convert("RGBA"))
+    painted = np.array(read_picture(path, what="mask", remedy=_REMEDY, mode="RGBA"))
     alpha = painted[..., 3]
     if (alpha < 255).any():
         return np.ascontiguousarray(alpha)
@@ -95,10 +100,20 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             f"The mask {path} has colours. Draw with white on black, or on a transparent layer, and save that alone."
         )
-    grey = np.array(picture.convert("L"))
+    grey = np.array(read_picture(path, what="mask", remedy=_REMEDY, mode="L"))
     if grey.max(initial=0) == 1:
         raise DataError(f"The mask {path} holds only 0 and 1, where 255 means irrelevant; multiply it by 255.")
     return grey
+
+
+def mask_owners(root: Path, items: Sequence[str], paths: Sequence[str] | None) -> dict[Path, str]:
+    """Returns the item of every picture in the folder ``masks``; arguments as of :func:`read_masks`.
+
+    Raises:
+        DataError: for a picture that belongs to no item, or may belong to several.
+    """
+    names = _Names(items, paths)
+    return {file: items[names.find(file, root / "masks")[0]] for file in _pictures(root / "masks")}
 
 
 def write_masks(masks: Masks, items: Sequence[str], folder: Path) -> None:
@@ -160,22 +175,43 @@ def _check_range(array: NDArray, file: Path) -> None:
             raise DataError(f"{file} holds only 0 and 1 as uint8, where 255 means irrelevant; multiply it by 255.")
 
 
-def _from_pictures(folder: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None) -> Masks | None:
+def _from_pictures(
+    folder: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None, *, decode: bool
+) -> Masks | None:
     if inputs.kind != "image":
         raise DataError(f"{folder} holds pictures, but dataset.yaml says 'input: vector'; use masks.npy instead.")
-    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and not _hidden(f.relative_to(folder))]
+    files = _pictures(folder)
     if not files:
         return None
-    names = _Names(items, paths)
-    found = [names.find(file, folder) for file in files]
-    people = sorted({who for _, who in found}, key=natural_order)
-    for file, (item, _) in zip(files, found, strict=True):
-        _check_size(file, item, inputs)
-    _check_once(files, found)
+    names, findings = _Names(items, paths), Findings()
+    belongs: dict[Path, tuple[int, str]] = {}
+    bad: list[tuple[str, str, int]] = []
+    for place, file in enumerate(files):
+        try:
+            belongs[file] = names.find(file, folder)
+            _check_size(file, belongs[file][0], inputs)
+            if decode:
+                read_mask(file)
+        except DataError as error:
+            bad.append((_kind(error), str(error), place))
+    findings.faults += [replace(fault, rows=()) for fault in group_faults(bad, folder)]
+    with findings.catch("repeated-mask", folder):
+        _check_once(belongs)
+    findings.raise_if_any(folder)
+    people = sorted({who for _, who in belongs.values()}, key=natural_order)
     return Masks.build(
-        [item for item, _ in found], [people.index(who) for _, who in found], MaskPictures(files, inputs),
-        num_items=len(items), annotators=people,
+        [item for item, _ in belongs.values()], [people.index(who) for _, who in belongs.values()],
+        MaskPictures(files, inputs), num_items=len(items), annotators=people,
     )  # fmt: skip
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [f for f in sorted(folder.rglob("*")) if f.is_file() and not _hidden(f.relative_to(folder))]
+
+
+def _kind(error: DataError) -> str:
+    """Of a fault of a mask; that of an image is another, since a mask is dropped more easily than an item."""
+    return error.kind.replace("image", "mask") if isinstance(error, PictureError) else "mask"
 
 
 class _Names:
@@ -188,7 +224,7 @@ class _Names:
         self._items = items
         self._tables: list[dict[str, set[int]]] = []
         for names in (paths or (), items):
-            bare = [Path(name).with_suffix("") for name in names]
+            bare = [_bare(name) for name in names]
             for keys in (names, [b.as_posix() for b in bare], [b.name for b in bare]):
                 table: dict[str, set[int]] = {}
                 for row, key in enumerate(keys):
@@ -210,23 +246,37 @@ class _Names:
                 unclear = unclear or rows
         if unclear:
             one, other = (self._items[row] for row in sorted(unclear)[:2])
-            raise DataError(f"The mask {file} may belong to '{one}' or '{other}'; give it the name of the item.")
-        raise DataError(f"The mask {file} belongs to no item; name it after the item's image file or the item.")
+            raise PictureError(
+                "mask-name", f"The mask {file} may belong to '{one}' or '{other}'; give it the name of the item."
+            )
+        raise PictureError(
+            "mask-name", f"The mask {file} belongs to no item; name it after the item's image file or the item."
+        )
+
+
+def _bare(name: str) -> Path:
+    path = Path(name)
+    return path.with_suffix("") if path.name else path
 
 
 def _check_size(file: Path, item: int, inputs: Inputs) -> None:
-    size = upright_size(open_picture(file, what="mask", remedy=_REMEDY))
+    size = upright_size(file, what="mask", remedy=_REMEDY)
     if isinstance(inputs, ImageFiles):
-        expected, image = upright_size(open_picture(inputs.paths[item])), f"its image {inputs.paths[item]}"
+        known = upright_size(inputs.paths[item]) if inputs.sizes is None else inputs.sizes[item]
+        if known is None:  # the image itself cannot be read
+            return
+        expected, image = known, f"its image {inputs.paths[item]}"
     else:
         expected, image = (inputs.shape[2], inputs.shape[1]), "its image in inputs.npy"
     if size != expected:
-        raise DataError(f"The mask {file} has {size[0]} x {size[1]} pixels, {image} {expected[0]} x {expected[1]}.")
+        raise PictureError(
+            "mask-size", f"The mask {file} has {size[0]} x {size[1]} pixels, {image} {expected[0]} x {expected[1]}."
+        )
 
 
-def _check_once(files: list[Path], found: list[tuple[int, str]]) -> None:
+def _check_once(belongs: dict[Path, tuple[int, str]]) -> None:
     first: dict[tuple[int, str], Path] = {}
-    for file, key in zip(files, found, strict=True):
+    for file, key in belongs.items():
         if key in first:
             raise DataError(f"The masks {first[key]} and {file} are of one item by one person; keep one.")
         first[key] = file

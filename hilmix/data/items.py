@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.faults import Fault
 from hilmix.data.masks import Masks
-from hilmix.data.pictures import open_picture, read_picture, upright_size
+from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
 
@@ -22,6 +22,7 @@ InputKind = Literal["image", "vector"]
 SPLITS = ("train", "val", "test")
 MIXED_SIZE = 128
 """Side in pixels that image files of several sizes are brought to, unless a size is given."""
+_MOST_STRETCHED = 16
 
 
 class Inputs(Protocol):
@@ -53,6 +54,7 @@ class ArrayInputs:
 
     def __init__(self, array: NDArray, kind: InputKind) -> None:
         fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
+        fits = fits and min(array.shape[1:]) > 0
         if not fits:
             raise DataError(
                 f"inputs of kind '{kind}' have shape {array.shape}; expected "
@@ -75,8 +77,9 @@ class ArrayInputs:
         if self.kind == "vector":
             return torch.from_numpy(part.astype(np.float32, copy=False))
         part = part[:, None] if part.ndim == 3 else np.moveaxis(part, 3, 1)
-        images = torch.from_numpy(np.ascontiguousarray(part))
-        return images if images.dtype == torch.uint8 else images.float()
+        if part.dtype != np.uint8:
+            part = part.astype(np.float32)  # torch knows no numbers of another byte order
+        return torch.from_numpy(np.ascontiguousarray(part))
 
 
 class ImageFiles:
@@ -86,19 +89,32 @@ class ImageFiles:
         paths: N files.
         size: side in pixels; the shorter side is resized, the centre cropped. By default the common size of all
             files, or 128 where they differ.
+        sizes: N widths and heights where they are known already, None for files that must not be fetched.
+
+    Raises:
+        BadPicturesError: naming the files whose header cannot be read; with ``size`` or ``sizes`` none is looked at.
     """
 
     kind: InputKind = "image"
 
-    def __init__(self, paths: Sequence[Path], size: int | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], size: int | None = None, *, sizes: Sequence[Size | None] | None = None
+    ) -> None:
         self.paths = list(paths)
-        sizes = {upright_size(open_picture(p)) for p in self.paths} if size is None else set()
+        if sizes is None and size is None:
+            sizes, faults, _ = examine_pictures(self.paths)
+            if faults:
+                raise BadPicturesError(faults)
+        self.sizes = None if sizes is None else tuple(sizes)
+        found = set() if size is not None or sizes is None else {one for one in sizes if one is not None}
         self._resize: v2.Transform | None = None
-        if len(sizes) == 1:
-            self._width, self._height = sizes.pop()
+        if len(found) == 1:
+            self._width, self._height = found.pop()
         else:
             self._width = self._height = size or MIXED_SIZE
-            self._resize = v2.Compose([v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)])
+            self._resize = v2.Compose(
+                [_shortened, v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)]
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,8 +131,16 @@ class ImageFiles:
         return picture if self._resize is None else self._resize(picture)
 
     def _decode(self, path: Path) -> Tensor:
-        pixels = np.array(read_picture(path).convert("RGB"))
-        return self.fit(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
+        return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
+
+
+def _shortened(picture: Tensor) -> Tensor:
+    """The middle of a picture whose long side would fill the memory once the short one is enlarged."""
+    height, width = picture.shape[-2:]
+    longest = _MOST_STRETCHED * min(height, width)
+    if max(height, width) <= longest:
+        return picture
+    return v2.functional.center_crop(picture, [min(height, longest), min(width, longest)])
 
 
 @dataclass(frozen=True, eq=False)

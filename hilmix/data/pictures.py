@@ -1,14 +1,46 @@
-"""Image files as a viewer shows them, and one clear error for those that can not be read."""
+"""Image files as a viewer shows them, and one clear error for those that cannot be read."""
 
 import struct
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
 
+from hilmix.data.faults import Fault, group_faults
 from hilmix.errors import DataError
 
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 ITEM_REMEDY = "Replace the file or remove its item."
+UNREADABLE = "missing-image", "unreadable-image", "large-image", "damaged-image", "wide-image"
+"""Kinds of faults of one image file, which do without its item."""
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+           EOFError, AssertionError, MemoryError, struct.error, zlib.error)  # fmt: skip
+"""What the decoders of Pillow raise for damaged files."""
+
+Size = tuple[int, int]
+"""Width and height."""
+
+
+class PictureError(DataError):
+    """An image file that cannot be used; ``kind`` is one of :data:`UNREADABLE`."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class BadPicturesError(DataError):
+    """Image files that cannot be used, as faults."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        number = sum(fault.count for fault in faults)
+        super().__init__(faults[0].found + f" ({number - 1:,} more cannot be read.)" * (number > 1))
+        self.faults = tuple(faults)
 
 
 def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Image.Image:
@@ -20,40 +52,133 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
         remedy: what the message says to do about a file that is no picture.
 
     Raises:
-        DataError: if the file is not there or no picture.
+        PictureError: if the file is not there, no picture, of more than 8 bits per channel, or of more pixels than
+            Pillow takes for an attack.
     """
+    if not _exists(path):
+        raise PictureError(
+            "missing-image", f"The {what} {path} does not exist. Put it there, or correct the table that names it."
+        )
+    if not path.is_file():  # opening a pipe or a device would never end
+        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: it is no file. {remedy}")
     try:
-        return Image.open(path)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"The {what} {path} does not exist. Put it there, or correct the table that names it."
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes below the limit and odd metadata
+            picture = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            "large-image", f"The {what} {path} is a decompression bomb or far too large: {error}. {remedy}"
         ) from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"Cannot read the {what} {path}: {error}. {remedy}") from error
+    except _DAMAGE as error:
+        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
+    if picture.format == "EPS" or min(picture.size) < 1:  # EPS is a program, which Pillow would have Ghostscript run
+        found = "EPS is no image of pixels" if picture.format == "EPS" else "it has no pixels"
+        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {found}. {remedy}")
+    if picture.mode in WIDE_MODES:
+        raise PictureError(
+            "wide-image",
+            f"The {what} {path} has more than 8 bits per channel (mode {picture.mode}), which would be cut off. "
+            "Convert it to 8 bits.",
+        )
+    return picture
 
 
-def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Image.Image:
-    """Returns the decoded picture, upright, in its own mode. Arguments and errors as of :func:`open_picture`.
+def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, mode: str | None = None) -> Image.Image:
+    """Returns the decoded picture, upright. Arguments and errors as of :func:`open_picture`.
+
+    Args:
+        path: the file.
+        what: as of :func:`open_picture`.
+        remedy: as of :func:`open_picture`.
+        mode: of Pillow, that the picture is converted to; by default it stays in its own.
 
     Raises:
-        DataError: also if it is damaged or has more than 8 bits per channel.
+        PictureError: also if it is damaged.
     """
     picture = open_picture(path, what=what, remedy=remedy)
-    if picture.mode in WIDE_MODES:
-        raise DataError(
-            f"The {what} {path} has more than 8 bits per channel (mode {picture.mode}), which would be cut off. "
-            "Convert it to 8 bits."
-        )
     try:
-        picture.load()
-        return ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, struct.error) as error:
-        raise DataError(f"Cannot decode the {what} {path}: {error}. {remedy}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata; what does not decode raises
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            return upright if mode is None else upright.convert(mode)
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
+        raise PictureError("damaged-image", f"Cannot decode the {what} {path}: {_reason(error)}. {remedy}") from error
 
 
-def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) as a viewer shows the picture: phones store it lying and say so."""
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """Returns the (H, W, 3) colours of an image file.
+
+    Raises:
+        PictureError: as :func:`read_picture`.
+    """
+    return np.array(read_picture(path, mode="RGB"))
+
+
+def upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Size:
+    """Returns width and height as a viewer shows the picture: phones store it lying and say so.
+
+    Arguments and errors as of :func:`open_picture`.
+
+    Raises:
+        PictureError: also if its EXIF block is damaged.
+    """
+    picture = open_picture(path, what=what, remedy=remedy)
     width, height = picture.size
-    # a PNG would be decoded for this, and cameras do not write it
-    lying = picture.format != "PNG" and picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            # a PNG would be decoded for this, and cameras do not write it
+            lying = picture.format != "PNG" and picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except _DAMAGE as error:
+        raise PictureError("damaged-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
     return (height, width) if lying else (width, height)
+
+
+class Pictures(NamedTuple):
+    """What the headers, or the pixels, of many files say."""
+
+    sizes: list[Size | None]
+    """None where a file cannot be read."""
+    faults: list[Fault]
+    """One for each kind; ``rows`` counts the files from 0, ``found`` is the message about the first."""
+    bad: list[int]
+    """Rows of the files that cannot be read."""
+
+
+def examine_pictures(paths: Sequence[Path], file: Path | str = "", *, decode: bool = False) -> Pictures:
+    """Returns the size of every file, and which ones cannot be used.
+
+    Args:
+        paths: N files.
+        file: the table that names them, for the faults.
+        decode: whether the pixels are decoded too.
+    """
+    read: Callable[[Path], Size] = _decoded_size if decode else upright_size
+    sizes: list[Size | None] = []
+    bad: list[tuple[int, PictureError]] = []
+    for row, path in enumerate(paths):
+        try:
+            sizes.append(read(path))
+        except PictureError as error:
+            sizes.append(None)
+            bad.append((row, error))
+    faults = group_faults(((error.kind, str(error), row) for row, error in bad), file, "path")
+    return Pictures(sizes, faults, [row for row, _ in bad])
+
+
+def _decoded_size(path: Path) -> Size:
+    size = upright_size(path)
+    read_pixels(path)
+    return size
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long
+        return False
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).rstrip(".") or type(error).__name__

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hilmix.data.faults import Findings
 
 _NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
+_DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
+"""What pandas and pyarrow raise for damaged files."""
 
 
 def read_table(
@@ -67,13 +71,19 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
     try:
         if file.suffix == ".parquet":
-            return file, pd.read_parquet(file)
+            return file, _read_parquet(file)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             return file, pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
-        found.fault("unreadable", file, found=f"Cannot read {file}: {error}")
+    except (*_DAMAGE, pd.errors.ParserWarning) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        found.fault("unreadable", file, found=f"Cannot read {file}: {text}")
         return file, pd.DataFrame()
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    """The columns of one file; neither its metadata for pandas nor the names of its folders add any."""
+    return pq.ParquetFile(file).read().replace_schema_metadata(None).to_pandas()
 
 
 def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -25,7 +25,7 @@ _DARK = 100
 
 def _patch(path: Path) -> NDArray[np.uint8]:
     """(H, W) uint8, 255 where the segmentation of a patch is bright."""
-    pixels = np.asarray(read_picture(path, what="segmentation").convert("RGB"))[..., 0]
+    pixels = np.asarray(read_picture(path, what="segmentation", mode="RGB"))[..., 0]
     return (pixels > _DARK).astype(np.uint8) * 255
 
 

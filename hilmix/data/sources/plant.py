@@ -9,7 +9,7 @@ from PIL import Image
 from hilmix.data.decoys import Bytes
 from hilmix.data.explained import explained_data
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.data.pictures import read_picture
+from hilmix.data.pictures import read_pixels
 from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, expect
 from hilmix.data.sources.pickles import ArrayUnpickler
 from hilmix.errors import DataError
@@ -68,7 +68,7 @@ def _read(root: Path, samples: list[str], leaves: dict[str, NDArray[np.bool_]]) 
     images = np.empty((len(samples), SIDE, SIDE, 3), dtype=np.uint8)
     masks = np.empty((len(samples), SIDE, SIDE), dtype=np.uint8)
     for i, sample in enumerate(samples):
-        pixels = np.asarray(read_picture(root / _IMAGES / sample[0] / f"{sample}.JPEG").convert("RGB"))
+        pixels = read_pixels(root / _IMAGES / sample[0] / f"{sample}.JPEG")
         expect(f"Mask of '{sample}'", leaves[sample].shape, pixels.shape[:2])
         images[i], masks[i] = brightened(pixels), _background(leaves[sample])
     return images, masks

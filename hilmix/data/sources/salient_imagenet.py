@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hilmix.data.explained import drawn_split, explained_data
 from hilmix.data.items import AnnotatedData, ArrayInputs
@@ -64,7 +64,7 @@ def images_of(folder: Path, features: list[int]) -> dict[str, list[int]]:
 
 def centre(path: Path) -> NDArray[np.uint8]:
     """(224, 224, 3): the shorter side brought to 256 pixels, the centre cropped."""
-    picture = read_picture(path).convert("RGB")
+    picture = read_picture(path, mode="RGB")
     scale = SHORTER / min(picture.size)
     size = (max(SHORTER, round(scale * picture.width)), max(SHORTER, round(scale * picture.height)))
     resized = picture.resize(size, Image.Resampling.BILINEAR)
@@ -77,7 +77,7 @@ def _mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
     maps = []
     for feature in features:
         path = folder / f"feature_{feature}" / f"{name}.JPEG"
-        maps.append(np.asarray(ImageOps.grayscale(read_picture(path, what="mask"))))
+        maps.append(np.asarray(read_picture(path, what="mask", mode="L")))
         expect(f"{path}: size", maps[-1].shape, (SIDE, SIDE))
     return np.max(maps, axis=0)
 
