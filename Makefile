@@ -8,16 +8,17 @@ CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench wheel clean
+.PHONY: help demo test test-slow test-kernels lint bench wheel clean
 
 help:
-	@echo "make demo       install into .venv, train on the embedded data, test it (PYTHON=... picks a Python)"
-	@echo "make test       install into .venv, run the tests that are quick"
-	@echo "make test-slow  the other tests"
-	@echo "make lint       format, lint and types"
-	@echo "make bench      speed and memory as ratios, into benchmarks/"
-	@echo "make wheel      build the wheel and check what it holds"
-	@echo "make clean      remove what these commands made"
+	@echo "make demo           install into .venv, train on the embedded data, test it (PYTHON=... picks a Python)"
+	@echo "make test           install into .venv, run the tests that are quick"
+	@echo "make test-slow      the other tests"
+	@echo "make test-kernels   the numerical tests under each kind of kernels that this processor has"
+	@echo "make lint           format, lint and types"
+	@echo "make bench          speed and memory as ratios, into benchmarks/"
+	@echo "make wheel          build the wheel and check what it holds"
+	@echo "make clean          remove what these commands made"
 
 demo: $(VENV)/.plots
 	rm -rf $(DEMO)
@@ -29,6 +30,9 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+test-kernels: $(VENV)/.dev
+	$(BIN)/python .ci/kernels.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
