@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from hilmix.functional.calibration import sum_dtype
+
 Stage = Literal["train", "val", "test", "predict"]
 UNKNOWN = -1
 """Marks an unknown target, and an annotator that was never seen in training."""
@@ -112,10 +114,11 @@ class StepOutput(NamedTuple):
 
     @property
     def p_right(self) -> Tensor | None:
-        """(L,) float: sum over classes of p(class) times the annotator's diagonal, before seeing the label."""
+        """(L,) float64: sum over classes of p(class) times the annotator's diagonal, before seeing the label."""
         if self.diagonal is None:
             return None
-        return (self.class_probs[self.row] * self.diagonal).sum(-1)
+        dtype = sum_dtype(self.logits.device)  # rounding of probabilities that sum to 1 would make a ranking of noise
+        return (self.logits.to(dtype).softmax(-1)[self.row] * self.diagonal.to(dtype)).sum(-1)
 
     @property
     def right(self) -> Tensor:

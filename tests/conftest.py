@@ -45,7 +45,7 @@ def run_ranks(tmp_path: Path) -> Callable[..., list[Any]]:
 
 def _rank(rank: int, function: Callable[..., Any], args: tuple[Any, ...], ranks: int, folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=ranks)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous-{ranks}", rank=rank, world_size=ranks)
     try:
         torch.save(function(rank, *args), f"{folder}/result-{rank}.pt")
     finally:

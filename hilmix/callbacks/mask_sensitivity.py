@@ -31,7 +31,7 @@ class MaskSensitivity(Callback):
         ConfigError: if it is not positive.
 
     Reference: S. Singla, M. Moayeri, S. Feizi, Core Risk Minimization using Salient ImageNet, 2022; sigma 2 in the
-    perturbation paper's evaluation. Noise is drawn by (seed, batch, rank).
+    perturbation paper's evaluation. Noise is drawn by (seed, item), whatever batch and rank the item is in.
     """
 
     def __init__(self, sigma: float = 2.0) -> None:
@@ -58,10 +58,7 @@ class MaskSensitivity(Callback):
         x, mask, target = batch.input[rows], batch.mask[rows], batch.target[rows]
         if not len(x):
             return
-        generator = torch.Generator().manual_seed(
-            step_seed(run_seed(), batch_idx, trainer.global_rank, stream="sample")
-        )
-        noise = self.sigma * self._spread(pl_module, x) * torch.randn(x.shape, generator=generator).to(x)
+        noise = self.sigma * self._spread(pl_module, x) * standard_noise(x, batch.index[rows])
         for metric, where in ((self._irrelevant, mask), (self._core, 1 - mask)):
             metric.update(pl_module(x + where * noise).softmax(-1), target)
 
@@ -78,3 +75,16 @@ class MaskSensitivity(Callback):
         """The standard deviation of the network's inputs in units of the stored ones, (C, 1, 1) or (D,)."""
         std: Tensor = pl_module.input_std  # type: ignore[assignment]  # a buffer
         return std.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def standard_noise(x: Tensor, index: Tensor) -> Tensor:
+    """Returns standard normal noise of the shape and type of ``x``, each row drawn by (seed of the run, item).
+
+    Args:
+        x: (B, ...) float.
+        index: (B,) int64 row of each item in the whole items table.
+    """
+    generator, noise = torch.Generator(), torch.empty(x.shape)
+    for row, item in zip(noise, index.tolist(), strict=True):
+        row.normal_(generator=generator.manual_seed(step_seed(run_seed(), item, stream="sample")))
+    return noise.to(x)

@@ -82,7 +82,7 @@ class CalibrationTracker:
         for stage, given in (("before", output), ("after", cooled)):
             if (p_right := given.p_right) is not None:
                 known = output.right != UNKNOWN
-                p = p_right[known].float()
+                p = p_right[known]
                 self._metrics["annotator", stage].update(torch.stack([1 - p, p], 1), output.right[known])  # type: ignore[index]
 
     def scores(self) -> list[Score]:

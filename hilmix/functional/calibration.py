@@ -1,7 +1,8 @@
 """Calibration errors from binned sums, proper scores, and temperature scaling.
 
 Everything is accumulated in float64: in float32 the sums of a full bin drift by several per cent from about a million
-samples on. Bins are ``[lower, upper)``, the last one closed, so confidences 0 and 1 belong to a bin like any other.
+samples on. Bins are ``[lower, upper)``, the last one closed, so confidences 0 and 1 belong to a bin like any other; one
+that is below an edge by rounding alone lies on it, see :mod:`~hilmix.functional.ties`.
 """
 
 import math
@@ -9,6 +10,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+from hilmix.functional.ties import ROUNDING, rank_groups
 
 Norm = Literal["l1", "l2", "max"]
 TEMPERATURE_RANGE = (0.05, 20.0)
@@ -278,16 +281,17 @@ def _shifted(logits: Tensor) -> Tensor:
 
 
 def _bin_of(confidence: Tensor, num_bins: int) -> Tensor:
-    scaled = confidence.to(sum_dtype(confidence.device)) * num_bins
+    scaled = confidence.to(sum_dtype(confidence.device)) * (1 + ROUNDING) * num_bins
     return scaled.long().clamp(0, num_bins - 1)
 
 
 def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the confidences in ascending order, (M,), and beside each the hit rate of all samples tied with it."""
+    """Returns the confidences in ascending order and the hit rates beside them, (M,) each; ties hold their means."""
     value, order = confidence.to(sum_dtype(confidence.device)).sort(stable=True)
-    _, tie, size = torch.unique_consecutive(value, return_inverse=True, return_counts=True)
-    hits = torch.zeros(len(size), dtype=value.dtype, device=value.device).index_add_(0, tie, correct[order].to(value))
-    return value, (hits / size)[tie]
+    tie = rank_groups(value).to(value.device)
+    size = torch.bincount(tie)
+    sums = value.new_zeros(2, len(size)).index_add_(1, tie, torch.stack([value, correct[order].to(value)]))
+    return (sums / size)[0, tie], (sums / size)[1, tie]
 
 
 def _scatter(bins: Tensor, confidence: Tensor, correct: Tensor, size: int) -> Bins:

@@ -3,8 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+
+from hilmix.functional.ties import rank_groups
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -53,12 +56,18 @@ def label_scores(
 def rank_suspects(scores: LabelScores) -> IntArray:
     """Returns the rows from the most to the least suspicious, (M,) int64, unknown ones last.
 
-    Sorted by the posterior where there is one, then self-confidence, then margin, then row: deterministic under ties.
+    Sorted by the posterior where there is one, then self-confidence, then margin, then row: deterministic under ties,
+    which scores count as that differ by rounding alone.
 
     Args:
         scores: from :func:`label_scores`.
     """
-    return np.lexsort((scores.margin, scores.self_confidence, scores.posterior))
+    return np.lexsort((_groups(scores.margin), _groups(scores.self_confidence), _groups(scores.posterior)))
+
+
+def _groups(scores: FloatArray) -> IntArray:
+    groups: IntArray = rank_groups(torch.from_numpy(scores)).numpy()
+    return groups
 
 
 class Detection(NamedTuple):
@@ -74,6 +83,8 @@ class Detection(NamedTuple):
 def detection(quality: FloatArray, wrong: IntArray) -> Detection:
     """Returns average precision and area under the ROC curve of finding wrong labels by low quality; ties count half.
 
+    Scores that differ by rounding alone are ties.
+
     Args:
         quality: (M,) scores, low means suspicious; NaN is left out.
         wrong: (M,) int64: 1 wrong, 0 right, -1 unknown (left out).
@@ -82,7 +93,7 @@ def detection(quality: FloatArray, wrong: IntArray) -> Detection:
         The result, with NaN unless both kinds occur.
     """
     keep = (wrong >= 0) & ~np.isnan(quality)
-    suspicion, is_wrong = -quality[keep], wrong[keep] == 1
+    suspicion, is_wrong = -_groups(quality[keep]), wrong[keep] == 1
     positives = int(is_wrong.sum())
     negatives = len(is_wrong) - positives
     if not positives or not negatives:
