@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from hilmix.elicit.lock import only_server
+from hilmix.elicit.manifest import read_manifest
 from hilmix.elicit.serve import keep_tokens, listener, serve
 from hilmix.errors import ConfigError
 from hilmix.terminal import Console, say
@@ -26,13 +28,15 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
     Raises:
         ConfigError: for an address that is none or in use, or tokens that can not be used.
-        DataError: if the study can not be served.
+        DataError: if the study can not be served, or is served already.
     """
     if not 0 < args.port < 65536:
         raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
-    tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
-    held = listener(args.host, args.port)
-    for what, link in tokens.links(args.host, args.port).items():
-        say(console, f"{what:<14}{link}")
-    say(console, "Stop with Ctrl+C; nothing is lost.")
-    serve(args.study, tokens, on=held)
+    read_manifest(args.study)  # a folder that is no study gets no lock file
+    with only_server(args.study):
+        tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
+        held = listener(args.host, args.port)
+        for what, link in tokens.links(args.host, args.port).items():
+            say(console, f"{what:<14}{link}")
+        say(console, "Stop with Ctrl+C; nothing is lost.")
+        serve(args.study, tokens, on=held)

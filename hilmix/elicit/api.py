@@ -1,10 +1,11 @@
 """The HTTP interface: addresses and bodies. What they do is in :mod:`hilmix.elicit.steps`."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from hilmix.elicit import answers, steps
 from hilmix.elicit.flow import RequestError, State
 from hilmix.elicit.manifest import Model
+from hilmix.elicit.rate import TokenBucket
 from hilmix.elicit.status import Status, status
 from hilmix.elicit.steps import At, Saved
 from hilmix.elicit.store import Store, read_rows
@@ -24,6 +26,18 @@ T = TypeVar("T")
 PAGES = Path(__file__).parent / "pages"
 COOKIE, COOKIE_SECONDS = "hilmix-elicit", 90 * 24 * 3600
 """By which a browser shows that it is the one with which somebody known by platform id has joined."""
+
+
+SPREAD = 10
+"""Seconds over which those who were refused try again."""
+
+
+class TooManyError(Exception):
+    """Too many join at this moment; ``seconds`` after which to try again, spread so that not all do at once."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__()
+        self.seconds = math.ceil(wait) + secrets.randbelow(SPREAD)
 
 
 class Failure(Model):
@@ -41,6 +55,7 @@ class Desk:
     study_token: str
     status_token: str
     clock: Callable[[], float] = time.time
+    joins: TokenBucket = field(default_factory=TokenBucket)
 
     async def do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Runs a step in a transaction; returns once its changes are on the disk."""
@@ -54,7 +69,7 @@ async def _desk(request: Request) -> Desk:
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]
-_CODES = (400, 403, 404, 408, 409, 413, 422)
+_CODES = (400, 403, 404, 408, 409, 413, 422, 429)
 router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 # Coroutines: what waits for the disk waits for the store's one thread. Plain functions would each take a worker thread,
 # and another one for their reply; of those there are 40, for which the replies would queue up behind the requests.
@@ -64,6 +79,8 @@ router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 async def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
     """The link of the study: makes a participant and leads to the page of that participant."""
     _same(study_token, desk.study_token)
+    if wait := desk.joins.wait(desk.clock()):
+        raise TooManyError(wait)
     code = await desk.do(steps.join, request.query_params, request.cookies.get(COOKIE))
     reply = RedirectResponse(f"/p/{code}", status_code=303)
     if desk.study.manifest.settings.keep_platform_id == "hash":
@@ -144,7 +161,8 @@ def numbers(status_token: str, desk: TheDesk) -> Status:
     """What that page shows."""
     _same(status_token, desk.status_token)
     # On a connection of its own: reading all answers takes long, and nobody's answer should wait for it.
-    return read_rows(desk.study.answers_file, lambda rows: status(desk.study, rows, desk.clock()))
+    now = desk.clock()
+    return read_rows(desk.study.answers_file, lambda rows: status(desk.study, rows, now), checked=False)
 
 
 def _same(token: str, right: str) -> None:

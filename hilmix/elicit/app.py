@@ -8,14 +8,15 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hilmix
-from hilmix.elicit.api import PAGES, Desk, router
+from hilmix.elicit.api import PAGES, Desk, TooManyError, router
 from hilmix.elicit.flow import RequestError
+from hilmix.elicit.rate import TokenBucket
 from hilmix.elicit.store import Store
 from hilmix.elicit.study import Study
 
@@ -36,7 +37,14 @@ HEADERS = {
 """Of every reply, unless it says otherwise itself."""
 
 
-def create_app(study: Path, *, study_token: str, status_token: str, clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(
+    study: Path,
+    *,
+    study_token: str,
+    status_token: str,
+    clock: Callable[[], float] = time.time,
+    joins: TokenBucket | None = None,
+) -> FastAPI:
     """Returns the application that serves a study folder; its answers file is opened with it and closed at shutdown.
 
     Args:
@@ -44,6 +52,7 @@ def create_app(study: Path, *, study_token: str, status_token: str, clock: Calla
         study_token: the secret part of the link that lets people join.
         status_token: the secret part of the link to the numbers.
         clock: seconds since 1970; another one lets tests wait for a lease to run out.
+        joins: how fast people may join, by default as :mod:`hilmix.elicit.rate` has it.
 
     Raises:
         DataError: if the folder or its answers file can not be used.
@@ -69,11 +78,12 @@ def create_app(study: Path, *, study_token: str, status_token: str, clock: Calla
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.desk = Desk(opened, store, study_token, status_token, clock)
+    app.state.desk = Desk(opened, store, study_token, status_token, clock, joins or TokenBucket())
     app.include_router(router)
     if PAGES.is_dir():
         app.mount("/static", StaticFiles(directory=PAGES))
     app.add_exception_handler(RequestError, _refused)
+    app.add_exception_handler(TooManyError, _too_many)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
@@ -160,6 +170,19 @@ def error(status: int, message: str, headers: dict[str, str] | None = None) -> J
 async def _refused(request: Request, refused: Exception) -> JSONResponse:
     assert isinstance(refused, RequestError)
     return error(refused.status, refused.message)
+
+
+async def _too_many(request: Request, many: Exception) -> Response:
+    """A page that tries again by itself, for a browser; one sentence for a program."""
+    assert isinstance(many, TooManyError)
+    sentence = f"Many people are joining this study at the moment; try again in {many.seconds} seconds."
+    headers = {"retry-after": str(many.seconds)}
+    if "text/html" not in request.headers.get("accept", ""):
+        return error(429, sentence, headers)
+    page = (
+        f"<!doctype html><html lang=en><title>Please wait</title><p>{sentence} This page does so by itself.</p></html>"
+    )
+    return HTMLResponse(page, status_code=429, headers={**headers, "refresh": str(many.seconds)})
 
 
 async def _invalid(request: Request, invalid: Exception) -> JSONResponse:

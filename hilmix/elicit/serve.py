@@ -1,5 +1,6 @@
 """Serving a study: the two secret links, and the process behind them."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -9,7 +10,9 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hilmix.elicit.app import create_app
 from hilmix.elicit.rows import Rows
@@ -18,6 +21,8 @@ from hilmix.elicit.study import Study
 from hilmix.errors import ConfigError
 
 TOKEN_BYTES = 18
+HEADER_SECONDS = 10.0
+"""In which the request line and all headers must come."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}")
 
 
@@ -87,10 +92,58 @@ def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
     config = uvicorn.Config(
-        app, access_log=False, log_level=logging.WARNING, server_header=False, proxy_headers=False
-    )  # fmt: skip
+        app,
+        http=PromptHeaders,
+        access_log=False,
+        log_level=logging.WARNING,
+        server_header=False,
+        proxy_headers=False,
+    )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[on])
+
+
+class PromptHeaders(H11Protocol):
+    """Closes a connection whose request line and headers do not all come within :data:`HEADER_SECONDS`.
+
+    uvicorn has a limit for connections between two requests only: whoever sends a byte now and then holds one forever.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    _begun = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        self._begun = True
+        super().data_received(data)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_clock()
+
+    def _expect_headers(self) -> None:
+        """Lets the clock run from the first byte of a request, or from the connection, to the end of its headers."""
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_clock()
+            self._begun = False
+        elif self._late is None:
+            self._late = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _stop_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._begun:  # browsers open connections ahead, and show a reply to nothing as an error
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
 
 
 def _new() -> str:

@@ -4,6 +4,7 @@ One after the other, so that the same seed gives the same answers to the same ne
 """
 
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,9 @@ from hilmix.elicit.answers import CONTROLS
 from hilmix.elicit.app import create_app
 from hilmix.elicit.behaviour import Behaviour, answer, seconds
 from hilmix.elicit.flow import retold, told
+from hilmix.elicit.lock import only_server
 from hilmix.elicit.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
+from hilmix.elicit.rate import TokenBucket
 from hilmix.elicit.rows import Rows
 from hilmix.elicit.serve import keep_tokens
 from hilmix.elicit.store import read_rows
@@ -79,7 +82,7 @@ def simulate_study(folder: Path, *, people: int, behaviours: Sequence[Behaviour]
             f"People have joined {folder} already, and simulated answers would be mixed with theirs. Simulate in a "
             f"copy of the folder without {ANSWERS}."
         )
-    with served(folder) as link:
+    with only_server(folder), served(folder) as link:
         return simulate(link, study, people=people, behaviours=behaviours, seed=seed)
 
 
@@ -87,7 +90,8 @@ def simulate_study(folder: Path, *, people: int, behaviours: Sequence[Behaviour]
 def served(folder: Path) -> Iterator[str]:
     """Serves a study on a free port of this machine, in a thread; yields the participants' link."""
     tokens = keep_tokens(folder)
-    app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
+    # people of our own making may join as fast as they can
+    app = create_app(folder, study_token=tokens.study, status_token=tokens.status, joins=TokenBucket(burst=sys.maxsize))
     # The protocol must be named: only then does asyncio send at once, and else each reply waits 40 ms for more to send.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

@@ -6,17 +6,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from json import JSONDecodeError
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from hilmix.elicit.integrity import check_integrity, keep_digests
 from hilmix.elicit.rows import SCHEMA, Rows
 from hilmix.errors import DataError
 
 T = TypeVar("T")
 Job = Callable[[Rows], T]
 
-VERSION = "1"
+VERSION = "2"
+"""Of the schema; 1 was without digests, and is brought to 2 when it is opened to be written."""
+_READABLE = ("1", VERSION)
 
 
 class Store:
@@ -27,7 +31,7 @@ class Store:
         manifest: hash of the study's manifest. A file of another manifest is refused.
 
     Raises:
-        DataError: if the file is no store, of another version or of another manifest.
+        DataError: if the file is no store, of another version or of another manifest, or damaged.
     """
 
     # One thread owns the connection and commits whatever has queued up meanwhile at once. Behind a plain lock each
@@ -101,41 +105,59 @@ class Store:
         return result, failure
 
 
-def read_rows(path: Path, job: Job[T], *, manifest: str | None = None) -> T:
+def read_rows(path: Path, job: Job[T], *, manifest: str | None = None, checked: bool = True) -> T:
     """Runs a job that only reads on a connection of its own, beside a server at work or without one.
 
     Args:
         path: the file.
         job: what to read.
         manifest: hash of the study's manifest, where the file must be of that one.
+        checked: whether every row is compared with its digest first; a server at work did so at its start.
 
     Raises:
-        DataError: if there is no such file, or it is no store, or of another manifest.
+        DataError: if there is no such file, or it is no store, of another manifest, or damaged.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as sql:
             sql.row_factory = sqlite3.Row
             sql.execute("BEGIN")  # one state of the file for all statements
+            if checked:
+                check_integrity(sql, path)
             _check(sql, path, manifest)
             return job(Rows(sql))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, JSONDecodeError) as error:
         raise DataError(f"'{path}' can not be read as the answers of a study: {error}.") from error
 
 
 def _opened(path: Path, manifest: str) -> sqlite3.Connection:
     try:
+        known = path.exists()
         path.touch(mode=0o600)
         sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         sql.row_factory = sqlite3.Row
+        fresh = not sql.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        if fresh and known:  # SQLite takes any very short file for one without tables
+            raise DataError(f"'{path}' holds no answers. Put back a backup of it, or remove it to begin anew.")
         # FULL: in WAL mode NORMAL would lose the last answers when the power fails.
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             sql.execute(f"PRAGMA {pragma}")
-        if not sql.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        if fresh:
             _fill(sql, manifest)
+        check_integrity(sql, path)
         _check(sql, path, manifest)
+        _keep_digests(sql)
     except (OSError, sqlite3.Error) as error:
         raise DataError(f"'{path}' can not be opened as the answers of a study: {error}.") from error
     return sql
+
+
+def _keep_digests(sql: sqlite3.Connection) -> None:
+    sql.execute("BEGIN IMMEDIATE")
+    keep_digests(sql)
+    rows = Rows(sql)
+    if rows.meta("version") != VERSION:
+        rows.set_meta("version", VERSION)
+    sql.execute("COMMIT")
 
 
 def _fill(sql: sqlite3.Connection, manifest: str) -> None:
@@ -146,8 +168,8 @@ def _fill(sql: sqlite3.Connection, manifest: str) -> None:
 
 def _check(sql: sqlite3.Connection, path: Path, manifest: str | None) -> None:
     rows = Rows(sql)
-    if (version := rows.meta("version")) != VERSION:
-        raise DataError(f"'{path}' has schema version {version}; this hilmix reads version {VERSION}.")
+    if (version := rows.meta("version")) not in _READABLE:
+        raise DataError(f"'{path}' has schema version {version}; this hilmix reads {' and '.join(_READABLE)}.")
     if manifest is not None and rows.meta("manifest") != manifest:
         raise DataError(
             f"'{path}' holds the answers to another study.json than the one beside it. Put the former one back, or "
