@@ -13,6 +13,7 @@ import torch
 from timm.models import ConvNeXt, ResNet, VisionTransformer
 from torch import Tensor, nn
 
+from hilmix.checks import PositiveInt, Rate
 from hilmix.errors import ConfigError
 from hilmix.functional.mixing import mix_rows
 from hilmix.parts import Part
@@ -139,12 +140,12 @@ class MLP(Backbone):
         dropout: probability after each layer, in [0, 1).
     """
 
-    def __init__(self, hidden: list[int] | None = None, dropout: float = 0.5) -> None:
+    def __init__(self, hidden: list[PositiveInt] | None = None, dropout: Rate = 0.5) -> None:
         super().__init__()
         self.hidden = [128] if hidden is None else list(hidden)
         self.dropout = dropout
-        if not self.hidden or min(self.hidden) < 1:
-            raise ConfigError(f"MLP: hidden is {self.hidden}; expected a list of widths, such as [128].")
+        if not self.hidden:
+            raise ConfigError("`MLP.hidden` must have at least one width, such as [128], got [].")
 
     def build(self, input_shape: Sequence[int]) -> Self:
         width = int(torch.Size(input_shape).numel())

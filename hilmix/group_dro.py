@@ -6,9 +6,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError
 from hilmix.functional.groups import adversarial_group_weights, group_sums
-from hilmix.parts import Part, check_amount
+from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
 
@@ -28,9 +29,9 @@ class GroupDRO(Part, nn.Module):
 
     weight: Tensor
 
-    def __init__(self, step: float = 0.01) -> None:
+    def __init__(self, step: NonNegative = 0.01) -> None:
         super().__init__()
-        self.step = check_amount("GroupDRO: step", step)
+        self.step = float(step)
 
     def build(self, num_groups: int) -> Self:
         """Takes G, the number of groups of the data, and returns the part itself."""

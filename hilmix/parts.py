@@ -6,9 +6,9 @@ checkpoint stays readable with ``weights_only=True`` and rebuilds the same part.
 
 import functools
 import inspect
-import math
 from typing import Any, Self, TypeVar
 
+from hilmix.checks import check_settings
 from hilmix.errors import ConfigError
 from hilmix.trusted import find_class
 
@@ -16,7 +16,10 @@ PartT = TypeVar("PartT", bound="Part")
 
 
 class Part:
-    """Remembers the arguments it was built with.
+    """Remembers the arguments it was built with, after it has checked them against their annotations.
+
+    Raises:
+        ConfigError: for an argument that does not fit its annotation (``hilmix.checks``), from every constructor.
 
     Example:
         >>> from hilmix.mix import ItemMix
@@ -35,10 +38,11 @@ class Part:
 
         @functools.wraps(init)
         def remember(self: Any, *args: Any, **kw: Any) -> None:
+            bound = signature.bind(self, *args, **kw)
+            bound.apply_defaults()
+            named = dict(list(bound.arguments.items())[1:])
+            check_settings(type(self).__name__, init, named)
             if "_spec_args" not in self.__dict__:  # the outermost constructor runs first and names the part
-                bound = signature.bind(self, *args, **kw)
-                bound.apply_defaults()
-                named = dict(list(bound.arguments.items())[1:])
                 object.__setattr__(self, "_spec_args", named)
             init(self, *args, **kw)
 
@@ -65,22 +69,17 @@ class Part:
         if not isinstance(spec, dict) or "class_path" not in spec:
             raise ConfigError(f"Expected a {cls.__name__} or its class_path and init_args, got {spec!r}.")
         found = find_class(spec["class_path"], cls)
-        return found(**(spec.get("init_args") or {}))
+        return found(**_accepted(found, spec.get("init_args") or {}))
 
 
-def check_amount(name: str, value: float) -> float:
-    """Returns a weight, a radius or a step as a float.
-
-    Args:
-        name: of the setting, as ``RRR: weight``.
-        value: to check.
-
-    Raises:
-        ConfigError: if it is negative or not finite.
-    """
-    if not (value >= 0 and math.isfinite(value)):
-        raise ConfigError(f"{name} is {value}; allowed are finite numbers from 0 on.")
-    return float(value)
+def _accepted(part: type, args: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments if the constructor has them all and none is missing."""
+    signature = inspect.signature(part)
+    try:
+        signature.bind(**args)
+    except TypeError as error:
+        raise ConfigError(f"{part.__name__}: {error}; its settings are {list(signature.parameters)}.") from error
+    return args
 
 
 def _plain(value: Any) -> Any:

@@ -9,10 +9,11 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
+from hilmix.checks import NonNegative, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.losses import negative_log_volume
-from hilmix.parts import Part, check_amount
+from hilmix.parts import Part
 
 
 class Regularizer(Part, ABC):
@@ -77,8 +78,8 @@ class PriorPenalty(Regularizer):
     """The divergence KL(prior || mean prediction): keeps the classes from collapsing into a few.
 
     Args:
-        weight: strength.
-        prior: K class probabilities; uniform by default.
+        weight: strength, at least 0.
+        prior: K class probabilities of sum 1; uniform by default.
 
     Raises:
         ConfigError: if the prior is no distribution, or, when first used, if it has not K entries.
@@ -88,10 +89,10 @@ class PriorPenalty(Regularizer):
         alpha). Differs from the paper: under mixing the mean is that of the mixed rows.
     """
 
-    def __init__(self, weight: float, prior: Sequence[float] | None = None) -> None:
+    def __init__(self, weight: NonNegative, prior: Sequence[Share] | None = None) -> None:
         super().__init__(weight)
-        if prior is not None and (any(p < 0 for p in prior) or abs(sum(prior) - 1) > 1e-6):
-            raise ConfigError(f"PriorPenalty: prior is {list(prior)}; it must be at least 0 and sum to 1.")
+        if prior is not None and abs(sum(prior) - 1) > 1e-6:
+            raise ConfigError(f"`PriorPenalty.prior` must sum to 1, got {list(prior)}.")
         self.prior = prior
 
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
@@ -124,8 +125,8 @@ class VolumePenalty(Regularizer):
         fewer rows than classes, where the reference code drops the term.
     """
 
-    def __init__(self, weight: float = 1e-3) -> None:
-        super().__init__(check_amount("VolumePenalty: weight", weight))
+    def __init__(self, weight: NonNegative = 1e-3) -> None:
+        super().__init__(weight)
 
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
         probs = log_probs.exp().to(sum_dtype(log_probs.device))

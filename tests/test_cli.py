@@ -414,7 +414,7 @@ def test_a_wrong_config_file(text: str, expected: str, tmp_path: Path, refused) 
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--data.mix", "AnnotMix", "--data.mix.alpha", "-1"], "alpha is -1.0; allowed are positive"),
+        (["--data.mix", "AnnotMix", "--data.mix.alpha", "-1"], "`AnnotMix.alpha` must be > 0, got -1.0"),
         (["--model.lr", "-1"], "Invalid learning rate: -1.0"),
         (["--model.optimizer", "Adamm"], "Adamm"),
         (["--model.optimizer_kwargs", '{"nope": 1}'], "nope"),

@@ -27,7 +27,7 @@ def test_group_dro_needs_groups_and_a_step() -> None:
     with pytest.raises(ConfigError, match="the data have no groups"):
         GroupDRO().build(0)
     for step in (-1.0, float("inf")):
-        with pytest.raises(ConfigError, match=f"GroupDRO: step is {step}"):
+        with pytest.raises(ConfigError, match=rf"`GroupDRO\.step` must be .*, got {step}"):
             GroupDRO(step)
     with pytest.raises(ConfigError, match="a training item has no group"):
         GroupDRO().build(2)(torch.ones(2), torch.tensor([0, -1]))

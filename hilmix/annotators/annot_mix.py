@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.errors import ConfigError
+from hilmix.checks import OpenShare, PositiveInt, Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion, SharedDiagonalConfusion, log_prior_diagonal
 from hilmix.functional.mixing import mix_rows
 from hilmix.types import UNKNOWN, MixPlan
@@ -39,18 +39,12 @@ class AnnotMixHead(AnnotatorModel):
 
     def __init__(
         self,
-        embed_dim: int = 128,
-        eta: float = 0.9,
-        dropout: float = 0.5,
+        embed_dim: PositiveInt = 128,
+        eta: OpenShare = 0.9,
+        dropout: Rate = 0.5,
         confusion: Literal["auto", "full", "shared-diagonal"] = "auto",
     ) -> None:
         super().__init__()
-        if not 0 < eta < 1:
-            raise ConfigError(f"AnnotMixHead: eta is {eta}; allowed are numbers between 0 and 1, both excluded.")
-        if confusion not in ("auto", "full", "shared-diagonal"):
-            raise ConfigError(
-                f"AnnotMixHead: confusion is '{confusion}'; allowed are 'auto', 'full' and 'shared-diagonal'."
-            )
         self.embed_dim, self.eta, self.dropout, self.confusion = embed_dim, eta, dropout, confusion
 
     metadata: Tensor

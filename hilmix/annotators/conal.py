@@ -8,9 +8,8 @@ from torch.nn.functional import normalize
 
 from hilmix.annotators.base import AnnotatorModel
 from hilmix.annotators.matrices import diagonal_matrices, of_pairs
-from hilmix.errors import ConfigError
+from hilmix.checks import NonNegative, PositiveInt
 from hilmix.functional.confusion import LogitConfusion
-from hilmix.parts import check_amount
 from hilmix.types import MixPlan
 
 DIAGONAL, SPREAD = 2.0, 0.01
@@ -41,11 +40,9 @@ class CoNAL(AnnotatorModel):
     on the input; p(right) is ``sum_c p[c] q_c[c]``, where ``q_c`` is the answer where the class is certainly c.
     """
 
-    def __init__(self, embed_dim: int = 20, weight: float = 1e-5) -> None:
+    def __init__(self, embed_dim: PositiveInt = 20, weight: NonNegative = 1e-5) -> None:
         super().__init__()
-        if embed_dim < 1:
-            raise ConfigError(f"CoNAL: embed_dim is {embed_dim}; allowed are positive integers.")
-        self.embed_dim, self.weight = embed_dim, check_amount("CoNAL: weight", weight)
+        self.embed_dim, self.weight = embed_dim, float(weight)
 
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0

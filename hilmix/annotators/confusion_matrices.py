@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import check_initial, diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.checks import NonNegative
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import negative_log_volume
-from hilmix.parts import check_amount
 from hilmix.types import MixPlan
 
 
@@ -37,7 +37,6 @@ class ConfusionMatrices(AnnotatorModel):
 
     def __init__(self, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
         super().__init__()
-        check_initial(type(self).__name__, diagonal=diagonal, off_diagonal=off_diagonal)
         self.diagonal, self.off_diagonal = float(diagonal), float(off_diagonal)
 
     def build(
@@ -71,9 +70,9 @@ class TraceReg(ConfusionMatrices):
     the regularised loss with the trace norm. Differs from the paper: the mean over annotators in place of the sum.
     """
 
-    def __init__(self, weight: float = 0.01, diagonal: float = 1.0, off_diagonal: float = -5.0) -> None:
+    def __init__(self, weight: NonNegative = 0.01, diagonal: float = 1.0, off_diagonal: float = -5.0) -> None:
         super().__init__(diagonal, off_diagonal)
-        self.weight = check_amount("TraceReg: weight", weight)
+        self.weight = float(weight)
 
     def penalty(self) -> Tensor:
         rows = self.logits.float().softmax(-1)
@@ -97,9 +96,9 @@ class GeoRegW(ConfusionMatrices):
     Differs from the paper: a small ridge keeps the logarithm finite where the matrices have equal rows.
     """
 
-    def __init__(self, weight: float = 1e-3, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
+    def __init__(self, weight: NonNegative = 1e-3, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
         super().__init__(diagonal, off_diagonal)
-        self.weight = check_amount("GeoRegW: weight", weight)
+        self.weight = float(weight)
 
     def penalty(self) -> Tensor:
         rows = self.logits.float().softmax(-1).transpose(0, 1).flatten(1)  # (K, A K): all that is said given c

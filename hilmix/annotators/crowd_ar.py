@@ -8,7 +8,7 @@ from torch.nn.functional import logsigmoid
 
 from hilmix.annotators.base import AnnotatorModel, Said
 from hilmix.annotators.matrices import diagonal_matrices, of_pairs
-from hilmix.errors import ConfigError
+from hilmix.checks import PositiveInt, Share
 from hilmix.functional.confusion import DenseConfusion, LogitConfusion
 from hilmix.functional.losses import annotation_nll
 from hilmix.types import Batch, MixPlan
@@ -75,12 +75,8 @@ class CrowdAR(AnnotatorModel):
     Reference: Cao et al., "Learning from Crowds with Annotation Reliability", SIGIR 2023.
     """
 
-    def __init__(self, hidden_dim: int = 128, weight: float = 0.9) -> None:
+    def __init__(self, hidden_dim: PositiveInt = 128, weight: Share = 0.9) -> None:
         super().__init__()
-        if hidden_dim < 1:
-            raise ConfigError(f"CrowdAR: hidden_dim is {hidden_dim}; allowed are positive integers.")
-        if not 0 <= weight <= 1:
-            raise ConfigError(f"CrowdAR: weight is {weight}; allowed are numbers from 0 to 1.")
         self.hidden_dim, self.weight = hidden_dim, float(weight)
 
     def build(

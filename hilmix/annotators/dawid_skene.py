@@ -1,12 +1,12 @@
 """Confusion matrices that are estimated in closed form, not by gradients."""
 
-import math
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.checks import OpenShare, Positive, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior, pair_chunks
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
@@ -40,14 +40,8 @@ class DawidSkene(AnnotatorModel):
     log_confusion: Tensor
     start: Tensor
 
-    def __init__(self, eta: float = 0.8, strength: float = 3.0, dependence: float = 0.3) -> None:
+    def __init__(self, eta: OpenShare = 0.8, strength: Positive = 3.0, dependence: Share = 0.3) -> None:
         super().__init__()
-        if not 0 < eta < 1:
-            raise ConfigError(f"DawidSkene: eta is {eta}; allowed are numbers between 0 and 1, both excluded.")
-        if not (strength > 0 and math.isfinite(strength)):
-            raise ConfigError(f"DawidSkene: strength is {strength}; allowed are positive numbers.")
-        if not 0 <= dependence <= 1:
-            raise ConfigError(f"DawidSkene: dependence is {dependence}; allowed are numbers from 0 to 1.")
         self.eta, self.strength, self.dependence = eta, strength, dependence
 
     def build(

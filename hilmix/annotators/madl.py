@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hilmix.annotators.base import AnnotatorModel, Said
 from hilmix.annotators.matrices import of_pairs
-from hilmix.errors import ConfigError
+from hilmix.checks import OpenShare, PositiveInt
 from hilmix.functional.confusion import DenseConfusion, log_prior_diagonal
 from hilmix.functional.losses import annotation_nll
 from hilmix.types import Batch, MixPlan
@@ -45,12 +45,8 @@ class MaDL(AnnotatorModel):
 
     metadata: Tensor
 
-    def __init__(self, embed_dim: int = 16, eta: float = 0.8) -> None:
+    def __init__(self, embed_dim: PositiveInt = 16, eta: OpenShare = 0.8) -> None:
         super().__init__()
-        if embed_dim < 1:
-            raise ConfigError(f"MaDL: embed_dim is {embed_dim}; allowed are positive integers.")
-        if not 0 < eta < 1:
-            raise ConfigError(f"MaDL: eta is {eta}; allowed are numbers between 0 and 1, both excluded.")
         self.embed_dim, self.eta = embed_dim, eta
 
     def build(

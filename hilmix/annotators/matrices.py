@@ -1,11 +1,8 @@
 """Free parameters per annotator: how they start, and how each pair gets its own."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from hilmix.errors import ConfigError
 from hilmix.functional.mixing import mix_rows
 from hilmix.types import UNKNOWN, MixPlan
 
@@ -41,14 +38,3 @@ def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> T
     unknown = (annotator == UNKNOWN).reshape(-1, *[1] * (table.ndim - 1))
     entries = torch.where(unknown, table.mean(0), table[annotator.clamp_min(0)]).float()
     return entries if plan is None else mix_rows(entries, plan.partner, plan.weight)
-
-
-def check_initial(part: str, **values: float) -> None:
-    """Refuses initial values that are no finite numbers.
-
-    Raises:
-        ConfigError: naming the part, the setting and what was found.
-    """
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise ConfigError(f"{part}: {name} is {value}; allowed are finite numbers.")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel, Said
 from hilmix.annotators.matrices import diagonal_matrices, of_pairs
-from hilmix.errors import ConfigError
+from hilmix.checks import Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import annotation_nll
 from hilmix.types import Batch, MixPlan
@@ -69,10 +69,8 @@ class UnionNet(AnnotatorModel):
     Differs from the paper: the loss counts every pair alike in place of every item.
     """
 
-    def __init__(self, eps: float = 1e-5) -> None:
+    def __init__(self, eps: Rate = 1e-5) -> None:
         super().__init__()
-        if not 0 <= eps < 1:
-            raise ConfigError(f"UnionNet: eps is {eps}; allowed are numbers from 0 on and below 1.")
         self.eps = float(eps)
 
     def build(

@@ -11,6 +11,7 @@ from hilmix import logging as board
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tables import annotator_table, confusion_arrays, confusion_table, no_confusion_reason
+from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.names import printable
 from hilmix.plotting import AnnotatorPanel, annotator_figure
@@ -32,7 +33,8 @@ class AnnotatorReport(Callback):
         panels: how many confusion matrices are drawn, half of them of the most active annotators, half of the worst.
     """
 
-    def __init__(self, panels: int = 6) -> None:
+    def __init__(self, panels: NonNegativeInt = 6) -> None:
+        check_value("AnnotatorReport.panels", panels, NonNegativeInt)
         self.panels = panels
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

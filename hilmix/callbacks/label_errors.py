@@ -14,6 +14,7 @@ from hilmix.callbacks.clean_pass import clean_pass, datamodule_of, refuse_diverg
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.tables import item_table, label_table
 from hilmix.callbacks.thumbnails import thumbnails
+from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.functional.label_errors import LabelScores, detection
 from hilmix.plotting import Thumbnail, thumbnail_sheet
@@ -43,7 +44,8 @@ class LabelErrors(Callback):
         top: how many suspects are shown in pictures and the W&B table.
     """
 
-    def __init__(self, top: int = 24) -> None:
+    def __init__(self, top: NonNegativeInt = 24) -> None:
+        check_value("LabelErrors.top", top, NonNegativeInt)
         self.top = top
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

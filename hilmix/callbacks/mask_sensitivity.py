@@ -1,13 +1,12 @@
 """Does a model hang on what people called irrelevant? Accuracy under noise there, and under noise elsewhere."""
 
-import math
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from hilmix.errors import ConfigError
+from hilmix.checks import Positive, check_value
 from hilmix.functional.groups import relative_core_sensitivity
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.metrics import Accuracy
@@ -34,9 +33,8 @@ class MaskSensitivity(Callback):
     perturbation paper's evaluation. Noise is drawn by (seed, item), whatever batch and rank the item is in.
     """
 
-    def __init__(self, sigma: float = 2.0) -> None:
-        if not 0 < sigma < math.inf:
-            raise ConfigError(f"MaskSensitivity: sigma is {sigma}; allowed are positive finite numbers.")
+    def __init__(self, sigma: Positive = 2.0) -> None:
+        check_value("MaskSensitivity.sigma", sigma, Positive)
         self.sigma = sigma
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.checks import NonNegativeInt, OpenShare, PositiveInt, check_settings
 from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
 from hilmix.data.fingerprint import refuse_other_data
 from hilmix.data.items import AnnotatedData
@@ -66,16 +67,16 @@ class AnnotatedDataModule(LightningDataModule):
         root: str = "digits-instance",
         targets: Targets | None = None,
         mix: MixPolicy | None = None,
-        batch_size: int = 64,
+        batch_size: PositiveInt = 64,
         augment: Augmentation = "none",
-        image_size: int | None = None,
-        val_fraction: float | None = None,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
+        image_size: PositiveInt | None = None,
+        val_fraction: OpenShare | None = None,
+        test_fraction: OpenShare = 0.2,
+        split_seed: NonNegativeInt = 0,
         mask_aggregation: MaskAggregation = "union",
         mix_masks: MaskMixing = "max",
-        repeat_explained: int = 1,
-        num_workers: int = 0,
+        repeat_explained: PositiveInt = 1,
+        num_workers: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.targets = Pairs() if targets is None else Targets.from_spec(targets)
@@ -95,6 +96,7 @@ class AnnotatedDataModule(LightningDataModule):
             "repeat_explained": repeat_explained,
             "num_workers": num_workers,
         }
+        check_settings("data", AnnotatedDataModule.__init__, settings)
         self.save_hyperparameters(settings)
         self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
         self.split_seed = split_seed
@@ -103,16 +105,6 @@ class AnnotatedDataModule(LightningDataModule):
         self.served = ServedData(
             self._own_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
         )
-        for name, number in (("batch_size", batch_size), ("repeat_explained", repeat_explained)):
-            if number < 1:
-                raise ConfigError(f"data.{name} is {number}; allowed are 1 and more.")
-        for name, value, allowed in (
-            ("augment", augment, get_args(Augmentation)),
-            ("mask_aggregation", mask_aggregation, get_args(MaskAggregation)),
-            ("mix_masks", mix_masks, get_args(MaskMixing)),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"data.{name} is '{value}'; allowed are {list(allowed)}.")
 
     # -- what the data are -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.checks import NonNegativeInt
 from hilmix.errors import ConfigError
 from hilmix.functional import aggregation
 from hilmix.parts import Part
@@ -63,9 +64,7 @@ class Aggregated(Targets):
         ConfigError: for another ``by``.
     """
 
-    def __init__(self, by: Method = "majority", seed: int = 0) -> None:
-        if by not in aggregation.AGGREGATORS:
-            raise ConfigError(f"Aggregated: by is '{by}'; allowed are {', '.join(aggregation.AGGREGATORS)}.")
+    def __init__(self, by: Method = "majority", seed: NonNegativeInt = 0) -> None:
         self.by, self.seed = by, seed
 
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:

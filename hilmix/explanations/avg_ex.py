@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from hilmix.checks import NonNegative
 from hilmix.explanations.base import Explanation, TrainingPass
-from hilmix.parts import check_amount
 
 
 class AvgEx(Explanation):
@@ -20,8 +20,8 @@ class AvgEx(Explanation):
     Reference: Use Perturbations when Learning from Explanations, NeurIPS 2023 ("Avg-Ex").
     """
 
-    def __init__(self, radius: float = 1.0, weight: float = 1.0) -> None:
-        self.radius, self.weight = check_amount("AvgEx: radius", radius), check_amount("AvgEx: weight", weight)
+    def __init__(self, radius: NonNegative = 1.0, weight: NonNegative = 1.0) -> None:
+        self.radius, self.weight = float(radius), float(weight)
 
     def term(self, step: TrainingPass) -> Tensor:
         x = step.x.detach()

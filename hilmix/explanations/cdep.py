@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
+from hilmix.checks import NonNegative
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated, mean_over_all
-from hilmix.parts import check_amount
 
 
 class CDEP(Propagated):
@@ -29,8 +29,8 @@ class CDEP(Propagated):
         penalises the part of the *unmarked* inputs, in the first two logits only.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
-        self.weight = check_amount("CDEP: weight", weight)
+    def __init__(self, weight: NonNegative = 1.0) -> None:
+        self.weight = float(weight)
 
     def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         beta, gamma = self.propagation.decompose(mask * x, (1 - mask) * x)

@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
-from hilmix.errors import ConfigError
+from hilmix.checks import NonNegative, Share
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
 from hilmix.functional.intervals import worst_log_probs
-from hilmix.parts import check_amount
 
 
 class IBPEx(Propagated):
@@ -34,11 +33,9 @@ class IBPEx(Propagated):
         plain loss; rows without a mask keep the plain loss in its place, where theirs are left out of the mean.
     """
 
-    def __init__(self, radius: float = 1.0, radius_start: float = 0.0, alpha: float = 1.0) -> None:
-        self.radius = check_amount("IBPEx: radius", radius)
-        self.radius_start = check_amount("IBPEx: radius_start", radius_start)
-        if not 0 <= alpha <= 1:
-            raise ConfigError(f"IBPEx: alpha is {alpha}; allowed are numbers in [0, 1].")
+    def __init__(self, radius: NonNegative = 1.0, radius_start: NonNegative = 0.0, alpha: Share = 1.0) -> None:
+        self.radius = float(radius)
+        self.radius_start = float(radius_start)
         self.alpha = float(alpha)
 
     def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:

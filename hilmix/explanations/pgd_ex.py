@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from hilmix.errors import ConfigError
+from hilmix.checks import NonNegative, PositiveInt
 from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.functional.adversarial import pgd
 from hilmix.functional.saliency import SCALE
-from hilmix.parts import check_amount
 
 
 class PGDEx(Explanation):
@@ -30,10 +29,8 @@ class PGDEx(Explanation):
     evaluation mode; the attack is on the loss of whatever is trained, annotators and mixed labels included.
     """
 
-    def __init__(self, radius: float = 1.0, steps: int = 7, weight: float = 1.0) -> None:
-        if steps < 1:
-            raise ConfigError(f"PGDEx: steps is {steps}; allowed are 1 and more.")
-        self.radius, self.weight = check_amount("PGDEx: radius", radius), check_amount("PGDEx: weight", weight)
+    def __init__(self, radius: NonNegative = 1.0, steps: PositiveInt = 7, weight: NonNegative = 1.0) -> None:
+        self.radius, self.weight = float(radius), float(weight)
         self.steps = steps
 
     def term(self, step: TrainingPass) -> Tensor:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from hilmix.checks import NonNegative
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
 from hilmix.functional.intervals import Interval, log_prob_bounds, monotone
-from hilmix.parts import check_amount
 
 
 class R4(Propagated):
@@ -31,8 +31,8 @@ class R4(Propagated):
         labels are taken at face value.
     """
 
-    def __init__(self, weight: float = 1e-4, radius: float = 0.5) -> None:
-        self.weight, self.radius = check_amount("R4: weight", weight), check_amount("R4: radius", radius)
+    def __init__(self, weight: NonNegative = 1e-4, radius: NonNegative = 0.5) -> None:
+        self.weight, self.radius = float(weight), float(radius)
 
     def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         label = soft_labels(step)[rows]

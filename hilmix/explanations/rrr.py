@@ -1,13 +1,12 @@
 """RRR: a penalty on the saliency of irrelevant pixels."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
-from hilmix.errors import ConfigError
+from hilmix.checks import NonNegative
 from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.functional.saliency import SaliencyNorm, input_gradient, saliency_penalty
-from hilmix.parts import check_amount
 
 Output = Literal["logits", "log_probs"]
 
@@ -36,11 +35,8 @@ class RRR(Explanation):
 
     second_order = True
 
-    def __init__(self, weight: float = 1.0, norm: SaliencyNorm = "l2", of: Output = "logits") -> None:
-        for name, value, allowed in (("norm", norm, get_args(SaliencyNorm)), ("of", of, get_args(Output))):
-            if value not in allowed:
-                raise ConfigError(f"RRR: {name} is '{value}'; allowed are {list(allowed)}.")
-        self.weight, self.norm, self.of = check_amount("RRR: weight", weight), norm, of
+    def __init__(self, weight: NonNegative = 1.0, norm: SaliencyNorm = "l2", of: Output = "logits") -> None:
+        self.weight, self.norm, self.of = float(weight), norm, of
 
     def term(self, step: TrainingPass) -> Tensor:
         gradient = input_gradient(step.logits if self.of == "logits" else step.log_probs, step.x)

@@ -1,15 +1,17 @@
 """Mixing rows of tensors: weights, partners, and the mix itself."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hilmix.errors import ConfigError
+from hilmix.checks import Range, check_value
 from hilmix.types import MixPlan
 
 MaskMixing = Literal["max", "weighted"]
+Alpha = Annotated[float, Range(0, above=True, remedy="Use NoMix to disable mixing.")]
+"""Both parameters of the Beta distribution that weights are drawn from."""
 
 
 def draw_weights(rows: int, alpha: float, generator: np.random.Generator) -> Tensor:
@@ -25,19 +27,8 @@ def draw_weights(rows: int, alpha: float, generator: np.random.Generator) -> Ten
     Raises:
         ConfigError: if ``alpha`` is not positive.
     """
-    check_alpha(alpha)
+    check_value("alpha", alpha, Alpha)
     return torch.from_numpy(generator.beta(alpha, alpha, size=rows).astype(np.float32))
-
-
-def check_alpha(alpha: float) -> float:
-    """Returns ``alpha`` if a Beta distribution can have it.
-
-    Raises:
-        ConfigError: if it is not positive and finite.
-    """
-    if not (alpha > 0 and np.isfinite(alpha)):
-        raise ConfigError(f"mix: alpha is {alpha}; allowed are positive numbers. For no mixing use the policy NoMix.")
-    return float(alpha)
 
 
 def draw_partners(rows: int, generator: np.random.Generator) -> Tensor:

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from hilmix.errors import ConfigError
-from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights
+from hilmix.checks import PositiveInt
+from hilmix.functional.mixing import Alpha, draw_partners, draw_weights
 from hilmix.mix.base import MixPolicy
 from hilmix.types import Batch, MixPlan
 
@@ -26,10 +26,8 @@ class AnnotMix(MixPolicy):
     counter, rank), so that ranks differ and a resumed run repeats them.
     """
 
-    def __init__(self, alpha: float = 1.0, max_pairs_per_item: int | None = None) -> None:
-        if max_pairs_per_item is not None and max_pairs_per_item < 1:
-            raise ConfigError(f"mix: max_pairs_per_item is {max_pairs_per_item}; allowed are 1 and more, or null.")
-        self.alpha = check_alpha(alpha)
+    def __init__(self, alpha: Alpha = 1.0, max_pairs_per_item: PositiveInt | None = None) -> None:
+        self.alpha = float(alpha)
         self.max_pairs_per_item = max_pairs_per_item
 
     def limit(self, batch: Batch, generator: np.random.Generator) -> Batch:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hilmix.errors import ConfigError
-from hilmix.functional.mixing import check_alpha, draw_boxes, draw_partners, draw_weights
+from hilmix.functional.mixing import Alpha, draw_boxes, draw_partners, draw_weights
 from hilmix.mix.base import MixPolicy
 from hilmix.types import Batch, MixPlan
 
@@ -21,8 +21,8 @@ class CutMix(MixPolicy):
     paper: weights and places are drawn per item, not per batch.
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = check_alpha(alpha)
+    def __init__(self, alpha: Alpha = 1.0) -> None:
+        self.alpha = float(alpha)
 
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan:
         if batch.input.ndim != 4:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights
+from hilmix.errors import ConfigError
+from hilmix.functional.mixing import Alpha, draw_partners, draw_weights
 from hilmix.mix.base import MixPolicy
 from hilmix.types import Batch, MixPlan
 
@@ -24,8 +25,10 @@ class HiddenMix(MixPolicy):
     from both: neither mixes hidden features of annotated pairs.
     """
 
-    def __init__(self, alpha: float = 1.0, layer: str = "features") -> None:
-        self.alpha = check_alpha(alpha)
+    def __init__(self, alpha: Alpha = 1.0, layer: str = "features") -> None:
+        self.alpha = float(alpha)
+        if not layer:
+            raise ConfigError("`HiddenMix.layer` must be the name of a layer or 'features', got ''.")
         self.layer = layer
 
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan | None:

@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
 from hilmix.functional.image_statistics import STATISTICS as STATISTICS_COLUMNS
 from hilmix.functional.image_statistics import image_statistics
-from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights, partner_rows
+from hilmix.functional.mixing import Alpha, draw_partners, draw_weights, partner_rows
 from hilmix.mix.base import MixPolicy
 from hilmix.perception import GlobalCurve, Mixes, Perception
 from hilmix.types import UNKNOWN, Batch, MixPlan
@@ -50,11 +50,11 @@ class HumanMix(MixPolicy):
     def __init__(
         self,
         perception: Perception | None = None,
-        alpha: float = 1.0,
+        alpha: Alpha = 1.0,
         features: str | None = None,
     ) -> None:
         self.perception = GlobalCurve() if perception is None else Perception.from_spec(perception)
-        self.alpha = check_alpha(alpha)
+        self.alpha = float(alpha)
         self.features = features
         self._num_classes: int | None = None
         self._participant: Tensor | None = None

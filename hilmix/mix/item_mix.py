@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hilmix.functional.mixing import check_alpha, draw_partners, draw_weights
+from hilmix.functional.mixing import Alpha, draw_partners, draw_weights
 from hilmix.mix.base import MixPolicy
 from hilmix.types import Batch, MixPlan
 
@@ -21,8 +21,8 @@ class ItemMix(MixPolicy):
     judged by the confusion of the annotator who gave it, not of a mixed annotator.
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = check_alpha(alpha)
+    def __init__(self, alpha: Alpha = 1.0) -> None:
+        self.alpha = float(alpha)
 
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan:
         items = len(batch.index)

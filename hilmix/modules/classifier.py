@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric
 
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
+from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, check_settings
 from hilmix.errors import ConfigError
 from hilmix.explanations import Explanation
 from hilmix.functional.inputs import as_float, normalise
@@ -78,9 +79,9 @@ class Classifier(LightningModule):
 
     def __init__(
         self,
-        num_classes: int,
-        num_annotators: int,
-        input_shape: list[int],
+        num_classes: PositiveInt,
+        num_annotators: PositiveInt,
+        input_shape: list[PositiveInt],
         backbone: Backbone | None = None,
         annotator_model: AnnotatorModel | None = None,
         regularizers: list[Regularizer] | None = None,
@@ -88,15 +89,16 @@ class Classifier(LightningModule):
         group_dro: GroupDRO | None = None,
         standardize: Literal["global", "feature", "none"] = "global",
         optimizer: str = "RAdam",
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
+        lr: NonNegative = 1e-3,
+        weight_decay: NonNegative = 1e-4,
         optimizer_kwargs: dict[str, Any] | None = None,
         lr_scaling: LrScaling = "none",
         schedule: Literal["cosine", "constant"] = "cosine",
-        num_annotator_features: int = 0,
-        num_groups: int = 0,
+        num_annotator_features: NonNegativeInt = 0,
+        num_groups: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
+        check_settings("model", Classifier.__init__, locals())
         backbone = default_backbone(input_shape) if backbone is None else Backbone.from_spec(backbone)
         annotator_model = Perfect() if annotator_model is None else AnnotatorModel.from_spec(annotator_model)
         penalties = [Regularizer.from_spec(r) for r in regularizers or []]
@@ -123,13 +125,6 @@ class Classifier(LightningModule):
                 "schedule": schedule,
             }
         )
-        for name, value, allowed in (
-            ("standardize", standardize, ("global", "feature", "none")),
-            ("lr_scaling", lr_scaling, get_args(LrScaling)),
-            ("schedule", schedule, ("cosine", "constant")),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"{name} is '{value}'; allowed are {list(allowed)}.")
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
         self.standardize, self.lr_scaling = standardize, lr_scaling
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators import DawidSkene, Said
+from hilmix.checks import PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
@@ -51,18 +52,16 @@ class EMClassifier(Classifier):
     dependent answers, mixed inputs.
     """
 
-    def __init__(self, *args: Any, warmup: float = 0.2, every: int = 2, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, warmup: Share = 0.2, every: PositiveInt = 2, **kwargs: Any) -> None:
+        own = {"warmup": warmup, "every": every}
+        check_settings("model", EMClassifier.__init__, own)
         if kwargs.get("annotator_model") is None:
             kwargs["annotator_model"] = DawidSkene()
         super().__init__(*args, **kwargs)
         if not isinstance(self.annotator_model, DawidSkene):
             name = type(self.annotator_model).__name__
             raise ConfigError(f"EMClassifier: annotator_model is {name}; allowed is DawidSkene, which it fits.")
-        if not 0 <= warmup <= 1:
-            raise ConfigError(f"EMClassifier: warmup is {warmup}; allowed are shares of the epochs, from 0 to 1.")
-        if every < 1:
-            raise ConfigError(f"EMClassifier: every is {every}; allowed are 1 epoch and more.")
-        self.save_hyperparameters({"warmup": warmup, "every": every})
+        self.save_hyperparameters(own)
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None
         self.em_epoch = -1

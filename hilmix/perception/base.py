@@ -153,15 +153,14 @@ class Perception(Part, nn.Module, ABC):
         """Returns the policy that :meth:`save` wrote, of the class it is called on.
 
         Raises:
-            DataError: if the file is not there, is no such file, is of a later version, or has parameters that its
-                class does not take.
-            ConfigError: if it holds another kind of policy, or parameters that can not work.
+            DataError: if the file is not there, is no such file, or is of a later version.
+            ConfigError: if it holds another kind of policy, or parameters that its class does not take.
         """
         spec = _read(Path(path))
         try:
             return cls.from_spec(spec)
-        except TypeError as error:  # an argument that the constructor does not have, or lacks
-            raise DataError(f"{path}: the parameters do not fit {spec['class_path']}: {error}.") from error
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
 
 
 def as_mixes(judged: Judged, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:

@@ -67,10 +67,6 @@ class GlobalCurve(Perception):
         ordered: bool = False,
     ) -> None:
         super().__init__()
-        if kind not in CURVES:
-            raise ConfigError(f"perception: kind is '{kind}'; allowed are {', '.join(CURVES)}.")
-        if len(parameters) != 2:
-            raise ConfigError(f"perception: parameters are {list(parameters)}; a {kind} curve has two.")
         place, centre = CENTRES[kind]
         if not ordered and parameters[place] != centre:
             raise ConfigError(

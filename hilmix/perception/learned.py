@@ -8,6 +8,7 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
+from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.perception import logit_curve
 from hilmix.functional.ridge_logit import ridge_logit
@@ -49,7 +50,7 @@ class LearnedPerception(Perception):
         strengths: Sequence[float],
         slope: float,
         image_weights: Sequence[float],
-        dispersion: float | None = None,
+        dispersion: NonNegative | None = None,
         confidence: tuple[float, float, float] | None = None,
         confidence_weights: Sequence[float] | None = None,
     ) -> None:

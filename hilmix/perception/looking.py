@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
+from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.information import penalised_root
 from hilmix.perception.base import Mixes, as_mixes
@@ -54,7 +55,7 @@ class LookingPerception(LearnedPerception):
         mean: Sequence[float],
         scale: Sequence[float],
         classifier: Sequence[Sequence[float]],
-        dispersion: float | None = None,
+        dispersion: NonNegative | None = None,
         confidence: tuple[float, float, float] | None = None,
         confidence_weights: Sequence[float] | None = None,
     ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import curve_fit
 from torch import Tensor
 
+from hilmix.checks import Positive, Share
 from hilmix.errors import ConfigError, DataError
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import FloatArray
@@ -32,13 +33,8 @@ class OffEndpoints(Smoothed):
         Collins et al., Human-in-the-Loop Mixup, UAI 2023, section 4.3.2, for the data; the curve is ours.
     """
 
-    def __init__(self, policy: Perception, middle: float = HMIX_OFF[0], power: float = HMIX_OFF[1]) -> None:
+    def __init__(self, policy: Perception, middle: Share = HMIX_OFF[0], power: Positive = HMIX_OFF[1]) -> None:
         super().__init__(policy)
-        if not (0 <= middle <= 1 and power > 0):
-            raise ConfigError(
-                f"perception: OffEndpoints has middle {middle:g} and power {power:g}; allowed are 0 to 1, and positive "
-                "numbers."
-            )
         self.middle, self.power = float(middle), float(power)
 
     @classmethod
@@ -82,6 +78,6 @@ class OffEndpoints(Smoothed):
         return f"{self.middle:.1%} in neither class at the even weight, power={self.power:.3g}"
 
 
-def _off(side: FloatArray, middle: float, power: float) -> FloatArray:
+def _off(side: FloatArray, middle: Share, power: Positive) -> FloatArray:
     mass: FloatArray = middle * (1 - side**power)
     return mass

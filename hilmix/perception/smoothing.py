@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hilmix.errors import ConfigError, DataError
+from hilmix.checks import Positive, Share
+from hilmix.errors import DataError
 from hilmix.functional.perception import SMOOTHING, uniform_share
 from hilmix.perception.base import Mixes, Perception
 from hilmix.perception.judged import Judged
@@ -62,15 +63,11 @@ class ConfidenceSmoothing(Smoothed):
     def __init__(
         self,
         policy: Perception,
-        line: tuple[float, float] | None = HMIX_CONFIDENCE,
-        a: float = SMOOTHING[0],
-        b: float = SMOOTHING[1],
+        line: tuple[Share, Share] | None = HMIX_CONFIDENCE,
+        a: Positive = SMOOTHING[0],
+        b: Positive = SMOOTHING[1],
     ) -> None:
         super().__init__(policy)
-        if not (a > 0 and b > 0):
-            raise ConfigError(f"perception: the smoothing has a = {a:g} and b = {b:g}; allowed are positive numbers.")
-        if line is not None and not (len(line) == 2 and all(0 <= end <= 1 for end in line)):
-            raise ConfigError(f"perception: line is {list(line)}; allowed are two confidences from 0 to 1, or null.")
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
@@ -133,10 +130,8 @@ class UniformSmoothing(Smoothed):
         share: what the uniform distribution gets, in [0, 1].
     """
 
-    def __init__(self, policy: Perception, share: float) -> None:
+    def __init__(self, policy: Perception, share: Share) -> None:
         super().__init__(policy)
-        if not 0 <= share <= 1:
-            raise ConfigError(f"perception: share is {share:g}; allowed are 0 to 1.")
         self.share = float(share)
 
     @classmethod

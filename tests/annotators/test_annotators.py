@@ -171,7 +171,7 @@ def test_eta_is_checked(eta: float) -> None:
 
 
 def test_form_is_checked() -> None:
-    with pytest.raises(ConfigError, match=r"confusion is 'low-rank'; allowed"):
+    with pytest.raises(ConfigError, match=r"`AnnotMixHead\.confusion` must be one of .*'low-rank'"):
         AnnotMixHead(confusion="low-rank")  # type: ignore[arg-type]
 
 

@@ -97,7 +97,7 @@ def test_an_unknown_annotator_is_an_even_mix_of_all() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"embed_dim": 0}, "CoNAL: embed_dim is 0; allowed are positive integers."), ({"weight": -1.0}, "CoNAL: weight")],
+    [({"embed_dim": 0}, "`CoNAL.embed_dim` must be"), ({"weight": -1.0}, "`CoNAL.weight` must be")],
 )
 def test_bad_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

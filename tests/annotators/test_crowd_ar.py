@@ -156,9 +156,9 @@ def test_the_loss_needs_its_own_confusion() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden_dim": 0}, "CrowdAR: hidden_dim is 0; allowed are positive integers."),
-        ({"weight": 1.1}, "CrowdAR: weight is 1.1; allowed are numbers from 0 to 1."),
-        ({"weight": float("nan")}, "CrowdAR: weight is nan"),
+        ({"hidden_dim": 0}, "`CrowdAR.hidden_dim` must be"),
+        ({"weight": 1.1}, "`CrowdAR.weight` must be"),
+        ({"weight": float("nan")}, "`CrowdAR.weight` must be"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, float], message: str) -> None:

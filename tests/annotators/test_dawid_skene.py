@@ -87,5 +87,5 @@ def test_spec_round_trip_and_no_parameters() -> None:
     ("setting", "value"), [("eta", 1.0), ("eta", 0.0), ("strength", 0.0), ("dependence", 1.5), ("dependence", -0.1)]
 )
 def test_settings_are_checked(setting: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=rf"DawidSkene: {setting} is {value}; allowed"):
+    with pytest.raises(ConfigError, match=rf"`DawidSkene\.{setting}` must be .*, got {value}"):
         DawidSkene(**{setting: value})

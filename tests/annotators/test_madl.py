@@ -182,9 +182,9 @@ def test_an_unknown_annotator_has_the_mean_embedding() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"embed_dim": 0}, "MaDL: embed_dim is 0; allowed are positive integers."),
-        ({"eta": 1.0}, "MaDL: eta is 1.0; allowed are numbers between 0 and 1"),
-        ({"eta": 0.0}, "MaDL: eta is 0.0; allowed are numbers between 0 and 1"),
+        ({"embed_dim": 0}, "`MaDL.embed_dim` must be"),
+        ({"eta": 1.0}, "`MaDL.eta` must be"),
+        ({"eta": 0.0}, "`MaDL.eta` must be"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, float], message: str) -> None:

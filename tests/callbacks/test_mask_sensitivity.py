@@ -82,7 +82,7 @@ def test_without_masks_nothing_is_reported(tmp_path: Path) -> None:
 
 
 def test_no_noise_is_refused() -> None:
-    with pytest.raises(ConfigError, match="sigma is 0"):
+    with pytest.raises(ConfigError, match="sigma` must be > 0, got 0"):
         MaskSensitivity(0.0)
 
 

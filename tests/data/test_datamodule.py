@@ -136,7 +136,7 @@ def test_noisy_validation_replaces_the_folders_items(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("val_fraction", 0.0), ("val_fraction", 1.5), ("val_fraction", 1e-9)])
 def test_fractions_are_checked(tmp_path: Path, name: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=rf"data.{name} .*{value}"):
+    with pytest.raises(ConfigError, match=rf"data.{name}\b.*{value}"):
         _ = module(tmp_path, **{name: value}).split
 
 

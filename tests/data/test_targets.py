@@ -83,7 +83,7 @@ def test_true_labels_refuse_unknown_training_targets_and_name_the_row():
 
 
 def test_a_misspelt_rule_is_named():
-    with pytest.raises(ConfigError, match="by is 'dawid_skene'; allowed are majority, soft, dawid-skene"):
+    with pytest.raises(ConfigError, match=r"by` must be one of \['majority', 'soft', 'dawid-skene'.*got 'dawid_skene'"):
         Aggregated("dawid_skene")
 
 

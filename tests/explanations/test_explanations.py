@@ -141,12 +141,12 @@ def test_noise_has_the_spread_of_radius_times_mask() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RRR(-1.0), "RRR: weight is -1"),
-        (lambda: RRR(norm="l3"), "norm is 'l3'; allowed are"),
-        (lambda: RRR(of="loss"), "of is 'loss'; allowed are"),
-        (lambda: AvgEx(radius=float("nan")), "AvgEx: radius is nan"),
-        (lambda: PGDEx(steps=0), "PGDEx: steps is 0"),
-        (lambda: PGDEx(radius=-0.1), "PGDEx: radius is -0.1"),
+        (lambda: RRR(-1.0), "`RRR.weight` must be"),
+        (lambda: RRR(norm="l3"), "`RRR.norm` must be"),
+        (lambda: RRR(of="loss"), "`RRR.of` must be"),
+        (lambda: AvgEx(radius=float("nan")), "`AvgEx.radius` must be"),
+        (lambda: PGDEx(steps=0), "`PGDEx.steps` must be"),
+        (lambda: PGDEx(radius=-0.1), "`PGDEx.radius` must be"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message: str) -> None:

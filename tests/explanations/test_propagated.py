@@ -121,12 +121,12 @@ def test_parts_are_saved_by_their_settings_alone(part):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: IBPEx(-1.0), "IBPEx: radius is -1"),
-        (lambda: IBPEx(radius_start=math.inf), "IBPEx: radius_start is inf"),
-        (lambda: IBPEx(alpha=1.5), r"IBPEx: alpha is 1.5; allowed are numbers in \[0, 1\]"),
-        (lambda: CDEP(-2.0), "CDEP: weight is -2"),
-        (lambda: R4(weight=-1.0), "R4: weight is -1"),
-        (lambda: R4(radius=math.nan), "R4: radius is nan"),
+        (lambda: IBPEx(-1.0), "`IBPEx.radius` must be"),
+        (lambda: IBPEx(radius_start=math.inf), "`IBPEx.radius_start` must be"),
+        (lambda: IBPEx(alpha=1.5), "`IBPEx.alpha` must be"),
+        (lambda: CDEP(-2.0), "`CDEP.weight` must be"),
+        (lambda: R4(weight=-1.0), "`R4.weight` must be"),
+        (lambda: R4(radius=math.nan), "`R4.radius` must be"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

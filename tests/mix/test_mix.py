@@ -198,5 +198,5 @@ def test_alpha_is_checked_when_the_policy_is_made(policy: type[MixPolicy], alpha
 
 
 def test_max_pairs_is_checked_when_the_policy_is_made() -> None:
-    with pytest.raises(ConfigError, match="max_pairs_per_item is 0"):
+    with pytest.raises(ConfigError, match="max_pairs_per_item` must be >= 1 or null, got 0"):
         AnnotMix(max_pairs_per_item=0)

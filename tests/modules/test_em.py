@@ -259,9 +259,9 @@ def test_two_ranks_make_the_targets_of_one(root: str, tmp_path: Path) -> None:
 def test_what_it_refuses(root: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="annotator_model is AnnotMixHead; allowed is DawidSkene"):
         model(annotator_model=AnnotMixHead())
-    with pytest.raises(ConfigError, match=r"warmup is 1\.5"):
+    with pytest.raises(ConfigError, match=r"`model.warmup` must be in \[0, 1\], got 1\.5"):
         model(warmup=1.5)
-    with pytest.raises(ConfigError, match="every is 0"):
+    with pytest.raises(ConfigError, match=r"`model.every` must be >= 1, got 0"):
         model(every=0)
     with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
         trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))

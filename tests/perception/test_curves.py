@@ -84,8 +84,11 @@ def test_known_parameters_are_recovered():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "linear"}, "kind is 'linear'; allowed are logit, probit, logistic, logistic_anchored"),
-        ({"parameters": (0.0,)}, r"parameters are \[0.0\]; a logit curve has two"),
+        (
+            {"kind": "linear"},
+            r"kind` must be one of \['logit', 'probit', 'logistic', 'logistic_anchored'\], got 'linear'",
+        ),
+        ({"parameters": (0.0,)}, r"parameters` must be a list of 2"),
         (
             {"parameters": (0.1, 1.0)},
             r"logit curve with the parameters \[0.1, 1.0\] depends on which image.*Give 0 in p",

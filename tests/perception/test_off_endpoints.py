@@ -46,7 +46,7 @@ def test_participants_are_those_of_the_policy() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ConfigError, match=r"middle 1\.5"):
+    with pytest.raises(ConfigError, match=r"`OffEndpoints\.middle` must be .*, got 1\.5"):
         OffEndpoints(Identity(), 1.5)
     with pytest.raises(ConfigError, match="K = 2"):
         OffEndpoints(Identity())(hard([0.5], classes=2))

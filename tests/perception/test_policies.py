@@ -191,10 +191,14 @@ def written(path, **changes):
         ({"version": 2}, DataError, r"p.json has version 2; this hilmix reads version 1\. Fit and save"),
         ({"class_path": None}, DataError, r"p.json lacks class_path; fit and save"),
         ({"init_args": None}, DataError, r"p.json lacks init_args; fit and save"),
-        ({"init_args": {"curve": 1}}, DataError, r"p.json: the parameters do not fit hilmix\.perception\.curves\.Glob"),
+        ({"init_args": {"curve": 1}}, ConfigError, r"p.json: GlobalCurve: .*'curve'.*'parameters'"),
         ({"class_path": "hilmix.mix.base.NoMix"}, ConfigError, r"'hilmix\.mix\.base\.NoMix' is not a Perception"),
         ({"class_path": "hilmix.perception.Nothing"}, ConfigError, r"No Perception at 'hilmix\.perception\.Nothing'"),
-        ({"init_args": {"kind": "linear"}}, ConfigError, r"kind is 'linear'; allowed are logit, probit, logistic"),
+        (
+            {"init_args": {"kind": "linear"}},
+            ConfigError,
+            r"kind` must be one of \['logit', 'probit', 'logistic'.*'linear'",
+        ),
     ],
 )
 def test_bad_files_are_refused(tmp_path, changes, error, message):

@@ -84,10 +84,10 @@ def test_what_the_policy_itself_leaves_uniform_is_matched_once(inner):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"a": 0.0}, "the smoothing has a = 0 and b = 0.0001; allowed are positive numbers"),
-        ({"b": -1.0}, "b = -1; allowed are positive numbers"),
-        ({"line": (0.5, 1.5)}, r"line is \[0.5, 1.5\]; allowed are two confidences from 0 to 1, or null"),
-        ({"line": (0.5,)}, r"line is \[0.5\]; allowed are two confidences"),
+        ({"a": 0.0}, "\\.a` must be > 0, got 0"),
+        ({"b": -1.0}, "\\.b` must be > 0, got -1"),
+        ({"line": (0.5, 1.5)}, r"line\[1\]` must be in \[0, 1\], got 1.5"),
+        ({"line": (0.5,)}, r"line` must be a list of 2 or null, got"),
     ],
 )
 def test_refused(arguments, message):
@@ -96,7 +96,7 @@ def test_refused(arguments, message):
 
 
 def test_controls_and_fits_that_can_not_be():
-    with pytest.raises(ConfigError, match=r"share is 1\.5; allowed are 0 to 1"):
+    with pytest.raises(ConfigError, match=r"share` must be in \[0, 1\], got 1\.5"):
         UniformSmoothing(Identity(), 1.5)
     with pytest.raises(DataError, match="there are no mixes whose mean share could be matched"):
         UniformSmoothing.matching(ConfidenceSmoothing(Identity()), mixes()._replace(weight=torch.empty(0)))

@@ -119,7 +119,7 @@ def test_unstated_confidence_is_no_confidence():
     ("columns", "message"),
     [
         (([1], [2], [1.5], [0.5]), "weight, row 0: 1.5 is out of range; allowed are 0 to 1"),
-        (([1], [2], [0.5], [float("nan")]), "seen, row 0: nan is out of range"),
+        (([1], [2], [0.5], [float("nan")]), r"seen\[0\]` must be a finite number, got nan"),
         (([1, -1], [2, 2], [0.5, 0.5], [0.5, 0.5]), "id1, row 1: -1 is out of range; allowed are 0 to 2097151"),
         (([1], [2**21], [0.5], [0.5]), r"id2, row 0: 2.09715e\+06 is out of range"),
         (([1], [2], [0.5], [0.5], [2.0]), "sure, row 0: 2 is out of range"),
