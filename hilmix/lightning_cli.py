@@ -9,8 +9,10 @@ from pickle import UnpicklingError
 from typing import Any, Literal
 
 import jsonargparse
+import torch
 import yaml
 from jsonargparse._optionals import get_omegaconf_loader  # the public get_loader has it only after a first parse
+from jsonargparse.typing import register_type
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -31,6 +33,7 @@ from hilmix.config_files import configs_folder, refuse_linked
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
+from hilmix.exit_codes import exit_codes
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.report import summarize
 from hilmix.run_folder import (
@@ -40,10 +43,13 @@ from hilmix.run_folder import (
     find_checkpoint,
     last_apart,
     refuse_other_settings,
+    requeued_checkpoint,
 )
 from hilmix.saved_config import SaveRunConfig
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
+
+register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
 
 
 class HilmixCLI(LightningCLI):
@@ -88,6 +94,8 @@ class HilmixCLI(LightningCLI):
         command = self.config.subcommand
         settings = self.config[command]
         run_dir, given = Path(settings.run_dir), settings.get("ckpt_path")
+        if command == "fit" and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
+            settings.ckpt_path = given = str(requeued)
         if given is not None:
             settings.ckpt_path = str(find_checkpoint(run_dir, str(given)))
         elif command != "fit":
@@ -155,22 +163,23 @@ def run(argv: list[str]) -> HilmixCLI:
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
     before, sys.argv = sys.argv, [sys.argv[0], *argv]  # the ranks that DDP starts repeat this command line
     try:
-        return HilmixCLI(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"save_to_log_dir": False},
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_kwargs={
-                "prog": "hilmix",
-                **parser,
-                **{name: {**parser, "default_config_files": [base]} for name in SUBCOMMANDS},
-            },
-        )
+        with exit_codes():
+            return HilmixCLI(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveRunConfig,
+                save_config_kwargs={"save_to_log_dir": False},
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                parser_kwargs={
+                    "prog": "hilmix",
+                    **parser,
+                    **{name: {**parser, "default_config_files": [base]} for name in SUBCOMMANDS},
+                },
+            )
     except argparse.ArgumentError as error:
         raise ConfigError(one_sentence(str(error))) from error
     except (OmegaConfBaseException, MisconfigurationException) as error:

@@ -56,6 +56,19 @@ def last_apart(trainer: Any) -> None:
         if not any(c.class_path.endswith(".LastCheckpoint") for c in callbacks):
             every = Namespace(every_n_train_steps=best.init_args.get("every_n_train_steps") or None)
             callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
+            callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
+
+
+def requeued_checkpoint(run_dir: Path) -> Path | None:
+    """Returns where a job that SLURM has started again goes on, None for the first start.
+
+    That is the newest of what Lightning saved at the requeue signal and the last checkpoint: a job that is ended
+    without that signal leaves the latter alone.
+    """
+    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+        return None
+    found = [*run_dir.glob("hpc_ckpt_*.ckpt"), *(run_dir / "checkpoints").glob("last.ckpt")]
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def check_checkpoint(path: str) -> None:
@@ -74,7 +87,7 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
     Raises:
         RunError: with the remedy.
     """
-    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
+    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # it goes on, see requeued_checkpoint
     if fresh and not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
         raise RunError(
             f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "

@@ -28,7 +28,17 @@ LAYERS = {
     ],
     2: ["data", "modules"],
     3: ["callbacks", "checkpoint", "logging", "plotting", "report", "elicit"],
-    4: ["commands", "parser_errors", "config_files", "run_folder", "saved_config", "lightning_cli", "cli", "__main__"],
+    4: [
+        "commands",
+        "parser_errors",
+        "config_files",
+        "run_folder",
+        "saved_config",
+        "exit_codes",
+        "lightning_cli",
+        "cli",
+        "__main__",
+    ],
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 APART = [("data", "modules"), ("modules", "data"), ("callbacks", "modules")]

@@ -2,6 +2,7 @@
 
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
+from hilmix.callbacks.finite_loss import FiniteLoss
 from hilmix.callbacks.label_errors import LabelErrors
 from hilmix.callbacks.last_checkpoint import LastCheckpoint
 from hilmix.callbacks.mask_sensitivity import MaskSensitivity
@@ -11,6 +12,7 @@ from hilmix.callbacks.predictions import PredictionFile
 __all__ = [
     "AnnotatorReport",
     "CalibrationReport",
+    "FiniteLoss",
     "LabelErrors",
     "LastCheckpoint",
     "MaskSensitivity",

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from hilmix import logging as board
 from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.tables import annotator_table, confusion_arrays, confusion_table, no_confusion_reason
+from hilmix.callbacks.weights import weights_of
 from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.names import printable
@@ -19,7 +21,7 @@ from hilmix.plotting import AnnotatorPanel, annotator_figure
 log = logging.getLogger(__name__)
 
 
-class AnnotatorReport(Callback):
+class AnnotatorReport(FitReport):
     """Reports accuracy and confusion of every annotator after ``fit``, over the training labels.
 
     ``estimated_accuracy`` is the mean p(annotator is right) before seeing the label (by the class model alone, where
@@ -37,7 +39,7 @@ class AnnotatorReport(Callback):
         check_value("AnnotatorReport.panels", panels, NonNegativeInt)
         self.panels = panels
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule = datamodule_of(trainer)
         data = datamodule.data
         if data.annotations.exchangeable:
@@ -49,6 +51,7 @@ class AnnotatorReport(Callback):
             return
         folder = run_folder(trainer)
         table = annotator_table(data, result, datamodule.trained_annotators)
+        table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(table, folder / "annotators.parquet")
         write_table(table, folder / "annotators.csv")
         board.log_table(trainer, "diagnostics/annotators", worst_first(table))

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from hilmix.callbacks.clean_pass import CleanPass, clean_outputs, clean_pass, datamodule_of
 from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.tracker import CalibrationTracker, Score
+from hilmix.callbacks.weights import weights_of
 from hilmix.data.items import AnnotatedData
 from hilmix.functional.calibration import Temperature, fit_temperature
 from hilmix.plotting import Reliability, reliability_diagram
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 SPLIT_NAMES = {"val": "validation", "test": "test"}
 
 
-class CalibrationReport(Callback):
+class CalibrationReport(FitReport):
     """Reports ECE (top label, class-wise, adaptive), NLL and Brier before and after a temperature.
 
     The temperature is fitted on a clean pass over the validation items: on true classes if any is known there, else on
@@ -41,7 +43,7 @@ class CalibrationReport(Callback):
         self._tracker: CalibrationTracker | None = None
         self._fitted_on = ""
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         tracker = self._start(trainer, pl_module)
         for output in clean_outputs(trainer, pl_module, "val"):
             tracker.update(output)
@@ -88,14 +90,16 @@ class CalibrationReport(Callback):
             log.warning("No calibration report: no %s item has a true class or a vote.", SPLIT_NAMES[split])
             return
         folder = run_folder(trainer)
-        summary = [{"split": split, **score.row(), "fitted_on": self._fitted_on} for score in scores]
-        bins = pd.concat([score.bin_table().assign(split=split) for score in scores])
+        weights = weights_of(trainer)._asdict()
+        summary = [{"split": split, **score.row(), "fitted_on": self._fitted_on, **weights} for score in scores]
+        bins = pd.concat([score.bin_table().assign(split=split, **weights) for score in scores])
         for name, table in (("calibration.csv", pd.DataFrame(summary)), ("reliability.csv", bins)):
             path = folder / name
             if path.exists():
                 earlier = pd.read_csv(path)
                 table = pd.concat([earlier[earlier["split"] != split], table])
-            write_table(table, path)
+            whole = dict.fromkeys(("epoch", "step"), "Int64")  # rows of older versions name none
+            write_table(table.astype(whole), path)
         picture = "reliability.png" if split == "val" else f"reliability_{split}.png"
         write_figure(trainer, picture, lambda: reliability_figure(scores, split))
 

@@ -5,15 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 
 from hilmix import logging as board
 from hilmix.annotations import IntArray
 from hilmix.callbacks.clean_pass import clean_pass, datamodule_of, refuse_diverged
 from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.tables import item_table, label_table
 from hilmix.callbacks.thumbnails import thumbnails
+from hilmix.callbacks.weights import weights_of
 from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.functional.label_errors import LabelScores, detection
@@ -30,7 +32,7 @@ class _Ranking(NamedTuple):
     wrong: IntArray
 
 
-class LabelErrors(Callback):
+class LabelErrors(FitReport):
     """Ranks the training labels after ``fit`` by a clean pass with the last weights.
 
     The predictions are in-sample (the tables say so): the model has trained on these labels, so what it memorised
@@ -48,7 +50,7 @@ class LabelErrors(Callback):
         check_value("LabelErrors.top", top, NonNegativeInt)
         self.top = top
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         result = clean_pass(trainer, pl_module, "train")
         refuse_diverged(result)
         if not trainer.is_global_zero:
@@ -56,6 +58,7 @@ class LabelErrors(Callback):
         data, folder = datamodule_of(trainer).data, run_folder(trainer)
         labels = _Ranking(*label_table(data, result))
         items = _Ranking(*item_table(data, result))
+        labels.table.attrs["weights"] = items.table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(labels.table, folder / "label_errors.parquet")
         write_table(items.table, folder / "label_errors_items.parquet")
         self._detection(trainer, {"label": labels, "item": items})
@@ -70,7 +73,7 @@ class LabelErrors(Callback):
         found = found[found["average_precision"].notna()]
         if found.empty:  # no truth, or nothing wrong
             return
-        write_table(found, run_folder(trainer) / "label_errors_detection.csv")
+        write_table(found.assign(**weights_of(trainer)._asdict()), run_folder(trainer) / "label_errors_detection.csv")
         best = found[found["level"] == "label"].head(1)
         for logger in trainer.loggers if len(best) else []:
             values = {"average_precision": "train/label_errors_ap", "auroc": "train/label_errors_auroc"}

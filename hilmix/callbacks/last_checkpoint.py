@@ -1,17 +1,22 @@
 """``last.ckpt``: where a run stands, apart from any monitored metric."""
 
+import logging
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, StochasticWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 
 from hilmix.callbacks.files import run_folder, whole_file
-from hilmix.errors import ConfigError
+from hilmix.callbacks.fit_report import apply_averages, averaging
+from hilmix.callbacks.stop_signals import StopSignals
+from hilmix.checks import PositiveInt, check_value
 
+log = logging.getLogger(__name__)
 LAST, PREVIOUS = "last.ckpt", "last.previous.ckpt"
 
 
@@ -23,6 +28,9 @@ class LastCheckpoint(Checkpoint):
     the metrics file never lags behind the checkpoint. Being a ``Checkpoint``, it runs after all callbacks of other
     kinds, at the end of training after those that average weights.
 
+    SIGTERM, SIGINT and SIGHUP end a run behind the step at hand (of the last one, or where validation follows, behind
+    the validation), which is saved, with exit code 128 plus the number of the signal: 143, 130, 129.
+
     Args:
         every_n_train_steps: saves also after every so many optimizer steps; default: at the end of epochs only.
 
@@ -30,15 +38,23 @@ class LastCheckpoint(Checkpoint):
         ConfigError: if ``every_n_train_steps`` is below 1.
     """
 
-    def __init__(self, every_n_train_steps: int | None = None) -> None:
+    def __init__(self, every_n_train_steps: PositiveInt | None = None) -> None:
         super().__init__()
-        if every_n_train_steps is not None and every_n_train_steps < 1:
-            raise ConfigError(f"LastCheckpoint: `every_n_train_steps` must be at least 1, got {every_n_train_steps}.")
+        check_value("LastCheckpoint.every_n_train_steps", every_n_train_steps, PositiveInt | None)
         self.every_n_train_steps = every_n_train_steps
-        self._step_saved = -1
+        self._step_saved, self._step_before, self._trained = -1, -1, False
+        self._signals = StopSignals()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._trained = True
+        self._signals.listen(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         _write_out(trainer)  # the training loss of an epoch is logged after its checkpoint
+        self._stop(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._step_before = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,9 +62,49 @@ class LastCheckpoint(Checkpoint):
         step, n = trainer.global_step, self.every_n_train_steps
         if n is not None and step % n == 0 and step != self._step_saved:
             self._save(trainer)
+        # gradients that are only accumulated are not in a checkpoint, and Lightning would skip the validation
+        whole = step > self._step_before and not trainer.is_last_batch and not _validation_follows(trainer, batch_idx)
+        if whole and self._signals.agreed(trainer):
+            self._save(trainer)
+            self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        try:
+            self._stop(trainer)
+        finally:
+            self._signals.release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._signals.release()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """SWA puts its average into the model behind the last epoch, and only there."""
+        swa = any(isinstance(callback, StochasticWeightAveraging) for callback in averaging(trainer))
+        path = run_folder(trainer) / "checkpoints" / LAST
+        if not swa or not path.exists() or not trainer.is_global_zero:
+            return
+        if not self._trained:
+            apply_averages(trainer, pl_module)
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(path, weights_only=True)
+        trainer.strategy.checkpoint_io.save_checkpoint({**checkpoint, "state_dict": pl_module.state_dict()}, path)
+
+    def _stop(self, trainer: Trainer) -> None:
+        """Ends the process if a signal asks for it.
+
+        Raises:
+            SystemExit: with 128 plus the number of the signal.
+        """
+        if number := self._signals.agreed(trainer):
+            if trainer.is_global_zero:
+                log.warning(
+                    "Stopped by %s: the run is saved up to step %d. Go on with --ckpt_path last.",
+                    signal.Signals(number).name,
+                    self._step_saved,
+                )
+            raise SystemExit(128 + number)
 
     def _save(self, trainer: Trainer) -> None:
         if getattr(trainer, "fast_dev_run", False) or trainer.state.fn != TrainerFn.FITTING:
@@ -57,7 +113,7 @@ class LastCheckpoint(Checkpoint):
         path = run_folder(trainer) / "checkpoints" / LAST
         if trainer.is_global_zero and path.exists():
             keep_previous(path)
-        trainer.save_checkpoint(path)
+        trainer.save_checkpoint(path, weights_only=False)  # given, so that Lightning does not log a line each time
         self._step_saved = trainer.global_step
 
 
@@ -73,6 +129,11 @@ def keep_previous(path: Path) -> None:
             os.link(path, partial)
         except OSError:  # a file system without hard links
             shutil.copyfile(path, partial)
+
+
+def _validation_follows(trainer: Trainer, batch_idx: int) -> bool:
+    every = trainer.val_check_batch
+    return isinstance(every, int) and (batch_idx + 1) % every == 0
 
 
 def _write_out(trainer: Trainer) -> None:

@@ -8,6 +8,7 @@ from rich import box
 
 from hilmix.callbacks.clean_pass import datamodule_of
 from hilmix.callbacks.files import run_folder, write_json
+from hilmix.callbacks.weights import weights_of, with_weights
 from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN
 
@@ -16,7 +17,8 @@ class MetricsFile(Callback):
     """Writes ``metrics.json`` after ``test`` and prints the metrics.
 
     The file holds every finite ``test/...`` metric, ``truth`` (whether any test item has a true class) and
-    ``evaluated``: the numbers of test items, of those with truth, and of their votes.
+    ``evaluated`` (the numbers of test items, of those with truth, and of their votes) and
+    ``weights``: the checkpoint that was tested, its epoch (from 0) and step.
     """
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -26,9 +28,11 @@ class MetricsFile(Callback):
         values = {name: value for name, value in values.items() if name.startswith("test/") and math.isfinite(value)}
         evaluated = _evaluated(trainer)
         path = run_folder(trainer) / "metrics.json"
-        write_json({**values, "truth": evaluated["items_with_truth"] > 0, "evaluated": evaluated}, path)
+        weights = weights_of(trainer)._asdict()
+        truth = evaluated["items_with_truth"] > 0
+        write_json({**values, "truth": truth, "evaluated": evaluated, "weights": weights}, path)
         console = terminal()
-        say(console, _headline(evaluated))
+        say(console, with_weights(_headline(evaluated), weights))
         console.print(_table(values))
         say(console, f"Written to {path}")
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hilmix import plotting
 from hilmix.callbacks.files import whole_file
+from hilmix.callbacks.weights import Weights, with_weights
 from hilmix.names import html_text
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 
@@ -89,10 +90,23 @@ def _cards(run: Run) -> str:
 def _calibration(run: Run) -> str:
     if run.calibration is None or run.calibration.empty:
         return ""
-    columns = ["split", "against", "stage", "temperature", "ece", "ece_classwise", "ece_adaptive", "nll", "brier"]
+    known = [name for name in Weights._fields if name in run.calibration]
+    columns = [
+        "split",
+        *known,
+        "against",
+        "stage",
+        "temperature",
+        "ece",
+        "ece_classwise",
+        "ece_adaptive",
+        "nll",
+        "brier",
+    ]
     told = ""
     if (stages := temperature_row(run)) is not None:
-        told = f"<p>Temperature fitted on {html_text(stages[1]['fitted_on'])}.</p>"
+        fitted_on = with_weights(f"Temperature fitted on {stages[1]['fitted_on']}", stages[1])
+        told = f"<p>{html_text(fitted_on)}.</p>"
     picture = _image(run, "reliability_test.png") or _image(run, "reliability.png")
     return _section("Calibration", told + picture + _table(run.calibration[columns]))
 
@@ -103,7 +117,8 @@ def _suspects(run: Run) -> str:
         return ""
     told = (
         "<p>Ranked by how unlikely the given label is, one per item; the model has trained on these labels "
-        "(in-sample), so memorised errors look right.</p>"
+        "(in-sample), so memorised errors look right"
+        f"{html_text(with_weights('', run.suspects_weights))}.</p>"
     )
     if run.detection is not None:
         best = run.detection[run.detection["level"] == "label"].head(1).to_dict("records")
@@ -119,7 +134,8 @@ def _annotators(run: Run) -> str:
     if run.annotators is None or run.annotators.empty:
         return ""
     by = run.annotators["estimated_by"].iloc[0]
-    told = f"<p>The least reliable of {len(run.annotators):,}, estimated by the {html_text(by)}.</p>"
+    estimated = with_weights(f"estimated by the {by}", run.annotators_weights)
+    told = f"<p>The least reliable of {len(run.annotators):,}, {html_text(estimated)}.</p>"
     shown = run.annotators.head(10).drop(columns=["estimated_by", "trained"]).dropna(axis=1, how="all")
     return _section("Annotators", told + _image(run, "annotators.png") + _table(shown))
 

@@ -1,6 +1,7 @@
 """What a run folder tells, read from its files alone."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hilmix.callbacks.annotators import worst_first
+from hilmix.callbacks.weights import Weights, with_weights
 from hilmix.errors import RunError
 
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
@@ -46,10 +48,19 @@ class Run:
     def scored(self) -> str:
         """What the headline is about, in words."""
         if self.test is None:
-            return "validation items"
+            return with_weights("validation items", self._last_validation())
         evaluated = self.test["evaluated"]
         judged = f"{evaluated['items_with_truth']:,} with truth" if self.test["truth"] else "no truth, judged by votes"
-        return f"{evaluated['items']:,} test items of {evaluated['data']} ({judged})"
+        what = f"{evaluated['items']:,} test items of {evaluated['data']} ({judged})"
+        return with_weights(what, self.test.get("weights", {}))
+
+    def _last_validation(self) -> Mapping[str, Any]:
+        """The weights that the last logged validation has scored."""
+        if self.curves is None or not {"val/loss", "epoch", "step"} <= set(self.curves.columns):
+            return {}
+        row = self.curves.dropna(subset=["val/loss", "epoch"]).tail(1).to_dict("records")
+        # a loss is logged under the index of the last step, from 0
+        return Weights("last", int(row[0]["epoch"]), int(row[0]["step"]) + 1)._asdict() if row else {}
 
     @property
     def headline(self) -> dict[str, float]:
@@ -60,6 +71,16 @@ class Run:
             known = {} if self.curves is None else {c: self.curves[c].dropna() for c in self.curves.columns}
             named = {k: float(v.iloc[-1]) for k, v in known.items() if k.startswith("val/") and len(v)}
         return {name.partition("/")[2]: float(value) for name, value in named.items()}
+
+    @property
+    def suspects_weights(self) -> dict[str, Any]:
+        """The weights by which labels are suspicious."""
+        return {} if self.suspects is None else dict(self.suspects.attrs.get("weights", {}))
+
+    @property
+    def annotators_weights(self) -> dict[str, Any]:
+        """The weights by which annotators are judged."""
+        return {} if self.annotators is None else dict(self.annotators.attrs.get("weights", {}))
 
     @property
     def files(self) -> list[Path]:
@@ -81,7 +102,9 @@ def read_run(folder: Path | str) -> Run:
     run = Run(
         folder=folder,
         test=_read(test, lambda p: json.loads(p.read_text())),
-        calibration=_read(folder / "calibration.csv", pd.read_csv),
+        calibration=_read(
+            folder / "calibration.csv", lambda p: pd.read_csv(p, dtype={"epoch": "Int64", "step": "Int64"})
+        ),
         suspects=_read(folder / "label_errors.parquet", pd.read_parquet),
         detection=_read(folder / "label_errors_detection.csv", pd.read_csv),
         annotators=_read(folder / "annotators.parquet", lambda p: worst_first(pd.read_parquet(p))),

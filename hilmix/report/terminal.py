@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hilmix.callbacks.weights import with_weights
 from hilmix.report.html import build_report
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 from hilmix.terminal import Console, Grid, literal, say, terminal
@@ -50,7 +51,7 @@ def headline_rows(run: Run) -> list[tuple[str, str]]:
         rows.append(
             (
                 f"ECE at temperature {after['temperature']:.2f}",
-                f"{before['ece']:.3f} -> {after['ece']:.3f}, fitted on {after['fitted_on']}",
+                with_weights(f"{before['ece']:.3f} -> {after['ece']:.3f}, fitted on {after['fitted_on']}", after),
             )
         )
     return rows
@@ -68,7 +69,14 @@ def _suspects(run: Run, console: Console) -> None:
     for row in top.to_dict("records"):
         cells = ["" if row[c] != row[c] or row[c] is None else str(row[c]) for c in columns]
         table.add_row(*cells, f"{row[score]:.1e}" if row[score] < 1e-3 else f"{row[score]:.3f}")
-    say(console, "", literal(("Most suspicious labels", "bold"), " (one per item, in-sample predictions)"))
+    say(
+        console,
+        "",
+        literal(
+            ("Most suspicious labels", "bold"),
+            with_weights(" (one per item, in-sample predictions)", run.suspects_weights),
+        ),
+    )
     console.print(table)
 
 
@@ -83,5 +91,11 @@ def _annotators(run: Run, console: Console) -> None:
         accuracies = [row["estimated_accuracy"], *([row["true_accuracy"]] if truth else [])]
         shown = ["" if a != a else f"{a:.0%}" for a in accuracies]
         table.add_row(str(row["annotator"]), f"{row['labels']:,}", *shown)
-    say(console, "", literal(("Least reliable annotators", "bold"), f" of {len(run.annotators)}"))
+    say(
+        console,
+        "",
+        literal(
+            ("Least reliable annotators", "bold"), with_weights(f" of {len(run.annotators)}", run.annotators_weights)
+        ),
+    )
     console.print(table)

@@ -1,0 +1,55 @@
+"""When the reports of ``fit`` are made, and of which weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+
+
+class FitReport(Callback):
+    """Base of the reports on a trained model, made once ``fit`` has nothing left to train.
+
+    Behind every ``on_train_end``, so that callbacks that average weights have put them into the model, wherever they
+    stand in the list; and also in a ``fit`` that resumes a run at its end, which Lightning ends without
+    ``on_train_end``.
+    """
+
+    _trained = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._trained = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._trained:
+            apply_averages(trainer, pl_module)
+        self._trained = False
+        with on_device(trainer, pl_module):
+            self.report_fit(trainer, pl_module)
+
+    def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Makes the report; every rank calls it."""
+        raise NotImplementedError
+
+
+def apply_averages(trainer: Trainer, pl_module: LightningModule) -> None:
+    """Puts averaged weights into the model where training was over before it began."""
+    for callback in averaging(trainer):
+        # with batch norm, the last epoch of SWA has trained on the average, so the checkpoint holds it
+        if isinstance(callback, WeightAveraging) or not callback.pl_module_contains_batch_norm(pl_module):
+            callback.on_train_end(trainer, pl_module)
+
+
+def averaging(trainer: Trainer) -> list[WeightAveraging | StochasticWeightAveraging]:
+    """Returns the callbacks that average weights."""
+    return [c for c in trainer.callbacks if isinstance(c, (WeightAveraging, StochasticWeightAveraging))]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def on_device(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
+    """Lightning has moved the model to the CPU when ``fit`` ends; a pass over the data wants it on its device."""
+    pl_module.to(trainer.strategy.root_device)
+    try:
+        yield
+    finally:
+        pl_module.cpu()
