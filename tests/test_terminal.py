@@ -89,8 +89,16 @@ def test_messages_of_errors_keep_their_lines_only(capsys):
 def test_nothing_else_prints_markup_or_writes_csv(file):
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rich"):
-            allowed = {"box", "Group", "Live", "Progress", "BarColumn", "DownloadColumn", "TextColumn",
-                       "TransferSpeedColumn"}  # fmt: skip
+            allowed = {
+                "box",
+                "Group",
+                "Live",
+                "Progress",
+                "BarColumn",
+                "DownloadColumn",
+                "TextColumn",
+                "TransferSpeedColumn",
+            }
             assert {alias.name for alias in node.names} <= allowed, "rich is used through hilmix.terminal"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             attribute, owner = node.func.attr, node.func.value

@@ -78,8 +78,13 @@ def _list(args: argparse.Namespace, console: Console) -> None:
 
 def _show(args: argparse.Namespace, console: Console) -> None:
     source, access = find_source(args.name), Access(args.downloads)
-    rows = [("name", source.name), ("what", source.summary), ("licence", source.licence),
-            ("cite", source.citation), ("note", source.note)]  # fmt: skip
+    rows = [
+        ("name", source.name),
+        ("what", source.summary),
+        ("licence", source.licence),
+        ("cite", source.citation),
+        ("note", source.note),
+    ]
     rows.append(("options", ", ".join(_flag(o) for o in source.options) or "none"))
     for file in dict.fromkeys(file for resource in source.resources for file in resource.files):
         size = "size unknown" if file.size is None else f"{file.size:,} bytes"

@@ -166,8 +166,11 @@ def _percent(share: float) -> str:
 
 def _classes(data: AnnotatedData, found: Description) -> Grid:
     table = Grid("class", "votes", "truth")
-    order = sorted(range(len(data.classes)), key=lambda k: -found.class_votes[k]) if len(
-        data.classes) > _MANY_CLASSES else range(len(data.classes))  # fmt: skip
+    order = (
+        sorted(range(len(data.classes)), key=lambda k: -found.class_votes[k])
+        if len(data.classes) > _MANY_CLASSES
+        else range(len(data.classes))
+    )
     for k in list(order)[:_MANY_CLASSES]:
         truth = "" if found.class_targets is None else _percent(float(found.class_targets[k]))
         table.add_row(data.classes[k], _percent(float(found.class_votes[k])), truth)
@@ -207,8 +210,10 @@ def _warnings(data: AnnotatedData, found: Description) -> list[str]:
     if found.silent_in_training:
         names = ", ".join(found.silent_in_training[:_FEW_NAMES])
         more = ", ..." if len(found.silent_in_training) > _FEW_NAMES else ""
-        texts.append(f"{len(found.silent_in_training)} annotators never label a training item, so nothing can be "
-                     f"learnt about them: {names}{more}.")  # fmt: skip
+        texts.append(
+            f"{len(found.silent_in_training)} annotators never label a training item, so nothing can be "
+            f"learnt about them: {names}{more}."
+        )
     for name, (n, voted) in found.splits.items():
         if name != "test" and n and not voted and found.annotations:
             texts.append(f"no item of split '{name}' has an annotation.")

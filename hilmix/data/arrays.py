@@ -15,8 +15,20 @@ from hilmix.errors import DataError
 
 _AT_ONCE = 1024
 _REMEDY = "Write one array of numbers with numpy.save."
-_DAMAGE = (ValueError, EOFError, OSError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError,
-           LookupError, AttributeError, zipfile.BadZipFile, tokenize.TokenError)  # fmt: skip
+_DAMAGE = (
+    ValueError,
+    EOFError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    LookupError,
+    AttributeError,
+    zipfile.BadZipFile,
+    tokenize.TokenError,
+)
 """What NumPy raises for files that are not in its format, or only at their beginning."""
 
 

@@ -18,8 +18,21 @@ WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 ITEM_REMEDY = "Replace the file or remove its item."
 UNREADABLE = "missing-image", "unreadable-image", "large-image", "damaged-image", "wide-image"
 """Kinds of faults of one image file, which do without its item."""
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
-           EOFError, AssertionError, MemoryError, struct.error, zlib.error)  # fmt: skip
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 """What the decoders of Pillow raise for damaged files."""
 
 Size = tuple[int, int]
@@ -72,9 +85,11 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     except _DAMAGE as error:
         raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
     if picture.format == "EPS" or min(picture.size) < 1:  # EPS is a program, which Pillow would have Ghostscript run
+        picture.close()
         found = "EPS is no image of pixels" if picture.format == "EPS" else "it has no pixels"
         raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {found}. {remedy}")
     if picture.mode in WIDE_MODES:
+        picture.close()
         raise PictureError(
             "wide-image",
             f"The {what} {path} has more than 8 bits per channel (mode {picture.mode}), which would be cut off. "
@@ -95,13 +110,14 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
     Raises:
         PictureError: also if it is damaged.
     """
-    picture = open_picture(path, what=what, remedy=remedy)
     try:
-        with warnings.catch_warnings():
+        with open_picture(path, what=what, remedy=remedy) as picture, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; what does not decode raises
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             return upright if mode is None else upright.convert(mode)
+    except PictureError:
+        raise
     except (*_DAMAGE, Image.DecompressionBombError) as error:
         raise PictureError("damaged-image", f"Cannot decode the {what} {path}: {_reason(error)}. {remedy}") from error
 
@@ -123,13 +139,14 @@ def upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     Raises:
         PictureError: also if its EXIF block is damaged.
     """
-    picture = open_picture(path, what=what, remedy=remedy)
-    width, height = picture.size
     try:
-        with warnings.catch_warnings():
+        with open_picture(path, what=what, remedy=remedy) as picture, warnings.catch_warnings():
+            width, height = picture.size
             warnings.simplefilter("ignore")  # of odd metadata
             # a PNG would be decoded for this, and cameras do not write it
             lying = picture.format != "PNG" and picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except PictureError:
+        raise
     except _DAMAGE as error:
         raise PictureError("damaged-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
     return (height, width) if lying else (width, height)

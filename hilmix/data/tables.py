@@ -34,6 +34,7 @@ def read_table(
     """
     findings = Findings() if found is None else found
     file, frame = _read(root, stem, findings, required)
+    frame = _once(frame, file, findings)
     for column in set(_NAMES) & set(frame.columns):
         try:
             frame[column] = _as_names(frame[column])
@@ -71,7 +72,7 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
     try:
         if file.suffix == ".parquet":
-            return file, _read_parquet(file)
+            return file, _read_parquet(file, found)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             return file, pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
@@ -81,9 +82,21 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
 
 
-def _read_parquet(file: Path) -> pd.DataFrame:
+def _read_parquet(file: Path, found: Findings) -> pd.DataFrame:
     """The columns of one file; neither its metadata for pandas nor the names of its folders add any."""
-    return pq.ParquetFile(file).read().replace_schema_metadata(None).to_pandas()
+    with pq.ParquetFile(file) as parquet:
+        frame = parquet.read().replace_schema_metadata(None).to_pandas()
+    if frame.columns.empty:
+        found.fault("empty-table", file, found="it has no columns", remedy="Write one row per item or label.")
+    return frame
+
+
+def _once(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
+    """The table with each column once; Parquet files may repeat them."""
+    again = frame.columns[frame.columns.duplicated()]
+    for name in dict.fromkeys(map(str, again)):
+        found.fault("repeated-column", file, name, found=f"column '{name}' is there more than once", remedy="Keep one.")
+    return frame.loc[:, ~frame.columns.duplicated()]
 
 
 def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":

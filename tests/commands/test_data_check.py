@@ -31,11 +31,13 @@ def state(root: Path) -> dict[str, tuple[str, float, int]]:
     """Content, time and mode of every file, and of the folders."""
     return {
         str(path.relative_to(root)): (
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "", path.stat().st_mtime,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+            path.stat().st_mtime,
             path.stat().st_mode,
         )
-        for path in [root, *root.rglob("*")] if path.exists()
-    }  # fmt: skip
+        for path in [root, *root.rglob("*")]
+        if path.exists()
+    }
 
 
 def broken() -> Path:

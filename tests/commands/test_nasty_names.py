@@ -45,10 +45,15 @@ def everything() -> AnnotatedData:
         item, who, item % number, num_items=2 * number, classes=NASTY, annotators=NASTY[::-1]
     )
     return AnnotatedData(
-        name=NASTY[0], items=tuple(f"{NASTY[i % number]} {i}" for i in range(2 * number)), licence=NASTY[1],
-        inputs=ArrayInputs(np.zeros((2 * number, 4, 4, 3), np.uint8), "image"), annotations=annotations,
-        target=np.arange(2 * number) % number, group=np.arange(2 * number) % number, groups=NASTY,
-    )  # fmt: skip
+        name=NASTY[0],
+        items=tuple(f"{NASTY[i % number]} {i}" for i in range(2 * number)),
+        licence=NASTY[1],
+        inputs=ArrayInputs(np.zeros((2 * number, 4, 4, 3), np.uint8), "image"),
+        annotations=annotations,
+        target=np.arange(2 * number) % number,
+        group=np.arange(2 * number) % number,
+        groups=NASTY,
+    )
 
 
 def shown(capsys, *argv: str) -> str:
@@ -130,8 +135,30 @@ def test_a_run_its_figures_and_its_report(turn, workplace, capsys, caplog, monke
     for name in (suspects["item"][0], suspects["label"].astype(object)[0], worst["annotator"].iloc[0]):
         assert printable(name) in page.text
     assert printable(worst["annotator"].iloc[0]) in out
-    assert page.tags <= {"html", "meta", "title", "style", "main", "h1", "h2", "p", "section", "div", "b", "span",
-                         "table", "tr", "th", "td", "img", "pre", "summary", "details", "ul", "li"}  # fmt: skip
+    assert page.tags <= {
+        "html",
+        "meta",
+        "title",
+        "style",
+        "main",
+        "h1",
+        "h2",
+        "p",
+        "section",
+        "div",
+        "b",
+        "span",
+        "table",
+        "tr",
+        "th",
+        "td",
+        "img",
+        "pre",
+        "summary",
+        "details",
+        "ul",
+        "li",
+    }
     assert names == set(data.annotations.annotators)
     assert not [c for c in caplog.text if c in "\x1b\x9b\x07\r\u202e\u2066\u200b"]
     if plotting.available():
@@ -141,8 +168,11 @@ def test_a_run_its_figures_and_its_report(turn, workplace, capsys, caplog, monke
 def test_elicit(capsys, workplace):
     study = plan_study()
     data = images(study, split=True)
-    data = replace(data, annotations=replace(data.annotations, classes=NASTY[:3], annotators=NASTY[5:7]),
-                   items=tuple(f"{NASTY[i % len(NASTY)]} {i}" for i in range(len(data))))  # fmt: skip
+    data = replace(
+        data,
+        annotations=replace(data.annotations, classes=NASTY[:3], annotators=NASTY[5:7]),
+        items=tuple(f"{NASTY[i % len(NASTY)]} {i}" for i in range(len(data))),
+    )
     write_folder(data, "mine")
     out = shown(capsys, "elicit", "build", "mine", "-o", ODD_FOLDER, "--task", "infer", "--pairs", "6", "--seed", "1")
     assert f"to {ODD_FOLDER}: " in out
@@ -163,8 +193,22 @@ def test_next_and_build_read_names_back(capsys):
     frame = pd.DataFrame({"item": items} | {f"prob_{name}": 1 / 3 for name in data.classes})
     frame.to_parquet("predictions.parquet")
     assert main(["elicit", "build", "mine", "-o", "s", "--task", "infer", "--pairs", "6"]) == 0
-    shown(capsys, "elicit", "next", "s", "--data", "mine", "--by", "model", "--predictions", "predictions.parquet",
-          "--number", "5", "-o", "next.csv")  # fmt: skip
+    shown(
+        capsys,
+        "elicit",
+        "next",
+        "s",
+        "--data",
+        "mine",
+        "--by",
+        "model",
+        "--predictions",
+        "predictions.parquet",
+        "--number",
+        "5",
+        "-o",
+        "next.csv",
+    )
     with Path("next.csv").open(newline="", encoding="utf-8") as stream:
         assert not [c for row in csv.reader(stream) for c in row if c.startswith(STARTS)]
     shown(capsys, "elicit", "build", "mine", "-o", "second", "--task", "infer", "--pairs-from", "next.csv")

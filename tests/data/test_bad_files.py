@@ -219,8 +219,18 @@ def test_numbers_of_every_kind_are_fetched(kind, tmp_path):
     np.testing.assert_array_equal(part.numpy(), values[[2, 0], None])
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", "null", "{}", '{"index_columns": 3}', '{"columns": {}}',
-                                      '{"index_columns": ["item"], "columns": [], "column_indexes": []}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"index_columns": 3}',
+        '{"columns": {}}',
+        '{"index_columns": ["item"], "columns": [], "column_indexes": []}',
+    ],
+)
 def test_metadata_for_pandas_do_not_matter(metadata, tmp_path):
     root = write(tmp_path / "mine", {})
     table = pa.Table.from_pandas(pd.read_csv(root / "items.csv"), preserve_index=False)
@@ -234,8 +244,13 @@ def test_a_damaged_parquet_file_is_one_message(damage, tmp_path, capsys):
     root = write(tmp_path / "mine", {})
     pd.read_csv(root / "items.csv").to_parquet(root / "items.parquet")
     content = (root / "items.parquet").read_bytes()
-    bad = {"cut": content[:-50], "head": b"XXXX" + content[4:], "tail": content[:-8] + b"\xff" * 8, "empty": b"",
-           "csv": (root / "items.csv").read_bytes()}  # fmt: skip
+    bad = {
+        "cut": content[:-50],
+        "head": b"XXXX" + content[4:],
+        "tail": content[:-8] + b"\xff" * 8,
+        "empty": b"",
+        "csv": (root / "items.csv").read_bytes(),
+    }
     (root / "items.csv").unlink()
     (root / "items.parquet").write_bytes(bad[damage])
     if damage == "head":  # pyarrow reads the end of the file alone
