@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from hilmix.errors import RunError
+from hilmix.redaction import redacted
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -26,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
-                torch.save(checkpoint, file)
+                torch.save(_without_secrets(checkpoint), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, target)
@@ -43,3 +44,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         finally:
             with contextlib.suppress(OSError):  # its own trouble must not hide the one above
                 partial.unlink()
+
+
+def _without_secrets(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    settings = ("hyper_parameters", "datamodule_hyper_parameters")
+    return {key: redacted(value) if key in settings else value for key, value in checkpoint.items()}

@@ -35,6 +35,7 @@ from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.exit_codes import exit_codes
 from hilmix.parser_errors import LINKS, one_sentence
+from hilmix.redaction import redacted
 from hilmix.report import summarize
 from hilmix.run_folder import (
     UNWRITABLE,
@@ -120,6 +121,8 @@ class HilmixCLI(LightningCLI):
             if told(error) is not None:
                 raise
             raise ConfigError(one_sentence(str(error))) from error
+        for part in (self.model, self.datamodule):
+            hide_secrets(part)
         path = self.config[self.subcommand].get("ckpt_path")
         if path is None:
             return
@@ -139,6 +142,12 @@ def load_checked(text: str) -> Any:
     """Returns what jsonargparse would read from a config or a value, unless it is a YAML bomb."""
     check_yaml(text)
     return get_omegaconf_loader("omegaconf+")(text)
+
+
+def hide_secrets(part: Any) -> None:
+    """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps what it was given."""
+    if part is not None and isinstance(part.hparams_initial, dict):
+        part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
 
 
 def forget_pretrained(model: Any) -> None:

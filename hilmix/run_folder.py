@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from hilmix.errors import RunError
 from hilmix.functional.random import run_seed
 from hilmix.parser_errors import differences
+from hilmix.redaction import redacted
 from hilmix.trusted import check_class_paths
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
@@ -115,6 +116,7 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     now = {f"model.{name}": value for name, value in model.hparams.items()}
     now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
     now["seed_everything"] = run_seed()
+    now = redacted(now)  # as the checkpoint is
     changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
     if changed:
         raise RunError(

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
 from hilmix.logging import wandb_logger
+from hilmix.redaction import redacted
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -19,7 +20,7 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        settings = redacted(yaml.safe_load(self.parser.dump(self.config, skip_none=False)), by_reference=True)
         portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
         text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
         # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late

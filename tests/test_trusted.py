@@ -83,11 +83,31 @@ def test_a_stranger_is_not_imported_by_any_part(mark, base, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["os.system", "builtins.exec", "subprocess.Popen", "hilmix.parts.importlib.import_module", "hilmix.parts.math",
-     "hilmix.trusted.importlib.util.find_spec", "hilmix.backbones.nn.Linear", "hilmix.backbones.MLP.build",
-     "hilmix.annotators.Perfect", "hilmix.parts.Part", "hilmix.nothing.Here", "hilmix..mix.NoMix", ".mix.NoMix", "MLP",
-     "", "hilmix.mix.", "hilmix.mix.No Mix", "hilmix.mix.NoMix()", "../mix.NoMix", None, 3, ["hilmix.mix.NoMix"]],
-)  # fmt: skip
+    [
+        "os.system",
+        "builtins.exec",
+        "subprocess.Popen",
+        "hilmix.parts.importlib.import_module",
+        "hilmix.parts.math",
+        "hilmix.trusted.importlib.util.find_spec",
+        "hilmix.backbones.nn.Linear",
+        "hilmix.backbones.MLP.build",
+        "hilmix.annotators.Perfect",
+        "hilmix.parts.Part",
+        "hilmix.nothing.Here",
+        "hilmix..mix.NoMix",
+        ".mix.NoMix",
+        "MLP",
+        "",
+        "hilmix.mix.",
+        "hilmix.mix.No Mix",
+        "hilmix.mix.NoMix()",
+        "../mix.NoMix",
+        None,
+        3,
+        ["hilmix.mix.NoMix"],
+    ],
+)
 def test_only_classes_of_the_kind_wanted(path):
     with pytest.raises(ConfigError):
         Backbone.from_spec({"class_path": path})
@@ -112,11 +132,17 @@ def test_a_module_that_loads_on_demand_loads_nothing(monkeypatch):
 
 @pytest.mark.parametrize(
     ("named", "path", "works"),
-    [("mine", "mine.Net", True), ("mine", "mine_too.Net", False), ("min", "mine.Net", False),
-     ("pack", "pack.part.Net", True),
-     ("pack.part", "pack.part.Net", True), ("pack.part", "pack.other.Net", False), ("pack.par", "pack.part.Net", False),
-     ("mine", "mine.Mix", False)],
-)  # fmt: skip
+    [
+        ("mine", "mine.Net", True),
+        ("mine", "mine_too.Net", False),
+        ("min", "mine.Net", False),
+        ("pack", "pack.part.Net", True),
+        ("pack.part", "pack.part.Net", True),
+        ("pack.part", "pack.other.Net", False),
+        ("pack.par", "pack.part.Net", False),
+        ("mine", "mine.Mix", False),
+    ],
+)
 def test_trust_reaches_a_package_and_what_is_in_it(mark, named, path, works):
     hilmix.trust(named)
     spec = {"class_path": path, "init_args": {"hidden": [8]}}
@@ -156,8 +182,14 @@ def test_hyperparameters_are_walked(mark):
 
 # -- by the command line ---------------------------------------------------------------------------------------------
 
-QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
-         "false"]  # fmt: skip
+QUICK = [
+    "--trainer.max_epochs",
+    "1",
+    "--trainer.enable_progress_bar",
+    "false",
+    "--trainer.enable_model_summary",
+    "false",
+]
 
 
 @pytest.fixture(scope="module")
@@ -220,10 +252,12 @@ def test_an_own_part_named_by_the_config_trains_is_tested_and_resumed(mark, data
     config = tmp_path / "own.yaml"
     config.write_text(
         yaml.safe_dump(
-            {"model": {"init_args": {"backbone": {"class_path": "mine.Net", "init_args": {"hidden": [16]}}}},
-             "data": {"init_args": {"mix": {"class_path": "mine.Mix"}}}}
+            {
+                "model": {"init_args": {"backbone": {"class_path": "mine.Net", "init_args": {"hidden": [16]}}}},
+                "data": {"init_args": {"mix": {"class_path": "mine.Mix"}}},
+            }
         )
-    )  # fmt: skip
+    )
     folder, own = tmp_path / "run", ("-c", str(config))
     assert run("fit", data, folder, *own, *QUICK[:2]) == 0
     for again in (own, ("-c", str(folder / "config.yaml"))):

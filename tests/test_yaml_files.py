@@ -33,7 +33,7 @@ BOMBS = {
     "itself in a map": "a: &a {b: {c: *a}}",
     "depth": "a: " + "[" * 20_000 + "]" * 20_000,
     "depth of maps": "{a: " * 5_000 + "1" + "}" * 5_000,
-}  # fmt: skip
+}
 
 
 def expanded(node) -> int:
@@ -105,9 +105,20 @@ def test_plain_files_of_any_size_and_usual_aliases_load():
 
 
 @pytest.mark.parametrize(
-    "text", ["d: 2026-13-45", "n: " + "9" * 5_000, "b: !!bool maybe", "t: !!timestamp x", "f: !!float x", "i: !!int ''",
-             "a: *nothing", "x: !!python/object/apply:os.system [id]", "a: [", "a: &a 1\n--- \nb: 2"],
-)  # fmt: skip
+    "text",
+    [
+        "d: 2026-13-45",
+        "n: " + "9" * 5_000,
+        "b: !!bool maybe",
+        "t: !!timestamp x",
+        "f: !!float x",
+        "i: !!int ''",
+        "a: *nothing",
+        "x: !!python/object/apply:os.system [id]",
+        "a: [",
+        "a: &a 1\n--- \nb: 2",
+    ],
+)
 def test_what_no_plain_value_fits_is_an_error_of_yaml(text):
     with pytest.raises(yaml.YAMLError):
         load_yaml(text)

@@ -85,12 +85,18 @@ def test_larger_damage(study, kind, length):
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE answers SET seconds = seconds + 1e-9 WHERE trial = (SELECT max(trial) FROM answers)",
-     "UPDATE answers SET answer_json = replace(answer_json, '0.', '0.1')", "DELETE FROM answers",
-     "UPDATE participants SET excluded = NULL, phase = 'done', batch = 0 WHERE number = 2",
-     "UPDATE surveys SET comments = '' WHERE participant = 1", "DELETE FROM events", "DELETE FROM digests",
-     "INSERT INTO meta VALUES ('more', '')", "UPDATE meta SET value = 'x' WHERE key = 'hash_key'"],
-)  # fmt: skip
+    [
+        "UPDATE answers SET seconds = seconds + 1e-9 WHERE trial = (SELECT max(trial) FROM answers)",
+        "UPDATE answers SET answer_json = replace(answer_json, '0.', '0.1')",
+        "DELETE FROM answers",
+        "UPDATE participants SET excluded = NULL, phase = 'done', batch = 0 WHERE number = 2",
+        "UPDATE surveys SET comments = '' WHERE participant = 1",
+        "DELETE FROM events",
+        "DELETE FROM digests",
+        "INSERT INTO meta VALUES ('more', '')",
+        "UPDATE meta SET value = 'x' WHERE key = 'hash_key'",
+    ],
+)
 def test_changed_lost_and_added_rows_in_a_file_that_is_whole(study, change):
     file = study / "answers.sqlite"
     with sqlite3.connect(file) as sql:
@@ -127,8 +133,16 @@ def test_it_is_not_served(study, damage, capsys):
 
 
 def given(participant: int, trial: int) -> Given:
-    return Given(participant=participant, trial=trial, key="k", answer={"task": "infer", "weight": 0.5}, seconds=2.0,
-                 touched={}, times={}, received=3.0)  # fmt: skip
+    return Given(
+        participant=participant,
+        trial=trial,
+        key="k",
+        answer={"task": "infer", "weight": 0.5},
+        seconds=2.0,
+        touched={},
+        times={},
+        received=3.0,
+    )
 
 
 def test_all_that_is_written_keeps_the_file_whole(tmp_path):
