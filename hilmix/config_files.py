@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hilmix.errors import ConfigError
+from hilmix.given_settings import given_settings
 from hilmix.parser_errors import LINKS
-from hilmix.yaml_files import load_yaml
 
 
 def refuse_linked(argv: list[str]) -> None:
@@ -21,20 +19,12 @@ def refuse_linked(argv: list[str]) -> None:
     for name, source in LINKS.items():
         if f"--model.{name}" in tokens or f"--model.init_args.{name}" in tokens:
             raise ConfigError(f"model.{name} can not be set: it is taken from {source}. Leave it out.")
-    paths = [argv[i + 1] for i, token in enumerate(argv[:-1]) if token in ("-c", "--config")]
-    paths += [token.split("=", 1)[1] for token in argv if token.startswith(("-c=", "--config="))]
-    for path in paths:
-        if not Path(path).is_file():
-            raise ConfigError(f"There is no config file '{path}'. The packaged ones are in configs/method/.")
-        try:
-            settings: Any = load_yaml(Path(path).read_text()) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-        model = settings.get("model") if isinstance(settings, dict) else None
+    for file in given_settings(argv):
+        model = None if file.source.startswith("-") else file.settings.get("model")
         given = model.get("init_args") or {} if isinstance(model, dict) else {}
         for name, source in LINKS.items():
             if name in given:
-                raise ConfigError(f"{path}: model.init_args.{name} can not be set: it is taken from {source}.")
+                raise ConfigError(f"{file.source}: model.init_args.{name} can not be set: it is taken from {source}.")
 
 
 def configs_folder() -> Path:

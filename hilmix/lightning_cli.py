@@ -32,11 +32,13 @@ from hilmix.cli import SUBCOMMANDS, told
 from hilmix.config_files import configs_folder, refuse_linked
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
+from hilmix.default_callbacks import fit_to_trainer, keep_defaults
 from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.exit_codes import exit_codes
+from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.redaction import redacted
-from hilmix.report import summarize
+from hilmix.report import has_results, summarize
 from hilmix.run_folder import (
     UNWRITABLE,
     check_checkpoint,
@@ -65,6 +67,14 @@ class HilmixCLI(LightningCLI):
             type=str | list[str] | None,
             help="Package, or list of packages, whose classes a checkpoint or a saved policy may name.",
         )
+        parser.add_argument(
+            "--default_callbacks", type=bool, default=True, help="Keep checkpoints and reports beside other callbacks."
+        )
+        parser.add_argument(
+            "--unused_settings",
+            type=list[str] | None,
+            help="Settings such as data.targets that a config gives and the chosen class may lack.",
+        )
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
@@ -87,7 +97,8 @@ class HilmixCLI(LightningCLI):
         self._report()
 
     def _report(self) -> None:
-        if self.trainer.is_global_zero and not self.config[self.subcommand].trainer.fast_dev_run:
+        trial = self.config[self.subcommand].trainer.fast_dev_run
+        if self.trainer.is_global_zero and not trial and has_results(self.trainer.default_root_dir):
             summarize(self.trainer.default_root_dir)
 
     def _parse_ckpt_path(self) -> None:
@@ -97,6 +108,10 @@ class HilmixCLI(LightningCLI):
         run_dir, given = Path(settings.run_dir), settings.get("ckpt_path")
         if command == "fit" and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
             settings.ckpt_path = given = str(requeued)
+        sources = given_settings(sys.argv[1:])
+        refuse_inherited_checkpoint(sources)
+        parts = ("data", "model") if command == "fit" else ("data",)  # a checkpoint knows what model it is
+        refuse_lost(sources, settings, parts=parts, unused=settings.unused_settings or [])
         if given is not None:
             settings.ckpt_path = str(find_checkpoint(run_dir, str(given)))
         elif command != "fit":
@@ -113,6 +128,8 @@ class HilmixCLI(LightningCLI):
         named = self.config[self.subcommand].trust or []
         trust(*([named] if isinstance(named, str) else named))
         last_apart(self.config[self.subcommand].trainer)
+        keep_defaults(self.config[self.subcommand])
+        fit_to_trainer(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
         try:

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
+from hilmix.given_settings import RESUME_ONLY
 from hilmix.logging import wandb_logger
 from hilmix.redaction import redacted
 
@@ -21,6 +22,7 @@ class SaveRunConfig(SaveConfigCallback):
         if stage != "fit":
             return
         settings = redacted(yaml.safe_load(self.parser.dump(self.config, skip_none=False)), by_reference=True)
+        settings = {name: value for name, value in settings.items() if name not in RESUME_ONLY}
         portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
         text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
         # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late

@@ -35,6 +35,8 @@ LAYERS = {
         "run_folder",
         "saved_config",
         "exit_codes",
+        "given_settings",
+        "default_callbacks",
         "lightning_cli",
         "cli",
         "__main__",

@@ -88,6 +88,12 @@ class Run:
         return [self.folder / name for name in FILES if (self.folder / name).is_file()]
 
 
+def has_results(folder: Path | str) -> bool:
+    """Returns whether a folder holds anything to report; a run without callbacks and loggers leaves nothing."""
+    names = ("metrics.json", "calibration.csv", "label_errors.parquet", "**/version_*/metrics.csv")
+    return any(next(Path(folder).glob(name), None) is not None for name in names)
+
+
 def read_run(folder: Path | str) -> Run:
     """Reads a run folder.
 
@@ -111,7 +117,7 @@ def read_run(folder: Path | str) -> Run:
         curves=pd.concat([_read(p, pd.read_csv) for p in logs], ignore_index=True) if logs else None,
         config=_read(folder / "config.yaml", Path.read_text),
     )
-    if run.test is None and run.calibration is None and run.curves is None and run.suspects is None:
+    if not has_results(folder):
         raise RunError(f"'{folder}' holds no results of a run (no metrics.json, calibration.csv or metrics.csv).")
     return run
 

@@ -1,0 +1,249 @@
+"""What configs and options give: it reaches the run, or the run is refused; callbacks and saved configs."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader
+
+from hilmix.annotations import Annotations
+from hilmix.cli import main
+from hilmix.config_files import configs_folder
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+
+QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
+         "false"]  # fmt: skip
+HERE = __name__
+DEFAULTS = [
+    c["class_path"].rpartition(".")[2]
+    for c in yaml.safe_load((configs_folder() / "base.yaml").read_text())["trainer"]["callbacks"]
+]
+
+
+class OwnData(AnnotatedDataModule):
+    """A data module that leaves out what methods set."""
+
+    def __init__(self, root: str, batch_size: int = 8) -> None:
+        super().__init__(root, batch_size=batch_size)
+
+
+class OwnMix(AnnotatedDataModule):
+    def __init__(self, root: str, targets: Any = None) -> None:
+        super().__init__(root, targets)
+
+
+class OwnModel(LightningModule):
+    def __init__(self, num_classes: int, num_annotators: int, input_shape: list[int], lr: float = 0.1) -> None:
+        super().__init__()
+        self.lr, self.net = lr, torch.nn.Linear(input_shape[0], num_classes)
+
+    def training_step(self, batch: Any) -> torch.Tensor:
+        return self.net(batch.input).square().mean()
+
+    def validation_step(self, batch: Any) -> None:
+        self.log("val/loss", self.net(batch.input).square().mean(), batch_size=len(batch.index))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), self.lr)
+
+
+class Plain(LightningDataModule):
+    """Knows nothing of hilmix but the numbers that a model needs."""
+
+    num_classes, num_annotators, input_shape, num_annotator_features, num_groups = 2, 1, [3], 0, 0
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    n = 30
+    truth = np.arange(n) % 2
+    votes = Annotations.build(
+        np.repeat(np.arange(n), 2), np.tile([0, 1], n), np.repeat(truth, 2), num_items=n, classes=["x", "y"],
+        annotators=["a", "b"],
+    )  # fmt: skip
+    toy = AnnotatedData(
+        name="toy",
+        items=tuple(f"i{i}" for i in range(n)),
+        inputs=ArrayInputs((rng.normal(size=(n, 3)) + truth[:, None]).astype(np.float32), "vector"),
+        annotations=votes,
+        target=truth,
+        split=np.array(["train"] * 16 + ["val"] * 7 + ["test"] * 7),
+    )
+    return write_folder(toy, tmp_path_factory.mktemp("data") / "toy")
+
+
+def fit(data: Path, run: Path, *more: str | Path) -> int:
+    return main([str(a) for a in ("fit", *more, "--data.root", data, "--run_dir", run, *QUICK)])
+
+
+def callbacks(run: Path) -> list[str]:
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    return [c["class_path"].rpartition(".")[2] for c in saved["trainer"]["callbacks"] or []]
+
+
+def sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@pytest.fixture
+def early(tmp_path: Path) -> Path:
+    file = tmp_path / "early.yaml"
+    stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/loss"}}
+    file.write_text(yaml.safe_dump({"trainer": {"callbacks": [stopping]}}))
+    return file
+
+
+# -- callbacks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["file", "two files", "line"])
+def test_own_callbacks_stand_beside_checkpoints_and_reports(how: str, data, tmp_path, early, caplog) -> None:
+    given = {
+        "file": ["-c", early],
+        "two files": ["-c", "configs/method/annot-mix.yaml", "-c", early],
+        "line": ["--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"],
+    }[how]
+    with caplog.at_level(logging.WARNING, "hilmix"):
+        assert fit(data, tmp_path / "run", *given) == 0
+    assert callbacks(tmp_path / "run") == [*DEFAULTS, "EarlyStopping"]
+    assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
+    assert (tmp_path / "run" / "calibration.csv").is_file()
+    (told,) = [r.getMessage() for r in caplog.records if "callbacks+" in r.getMessage()]
+    assert "--default_callbacks false" in told
+
+
+def test_a_saved_config_doubles_nothing_and_says_nothing(data, tmp_path, early, caplog) -> None:
+    assert fit(data, tmp_path / "one", "-c", early) == 0
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "hilmix"):
+        assert fit(data, tmp_path / "two", "-c", tmp_path / "one" / "config.yaml") == 0
+        assert fit(data, tmp_path / "three", "--trainer.callbacks+", "DeviceStatsMonitor") == 0
+    assert callbacks(tmp_path / "two") == [*DEFAULTS, "EarlyStopping"]
+    assert callbacks(tmp_path / "three") == [*DEFAULTS, "DeviceStatsMonitor"]
+    assert "callbacks+" not in caplog.text
+
+
+def test_the_defaults_can_be_left_out(data, tmp_path, early) -> None:
+    assert fit(data, tmp_path / "one", "-c", early, "--default_callbacks", "false") == 0
+    assert callbacks(tmp_path / "one") == ["EarlyStopping"]
+    assert not (tmp_path / "one" / "checkpoints").exists()
+    assert fit(data, tmp_path / "two", "-c", tmp_path / "one" / "config.yaml") == 0
+    assert callbacks(tmp_path / "two") == ["EarlyStopping"], "the choice is part of the saved config"
+
+
+def test_a_second_checkpoint_does_not_replace_the_best(data, tmp_path) -> None:
+    file = tmp_path / "every.yaml"
+    every = {"dirpath": "${run_dir}/every", "filename": "{epoch}", "save_top_k": -1}
+    one = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": every}
+    file.write_text(yaml.safe_dump({"trainer": {"callbacks": [one]}}))
+    assert fit(data, tmp_path / "run", "-c", file) == 0
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+    assert list((tmp_path / "run" / "every").glob("*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"logger": False},
+        {"logger": []},
+        {"enable_checkpointing": False},
+        {"barebones": True, "enable_progress_bar": None, "enable_model_summary": None},
+        {"callbacks": []},
+        {"callbacks": None},
+        {"callbacks": None, "logger": False, "enable_checkpointing": False},
+        {"logger": False, "enable_checkpointing": False},
+    ],
+    ids=str,
+)
+def test_any_extras_may_be_switched_off(settings: dict[str, Any], data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"trainer": {"max_epochs": 1, "enable_progress_bar": False, **settings}}))
+    run = tmp_path / "run"
+    args = ["fit", "-c", "configs/method/annot-mix.yaml", "-c", file, "--data.root", data, "--run_dir", run]
+    assert main([str(a) for a in args]) == 0
+    saves = settings.get("callbacks", "default") == "default" and not {"enable_checkpointing", "barebones"} & set(
+        settings
+    )
+    assert (run / "checkpoints" / "last.ckpt").exists() == saves
+    assert (run / "calibration.csv").exists() == ("callbacks" not in settings)
+
+
+# -- saved configs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_config_starts_afresh(data: Path, tmp_path: Path) -> None:
+    """The config of a resumed run, used for another one."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert fit(data, a) == 0
+    assert fit(data, a, "--ckpt_path", "last", "--trainer.max_epochs", "2") == 0
+    assert not {"ckpt_path", "weights_only"} & set(yaml.safe_load((a / "config.yaml").read_text()))
+    assert fit(data, b, "-c", a / "config.yaml") == 0
+    assert torch.load(b / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
+
+
+def test_an_old_saved_config_does_not_continue_by_itself(data, tmp_path, capsys, caplog) -> None:
+    a = tmp_path / "a"
+    assert fit(data, a) == 0
+    last = a / "checkpoints" / "last.ckpt"
+    old = tmp_path / "old.yaml"
+    old.write_text((a / "config.yaml").read_text() + f"ckpt_path: {last}\n")
+    assert fit(data, tmp_path / "b", "-c", old) == 2
+    told = sentence(capsys)
+    assert "ckpt_path" in told
+    assert str(old) in told
+    assert fit(data, a, "-c", old, "--ckpt_path", "last", "--trainer.max_epochs", "2") == 0, "on purpose"
+    own = tmp_path / "own.yaml"
+    own.write_text(f"ckpt_path: {last}\n")
+    with caplog.at_level(logging.WARNING, "hilmix"):
+        assert fit(data, tmp_path / "c", "-c", own) == 0
+    assert f"{own} sets ckpt_path" in caplog.text
+
+
+# -- settings that are lost ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "lost"),
+    [
+        (["-c", "configs/method/mv.yaml", "--data", f"{HERE}.OwnData"], ["data.targets", "data.mix"]),
+        (["-c", "configs/method/mv-mixup.yaml", "--data", f"{HERE}.OwnMix"], ["data.mix"]),
+        (["-c", "configs/method/annot-mix.yaml", "--data", f"{HERE}.OwnData"], ["data.mix"]),
+        (["--data.mix", "ItemMix", "--data", f"{HERE}.OwnData"], ["data.mix"]),
+        (["-c", "configs/method/hilmix.yaml", "--model", f"{HERE}.OwnModel"], ["model.annotator_model"]),
+        (["-c", "configs/explanation/rrr.yaml", "--model", f"{HERE}.OwnModel"], ["model.explanations"]),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_reach_their_class_are_refused(given, lost, data, tmp_path, capsys) -> None:
+    assert fit(data, tmp_path / "run", *given) == 2
+    told = sentence(capsys)
+    assert all(name in told for name in lost)
+    assert given[-1].rpartition(".")[2] in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_by_a_file_as_well_and_in_any_order(data, tmp_path, capsys) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(f"data:\n  class_path: {HERE}.OwnData\n  init_args: {{batch_size: 4}}\n")
+    assert fit(data, tmp_path / "run", "-c", "configs/method/mv.yaml", "-c", own) == 2
+    assert "targets" in sentence(capsys)
+    model = tmp_path / "model.yaml"
+    model.write_text(f"model:\n  class_path: {HERE}.OwnModel\n  init_args: {{lr: 0.2}}\n")
+    assert fit(data, tmp_path / "run", "-c", "configs/method/hilmix.yaml", "-c", model) == 2
+    assert "annotator_model" in sentence(capsys)
+
+
+def test_who_means_it_says_so(data: Path, tmp_path: Path) -> None:
+    given = ["-c", "configs/method/mv.yaml", "--data", f"{HERE}.OwnData"]
+    assert fit(data, tmp_path / "run", *given, "--unused_settings", "[data.targets, data.mix]") == 0
+    assert fit(data, tmp_path / "own", "--model", f"{HERE}.OwnModel", "--model.lr", "0.3", "--trainer.callbacks",
+               "[]") == 0  # fmt: skip
