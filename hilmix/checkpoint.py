@@ -10,11 +10,15 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from hilmix.errors import RunError
+from hilmix.integrity import check_intact, seal
 from hilmix.redaction import redacted
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames: a run that is killed while saving keeps its previous checkpoint."""
+    """Writes beside the target and renames: a run that is killed while saving keeps its previous checkpoint.
+
+    Each file ends with a digest of itself, which is checked before it is loaded.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Saves the checkpoint.
@@ -26,8 +30,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         partial = target.with_name(f".{target.name}.partial")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with partial.open("w+b") as file:
                 torch.save(_without_secrets(checkpoint), file)
+                seal(file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, target)
@@ -44,6 +49,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         finally:
             with contextlib.suppress(OSError):  # its own trouble must not hide the one above
                 partial.unlink()
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Loads a checkpoint.
+
+        Raises:
+            RunError: if it is damaged.
+        """
+        check_intact(path)
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
+        return checkpoint
 
 
 def _without_secrets(checkpoint: dict[str, Any]) -> dict[str, Any]:

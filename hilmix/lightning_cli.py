@@ -107,13 +107,13 @@ class HilmixCLI(LightningCLI):
         settings = self.config[command]
         run_dir, given = Path(settings.run_dir), settings.get("ckpt_path")
         if command == "fit" and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
-            settings.ckpt_path = given = str(requeued)
+            given = requeued
         sources = given_settings(sys.argv[1:])
         refuse_inherited_checkpoint(sources)
         parts = ("data", "model") if command == "fit" else ("data",)  # a checkpoint knows what model it is
         refuse_lost(sources, settings, parts=parts, unused=settings.unused_settings or [])
         if given is not None:
-            settings.ckpt_path = str(find_checkpoint(run_dir, str(given)))
+            settings.ckpt_path = str(find_checkpoint(run_dir, str(given), resume=command == "fit"))
         elif command != "fit":
             raise RunError(
                 f"hilmix {command} needs the weights of a trained model: add --ckpt_path best, last or FILE. "

@@ -1,6 +1,7 @@
 """The folder of a run: which checkpoint is meant, whether the folder is free, whether a run may go on in it."""
 
 import errno
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -10,21 +11,29 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
+from hilmix.callbacks.last_checkpoint import LAST, PREVIOUS
 from hilmix.errors import RunError
 from hilmix.functional.random import run_seed
+from hilmix.integrity import check_intact
 from hilmix.parser_errors import differences
 from hilmix.redaction import redacted
 from hilmix.trusted import check_class_paths
 
+log = logging.getLogger(__name__)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
 
 
-def find_checkpoint(run_dir: Path, given: str) -> Path:
+def find_checkpoint(run_dir: Path, given: str, *, resume: bool = False) -> Path:
     """Returns the checkpoint file that ``last``, ``best`` or a path names.
 
+    Args:
+        run_dir: the run folder.
+        given: what was asked for.
+        resume: whether training goes on from it: where ``last`` is damaged, from the one before it.
+
     Raises:
-        RunError: if there is none; the message lists those that the run folder has.
+        RunError: if there is none, with a list of those that the run folder has, or if it is damaged.
     """
     path = run_dir / "checkpoints" / f"{given}.ckpt" if given in ("last", "best") else Path(given)
     if not path.is_file():
@@ -33,6 +42,15 @@ def find_checkpoint(run_dir: Path, given: str) -> Path:
             f"--ckpt_path {given}: there is no file {path}. "
             + (f"{run_dir / 'checkpoints'} has {have}." if have else f"{run_dir} has no checkpoints (check --run_dir).")
         )
+    try:
+        check_intact(path)
+    except RunError as damaged:
+        previous = path.with_name(PREVIOUS)
+        if not (resume and given == "last" and previous.is_file()):
+            raise
+        check_intact(previous)
+        log.warning("%s Training goes on from the one before it, %s.", damaged, previous)
+        return previous
     return path
 
 
@@ -60,16 +78,17 @@ def last_apart(trainer: Any) -> None:
             callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
 
 
-def requeued_checkpoint(run_dir: Path) -> Path | None:
-    """Returns where a job that SLURM has started again goes on, None for the first start.
+def requeued_checkpoint(run_dir: Path) -> str | None:
+    """Returns ``last`` or a file: where a job that SLURM has started again goes on, None for the first start.
 
     That is the newest of what Lightning saved at the requeue signal and the last checkpoint: a job that is ended
     without that signal leaves the latter alone.
     """
     if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
         return None
-    found = [*run_dir.glob("hpc_ckpt_*.ckpt"), *(run_dir / "checkpoints").glob("last.ckpt")]
-    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    found = [*run_dir.glob("hpc_ckpt_*.ckpt"), *(run_dir / "checkpoints").glob(LAST)]
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if newest is None else "last" if newest.name == LAST else str(newest)
 
 
 def check_checkpoint(path: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = {
-    0: ["errors", "checks", "types", "trusted", "redaction", "parts", "functional", "names", "terminal"],
+    0: ["errors", "integrity", "checks", "types", "trusted", "redaction", "parts", "functional", "names", "terminal"],
     1: [
         "annotations",
         "yaml_files",

@@ -15,6 +15,8 @@ from hilmix.callbacks.files import run_folder, whole_file
 from hilmix.callbacks.fit_report import apply_averages, averaging
 from hilmix.callbacks.stop_signals import StopSignals
 from hilmix.checks import PositiveInt, check_value
+from hilmix.errors import RunError
+from hilmix.integrity import check_intact
 
 log = logging.getLogger(__name__)
 LAST, PREVIOUS = "last.ckpt", "last.previous.ckpt"
@@ -111,7 +113,7 @@ class LastCheckpoint(Checkpoint):
             return
         _write_out(trainer)
         path = run_folder(trainer) / "checkpoints" / LAST
-        if trainer.is_global_zero and path.exists():
+        if trainer.is_global_zero and path.exists() and (self._step_saved >= 0 or _intact(path)):
             keep_previous(path)
         trainer.save_checkpoint(path, weights_only=False)  # given, so that Lightning does not log a line each time
         self._step_saved = trainer.global_step
@@ -129,6 +131,15 @@ def keep_previous(path: Path) -> None:
             os.link(path, partial)
         except OSError:  # a file system without hard links
             shutil.copyfile(path, partial)
+
+
+def _intact(path: Path) -> bool:
+    """A damaged checkpoint must not replace the previous one, from which the run goes on."""
+    try:
+        check_intact(path)
+    except RunError:
+        return False
+    return True
 
 
 def _validation_follows(trainer: Trainer, batch_idx: int) -> bool:

@@ -19,6 +19,7 @@ from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.group_dro import GroupDRO
+from hilmix.integrity import check_intact
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
 from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
@@ -333,7 +334,12 @@ class Classifier(LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:
-        """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again."""
+        """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again.
+
+        Raises:
+            RunError: if the file is damaged.
+        """
+        check_intact(checkpoint_path)
         saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True)["hyper_parameters"]
         check_class_paths(saved, where=str(checkpoint_path))
         backbone = kwargs.pop("backbone", saved["backbone"])

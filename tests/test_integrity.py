@@ -1,0 +1,153 @@
+"""Damaged checkpoints are refused by name; only a resumed run falls back, to the one before."""
+
+import random
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from hilmix.checkpoint import AtomicCheckpointIO
+from hilmix.cli import main
+from hilmix.errors import RunError
+from hilmix.integrity import check_intact
+from hilmix.modules import Classifier
+from tests.test_cli import QUIET, fit, parameters, write
+from tests.test_last_checkpoint import saved
+
+FLAGS = [*QUIET, "--model.schedule", "constant"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("data") / "toy")
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs; tests must not write into it."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    assert fit(data, run, "--trainer.max_epochs", "3", *FLAGS) == 0
+    return run
+
+
+def flipped(content: bytes, seed: int, number: int) -> bytes:
+    draw, out = random.Random(seed), bytearray(content)
+    for place in draw.sample(range(len(out)), number):
+        out[place] ^= draw.randint(1, 255)
+    return bytes(out)
+
+
+def test_whole_files_are_readable_by_everything(trained: Path) -> None:
+    path = trained / "checkpoints" / "last.ckpt"
+    check_intact(path)
+    for mmap in (False, True):
+        assert torch.load(path, weights_only=True, mmap=mmap)["epoch"] == 2
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 200])
+def test_flipped_bytes(number: int, trained: Path, tmp_path: Path) -> None:
+    content, path = (trained / "checkpoints" / "last.ckpt").read_bytes(), tmp_path / "x.ckpt"
+    for seed in range(60):
+        path.write_bytes(flipped(content, seed, number))
+        with pytest.raises(RunError, match=r"x\.ckpt"):
+            check_intact(path)
+
+
+def test_each_byte_of_the_end(trained: Path, tmp_path: Path) -> None:
+    """The digest itself and what surrounds it."""
+    content, path = (trained / "checkpoints" / "last.ckpt").read_bytes(), tmp_path / "x.ckpt"
+    for place in range(1, 120):
+        out = bytearray(content)
+        out[-place] ^= 1
+        path.write_bytes(bytes(out))
+        with pytest.raises(RunError):
+            check_intact(path)
+
+
+def test_truncated(trained: Path, tmp_path: Path) -> None:
+    content, path = (trained / "checkpoints" / "last.ckpt").read_bytes(), tmp_path / "x.ckpt"
+    for length in [0, 1, 30, *range(100, len(content), 1777), *range(len(content) - 120, len(content))]:
+        path.write_bytes(content[:length])
+        with pytest.raises(RunError, match=r"x\.ckpt"):
+            check_intact(path)
+
+
+def test_a_checkpoint_without_digest(trained: Path, tmp_path: Path) -> None:
+    """As older versions have written it: the checksums of the archive hold or not."""
+    checkpoint, path = saved(trained), tmp_path / "old.ckpt"
+    torch.save(checkpoint, path)
+    check_intact(path)
+    assert torch.equal(Classifier.load_from_checkpoint(path).head.weight, parameters(trained)["head.weight"])
+    content = path.read_bytes()
+    place = content.index(checkpoint["state_dict"]["head.weight"].numpy().tobytes())
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    assert not torch.equal(
+        torch.load(path, weights_only=True)["state_dict"]["head.weight"], checkpoint["state_dict"]["head.weight"]
+    )
+    with pytest.raises(RunError, match=r"old\.ckpt"):
+        Classifier.load_from_checkpoint(path)
+    with pytest.raises(RunError, match=r"old\.ckpt"):
+        AtomicCheckpointIO().load_checkpoint(path, weights_only=True)
+
+
+def copied(trained: Path, run: Path) -> Path:
+    (run / "checkpoints").mkdir(parents=True)
+    for path in (trained / "checkpoints").iterdir():
+        (run / "checkpoints" / path.name).write_bytes(path.read_bytes())
+    return run
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_only_a_resumed_run_falls_back(damage: str, trained: Path, data: Path, tmp_path: Path, capsys, caplog) -> None:
+    run = copied(trained, tmp_path / "run")
+    last = run / "checkpoints" / "last.ckpt"
+    content = last.read_bytes()
+    last.write_bytes(content[: len(content) // 2] if damage == "truncated" else flipped(content, 0, 200))
+    for command in ("test", "validate", "predict"):
+        for given in ("last", str(last)):
+            args = [command, "--data.root", str(data), "--run_dir", str(run), "--ckpt_path", given, *QUIET]
+            assert main(args) == 2
+            assert str(last) in capsys.readouterr().err
+    assert fit(data, run, "--trainer.max_epochs", "4", *FLAGS, "--ckpt_path", str(last)) == 2, "a file that was named"
+    caplog.clear()
+    assert fit(data, run, "--trainer.max_epochs", "4", *FLAGS, "--ckpt_path", "last") == 0
+    warnings = [
+        r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "last.previous.ckpt" in r.getMessage()
+    ]
+    assert len(warnings) == 1
+    assert str(last) in warnings[0]
+    assert saved(run)["epoch"] == 3
+    assert saved(run, "last.previous.ckpt")["epoch"] == 2
+    straight = tmp_path / "straight"
+    assert fit(data, straight, "--trainer.max_epochs", "4", *FLAGS) == 0
+    for name, value in parameters(straight).items():
+        assert torch.equal(parameters(run)[name], value), name
+
+
+def test_a_damaged_file_does_not_become_the_previous_one(
+    trained: Path, data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The run that fell back is killed when its first checkpoint is about to be written."""
+    run = copied(trained, tmp_path / "run")
+    last, previous = (run / "checkpoints" / name for name in ("last.ckpt", "last.previous.ckpt"))
+    whole = previous.read_bytes()
+    last.write_bytes(last.read_bytes()[:1000])
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", killed)
+    with pytest.raises(SystemExit):
+        fit(data, run, "--trainer.max_epochs", "4", *FLAGS, "--ckpt_path", "last")
+    assert previous.read_bytes() == whole
+
+
+def test_both_damaged(trained: Path, data: Path, tmp_path: Path, capsys) -> None:
+    run = copied(trained, tmp_path / "run")
+    for name in ("last.ckpt", "last.previous.ckpt"):
+        (run / "checkpoints" / name).write_bytes(b"PK")
+    assert fit(data, run, "--trainer.max_epochs", "4", *FLAGS, "--ckpt_path", "last") == 2
+    assert "last.previous.ckpt" in capsys.readouterr().err
