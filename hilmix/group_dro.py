@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError
 from hilmix.functional.groups import adversarial_group_weights, group_sums
+from hilmix.functional.precision import at_least_float32
 from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
@@ -55,7 +56,7 @@ class GroupDRO(Part, nn.Module):
         """
         if bool((group == UNKNOWN).any()):
             raise ConfigError("GroupDRO: a training item has no group; fill in the column 'group' of the items table.")
-        sums, counts = group_sums(loss.detach().float(), group, len(self.weight))
+        sums, counts = group_sums(at_least_float32(loss.detach()), group, len(self.weight))
         total, ranks = torch.stack([sums, counts]), 1
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)

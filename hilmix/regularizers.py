@@ -13,6 +13,7 @@ from hilmix.checks import NonNegative, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.losses import negative_log_volume
+from hilmix.functional.precision import at_least_float32
 from hilmix.parts import Part
 
 
@@ -33,7 +34,7 @@ class Regularizer(Part, ABC):
             log_probs: (R, K) log-probabilities of the classes; R may differ between ranks and be 0. The penalty has
                 their type, but float32 for half precision.
         """
-        log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
+        log_probs = at_least_float32(log_probs)
         with torch.autocast(log_probs.device.type, enabled=False):  # products would be rounded to half precision
             sums = self.sum_statistics(log_probs)
         total = torch.cat([sums, sums.new_full((1,), len(log_probs))])

@@ -9,6 +9,7 @@ from hilmix.annotators.base import AnnotatorModel
 from hilmix.checks import OpenShare, PositiveInt, Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion, SharedDiagonalConfusion, log_prior_diagonal
 from hilmix.functional.mixing import mix_rows
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import UNKNOWN, MixPlan
 
 FULL_UP_TO = 100
@@ -85,13 +86,13 @@ class AnnotMixHead(AnnotatorModel):
         if plan is not None:  # the embedding is affine, so mixing embeddings is mixing one-hot annotators
             who = mix_rows(who, plan.partner, plan.weight)
         hidden = self.hidden(torch.cat([self.embed_features(features.detach()), who], dim=1))
-        out = self.out(hidden).float()
+        out = at_least_float32(self.out(hidden))
         confusion: Confusion
         if self.full:
             matrix = out.reshape(-1, self.num_classes, self.num_classes)
             confusion = DenseConfusion(matrix.log_softmax(-1))
         else:
-            confusion = SharedDiagonalConfusion(self.shared.float(), out)
+            confusion = SharedDiagonalConfusion(at_least_float32(self.shared), out)
         return confusion.log_marginal(log_probs), confusion
 
     def _embed(self, annotator: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from hilmix.checks import NonNegative
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import negative_log_volume
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import MixPlan
 
 
@@ -75,7 +76,7 @@ class TraceReg(ConfusionMatrices):
         self.weight = float(weight)
 
     def penalty(self) -> Tensor:
-        rows = self.logits.float().softmax(-1)
+        rows = at_least_float32(self.logits).softmax(-1)
         return self.weight * rows.diagonal(dim1=1, dim2=2).sum(-1).mean()
 
 
@@ -101,7 +102,8 @@ class GeoRegW(ConfusionMatrices):
         self.weight = float(weight)
 
     def penalty(self) -> Tensor:
-        rows = self.logits.float().softmax(-1).transpose(0, 1).flatten(1)  # (K, A K): all that is said given c
+        probs = at_least_float32(self.logits).softmax(-1)
+        rows = probs.transpose(0, 1).flatten(1)  # (K, A K): all that is said given c
         with torch.autocast(rows.device.type, enabled=False):  # the product would be rounded to half precision
             exact = rows.to(sum_dtype(rows.device))
             gram = exact @ exact.t() / len(self.logits)

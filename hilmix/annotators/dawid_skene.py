@@ -10,6 +10,7 @@ from hilmix.checks import OpenShare, Positive, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior, pair_chunks
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, MixPlan
 
 
@@ -58,7 +59,7 @@ class DawidSkene(AnnotatorModel):
     ) -> tuple[Tensor, Confusion]:
         """Mixed pairs are judged by the annotator of the row itself."""
         confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
-        return confusion.log_marginal(log_probs.float()), confusion
+        return confusion.log_marginal(at_least_float32(log_probs)), confusion
 
     def loss(self, said: Said, batch: Batch) -> Tensor:
         """Refused: a gradient does not reach the matrices.

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hilmix.functional.mixing import mix_rows
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import UNKNOWN, MixPlan
 
 
@@ -21,7 +22,7 @@ def diagonal_matrices(num_annotators: int, num_classes: int, diagonal: float, of
 
 
 def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
-    """Returns (L, ...) float32: for each pair the entry of its annotator, linear in the table.
+    """Returns (L, ...) float32 or float64: for each pair the entry of its annotator, linear in the table.
 
     An annotator never seen in training gets the mean entry; mixed pairs get mixed entries. Both are what a product of
     the table with the (mixed, or uniform) one-hot annotator would give, without forming it.
@@ -36,5 +37,5 @@ def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> T
         [[1.0], [3.0], [2.0]]
     """
     unknown = (annotator == UNKNOWN).reshape(-1, *[1] * (table.ndim - 1))
-    entries = torch.where(unknown, table.mean(0), table[annotator.clamp_min(0)]).float()
+    entries = at_least_float32(torch.where(unknown, table.mean(0), table[annotator.clamp_min(0)]))
     return entries if plan is None else mix_rows(entries, plan.partner, plan.weight)

@@ -10,6 +10,7 @@ from hilmix.annotators.matrices import diagonal_matrices, of_pairs
 from hilmix.checks import Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import annotation_nll
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, MixPlan
 
 
@@ -83,7 +84,7 @@ class UnionNet(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
-        normaliser = self.logits.float().logsumexp(dim=(0, 2))
+        normaliser = at_least_float32(self.logits).logsumexp(dim=(0, 2))
         confusion = UnionConfusion(of_pairs(self.logits, annotator, plan) - normaliser.unsqueeze(1))
         return confusion.log_marginal(log_probs), confusion
 

@@ -17,6 +17,7 @@ from hilmix.errors import ConfigError
 from hilmix.explanations import Explanation
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
+from hilmix.functional.precision import at_least_float32
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.group_dro import GroupDRO
 from hilmix.integrity import check_intact
@@ -190,7 +191,7 @@ class Classifier(LightningModule):
     def mixed_step(self, batch: Batch) -> tuple[StepOutput, Said]:
         """Returns what the model says of a batch, mixed as its plan tells, and what its loss needs."""
         features, logits = self.class_scores(self.standardized(batch.input), batch)
-        said = self.answers(features, logits.float().log_softmax(-1), batch)
+        said = self.answers(features, at_least_float32(logits).log_softmax(-1), batch)
         return training_output(batch, logits, said), said
 
     def answers(self, features: Tensor, log_probs: Tensor, batch: Batch) -> Said:
@@ -225,7 +226,7 @@ class Classifier(LightningModule):
             x.requires_grad_()
         with differentiable_twice(any(part.second_order for part in self.explanations)):
             features, logits = self.class_scores(x, batch)
-        log_probs = logits.float().log_softmax(-1)
+        log_probs = at_least_float32(logits).log_softmax(-1)
         said = self.answers(features, log_probs, batch)
         losses = self.losses(log_probs, said, batch)
         per_term = self.per_term(losses.terms) if self.group_dro is None else self._by_group(losses, batch)

@@ -13,6 +13,7 @@ from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
+from hilmix.functional.precision import at_least_float32
 from hilmix.modules.classifier import Classifier, Losses
 from hilmix.types import UNKNOWN, Batch, MixPlan
 
@@ -154,7 +155,8 @@ class EMClassifier(Classifier):
 
     def _flat(self) -> Tensor:
         """(N, K) log-probabilities that know nothing; N counts all items of the data."""
-        return torch.zeros(len(self._data.data), self.hparams["num_classes"], device=self.device).log_softmax(-1)
+        flat = self._model.log_confusion.new_zeros(len(self._data.data), self.hparams["num_classes"])
+        return at_least_float32(flat).log_softmax(-1)
 
     @torch.no_grad()
     def _expect(self, log_probs: Tensor) -> Tensor:
@@ -175,7 +177,7 @@ class EMClassifier(Classifier):
                 batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
                 with self.trainer.precision_plugin.forward_context():
                     logits = self(batch.input)
-                log_probs[batch.index] = logits.float().log_softmax(-1)
+                log_probs[batch.index] = at_least_float32(logits).log_softmax(-1)
         return torch.as_tensor(self.trainer.strategy.reduce(log_probs, reduce_op="sum"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hilmix.annotators import Said
 from hilmix.functional.confusion import pair_chunks
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, StepOutput
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def training_output(batch: Batch, logits: Tensor, said: Said) -> StepOutput:
 def evaluate(model: Classifier, batch: Batch) -> StepOutput:
     """Returns everything the model says of an un-mixed batch; the path of validation, test and prediction."""
     features = model.features(model.standardized(batch.input))
-    logits = model.head(features).float()
+    logits = at_least_float32(model.head(features))
     log_probs = logits.log_softmax(-1)
     k = logits.shape[1]
     parts: list[dict[str, Tensor]] = []

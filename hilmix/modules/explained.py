@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from hilmix.errors import ConfigError
 from hilmix.explanations import TrainingPass
 from hilmix.functional.modes import evaluation_mode
+from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def training_pass(
         x: (R, ...) standardised inputs that require a gradient.
         features: (R, D), of ``x``.
         logits: (R, K), of ``x``.
-        log_probs: (R, K) float32, of ``x``.
+        log_probs: (R, K) float32 or float64, of ``x``.
         per_term: what the loss's terms are multiplied by, so that their sum is a mean over all ranks: a scalar, or
             (T,) where groups count differently.
 
@@ -77,11 +78,11 @@ def training_pass(
 
     def data_loss(other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
-        return loss(hidden, scores.float().log_softmax(-1))
+        return loss(hidden, at_least_float32(scores).log_softmax(-1))
 
     def data_loss_at(rows: Tensor, other: Tensor) -> Tensor:
         hidden, scores = model.class_scores(other, batch)
-        said = log_probs.detach().index_copy(0, rows, scores.float().log_softmax(-1))
+        said = log_probs.detach().index_copy(0, rows, at_least_float32(scores).log_softmax(-1))
         return loss(full.detach().index_copy(0, rows, hidden.to(full)), said)
 
     def progress() -> float:

@@ -48,7 +48,9 @@ def small_folder(folder: Path) -> Path:
     return write_folder(data, folder)
 
 
-def build(config: str, root: Path, *, batch_size: int = 16, dropout: float = 0.5) -> tuple[Any, AnnotatedDataModule]:
+def build(
+    config: str, root: Path, *, batch_size: int = 16, dropout: float = 0.5, **changes: Any
+) -> tuple[Any, AnnotatedDataModule]:
     """A fresh model and the data of a config; both are the same on every rank."""
     given = yaml.safe_load((ROOT / config).read_text())
     model, settings = given.get("model", {}), given.get("data", {}).get("init_args", {})
@@ -60,7 +62,7 @@ def build(config: str, root: Path, *, batch_size: int = 16, dropout: float = 0.5
         "num_groups": data.num_groups,
         "backbone": {"class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [16], "dropout": dropout}},
     }  # fmt: skip
-    return getattr(importlib.import_module(module), name)(**arguments, **model.get("init_args", {})), data
+    return getattr(importlib.import_module(module), name)(**arguments, **(model.get("init_args", {}) | changes)), data
 
 
 def trainer(folder: Path, ranks: int, callbacks: list[Any], **settings: Any) -> Trainer:
