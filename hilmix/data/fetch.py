@@ -4,9 +4,11 @@ import hashlib
 import http.client
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -14,6 +16,11 @@ from hilmix.errors import DataError
 from hilmix.terminal import terminal
 
 _BLOCK = 1 << 20
+_COMMIT = re.compile(
+    r"https://(?:github\.com/[^/]+/[^/]+/raw|raw\.githubusercontent\.com/[^/]+/[^/]+)/([0-9a-f]{7,40})/"
+)
+"""A file of a repository at one commit: its content cannot change."""
+_OWN_MACHINE = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 _TIMEOUT = 30.0  # seconds without a byte
 
 
@@ -25,17 +32,28 @@ class RemoteFile:
         url: where it is published.
         path: where it lies under the download folder; also where a user may place it by hand.
         size: bytes, None where the source does not state it.
-        checksum: ``md5:<hex>`` or ``sha256:<hex>``, None where none is published; then whoever reads the file checks
-            shapes and counts.
+        checksum: ``md5:<hex>`` or ``sha256:<hex>``, None where none is published; then the code that reads the file
+            checks shapes and counts.
+        unverified: why the file can be neither compared with a checksum nor fixed to a commit, or not come by https;
+            it is then downloaded only with the user's consent.
     """
 
     url: str
     path: str
     size: int | None = None
     checksum: str | None = None
+    unverified: str = ""
+
+    @property
+    def verification(self) -> str:
+        """How the content is known to be the published one, in words; empty where it is not."""
+        if not self.url.startswith("https://"):
+            return ""
+        pinned = _COMMIT.match(self.url)
+        return self.checksum or (f"commit {pinned[1]}" if pinned else "")
 
 
-def fetch(file: RemoteFile, folder: Path) -> Path:
+def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> Path:
     """Returns the local copy of a file, downloaded if it is not there yet.
 
     The bytes go to ``<name>.part``, which a later call goes on with; it is renamed when size and checksum are right.
@@ -44,15 +62,18 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
     Args:
         file: what to download.
         folder: the download folder, created if needed.
+        allow_unverified: whether the user consents to a file whose content cannot be verified.
 
     Raises:
-        DataError: naming the URL and the remedy, if the network fails, the connection ends early, the content is not
-            what was published, or the disk can not be written.
+        DataError: naming the URL and the remedy, if consent is missing, the network fails, the connection ends early,
+            the content is not what was published, or the disk can not be written.
     """
     final = folder / file.path
     if final.is_file():
         verify(file, final)
         return final
+    if not (file.verification or allow_unverified or file.url.startswith(_OWN_MACHINE)):
+        raise DataError(_unverified(file, final))
     part = final.with_name(final.name + ".part")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +107,23 @@ def verify(file: RemoteFile, path: Path) -> None:
             raise DataError(_wrong(file, path, f"{algorithm} {found}", expected))
 
 
+def _unverified(file: RemoteFile, final: Path) -> str:
+    reason = file.unverified or "it comes without https, checksum or commit"
+    return (
+        f"{file.url} cannot be verified ({reason}): what arrives may be another file. Download it all the same with "
+        f"--allow-unverified (hilmix data prepare), or place a copy that you trust at {final}."
+    )
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect from https to https only."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if req.type == "https" and urllib.parse.urlsplit(newurl).scheme != "https":
+            raise urllib.error.URLError(f"it redirects to {newurl}, which is not encrypted")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _wrong(file: RemoteFile, path: Path, found: str, expected: str) -> str:
     return (
         f"{path} is not the published {file.url}: it has {found}, expected {expected}. "
@@ -100,7 +138,7 @@ def _download(file: RemoteFile, part: Path, final: Path) -> None:
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+        response = urllib.request.build_opener(_SecureRedirects).open(request, timeout=_TIMEOUT)
     except (OSError, http.client.HTTPException) as error:
         if have and isinstance(error, urllib.error.HTTPError) and error.code == 416:
             part.unlink()  # longer than the file: not a beginning of it

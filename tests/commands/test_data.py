@@ -57,6 +57,7 @@ def test_show_says_licence_citation_files_and_origin(name, capsys):
     for resource in source.resources:
         for file in resource.files:
             assert file.url in words
+            assert (file.verification or "--allow-unverified") in words
     assert ("made on the fly" in words) == (not source.resources and not source.folder)
     assert (f"placed by hand in data/downloads/{source.folder}" in words) == bool(source.folder)
 
@@ -88,17 +89,32 @@ def test_prepare_does_not_touch_an_existing_folder(workplace, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
-def test_prepare_offline_is_refused_and_leaves_no_folder(workplace, monkeypatch, capsys):
-    def offline(*args, **kwargs):
-        raise OSError("no network here")
+def offline(*args, **kwargs):
+    raise OSError("no network here")
 
-    monkeypatch.setattr("urllib.request.urlopen", offline)
-    assert main(["prepare", "labelme"]) == 2
+
+def test_prepare_offline_is_refused_and_leaves_no_folder(workplace, monkeypatch, capsys):
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
+    assert main(["prepare", "mnist"]) == 2
     error = capsys.readouterr().err
-    for part in ("error: Cannot download http://fprodrigues.com/deep_LabelMe.tar.gz: no network here", "HILMIX_DATA",
-                 "data/downloads/deep_LabelMe.tar.gz"):  # fmt: skip
+    for part in ("error: Cannot download https://", "train-images-idx3-ubyte.gz: no network here", "HILMIX_DATA",
+                 "data/downloads/mnist/train-images-idx3-ubyte.gz"):  # fmt: skip
         assert part in error
-    assert not (workplace / "data" / "labelme").exists()
+    assert not (workplace / "data" / "mnist").exists()
+
+
+@pytest.mark.parametrize("name", ["labelme", "labelme-features"])
+def test_a_file_that_cannot_be_verified_needs_consent(name, workplace, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *args, **kwargs: asked.append(args) or offline())
+    assert main(["prepare", name]) == 2
+    error = capsys.readouterr().err
+    assert "--allow-unverified" in error
+    assert "data/downloads/deep_LabelMe.tar.gz" in error
+    assert not asked
+    assert main(["prepare", name, "--allow-unverified"]) == 2
+    assert "no network here" in capsys.readouterr().err
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,21 @@
 """Downloads against a server on loopback that drops connections, corrupts content and refuses ranges."""
 
 import hashlib
+import http.client
+import io
 import os
 import threading
+import urllib.error
+import urllib.request
+import urllib.response
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
-from hilmix.data.fetch import RemoteFile, fetch, verify
+from hilmix.data.fetch import RemoteFile, _SecureRedirects, fetch, verify
+from hilmix.data.hmix import download
+from hilmix.data.sources import SOURCES
 from hilmix.errors import DataError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -192,3 +199,97 @@ def test_verify_accepts_what_is_right(remote, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(CONTENT)
     verify(remote(checksum=SHA256), path)
+
+
+# -- what is known of a file ------------------------------------------------------------------------------------------
+
+EVERY = {
+    file.url: file
+    for files in (*(r.files for source in SOURCES.values() for r in source.resources), download.FILES)
+    for file in files
+}
+NAMED = {"http://fprodrigues.com/deep_LabelMe.tar.gz"}
+"""Files that cannot be verified, by their author's choice; a new one needs a reason and stands here."""
+COMMIT = "0231d4f010b65d9b614370f82accf825b38f94fd"
+
+
+@pytest.mark.parametrize("file", EVERY.values(), ids=EVERY)
+def test_every_file_comes_by_https_with_a_checksum_or_a_commit_or_is_named(file):
+    assert bool(file.verification) != bool(file.unverified)
+    assert bool(file.unverified) == (file.url in NAMED)
+    if not file.unverified:
+        host = file.url.removeprefix("https://").partition("/")[0]
+        assert file.url.startswith("https://")
+        assert file.checksum or (host in ("github.com", "raw.githubusercontent.com") and "commit" in file.verification)
+
+
+@pytest.mark.parametrize(
+    ("url", "checksum", "verified"),
+    [
+        ("https://example.org/a", MD5, MD5),
+        ("https://example.org/a", None, ""),
+        ("http://example.org/a", MD5, ""),
+        ("ftp://example.org/a", MD5, ""),
+        (f"https://github.com/a/b/raw/{COMMIT}/c", None, f"commit {COMMIT}"),
+        (f"https://raw.githubusercontent.com/a/b/{COMMIT}/c", None, f"commit {COMMIT}"),
+        ("https://github.com/a/b/raw/5a02273/c", None, "commit 5a02273"),
+        ("https://github.com/a/b/raw/main/c", None, ""),
+        ("https://github.com/a/b/raw/deadbeef-branch/c", None, ""),
+        (f"https://github.com/a/b/raw/main/{COMMIT}/c", None, ""),
+        (f"https://github.com.example.org/a/b/raw/{COMMIT}/c", None, ""),
+        (f"https://example.org/?https://github.com/a/b/raw/{COMMIT}/c", None, ""),
+        (f"http://github.com/a/b/raw/{COMMIT}/c", None, ""),
+    ],
+)
+def test_what_verifies_a_file(url, checksum, verified, tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
+    file = RemoteFile(url, "a", checksum=checksum)
+    assert file.verification == verified
+    with pytest.raises(DataError, match="no network here" if verified else "--allow-unverified"):
+        fetch(file, tmp_path)
+    with pytest.raises(DataError, match="no network here"):
+        fetch(file, tmp_path, allow_unverified=True)
+
+
+def test_a_file_placed_by_hand_needs_no_consent(tmp_path):
+    (tmp_path / "a").write_bytes(b"mine")
+    assert fetch(RemoteFile("http://example.org/a", "a"), tmp_path).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "followed"),
+    [
+        ("https://a.org/x", "https://b.org/x", True),
+        ("https://a.org/x", "http://a.org/x", False),
+        ("https://a.org/x", "ftp://a.org/x", False),
+        ("https://a.org/x", "HTTPS://b.org/x", True),
+        ("http://127.0.0.1:9/x", "http://127.0.0.1:9/y", True),
+    ],
+)
+def test_redirects_stay_encrypted(old, new, followed):
+    request = urllib.request.Request(old)
+    if followed:
+        assert _SecureRedirects().redirect_request(request, None, 302, "", {}, new).full_url == new
+        return
+    with pytest.raises(urllib.error.URLError, match="not encrypted"):
+        _SecureRedirects().redirect_request(request, None, 302, "", {}, new)
+
+
+def test_a_download_obeys_the_rule_of_redirects(monkeypatch, tmp_path):
+    """The reply of an https server is made up; all else is urllib's and ours."""
+    reply = io.BytesIO(b"")
+
+    def redirected(self, request):
+        message = http.client.HTTPMessage()
+        message["location"] = "http://b.org/x"
+        found = urllib.response.addinfourl(reply, message, request.full_url, 302)
+        found.msg = "Found"
+        return found
+
+    monkeypatch.setattr("urllib.request.HTTPSHandler.https_open", redirected)
+    monkeypatch.setattr("urllib.request.HTTPHandler.http_open", lambda *_: pytest.fail("it went there"))
+    with pytest.raises(DataError, match=r"redirects to http://b\.org/x"):
+        fetch(RemoteFile("https://a.org/x", "x", checksum=MD5), tmp_path)

@@ -44,7 +44,11 @@ def find_source(name: str) -> Source:
 
 
 def load_source(
-    name: str, *, downloads: Path = Path("data/downloads"), options: Options | None = None
+    name: str,
+    *,
+    downloads: Path = Path("data/downloads"),
+    options: Options | None = None,
+    allow_unverified: bool = False,
 ) -> AnnotatedData:
     """Returns a public data set in memory, downloading what is missing.
 
@@ -52,6 +56,7 @@ def load_source(
         name: see :data:`SOURCES`.
         downloads: folder of the canonical files.
         options: seed and the like, for the sources that heed them.
+        allow_unverified: whether to download files whose content cannot be verified.
 
     Raises:
         DataError: for an unknown name, or if the data can not be had.
@@ -60,4 +65,4 @@ def load_source(
         >>> len(load_source("digits-class"))
         1797
     """
-    return find_source(name).build(Access(downloads), options or Options())
+    return find_source(name).build(Access(downloads, allow_unverified=allow_unverified), options or Options())

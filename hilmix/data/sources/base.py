@@ -48,11 +48,12 @@ class Access:
     Args:
         downloads: folder of the canonical files, fetched or placed by hand.
         mirror: root of the compact mirror; by default the environment variable ``HILMIX_DATA``.
+        allow_unverified: whether the user consents to downloads whose content cannot be verified.
     """
 
-    def __init__(self, downloads: Path, mirror: Path | None = None) -> None:
+    def __init__(self, downloads: Path, mirror: Path | None = None, *, allow_unverified: bool = False) -> None:
         variable = os.environ.get(MIRROR_VARIABLE)
-        self.downloads = downloads
+        self.downloads, self.allow_unverified = downloads, allow_unverified
         self.mirror = mirror if mirror is not None else Path(variable) if variable else None
 
     def is_downloaded(self, resource: Resource[Any]) -> bool:
@@ -95,6 +96,9 @@ class Access:
             )
         return root
 
+    def _fetched(self, resource: Resource[Any]) -> list[Path]:
+        return [fetch(file, self.downloads, allow_unverified=self.allow_unverified) for file in resource.files]
+
     def read(self, resource: Resource[T]) -> T:
         """Returns the content of a resource, downloading it if need be.
 
@@ -104,7 +108,7 @@ class Access:
         if self.from_mirror(resource) and self.mirror is not None and resource.read_mirror is not None:
             paths, read = [self.mirror / path for path in resource.mirror], resource.read_mirror
         else:
-            paths, read = [fetch(file, self.downloads) for file in resource.files], resource.read
+            paths, read = self._fetched(resource), resource.read
         try:
             return read(paths)
         except DataError:

@@ -58,17 +58,18 @@ def read_images(paths: list[Path]) -> tuple[Cifar, Cifar]:
     return train, test
 
 
-_RAW = "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main"
+_RAW = "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/52379972e7059d24a24d0dba7fc1c05551041427"
 _LABELS = Resource(
     (
-        RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/CIFAR-100_human.pt",
+        RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-100_human.pt",
                    "cifar10n/CIFAR-100_human.pt", 1_000_959),
         RemoteFile(f"{_RAW}/side_info_cifar100N.csv", "cifar10n/side_info_cifar100N.csv", 207_844),
     ),
     read_human, ("cifar10n/cifar100n.npz",), _mirrored,
 )  # fmt: skip
 _IMAGES = Resource(
-    (RemoteFile("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "cifar-100-python.tar.gz", 169_001_437),),
+    (RemoteFile("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "cifar-100-python.tar.gz", 169_001_437,
+                "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
     read_images,
 )  # fmt: skip
 
@@ -102,6 +103,6 @@ SOURCE = Source(
     citation=CITATION,
     build=_build,
     resources=(_LABELS, _IMAGES),
-    note="The mirror holds the labels only; the images are always downloaded. No checksums are published; sizes are "
+    note="The mirror holds the labels only; the images are always downloaded. No checksums of the labels are published; sizes are "
     "checked and the clean labels must equal CIFAR-100's.",
 )

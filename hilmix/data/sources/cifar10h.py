@@ -19,7 +19,8 @@ CITATION = (
     "J. Peterson, R. Battleday, T. Griffiths, O. Russakovsky, Human uncertainty makes classification more robust, "
     f"ICCV 2019; {cifar10.CITATION}"
 )
-_URL = "https://github.com/jcpeterson/cifar-10h/raw/master/data"
+_COUNTS_AT = "https://github.com/jcpeterson/cifar-10h/raw/597cbc5f07266c9405b830ee4a53463539124c4f/data"
+_RAW_AT = "https://github.com/jcpeterson/cifar-10h/raw/389f22d9d300ec71a4c44735d46f550c94b957ab/data"
 
 
 class Labels(NamedTuple):
@@ -57,11 +58,11 @@ def _mirrored_raw(paths: list[Path]) -> Labels:
 
 
 _COUNTS = Resource(
-    (RemoteFile(f"{_URL}/cifar10h-counts.npy", "cifar10h/cifar10h-counts.npy", 800_128),),
+    (RemoteFile(f"{_COUNTS_AT}/cifar10h-counts.npy", "cifar10h/cifar10h-counts.npy", 800_128),),
     read_counts, ("cifar10h/cifar10h.npz",), read_counts,
 )  # fmt: skip
 _RAW = Resource(
-    (RemoteFile(f"{_URL}/cifar10h-raw.zip", "cifar10h/cifar10h-raw.zip"),),
+    (RemoteFile(f"{_RAW_AT}/cifar10h-raw.zip", "cifar10h/cifar10h-raw.zip"),),
     read_raw, ("cifar10h/cifar10h.npz",), _mirrored_raw,
 )  # fmt: skip
 

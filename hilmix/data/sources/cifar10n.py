@@ -45,7 +45,7 @@ def _mirrored(paths: list[Path]) -> NDArray[np.int64]:
 
 
 _LABELS = Resource(
-    (RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/CIFAR-10_human.pt",
+    (RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-10_human.pt",
                 "cifar10n/CIFAR-10_human.pt", 2_401_007),),
     read_human, ("cifar10n/cifar10n.npz",), _mirrored,
 )  # fmt: skip

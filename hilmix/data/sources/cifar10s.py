@@ -101,7 +101,7 @@ def _mirrored(paths: list[Path]) -> Answers:
 
 
 _ANSWERS = Resource(
-    (RemoteFile("https://raw.githubusercontent.com/cambridge-mlg/cifar-10s/master/cifar10s_data/raw_human_data.csv",
+    (RemoteFile("https://github.com/cambridge-mlg/cifar-10s/raw/86b114f0/cifar10s_data/raw_human_data.csv",
                 "cifar10s/raw_human_data.csv", 3_471_751),),
     read_answers, ("cifar10s/cifar10s.npz",), _mirrored,
 )  # fmt: skip

@@ -105,11 +105,11 @@ DIGITS = Source(
 MNIST = _source(
     "decoy-mnist", "70,000 digits in one half of the image, grey decoy in the other half",
     paint=half_grey, citation=_HEO, **_MNIST,
-    note=f"{_SHIFT} One channel, where the release has three equal ones. {mnist.CHECKSUMS}",
+    note=f"{_SHIFT} One channel, where the release has three equal ones.",
 )  # fmt: skip
 MNIST_CORNER = _source(
     "decoy-mnist-corner", "70,000 digits with a grey decoy in one corner",
-    paint=dark_corner, citation=_ROSS, note=f"{_SHIFT} {mnist.CHECKSUMS}", **_MNIST,
+    paint=dark_corner, citation=_ROSS, note=_SHIFT, **_MNIST,
 )  # fmt: skip
 FASHION = _source(
     "decoy-fashion-mnist", "70,000 pictures of clothes with a grey decoy in one corner",
@@ -118,8 +118,7 @@ FASHION = _source(
 COLOUR = _source(
     "color-mnist", "70,000 digits in the colour of their class",
     paint=class_colour, citation=f"{_RIEGER}; {_HEO}",
-    note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes. "
-    + mnist.CHECKSUMS,
+    note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes.",
     **_MNIST,
 )  # fmt: skip
 CIFAR = Source(

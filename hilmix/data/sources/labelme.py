@@ -128,7 +128,11 @@ def _mirrored_features(paths: list[Path]) -> LabelMe:
     return _with_names(np.concatenate(parts), target, [len(p) for p in parts], votes)
 
 
-_ARCHIVE = RemoteFile("http://fprodrigues.com/deep_LabelMe.tar.gz", "deep_LabelMe.tar.gz")
+_ARCHIVE = RemoteFile(
+    "http://fprodrigues.com/deep_LabelMe.tar.gz",
+    "deep_LabelMe.tar.gz",
+    unverified="its author publishes it by http, without size or checksum",
+)
 _IMAGES = Resource(
     (_ARCHIVE,), read_images, ("labelme/labelme.npz", "labelme/train_128.webp"), _mirrored_images,
 )  # fmt: skip

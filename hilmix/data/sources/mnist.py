@@ -52,7 +52,7 @@ def _join(
     return Images(np.concatenate([train, test]), target, len(train))
 
 
-def _resource(name: str, root: str, sizes: tuple[int, ...], checksums: tuple[str | None, ...]) -> Resource[Images]:
+def _resource(name: str, root: str, sizes: tuple[int, ...], checksums: tuple[str, ...]) -> Resource[Images]:
     stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = tuple(
         RemoteFile(f"{root}/{stem}-ubyte.gz", f"{name}/{stem}-ubyte.gz", size, checksum)
@@ -65,11 +65,16 @@ MNIST_IMAGES = _resource(
     "mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     (9_912_422, 28_881, 1_648_877, 4_542),
-    (None, "md5:d53e105ee54ea40749a09fcbcd1e9432", "md5:9fb629c4189551a2d022fa330f9573f3", None),
+    (
+        "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "md5:d53e105ee54ea40749a09fcbcd1e9432",
+        "md5:9fb629c4189551a2d022fa330f9573f3",
+        "md5:ec29112dd5afa0611ce80d1b7f02629c",
+    ),
 )
 FASHION_IMAGES = _resource(
     "fashion-mnist",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
     (26_421_880, 29_515, 4_422_102, 5_148),
     ("md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d", "md5:25c81989df183df01b3e8a0aad5dffbe",
      "md5:bef4ecab320f06d8554ea6380940ec79", "md5:bb300cfdad3c16e7a12a480ee83cd310"),
@@ -105,7 +110,6 @@ CLOTHES = (
 _NOTE = (
     "Annotators are simulated weak classifiers, trained on biased bootstraps of train and test (annot-mix protocol)."
 )
-CHECKSUMS = "Checksums of two of the four files of MNIST are known here; of the others the size is checked."
 MNIST = Source(
     name="mnist",
     summary="70,000 handwritten digits with simulated annotators",
@@ -114,7 +118,7 @@ MNIST = Source(
     build=_builder("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
     resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
-    note=f"{_NOTE} {CHECKSUMS}",
+    note=_NOTE,
 )
 FASHION = Source(
     name="fashion-mnist",

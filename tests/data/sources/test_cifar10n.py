@@ -126,7 +126,7 @@ def test_cifar100n_without_images_is_refused_with_the_remedy(real_data, tmp_path
     def offline(*args, **kwargs):
         raise OSError("no network here")
 
-    monkeypatch.setattr("urllib.request.urlopen", offline)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
     with pytest.raises(DataError, match=r"cifar-100-python\.tar\.gz: no network here.*by hand"):
         load_source("cifar100n", downloads=tmp_path)
 
