@@ -53,8 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--downloads", type=Path, default=Path("data") / _DOWNLOADS, help="folder of the original files")
     show.set_defaults(function=_show)
 
-    images = actions.add_parser("import", help="write a data folder from images in one sub-folder per class")
-    images.add_argument("images", type=Path, metavar="IMAGES", help="folder with one sub-folder of images per class")
+    images = actions.add_parser("import", help="write a data folder from images in class folders")
+    images.add_argument(
+        "images", type=Path, metavar="IMAGES", help="CLASS/..., or train, val and test with class folders in them"
+    )
     images.add_argument("--out", type=Path, help="folder to write (default: data/NAME OF IMAGES)")
     images.add_argument("--image-size", type=int, metavar="N", help="side that images are brought to (default: their "
                         "own where all are of one size, else 128)")  # fmt: skip
@@ -128,6 +130,8 @@ def _import(args: argparse.Namespace, console: Console) -> None:
     out = _free(args.out or Path("data") / args.images.resolve().name)
     data, left_out = read_class_folders(args.images, image_size=args.image_size)
     _write(data, out)
+    for note in data.notes:
+        say(console, note.sentence())
     if left_out:
         more = f" and {len(left_out) - 1:,} more" * (len(left_out) > 1)
         say(console, f"Left out as no image that can be read: {left_out[0]}{more}")

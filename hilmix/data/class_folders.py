@@ -8,69 +8,99 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
+from hilmix.data.faults import Findings
+from hilmix.data.image_layout import Part, read_layout, require_utf8
 from hilmix.data.items import AnnotatedData, ImageFiles
 from hilmix.errors import DataError
 
 ANNOTATOR = "folder"
-"""Who gave the labels: whoever sorted the images."""
+"""Annotator of the labels, which are the names of the folders."""
 LARGEST_SIDE = 512
 """Images of one size that is larger are refused until a size is given: all of them lie in one array, as bytes."""
 
 
 class ClassFolders(NamedTuple):
-    """The data, and the files that were left out as no images."""
+    """The data, and the files that were left out as no images. The notes of the data say how folders were read."""
 
     data: AnnotatedData
     left_out: tuple[Path, ...]
 
 
 def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFolders:
-    """Reads images from ``root/CLASS/...``; the class is an image's target and its one label, by :data:`ANNOTATOR`.
+    """Reads images from ``CLASS/...``, ``SPLIT/CLASS/...`` or ``CLASS/SPLIT/...``.
 
-    Items are called by their path in ``root``. Hidden files and folders are skipped.
+    The class is an image's target and its one label, by :data:`ANNOTATOR`. Items are called by their path in ``root``.
+    Hidden files and folders are skipped.
 
     Args:
-        root: the folder. Its sub-folders are the classes, whatever lies in them, at any depth, the images.
+        root: the folder, see :func:`~hilmix.data.image_layout.read_layout`.
         image_size: as for :class:`~hilmix.data.items.ImageFiles`.
 
     Raises:
-        DataError: if there are fewer than two classes, one has no image, or all images are of one very large size.
+        DataError: if there are fewer than two classes, one has no image, folders may mean splits or classes, an image
+            cannot be read, or all images are of one very large size.
     """
-    folders = _class_folders(root)
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    paths: list[Path] = []
-    left_out: list[Path] = []
-    label: list[int] = []
-    for number, folder in enumerate(folders):
-        files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file, root)]
-        images = [file for file in files if file.suffix.lower() in suffixes]
-        if not images:
-            raise DataError(f"'{folder}' has no image; remove it, or put the images of that class into it.")
-        paths += images
-        left_out += [file for file in files if file.suffix.lower() not in suffixes]
-        label += [number] * len(images)
+    found = Findings()
+    parts = read_layout(root, found)
+    classes = sorted({part.name for part in parts}, key=natural_order)
+    images, left_out = _files(root, parts, found)
+    paths = [file for _, file in images]
+    splits = [part.split for part, _ in images]
+    label = [classes.index(part.name) for part, _ in images]
     data = AnnotatedData(
         name=root.resolve().name,
         items=tuple(file.relative_to(root).as_posix() for file in paths),
         inputs=_inputs(paths, image_size),
         annotations=Annotations.build(
-            np.arange(len(paths)), np.zeros(len(paths)), label, num_items=len(paths),
-            classes=[folder.name for folder in folders], annotators=[ANNOTATOR],
+            np.arange(len(paths)),
+            np.zeros(len(paths)),
+            label,
+            num_items=len(paths),
+            classes=classes,
+            annotators=[ANNOTATOR],
         ),
         target=np.array(label),
-    )  # fmt: skip
-    return ClassFolders(data, tuple(left_out))
+        split=None if splits[0] is None else np.array(splits),
+        notes=tuple(found.notes),
+    )
+    return ClassFolders(data, left_out)
 
 
-def _class_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise DataError(f"There is no folder at '{root}'. Give a folder of images with one sub-folder per class.")
-    found = [one for one in root.iterdir() if one.is_dir() and not _hidden(one, root)]
-    if len(found) < 2:
-        raise DataError(
-            f"'{root}' has {len(found)} sub-folder(s); expected one per class, at least two, with its images in it."
-        )
-    return sorted(found, key=lambda one: natural_order(one.name))
+def _files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[Part, Path]], tuple[Path, ...]]:
+    """The images with their folders, and the files that are none."""
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    images: list[tuple[Part, Path]] = []
+    left_out: list[Path] = []
+    for part in parts:
+        files = [file for file in sorted(part.folder.rglob("*")) if file.is_file() and not _hidden(file, root)]
+        for file in files:
+            require_utf8(file)
+        images += [(part, file) for file in files if file.suffix.lower() in suffixes]
+        left_out += [file for file in files if file.suffix.lower() not in suffixes]
+    _check_filled(parts, {part for part, _ in images}, found)
+    beside = [f for f in _beside(root, parts) if f.suffix.lower() in suffixes]
+    if beside:
+        text = f"images outside of class folders are left out, such as '{beside[0]}'"
+        found.note("left-out", root, found=text, count=len(beside))
+    return images, tuple(left_out)
+
+
+def _check_filled(parts: list[Part], filled: set[Part], found: Findings) -> None:
+    """Refuses classes without any image; where only a split lacks one, says so."""
+    splits = dict.fromkeys(part.split for part in parts)
+    for name in dict.fromkeys(part.name for part in parts):
+        there = {part.split for part in filled if part.name == name}
+        folder = next(part.folder for part in parts if part.name == name)
+        if not there:
+            raise DataError(f"'{folder}' has no image; remove it, or put the images of that class into it.")
+        if missing := [split for split in splits if split not in there]:
+            found.note("class-missing", folder, found=f"no image of class '{name}' in {', '.join(map(str, missing))}")
+
+
+def _beside(root: Path, parts: list[Part]) -> list[Path]:
+    """Files above the class folders."""
+    above = sorted({root, *(part.folder.parent for part in parts)})
+    return [f for folder in above for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
 
 
 def _inputs(paths: list[Path], image_size: int | None) -> ImageFiles:

@@ -288,6 +288,20 @@ def test_prepare_from_the_mirror(real_data, monkeypatch, capsys, name):
     assert main(["check", f"data/{name}", "--quick"]) == 0
 
 
+def test_import_of_splits_says_what_was_understood(workplace, capsys):
+    for name in ("train/cat", "train/dog", "valid/cat", "valid/dog", "test/cat", "test/dog"):
+        (workplace / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (6, 6)).save(workplace / "photos" / name / "one.png")
+    assert main(["import", "photos"]) == 0
+    out = capsys.readouterr().out
+    assert "2 classes" in out
+    assert "'valid' as val" in out
+    data = read_folder("data/photos")
+    assert data.classes == ("cat", "dog")
+    assert dict(zip(data.items, data.split, strict=True))["valid/dog/one.png"] == "val"
+    assert main(["check", "data/photos"]) == 0
+
+
 def test_import_writes_class_folders_as_a_data_folder(workplace, capsys):
     for name in ("cat", "dog"):
         (workplace / "photos" / name).mkdir(parents=True)

@@ -1,5 +1,6 @@
 """docs/data_folder.md: its examples run and its tables are complete."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from hilmix.commands.data import main
 from hilmix.data.sources import SOURCES
+from tests.data.test_bad_files import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data_folder.md").read_text()
 
@@ -29,6 +31,16 @@ def test_shell_example_makes_a_valid_folder(tmp_path, monkeypatch, capsys):
     assert "colours" in out
     assert "items 10" in out
     assert "annotations 24" in out
+
+
+def test_the_commands_that_clean_a_folder_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mine", {"bad.png": b""})
+    commands = re.findall(r"^    hilmix data (check mine.*)$", PAGE, flags=re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert main(command.split()) == 0
+    assert json.loads(capsys.readouterr().out.split("mine-clean\n", 1)[1])["data"]["items"] == 2
 
 
 @pytest.mark.parametrize("code", blocks("python"))

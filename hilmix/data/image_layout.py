@@ -1,0 +1,151 @@
+"""What the folders of a folder of images mean: classes, or the splits train, val and test with classes below."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from hilmix.columns import natural_order
+from hilmix.data.faults import Findings
+from hilmix.errors import DataError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names that common tools give to folders of splits, in small letters, and the splits they mean."""
+
+
+class Part(NamedTuple):
+    """A folder whose images, at any depth, are of one class."""
+
+    folder: Path
+    name: str
+    """Of the class."""
+    split: str | None
+
+
+def read_layout(root: Path, found: Findings) -> list[Part]:
+    """Returns the folders of images.
+
+    ``CLASS/...`` is a class; ``SPLIT/CLASS/...``, where all folders have the name of a split, and ``CLASS/SPLIT/...``,
+    where all folders of all classes have, are splits too.
+
+    Args:
+        root: the folder.
+        found: collects notes about what was understood.
+
+    Raises:
+        DataError: if there are fewer than two classes, or the folders may mean one thing or the other.
+    """
+    if not root.is_dir():
+        raise DataError(f"There is no folder at '{root}'. Give a folder of images with one sub-folder per class.")
+    top = visible_folders(root)
+    named = [one for one in top if _split_of(one)]
+    with_classes = [one for one in named if visible_folders(one)]
+    if named and len(named) == len(top) and with_classes:
+        return _checked(root, _splits_first(root, named, found))
+    if with_classes and (len(named) > 1 or not _has_files(with_classes[0])):
+        other = next(one for one in top if one not in named)
+        raise DataError(
+            f"'{root}' may hold splits or classes: '{with_classes[0].name}' has the name of a split and folders "
+            f"of its own, '{other.name}' has no such name. Rename '{with_classes[0].name}' if it is a class, or move the other."
+        )
+    if len(named) > 1:
+        raise DataError(
+            f"'{root}' has the folders {_listed(named)}, which name splits, and no class folders in "
+            f"'{named[0].name}'. Sort the images into SPLIT/CLASS/..., or rename the folders if they are classes."
+        )
+    return _checked(root, _classes_first(top, found))
+
+
+def visible_folders(root: Path) -> list[Path]:
+    """Returns the sub-folders that are not hidden, numbers by value."""
+    found = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    return sorted(found, key=lambda one: natural_order(one.name))
+
+
+def _splits_first(root: Path, named: list[Path], found: Findings) -> list[Part]:
+    seen: dict[str, Path] = {}
+    for folder in named:
+        split = SPLIT_NAMES[folder.name.lower()]
+        if split in seen:
+            raise DataError(
+                f"'{root}' has two folders of the split '{split}', '{seen[split].name}' and '{folder.name}'. Keep one."
+            )
+        seen[split] = folder
+        if not visible_folders(folder):
+            raise DataError(
+                f"'{folder}' has no class folders, as '{_fullest(named).name}' has. Sort its images into classes, or "
+                "move it elsewhere; images without a class need a table (docs/data_folder.md)."
+            )
+    parts = [Part(one, one.name.strip(), split) for split, folder in seen.items() for one in visible_folders(folder)]
+    if len(seen) == 1:
+        found.note("layout", root, found=f"'{named[0].name}' is the only split, so that none is stored; one is drawn")
+        return [part._replace(split=None) for part in parts]
+    meaning = ", ".join(f"'{folder.name}' as {split}" for split, folder in seen.items())
+    found.note("layout", root, found=f"read {meaning}, and the folders in them as classes")
+    return parts
+
+
+def _classes_first(top: list[Path], found: Findings) -> list[Part]:
+    """Classes, with splits below where all of their folders are named so."""
+    below = [(one, visible_folders(one)) for one in top]
+    inner = [sub for _, folders in below for sub in folders]
+    if not inner or not any(_split_of(sub) for sub in inner):
+        return [Part(one, one.name.strip(), None) for one in top]
+    for one, folders in below:
+        others = [sub for sub in folders if not _split_of(sub)]
+        if others or not folders or _has_files(one):
+            raise DataError(
+                f"Some class folders hold splits ('{next(s for s in inner if _split_of(s))}'), and '{one}' holds other "
+                "images too. Sort all images into SPLIT/CLASS/..., or rename the folders if they mean no splits."
+            )
+    found.note("layout", top[0].parent, found="read the folders as classes, and the folders in them as splits")
+    return [Part(sub, one.name.strip(), _split_of(sub)) for one, folders in below for sub in folders]
+
+
+def _checked(root: Path, parts: list[Part]) -> list[Part]:
+    names = dict.fromkeys(part.name for part in parts)
+    for part in parts:
+        require_utf8(part.folder)
+    if len(names) < 2:
+        inside = [one for one in visible_folders(root) if len(visible_folders(one)) > 1]
+        hint = f" Or give '{inside[0]}', if its folders are the classes." if inside else ""
+        raise DataError(
+            f"'{root}' has {len(names)} sub-folder(s) that are classes; expected one per class, at least two, with its "
+            f"images in it.{hint}"
+        )
+    if len({(part.name, part.split) for part in parts}) < len(parts):
+        raise DataError(f"'{root}' has two folders of one class, but for blanks in their names. Join them.")
+    return parts
+
+
+def require_utf8(path: Path) -> None:
+    """Raises:
+    DataError: for a name that no table can hold.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"The name of '{path}' is not UTF-8; rename it.") from error
+
+
+def _split_of(folder: Path) -> str | None:
+    return SPLIT_NAMES.get(folder.name.lower())
+
+
+def _has_files(folder: Path) -> bool:
+    return any(one.is_file() and not one.name.startswith(".") for one in folder.iterdir())
+
+
+def _fullest(folders: list[Path]) -> Path:
+    return max(folders, key=lambda one: len(visible_folders(one)))
+
+
+def _listed(folders: list[Path]) -> str:
+    return ", ".join(f"'{one.name}'" for one in folders)
