@@ -50,10 +50,10 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
     if named and len(named) == len(top) and with_classes:
         return _checked(root, _splits_first(root, named, found))
     if with_classes and (len(named) > 1 or not _has_files(with_classes[0])):
-        other = next(one for one in top if one not in named)
+        split, other = with_classes[0].name, next(one.name for one in top if one not in named)
         raise DataError(
-            f"'{root}' may hold splits or classes: '{with_classes[0].name}' has the name of a split and folders "
-            f"of its own, '{other.name}' has no such name. Rename '{with_classes[0].name}' if it is a class, or move the other."
+            f"'{root}' may hold splits or classes: '{split}' has the name of a split and folders of its own, '{other}' "
+            f"has no such name. Rename '{split}' if it is a class, or move '{other}' elsewhere."
         )
     if len(named) > 1:
         raise DataError(
