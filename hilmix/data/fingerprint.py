@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData
+from hilmix.annotations import Annotations, IntArray
+from hilmix.data.items import AnnotatedData, ImageFiles, Inputs
 from hilmix.errors import RunError
 
 _SAME = ("classes", "annotators", "items", "split", "votes", "masks", "groups")
 """What must not change while a run goes on."""
+_CONTENTS = ("inputs", "targets", "mask pictures", "annotator metadata", "confidence")
+"""The same, of which checkpoints of older versions keep nothing."""
+MOST_BYTES = 2**28
+"""Of inputs that are read for a digest, about a second's work; of larger ones evenly spaced rows are."""
 
 
 def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
@@ -44,6 +48,53 @@ def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> d
     }
 
 
+def of_contents(data: AnnotatedData, votes: Annotations) -> dict[str, str | None]:
+    """Returns digests of what training reads of the items, beside their names and votes.
+
+    Args:
+        data: all items.
+        votes: of the training items.
+    """
+    features = data.annotator_features
+    return {
+        "inputs": of_inputs(data.inputs),
+        "targets": _of_columns(data.target),
+        "mask pictures": None if data.masks is None else of_inputs(data.masks.pictures),
+        "annotator metadata": None if features is None else _of_columns(features),
+        "confidence": None if votes.confidence is None else _of_columns(votes.confidence),
+    }
+
+
+def of_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
+    """Returns a digest of inputs: of all their bytes, or of evenly spaced rows where they are large.
+
+    Of image files the bytes of the files count, with the sizes in bytes of all of them.
+
+    Args:
+        inputs: N inputs.
+        most: bytes to read at most, about.
+    """
+    digest = hashlib.sha256(repr((len(inputs), inputs.shape)).encode())
+    if isinstance(inputs, ImageFiles):
+        sizes = np.array([path.stat().st_size if path.is_file() else -1 for path in inputs.paths], dtype=np.int64)
+        digest.update(sizes.tobytes())
+        for row in _spaced(len(sizes), int(sizes.sum()), most):
+            if sizes[row] >= 0:
+                digest.update(inputs.paths[row].read_bytes())
+        return digest.hexdigest()
+    size = inputs.fetch(np.arange(1)).nbytes if len(inputs) else 0
+    rows = _spaced(len(inputs), size * len(inputs), most)
+    for part in np.array_split(rows, max(1, len(rows) * size // 2**24)):
+        digest.update(inputs.fetch(part).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _spaced(number: int, size: int, most: int) -> IntArray:
+    """Rows of ``number`` that weigh ``size`` bytes together: all, or so many as weigh ``most``, evenly spaced."""
+    share = number if size <= most else max(1, number * most // size)
+    return np.unique(np.linspace(0, number - 1, share).astype(np.int64)) if number else np.arange(0)
+
+
 def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> None:
     """Makes sure that a checkpoint suits the data.
 
@@ -60,7 +111,8 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
             "The checkpoint was trained on another split of the same items, so test items may have been trained "
             "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
         )
-    if "votes" in now and (changed := [name for name in _SAME if now[name] != saved[name]]):
+    same = [*_SAME, *(name for name in _CONTENTS if name in saved)]
+    if "votes" in now and (changed := [name for name in same if now[name] != saved[name]]):
         raise RunError(
             f"The checkpoint was trained on other data: {', '.join(changed)} of '{name}' differ. Resume with the data "
             "it was trained on, or start a fresh run in another --run_dir."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.fingerprint import identity, of_votes, refuse_other_data
+from hilmix.data.fingerprint import identity, of_contents, of_votes, refuse_other_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.model_names import ModelNames, NamedData, in_names, names_of
 from hilmix.data.run_split import drawn_split, split_of_run
@@ -174,6 +174,7 @@ class ServedData:
         """What must be the same where training goes on; made once, not at every checkpoint."""
         known = [True] if self.targets.aggregates else self.trained_annotators
         votes = of_votes(self.train_annotations, known)
+        votes |= of_contents(self.data, self.train_annotations)
         return {**self.identity, **votes, "aggregated": self.targets.aggregates, "drawn": self.drawn}
 
     def state(self) -> dict[str, Any]:
