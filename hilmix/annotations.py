@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hilmix.columns import FloatArray, IntArray, bounded_numbers, codes, natural_order, ranges, whole_numbers
+from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, ranges, whole_numbers
 from hilmix.errors import DataError
+from hilmix.faults import Findings
 from hilmix.functional.aggregation import vote_counts
+from hilmix.repeats import Duplicates, check_duplicates, repeated
+from hilmix.soft_columns import distributions, require_agreement
+from hilmix.vote_tables import Declared, code_classes, code_votes
 
 __all__ = ["Annotations", "FloatArray", "IntArray"]
 
@@ -20,8 +24,8 @@ __all__ = ["Annotations", "FloatArray", "IntArray"]
 class Annotations:
     """Who said what about which item, sorted by item, immutable, memory O(L + N).
 
-    Repeated (item, annotator) rows are legal. Build one with :meth:`build`, :meth:`from_frame`, :meth:`from_dense`
-    or :meth:`from_counts`; the bare constructor expects sorted, checked arrays.
+    Repeated (item, annotator) rows are legal, :meth:`distinct` removes them. Build one with :meth:`build`,
+    :meth:`from_frame`, :meth:`from_dense` or :meth:`from_counts`; the bare constructor expects sorted, checked arrays.
 
     Args:
         item: (L,) int64, non-decreasing, row of the item in [0, N).
@@ -91,21 +95,14 @@ class Annotations:
         if exchangeable:  # names that mean nothing must not be modelled
             columns["annotator"], people = np.zeros_like(columns["annotator"]), ("crowd",)
         if probs is not None:
-            soft = np.asarray(probs, dtype=np.float64).reshape(len(items), -1 if len(items) else len(names))
-            if soft.shape[1] != len(names):
-                raise DataError(f"probs has {soft.shape[1]} columns, expected one per class, {len(names)}.")
-            total = soft.sum(1)
-            bad = np.flatnonzero(~np.isfinite(soft).all(1) | (soft < 0).any(1) | ~(total > 0))
-            if len(bad):
-                raise DataError(
-                    f"probs, row {bad[0]}: {soft[bad[0]].tolist()} is not a distribution; "
-                    "expected finite numbers of at least 0 with a positive sum."
-                )
-            columns["probs"] = (soft / total[:, None]).astype(np.float32)
+            soft = distributions(probs, len(items), len(names))
+            columns["probs"] = (soft / soft.sum(1, keepdims=True)).astype(np.float32)
             label = soft.argmax(1) if label is None else label
         if label is None:
             raise DataError("Annotations need a label or probs.")
         columns["label"] = whole_numbers(label, "label", len(names))
+        if probs is not None:
+            require_agreement(soft, columns["label"])
         for name, values, top in (("confidence", confidence, 1.0), ("seconds", seconds, np.inf)):
             if values is not None:
                 columns[name] = bounded_numbers(values, name, top)
@@ -127,6 +124,8 @@ class Annotations:
         items: Sequence[str],
         classes: Sequence[str],
         annotators: Sequence[str] | None = None,
+        missing: Sequence[str] = (),
+        duplicates: Duplicates = "last",
         exchangeable: bool = False,
     ) -> "Annotations":
         """Builds the table from names: columns ``item``, ``annotator``, ``label`` and optionally ``confidence``,
@@ -136,34 +135,24 @@ class Annotations:
             frame: one row per annotation.
             items: N item names; the order defines the rows.
             classes: K class names.
-            annotators: A annotator names; by default those of the frame, sorted.
+            annotators: A annotator names; by default those of the frame with a label, in natural order.
+            missing: labels that mean "did not label", such as ``-1`` or ``skip``.
+            duplicates: what counts of several labels of one annotator for one item; not where ``exchangeable``.
             exchangeable: see the class.
 
         Raises:
-            DataError: for a missing column or a name outside the vocabularies.
+            FaultyDataError: for missing columns or cells, names outside the vocabularies, contradictions.
         """
-        soft = [f"prob_{c}" for c in classes]
-        has_probs = any(str(c).startswith("prob_") for c in frame.columns)
-        needed = ["item", "annotator", *(soft if has_probs else ["label"])]
-        if missing := [c for c in needed if c not in frame.columns]:
-            raise DataError(f"Annotations lack the column(s) {missing}; found {list(map(str, frame.columns))}.")
-        for column in ("item", "annotator", "label"):
-            if column in frame.columns and frame[column].isna().any():
-                raise DataError(f"{column}, row {int(frame[column].isna().to_numpy().argmax())}: it is empty.")
-        who = frame["annotator"].astype(str)
-        people = tuple(sorted(who.unique(), key=natural_order)) if annotators is None else tuple(annotators)
-        return cls.build(
-            item=codes(frame["item"].astype(str), items, "item"),
-            annotator=codes(who, people, "annotator"),
-            label=codes(frame["label"].astype(str), classes, "label") if "label" in frame.columns else None,
-            num_items=len(items),
-            classes=classes,
-            annotators=people,
-            probs=frame[soft].to_numpy(dtype=np.float64) if has_probs else None,
-            confidence=frame["confidence"].to_numpy(dtype=np.float64) if "confidence" in frame.columns else None,
-            seconds=frame["seconds"].to_numpy(dtype=np.float64) if "seconds" in frame.columns else None,
-            exchangeable=exchangeable,
+        found = Findings()
+        way = check_duplicates(duplicates)
+        declared = Declared(tuple(map(str, classes)), tuple(map(str, missing)), way, exchangeable)
+        coded = code_classes(frame, "annotations", declared, found)
+        columns = code_votes(
+            frame, "annotations", coded, declared, found, items=list(map(str, items)), annotators=annotators
         )
+        found.raise_if_any("annotations")
+        assert columns is not None
+        return cls.build(**columns)
 
     @classmethod
     def from_dense(
@@ -172,16 +161,27 @@ class Annotations:
         *,
         classes: Sequence[str] | int | None = None,
         annotators: Sequence[str] | int | None = None,
+        missing: Sequence[int] = (-1,),
     ) -> "Annotations":
-        """Builds the table from an (N, A) integer matrix with -1 for "did not label"."""
-        dense = np.asarray(labels)
-        if dense.ndim != 2 or not np.issubdtype(dense.dtype, np.integer):
-            raise DataError(f"Expected an (N, A) integer matrix, got shape {dense.shape}, dtype {dense.dtype}.")
-        item, annotator = np.nonzero(dense >= 0)
+        """Builds the table from an (N, A) matrix of whole numbers; NaN and the numbers in ``missing`` are no label.
+
+        Args:
+            labels: (N, A) integers, or floats that are whole or NaN.
+            classes: K names or K, whose places the labels are; by default the labels that occur, in order.
+            annotators: A names, or A.
+            missing: numbers that mean "did not label".
+
+        Raises:
+            DataError: for other numbers, or a negative one that is not in ``missing``.
+        """
+        dense, given = dense_labels(labels, missing)
+        item, annotator = np.nonzero(given)
         label = dense[item, annotator]
-        num_classes = int(label.max(initial=0)) + 1 if classes is None else classes
+        if classes is None:
+            values, label = np.unique(label, return_inverse=True)
+            classes = [str(value) for value in values]
         return cls.build(
-            item, annotator, label, num_items=dense.shape[0], classes=num_classes,
+            item, annotator, label, num_items=dense.shape[0], classes=classes,
             annotators=dense.shape[1] if annotators is None else annotators,
         )  # fmt: skip
 
@@ -255,6 +255,13 @@ class Annotations:
         mask[chosen if chosen.dtype == bool else chosen.astype(np.int64)] = True  # an empty list would be float
         return self._rows(mask[self.item])
 
+    def distinct(self) -> "Annotations":
+        """The last label of each annotator for each item; itself where there are no repeats or no identities."""
+        if self.exchangeable:
+            return self
+        again = repeated(self.item, self.annotator, "last")
+        return self._rows(~again) if again.any() else self
+
     def _rows(self, chosen: NDArray[np.bool_]) -> "Annotations":
         def cut(values: Any) -> Any:
             return None if values is None else values[chosen]
@@ -272,7 +279,7 @@ class Annotations:
             DataError: if an annotator labelled an item more than once.
         """
         if self.exchangeable or len(np.unique(self.item * self.num_annotators + self.annotator)) < self.num_pairs:
-            raise DataError("A dense matrix can not hold several labels of one annotator for the same item.")
+            raise DataError("A dense matrix cannot hold several labels of one annotator for the same item.")
         dense = np.full((self.num_items, self.num_annotators), -1, dtype=np.int64)
         dense[self.item, self.annotator] = self.label
         return dense

@@ -7,6 +7,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hilmix.errors import DataError
+from hilmix.values import natural_order, places, read_names
+
+__all__ = [
+    "FloatArray",
+    "IntArray",
+    "bounded_numbers",
+    "codes",
+    "dense_labels",
+    "natural_order",
+    "ranges",
+    "whole_numbers",
+]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -30,6 +42,30 @@ def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
     return array
 
 
+def dense_labels(labels: ArrayLike, missing: Sequence[int]) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Returns an (N, A) matrix of labels as int64, and where it holds one.
+
+    Args:
+        labels: whole numbers; NaN and the numbers in ``missing`` are no label.
+        missing: numbers that mean "did not label".
+
+    Raises:
+        DataError: for another shape or other numbers, or a negative one that is not in ``missing``.
+    """
+    dense = np.asarray(labels)
+    if dense.ndim != 2 or dense.dtype.kind not in "iuf":
+        raise DataError(f"Expected an (N, A) matrix of whole numbers, got shape {dense.shape}, dtype {dense.dtype}.")
+    given = ~(np.isnan(dense) | np.isin(dense, list(missing)))
+    odd = np.argwhere(given & ((dense < 0) | (dense != np.floor(dense)) | ~np.isfinite(dense)))
+    if len(odd):
+        row, column = odd[0]
+        raise DataError(
+            f"labels, row {row}, column {column}: {dense[row, column]} must be a whole number of at least 0. A number "
+            "that means 'did not label' belongs in 'missing', such as missing=[-1, -99]."
+        )
+    return np.where(given, dense, 0).astype(np.int64), given
+
+
 def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
     """Returns (L,) float32; NaN passes, for "not stated".
 
@@ -44,22 +80,18 @@ def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
 
 
 def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
-    """Returns (L,) int64 places of the names in the vocabulary.
+    """Returns (L,) int64 places of the names in the vocabulary; ``1.0`` stands for a ``1`` in it.
 
     Raises:
         DataError: for a name that is not in it.
     """
-    found: IntArray = pd.Index(vocabulary).get_indexer(pd.Index(values)).astype(np.int64)
+    names = read_names(values)
+    found: IntArray = names.of(places(names.texts, vocabulary), -1).astype(np.int64)
     bad = np.flatnonzero(found < 0)
     if len(bad):
         shown = ", ".join(map(str, vocabulary[:8])) + (", ..." if len(vocabulary) > 8 else "")
         raise DataError(f"{name}, row {bad[0]}: '{values.iloc[bad[0]]}' is unknown; known are: {shown}.")
     return found
-
-
-def natural_order(name: str) -> tuple[int, int, str]:
-    """Sort key: whole numbers by value, before other names."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 def ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:

@@ -44,8 +44,12 @@ def same(one: Annotations, other: Annotations) -> None:
 def test_frames_round_trip(table):
     names = [f"item {i}" for i in range(table.num_items)]
     back = Annotations.from_frame(
-        table.to_frame(names), items=names, classes=table.classes, annotators=table.annotators
-    )  # fmt: skip
+        table.to_frame(names),
+        items=names,
+        classes=table.classes,
+        annotators=table.annotators,
+        duplicates="keep",
+    )
     same(table, back)
 
 
@@ -170,19 +174,21 @@ def frame(**changes):
         (lambda: build(probs=[[np.nan, 0], [0, 1]]), "probs, row 0: .* is not a distribution"),
         (lambda: build(confidence=[0, 1.5]), "confidence, row 1: 1.5 is out of range; allowed are 0 to 1.0 or empty"),
         (lambda: build(seconds=[-1, 0]), "seconds, row 0: -1.0 is out of range"),
-        (lambda: frame(label=None), r"Annotations lack the column\(s\) \['label'\]; found \['item', 'annotator'\]"),
-        (lambda: frame(annotator=None), r"lack the column\(s\) \['annotator'\]"),
-        (lambda: frame(label=None, prob_x=[1, 0]), r"lack the column\(s\) \['prob_y'\]"),
-        (lambda: frame(item=["a", "c"]), "item, row 1: 'c' is unknown; known are: a, b"),
-        (lambda: frame(annotator=["w", "u"]), "annotator, row 0: 'w' is unknown; known are: u, v"),
-        (lambda: frame(label=["x", "z"]), "label, row 1: 'z' is unknown; known are: x, y"),
-        (lambda: Annotations.from_dense([0, 1]), r"Expected an \(N, A\) integer matrix, got shape \(2,\)"),
-        (lambda: Annotations.from_dense([[0.0]]), "dtype float64"),
+        (lambda: frame(label=None), r"'label': .*column.*\['item', 'annotator'\]"),
+        (lambda: frame(annotator=None), r"'annotator': .*column"),
+        (lambda: frame(label=None, prob_x=[1, 0]), r"'prob_y': .*column"),
+        (lambda: frame(item=["a", "c"]), "'item', row 1: 'c' is unknown.*'a', 'b'"),
+        (lambda: frame(annotator=["w", "u"]), "'annotator', row 0: 'w' is unknown.*'u', 'v'"),
+        (lambda: frame(label=["x", "z"]), "'label', row 1: 'z' is unknown.*'x', 'y'"),
+        (lambda: Annotations.from_dense([0, 1]), r"\(N, A\).*shape \(2,\)"),
+        (lambda: Annotations.from_dense([[0.5]]), "row 0, column 0: 0.5"),
+        (lambda: Annotations.from_dense([[0, -2]]), "row 0, column 1: -2.*missing"),
+        (lambda: Annotations.from_dense([["a"]]), "dtype <U1"),
         (lambda: Annotations.from_counts([[1, -1]]), "non-negative whole numbers"),
         (lambda: Annotations.from_counts([[0.5]]), "non-negative whole numbers"),
         (lambda: Annotations.from_counts([1]), "non-negative whole numbers"),
-        (lambda: build(item=[0, 0]).to_dense(), "can not hold several labels of one annotator"),
-        (lambda: Annotations.from_counts([[1, 0]]).to_dense(), "can not hold several labels of one annotator"),
+        (lambda: build(item=[0, 0]).to_dense(), "cannot hold several labels of one annotator"),
+        (lambda: Annotations.from_counts([[1, 0]]).to_dense(), "cannot hold several labels of one annotator"),
     ],
 )
 def test_bad_input_is_one_clear_error(call, message):
@@ -195,7 +201,7 @@ def test_repeated_pairs_are_legal():
 
 
 def test_long_vocabularies_are_cut_in_the_message():
-    with pytest.raises(DataError, match=r"known are: 0, 1, 2, 3, 4, 5, 6, 7, \.\.\."):
+    with pytest.raises(DataError, match=r"'0', '1', '2', '3', '4', '5', '6', '7', \.\.\."):
         Annotations.from_frame(
             pd.DataFrame({"item": ["a"], "annotator": ["u"], "label": ["12"]}),
             items=["a"], classes=[str(k) for k in range(9)],
@@ -207,7 +213,7 @@ def test_long_vocabularies_are_cut_in_the_message():
 def test_empty_names_are_refused(column, annotators):
     columns = {"item": ["a", "b"], "annotator": ["u", "v"], "label": ["x", "y"]}
     columns[column][1] = None
-    with pytest.raises(DataError, match=f"{column}, row 1: it is empty"):
+    with pytest.raises(DataError, match=f"'{column}', row 1: .*empty"):
         Annotations.from_frame(pd.DataFrame(columns), items=["a", "b"], classes=["x", "y"], annotators=annotators)
 
 

@@ -10,10 +10,26 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = {
-    0: ["errors", "integrity", "checks", "types", "trusted", "redaction", "parts", "functional", "names", "terminal"],
+    0: [
+        "errors",
+        "faults",
+        "integrity",
+        "checks",
+        "types",
+        "trusted",
+        "redaction",
+        "parts",
+        "functional",
+        "names",
+        "terminal",
+    ],
     1: [
         "annotations",
         "yaml_files",
+        "repeats",
+        "soft_columns",
+        "values",
+        "vote_tables",
         "columns",
         "spreadsheets",
         "mix",

@@ -17,13 +17,14 @@ from hilmix.annotations import Annotations
 from hilmix.data.arrays import write_array
 from hilmix.data.faults import Findings
 from hilmix.data.folder_inputs import read_annotator_features, read_inputs
-from hilmix.data.folder_items import read_groups, read_item_names, read_split
+from hilmix.data.folder_items import item_names_at_hand, read_groups, read_item_names, read_split
 from hilmix.data.folder_masks import read_masks, write_masks
 from hilmix.data.folder_meta import read_meta
-from hilmix.data.folder_votes import read_classes, read_targets, read_votes
+from hilmix.data.folder_votes import declared_labels, note_lookalikes, read_classes, read_votes
 from hilmix.data.items import AnnotatedData, Inputs
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.repeats import Duplicates
 from hilmix.types import UNKNOWN
 
 
@@ -82,7 +83,9 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
             paths = list(tables.items["path"]) if "path" in tables.items.columns else None
             masks = read_masks(root, tables.names, inputs, paths, decode=decode)
     split = read_split(tables.items, tables.file, found)
-    group, groups = read_groups(tables.items)
+    group, groups = read_groups(tables.items, tables.file, found)
+    note_lookalikes(tables.names or (), tables.file, "item", found)
+    note_lookalikes(groups, tables.file, "group", found)
     if found.faults or labels is None or inputs is None:
         return Examined(None, found, tables.names, inputs)
     with found.catch("sizes", root):
@@ -99,6 +102,7 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
             group=group,
             groups=groups,
             notes=tuple(found.notes),
+            duplicates=labels.duplicates,
         )
         return Examined(data, found, tables.names, inputs)
     return Examined(None, found, tables.names, inputs)
@@ -112,6 +116,8 @@ class LabelledItems(NamedTuple):
     annotations: Annotations
     target: NDArray[np.int64]
     """(N,) int64 true class, -1 where unknown."""
+    duplicates: Duplicates = "last"
+    """What counted of several labels of one annotator for one item."""
 
 
 def read_labels(root: Path | str) -> LabelledItems:
@@ -145,14 +151,14 @@ def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | 
     votes_file, votes = read_table(root, "annotations", found)
     names = read_item_names(items, items_file, found)
     tables = _Tables(meta, items_file, items, names)
-    classes = read_classes(meta, items, votes)
-    target = read_targets(items, classes, items_file, found)
-    if names is None or votes.columns.empty:
+    declared = declared_labels(meta)
+    coded, target = read_classes(votes, votes_file, items, items_file, declared, found)
+    # rows are examined even where items are faulty, against the names that there are
+    known = names if names is not None else item_names_at_hand(items, votes)
+    annotations = read_votes(votes, votes_file, known, coded, declared, found)
+    if names is None or annotations is None:
         return tables, None
-    annotations = read_votes(votes, votes_file, names, classes, meta, found)
-    if annotations is None:
-        return tables, None
-    return tables, LabelledItems(str(meta["name"]), names, annotations, target)
+    return tables, LabelledItems(str(meta["name"]), names, annotations, target, declared.duplicates)
 
 
 def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:
@@ -204,4 +210,8 @@ def _write_parts(data: AnnotatedData, folder: Path) -> None:
         meta["licence"] = data.licence
     if data.annotations.exchangeable:
         meta["identity"] = "exchangeable"
+    elif data.annotations.distinct() is not data.annotations:
+        meta["duplicates"] = "keep"
+    elif data.duplicates != "last":
+        meta["duplicates"] = data.duplicates
     (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -13,6 +13,7 @@ from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.pictures import examine_pictures
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.values import places
 
 
 def read_inputs(
@@ -105,7 +106,20 @@ def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Find
             found=f"column 'annotator' is missing; found {list(map(str, frame.columns))}",
         )
         return None
-    if missing := sorted(set(annotators) - set(frame["annotator"])):
+    named = frame["annotator"]
+    if len(again := np.flatnonzero(named.duplicated() & named.notna())):
+        found.fault(
+            "repeated-annotator",
+            file,
+            "annotator",
+            rows=again,
+            found=f"annotator '{named.iloc[again[0]]}' occurs more than once",
+            remedy="Keep one row.",
+        )
+        return None
+    row = places(annotators, list(named))
+    missing = [annotators[a] for a in np.flatnonzero(row < 0)]
+    if missing:
         found.fault(
             "missing-row",
             file,
@@ -114,7 +128,7 @@ def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Find
             found=f"annotator '{missing[0]}' of the annotations has no row ({len(missing)} missing)",
         )
         return None
-    return _numbers(frame.set_index("annotator").loc[list(annotators)], file, found)
+    return _numbers(frame.drop(columns="annotator").iloc[row], file, found)
 
 
 def _numbers(frame: pd.DataFrame, file: Path, found: Findings) -> Any:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilmix.columns import natural_order
 from hilmix.data.faults import Findings
 from hilmix.data.items import SPLITS
 from hilmix.types import UNKNOWN
+from hilmix.values import is_list, natural_order, places, read_names
 
 
 def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[str, ...] | None:
-    """Returns the N item names, None where other tables cannot refer to them.
+    """Returns the N item names, None where they are faulty.
 
     Args:
         items: rows of the table; one without columns has been reported already.
@@ -24,14 +24,14 @@ def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[s
     if items.columns.empty:
         return None
     if "item" not in items.columns:
-        found.fault(
-            "missing-column", file, "item", found=f"column 'item' is missing; found {list(map(str, items.columns))}"
-        )
+        has = list(map(str, items.columns))
+        found.fault("missing-column", file, "item", found=f"column 'item' is missing; found {has}")
         return None
     names = items["item"]
     if not len(names):
         found.fault("empty-table", file, found=f"{file} holds no items", remedy="Write one row per item.")
         return None
+    before = len(found.faults)
     empty = np.flatnonzero(names.isna())
     if len(empty):
         found.fault("empty", file, "item", found="'item' is empty", remedy="Fill it in or remove the row.", rows=empty)
@@ -45,7 +45,16 @@ def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[s
             remedy="Keep one row per item; several labels belong in annotations.",
             rows=again,
         )
-    return None if len(empty) or len(again) else tuple(names)
+    lists = np.flatnonzero([name is not None and is_list(name) for name in names])
+    if len(lists):
+        found.fault("list", file, "item", found=f"{names.iloc[lists[0]]!r} is a list", expected="one name", rows=lists)
+    return tuple(names) if len(found.faults) == before else None
+
+
+def item_names_at_hand(items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]:
+    """The names to examine annotations against where the items are faulty; without items, all that are labelled."""
+    frame = items if "item" in items.columns else votes
+    return tuple(dict.fromkeys(frame["item"].dropna())) if "item" in frame.columns else ()
 
 
 def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.str_] | None:
@@ -66,12 +75,24 @@ def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.s
     return items["split"].to_numpy(dtype=str)
 
 
-def read_groups(items: pd.DataFrame) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Returns the (N,) group of every item, -1 for none, and the names of the groups."""
+def read_groups(items: pd.DataFrame, file: Path, found: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Returns the (N,) group of every item, -1 for none, and the names of the groups in natural order.
+
+    Args:
+        items: N rows of the table.
+        file: its file.
+        found: collects what is wrong.
+    """
     if "group" not in items.columns:
         return np.full(len(items), UNKNOWN, dtype=np.int64), ()
-    names = tuple(sorted(set(items["group"].dropna()), key=natural_order))
-    return pd.Index(names, dtype=object).get_indexer(pd.Index(items["group"], dtype=object)).astype(np.int64), names
+    column = read_names(items["group"])
+    lists = [text for text in column.texts if is_list(text)]
+    if lists:
+        found.fault(
+            "list", file, "group", found=f"{lists[0]!r} is a list", expected="one name", rows=column.rows(lists)
+        )
+    names = tuple(sorted(column.texts, key=natural_order))
+    return column.of(places(column.texts, names), UNKNOWN).astype(np.int64), names
 
 
 def _shown(name: Any) -> str:

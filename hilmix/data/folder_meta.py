@@ -1,48 +1,96 @@
-"""``dataset.yaml``: what a data folder says about itself."""
+"""``dataset.yaml``: what a data folder says about itself. Scalars are read as written: ``010`` and ``yes`` are text."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from hilmix.data.faults import Findings
+from hilmix.repeats import Duplicates
 from hilmix.yaml_files import load_yaml
 
-_KEYS = ("name", "classes", "licence", "input", "identity")
+_CHOICES = {
+    "input": ("image", "vector"),
+    "identity": ("exchangeable",),
+    "duplicates": get_args(Duplicates),
+}
+_LISTS = ("classes", "missing")
+_KEYS = ("name", *_LISTS, "licence", *_CHOICES)
+
+
+class _Null(str):
+    """A scalar that YAML reads as nothing, as written: in a list it may be a name."""
+
+    __slots__ = ()
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Builds lists, maps and text only."""
+
+    def scalar(self, node: yaml.ScalarNode) -> str:
+        return str(node.value)
+
+    def null(self, node: yaml.ScalarNode) -> str:
+        return _Null(node.value)
+
+
+for _kind in ("bool", "int", "float", "timestamp", "value", "merge"):
+    _TextLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _TextLoader.scalar)
+_TextLoader.add_constructor("tag:yaml.org,2002:null", _TextLoader.null)
 
 
 def read_meta(root: Path, found: Findings) -> dict[str, Any]:
-    """Returns the keys of ``dataset.yaml``, with the folder's name where it states none.
+    """Returns the keys of ``dataset.yaml``: text, and tuples of names for ``classes`` and ``missing``.
 
-    A key that is faulty is left out.
+    A key that is faulty, or has no value, is left out; ``name`` is then that of the folder.
 
     Args:
         root: the data folder.
         found: collects what is wrong.
     """
     file = root / "dataset.yaml"
-    meta = _load(file, found)
-    if unknown := sorted(set(map(str, meta)) - set(_KEYS)):
-        found.fault("unknown-key", file, unknown[0], found=f"unknown key(s) {unknown}", expected=f"{list(_KEYS)}")
-    if meta.get("input") not in ("image", "vector") and meta != {}:
-        found.fault("key", file, "input", found=f"'input' is {meta.get('input')!r}", expected="'image' or 'vector'")
-        meta.pop("input", None)
-    if meta.get("identity", "exchangeable") != "exchangeable":
+    stated = _load(file, found)
+    for key in sorted(set(map(str, stated)) - set(_KEYS)):
+        found.fault("unknown-key", file, key, found=f"unknown key '{key}'", expected=f"keys of {list(_KEYS)}")
+    meta = {
+        key: _value(key, stated[key], file, found) for key in _KEYS if not isinstance(stated.get(key, _Null()), _Null)
+    }
+    meta = {key: value for key, value in meta.items() if value is not None}
+    if stated and "input" not in stated:
+        found.fault("key", file, "input", found="'input' is missing", expected="'image' or 'vector'")
+    if both := set(meta.get("classes", ())) & set(meta.get("missing", ())):
+        found.fault("key", file, "missing", found=f"{sorted(both)} is listed under 'classes' too", remedy="Choose one.")
+    return {"name": root.resolve().name} | meta
+
+
+def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
+    if key in _LISTS:
+        return _names(key, value, file, found)
+    if not isinstance(value, str):
+        found.fault("key", file, key, found=f"'{key}' is {value!r}", expected="a text, not a list or map")
+    elif key in _CHOICES and value not in _CHOICES[key]:
         found.fault(
             "key",
             file,
-            "identity",
-            found=f"'identity' is {meta.pop('identity')!r}",
-            expected="'exchangeable', or leave it out",
+            key,
+            found=f"'{key}' is {value!r}",
+            expected=" or ".join(f"'{choice}'" for choice in _CHOICES[key]),
         )
-    classes = meta.get("classes")
-    if classes is not None:
-        names = [str(c) for c in classes] if isinstance(classes, list) else []
-        if not names or len(set(names)) < len(names):
-            found.fault(
-                "key", file, "classes", found=f"got {meta.pop('classes')!r}", expected="a list of different names"
-            )
-    return {"name": root.name} | meta
+    else:
+        return str(value)
+    return None
+
+
+def _names(key: str, value: Any, file: Path, found: Findings) -> tuple[str, ...] | None:
+    """The names of a list; one name may stand alone under ``missing``."""
+    listed = [value] if key == "missing" and isinstance(value, str) else value
+    names = [str(name).strip() for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    if names and len(names) == len(listed) == len(set(names)) and all(names):
+        return tuple(names)
+    found.fault(
+        "key", file, key, found=f"'{key}' is {value!r}", expected="a list of different names, such as [cat, dog]"
+    )
+    return None
 
 
 def _load(file: Path, found: Findings) -> dict[Any, Any]:
@@ -56,16 +104,11 @@ def _load(file: Path, found: Findings) -> dict[Any, Any]:
         )
         return {}
     try:
-        meta = load_yaml(file.read_text(encoding="utf-8"))
+        meta = load_yaml(file.read_text(encoding="utf-8"), loader=_TextLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         found.fault("unreadable", file, found=f"it is not valid YAML: {' '.join(str(error).split())}")
         return {}
     if not isinstance(meta, dict) or not meta:
-        found.fault(
-            "unreadable",
-            file,
-            found="it holds no keys and values",
-            expected="lines such as 'name: mine' and 'input: image'",
-        )
+        found.fault("unreadable", file, found="it holds no keys and values", expected="lines such as 'input: image'")
         return {}
     return meta

@@ -1,5 +1,6 @@
 """Labels and targets of a data folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,58 +9,82 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.columns import natural_order
 from hilmix.data.faults import Findings
 from hilmix.types import UNKNOWN
+from hilmix.values import lookalikes
+from hilmix.vote_tables import Coded, Declared, code_classes, code_votes
+
+_GROUPS_SHOWN = 5
+
+
+def declared_labels(meta: dict[str, Any]) -> Declared:
+    """What ``dataset.yaml`` says about labels, from its checked keys."""
+    return Declared(
+        classes=meta.get("classes"),
+        missing=meta.get("missing", ()),
+        duplicates=meta.get("duplicates", "last"),
+        exchangeable=meta.get("identity") == "exchangeable",
+    )
+
+
+def read_classes(
+    votes: pd.DataFrame,
+    votes_file: Path,
+    items: pd.DataFrame,
+    items_file: Path,
+    declared: Declared,
+    found: Findings,
+) -> tuple[Coded, NDArray[np.int64]]:
+    """Returns labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
+    target = items["target"] if "target" in items.columns else None
+    coded = code_classes(votes, votes_file, declared, found, target=target, target_file=items_file)
+    note_lookalikes(coded.classes, votes_file, "label", found)
+    if coded.target is None:
+        return coded, np.full(len(items), UNKNOWN, dtype=np.int64)
+    _note_strangers(coded, votes_file, found)
+    return coded, np.where(coded.target < 0, UNKNOWN, coded.target)
 
 
 def read_votes(
-    votes: pd.DataFrame,
-    file: Path,
-    names: tuple[str, ...],
-    classes: tuple[str, ...],
-    meta: dict[str, Any],
-    found: Findings,
+    votes: pd.DataFrame, file: Path, names: Sequence[str], coded: Coded, declared: Declared, found: Findings
 ) -> Annotations | None:
     """Returns the annotations, None where they are faulty."""
-    with found.catch("annotations", file):
-        return Annotations.from_frame(
-            votes, items=names, classes=classes, exchangeable=meta.get("identity") == "exchangeable"
-        )
-    return None
+    if votes.columns.empty:
+        return None
+    columns = code_votes(votes, file, coded, declared, found, items=names)
+    if columns is None:
+        return None
+    note_lookalikes(columns["annotators"], file, "annotator", found)
+    return Annotations.build(**columns)
 
 
-def read_classes(meta: dict[str, Any], items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]:
-    """Returns the K class names."""
-    if meta.get("classes") is not None:
-        return tuple(str(c) for c in meta["classes"])
-    soft = [str(c).removeprefix("prob_") for c in votes.columns if str(c).startswith("prob_")]
-    if soft:
-        return tuple(soft)
-    seen: set[str] = set()
-    for frame, column in ((votes, "label"), (items, "target")):
-        if column in frame.columns:
-            seen |= set(frame[column].dropna())
-    if seen and all(name.isdecimal() and name == str(int(name)) for name in seen):  # '01' is a name
-        return tuple(str(k) for k in range(max(map(int, seen)) + 1))
-    return tuple(sorted(seen, key=natural_order))
-
-
-def read_targets(items: pd.DataFrame, classes: tuple[str, ...], file: Path, found: Findings) -> NDArray[np.int64]:
-    """Returns the (N,) true classes, -1 where unknown or faulty."""
-    target = np.full(len(items), UNKNOWN, dtype=np.int64)
-    if "target" not in items.columns:
-        return target
-    known = items["target"].notna().to_numpy()
-    target[known] = pd.Index(classes).get_indexer(pd.Index(items["target"][known]))
-    bad = np.flatnonzero(known & (target == UNKNOWN))
-    if len(bad):
-        found.fault(
-            "unknown-name",
+def note_lookalikes(names: Sequence[str], file: Path, where: str, found: Findings) -> None:
+    """Notes names that differ only in case, Unicode form, blanks or invisible characters."""
+    groups = lookalikes(names)
+    if groups:
+        shown = "; ".join(" and ".join(f"'{name}'" for name in group) for group in groups[:_GROUPS_SHOWN])
+        more = f"; and {len(groups) - _GROUPS_SHOWN} more" * (len(groups) > _GROUPS_SHOWN)
+        found.note(
+            "similar-names",
             file,
-            "target",
-            found=f"target '{items['target'].iloc[bad[0]]}'",
-            expected=f"one of {list(classes)}",
-            rows=bad,
+            where,
+            found=f"{shown}{more} differ only in case, Unicode form, blanks or invisible characters",
+            remedy="Spell them alike if they are the same.",
+            count=len(groups),
         )
-    return target
+
+
+def _note_strangers(coded: Coded, file: Path, found: Findings) -> None:
+    """Notes targets none of which is ever a label: two ways to write the same classes, most likely."""
+    if coded.label is None or coded.target is None:
+        return
+    labels, targets = (np.unique(codes[codes >= 0]) for codes in (coded.label, coded.target))
+    if len(labels) and len(targets) and not np.isin(targets, labels).any():
+        one, other = coded.classes[labels[0]], coded.classes[targets[0]]
+        found.note(
+            "no-common-class",
+            file,
+            "label",
+            found=f"no target is ever a label; a label is '{one}', a target '{other}'",
+            remedy="Write both in the same way.",
+        )

@@ -16,6 +16,7 @@ from hilmix.data.faults import Fault
 from hilmix.data.masks import Masks
 from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
 from hilmix.errors import DataError
+from hilmix.repeats import Duplicates
 from hilmix.types import UNKNOWN
 
 InputKind = Literal["image", "vector"]
@@ -161,6 +162,7 @@ class AnnotatedData:
         group: (N,) int64 group that the item is evaluated in, -1 for none; without groups all -1.
         groups: G group names.
         notes: what a user should know about the folder that they were read from; refuses nothing.
+        duplicates: what counted of several labels of one annotator for one item, where the annotations were read.
     """
 
     name: str
@@ -175,6 +177,7 @@ class AnnotatedData:
     group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     groups: tuple[str, ...] = ()
     notes: tuple[Fault, ...] = ()
+    duplicates: Duplicates = "last"
 
     def __post_init__(self) -> None:
         n = len(self.items)

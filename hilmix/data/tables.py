@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hilmix.data.faults import Findings
+from hilmix.values import MISSING_TEXTS, read_names, spell
 
 _NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
+_SPELLED = ("item", "annotator", "group")
 _DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
 """What pandas and pyarrow raise for damaged files."""
 
@@ -36,17 +38,7 @@ def read_table(
     file, frame = _read(root, stem, findings, required)
     frame = _once(frame, file, findings)
     for column in set(_NAMES) & set(frame.columns):
-        try:
-            frame[column] = _as_names(frame[column])
-        except (TypeError, OverflowError):
-            findings.fault(
-                "whole-number",
-                file,
-                column,
-                found=f"column '{column}': found {frame[column].dtype} values that are not whole",
-                expected="text or whole numbers",
-            )
-            frame = frame.drop(columns=column)
+        frame[column] = _as_names(frame[column], file, column, findings)
     _check_numbers(frame, file, findings)
     if found is None:
         findings.raise_if_any(root)
@@ -99,18 +91,25 @@ def _once(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
     return frame.loc[:, ~frame.columns.duplicated()]
 
 
-def _as_names(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Names as str with None for empty; whole numbers lose the decimals that a missing cell gave them."""
-    if pd.api.types.is_float_dtype(column):
-        column = column.astype("Int64")
-    return column.astype(object).where(column.notna(), None).map(lambda v: None if v is None else str(v).strip())
+def _as_names(column: "pd.Series[Any]", file: Path, where: str, found: Findings) -> "pd.Series[Any]":
+    """Names as str, None for missing; labels and targets as written, ``dataset.yaml`` decides their spelling."""
+    names = read_names(column)
+    if where in ("annotator", "group") and len(rows := names.rows(MISSING_TEXTS)):
+        found.note("missing-text", file, where, rows=rows, found=f"'{names.column()[rows[0]]}' counts as missing")
+        names = names.without(MISSING_TEXTS)
+    if where in _SPELLED:
+        names = spell(names)[0]
+    return pd.Series(names.column(), index=column.index, dtype=object)
 
 
 def _check_numbers(frame: pd.DataFrame, file: Path, found: Findings) -> None:
     numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
     for column in numeric:
-        values = pd.to_numeric(frame[column], errors="coerce")
-        bad = np.flatnonzero(values.isna() & frame[column].notna())
+        cells = frame[column]
+        if not pd.api.types.is_numeric_dtype(cells):
+            cells = pd.Series(read_names(cells).without(MISSING_TEXTS).column(), index=cells.index)
+        values = pd.to_numeric(cells, errors="coerce")
+        bad = np.flatnonzero(values.isna() & cells.notna())
         if len(bad):
-            found.fault("number", file, column, rows=bad, found=f"{frame[column].iloc[bad[0]]!r} is not a number")
+            found.fault("number", file, column, rows=bad, found=f"{cells.iloc[bad[0]]!r} is not a number")
         frame[column] = values

@@ -250,9 +250,9 @@ def test_unreadable_images_are_found_unless_quick(folder, capsys):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("annotations.csv", "annotator", "who", "annotations.csv: Annotations lack the column(s) ['annotator']"),
-        ("annotations.csv", "9,bob,dog", "12,bob,dog", "item, row 28: '12' is unknown"),
-        ("dataset.yaml", "licence", "license", "unknown key(s) ['license']"),
+        ("annotations.csv", "annotator", "who", "annotations.csv, 'annotator'"),
+        ("annotations.csv", "9,bob,dog", "12,bob,dog", "'item', row 28: '12'"),
+        ("dataset.yaml", "licence", "license", "'license'"),
         ("items.csv", "5.png", "gone.png", "gone.png does not exist"),
     ],
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hilmix.data.faults import ROWS_SHOWN, FaultyDataError, Findings
 from hilmix.data.folder import examine_folder, read_folder
 from hilmix.errors import DataError
+from hilmix.faults import ROWS_SHOWN, FaultyDataError, Findings
 
 
 def write(root, items, votes, meta="input: vector\n", inputs=None):

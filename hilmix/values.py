@@ -1,0 +1,195 @@
+"""Names in the cells of a table: one value, one spelling, whatever file and type they come from; blank is missing."""
+
+import ast
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+IntArray = NDArray[np.int64]
+MISSING_TEXTS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
+"""Texts that tools write for an empty cell."""
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
+_BOOLEANS = {"true": "True", "false": "False"}
+_INVISIBLE = ("Cf", "Cc", "Zs", "Zl", "Zp")
+"""Unicode categories without a glyph: format and control characters, blanks."""
+
+
+class Names(NamedTuple):
+    """A column of L names, each of its U distinct texts once."""
+
+    code: IntArray
+    """(L,) int64, place in ``texts``, -1 for a missing cell."""
+    texts: tuple[str, ...]
+    """The U distinct texts, in the order of their first row."""
+
+    def column(self) -> NDArray[Any]:
+        """(L,) object: the texts, None for a missing cell."""
+        return np.asarray([*self.texts, None], dtype=object)[self.code]
+
+    def rows(self, texts: Iterable[str]) -> IntArray:
+        """The rows that hold one of these texts."""
+        wanted = set(texts)
+        return np.flatnonzero(self.of([text in wanted for text in self.texts], False))
+
+    def of(self, value: Iterable[Any], missing: Any) -> NDArray[Any]:
+        """(L,) the value of each row's text, given one for each of the U texts and one for a missing cell."""
+        return np.asarray([*value, missing])[self.code]
+
+    def without(self, texts: Iterable[str]) -> "Names":
+        """The same column where these texts are missing."""
+        dropped = set(texts)
+        return self.renamed([None if text in dropped else text for text in self.texts])
+
+    def renamed(self, texts: Sequence[str | None]) -> "Names":
+        """The same column with another text for each of the U; equal ones are merged, None is missing."""
+        if tuple(texts) == self.texts:
+            return self
+        place: dict[str, int] = {}
+        code = [-1 if text is None else place.setdefault(text, len(place)) for text in texts]
+        return Names(self.of(code, -1).astype(np.int64), tuple(place))
+
+
+def read_names(values: "ArrayLike | pd.Series[Any]") -> Names:
+    """Returns the cells as written, stripped; empty, blank and null ones are missing.
+
+    Numbers and booleans become text: 1.0 is "1.0", True is "True". A list or map becomes its Python text, which
+    :func:`is_list` recognises. Rows are looped over only where a column mixes types.
+
+    Args:
+        values: (L,) cells of any type.
+    """
+    column = values if isinstance(values, pd.Series) else pd.Series(values)
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in ("string", "boolean", "empty"):
+        column = pd.Series([_text(value) for value in column], dtype=object)  # 1, 1.0 and True are equal, and lists odd
+    code, found = pd.factorize(column)
+    texts = _dates(found) if isinstance(found, pd.DatetimeIndex) else [_text(value) for value in found]
+    return Names(code.astype(np.int64), tuple(str(value) for value in found)).renamed(texts)
+
+
+def spell(*columns: Names) -> tuple[Names, ...]:
+    """Returns columns of the same kind of names with one spelling for each value.
+
+    In a column whose values are all whole numbers ``1.0`` becomes ``1``; where all are booleans ``TRUE`` and ``true``
+    become ``True``. Leading zeros, other decimals and mixtures stay as written, and numbers are never merged with
+    booleans. A later column takes the spelling that an earlier one has for the same value.
+
+    Example:
+        >>> label, target = spell(read_names(["0.0", "1.0", ""]), read_names([1, 0]))
+        >>> label.texts, target.texts
+        (('0', '1'), ('1', '0'))
+    """
+    spelled = [column.renamed(_own_spelling(column.texts)) for column in columns]
+    known: list[str] = []
+    for number, column in enumerate(spelled[1:] and spelled):
+        place = places(column.texts, known)
+        spelled[number] = column.renamed(
+            [known[p] if p >= 0 else text for p, text in zip(place, column.texts, strict=True)]
+        )
+        known += [text for p, text in zip(place, column.texts, strict=True) if p < 0]
+    return tuple(spelled)
+
+
+def places(texts: Sequence[str], listed: Sequence[str]) -> IntArray:
+    """Returns (U,) int64 where each text stands in a list of names: as written, else by value; -1 if nowhere.
+
+    Example:
+        >>> places(["1.0", "TRUE", "01"], ["1", "true"]).tolist()
+        [0, 1, -1]
+    """
+    found: IntArray = pd.Index(listed, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
+    odd = [(u, value_of(texts[u])) for u in np.flatnonzero(found < 0).tolist()]
+    if any(value is not None for _, value in odd):
+        by_value: dict[str, list[int]] = {}
+        for place, name in enumerate(listed):
+            by_value.setdefault(value_of(name) or "", []).append(place)
+        for u, value in odd:
+            same = by_value.get(value, []) if value is not None else []
+            if len(same) == 1:
+                found[u] = same[0]
+    return found
+
+
+def value_of(text: str) -> str | None:
+    """The one spelling of a whole number or boolean, None for any other text."""
+    return str(int(text.partition(".")[0])) if is_whole(text) else _BOOLEANS.get(text.lower())
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number without leading zeros; ``1.0`` is."""
+    return _WHOLE.fullmatch(text) is not None
+
+
+def is_list(text: str) -> bool:
+    """Whether a text is a list or map, as JSON, Python or NumPy write it; a name in brackets is none.
+
+    Example:
+        >>> is_list('["cat", "dog"]'), is_list("{'cat'}"), is_list("[/cat]"), is_list("(small)")
+        (True, True, False, False)
+    """
+    inner = text[1:-1].strip()
+    if (text[:1], text[-1:]) not in (("[", "]"), ("{", "}"), ("(", ")")):
+        return False
+    if text[0] == "{" and (not inner or ":" in inner):
+        return True
+    if text[0] == "[" and (not inner or "," in inner or inner[0] in "'\"[{"):
+        return True
+    try:
+        return isinstance(ast.literal_eval(text), list | tuple | set | dict)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+
+
+def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Returns the groups of names that differ only in case, Unicode form, blanks or invisible characters."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_bare(name), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def natural_order(name: str) -> tuple[int, float, str]:
+    """Sort key: numbers by value, before other names."""
+    return (0, float(name), name) if _NUMBER.fullmatch(name) else (1, 0.0, name)
+
+
+def _own_spelling(texts: Sequence[str]) -> list[str]:
+    if all(map(is_whole, texts)):
+        return [text.partition(".")[0] if text[0] != "-" else str(value_of(text)) for text in texts]
+    return [_BOOLEANS[t.lower()] for t in texts] if all(t.lower() in _BOOLEANS for t in texts) else list(texts)
+
+
+def _text(value: Any) -> str | None:
+    """A cell as text, None where nothing is to be seen in it."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="backslashreplace")
+    if isinstance(value, str):
+        text = value.strip()
+        seen = text[:1].isalnum() or any(unicodedata.category(letter) not in _INVISIBLE for letter in text)
+        return text if seen else None
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple | set | dict):
+        return repr(value)
+    if value is None or pd.isna(value):
+        return None
+    is_float = isinstance(value, float | np.floating)
+    return f"{value:.1f}" if is_float and float(value).is_integer() else str(value)
+
+
+def _dates(found: pd.DatetimeIndex) -> list[str]:
+    """Days as ``2026-11-29``, as a CSV file of the same column has them, with the time where it is not midnight."""
+    return [str(day.date()) for day in found] if (found == found.normalize()).all() else [str(day) for day in found]
+
+
+def _bare(name: str) -> str:
+    text = name if name.isascii() else unicodedata.normalize("NFKC", name)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    return value_of(name) or " ".join(text.casefold().split())
