@@ -97,7 +97,7 @@ def spell(*columns: Names) -> tuple[Names, ...]:
 
 
 def places(texts: Sequence[str], listed: Sequence[str]) -> IntArray:
-    """Returns (U,) int64 where each text stands in a list of names: as written, else by value; -1 if nowhere.
+    """Returns (U,) int64 where each text stands in different names: as written, else by value; -1 if nowhere.
 
     Example:
         >>> places(["1.0", "TRUE", "01"], ["1", "true"]).tolist()

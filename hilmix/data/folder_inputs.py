@@ -107,7 +107,10 @@ def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Find
         )
         return None
     named = frame["annotator"]
-    if len(again := np.flatnonzero(named.duplicated() & named.notna())):
+    if len(empty := np.flatnonzero(named.isna())):
+        found.fault("empty", file, "annotator", rows=empty, found="'annotator' is empty", remedy="Fill it in.")
+        return None
+    if len(again := np.flatnonzero(named.duplicated())):
         found.fault(
             "repeated-annotator",
             file,

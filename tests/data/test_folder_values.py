@@ -292,3 +292,10 @@ def test_lists_and_maps_in_the_description_are_refused(folder, key, value):
 def test_what_cannot_be_meant_is_refused(folder, meta):
     root = folder(items(), votes(["a", "a", "a"]), meta + "\n")
     assert {kind for kind, _ in faults(root)} == {"key"}
+
+
+@pytest.mark.parametrize(("rows", "kind"), [("ann,1\n,2\n,3\n", "empty"), ("ann,1\nann,2\n", "repeated-annotator")])
+def test_rows_of_annotators_are_named_once(folder, rows, kind):
+    root = folder(items(), votes(["a", "b", "a"]))
+    (root / "annotators.csv").write_text("annotator,age\n" + rows)
+    assert (kind, "annotator") in faults(root)
