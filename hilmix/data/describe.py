@@ -1,6 +1,6 @@
 """What annotated data hold: sizes, agreement, class balance, and what a user should know before training."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,9 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from hilmix.annotations import Annotations
 from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.errors import DataError
+from hilmix.functional.aggregation import best_classes, vote_counts
 from hilmix.types import UNKNOWN
 
 _DECODED_AT_ONCE = 256
+_ROUNDING = 1e-5
+"""Of sums of float32 probabilities."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,11 @@ class Description:
     """(K,) share of the known targets; None where no target is known."""
     known_targets: int
     pairwise_agreement: float
-    """Chance that two labels of the same item agree; NaN where no item has two."""
+    """Chance that two annotators' labels of the same item agree; NaN where no item has two."""
     krippendorff_alpha: float
     """Nominal alpha: 1 = full agreement, 0 = that of chance; NaN where it is not defined."""
     wrong_labels: float
-    """Share of single labels that differ from the target; NaN where there are none with a target."""
+    """Expected share of single labels that differ from the target; NaN where there are none with a target."""
     majority_accuracy: float
     """Accuracy of the majority vote where truth is known, ties split evenly; NaN where there is none."""
     silent_in_training: tuple[str, ...]
@@ -45,14 +48,23 @@ class Description:
 
 
 def describe(data: AnnotatedData) -> Description:
-    """Returns what the data hold. Soft answers count with their most probable class."""
-    votes = data.annotations
-    counts = hard_counts(votes)
+    """Returns what the data hold.
+
+    A soft answer counts with its probabilities, so that one between two classes counts in equal shares. Agreement is
+    that of different annotators: of several labels of one annotator for an item it sees the last.
+
+    Raises:
+        DataError: where the counts would fill the memory.
+    """
+    votes, distinct = data.annotations, data.annotations.distinct()
+    counts = votes.counts()
+    compared = counts if distinct is votes else distinct.counts()
+    squares = squared_counts(distinct)
     per_item = votes.labels_per_item[votes.labels_per_item > 0]
     known = data.target != UNKNOWN
     per_annotator = np.bincount(votes.annotator, minlength=votes.num_annotators)
     truth = data.target[votes.item]
-    wrong = (votes.label != truth)[truth != UNKNOWN]
+    wrong = 1 - _chance(votes, truth)[truth != UNKNOWN]
     return Description(
         items=len(data),
         splits=_splits(data),
@@ -64,8 +76,8 @@ def describe(data: AnnotatedData) -> Description:
         class_votes=counts.sum(0) / max(1.0, counts.sum()),
         class_targets=_balance(data.target[known], votes.num_classes) if known.any() else None,
         known_targets=int(known.sum()),
-        pairwise_agreement=pairwise_agreement(counts),
-        krippendorff_alpha=krippendorff_alpha(counts),
+        pairwise_agreement=pairwise_agreement(compared, squares),
+        krippendorff_alpha=krippendorff_alpha(compared, squares),
         wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
         majority_accuracy=majority_accuracy(counts, data.target),
         silent_in_training=_silent(data),
@@ -85,16 +97,18 @@ def check_inputs(data: AnnotatedData) -> None:
             raise DataError(f"{data.name}: the input of item '{data.items[start + bad[0]]}' holds NaN or infinity.")
 
 
-def hard_counts(votes: Annotations) -> NDArray[np.float64]:
-    """(N, K) votes per item and class; a soft answer counts as one vote for its most probable class."""
-    return replace(votes, probs=None).counts()
+def squared_counts(votes: Annotations) -> NDArray[np.float64]:
+    """(N, K) sums of the squared probabilities of the answers; those of plain labels are their counts."""
+    squares = None if votes.probs is None else votes.probs.astype(np.float64) ** 2
+    return vote_counts(votes.item, votes.label, num_items=votes.num_items, num_classes=votes.num_classes, probs=squares)
 
 
-def pairwise_agreement(counts: ArrayLike) -> float:
-    """Chance that two different labels of the same item, drawn from all such pairs, name the same class.
+def pairwise_agreement(counts: ArrayLike, squares: ArrayLike | None = None) -> float:
+    """Chance that two different answers of the same item, drawn from all such pairs, name the same class.
 
     Args:
         counts: (N, K) votes per item and class.
+        squares: (N, K) sums of the squared probabilities of soft answers, whose classes are drawn from them.
 
     Example:
         >>> pairwise_agreement([[2, 0], [1, 1]])
@@ -102,15 +116,17 @@ def pairwise_agreement(counts: ArrayLike) -> float:
     """
     votes = np.asarray(counts, dtype=np.float64)
     total = votes.sum(1)
-    pairs = (total * (total - 1)).sum()
-    return float((votes * (votes - 1)).sum() / pairs) if pairs else np.nan
+    pairs = _pairs(total).sum()
+    return float(_agreeing(votes, squares).sum() / pairs) if pairs else np.nan
 
 
-def krippendorff_alpha(counts: ArrayLike) -> float:
+def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> float:
     """Krippendorff's alpha for nominal labels: 1 - observed / expected disagreement.
 
     Args:
         counts: (N, K) votes per item and class; items with fewer than two votes do not count.
+        squares: (N, K) sums of the squared probabilities of soft answers; coincidences are then expected values over
+            classes drawn from the answers.
 
     Returns:
         NaN if no item has two votes, or all of them name one class.
@@ -123,14 +139,34 @@ def krippendorff_alpha(counts: ArrayLike) -> float:
         1.0
     """
     votes = np.asarray(counts, dtype=np.float64)
-    votes = votes[votes.sum(1) >= 2]
-    size, classes = votes.sum(1), votes.sum(0)
-    total = classes.sum()
-    expected = total**2 - (classes**2).sum()
-    if not expected:
+    usable = votes.sum(1) > 2 - _ROUNDING
+    squared = (votes if squares is None else np.asarray(squares, dtype=np.float64))[usable]
+    votes = votes[usable]
+    size, total = votes.sum(1), votes.sum()
+    expected = total * (total - 1) - (votes.sum(0) ** 2 - squared.sum(0)).sum()
+    if expected <= _ROUNDING * total:
         return np.nan
-    observed = ((size**2 - (votes**2).sum(1)) / (size - 1)).sum()
+    observed = ((_pairs(size) - _agreeing(votes, squared)) / (size - 1)).sum()
     return float(1 - (total - 1) * observed / expected)
+
+
+def _pairs(size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) ordered pairs of an item's answers; the sums of float32 probabilities are whole up to rounding."""
+    whole = np.rint(size)
+    return whole * (whole - 1)
+
+
+def _agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[np.float64]:
+    """(N,) expected number of ordered pairs of different answers that name one class."""
+    agreeing: NDArray[np.float64] = (votes**2 - (votes if squares is None else np.asarray(squares))).sum(1)
+    return agreeing
+
+
+def _chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(L,) chance that an answer names the given class of its row; of no meaning where that is unknown."""
+    if votes.probs is None:
+        return (votes.label == label).astype(np.float64)
+    return np.take_along_axis(votes.probs, np.maximum(label, 0)[:, None], 1)[:, 0].astype(np.float64)
 
 
 def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:
@@ -148,7 +184,7 @@ def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:
     votes, truth = votes[usable], truth[usable]
     if not len(votes):
         return np.nan
-    winners = votes == votes.max(1, keepdims=True)
+    winners = best_classes(votes)
     return float((winners[np.arange(len(truth)), truth] / winners.sum(1)).mean())
 
 

@@ -12,13 +12,14 @@ from hilmix.annotations import Annotations
 from hilmix.data.describe import (
     check_inputs,
     describe,
-    hard_counts,
     krippendorff_alpha,
     majority_accuracy,
     pairwise_agreement,
+    squared_counts,
 )
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.errors import DataError
+from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 COUNTS = arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 4)), elements=st.integers(0, 4))
 
@@ -120,9 +121,83 @@ def test_exchangeable_votes_have_no_silent_annotators():
     assert describe(data).silent_in_training == ()
 
 
-def test_soft_answers_count_with_their_most_probable_class():
-    votes = Annotations.build([0, 0], [0, 1], probs=[[0.6, 0.4], [0.3, 0.7]], num_items=1, classes=2, annotators=2)
-    assert hard_counts(votes).tolist() == [[1, 1]]
+def brute_force_soft(item, probs):
+    """Agreement and alpha of soft answers, pair by pair: what they would be on average over classes drawn from them."""
+    pairs = [(i, j) for i in range(len(item)) for j in range(len(item)) if i != j]
+    within = [(i, j) for i, j in pairs if item[i] == item[j]]
+    agreement = np.mean([probs[i] @ probs[j] for i, j in within])
+    number = np.bincount(item)[item]
+    usable = [(i, j) for i, j in pairs if number[i] > 1 and number[j] > 1]
+    answers = int((number > 1).sum())
+    observed = sum((1 - probs[i] @ probs[j]) / (number[i] - 1) for i, j in within)
+    expected = sum(1 - probs[i] @ probs[j] for i, j in usable) / (answers - 1)
+    return agreement, 1 - observed / expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agreement_of_soft_answers_is_its_expected_value(seed):
+    rng = np.random.default_rng(seed)
+    item, probs = rng.integers(0, 6, 14), rng.dirichlet([1, 1, 1], 14)
+    votes = Annotations.build(item, np.arange(14), probs=probs, num_items=6, classes=3, annotators=14)
+    agreement, alpha = brute_force_soft(item, probs)
+    assert pairwise_agreement(votes.counts(), squared_counts(votes)) == pytest.approx(agreement, abs=1e-6)
+    assert krippendorff_alpha(votes.counts(), squared_counts(votes)) == pytest.approx(alpha, abs=1e-6)
+
+
+def described(votes, target):
+    names = tuple(f"i{n}" for n in range(votes.num_items))
+    return describe(
+        AnnotatedData("x", names, ArrayInputs(np.zeros((len(names), 1)), "vector"), votes, target=np.array(target))
+    )
+
+
+def test_draws_count_in_equal_shares():
+    probs = [[0.5, 0.5], [0.5, 0.5], [1, 0], [0, 1]]
+    for label in (None, [1, 0, 0, 1]):  # the label of a draw says nothing
+        votes = Annotations.build([0, 0, 1, 2], [0, 1, 0, 0], label, probs=probs, num_items=3, classes=2, annotators=2)
+        found = described(votes, [0, 0, 0])
+        assert found.class_votes.tolist() == [0.5, 0.5]
+        assert found.wrong_labels == pytest.approx((0.5 + 0.5 + 0 + 1) / 4)
+        assert found.majority_accuracy == pytest.approx((0.5 + 1 + 0) / 3)
+        assert found.pairwise_agreement == pytest.approx(0.5)
+
+
+def test_nearly_equal_sums_of_probabilities_tie():
+    probs = np.float32([[0.3, 0.7], [0.7, 0.3]] * 5)
+    votes = Annotations.build([0] * 10, range(10), probs=probs, num_items=1, classes=2, annotators=10)
+    assert described(votes, [0]).majority_accuracy == 0.5
+
+
+def test_repeats_of_one_annotator_are_no_agreement():
+    item, annotator, label = [0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 0, 0]
+    once = Annotations.build(item, annotator, label, num_items=2, classes=2, annotators=2)
+    thrice = Annotations.build(item * 3, annotator * 3, label * 3, num_items=2, classes=2, annotators=2)
+    one, other = described(once, [0, 0]), described(thrice, [0, 0])
+    assert other.krippendorff_alpha == one.krippendorff_alpha
+    assert other.pairwise_agreement == one.pairwise_agreement == 0.5
+    assert other.annotations == 12
+    crowd = Annotations.build(
+        item * 3, annotator * 3, label * 3, num_items=2, classes=2, annotators=2, exchangeable=True
+    )
+    assert described(crowd, [0, 0]).pairwise_agreement == pytest.approx((2 * 3 * 2 + 6 * 5) / (2 * 6 * 5))
+
+
+@pytest.mark.parametrize("method", sorted(AGGREGATORS))
+def test_probabilities_decide_in_every_aggregator(method):
+    rng = np.random.default_rng(0)
+    item, annotator = np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8)
+    probs = rng.dirichlet([1, 1], 24)
+    probs[::4] = 0.5
+    draws = np.where(probs[:, 0] == 0.5, 1, probs.argmax(1))
+
+    def posterior(label):
+        votes = Annotations.build(item, annotator, label, probs=probs, num_items=8, classes=2, annotators=3)
+        return aggregate(method, votes).posterior
+
+    np.testing.assert_array_equal(posterior(None), posterior(draws))
+    if method == "soft":
+        means = np.float32(probs).reshape(8, 3, 2).mean(1)
+        np.testing.assert_allclose(posterior(None), means, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

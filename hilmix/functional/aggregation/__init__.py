@@ -11,7 +11,7 @@ from hilmix.functional.aggregation.glad import Glad, glad
 from hilmix.functional.aggregation.kos import Kos, kos
 from hilmix.functional.aggregation.mace import Mace, mace
 from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, VoteTable, aggregate
-from hilmix.functional.aggregation.votes import Majority, majority, soft_labels, vote_counts
+from hilmix.functional.aggregation.votes import Majority, best_classes, majority, soft_labels, vote_counts
 
 __all__ = [
     "AGGREGATORS",
@@ -24,6 +24,7 @@ __all__ = [
     "VoteTable",
     "WeightedVote",
     "aggregate",
+    "best_classes",
     "dawid_skene",
     "glad",
     "kos",

@@ -17,6 +17,7 @@ from hilmix.functional.aggregation.votes import (
     softmax_in_place,
     weighted_counts,
 )
+from hilmix.functional.sizes import bytes_needed, require_memory
 
 
 class DawidSkene(NamedTuple):
@@ -77,6 +78,7 @@ def dawid_skene(
         on_round: called with the number of rounds done.
 
     Raises:
+        DataError: where this would fill the memory.
         ConfigError: for a pseudo-count that is not positive, or no rounds.
 
     Reference:
@@ -88,6 +90,8 @@ def dawid_skene(
             raise ConfigError(f"Dawid-Skene's {name} is {value}; a pseudo-count must be a positive number.")
     if max_rounds < 1:
         raise ConfigError(f"Dawid-Skene's max_rounds is {max_rounds}; at least 1 is needed.")
+    sizes = {"items": num_items, "annotators": num_annotators, "classes": num_classes}
+    require_memory("Dawid-Skene", bytes_needed(**sizes, per_item=2, per_pair=4), **sizes)
     flat = entries(item, annotator, label, num_classes, probs)
     counts = weighted_counts(flat, num_items=num_items, num_classes=num_classes)
     voted = counts.sum(axis=1) > 0

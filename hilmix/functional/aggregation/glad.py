@@ -16,6 +16,7 @@ from hilmix.functional.aggregation.votes import (
     settled,
     softmax_in_place,
 )
+from hilmix.functional.sizes import bytes_needed, require_memory
 
 PRIOR_MEAN = 1.0
 """Of abilities and of log-easinesses, both normal with variance 1; also where the fit starts."""
@@ -75,6 +76,7 @@ def glad(
         on_round: called with the number of rounds done.
 
     Raises:
+        DataError: where this would fill the memory.
         ConfigError: for no rounds.
 
     Reference:
@@ -84,6 +86,8 @@ def glad(
     """
     if min(max_rounds, inner_rounds) < 1:
         raise ConfigError(f"GLAD's max_rounds and inner_rounds are {max_rounds}, {inner_rounds}; at least 1 is needed.")
+    sizes = {"items": num_items, "annotators": 0, "classes": num_classes}
+    require_memory("GLAD", bytes_needed(**sizes, per_item=2), **sizes)
     numbered = entries(np.arange(len(item)), item, label, num_classes, probs)
     model = _Model(item, annotator, numbered, (num_items, num_annotators, num_classes))
     parameters = np.full(num_annotators + num_items, PRIOR_MEAN)

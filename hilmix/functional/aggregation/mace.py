@@ -16,6 +16,7 @@ from hilmix.functional.aggregation.votes import (
     settled,
     softmax_in_place,
 )
+from hilmix.functional.sizes import bytes_needed, require_memory
 
 
 class Mace(NamedTuple):
@@ -78,6 +79,7 @@ def mace(
         on_round: called with the number of rounds done over all restarts.
 
     Raises:
+        DataError: where this would fill the memory.
         ConfigError: for another method, no restarts or no rounds.
 
     Reference:
@@ -89,6 +91,8 @@ def mace(
         raise ConfigError(f"MACE's method is '{method}'; allowed are 'vb' and 'em'.")
     if min(restarts, max_rounds) < 1:
         raise ConfigError(f"MACE's restarts and max_rounds are {restarts} and {max_rounds}; at least 1 is needed.")
+    sizes = {"items": num_items, "annotators": num_annotators, "classes": num_classes}
+    require_memory("MACE", bytes_needed(**sizes, per_item=2, per_annotator=6), **sizes)
     said = _said(entries(item, annotator, label, num_classes, probs), num_items, num_annotators, num_classes)
     best: Mace | None = None
     bounds: list[float] = []

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hilmix.functional.sizes import bytes_needed, require_memory
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 OnRound = Callable[[int], object]
@@ -55,10 +57,27 @@ def vote_counts(
 
 
 def weighted_counts(votes: Entries, *, num_items: int, num_classes: int) -> FloatArray:
-    """Returns (N, K) float64 sums of the weights per item and class."""
+    """Returns (N, K) float64 sums of the weights per item and class.
+
+    Raises:
+        DataError: where they would fill the memory.
+    """
+    needed = bytes_needed(items=num_items, classes=num_classes, per_item=1)
+    require_memory("Counting labels by item and class", needed, items=num_items, classes=num_classes)
     cell = votes.item * num_classes + votes.label
     flat = np.bincount(cell, weights=votes.weight, minlength=num_items * num_classes)
     return flat.astype(np.float64, copy=False).reshape(num_items, num_classes)
+
+
+def best_classes(counts: FloatArray) -> NDArray[np.bool_]:
+    """Returns (N, K) bool, the classes with the most votes; those of a tie all, none where nobody voted.
+
+    Args:
+        counts: (N, K) non-negative votes, see :func:`vote_counts`.
+    """
+    top = counts.max(axis=1, keepdims=True, initial=0.0)
+    best: NDArray[np.bool_] = (counts >= top * (1 - _TIE)) & (top > 0)
+    return best
 
 
 def majority(counts: FloatArray, *, seed: int = 0) -> Majority:
@@ -74,8 +93,7 @@ def majority(counts: FloatArray, *, seed: int = 0) -> Majority:
         >>> majority(np.array([[2.0, 1.0], [0.0, 0.0]])).label.tolist()
         [0, -1]
     """
-    top = counts.max(axis=1, keepdims=True, initial=0.0)
-    best = (counts >= top * (1 - _TIE)) & (top > 0)
+    best = best_classes(counts)
     choices = best.sum(axis=1)
     draw = np.random.default_rng(seed).random(len(counts))
     nth = np.floor(draw * choices).astype(np.int64) + 1  # take the nth of the best classes

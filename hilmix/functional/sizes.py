@@ -1,0 +1,70 @@
+"""Sizes of tables, known before they are allocated: one sentence instead of a machine without memory."""
+
+import os
+from pathlib import Path
+
+from hilmix.errors import DataError
+
+SHARE = 0.5
+"""Of the machine's memory that one table may take."""
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def memory() -> int:
+    """Returns the bytes of memory of this machine or container."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _CGROUP.read_text().strip() if _CGROUP.is_file() else ""
+    return min(total, int(limit)) if limit.isdecimal() else total
+
+
+def bytes_needed(
+    *,
+    items: int = 0,
+    annotators: int = 0,
+    classes: int = 0,
+    per_item: int = 0,
+    per_annotator: int = 0,
+    per_pair: int = 0,
+    width: int = 8,
+) -> int:
+    """Returns the bytes of N x K, A x K and A x K x K tables together.
+
+    Args:
+        items: N.
+        annotators: A.
+        classes: K.
+        per_item: number of N x K tables.
+        per_annotator: number of A x K tables.
+        per_pair: number of A x K x K tables.
+        width: bytes of a number.
+
+    Example:
+        >>> bytes_needed(items=10, annotators=3, classes=5, per_item=1, per_pair=2)
+        1600
+    """
+    return width * classes * (per_item * items + per_annotator * annotators + per_pair * annotators * classes)
+
+
+def require_memory(what: str, needed: int, *, items: int = 0, annotators: int = 0, classes: int = 0) -> None:
+    """Refuses what would not fit into half of the memory, before it is allocated.
+
+    Args:
+        what: needs it, such as "Dawid-Skene".
+        needed: bytes, see :func:`bytes_needed`.
+        items: N, for the message.
+        annotators: A, for the message; 0 where it does not matter.
+        classes: K, for the message.
+
+    Raises:
+        DataError: with the sizes, the gigabytes and the remedy.
+    """
+    have = memory()
+    if needed <= SHARE * have:
+        return
+    sizes = {"items": items, "annotators": annotators, "classes": classes}
+    shown = ", ".join(f"{number:,} {name}" for name, number in sizes.items() if number)
+    remedy = ", or use a method without confusion matrices (majority, soft, wawa)" if annotators else ""
+    raise DataError(
+        f"{what} needs {needed / 2**30:,.1f} GiB for {shown}; this machine has {have / 2**30:,.1f} GiB. Check that "
+        f"labels are classes, not ids or free text, merge rare classes{remedy}."
+    )

@@ -1,0 +1,51 @@
+"""Sizes are known before anything is allocated: K, A and the gigabytes are named."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from hilmix.annotations import Annotations
+from hilmix.data.describe import describe
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.errors import DataError
+from hilmix.functional import sizes
+from hilmix.functional.aggregation import aggregate
+
+
+@pytest.mark.parametrize("many", [10**5, 10**6])
+@pytest.mark.parametrize("method", ["majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill"])
+def test_every_label_a_class_is_refused_before_it_is_allocated(method, many, monkeypatch):
+    monkeypatch.setattr(sizes, "memory", lambda: 2**32)
+    number = np.arange(many)
+    votes = Annotations.build(number, number % 7, number, num_items=many, classes=many, annotators=7)
+    tracemalloc.start()
+    with pytest.raises(DataError) as raised:
+        aggregate(method, votes)
+    assert tracemalloc.get_traced_memory()[1] < 1000 * many
+    tracemalloc.stop()
+    assert f"{many:,} classes" in str(raised.value)
+    assert "GiB" in str(raised.value)
+    data = AnnotatedData("x", tuple(map(str, number)), ArrayInputs(np.zeros((many, 1)), "vector"), votes)
+    with pytest.raises(DataError, match="GiB"):
+        describe(data)
+
+
+def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch):
+    monkeypatch.setattr(sizes, "memory", lambda: 2**30)
+    who = np.arange(5000)
+    votes = Annotations.build(who, who, who % 300, num_items=5000, classes=300, annotators=5000)
+    with pytest.raises(DataError, match=r"5,000 annotators, 300 classes"):
+        aggregate("dawid-skene", votes)
+    assert aggregate("soft", votes).posterior.shape == (5000, 300)
+
+
+def test_bytes_are_those_of_the_arrays():
+    needed = sizes.bytes_needed(items=10, annotators=3, classes=5, per_item=2, per_annotator=4, per_pair=1)
+    assert needed == sum(
+        array.nbytes for array in [np.zeros((10, 5))] * 2 + [np.zeros((3, 5))] * 4 + [np.zeros((3, 5, 5))]
+    )
+
+
+def test_the_memory_is_that_of_the_machine():
+    assert 2**27 < sizes.memory() < 2**50
