@@ -51,13 +51,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 partial.unlink()
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Loads a checkpoint.
+        """Loads a checkpoint: tensors and plain values only, whatever ``weights_only`` says.
 
         Raises:
             RunError: if it is damaged.
         """
         check_intact(path)
-        checkpoint: dict[str, Any] = super().load_checkpoint(path, *args, **kwargs)
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, *args[:1], **{**kwargs, "weights_only": True})
         return checkpoint
 
 

@@ -148,8 +148,14 @@ class HilmixCLI(LightningCLI):
                 refuse_other_settings(self.model, self.datamodule, path)
             else:  # the checkpoint knows what model it is
                 check_checkpoint(path)
-                self.model = type(self.model).load_from_checkpoint(path)
-        except (UnpicklingError, EOFError, LookupError, RuntimeError) as error:
+                # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
+                self.model = type(self.model).load_from_checkpoint(Path(path).resolve())
+        except UnpicklingError as error:
+            raise RunError(
+                f"{path} holds more than tensors and plain values, or is no checkpoint. hilmix runs no code that a "
+                "checkpoint brings; save it anew with plain hyperparameters."
+            ) from error
+        except (EOFError, LookupError, RuntimeError) as error:
             if isinstance(error, HilmixError):
                 raise
             raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error

@@ -3,7 +3,9 @@
 The stranger's modules write a file when they are imported: it must not be there.
 """
 
+import ast
 import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import hilmix
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotatorModel
 from hilmix.backbones import MLP, Backbone
+from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.cli import main
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.targets import Targets
@@ -363,3 +366,91 @@ def test_the_option_of_hmix_mixes(mark, options, tmp_path, monkeypatch, capsys):
         assert hmix.main(argv) == 2
         assert "--trust mine " in capsys.readouterr().err
         assert not mark.exists()
+
+
+# -- pickles ---------------------------------------------------------------------------------------------------------
+
+
+class Evil:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("folder", ["plain", "https", "http:"])
+@pytest.mark.parametrize("command", ["test", "predict", "fit"])
+def test_code_in_a_checkpoint_is_not_run(folder, command, trained, data, tmp_path, monkeypatch, capsys):
+    """Nor from a folder that Lightning would take for an address, whose files it loads with all they bring."""
+    monkeypatch.chdir(tmp_path)
+    mark, file = tmp_path / "mark", Path(folder) / "x.ckpt"
+    file.parent.mkdir()
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.save({**checkpoint, "more": Evil(mark)}, file)
+    assert run(command, data, tmp_path / "run", "--ckpt_path", file) == 2
+    said = capsys.readouterr().err
+    assert str(file) in said
+    assert "weights_only" not in said
+    assert not mark.exists()
+
+
+def test_code_in_a_checkpoint_is_not_run_by_python(trained, tmp_path):
+    mark, file = tmp_path / "mark", tmp_path / "x.ckpt"
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.save({**checkpoint, "more": Evil(mark)}, file)
+    for load in (Classifier.load_from_checkpoint, AtomicCheckpointIO().load_checkpoint):
+        for more in ({}, {"weights_only": False}):
+            with pytest.raises((pickle.UnpicklingError, HilmixError)):
+                load(str(file), **more)
+    assert not mark.exists()
+
+
+def calls(name: str) -> list[tuple[Path, ast.Call]]:
+    """Calls of ``torch.load`` or ``np.load`` in the package, with their file."""
+    found = []
+    for file in sorted(Path(hilmix.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+                found.append((file, node))
+    return found
+
+
+def keywords(call: ast.Call) -> dict[str, object]:
+    return {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in ("weights_only", "allow_pickle")}
+
+
+def test_all_files_are_read_as_plain_values():
+    assert len(calls("torch.load")) >= 3
+    assert all(keywords(call) == {"weights_only": True} for _, call in calls("torch.load"))
+    assert len(calls("np.load")) >= 8
+    assert all(keywords(call) in ({}, {"allow_pickle": False}) for _, call in calls("np.load"))
+    for name in (
+        "pickle.load",
+        "pickle.loads",
+        "pd.read_pickle",
+        "yaml.load",
+        "yaml.unsafe_load",
+        "yaml.full_load",
+        "eval",
+        "exec",
+        "importlib.import_module",
+    ):
+        users = {file.name for file, _ in calls(name)}
+        allowed = {
+            "yaml.load": {"yaml_files.py"},
+            # of names that stand in the code, or in the user's config
+            "importlib.import_module": {"trusted.py", "__init__.py", "parser_errors.py", "default_callbacks.py"},
+        }
+        assert users <= allowed.get(name, set()), name
+
+
+@pytest.mark.parametrize("command", [["fit"], ["validate"], ["test"], ["predict"], ["hmix", "mixes"]])
+def test_the_commands_that_the_page_lists_have_the_option(command, capsys):
+    page = (Path(__file__).parent.parent / "SECURITY.md").read_text()
+    assert f"`{' '.join(command)}`" in page
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    assert "--trust" in capsys.readouterr().out

@@ -346,4 +346,8 @@ class Classifier(LightningModule):
         backbone = kwargs.pop("backbone", saved["backbone"])
         if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
             backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}
-        return super().load_from_checkpoint(checkpoint_path, backbone=backbone, **kwargs)
+        kwargs |= {
+            "backbone": backbone,
+            "weights_only": True,
+        }  # Lightning would run code of what it takes for an address
+        return super().load_from_checkpoint(checkpoint_path, **kwargs)

@@ -103,6 +103,6 @@ SOURCE = Source(
     citation=CITATION,
     build=_build,
     resources=(_LABELS, _IMAGES),
-    note="The mirror holds the labels only; the images are always downloaded. No checksums of the labels are published; sizes are "
-    "checked and the clean labels must equal CIFAR-100's.",
+    note="The mirror holds the labels only; the images are always downloaded. No checksums of the labels are "
+    "published; sizes are checked and the clean labels must equal CIFAR-100's.",
 )
