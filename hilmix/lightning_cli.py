@@ -44,6 +44,7 @@ from hilmix.run_folder import (
     check_checkpoint,
     claim_run_dir,
     find_checkpoint,
+    keep_found,
     last_apart,
     refuse_other_settings,
     requeued_checkpoint,
@@ -128,6 +129,7 @@ class HilmixCLI(LightningCLI):
         named = self.config[self.subcommand].trust or []
         trust(*([named] if isinstance(named, str) else named))
         last_apart(self.config[self.subcommand].trainer)
+        keep_found(self.config[self.subcommand])
         keep_defaults(self.config[self.subcommand])
         fit_to_trainer(self.config[self.subcommand].trainer)
 

@@ -22,6 +22,8 @@ from hilmix.trusted import check_class_paths
 log = logging.getLogger(__name__)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
+FINDERS = (".LearningRateFinder", ".BatchSizeFinder")
+"""Callbacks of Lightning that change a setting before training."""
 
 
 def find_checkpoint(run_dir: Path, given: str, *, resume: bool = False) -> Path:
@@ -76,6 +78,26 @@ def last_apart(trainer: Any) -> None:
             every = Namespace(every_n_train_steps=best.init_args.get("every_n_train_steps") or None)
             callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
             callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
+
+
+def keep_found(settings: Any) -> None:
+    """A resumed run goes on with what Lightning's finders found when it began; they do not search again.
+
+    Args:
+        settings: of ``fit``, as parsed, with the checkpoint's path; changed in place.
+    """
+    callbacks = settings.trainer.callbacks
+    finders = [c for c in callbacks if c.class_path.endswith(FINDERS)] if isinstance(callbacks, list) else []
+    if settings.get("ckpt_path") is None or not finders:
+        return
+    settings.trainer.callbacks = [c for c in callbacks if c not in finders]
+    saved = torch.load(settings.ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    for finder in finders:
+        part, keys = ("model", "attr_name") if finder.class_path.endswith(FINDERS[0]) else ("data", "batch_arg_name")
+        name = finder.init_args.get(keys) or "lr"
+        found = saved.get("hyper_parameters" if part == "model" else "datamodule_hyper_parameters", {})
+        if name in found and name in settings[part].init_args:
+            settings[part].init_args[name] = found[name]
 
 
 def requeued_checkpoint(run_dir: Path) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
@@ -17,6 +18,17 @@ from hilmix.redaction import redacted
 
 class SaveRunConfig(SaveConfigCallback):
     """Keeps the resolved config of a training run: in the run folder, per attempt, and in W&B."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves once more what Lightning's finders have found, which come first of all callbacks."""
+        found = found_settings(trainer, pl_module)
+        changed = False
+        for part, name, value in found:
+            settings = (self.config.get(part) or {}).get("init_args") or {}
+            if settings.get(name) not in (None, value):
+                settings[name], changed = value, True
+        if changed and trainer.is_global_zero:
+            self.save_config(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
@@ -32,6 +44,19 @@ class SaveRunConfig(SaveConfigCallback):
             (folder / "config.yaml").write_text(text)
         if (logger := wandb_logger(trainer)) is not None:
             logger.experiment.config.update({"cli": settings}, allow_val_change=True)
+
+
+def found_settings(trainer: Trainer, pl_module: LightningModule) -> list[tuple[str, str, Any]]:
+    """Returns (``model`` or ``data``, setting, value in force) of what the finders may have changed."""
+    found: list[tuple[str, str, Any]] = []
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, LearningRateFinder):
+            name = callback._attr_name or "lr"
+            found += [("model", name, getattr(pl_module, name, None))]
+        elif isinstance(callback, BatchSizeFinder):
+            name = callback._batch_arg_name
+            found += [("data", name, getattr(getattr(trainer, "datamodule", None), name, None))]
+    return [entry for entry in found if entry[2] is not None]
 
 
 def _relative(value: Any, run_dir: str) -> Any:

@@ -47,6 +47,10 @@ class LastCheckpoint(Checkpoint):
         self._step_saved, self._step_before, self._trained = -1, -1, False
         self._signals = StopSignals()
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Moves behind the other checkpoints: what they hold as their best belongs into the last one."""
+        trainer.callbacks = [c for c in trainer.callbacks if c is not self] + [self]  # type: ignore[attr-defined]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._trained = True
         self._signals.listen(trainer)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import LearningRateFinder
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -297,6 +298,11 @@ class Classifier(LightningModule):
             mean, std = mean.mean(), (std.square().mean() + mean.var(correction=0)).sqrt()
         self.input_mean.copy_(mean)
         self.input_std.copy_(torch.where(std > 1e-6, std, 1.0))  # a constant stays a constant
+
+    def on_fit_start(self) -> None:
+        if any(isinstance(callback, LearningRateFinder) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+            # Lightning gives the found rate to the optimizer, but not to its schedule, which sets it from step 2 on
+            self.trainer.strategy.setup_optimizers(self.trainer)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
