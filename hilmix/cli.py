@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 import hilmix
-from hilmix.errors import ConfigError, HilmixError
+from hilmix.errors import ConfigError, HilmixError, RunError
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 """Those that train or use a model."""
@@ -41,7 +41,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(argv)
     except Exception as error:
-        message = told(error)
+        message = told(error) or _of_system(error)
         if message is None:
             raise
         from hilmix.terminal import refuse
@@ -83,6 +83,15 @@ def _dispatch(argv: list[str]) -> int:
 
     run(with_packaged_configs(argv))
     return 0
+
+
+def _of_system(error: Exception) -> HilmixError | None:
+    """The message about a file that the system refuses: a name that is too long, missing rights, a disk that fails."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return RunError(
+            f"Cannot use '{error.filename}': {error.strerror or error}. Choose another, or change its rights."
+        )
+    return None
 
 
 def told(error: BaseException | None) -> HilmixError | None:

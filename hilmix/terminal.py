@@ -5,6 +5,7 @@ control sequences on. Everything that is printed here is literal: see :func:`~hi
 """
 
 import os
+import re
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -18,6 +19,7 @@ from hilmix.names import printable
 
 _UNLIMITED = 10_000
 """Columns of an output that is no window, such as a pipe: one line of text stays one line there."""
+_WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -54,8 +56,16 @@ def warn(console: Console, text: str, *, title: str = "warning:") -> None:
 
 def refuse(error: Exception) -> int:
     """Prints the one message of an error of input on stderr and returns the exit code, 2."""
-    print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+    print("error: " + "\n".join(map(printable, _message(error).split("\n"))), file=sys.stderr)
     return 2
+
+
+def _message(error: Exception) -> str:
+    """The text of an error, without the traceback that a process of PyTorch's data loader puts around it."""
+    text = str(error)
+    if (worker := _WORKER.match(text)) is None:
+        return text
+    return re.split(rf"^(?:[\w.]+\.)?{worker[1]}: ", text, flags=re.MULTILINE)[-1].strip()
 
 
 class Grid(Table):

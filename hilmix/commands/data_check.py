@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if args.skip_unreadable and (args.quick or args.json):
         raise ConfigError("--skip-unreadable decodes every image and prints text; leave --quick and --json out.")
     if args.skip_unreadable:
-        _tell(copy_readable(args.folder, args.out), args.out, console)
+        _print_cleaned(copy_readable(args.folder, args.out), args.out, console)
         return
     examined = examine_folder(args.folder, decode=not args.quick)
     if args.json:
@@ -107,7 +107,7 @@ def _numbers(data: AnnotatedData) -> dict[str, Any]:
     return shown
 
 
-def _tell(cleaned: Cleaned, out: Path, console: Console) -> None:
+def _print_cleaned(cleaned: Cleaned, out: Path, console: Console) -> None:
     for item, path in zip(cleaned.items, cleaned.paths, strict=True):
         say(console, f"left out: {item} ({path})")
     say(

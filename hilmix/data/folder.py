@@ -141,7 +141,7 @@ class _Tables(NamedTuple):
 
 
 def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
-    if not root.is_dir():
+    if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(
             f"There is no data folder at '{root}'. Give a folder with items.csv, annotations.csv and dataset.yaml "
             "(docs/data_folder.md), or prepare one: hilmix data list."

@@ -247,10 +247,10 @@ class _Names:
         if unclear:
             one, other = (self._items[row] for row in sorted(unclear)[:2])
             raise PictureError(
-                "mask-name", f"The mask {file} may belong to '{one}' or '{other}'; give it the name of the item."
+                f"The mask {file} may belong to '{one}' or '{other}'; give it the name of the item.", "mask-name"
             )
         raise PictureError(
-            "mask-name", f"The mask {file} belongs to no item; name it after the item's image file or the item."
+            f"The mask {file} belongs to no item; name it after the item's image file or the item.", "mask-name"
         )
 
 
@@ -270,7 +270,7 @@ def _check_size(file: Path, item: int, inputs: Inputs) -> None:
         expected, image = (inputs.shape[2], inputs.shape[1]), "its image in inputs.npy"
     if size != expected:
         raise PictureError(
-            "mask-size", f"The mask {file} has {size[0]} x {size[1]} pixels, {image} {expected[0]} x {expected[1]}."
+            f"The mask {file} has {size[0]} x {size[1]} pixels, {image} {expected[0]} x {expected[1]}.", "mask-size"
         )
 
 

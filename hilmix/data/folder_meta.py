@@ -105,8 +105,8 @@ def _load(file: Path, found: Findings) -> dict[Any, Any]:
         return {}
     try:
         meta = load_yaml(file.read_text(encoding="utf-8"), loader=_TextLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found.fault("unreadable", file, found=f"it is not valid YAML: {' '.join(str(error).split())}")
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        found.fault("unreadable", file, found=f"it cannot be read or is not valid YAML: {' '.join(str(error).split())}")
         return {}
     if not isinstance(meta, dict) or not meta:
         found.fault("unreadable", file, found="it holds no keys and values", expected="lines such as 'input: image'")

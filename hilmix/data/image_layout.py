@@ -1,5 +1,6 @@
 """What the folders of a folder of images mean: classes, or the splits train, val and test with classes below."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
     Raises:
         DataError: if there are fewer than two classes, or the folders may mean one thing or the other.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(f"There is no folder at '{root}'. Give a folder of images with one sub-folder per class.")
     top = visible_folders(root)
     named = [one for one in top if _split_of(one)]

@@ -40,9 +40,12 @@ Size = tuple[int, int]
 
 
 class PictureError(DataError):
-    """An image file that cannot be used; ``kind`` is one of :data:`UNREADABLE`."""
+    """An image file that cannot be used; ``kind`` is one of :data:`UNREADABLE`.
 
-    def __init__(self, kind: str, text: str) -> None:
+    A process of the data loader makes its error again from the text alone.
+    """
+
+    def __init__(self, text: str, kind: str = "damaged-image") -> None:
         super().__init__(text)
         self.kind = kind
 
@@ -70,30 +73,30 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     """
     if not _exists(path):
         raise PictureError(
-            "missing-image", f"The {what} {path} does not exist. Put it there, or correct the table that names it."
+            f"The {what} {path} does not exist. Put it there, or correct the table that names it.", "missing-image"
         )
     if not path.is_file():  # opening a pipe or a device would never end
-        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: it is no file. {remedy}")
+        raise PictureError(f"Cannot read the {what} {path}: it is no file. {remedy}", "unreadable-image")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes below the limit and odd metadata
             picture = Image.open(path)
     except Image.DecompressionBombError as error:
         raise PictureError(
-            "large-image", f"The {what} {path} is a decompression bomb or far too large: {error}. {remedy}"
+            f"The {what} {path} is a decompression bomb or far too large: {error}. {remedy}", "large-image"
         ) from error
     except _DAMAGE as error:
-        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
+        raise PictureError(f"Cannot read the {what} {path}: {_reason(error)}. {remedy}", "unreadable-image") from error
     if picture.format == "EPS" or min(picture.size) < 1:  # EPS is a program, which Pillow would have Ghostscript run
         picture.close()
         found = "EPS is no image of pixels" if picture.format == "EPS" else "it has no pixels"
-        raise PictureError("unreadable-image", f"Cannot read the {what} {path}: {found}. {remedy}")
+        raise PictureError(f"Cannot read the {what} {path}: {found}. {remedy}", "unreadable-image")
     if picture.mode in WIDE_MODES:
         picture.close()
         raise PictureError(
-            "wide-image",
             f"The {what} {path} has more than 8 bits per channel (mode {picture.mode}), which would be cut off. "
             "Convert it to 8 bits.",
+            "wide-image",
         )
     return picture
 
@@ -119,7 +122,7 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
     except PictureError:
         raise
     except (*_DAMAGE, Image.DecompressionBombError) as error:
-        raise PictureError("damaged-image", f"Cannot decode the {what} {path}: {_reason(error)}. {remedy}") from error
+        raise PictureError(f"Cannot decode the {what} {path}: {_reason(error)}. {remedy}", "damaged-image") from error
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
@@ -148,7 +151,7 @@ def upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     except PictureError:
         raise
     except _DAMAGE as error:
-        raise PictureError("damaged-image", f"Cannot read the {what} {path}: {_reason(error)}. {remedy}") from error
+        raise PictureError(f"Cannot read the {what} {path}: {_reason(error)}. {remedy}", "damaged-image") from error
     return (height, width) if lying else (width, height)
 
 

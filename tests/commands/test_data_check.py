@@ -53,7 +53,7 @@ def broken() -> Path:
     return root
 
 
-def test_all_faults_are_told_in_one_run(capsys):
+def test_all_faults_are_reported_in_one_run(capsys):
     root = broken()
     assert check("mine") == 2
     out, error = capsys.readouterr()
@@ -159,7 +159,7 @@ def test_the_original_and_what_exists_are_not_touched(out, capsys):
     assert list(Path("there").iterdir()) == []
 
 
-def test_other_faults_are_told_instead_of_copied_around(capsys):
+def test_other_faults_are_reported_instead_of_copied(capsys):
     broken()
     assert check("mine", "--skip-unreadable", "-o", "clean") == 2
     assert "license" in capsys.readouterr().err

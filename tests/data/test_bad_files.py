@@ -12,7 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from hilmix.cli import main
 from hilmix.data.arrays import not_finite, read_array
@@ -21,6 +23,7 @@ from hilmix.data.folder import examine_folder, read_folder
 from hilmix.data.items import ArrayInputs, ImageFiles
 from hilmix.data.pictures import UNREADABLE, PictureError, examine_pictures, read_pixels
 from hilmix.errors import DataError
+from hilmix.terminal import refuse
 
 GOOD = io.BytesIO()
 Image.new("RGB", (6, 5), (200, 10, 30)).save(GOOD, "PNG")
@@ -281,3 +284,43 @@ def test_masks_are_examined_in_one_run(tmp_path):
     assert kinds["mask-name"].count == 2
     assert "7 x 5 pixels" in kinds["mask-size"].found
     assert "masks/gone.png" in kinds["damaged-mask"].found
+
+
+class _Images(Dataset[torch.Tensor]):
+    """Images as a data module fetches them in a process of its own."""
+
+    def __init__(self, inputs: ImageFiles) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        return self.inputs.fetch(np.array([row]))[0]
+
+
+def test_an_image_that_a_worker_cannot_decode_is_one_sentence(tmp_path, capsys):
+    root = write(tmp_path / "mine", {"cut.png": PNG.getvalue()[:600]}, good=0)
+    loader = DataLoader(_Images(ImageFiles([root / "cut.png"])), num_workers=1)
+    with pytest.raises(DataError) as raised:
+        list(loader)
+    assert refuse(raised.value) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Cannot decode the image")
+    assert "cut.png" in line
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["data", "check", "LONG"],
+        ["data", "import", "LONG"],
+        ["data", "prepare", "digits-class", "--out", "LONG"],
+        ["aggregate", "LONG", "-o", "x.csv"],
+        ["report", "LONG"],
+        ["elicit", "status", "LONG"],
+    ],
+)
+def test_a_name_that_is_too_long_is_one_message(argv, capsys):
+    assert main(["x" * 5000 if one == "LONG" else one for one in argv]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

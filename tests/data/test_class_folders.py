@@ -113,14 +113,14 @@ def test_one_split_alone_is_none(tmp_path):
     assert "train" in read_class_folders(root).data.notes[0].found
 
 
-def test_a_class_that_a_split_lacks_is_told(tmp_path):
+def test_a_class_that_a_split_lacks_is_reported(tmp_path):
     root = sort_into(tmp_path / "photos", "train/cat/0.png", "train/dog/0.png", "test/cat/0.png")
     (root / "test" / "dog").mkdir()
     assert len(rows(root)) == 3
     assert [note.kind for note in read_class_folders(root).data.notes] == ["layout", "class-missing"]
 
 
-def test_images_beside_the_classes_are_told(photos):
+def test_images_beside_the_classes_are_reported(photos):
     (note,) = read_class_folders(photos).data.notes
     assert (note.kind, note.count) == ("left-out", 1)
     assert "beside.png" in note.found
