@@ -1,4 +1,4 @@
-"""Names are data: how a name that somebody else chose is shown in a terminal, a page, a figure and a spreadsheet.
+"""Names are data: how a name from elsewhere is shown in a terminal, a page, a figure and a spreadsheet.
 
 Names of items, annotators, classes, groups, files and studies come from tables, folders and strangers. Each function
 here makes a name harmless for one medium and keeps it recognisable; nothing is ever cut.
