@@ -48,5 +48,15 @@ def test_the_benchmark_s_texts_are_those_of_the_results() -> None:
 def test_the_table_of_the_aggregators_is_that_of_the_results(page: Path) -> None:
     results = pd.read_csv(ROOT / "experiments" / "aggregation" / "crowds.csv")
     assert f"<!-- crowds -->\n{crowds.table(results)}\n<!-- end -->" in page.read_text()
+    assert f"<!-- crowds-repeats -->\n{crowds.repeats_table(results)}\n<!-- end -->" in page.read_text()
     assert set(results["set"]) == set(crowds.SETS)
     assert set(results["method"]) == set(AGGREGATORS)
+
+
+def test_both_settings_of_repeats_are_scored_where_there_are_some() -> None:
+    results = pd.read_csv(ROOT / "experiments" / "aggregation" / "crowds.csv")
+    kept = set(results["set"][results["duplicates"] == "keep"])
+    assert kept == {"weather_sentiment_amt", "zencrowd_in", "zencrowd_us"}
+    votes = crowds.Annotations.build([0, 0, 1], [0, 0, 1], [0, 1, 1], num_items=2, classes=2, annotators=2)
+    assert {name: one.num_pairs for name, one in crowds.settings(votes).items()} == {"last": 2, "keep": 3}
+    assert list(crowds.settings(votes.distinct())) == ["last"]

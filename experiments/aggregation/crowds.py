@@ -4,7 +4,9 @@
     python -m experiments.aggregation.crowds table   # also into README.md beside this file and docs/aggregation.md
 
 FOLDER/crowds holds one NAME.npz per set, with item, annotator, label (one row per label) and truth (per item). Methods
-that draw (ties, random starts) get the mean over ten seeds. One row per set and method in crowds.csv.
+that draw (ties, random starts) get the mean over ten seeds. One row per set, method and setting in crowds.csv: of
+several labels of an annotator for an item the last counts (``last``, the default of hilmix); where there are such, all
+are scored too (``keep``, which other tools do).
 """
 
 import argparse
@@ -46,7 +48,13 @@ def load(file: Path) -> tuple[Annotations, np.ndarray]:
     return votes, truth
 
 
-def score(name: str, method: str, votes: Annotations, truth: np.ndarray) -> dict[str, object]:
+def settings(votes: Annotations) -> dict[str, Annotations]:
+    """Returns what is scored: the last labels, and where annotators repeat themselves all labels too."""
+    distinct = votes.distinct()
+    return {"last": distinct} if distinct is votes else {"last": distinct, "keep": votes}
+
+
+def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplicates: str) -> dict[str, object]:
     """Mean accuracy and log-loss over the seeds; all items of these sets have truth."""
     accuracy, loss, start = [], [], time.process_time()
     for seed in SEEDS[:1] if method in FIXED else SEEDS:
@@ -56,7 +64,7 @@ def score(name: str, method: str, votes: Annotations, truth: np.ndarray) -> dict
         loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
     seconds = (time.process_time() - start) / len(accuracy)
     return {
-        "set": name, "method": method, "accuracy": round(100 * np.mean(accuracy), 2),
+        "set": name, "method": method, "duplicates": duplicates, "accuracy": round(100 * np.mean(accuracy), 2),
         "log_loss": round(float(np.mean(loss)), 4), "rounds": result.rounds, "converged": result.converged,
         "seconds": round(seconds, 3),
     }  # fmt: skip
@@ -68,12 +76,14 @@ def run(root: Path, file: Path) -> None:
     for name in track(SETS, description="crowds"):
         votes, truth = load(root / f"{name}.npz")
         methods = [m for m in AGGREGATORS if m != "kos" or votes.num_classes == 2]
-        rows += [score(name, method, votes, truth) for method in methods]
+        for duplicates, counted in settings(votes).items():
+            rows += [score(name, method, counted, truth, duplicates) for method in methods]
     pd.DataFrame(rows).to_csv(file, index=False)
 
 
 def table(results: pd.DataFrame) -> str:
     """Markdown: accuracy in per cent, the best of a row in bold, and means over all sets and over those with KOS."""
+    results = results[results["duplicates"] == "last"]
     wide = results.pivot(index="set", columns="method", values="accuracy")[list(AGGREGATORS)]
     lines = ["| set | " + " | ".join(wide) + " |", "| --- |" + " ---: |" * len(wide.columns)]
     binary = wide.dropna()
@@ -82,6 +92,17 @@ def table(results: pd.DataFrame) -> str:
         best = round(row.max(), 1)
         cells = ["" if np.isnan(x) else f"**{x:.1f}**" if round(x, 1) == best else f"{x:.1f}" for x in row]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def repeats_table(results: pd.DataFrame) -> str:
+    """Markdown: accuracy in per cent of the sets with repeats, under both settings."""
+    both = results[results["set"].isin(results["set"][results["duplicates"] == "keep"])]
+    wide = both.pivot(index=["set", "duplicates"], columns="method", values="accuracy")[list(AGGREGATORS)]
+    lines = ["| set | duplicates | " + " | ".join(wide) + " |", "| --- | --- |" + " ---: |" * len(wide.columns)]
+    for (name, duplicates), row in wide.iterrows():
+        cells = ["" if np.isnan(x) else f"{x:.1f}" for x in row]
+        lines.append(f"| {name} | {duplicates} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -94,10 +115,12 @@ def main() -> None:
         if "HILMIX_DATA" not in os.environ:
             parser.error("set HILMIX_DATA to the folder that holds crowds/")
         run(Path(os.environ["HILMIX_DATA"]) / "crowds", file)
-    text = table(pd.read_csv(file))
+    results = pd.read_csv(file)
+    texts = {"crowds": table(results), "crowds-repeats": repeats_table(results)}
     for page in PAGES:
-        fill(page, "crowds", text)
-    print(text)
+        for name, text in texts.items():
+            fill(page, name, text)
+    print("\n\n".join(texts.values()))
 
 
 if __name__ == "__main__":

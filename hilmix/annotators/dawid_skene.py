@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.matrices import require_matrices
 from hilmix.checks import OpenShare, Positive, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior, pair_chunks
@@ -48,6 +49,7 @@ class DawidSkene(AnnotatorModel):
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
+        require_matrices(num_annotators, num_classes, copies=3)
         right, wrong = self.eta, (1 - self.eta) / max(1, num_classes - 1)
         start = torch.full((num_classes, num_classes), wrong).fill_diagonal_(right if num_classes > 1 else 1.0)
         self.register_buffer("start", start)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from hilmix.functional.mixing import mix_rows
 from hilmix.functional.precision import at_least_float32
+from hilmix.functional.sizes import bytes_needed, require_memory
 from hilmix.types import UNKNOWN, MixPlan
 
 
@@ -16,9 +17,29 @@ def diagonal_matrices(num_annotators: int, num_classes: int, diagonal: float, of
         num_classes: K.
         diagonal: value on the diagonal.
         off_diagonal: value elsewhere.
+
+    Raises:
+        DataError: where they, their gradients and two moments of an optimizer would fill the memory.
     """
+    require_matrices(num_annotators, num_classes, copies=4)
     matrix = torch.full((num_classes, num_classes), float(off_diagonal)).fill_diagonal_(diagonal)
     return nn.Parameter(matrix.repeat(num_annotators, 1, 1))
+
+
+def require_matrices(num_annotators: int, num_classes: int, copies: int) -> None:
+    """Refuses float32 matrices (A, K, K) that would fill the memory, before they are allocated.
+
+    Args:
+        num_annotators: A.
+        num_classes: K.
+        copies: how many of them are needed at once.
+
+    Raises:
+        DataError: with A, K and the gigabytes.
+    """
+    sizes = {"annotators": num_annotators, "classes": num_classes}
+    needed = bytes_needed(**sizes, per_pair=copies, width=4)
+    require_memory("A confusion matrix for each annotator", needed, **sizes)
 
 
 def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:

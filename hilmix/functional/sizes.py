@@ -63,7 +63,7 @@ def require_memory(what: str, needed: int, *, items: int = 0, annotators: int = 
         return
     sizes = {"items": items, "annotators": annotators, "classes": classes}
     shown = ", ".join(f"{number:,} {name}" for name, number in sizes.items() if number)
-    remedy = ", or use a method without confusion matrices (majority, soft, wawa)" if annotators else ""
+    remedy = ", or use a method without confusion matrices" if annotators else ""
     raise DataError(
         f"{what} needs {needed / 2**30:,.1f} GiB for {shown}; this machine has {have / 2**30:,.1f} GiB. Check that "
         f"labels are classes, not ids or free text, merge rare classes{remedy}."

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hilmix.annotations import Annotations
+from hilmix.annotators import CoNAL, CrowdAR, CrowdLayer, DawidSkene, TraceReg
 from hilmix.data.describe import describe
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.errors import DataError
@@ -38,6 +39,14 @@ def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch
     with pytest.raises(DataError, match=r"5,000 annotators, 300 classes"):
         aggregate("dawid-skene", votes)
     assert aggregate("soft", votes).posterior.shape == (5000, 300)
+
+
+@pytest.mark.parametrize("model", [CrowdLayer, TraceReg, CoNAL, CrowdAR, DawidSkene])
+def test_annotator_models_are_refused_by_size(model, monkeypatch):
+    monkeypatch.setattr(sizes, "memory", lambda: 2**30)
+    with pytest.raises(DataError, match=r"GiB for 5,000 annotators, 3,000 classes"):
+        model().build(num_features=4, num_classes=3000, num_annotators=5000)
+    model().build(num_features=4, num_classes=3, num_annotators=50)
 
 
 def test_bytes_are_those_of_the_arrays():
