@@ -409,9 +409,11 @@ def test_code_in_a_checkpoint_is_not_run_by_python(trained, tmp_path):
 
 
 def calls(name: str) -> list[tuple[Path, ast.Call]]:
-    """Calls of ``torch.load`` or ``np.load`` in the package, with their file."""
-    found = []
-    for file in sorted(Path(hilmix.__file__).parent.rglob("*.py")):
+    """Calls of ``torch.load`` or ``np.load`` in the package, the studies and the benchmarks, with their file."""
+    package, found = Path(hilmix.__file__).parent, []
+    for file in sorted(
+        f for n in (package.name, "experiments", "benchmarks") for f in (package.parent / n).rglob("*.py")
+    ):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
                 found.append((file, node))

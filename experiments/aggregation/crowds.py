@@ -39,7 +39,7 @@ def load(file: Path) -> tuple[Annotations, np.ndarray]:
     """Returns the votes and the (N,) true classes of one set."""
     if not file.is_file():
         raise DataError(f"There is no {file}; HILMIX_DATA must name a folder whose crowds/ holds the sets.")
-    stored = np.load(file, allow_pickle=True)
+    stored = np.load(file, allow_pickle=False)
     truth = stored["truth"].astype(np.int64)
     votes = Annotations.build(
         stored["item"], stored["annotator"], stored["label"], num_items=len(truth),

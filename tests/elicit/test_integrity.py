@@ -14,7 +14,13 @@ from hilmix.elicit.study import Study
 from hilmix.errors import DataError
 from tests.elicit.studies import make_study
 
-READERS = (["status"], ["simulate", "--people", "1"], ["export", "-o", "out"], ["next", "--data", "d", "-o", "out"])
+READERS = (
+    ["status"],
+    ["simulate", "--people", "1"],
+    ["export", "-o", "out"],
+    ["next", "--data", "d", "-o", "out"],
+    ["import", "saved.json"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +115,7 @@ def test_changed_lost_and_added_rows_in_a_file_that_is_whole(study, change):
 @pytest.mark.parametrize("damage", ["noise", "a changed number", "empty", "another file"])
 def test_every_command_that_reads_it_ends_with_one_sentence(study, command, damage, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    Path("saved.json").write_text("")  # what jsPsych has saved of nobody
     file = study / "answers.sqlite"
     if damage == "a changed number":
         with sqlite3.connect(file) as sql:
