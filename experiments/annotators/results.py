@@ -77,6 +77,13 @@ def ranked_methods(rows: pd.DataFrame) -> list[str]:
     return [method for method in METHODS if method in found and method != UPPER_BOUND]
 
 
+def shared_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, also of the upper bound, of those (data set, seed) that all ranked methods have a result on."""
+    methods = ranked_methods(rows)
+    ranked = rows["method"].where(rows["method"].isin(methods))
+    return rows[ranked.groupby([rows["data"], rows["seed"]]).transform("nunique") == len(methods)]
+
+
 class Ranking(NamedTuple):
     """Ranks of the methods on blocks: data sets or families."""
 
@@ -95,8 +102,8 @@ def ranking(rows: pd.DataFrame, by: str = "data", name: str = "acc") -> Ranking 
     Only seeds that all methods have on a data set count. Families average their data sets, which are not independent.
     """
     methods = ranked_methods(rows)
+    rows = shared_seeds(rows)
     rows = rows[rows["method"].isin(methods)]
-    rows = rows[rows.groupby(["data", "seed"])["method"].transform("nunique") == len(methods)]
     mean = rows.groupby(["family", "data", "method"])[name].agg(lambda v: v.mean(skipna=False)).unstack("method")
     scores = mean.reindex(columns=methods)
     if name.startswith("best_"):  # data without votes for validation have no such epoch

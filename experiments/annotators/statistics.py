@@ -11,21 +11,34 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+TIED = 2e-6
+"""Scores of a smaller difference are equal: rows hold six decimals, so means of equally many right items differ."""
 
 
 def ranks(scores: ArrayLike) -> FloatArray:
     """Returns the rank of every method on every data set: 1 is the highest score, ties share their mean rank.
 
     Args:
-        scores: (n, k), higher is better. NaN, a method that failed, ranks last.
+        scores: (n, k) of about 1, higher is better; equal ones differ by at most :data:`TIED`. NaN, a method
+            that failed, ranks last.
 
     Example:
         >>> ranks([[0.9, 0.7, 0.7]]).tolist()
         [[1.0, 2.5, 2.5]]
     """
     table = np.asarray(scores, dtype=np.float64)
-    result: FloatArray = stats.rankdata(np.where(np.isnan(table), np.inf, -table), axis=1)
+    failed = np.isnan(table)
+    levels = np.apply_along_axis(_levels, 1, np.where(failed, 0.0, -table))
+    result: FloatArray = stats.rankdata(np.where(failed, table.shape[1], levels), axis=1)
     return result
+
+
+def _levels(values: FloatArray) -> IntArray:
+    """(k,) how many steps up each value lies, equal ones on one level."""
+    order, levels = np.argsort(values, kind="stable"), np.zeros(len(values), dtype=np.int64)
+    levels[order[1:]] = np.cumsum(np.diff(values[order]) > TIED)
+    return levels
 
 
 class Friedman(NamedTuple):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from experiments.annotators import figures, statistics
 from experiments.annotators.cost import relative_cost
-from experiments.annotators.results import Ranking, chosen, current, ranking, read, whole_families
+from experiments.annotators.results import Ranking, chosen, current, ranking, read, shared_seeds, whole_families
 from experiments.annotators.settings import (
     ABLATION_DATA,
     ABLATION_FILE,
@@ -39,6 +39,15 @@ GROUPS = {
     ),
 }  # fmt: skip
 """Accuracy has a table for each of these."""
+
+
+SUMMARY_GROUPS = {
+    "digits, by class": GROUPS["digits-class"],
+    "digits, by item": GROUPS["digits-instance"],
+    "Fashion, MNIST": GROUPS["simulated"],
+    "people": GROUPS["people"],
+}
+"""Columns of accuracy on the front page."""
 
 
 class Score(NamedTuple):
@@ -150,36 +159,54 @@ def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
 
 
 def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
-    """Markdown for the front page: accuracy by family, then mean rank, ECE and cost.
+    """Markdown for the front page, in the order of the study's ranking, with its tests below.
 
-    ECE is the mean over the families that all methods have results on.
+    Everything but the time comes from the means over seeds that :func:`ranking` ranks: accuracy is averaged over
+    the data sets of each group, ECE over all. The upper bound comes last and has no rank.
     """
-    rows = whole_families(rows)
-    columns = [family for family in FAMILIES if family in set(rows["family"])]
-    order = [method for method in ORDER if method in set(rows["method"])]
-    seeds = rows.groupby(["method", "family", "seed"])["acc"].agg(lambda v: v.mean(skipna=False))
-    accuracy = pd.DataFrame({family: _column(seeds.xs(family, level="family"), Score()) for family in columns})
-    accuracy = accuracy.fillna("-").map(_without_spread)
-    ece = 100 * rows.groupby(["method", "family"])["ece"].mean().unstack("family").dropna(axis=1).mean(axis=1)
     found = ranking(rows)
-    ratio = pd.Series(dtype=float) if cost.empty else relative_cost(cost).mean(axis=1)
-    body = [
-        [
-            method,
-            *accuracy.loc[method],
-            "-" if found is None or method not in found.mean_ranks else f"{found.mean_ranks[method]:.1f}",
-            _number(ece[method], 1),
-            _number(ratio.get(method, np.nan), 1),
-        ]
-        for method in order
-    ]
-    return _markdown(["method", *(FAMILIES[c].title for c in columns), "mean rank", "ECE", "time per epoch"], body)
+    if found is None:
+        return EMPTY
+    order = [*found.mean_ranks.sort_values(kind="stable").index, *set(rows["method"]) & {UPPER_BOUND}]
+    means = shared_seeds(rows).groupby(["method", "data"])[["acc", "ece"]].agg(lambda v: v.mean(skipna=False))
+    accuracy, ece = (100 * means[name].unstack("data") for name in ("acc", "ece"))
+    columns: dict[str, Callable[[str], str]] = {
+        "mean rank": lambda m: _number(found.mean_ranks.get(m, np.nan), 1),
+        f"p against {found.control}": lambda m: _p(found.p.get(m, np.nan)),
+        **{title: partial(_group_cell, accuracy, members) for title, members in SUMMARY_GROUPS.items()},
+        "ECE": lambda m: _number(ece.loc[m].mean(skipna=False), 1),
+    }
+    if not cost.empty:
+        ratio = relative_cost(cost).mean(axis=1)
+        columns["time"] = lambda m: _number(ratio.get(m, np.nan), 1)
+    body = [[method, *(cell(method) for cell in columns.values())] for method in order]
+    return f"{_markdown(['method', *columns], body)}\n\n{_verdict(rows, found)}"
 
 
-def _without_spread(cell: str) -> str:
-    """``**85.1 ± 0.2**`` -> ``**85.1**``."""
-    mark = cell[: len(cell) - len(cell.lstrip("*"))]
-    return f"{cell.split(' ± ')[0]}{mark}" if " ± " in cell else cell
+def _group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> str:
+    """Mean accuracy over the data sets of a group; the best but for the upper bound is bold."""
+    means = accuracy[[m for m in members if m in accuracy]].mean(axis=1, skipna=False)
+    cell = _number(means[method], 1)
+    best = means.drop(UPPER_BOUND, errors="ignore").max()
+    return f"**{cell}**" if method != UPPER_BOUND and means[method] == best else cell
+
+
+def _verdict(rows: pd.DataFrame, found: Ranking) -> str:
+    """What the ranking says of the two first methods, and which ones the control surpasses."""
+    first, second = found.mean_ranks.sort_values(kind="stable").index[:2]
+    p = _p(found.p[second if first == found.control else first])
+    behind = [m for m in found.methods if found.p[m] < 0.05 and found.mean_ranks[m] > found.mean_ranks[found.control]]
+    families = ranking(rows, "family")
+    of_families = "" if families is None else (
+        f" Over the {len(families.scores)} families, whose data sets are not independent: "
+        + ", ".join(f"`{m}` {families.mean_ranks[m]:.1f}" for m in (first, second)) + "."
+    )  # fmt: skip
+    return (
+        f"Mean ranks over {len(found.scores)} data sets, tested against `{found.control}` with Holm's correction: "
+        f"`{first}` {found.mean_ranks[first]:.1f} and `{second}` {found.mean_ranks[second]:.1f} lead (p {p}); "
+        f"`{found.control}` ranks significantly before {', '.join(f'`{m}`' for m in behind) or 'none'} "
+        f"(p < 0.05).{of_families}"
+    )
 
 
 def rate_table(search: pd.DataFrame) -> str:

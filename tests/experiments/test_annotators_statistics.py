@@ -53,6 +53,14 @@ def test_a_failed_method_ranks_last_and_ties_share():
     assert ranks([[0.5, np.nan, 0.9, 0.5, np.nan]]).tolist() == [[2.5, 4.5, 1.0, 2.5, 4.5]]
 
 
+def test_means_of_equally_many_right_items_are_ties():
+    """1050 right answers of 1080 in two ways, and one fewer; the rows hold six decimals."""
+    first = np.mean([round(n / 360, 6) for n in (348, 350, 352)])
+    second = np.mean([round(n / 360, 6) for n in (350, 350, 350)])
+    assert first != second
+    assert ranks([[first, second, first - 1 / 1080]]).tolist() == [[1.5, 1.5, 3.0]]
+
+
 def test_post_hoc_values_of_demsars_example():
     # Section 3.2.2: SE = 0.488; against C4.5: z = 2.342, 2.416 and 0.512, p = 0.019, 0.016 and 0.607.
     p = against_control(ranks(DEMSAR).mean(0), 0, num_data=14)
