@@ -22,7 +22,7 @@ from hilmix.data.model_names import ModelNames, names_of, warn_of_unknown
 from hilmix.data.root import load_root
 from hilmix.data.samplers import EpochSampler
 from hilmix.data.served import ServedData
-from hilmix.data.statistics import input_statistics
+from hilmix.data.statistics import input_activity, input_statistics
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError
 from hilmix.functional.inputs import as_float
@@ -185,6 +185,10 @@ class AnnotatedDataModule(LightningDataModule):
     def input_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
         return input_statistics(self.data.inputs, self.rows("train"), seed=self.split_seed)
+
+    def input_activity(self) -> Tensor:
+        """Share of values of the training inputs that are not 0, per channel (C,) or feature (D,)."""
+        return input_activity(self.data.inputs, self.rows("train"), seed=self.split_seed)
 
     # -- batches -----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Mean and spread of inputs, by which a network's inputs are standardised."""
+"""Mean, spread and activity of inputs, by which a network's inputs are standardised."""
 
 import numpy as np
 import torch
@@ -22,14 +22,39 @@ def input_statistics(inputs: Inputs, rows: IntArray, *, seed: int) -> tuple[Tens
         rows: those to read; of more than 4,096 a sample.
         seed: of the sample.
     """
-    if len(rows) > MOST_ITEMS:
-        generator = step_generator(seed, 0, stream="sample")
-        rows = np.sort(generator.choice(rows, MOST_ITEMS, replace=False))
+    rows = _sampled(rows, seed)
     count, mean, spread = 0, torch.zeros(1), torch.zeros(1)
-    for part in np.array_split(rows, -(-len(rows) // CHUNK)):  # images of thousands of items are large
+    for part in _chunks(rows):
         x = as_float(inputs.fetch(part)).double()
         axes = [0, *range(2, x.ndim)]
         size, step = x[:, 0].numel(), x.mean(axes) - mean
         spread = spread + x.var(axes, correction=0) * size + step**2 * (count * size / (count + size))
         mean, count = mean + step * (size / (count + size)), count + size
     return mean.float(), (spread / count).sqrt().float()
+
+
+def input_activity(inputs: Inputs, rows: IntArray, *, seed: int) -> Tensor:
+    """Returns the share of values that are not 0, per channel (C,) or feature (D,).
+
+    Args:
+        inputs: all inputs.
+        rows: those to read; of more than 4,096 the sample of :func:`input_statistics`.
+        seed: of the sample.
+    """
+    rows = _sampled(rows, seed)
+    shares = [
+        (x != 0).double().mean([0, *range(2, x.ndim)]) * len(x) for x in (inputs.fetch(part) for part in _chunks(rows))
+    ]
+    return (torch.stack(shares).sum(0) / len(rows)).float()
+
+
+def _sampled(rows: IntArray, seed: int) -> IntArray:
+    if len(rows) <= MOST_ITEMS:
+        return rows
+    generator = step_generator(seed, 0, stream="sample")
+    return np.sort(generator.choice(rows, MOST_ITEMS, replace=False))
+
+
+def _chunks(rows: IntArray) -> list[IntArray]:
+    """Rows in parts of at most 64: images of thousands of items are large."""
+    return np.array_split(rows, -(-len(rows) // CHUNK))

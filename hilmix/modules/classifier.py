@@ -26,6 +26,7 @@ from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
 from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
 from hilmix.modules.optimization import LrScaling, configured, make_optimizer
+from hilmix.modules.scaling import Standardize, scaling_of
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
 from hilmix.trusted import check_class_paths
@@ -59,8 +60,9 @@ class Classifier(LightningModule):
         group_dro: weighs the data's groups by how badly they fare; default: every annotation counts alike.
         standardize: how inputs are scaled before the network. ``global``: vectors by one mean and one standard
             deviation of the training inputs, which keeps the proportions of ready features; ``feature``: each feature
-            by its own, for quantities in different units; ``none``. Images: per channel for both of the former.
-            Pretrained networks always get the scaling they were trained with.
+            by its own, for quantities in different units; ``auto``: one of these by how much the features' deviations
+            differ (:func:`~hilmix.functional.inputs.unit_ratio`), logged and kept in checkpoints; ``none``. Images:
+            per channel for all but the last. Pretrained networks always get the scaling they were trained with.
         optimizer: name of a class in ``torch.optim``.
         lr: learning rate.
         weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
@@ -90,7 +92,7 @@ class Classifier(LightningModule):
         regularizers: list[Regularizer] | None = None,
         explanations: list[Explanation] | None = None,
         group_dro: GroupDRO | None = None,
-        standardize: Literal["global", "feature", "none"] = "global",
+        standardize: Standardize = "auto",
         optimizer: str = "RAdam",
         lr: NonNegative = 1e-3,
         weight_decay: NonNegative = 1e-4,
@@ -130,6 +132,7 @@ class Classifier(LightningModule):
         )
         self.optimizer, self.optimizer_kwargs, self.schedule = optimizer, dict(optimizer_kwargs or {}), schedule
         self.standardize, self.lr_scaling = standardize, lr_scaling
+        self.scaled_by: Standardize = standardize
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
         self.trained_on: dict[str, Any] | None = None
         """State of the data module that served the training; names of classes and annotators are in it."""
@@ -289,15 +292,13 @@ class Classifier(LightningModule):
             self.trained_on = datamodule.state_dict()
         if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:
             self.annotator_model.set_annotator_features(datamodule.annotator_features())
-        statistics = getattr(datamodule, "input_statistics", None)
         given = self.standardize == "none" or self.backbone.input_normalisation is not None
-        if stage != "fit" or statistics is None or given:
+        if stage != "fit" or given or not hasattr(datamodule, "input_statistics"):
             return
-        mean, std = statistics()  # a checkpoint's values, if one is resumed, are loaded after this
-        if self.standardize == "global" and len(self.hparams["input_shape"]) == 1:
-            mean, std = mean.mean(), (std.square().mean() + mean.var(correction=0)).sqrt()
-        self.input_mean.copy_(mean)
-        self.input_std.copy_(torch.where(std > 1e-6, std, 1.0))  # a constant stays a constant
+        vectors = len(self.hparams["input_shape"]) == 1
+        self.scaled_by, mean, std = scaling_of(datamodule, self.scaled_by, vectors=vectors)
+        self.input_mean.copy_(mean)  # a checkpoint's values, if one is resumed, are loaded after this
+        self.input_std.copy_(std)
 
     def on_fit_start(self) -> None:
         if any(isinstance(callback, LearningRateFinder) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
@@ -330,10 +331,10 @@ class Classifier(LightningModule):
         return configured(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["seed"] = self.seed
+        checkpoint["seed"], checkpoint["scaled_by"] = self.seed, self.scaled_by
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.seed = checkpoint.get("seed", self.seed)
+        self.seed, self.scaled_by = checkpoint.get("seed", self.seed), checkpoint.get("scaled_by", self.scaled_by)
         states = (
             value for value in checkpoint.values() if isinstance(value, dict)
         )  # one bears the module's class name
