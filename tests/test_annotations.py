@@ -226,3 +226,64 @@ def test_names_of_exchangeable_annotators_are_not_kept_apart() -> None:
 def test_class_names_as_labels_are_told_where_names_belong() -> None:
     with pytest.raises(DataError, match=r"label must hold whole numbers, got .*cat.*from_frame"):
         Annotations.build([0], [0], ["cat"], num_items=1, classes=["cat"], annotators=1)
+
+
+@pytest.mark.parametrize(
+    ("dense", "missing"),
+    [
+        ([[0, 1, -1], [3, -1, 0]], (-1,)),
+        ([[0.0, 1.0, np.nan], [3.0, np.nan, 0.0]], (-1,)),
+        ([[0, 1, -99], [3, -1, 0]], (-1, -99)),
+        ([[0, 1, 9], [3, 9, 0]], (9,)),
+    ],
+)
+def test_what_is_no_label_in_a_matrix(dense, missing):
+    table = Annotations.from_dense(dense, missing=missing)
+    assert table.classes == ("0", "1", "3")
+    assert table.to_dense().tolist() == [[0, 1, -1], [2, -1, 0]]
+    again = pd.DataFrame(
+        [(f"i{i}", a, value) for i, row in enumerate(dense) for a, value in enumerate(row) if value == value],
+        columns=["item", "annotator", "label"],
+    )
+    same(
+        table,
+        Annotations.from_frame(
+            again,
+            items=["i0", "i1"],
+            classes=["0", "1", "3"],
+            annotators=["0", "1", "2"],
+            missing=[str(number) for number in missing],
+        ),
+    )
+
+
+@pytest.mark.parametrize("label", [[1.0, 0.0], ["1.0", "0"], [1, 0], pd.array([1, 0], dtype="Int64")])
+def test_frames_of_numbers_are_read_as_tables_are(label):
+    table = pd.DataFrame({"item": [7.0, 8.0], "annotator": [True, False], "label": label})
+    votes = Annotations.from_frame(table, items=["7", "8"], classes=["0", "1"])
+    assert votes.item.tolist() == [0, 1]
+    assert votes.annotators == ("False", "True")
+    assert votes.label.tolist() == [1, 0]
+
+
+def test_repeats_in_a_frame():
+    table = pd.DataFrame({"item": ["a", "a"], "annotator": ["u", "u"], "label": ["x", "y"]})
+
+    def read(**settings):
+        return Annotations.from_frame(table, items=["a"], classes=["x", "y"], **settings)
+
+    assert read().label.tolist() == [1]
+    assert read(duplicates="first").label.tolist() == [0]
+    assert read(duplicates="keep").label.tolist() == [0, 1]
+    assert read(exchangeable=True).num_pairs == 2
+    assert read(duplicates="keep").distinct().label.tolist() == [1]
+    with pytest.raises(DataError, match="repeat"):
+        read(duplicates="error")
+    with pytest.raises(DataError, match="newest"):
+        read(duplicates="newest")
+
+
+def test_a_label_that_contradicts_its_probabilities_is_refused():
+    with pytest.raises(DataError, match="label, row 1: 0"):
+        build(item=[0, 1], label=[0, 0], probs=[[0.5, 0.5], [0.1, 0.9]])
+    assert build(item=[0, 1], label=[1, 1], probs=[[0.5, 0.5], [0.1, 0.9]]).label.tolist() == [1, 1]
