@@ -1,5 +1,6 @@
 """The command line: LightningCLI for training and evaluation, and the other sub-commands."""
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ from hilmix.errors import ConfigError, HilmixError, RunError
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 """Those that train or use a model."""
+_LOST = re.compile("Connection (closed|reset) by peer|remote process exited")
+"""What gloo and NCCL raise in the processes that wait for one that has failed."""
 HELP = """usage: hilmix COMMAND ...
 
 Train calibrated classifiers from the votes of many imperfect annotators.
@@ -99,5 +102,7 @@ def told(error: BaseException | None) -> HilmixError | None:
     while error is not None:
         if isinstance(error, HilmixError):
             return error
+        if isinstance(error, RuntimeError) and _LOST.search(str(error)):
+            return RunError("Another process of this run has failed; its own message has the reason.")
         error = error.__cause__ or error.__context__
     return None

@@ -20,6 +20,8 @@ from hilmix.names import printable
 _UNLIMITED = 10_000
 """Columns of an output that is no window, such as a pipe: one line of text stays one line there."""
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Where torchrun, SLURM and Lightning say which process of a run this is."""
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -55,8 +57,13 @@ def warn(console: Console, text: str, *, title: str = "warning:") -> None:
 
 
 def refuse(error: Exception) -> int:
-    """Prints the one message of an error of input on stderr and returns the exit code, 2."""
-    print("error: " + "\n".join(map(printable, _message(error).split("\n"))), file=sys.stderr)
+    """Prints the one message of an error of input on stderr and returns the exit code, 2.
+
+    Of several processes that raise the same error, the first prints the line that begins with ``error:``.
+    """
+    rank = int(next((os.environ[name] for name in _RANKS if name in os.environ), "0"))
+    start = f"[rank: {rank}] error: " if rank else "error: "
+    print(start + "\n".join(map(printable, _message(error).split("\n"))), file=sys.stderr)
     return 2
 
 
