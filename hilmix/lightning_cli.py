@@ -13,7 +13,7 @@ import torch
 import yaml
 from jsonargparse._optionals import get_omegaconf_loader  # the public get_loader has it only after a first parse
 from jsonargparse.typing import register_type
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -39,6 +39,8 @@ from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, r
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
+from hilmix.results_folder import MARK, mark, moved, results_folder
+from hilmix.run_defaults import run_defaults
 from hilmix.run_folder import (
     UNWRITABLE,
     check_checkpoint,
@@ -54,6 +56,8 @@ from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
 register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
+
+log = logging.getLogger(__name__)
 
 
 class HilmixCLI(LightningCLI):
@@ -85,6 +89,20 @@ class HilmixCLI(LightningCLI):
         if subcommand == "test":  # hilmix prints its own table
             parser.set_defaults(verbose=False)
         return parser
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        settings, data = self.config[self.subcommand], self.datamodule
+        if self.subcommand == "fit" or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
+            return super().instantiate_trainer(**kwargs)
+        run_dir = Path(settings.run_dir)
+        folder = results_folder(run_dir, data)
+        if folder != run_dir:
+            loggers = moved(self.config_init[self.subcommand].trainer.logger, folder)
+            kwargs |= {"default_root_dir": str(folder), "logger": loggers or False}
+            log.warning("%s holds results on other data; those on '%s' go to %s.", run_dir, data.data.name, folder)
+        elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
+            mark(folder, data)
+        return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
         data = self.datamodule
@@ -197,7 +215,7 @@ def run(argv: list[str]) -> HilmixCLI:
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
     before, sys.argv = sys.argv, [sys.argv[0], *argv]  # the ranks that DDP starts repeat this command line
     try:
-        with exit_codes():
+        with exit_codes(), run_defaults(argv, base) as files:
             return HilmixCLI(
                 LightningModule,
                 LightningDataModule,
@@ -211,7 +229,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 parser_kwargs={
                     "prog": "hilmix",
                     **parser,
-                    **{name: {**parser, "default_config_files": [base]} for name in SUBCOMMANDS},
+                    **{name: {**parser, "default_config_files": files} for name in SUBCOMMANDS},
                 },
             )
     except argparse.ArgumentError as error:

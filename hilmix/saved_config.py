@@ -5,15 +5,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
+from hilmix.callbacks.files import write_table
+from hilmix.data import AnnotatedDataModule
 from hilmix.given_settings import RESUME_ONLY
 from hilmix.logging import wandb_logger
 from hilmix.redaction import redacted
+from hilmix.results_folder import mark
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -42,6 +46,9 @@ class SaveRunConfig(SaveConfigCallback):
         for folder in (Path(trainer.default_root_dir), *attempts):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(text)
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, AnnotatedDataModule):
+            _save_data(data, Path(trainer.default_root_dir))
         if (logger := wandb_logger(trainer)) is not None:
             logger.experiment.config.update({"cli": settings}, allow_val_change=True)
 
@@ -57,6 +64,13 @@ def found_settings(trainer: Trainer, pl_module: LightningModule) -> list[tuple[s
             name = callback._batch_arg_name
             found += [("data", name, getattr(getattr(trainer, "datamodule", None), name, None))]
     return [entry for entry in found if entry[2] is not None]
+
+
+def _save_data(data: AnnotatedDataModule, folder: Path) -> None:
+    """Keeps which data the run is about, and the split if it was drawn, in the columns of an items table."""
+    mark(folder, data)
+    if data.served.drawn is not None:
+        write_table(pd.DataFrame({"item": list(data.data.items), "split": data.split}), folder / "split.csv")
 
 
 def _relative(value: Any, run_dir: str) -> Any:

@@ -52,6 +52,8 @@ LAYERS = {
         "saved_config",
         "exit_codes",
         "given_settings",
+        "run_defaults",
+        "results_folder",
         "default_callbacks",
         "lightning_cli",
         "cli",

@@ -3,30 +3,51 @@
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich import box
+from torch import Tensor
 
 from hilmix.callbacks.clean_pass import datamodule_of
 from hilmix.callbacks.files import run_folder, write_json
 from hilmix.callbacks.weights import weights_of, with_weights
 from hilmix.terminal import Grid, say, terminal
-from hilmix.types import UNKNOWN
+from hilmix.types import UNKNOWN, StepOutput
 
 
 class MetricsFile(Callback):
     """Writes ``metrics.json`` after ``test`` and prints the metrics.
 
     The file holds every finite ``test/...`` metric, ``truth`` (whether any test item has a true class) and
-    ``evaluated`` (the numbers of test items, of those with truth, and of their votes) and
+    ``evaluated`` (the numbers of test items that were scored, of those with truth, and of their votes) and
     ``weights``: the checkpoint that was tested, its epoch (from 0) and step.
     """
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._counts = torch.zeros(3, dtype=torch.int64)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: StepOutput,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        truths = int((outputs.target != UNKNOWN).sum())
+        self._counts += torch.tensor([len(outputs.index), truths, len(outputs.row)])
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        everywhere = trainer.strategy.reduce(self._counts.to(trainer.strategy.root_device), reduce_op="sum")
+        self._counts = torch.as_tensor(everywhere).cpu()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         values = {name: value for name, value in values.items() if name.startswith("test/") and math.isfinite(value)}
-        evaluated = _evaluated(trainer)
+        evaluated = _evaluated(trainer, self._counts)
         path = run_folder(trainer) / "metrics.json"
         weights = weights_of(trainer)._asdict()
         truth = evaluated["items_with_truth"] > 0
@@ -37,16 +58,10 @@ class MetricsFile(Callback):
         say(console, f"Written to {path}")
 
 
-def _evaluated(trainer: Trainer) -> dict[str, Any]:
-    datamodule = datamodule_of(trainer)
-    items = datamodule.split == "test"
-    return {
-        "data": datamodule.data.name,
-        "split": "test",
-        "items": int(items.sum()),
-        "items_with_truth": int((datamodule.data.target[items] != UNKNOWN).sum()),
-        "votes": int(datamodule.data.annotations.labels_per_item[items].sum()),
-    }
+def _evaluated(trainer: Trainer, counts: Tensor) -> dict[str, Any]:
+    names = ("items", "items_with_truth", "votes")
+    scored = dict(zip(names, counts.tolist(), strict=True))
+    return {"data": datamodule_of(trainer).data.name, "split": "test", **scored}
 
 
 def _headline(evaluated: dict[str, Any]) -> str:

@@ -35,6 +35,14 @@ def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
     }
 
 
+def content_digest(data: AnnotatedData) -> str:
+    """Returns a digest of the items' names, votes, targets, and of up to 64 inputs: the same wherever the data lie."""
+    votes = data.annotations
+    some = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
+    columns = (votes.item, votes.annotator, votes.label, votes.probs, data.target, data.inputs.fetch(some).numpy())
+    return _of_names([_of_names(data.items), *votes.annotators, *votes.classes, _of_columns(*columns)])
+
+
 def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> dict[str, Any]:
     """Returns the same of what training learns from.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.fingerprint import identity, of_contents, of_votes, refuse_other_data
+from hilmix.data.fingerprint import content_digest, identity, of_contents, of_votes, refuse_other_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.model_names import ModelNames, NamedData, in_names, names_of
 from hilmix.data.run_split import drawn_split, split_of_run
@@ -158,6 +158,11 @@ class ServedData:
         seen = features[self.trained_annotators]
         std = seen.std(0)
         return torch.from_numpy((features - seen.mean(0)) / np.where(std > 1e-6, std, 1.0)).float()
+
+    @property
+    def content_digest(self) -> str:
+        """By which the data are recognised at another place."""
+        return content_digest(self.own)
 
     @property
     def drawn(self) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from hilmix.callbacks.annotators import worst_first
 from hilmix.callbacks.weights import Weights, with_weights
 from hilmix.errors import RunError
 
+OTHER_DATA = "on-"
+"""How the folders begin in which a run folder keeps results on other data than the run's own."""
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
 FILES = (
     "report.html", "metrics.json", "calibration.csv", "reliability.csv", "label_errors.parquet",
@@ -90,8 +92,15 @@ class Run:
 
 def has_results(folder: Path | str) -> bool:
     """Returns whether a folder holds anything to report; a run without callbacks and loggers leaves nothing."""
-    names = ("metrics.json", "calibration.csv", "label_errors.parquet", "**/version_*/metrics.csv")
-    return any(next(Path(folder).glob(name), None) is not None for name in names)
+    names = ("metrics.json", "calibration.csv", "label_errors.parquet")
+    return bool(_logs(Path(folder))) or any((Path(folder) / name).is_file() for name in names)
+
+
+def _logs(folder: Path) -> list[Path]:
+    """What CSV loggers wrote about the run's own data, all attempts in order."""
+    found = folder.glob("**/version_*/metrics.csv")
+    own = [path for path in found if not path.relative_to(folder).parts[0].startswith(OTHER_DATA)]
+    return sorted(own, key=lambda path: int(path.parent.name.rpartition("_")[2]))
 
 
 def read_run(folder: Path | str) -> Run:
@@ -103,7 +112,7 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'. Give the --run_dir of a run.")
-    logs = sorted(folder.glob("**/version_*/metrics.csv"), key=lambda p: int(p.parent.name.rpartition("_")[2]))
+    logs = _logs(folder)
     test = folder / "metrics.json"
     run = Run(
         folder=folder,
