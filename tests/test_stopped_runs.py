@@ -3,13 +3,18 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from hilmix.cli import main
+from hilmix.integrity import check_intact
 from hilmix.modules import Classifier
-from tests.test_cli import fit, parameters, write
+from tests.test_cli import QUIET, ROOT, fit, parameters, write
 from tests.test_last_checkpoint import FIRST_IS_BEST, logged_epoch, saved
 
 CONSTANT = ["--model.schedule", "constant", "--data.batch_size", "2"]  # 15 steps an epoch
@@ -165,3 +170,57 @@ def test_lightnings_requeue_signal_still_saves(data: Path, tmp_path: Path, monke
     assert (tmp_path / "requeued").read_text().split() == ["requeue", "77"]
     assert [saved(run, f"../{path.name}")["global_step"] for path in run.glob("hpc_ckpt_*.ckpt")] == [19]
     assert saved(run)["epoch"] == 7
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_an_evaluation(number: int, code: int, data: Path, tmp_path: Path, monkeypatch) -> None:
+    """Lightning ends with 0 and 1."""
+    assert fit(data, tmp_path) == 0
+    real = Classifier.test_step
+
+    def step(self: Classifier, *args: object) -> object:
+        os.kill(os.getpid(), number)
+        return real(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Classifier, "test_step", step)
+    test = [
+        "test",
+        "--data.root",
+        str(data),
+        "--run_dir",
+        str(tmp_path),
+        "--ckpt_path",
+        "last",
+        "--data.batch_size",
+        "2",
+    ]
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main([*test, *QUIET, "--data.batch_size", "2"])
+    finally:
+        for each, handler in before.items():  # Lightning leaves SIGINT ignored
+            signal.signal(each, handler)
+    assert stopped.value.code == code
+    assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_two_ranks_stops_both_at_the_same_step(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ranks = ["--trainer.strategy", "ddp", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    command = [sys.executable, "-m", "hilmix", "fit", "--data.root", data, "--run_dir", run, *ranks]
+    command += ["--trainer.max_epochs", "4000", *CONSTANT, *FIRST_IS_BEST, *QUIET]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen([str(part) for part in command], env=environment, stdout=log, stderr=log)
+    while process.poll() is None and not (run / "checkpoints" / "last.previous.ckpt").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) in (143, -signal.SIGTERM), (tmp_path / "log").read_text()
+    last = saved(run)
+    assert last["epoch"] >= 1
+    assert last["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"] > 0
+    check_intact(run / "checkpoints" / "last.ckpt")
+    more = ["--trainer.max_epochs", str(last["epoch"] + 2), *CONSTANT, *FIRST_IS_BEST, "--ckpt_path", "last"]
+    assert fit(data, run, *more) == 0
