@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -195,10 +196,14 @@ def refuse_diverged(result: CleanPass) -> None:
 
 @torch.no_grad()
 def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
-    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode."""
+    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode.
+
+    Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
+    and without its reports.
+    """
     if not (datamodule_of(trainer).split == split).any():
         return
-    with evaluation_mode(pl_module):
+    with isolate_rng(), evaluation_mode(pl_module):
         for i, batch in enumerate(datamodule_of(trainer).clean_dataloader(split)):
             batch = trainer.precision_plugin.convert_input(batch)
             batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from hilmix.checks import Positive, check_value
@@ -57,8 +58,11 @@ class MaskSensitivity(Callback):
         if not len(x):
             return
         noise = self.sigma * self._spread(pl_module, x) * standard_noise(x, batch.index[rows])
-        for metric, where in ((self._irrelevant, mask), (self._core, 1 - mask)):
-            metric.update(pl_module(x + where * noise).softmax(-1), target)
+        with (
+            isolate_rng()
+        ):  # a model may draw when it predicts, and must predict the next batch as without these passes
+            for metric, where in ((self._irrelevant, mask), (self._core, 1 - mask)):
+                metric.update(pl_module(x + where * noise).softmax(-1), target)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         irrelevant, core = self._irrelevant.compute(), self._core.compute()
