@@ -1,11 +1,11 @@
-"""How fast people may join: a token bucket, one for each link."""
+"""How fast participants may join: a token bucket, one for each link."""
 
 import math
 
 BURST = 300
-"""Who may join at once: a lecture hall behind one address."""
+"""Most who may join at once: a lecture hall behind one address."""
 PER_SECOND = 2.0
-"""Who may join after that, each second."""
+"""Most who may join after that, each second."""
 
 
 class TokenBucket:
