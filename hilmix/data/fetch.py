@@ -66,7 +66,7 @@ def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> 
 
     Raises:
         DataError: naming the URL and the remedy, if consent is missing, the network fails, the connection ends early,
-            the content is not what was published, or the disk can not be written.
+            the content is not what was published, or the disk cannot be written.
     """
     final = folder / file.path
     if final.is_file():

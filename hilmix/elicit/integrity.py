@@ -97,7 +97,7 @@ def _add_function(sql: sqlite3.Connection) -> None:
 
 
 def _digest_of(*values: object) -> str:
-    # repr: of text, whole numbers, floats and None it is exact, and tells 1 from 1.0 and '1'
+    # repr: of text, whole numbers, floats and None it is exact, and separates 1 from 1.0 and '1'
     return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 

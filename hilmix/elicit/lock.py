@@ -11,7 +11,7 @@ from hilmix.errors import DataError
 LOCK = "server.lock"
 """Beside the answers; not the answers file itself, where SQLite has locks of its own."""
 _FAR = 1 << 20
-"""Of the locked byte: on Windows a locked byte can not be read, and the process id is at the start."""
+"""Of the locked byte: on Windows a locked byte cannot be read, and the process id is at the start."""
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def only_server(study: Path) -> Iterator[None]:
         study: its folder.
 
     Raises:
-        DataError: if another process serves it, naming that; or if the folder can not be written.
+        DataError: if another process serves it, naming that; or if the folder cannot be written.
     """
     try:
         held = os.open(study / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

@@ -106,7 +106,8 @@ def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
 class PromptHeaders(H11Protocol):
     """Closes a connection whose request line and headers do not all come within :data:`HEADER_SECONDS`.
 
-    uvicorn has a limit for connections between two requests only: a client that sends a byte now and then would hold one forever.
+    uvicorn has a limit for connections between two requests only: a client that sends a byte now and then would hold
+    one forever.
     """
 
     _late: asyncio.TimerHandle | None = None
