@@ -1,10 +1,11 @@
 """Checks of settings: every argument of a constructor against its annotation, before anything is built from it."""
 
+import difflib
 import functools
 import math
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -101,6 +102,12 @@ def refusal(name: str, must: str, found: Any) -> str:
     shown = repr(found)
     shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
     return f"`{name}` must be {must}, got {shown}.{f' {remedy}' if remedy else ''}"
+
+
+def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Returns those names that a mistyped one may mean, nearest first; letter case does not matter."""
+    by_lower = {other.lower(): other for other in names}
+    return [by_lower[near] for near in difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)]
 
 
 @functools.cache

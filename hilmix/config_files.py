@@ -4,27 +4,69 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hilmix.checks import near_names
 from hilmix.errors import ConfigError
 from hilmix.given_settings import given_settings
 from hilmix.parser_errors import LINKS
 
 
-def refuse_linked(argv: list[str]) -> None:
-    """A value for a setting that is taken from the data would be ignored by the parser.
+def check_configs(argv: Sequence[str]) -> None:
+    """Refuses config files that are not there or no mapping, and values that the parser would ignore.
+
+    Args:
+        argv: the command line, with ``-c`` or ``--config`` before each file.
 
     Raises:
-        ConfigError: naming the setting and where its value comes from.
+        ConfigError: naming the file or the setting, and what is near or right.
     """
     tokens = [token.split("=")[0] for token in argv]
     for name, source in LINKS.items():
         if f"--model.{name}" in tokens or f"--model.init_args.{name}" in tokens:
-            raise ConfigError(f"model.{name} can not be set: it is taken from {source}. Leave it out.")
+            raise ConfigError(f"model.{name} cannot be set: it is taken from {source}. Leave it out.")
+    paths = [argv[i + 1] for i, token in enumerate(argv[:-1]) if token in ("-c", "--config")]
+    paths += [token.split("=", 1)[1] for token in argv if token.startswith(("-c=", "--config="))]
+    for path in paths:
+        _refuse_missing(path)
     for file in given_settings(argv):
-        model = None if file.source.startswith("-") else file.settings.get("model")
-        given = model.get("init_args") or {} if isinstance(model, dict) else {}
-        for name, source in LINKS.items():
-            if name in given:
-                raise ConfigError(f"{file.source}: model.init_args.{name} can not be set: it is taken from {source}.")
+        if not file.source.startswith("-"):
+            _check_sections(file.source, file.settings)
+
+
+def _refuse_missing(path: str) -> None:
+    if Path(path).is_file():
+        return
+    what = "is a folder, not a config file" if Path(path).is_dir() else "does not exist"
+    near = "".join(f", near: {name}" for name in _near_configs(path)[:1])
+    raise ConfigError(
+        f"The config file '{path}' {what}{near}. "
+        "The packaged ones are in configs/method/, configs/mix/, configs/explanation/ and configs/experiment/."
+    )
+
+
+def _check_sections(path: str, settings: dict[str, Any]) -> None:
+    for section in ("model", "data", "trainer"):
+        given = settings.get(section)
+        if isinstance(given, str) and section != "trainer":  # a class, or a file of its own
+            continue
+        if not isinstance(given, dict | None):
+            raise ConfigError(f"{path}: `{section}` must be a mapping of settings, got {given!r}.")
+        arguments = (given or {}).get("init_args")
+        if not isinstance(arguments, dict | None):
+            raise ConfigError(f"{path}: `{section}.init_args` must be a mapping of settings, got {arguments!r}.")
+        for name in set(LINKS) & set(arguments or {}) if section == "model" else ():
+            raise ConfigError(f"{path}: model.init_args.{name} cannot be set: it is taken from {LINKS[name]}.")
+
+
+def _near_configs(path: str) -> list[str]:
+    """Names of files that may be meant: packaged ones, and those beside the given path."""
+    folder = configs_folder()
+    names = [f"configs/{file.relative_to(folder).as_posix()}" for file in sorted(folder.rglob("*.yaml"))]
+    names += [
+        str(file) for file in sorted(Path(path).parent.glob("*.y*ml")) if file.is_file() and str(file) not in names
+    ]
+    by_stem = {Path(name).stem: name for name in reversed(names)}
+    near = near_names(path, names)
+    return near + [by_stem[stem] for stem in near_names(Path(path).stem, by_stem) if by_stem[stem] not in near]
 
 
 def configs_folder() -> Path:

@@ -54,16 +54,23 @@ def _given(argv: Sequence[str]) -> Iterator[Given]:
 
 
 def from_file(path: str) -> Given:
-    """Returns what a config file gives."""
+    """Returns what a config file gives.
+
+    Raises:
+        ConfigError: if there is no such file, or it is not YAML or no mapping.
+    """
     if not Path(path).is_file():
         raise ConfigError(f"There is no config file '{path}'. The packaged ones are in configs/method/.")
     try:
         text = Path(path).read_text()
-        settings: Any = load_yaml(text) or {}
+        settings: Any = load_yaml(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        found = "nothing" if settings is None else type(settings).__name__
+        raise ConfigError(f"{path} must be a mapping of settings, got {found}.")
     saved = text.startswith(SAVED) and " hilmix " in text.partition("\n")[0]
-    return Given(path, settings if isinstance(settings, dict) else {}, saved)
+    return Given(path, settings, saved)
 
 
 def last_of(given: Sequence[Given], name: str) -> Given | None:

@@ -29,7 +29,7 @@ import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
 from hilmix.cli import SUBCOMMANDS, told
-from hilmix.config_files import configs_folder, refuse_linked
+from hilmix.config_files import check_configs, configs_folder
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.default_callbacks import fit_to_trainer, keep_defaults
@@ -49,9 +49,11 @@ from hilmix.run_folder import (
     keep_found,
     last_apart,
     refuse_other_settings,
+    refuse_taken,
     requeued_checkpoint,
 )
 from hilmix.saved_config import SaveRunConfig
+from hilmix.start_checks import check_start, check_trainer_settings
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
@@ -90,6 +92,16 @@ class HilmixCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         return parser
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except argparse.ArgumentError as error:
+            command = self._subcommand_parsers.get(sys.argv[1])
+            defaults = [] if command is None else command.get_defaults().keys()
+            settings = ["config", *(name for name in defaults if not name.startswith("__"))]
+            raise ConfigError(one_sentence(str(error), settings)) from error
+        check_trainer_settings(self.config[self.config.subcommand])
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings, data = self.config[self.subcommand], self.datamodule
         if self.subcommand == "fit" or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
@@ -108,6 +120,8 @@ class HilmixCLI(LightningCLI):
         data = self.datamodule
         if isinstance(data, AnnotatedDataModule):
             check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)
+        if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
+            claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
 
     def after_fit(self) -> None:
         self._report()
@@ -140,8 +154,13 @@ class HilmixCLI(LightningCLI):
             )
         if command != "fit":
             forget_pretrained(settings.model)
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            claim_run_dir(run_dir, fresh=command == "fit" and given is None and not settings.trainer.fast_dev_run)
+        self._fresh = command == "fit" and settings.get("ckpt_path") is None and not settings.trainer.fast_dev_run
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return
+        if command != "fit":
+            claim_run_dir(run_dir, fresh=False)
+        elif self._fresh:
+            refuse_taken(run_dir)
 
     def before_instantiate_classes(self) -> None:
         named = self.config[self.subcommand].trust or []
@@ -154,10 +173,13 @@ class HilmixCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError) as error:  # a setting that its class refuses
+        except (ValueError, TypeError, ImportError) as error:  # a setting that its class refuses
             if told(error) is not None:
                 raise
-            raise ConfigError(one_sentence(str(error))) from error
+            cause = error.__cause__
+            kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
+            raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
+        check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)
         path = self.config[self.subcommand].get("ckpt_path")
@@ -206,7 +228,7 @@ def run(argv: list[str]) -> HilmixCLI:
     Raises:
         HilmixError: for wrong input, with one sentence.
     """
-    refuse_linked(argv)
+    check_configs(argv)
     quieten()
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
@@ -232,16 +254,30 @@ def run(argv: list[str]) -> HilmixCLI:
                     **{name: {**parser, "default_config_files": files} for name in SUBCOMMANDS},
                 },
             )
-    except argparse.ArgumentError as error:
-        raise ConfigError(one_sentence(str(error))) from error
     except (OmegaConfBaseException, MisconfigurationException) as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise RunError(f"The run can not be written: {error}. Free space or choose another --run_dir.") from error
         raise
+    except Exception as error:
+        if told(error) is None and (source := library_of(error)) is not None:
+            raise RunError(f"{source}: {' '.join(str(error).split())}") from error
+        raise
     finally:
         sys.argv = before
+
+
+def library_of(error: Exception) -> str | None:
+    """Returns Lightning or W&B if it refused a setting itself; None for errors of any other code."""
+    if type(error).__module__.startswith("wandb."):
+        return "W&B"
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_by = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    settings = isinstance(error, (ValueError, TypeError, ImportError)) and raised_by.startswith("lightning.")
+    return "Lightning" if settings else None
 
 
 def quieten() -> None:

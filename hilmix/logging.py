@@ -1,5 +1,6 @@
 """Images and tables for Weights & Biases. The only module that imports wandb; without a W&B logger it does nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ def wandb_logger(trainer: Trainer) -> WandbLogger | None:
     if not trainer.is_global_zero:
         return None
     return next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
+
+
+def can_log(logger: WandbLogger) -> bool:
+    """Returns whether a logger writes offline or, by the environment or a file, has a key to log in with."""
+    import wandb
+
+    offline = bool(logger._offline) or os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun")
+    return offline or wandb.login(prompt=False)
 
 
 def log_image(trainer: Trainer, key: str, image: Path | NDArray[np.uint8], *, caption: str | None = None) -> None:

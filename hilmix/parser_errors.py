@@ -4,7 +4,12 @@ import importlib
 import inspect
 import re
 import reprlib
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import jsonargparse
+
+from hilmix.checks import near_names
 
 LINKS = {
     "num_classes": "the classes of the data",
@@ -15,15 +20,20 @@ LINKS = {
 }
 """Settings of the model that are taken from the data, and from what."""
 _NOISE = re.compile(
-    r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but"
+    r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but|"
+    r"Not a valid subclass of|Subclass types expect|a class path \(str\)|a dict with"
 )
 _SHORT = reprlib.Repr()
 """A fitted policy may hold thousands of numbers."""
 _SHORT.maxstring = _SHORT.maxother = 200
 
 
-def one_sentence(message: str) -> str:
+def one_sentence(message: str, settings: Sequence[str] = ()) -> str:
     """Returns what jsonargparse says over many lines as one sentence.
+
+    Args:
+        message: of its error.
+        settings: that the parser knows, with dots: what is near a name that it does not know.
 
     Example:
         >>> one_sentence('''Parser key "trainer.max_epochs":
@@ -34,7 +44,11 @@ def one_sentence(message: str) -> str:
         ...   Given value type: <class 'str'>
         ...   Given value: x''')
         'trainer.max_epochs: expected int, got x.'
+        >>> one_sentence("unrecognized arguments: --run_dri x", ["run_dir", "trainer.devices"])
+        "There is no setting 'run_dri', near: run_dir; there are ['run_dir', 'trainer']."
     """
+    if (unknown := _unknown_option(message)) is not None:
+        return unknown_setting(unknown, settings)
     keys: list[str] = []
     reasons: list[str] = []
     owner = base = value = ""
@@ -45,14 +59,50 @@ def one_sentence(message: str) -> str:
         elif problem := re.match(r"Problem with given class_path '(.+)':\s*(.*)", line):
             owner = problem[1]
             reasons += [problem[2]] if problem[2] else []
-        elif subtypes := re.match(r"Subtypes: \[.*?<class '(.+?)'>", line):
-            base = subtypes[1]
+        elif line.startswith("Subtypes: "):
+            kinds = re.findall(r"\b(?!collections|typing)\w+(?:\.\w+)+", line)
+            base = kinds[0] if kinds else ""
         elif given := re.match(r"Given value: (?!NestedArg)(.+)", line):
             value = value or given[1]  # the innermost comes first
         elif line and not _NOISE.match(line):
             reasons.append(line)
-    told = "; ".join(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons))
-    return f"{'.'.join(keys)}: {told}." if keys else f"{told.rstrip('.')}."
+    told = list(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons))
+    told = _joined_choices(told)
+    precise = [reason for reason in told if not reason.startswith("expected ")]  # of a union, the member that was meant
+    sentence = "; ".join(precise or told)
+    return f"{'.'.join(keys)}: {sentence}." if keys else f"{sentence.rstrip('.')}."
+
+
+def unknown_setting(name: str, settings: Sequence[str]) -> str:
+    """Returns the sentence that refuses a setting which does not exist, with those near it and all on its level.
+
+    Args:
+        name: with dots, such as ``trainer.max_epoch``.
+        settings: those that exist, with dots.
+    """
+    parts = name.split(".")
+    known = ""
+    while len(parts) > 1 and any(other.startswith(f"{known}{parts[0]}.") for other in settings):
+        known += f"{parts.pop(0)}."
+    level = list(
+        dict.fromkeys(other.removeprefix(known).split(".")[0] for other in settings if other.startswith(known))
+    )
+    near = [f"{known}{other}" for other in near_names(parts[0], level)]
+    near = near or [other for other in settings if other.split(".")[-1] == parts[-1]]
+    hint = f", near: {', '.join(near)}" if near else ""
+    where = f"; {known.rstrip('.')} has" if known else "; there are"
+    return (
+        f"There is no setting '{known}{parts[0]}'{hint}{where} {level}."
+        if settings
+        else f"There is no setting '{name}'."
+    )
+
+
+def _unknown_option(message: str) -> str | None:
+    if found := re.search(r"unrecognized arguments: .*?--([\w.+]+)", message, re.DOTALL):
+        return found[1].rstrip("+")
+    found = re.search(r"Subcommand '\w+' does not accept option '(.+?)'", message)
+    return found[1] if found else None
 
 
 def differences(name: str, then: Any, now: Any) -> list[str]:
@@ -82,33 +132,64 @@ def differences(name: str, then: Any, now: Any) -> list[str]:
 
 def _plainly(reason: str, owner: str, base: str, value: str) -> str:
     if option := re.match(r"Option '(.+)' is not accepted$", reason):
-        return f"{owner} has no setting '{option[1]}'; it has {_settings(owner)}"
+        return _no_such_setting(owner, option[1])
     if name := re.match(r"Expected a dot import path string: (.+)", reason):
-        return f"there is no {base.rpartition('.')[2]} '{name[1]}'{_known(base)}"
-    if choice := re.match(r"Expected a typing.Literal\[(.+)\]. Got value: (.+)", reason):
-        return f"it is '{choice[2]}'; allowed are {choice[1]}"
+        return f"there is no {base.rpartition('.')[2] or 'class'} '{name[1]}'{_known(base, name[1])}"
+    if missing := re.match(r"module '(.+)' has no attribute '(.+)'$", reason):
+        return f"{missing[1]} has no '{missing[2]}'{_near(missing[2], dir(importlib.import_module(missing[1])))}"
+    if module := re.match(r"No module named '(.+)'$", reason):
+        return f"there is no module '{module[1]}'; install it, or add its folder to PYTHONPATH"
+    if other := re.match(r"Import path (?:(.+) )?does not correspond to a subclass of (.+?)\.?$", reason):
+        return f"'{other[1] or value}' is not a {other[2]}"
+    if choice := re.match(r"Expected a typing.Literal\[(.+)\](?:\. Got value: (.+))?$", reason):
+        return f"it is '{choice[2] or value}'; allowed are {choice[1]}"
     if kind := re.match(r"Expected a <class '(.+?)'>(?:\. Got value: (.+))?$", reason):
         return f"expected {kind[1]}, got {kind[2] or value}"
     return reason.rstrip(".")
 
 
-def _load(path: str) -> object:
+def _joined_choices(reasons: Sequence[str]) -> list[str]:
+    """Reasons of a union of literals as one."""
+    choices = [reason.split("; allowed are ") for reason in reasons if "; allowed are " in reason]
+    if len({found for found, _ in choices}) != 1:
+        return list(reasons)
+    others = [reason for reason in reasons if "; allowed are " not in reason]
+    return [f"{choices[0][0]}; allowed are {', '.join(names for _, names in choices)}", *others]
+
+
+def _load(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
 
-def _settings(owner: str) -> list[str]:
-    names = inspect.signature(_load(owner)).parameters  # type: ignore[arg-type]  # a class: it was a class_path
+def _no_such_setting(owner: str, option: str) -> str:
+    settings = _settings(_load(owner))
+    near = _near(option.split(".")[0], [*settings, "class_path", "init_args"])
+    return f"{owner} has no setting '{option}'{near}; it has {settings or 'none'}"
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = near_names(name, names)
+    return f", near: {', '.join(near)}" if near else ""
+
+
+def _settings(owner: type) -> list[str]:
+    """Arguments of a class; ``*args`` and ``**kwargs`` are followed to the classes that they are handed to."""
+    names = jsonargparse.ArgumentParser().add_class_arguments(owner, fail_untyped=False)
     return [name for name in names if name not in LINKS]
 
 
-def _known(base: str) -> str:
-    """hilmix's own classes of this kind."""
-    found, todo = set(), [_load(base)]
+def _known(base: str, name: str) -> str:
+    """Classes of this kind: near names of any package, and all of hilmix."""
+    if not base:
+        return ""
+    own: set[str] = set()
+    others: set[str] = set()
+    todo = [_load(base)]
     while todo:
         kind = todo.pop()
-        assert isinstance(kind, type)
         todo += kind.__subclasses__()
-        if kind.__module__.startswith("hilmix.") and not inspect.isabstract(kind):
-            found.add(kind.__name__)
-    return f"; hilmix has {sorted(found)}, others are named by their full path" if found else ""
+        if not inspect.isabstract(kind) and not kind.__name__.startswith("_"):
+            (own if kind.__module__.startswith("hilmix.") else others).add(kind.__name__)
+    listed = f"hilmix has {sorted(own)}, others are" if own else "classes outside hilmix are"
+    return f"{_near(name, own | others)}; {listed} named by their full path"

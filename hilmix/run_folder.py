@@ -123,18 +123,28 @@ def check_checkpoint(path: str) -> None:
     check_class_paths(checkpoint.get("hyper_parameters"), where=path)
 
 
+def refuse_taken(run_dir: Path) -> None:
+    """Refuses a folder that holds a run already, without writing anything.
+
+    Raises:
+        RunError: with the remedy.
+    """
+    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
+    if not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
+        raise RunError(
+            f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
+            "--ckpt_path last, or remove it."
+        )
+
+
 def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
     """Makes sure that the run folder can be written, and for a fresh run that it holds no other one.
 
     Raises:
         RunError: with the remedy.
     """
-    requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # it goes on, see requeued_checkpoint
-    if fresh and not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
-        raise RunError(
-            f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
-            "--ckpt_path last, or remove it."
-        )
+    if fresh:
+        refuse_taken(run_dir)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         probe = run_dir / f".write-probe-{os.getpid()}"

@@ -55,6 +55,7 @@ LAYERS = {
         "run_defaults",
         "results_folder",
         "default_callbacks",
+        "start_checks",
         "lightning_cli",
         "cli",
         "__main__",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hilmix.cli import main
-from hilmix.config_files import refuse_linked
+from hilmix.config_files import check_configs
 from hilmix.data.folder import read_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.yaml_files import MAX_ADDED, MAX_DEPTH, YAMLBomb, check_yaml, load_yaml
@@ -68,7 +68,7 @@ def test_bomb_in_a_data_folder(tmp_path, text):
 def test_bomb_in_a_config(tmp_path, text, option):
     (tmp_path / "bomb.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"bomb\.yaml"):
-        refuse_linked(["fit", option, str(tmp_path / "bomb.yaml")])
+        check_configs(["fit", option, str(tmp_path / "bomb.yaml")])
 
 
 @pytest.mark.parametrize("option", ["--data", "--model", "--trainer"])

@@ -208,7 +208,14 @@ def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> I
             batch = trainer.precision_plugin.convert_input(batch)
             batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
             with trainer.precision_plugin.forward_context():
-                yield pl_module.predict_step(batch, i)
+                output = pl_module.predict_step(batch, i)
+                if not isinstance(output, StepOutput):
+                    name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
+                    raise ConfigError(
+                        f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
+                        f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
+                    )
+                yield output
 
 
 def datamodule_of(trainer: Trainer) -> Any:

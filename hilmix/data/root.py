@@ -22,6 +22,8 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
         ConfigError: if embedded data shall be brought to another size.
         DataError: if a folder can not be read.
     """
+    if not root:
+        raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")
     if root not in EMBEDDED or Path(root).exists():
         return read_folder(root, image_size=image_size)
     if image_size is not None:

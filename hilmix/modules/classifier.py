@@ -25,7 +25,7 @@ from hilmix.integrity import check_intact
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
 from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
-from hilmix.modules.optimization import LrScaling, configured, make_optimizer
+from hilmix.modules.optimization import LrScaling, configured, try_optimizer
 from hilmix.modules.scaling import Standardize, scaling_of
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
@@ -136,8 +136,7 @@ class Classifier(LightningModule):
         self.lr, self.weight_decay, self.seed = lr, weight_decay, 0
         self.trained_on: dict[str, Any] | None = None
         """State of the data module that served the training; names of classes and annotators are in it."""
-        trial = [{"params": nn.Parameter(torch.zeros(1)), "weight_decay": weight_decay}]
-        make_optimizer(optimizer, trial, lr, self.optimizer_kwargs)  # fails now, not after the run claimed its folder
+        try_optimizer(optimizer, lr, weight_decay, self.optimizer_kwargs)
         self.backbone = backbone.build(input_shape)
         width = self.backbone.num_features
         self.head = nn.Linear(width, num_classes)

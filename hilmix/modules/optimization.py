@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from hilmix.checks import near_names
 from hilmix.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,17 +28,39 @@ def make_optimizer(name: str, groups: list[dict[str, Any]], lr: float, kwargs: d
     """Returns the optimizer of that name in ``torch.optim``.
 
     Raises:
-        ConfigError: if there is none, or it can not be made with these settings.
+        ConfigError: if there is none, or it cannot be made with these settings.
     """
+    kind = getattr(torch.optim, name, None)
+    names = [n for n, k in vars(torch.optim).items() if isinstance(k, type) and issubclass(k, torch.optim.Optimizer)]
+    if name not in names or kind is torch.optim.Optimizer:
+        near = "".join(f", near: {other}" for other in near_names(name, names)[:1])
+        raise ConfigError(f"`model.optimizer` must be the name of a class in torch.optim, got '{name}'{near}.")
     try:
         optimizer: torch.optim.Optimizer = getattr(torch.optim, name)(groups, lr=lr, **kwargs)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         decay = groups[0].get("weight_decay")
         raise ConfigError(
-            f"optimizer {name} can not be made with lr {lr}, weight_decay {decay} and {kwargs}: {error}. "
-            "Allowed are the classes of torch.optim and their settings."
+            f"model.optimizer: {name} cannot be made with lr {lr}, weight_decay {decay} and optimizer_kwargs {kwargs}: "
+            f"{error}."
         ) from error
     return optimizer
+
+
+def try_optimizer(name: str, lr: float, weight_decay: float, kwargs: dict[str, Any]) -> None:
+    """Makes an optimizer of two groups and takes a step with it, so that what cannot work fails before training.
+
+    Raises:
+        ConfigError: see :func:`make_optimizer`; or if it does not take dense gradients of vectors.
+    """
+    weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [{"params": [weight], "weight_decay": weight_decay} for weight in weights]
+    optimizer = make_optimizer(name, groups, lr, kwargs)
+    for weight in weights:
+        weight.grad = torch.ones(1)
+    try:
+        optimizer.step()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f"model.optimizer: {name} cannot train this model with {kwargs}: {error}.") from error
 
 
 def class_model_groups(

@@ -1,0 +1,86 @@
+"""What must be right before a run starts: settings of the trainer, loggers, a module of one's own."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from hilmix import logging as board
+from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile
+from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, refusal
+from hilmix.errors import ConfigError
+
+FromMinusOne = Annotated[int, Range(-1)]
+TRAINER: dict[str, Any] = {
+    "max_epochs": FromMinusOne | None,
+    "min_epochs": NonNegativeInt | None,
+    "max_steps": FromMinusOne,
+    "min_steps": NonNegativeInt | None,
+    "fast_dev_run": NonNegativeInt | bool,
+    "limit_train_batches": NonNegative | None,
+    "limit_val_batches": NonNegative | None,
+    "limit_test_batches": NonNegative | None,
+    "limit_predict_batches": NonNegative | None,
+    "overfit_batches": NonNegative,
+    "check_val_every_n_epoch": PositiveInt | None,
+    "num_sanity_val_steps": FromMinusOne | None,
+    "log_every_n_steps": NonNegativeInt | None,
+    "accumulate_grad_batches": PositiveInt,
+    "gradient_clip_val": NonNegative | None,
+    "num_nodes": PositiveInt,
+    "reload_dataloaders_every_n_epochs": NonNegativeInt,
+}
+"""Numbers of the trainer that Lightning takes as they are and fails on, or ignores, in the middle of a run."""
+READERS = (AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile)
+"""Callbacks that ask the model for predictions of their own."""
+Seed = Annotated[int, Range(0, 2**32 - 1)] | bool
+
+
+def check_trainer_settings(settings: Mapping[str, Any]) -> None:
+    """Refuses numbers of the trainer that are out of range, a seed that NumPy does not take, and no run folder.
+
+    Args:
+        settings: of a sub-command, with ``trainer``, ``seed_everything`` and ``run_dir``.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if not settings["run_dir"] or not isinstance(settings["run_dir"], str):
+        raise ConfigError(refusal("run_dir", "a folder", settings["run_dir"]))
+    check_value("seed_everything", settings["seed_everything"], Seed)
+    for name, hint in TRAINER.items():
+        check_value(f"trainer.{name}", settings["trainer"][name], hint)
+
+
+def check_start(trainer: Trainer, model: LightningModule) -> None:
+    """Refuses a start that would end in an error after the run has claimed its folder, or after training.
+
+    Args:
+        trainer: as configured.
+        model: that it is to train, evaluate or ask for predictions.
+
+    Raises:
+        ConfigError: for a W&B logger that is online without a login, or a module that the reports cannot read.
+    """
+    for logger in trainer.loggers if trainer.is_global_zero else ():
+        if isinstance(logger, WandbLogger) and not board.can_log(logger):
+            raise ConfigError(
+                "trainer.logger: WandbLogger is online, but W&B is not logged in. Run `wandb login`, set the "
+                "environment variable WANDB_API_KEY, or set `offline: true` as configs/logger/wandb.yaml does."
+            )
+    readers = [type(c).__name__ for c in callbacks_of(trainer) if isinstance(c, READERS)]
+    if readers and type(model).predict_step is LightningModule.predict_step:
+        name = f"{type(model).__module__}.{type(model).__qualname__}"
+        lacks = (
+            "`predict_step`" if type(model).forward is not LightningModule.forward else "`forward` and `predict_step`"
+        )
+        raise ConfigError(
+            f"model: {name} has no {lacks}, by which {readers} read a model. Define a `predict_step` that returns a "
+            "hilmix.types.StepOutput, or leave the reports out: `default_callbacks: false`."
+        )
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """Returns the callbacks of a trainer."""
+    return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
