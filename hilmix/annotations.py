@@ -13,6 +13,7 @@ from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, 
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.functional.aggregation import vote_counts
+from hilmix.functional.sizes import require_memory
 from hilmix.repeats import Duplicates, check_duplicates, repeated
 from hilmix.soft_columns import distributions, require_agreement
 from hilmix.vote_tables import Declared, code_classes, code_votes
@@ -193,6 +194,7 @@ class Annotations:
             raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
         item, label = np.nonzero(votes)
         repeats = votes[item, label].astype(np.int64)
+        require_memory("One row per vote", 32 * int(repeats.sum()), items=votes.shape[0], classes=votes.shape[1])
         return cls.build(
             np.repeat(item, repeats), np.zeros(repeats.sum(), dtype=np.int64), np.repeat(label, repeats),
             num_items=votes.shape[0], classes=votes.shape[1] if classes is None else classes,

@@ -8,10 +8,10 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
-from hilmix.data.faults import Findings
 from hilmix.data.image_layout import Part, read_layout, require_utf8
 from hilmix.data.items import AnnotatedData, ImageFiles
 from hilmix.errors import DataError
+from hilmix.faults import Findings
 
 ANNOTATOR = "folder"
 """Annotator of the labels, which are the names of the folders."""

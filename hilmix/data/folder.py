@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.data.arrays import write_array
-from hilmix.data.faults import Findings
 from hilmix.data.folder_inputs import read_annotator_features, read_inputs
 from hilmix.data.folder_items import item_names_at_hand, read_groups, read_item_names, read_split
 from hilmix.data.folder_masks import read_masks, write_masks
@@ -24,6 +23,7 @@ from hilmix.data.folder_votes import declared_labels, note_lookalikes, read_clas
 from hilmix.data.items import AnnotatedData, Inputs
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.faults import Fault, Findings
 from hilmix.repeats import Duplicates
 from hilmix.types import UNKNOWN
 
@@ -118,6 +118,8 @@ class LabelledItems(NamedTuple):
     """(N,) int64 true class, -1 where unknown."""
     duplicates: Duplicates = "last"
     """What counted of several labels of one annotator for one item."""
+    notes: tuple[Fault, ...] = ()
+    """What a user should know about them."""
 
 
 def read_labels(root: Path | str) -> LabelledItems:
@@ -130,7 +132,7 @@ def read_labels(root: Path | str) -> LabelledItems:
     labels = _read_labels(Path(root), found)[1]
     found.raise_if_any(root)
     assert labels is not None
-    return labels
+    return labels._replace(notes=tuple(found.notes))
 
 
 class _Tables(NamedTuple):

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hilmix.data.faults import FaultyDataError
 from hilmix.data.folder import Examined, examine_folder, read_folder
 from hilmix.data.folder_masks import mask_owners
 from hilmix.data.items import ImageFiles
 from hilmix.data.pictures import UNREADABLE
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.faults import FaultyDataError
 
 _TABLES = ("items", "annotations", "masks", "annotators")
 Rows = NDArray[np.bool_]

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.data.arrays import array_rows, not_finite, read_array
-from hilmix.data.faults import Findings
 from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.pictures import examine_pictures
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.faults import Findings
 from hilmix.values import places
 
 

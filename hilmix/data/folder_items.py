@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilmix.data.faults import Findings
 from hilmix.data.items import SPLITS
+from hilmix.faults import Findings
 from hilmix.types import UNKNOWN
 from hilmix.values import is_list, natural_order, places, read_names
 

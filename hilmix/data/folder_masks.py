@@ -13,12 +13,12 @@ from torch import Tensor
 from hilmix.annotations import IntArray
 from hilmix.columns import codes, natural_order
 from hilmix.data.arrays import array_rows, read_array, write_array
-from hilmix.data.faults import Findings, group_faults
 from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.masks import Masks
 from hilmix.data.pictures import PictureError, read_picture, upright_size
 from hilmix.data.tables import read_table
 from hilmix.errors import DataError
+from hilmix.faults import Findings, group_faults
 
 ANNOTATOR = "someone"
 """Who drew the masks of a folder that does not say."""

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import yaml
 
-from hilmix.data.faults import Findings
+from hilmix.faults import Findings
 from hilmix.repeats import Duplicates
 from hilmix.yaml_files import load_yaml
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.faults import Findings
+from hilmix.faults import Findings
 from hilmix.types import UNKNOWN
 from hilmix.values import lookalikes
 from hilmix.vote_tables import Coded, Declared, code_classes, code_votes

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilmix.columns import natural_order
-from hilmix.data.faults import Findings
 from hilmix.errors import DataError
+from hilmix.faults import Findings
 
 SPLIT_NAMES = {
     "train": "train",

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from hilmix.data.faults import Fault, group_faults
 from hilmix.errors import DataError
+from hilmix.faults import Fault, group_faults
 
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 ITEM_REMEDY = "Replace the file or remove its item."

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hilmix.data.faults import Findings
+from hilmix.faults import Findings
 from hilmix.values import MISSING_TEXTS, read_names, spell
 
 _NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}

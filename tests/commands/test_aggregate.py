@@ -135,3 +135,12 @@ def test_help_explains_every_method(capsys):
         main(["--help"])
     out = capsys.readouterr().out
     assert all(f"  {method} " in out for method in AGGREGATORS)
+
+
+def test_repeats_are_noted_and_the_last_counts(folder, capsys):
+    with (folder / "annotations.csv").open("a") as file:
+        file.write("photo 9,cyd,dog\nphoto 9,cyd,cat\n")
+    assert main([str(folder), "--method", "majority", "-o", "labels.csv"]) == 0
+    assert re.search(r"note: .*'last'", words(capsys))
+    table = pd.read_csv("labels.csv")
+    assert (table["label"].iloc[9], table["votes"].iloc[9]) == ("cat", 1)

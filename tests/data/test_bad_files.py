@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from hilmix.cli import main
 from hilmix.data.arrays import not_finite, read_array
-from hilmix.data.faults import FaultyDataError
 from hilmix.data.folder import examine_folder, read_folder
 from hilmix.data.items import ArrayInputs, ImageFiles
 from hilmix.data.pictures import UNREADABLE, PictureError, examine_pictures, read_pixels
 from hilmix.errors import DataError
+from hilmix.faults import FaultyDataError
 from hilmix.terminal import refuse
 
 GOOD = io.BytesIO()

@@ -299,3 +299,35 @@ def test_rows_of_annotators_are_named_once(folder, rows, kind):
     root = folder(items(), votes(["a", "b", "a"]))
     (root / "annotators.csv").write_text("annotator,age\n" + rows)
     assert (kind, "annotator") in faults(root)
+
+
+def test_lists_in_parquet_are_refused_with_their_row(tmp_path):
+    pd.DataFrame(items(2)).to_parquet(tmp_path / "items.parquet")
+    pd.DataFrame(votes([["cat"], ["cat", "dog"]])).to_parquet(tmp_path / "annotations.parquet")
+    (tmp_path / "dataset.yaml").write_text("input: vector\n")
+    np.save(tmp_path / "inputs.npy", np.zeros((2, 2)))
+    assert faults(tmp_path)["list", "label"].rows == (0, 1)
+
+
+def test_listed_classes_are_found_by_value(folder):
+    root = folder(
+        items(4, target=[True, False, None, True]), votes([True, False, True, True]), "classes: [true, false]\n"
+    )
+    data = read_folder(root)
+    assert (data.classes, data.annotations.label.tolist()) == (("true", "false"), [0, 1, 0, 0])
+    assert data.target.tolist() == [0, 1, -1, 0]
+
+
+def test_masks_name_items_and_annotators_by_value(folder):
+    root = folder({"item": [1, 2]}, {"item": [1.0, 2.0], "annotator": ["a", "a"], "label": ["x", "y"]})
+    pd.DataFrame({"item": [2.0, None, 1.0][::2], "annotator": [7.0, 8.0]}).to_csv(root / "masks.csv", index=False)
+    np.save(root / "masks.npy", np.ones((2, 2), dtype=np.float32))
+    masks = read_folder(root).masks
+    assert masks.item.tolist() == [0, 1]
+    assert masks.annotators == ("7", "8")
+
+
+@pytest.mark.parametrize("mark", ["-1", "-1.0", "skip"])
+def test_a_mark_for_no_label_may_stand_alone(folder, mark):
+    root = folder(items(), votes(["0.0", mark, "1.0"]), f"missing: {mark}\n")
+    assert read_folder(root).annotations.item.tolist() == [0, 2]

@@ -49,6 +49,11 @@ def test_annotator_models_are_refused_by_size(model, monkeypatch):
     model().build(num_features=4, num_classes=3, num_annotators=50)
 
 
+def test_counts_of_too_many_votes_are_refused_by_size():
+    with pytest.raises(DataError, match="GiB"):
+        Annotations.from_counts([[2**50, 1]])
+
+
 def test_bytes_are_those_of_the_arrays():
     needed = sizes.bytes_needed(items=10, annotators=3, classes=5, per_item=2, per_annotator=4, per_pair=1)
     assert needed == sum(
