@@ -28,6 +28,8 @@ BLUE, SKY, RED, GREEN, AMBER = "#2f6db3", "#a9c7e8", "#c8443c", "#2e8b6a", "#d98
 CURVES = ("loss", "acc", "nll", "ece", "brier", "agreement", "annotator_auroc")
 """Quantities whose curves come first."""
 _LONGEST = 200
+_INCH = 156
+"""Characters times points that fit below a thumbnail."""
 STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK,
@@ -132,7 +134,7 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
 def _caption_lines(item: Thumbnail) -> list[tuple[str, str, float]]:
     """Text, colour and size of each line."""
     parts = ((item.said, RED, 8.0), (item.suggested, GREEN, 8.0), (item.detail, MUTED, 6.5))
-    return [(line, color, size) for text, color, size in parts for line in _folded(text)]
+    return [(line, color, size) for text, color, size in parts for line in _folded(text, round(_INCH / size))]
 
 
 class AnnotatorPanel(NamedTuple):
@@ -165,7 +167,7 @@ def annotator_figure(
                 axis.set_axis_off()
             for axis, panel in zip(cells.flat, panels, strict=False):
                 shown = axis.imshow(panel.confusion, vmin=0, vmax=1, cmap="Blues")
-                axis.set_title("\n".join(map(figure_text, _folded(panel.title))), fontsize=8.5)
+                axis.set_title("\n".join(map(figure_text, _folded(panel.title, 26))), fontsize=8.5)
                 _class_ticks(axis, classes)
             parts[1].supxlabel("said", fontsize=9, color=MUTED)
             parts[1].supylabel("true class", fontsize=9, color=MUTED)
@@ -252,9 +254,9 @@ def _cut(text: str, length: int, *, both: bool = False) -> str:
     return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
 
 
-def _folded(text: str) -> list[str]:
-    """Lines of at most 26 characters; of a text that would fill the figure, beginning and end."""
-    return textwrap.wrap(_cut(printable(text), _LONGEST, both=True), 26) or [""]
+def _folded(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` characters; of a text that would fill the figure, beginning and end."""
+    return textwrap.wrap(_cut(printable(text), _LONGEST, both=True), width) or [""]
 
 
 def blank_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":

@@ -72,3 +72,25 @@ def test_curves_show_the_last_value_of_each_epoch():
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "acc"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [3, 2]
     assert P.training_curves(log.drop(columns="epoch")) is None
+
+
+def test_captions_stay_below_their_picture_and_are_whole():
+    said = "said a class of many letters (12.3%)"
+    figure = P.thumbnail_sheet([P.Thumbnail(np.zeros((8, 8), np.uint8), said, "suggests W", "by $x$ and $y$")] * 8, "")
+    figure.draw_without_rendering()
+    texts = [text for text in figure.texts if text.get_text()]
+    shown = "".join(text.get_text() for text in texts if text.get_color() == P.RED).replace(" ", "")
+    assert shown == said.replace(" ", "") * 8
+    step = 1.35 * figure.dpi
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x1 <= (box.x0 // step + 1) * step + 1
+
+
+def test_short_names_never_look_alike():
+    names = ["l" * 30 + "1", "l" * 30 + "2", "cat"]
+    assert P.short_names(["cat", "a long name"], 9) == ["cat", "a long n…"]
+    assert len(set(P.short_names(names, 9))) == 3
+    assert max(map(len, P.short_names(names, 9))) == 9
+    inside = ["a" * 20 + middle + "b" * 20 for middle in "xy"]
+    assert P.short_names(inside, 9) == inside
