@@ -56,7 +56,7 @@ def read_meta(root: Path, found: Findings) -> dict[str, Any]:
         key: _value(key, stated[key], file, found) for key in _KEYS if not isinstance(stated.get(key, _Null()), _Null)
     }
     meta = {key: value for key, value in meta.items() if value is not None}
-    if stated and "input" not in stated:
+    if stated and isinstance(stated.get("input", _Null()), _Null):
         found.fault("key", file, "input", found="'input' is missing", expected="'image' or 'vector'")
     if both := set(meta.get("classes", ())) & set(meta.get("missing", ())):
         found.fault("key", file, "missing", found=f"{sorted(both)} is listed under 'classes' too", remedy="Choose one.")

@@ -324,3 +324,27 @@ def test_an_image_that_a_worker_cannot_decode_is_one_sentence(tmp_path, capsys):
 def test_a_name_that_is_too_long_is_one_message(argv, capsys):
     assert main(["x" * 5000 if one == "LONG" else one for one in argv]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("meta", ["input:\n", "input: ~\n", "input: null\nname: x\n", "name: x\n", "input: []\n"])
+def test_an_input_without_a_value_is_one_message(meta, tmp_path, capsys):
+    root = write(tmp_path / "mine", {})
+    (root / "dataset.yaml").write_text(meta)
+    assert main(["data", "check", str(root)]) == 2
+    assert "'input'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("licence", ["[CC0]", "{a: b}", "&a [*a]", "!!binary R0lG", "!!set {a}"])
+def test_a_licence_that_is_no_text_is_one_message(licence, tmp_path, capsys):
+    root = write(tmp_path / "mine", {})
+    (root / "dataset.yaml").write_text(f"input: image\nlicence: {licence}\n")
+    assert main(["data", "check", str(root)]) == 2
+    assert capsys.readouterr().err.count("error: ") == 1
+
+
+@pytest.mark.parametrize("licence", ["2026-01-01", "4.0", "yes", "010", "CC0 [/x]"])
+def test_a_licence_is_read_as_written(licence, tmp_path, capsys):
+    root = write(tmp_path / "mine", {})
+    (root / "dataset.yaml").write_text(f"input: image\nlicence: {licence}\n")
+    assert main(["data", "check", str(root)]) == 0
+    assert licence in capsys.readouterr().out
