@@ -93,6 +93,27 @@ def test_every_n_train_steps(data: Path, tmp_path: Path) -> None:
     assert saved(tmp_path / "run")["global_step"] == 20
 
 
+def test_every_n_train_steps_with_accumulated_gradients(data: Path, tmp_path: Path) -> None:
+    """15 batches an epoch, 4 for a step: nothing is saved between two steps, in a resumed run neither."""
+    part = {"class_path": "hilmix.callbacks.LastCheckpoint", "init_args": {"every_n_train_steps": 1}}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"trainer": {"callbacks": [part], "accumulate_grad_batches": 4}}))
+    seen: list[int] = []
+    real = torch.save
+
+    def spy(checkpoint: dict, *args: object) -> None:
+        if "loops" in checkpoint:
+            seen.append(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"])
+        real(checkpoint, *args)
+
+    settings = ["-c", file, "--data.batch_size", "2", "--model.schedule", "constant"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "save", spy)
+        assert fit(data, tmp_path / "run", *settings, "--trainer.max_steps", "6") == 0
+        assert fit(data, tmp_path / "run", *settings, "--trainer.max_epochs", "3", "--ckpt_path", "last") == 0
+    assert set(seen) == {4, 8, 12, 15}
+
+
 @pytest.mark.parametrize("every", [None, 4])
 def test_an_old_config_with_save_last(every: int | None, data: Path, tmp_path: Path) -> None:
     """The config that every run before this version has saved."""

@@ -65,12 +65,14 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        step, n = trainer.global_step, self.every_n_train_steps
-        if n is not None and step % n == 0 and step != self._step_saved:
+        step, before, n = trainer.global_step, self._step_before, self.every_n_train_steps
+        # gradients that are only accumulated are not in a checkpoint, and the end of an epoch saves its last step:
+        # a run resumed from there, before its validation, would leave that out
+        if step == before or trainer.is_last_batch:
+            return
+        if n is not None and step // n > before // n:
             self._save(trainer)
-        # gradients that are only accumulated are not in a checkpoint, and Lightning would skip the validation
-        whole = step > self._step_before and not trainer.is_last_batch and not _validation_follows(trainer, batch_idx)
-        if whole and self._signals.agreed(trainer):
+        if not _validation_follows(trainer, batch_idx) and self._signals.agreed(trainer):
             self._save(trainer)
             self._stop(trainer)
 
