@@ -22,6 +22,18 @@ from hilmix.types import MixPlan
 log = logging.getLogger(__name__)
 SMALL_IMAGE = 32
 """Largest side in pixels for which the network's stem keeps the resolution."""
+TOKENS = 8
+"""Patches along the shorter side of a small image that a transformer gets, as nearly as its sides allow."""
+RESERVED = {
+    "num_classes": "the classifier is hilmix's own",
+    "in_chans": "it is taken from the data",
+    "features_only": "it makes the model return maps of several layers",
+    "out_indices": "it is of models that return maps of several layers",
+    "pretrained": "it is a setting of TimmBackbone itself",
+}
+"""Arguments of ``timm.create_model`` that would break what a backbone returns, and why."""
+_REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, LookupError, OSError, ArithmeticError)
+"""What timm raises for arguments that a model does not take or cannot work with."""
 
 
 class Backbone(Part, nn.Module, ABC):
@@ -75,15 +87,24 @@ class TimmBackbone(Backbone):
         name: a name from ``timm.list_models()``.
         pretrained: load ImageNet weights (from timm's hub, or a file given as
             ``kwargs: {pretrained_cfg_overlay: {file: PATH}}``).
-        kwargs: further arguments of ``timm.create_model``.
+        kwargs: further arguments of ``timm.create_model``. The model must return one vector per image, so
+            ``features_only``, ``out_indices``, ``num_classes`` and ``in_chans`` are refused, and so is a
+            ``global_pool`` that leaves a map.
 
     Images of 32 px or less get a stem that keeps the resolution: 3x3 with stride 1 and no pooling for a ResNet,
-    smaller patches for ViT and ConvNeXt, stride 1 in the first convolution for other networks.
+    smaller patches for ViT and ConvNeXt, stride 1 in the first convolution for other networks. A ViT takes the patch
+    that divides both sides and gives as nearly 8 patches along the shorter one as any.
+
+    Raises:
+        ConfigError: for a reserved argument; in :meth:`build`, if timm has no such model, or it cannot be made so, does
+            not take these images, or does not return one vector per image.
     """
 
     def __init__(self, name: str = "resnet10t", pretrained: bool = False, kwargs: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.name, self.pretrained, self.kwargs = name, pretrained, dict(kwargs or {})
+        for argument in RESERVED.keys() & self.kwargs.keys():
+            raise ConfigError(f"`TimmBackbone.kwargs.{argument}` must be left out: {RESERVED[argument]}.")
 
     def build(self, input_shape: Sequence[int]) -> Self:
         if len(input_shape) != 3:
@@ -96,25 +117,28 @@ class TimmBackbone(Backbone):
         small = max(sides) <= SMALL_IMAGE
         kwargs = {"in_chans": channels, **self.kwargs}
         if small:
-            kwargs = {**_small_patches(self.name, sides), **kwargs}
+            kwargs = {**_small_patches(self.name, sides, given=self.kwargs), **kwargs}
         if ":" not in self.name and not timm.is_model(self.name):  # with a colon it names a hub or a folder
             close = difflib.get_close_matches(self.name, timm.list_models(), n=5, cutoff=0.5)
             raise ConfigError(f"TimmBackbone: timm has no model '{self.name}'; close names are {close}.")
         try:
             with _missing_weights_told():
                 self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
-        except (RuntimeError, TypeError, ValueError, AssertionError, OSError) as error:
-            reason = str(error) or type(error).__name__
+        except _REFUSALS as error:
             raise ConfigError(
-                f"TimmBackbone: can not create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {reason}"
+                f"TimmBackbone: cannot create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {_line(error)}"
             ) from error
         if small:
             _keep_resolution(self.net, channels)
         try:
             self.num_features = _width(self.net, input_shape)
-        except (RuntimeError, AssertionError) as error:
-            shape = tuple(input_shape)
-            raise ConfigError(f"TimmBackbone: '{self.name}' can not take inputs {shape}: {error}") from error
+        except ConfigError as error:
+            raise ConfigError(f"TimmBackbone: '{self.name}' with {kwargs} {error}") from error
+        except _REFUSALS as error:
+            raise ConfigError(
+                f"TimmBackbone: '{self.name}' cannot take inputs {tuple(input_shape)}: {_line(error)}"
+                f"{_size_remedy(self.net, sides)}"
+            ) from error
         return self
 
     @property
@@ -189,13 +213,55 @@ def _missing_weights_told() -> Iterator[None]:
         timm_log.setLevel(before)
 
 
-def _small_patches(name: str, sides: list[int]) -> dict[str, Any]:
+def common_patch(sides: Sequence[int]) -> int | None:
+    """Returns the patch size that divides both sides and gives as nearly :data:`TOKENS` along the shorter one as any.
+
+    Args:
+        sides: height and width in pixels.
+
+    Returns:
+        None if none gives from half to twice as many; of equally near ones the smaller patch.
+
+    Example:
+        >>> common_patch([28, 28]), common_patch([25, 25]), common_patch([31, 31])
+        (4, 5, None)
+    """
+    shorter = min(sides)
+    fits = [p for p in range(1, shorter + 1) if math.gcd(*sides) % p == 0]
+    fits = [p for p in fits if TOKENS / 2 <= shorter / p <= TOKENS * 2]
+    return min(fits, key=lambda p: abs(math.log(shorter / p / TOKENS)), default=None)
+
+
+def _size_remedy(net: nn.Module, sides: Sequence[int]) -> str:
+    """What to set for a network of a fixed input size."""
+    if not hasattr(net, "patch_embed"):
+        return ""
+    patch = common_patch(sides)
+    patches = "" if patch is None else f", patch_size: {patch}"
+    return (
+        f" Set kwargs: {{img_size: [{sides[0]}, {sides[1]}]{patches}}}, or data.image_size to what the model expects."
+    )
+
+
+def _line(error: Exception) -> str:
+    """What an error of timm says, in one line."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return f"{text if isinstance(error, (RuntimeError, ValueError)) else f'{type(error).__name__}: {text}'}."
+
+
+def _small_patches(name: str, sides: list[int], *, given: dict[str, Any]) -> dict[str, Any]:
     """Arguments that give a patch-based network a grid of about 8x8 tokens."""
     entry = timm.model_entrypoint(name) if timm.is_model(name) else None
     module = getattr(entry, "__module__", "")
     if module.endswith(("vision_transformer", "deit")):
-        common, most = math.gcd(*sides), max(1, min(sides) // 8)  # a patch size has to divide both sides
-        return {"img_size": tuple(sides), "patch_size": max(p for p in range(1, most + 1) if common % p == 0)}
+        patch = given.get("patch_size", common_patch(sides))
+        if patch is None:
+            raise ConfigError(
+                f"TimmBackbone: '{name}' needs a patch that divides both sides into 4 to 16; {sides} pixels have none. "
+                "Set data.image_size to a multiple of 4, or pad: kwargs: {patch_size: 4, dynamic_img_size: true, "
+                "dynamic_img_pad: true}."
+            )
+        return {"img_size": tuple(sides), "patch_size": patch}
     if module.endswith("convnext"):
         return {"patch_size": 1}
     return {}
@@ -224,4 +290,9 @@ def _width(net: nn.Module, input_shape: Sequence[int]) -> int:
     with torch.no_grad():
         features = net(torch.zeros(1, *input_shape))
     net.train(training)
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 1:
+        found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise ConfigError(
+            f"must return one vector per image, (1, D) for one, got {found}. Leave out what changes the pooling."
+        )
     return int(features.shape[1])

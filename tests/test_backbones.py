@@ -1,12 +1,14 @@
 """Every kind of backbone under one calling convention."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from hilmix.annotators import AnnotMixHead
-from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, default_backbone
+from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, common_patch, default_backbone
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import annotation_nll
 from hilmix.mix import AnnotMix, HiddenMix
@@ -122,7 +124,7 @@ def test_a_resnet_gets_the_stem_for_small_images() -> None:
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (4, 16, 16), (3, 24, 32), (1, 33, 47)], ids=str)
 def test_odd_channels_and_sizes(name: str, shape: tuple[int, ...]) -> None:
     if name == "test_vit" and shape == (1, 33, 47):
-        with pytest.raises(ConfigError, match="can not take inputs"):
+        with pytest.raises(ConfigError, match="cannot take inputs"):
             built(name, shape)
         return
     backbone = built(name, shape)
@@ -240,3 +242,69 @@ def test_weights_that_a_pretrained_file_lacks_are_told(tmp_path, caplog) -> None
         caplog.clear()
         TimmBackbone("test_resnet", pretrained=True, kwargs=overlay).build((3, 48, 48))
         assert ("Missing keys" in caplog.text) == (name == "lacking")
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "argument",
+    [{"features_only": True}, {"out_indices": [1]}, {"num_classes": 3}, {"in_chans": 1}, {"pretrained": True}],
+    ids=str,
+)
+def test_arguments_that_break_the_contract_are_refused_at_once(name: str, argument: dict) -> None:
+    with pytest.raises(ConfigError, match=rf"`TimmBackbone\.kwargs\.{next(iter(argument))}` must be left out"):
+        TimmBackbone(name, kwargs=argument)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_backbone_without_pooling_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"'global_pool': ''.* one vector per image.*got \(1, \d+, \d+"):
+        TimmBackbone(name, kwargs={"global_pool": ""}).build((3, 32, 32))
+
+
+ODD = ["global_pool", "drop_rate", "act_layer", "norm_layer", "patch_size", "img_size", "embed_dim", "output_stride",
+       "checkpoint_path", "pretrained_cfg", "stem_width", "num_heads", "drop_path_rate", "block_fn"]  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", ODD)
+def test_no_argument_of_timm_ends_in_another_error_or_in_maps(argument: str) -> None:
+    for name in SMALL:
+        for value in ("nope", 0, -1, 2, [1, 2], {}):
+            try:
+                backbone = TimmBackbone(name, kwargs={argument: value}).build((3, 32, 32))
+            except ConfigError:
+                continue
+            assert backbone.eval()(images(2)).shape == (2, backbone.num_features)
+
+
+@pytest.mark.parametrize(
+    "sides", [(a, b) for a in range(8, 33, 3) for b in (a, 24, 32) if b >= a] + [(25, 25), (28, 28), (32, 16)]
+)
+def test_a_patch_divides_both_sides_or_the_size_is_refused(sides: tuple[int, int]) -> None:
+    """By brute force: of all patches that divide both and give 4 to 16 along the shorter side, as near to 8 as any."""
+    shorter = min(sides)
+    fits = [p for p in range(1, 33) if sides[0] % p == sides[1] % p == 0 and 4 <= shorter / p <= 16]
+    ratios = {p: max(shorter / p / 8, 8 * p / shorter) for p in fits}
+    best = [p for p in fits if ratios[p] == min(ratios.values())]
+    assert common_patch(sides) in (best or [None])
+
+
+@pytest.mark.parametrize("sides", [(31, 31), (29, 32), (23, 30)])
+def test_a_transformer_is_not_made_with_patches_of_one_pixel(sides: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match=r"patch.*data\.image_size.*dynamic_img_pad"):
+        TimmBackbone("test_vit").build((3, *sides))
+    padded = {"patch_size": 4, "dynamic_img_size": True, "dynamic_img_pad": True}  # the remedy of the message
+    backbone = TimmBackbone("test_vit", kwargs=padded).build((3, *sides))
+    assert backbone.eval()(images(2, (3, *sides))).shape == (2, backbone.num_features)
+
+
+@pytest.mark.parametrize("sides", [(50, 50), (48, 40)])
+def test_a_transformer_for_other_sizes_names_what_to_set(sides: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        TimmBackbone("test_vit").build((3, *sides))
+    remedy = re.search(r"img_size: \[(\d+), (\d+)\], patch_size: (\d+)", str(refused.value))
+    assert remedy is not None
+    height, width, patch = map(int, remedy.groups())
+    assert (height, width) == sides
+    backbone = TimmBackbone("test_vit", kwargs={"img_size": [height, width], "patch_size": patch}).build((3, *sides))
+    assert tuple(backbone.net.patch_embed.grid_size) == (height // patch, width // patch)
+    assert sides[0] % patch == sides[1] % patch == 0
