@@ -4,8 +4,9 @@ import argparse
 import logging
 import sys
 import warnings
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 import jsonargparse
@@ -33,7 +34,7 @@ from hilmix.config_files import check_configs, configs_folder
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.default_callbacks import fit_to_trainer, keep_defaults
-from hilmix.errors import ConfigError, HilmixError, RunError
+from hilmix.errors import ConfigError, RunError
 from hilmix.exit_codes import exit_codes
 from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
 from hilmix.parser_errors import LINKS, one_sentence
@@ -48,12 +49,13 @@ from hilmix.run_folder import (
     find_checkpoint,
     keep_found,
     last_apart,
+    readable,
     refuse_other_settings,
     refuse_taken,
     requeued_checkpoint,
 )
 from hilmix.saved_config import SaveRunConfig
-from hilmix.start_checks import check_start, check_trainer_settings
+from hilmix.start_checks import check_trainer_settings
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
@@ -64,6 +66,9 @@ log = logging.getLogger(__name__)
 
 class HilmixCLI(LightningCLI):
     """``fit``, ``validate``, ``test`` and ``predict`` with a run folder."""
+
+    _trained: Mapping[str, Any] = {}
+    """Hyperparameters of the model that is evaluated."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
@@ -84,7 +89,8 @@ class HilmixCLI(LightningCLI):
         )
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            of_model = partial(self._structural, name)
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", of_model, apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -171,36 +177,31 @@ class HilmixCLI(LightningCLI):
         fit_to_trainer(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
+        path = self.config[self.subcommand].get("ckpt_path")
+        evaluated = path is not None and self.subcommand != "fit"
+        if evaluated:
+            with readable(path):
+                self._trained = check_checkpoint(path)
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError, ImportError) as error:  # a setting that its class refuses
+        except (ValueError, TypeError) as error:  # a setting that its class refuses
             if told(error) is not None:
                 raise
-            cause = error.__cause__
-            kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
-            raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
-        check_start(self.trainer, self.model)
+            raise ConfigError(one_sentence(str(error))) from error
         for part in (self.model, self.datamodule):
             hide_secrets(part)
-        path = self.config[self.subcommand].get("ckpt_path")
         if path is None:
             return
-        try:
-            if self.subcommand == "fit":
-                refuse_other_settings(self.model, self.datamodule, path)
-            else:  # the checkpoint knows what model it is
-                check_checkpoint(path)
+        with readable(path):
+            if evaluated:  # the checkpoint knows what model it is
                 # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
                 self.model = type(self.model).load_from_checkpoint(Path(path).resolve())
-        except UnpicklingError as error:
-            raise RunError(
-                f"{path} holds more than tensors and plain values, or is no checkpoint. hilmix runs no code that a "
-                "checkpoint brings; save it anew with plain hyperparameters."
-            ) from error
-        except (EOFError, LookupError, RuntimeError) as error:
-            if isinstance(error, HilmixError):
-                raise
-            raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
+            else:
+                refuse_other_settings(self.model, self.datamodule, path)
+
+    def _structural(self, name: str, of_data: Any) -> Any:
+        """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
+        return self._trained.get(name, of_data)
 
 
 def load_checked(text: str) -> Any:

@@ -4,7 +4,10 @@ import errno
 import logging
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from hilmix.callbacks.last_checkpoint import LAST, PREVIOUS
-from hilmix.errors import RunError
+from hilmix.errors import HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.integrity import check_intact
 from hilmix.parser_errors import differences
@@ -113,14 +116,38 @@ def requeued_checkpoint(run_dir: Path) -> str | None:
     return None if newest is None else "last" if newest.name == LAST else str(newest)
 
 
-def check_checkpoint(path: str) -> None:
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Says in a sentence what is wrong with a checkpoint that cannot be read inside the block.
+
+    Raises:
+        RunError: naming the file.
+    """
+    try:
+        yield
+    except UnpicklingError as error:
+        raise RunError(
+            f"{path} holds more than tensors and plain values, or is no checkpoint. hilmix runs no code that a "
+            "checkpoint brings; save it anew with plain hyperparameters."
+        ) from error
+    except (EOFError, LookupError, RuntimeError) as error:
+        if isinstance(error, HilmixError):
+            raise
+        raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
+
+
+def check_checkpoint(path: str) -> dict[str, Any]:
     """Refuses a checkpoint whose hyperparameters name classes of strangers; whatever class loads it, imports nothing.
+
+    Returns:
+        The hyperparameters of the model.
 
     Raises:
         ConfigError: naming the class path and the remedy.
     """
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     check_class_paths(checkpoint.get("hyper_parameters"), where=path)
+    return dict(checkpoint.get("hyper_parameters") or {})
 
 
 def refuse_taken(run_dir: Path) -> None:

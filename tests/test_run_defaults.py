@@ -211,3 +211,42 @@ def test_a_checkpoint_from_before_splits_were_kept(tmp_path: Path) -> None:
 def test_a_given_split_is_not_written_again(run: Path) -> None:
     assert not (run / "split.csv").exists()
     assert yaml.safe_load((run / "data.json").read_text())["name"] == "toy"
+
+
+# -- fewer classes than the model ------------------------------------------------------------------------------------
+
+
+def without(root: Path, to: Path, *classes: str) -> Path:
+    """A copy in which only some classes are known; neither is the list of classes, where there is none."""
+    shutil.copytree(root, to)
+    meta = yaml.safe_load((to / "dataset.yaml").read_text())
+    meta.pop("classes")
+    (to / "dataset.yaml").write_text(yaml.safe_dump({**meta, **({"classes": list(classes)} if classes else {})}))
+    items = pd.read_parquet(to / "items.parquet")
+    items["target"] = items["target"].where(items["target"].isin(classes), None)
+    items.drop(columns=[] if classes else ["target"]).to_parquet(to / "items.parquet", index=False)
+    votes = pd.read_parquet(to / "annotations.parquet")
+    votes[votes["label"].isin(classes)].to_parquet(to / "annotations.parquet", index=False)
+    return to
+
+
+@pytest.mark.parametrize("classes", [(), ("y",)])
+def test_a_folder_with_fewer_classes_uses_the_models(classes: tuple[str, ...], run: Path, tmp_path: Path) -> None:
+    assert go("predict", run) == 0
+    fewer = without(tmp_path / "mine", tmp_path / "fewer", *classes)
+    assert go("predict", run, "--data.root", fewer) == 0
+    assert go("test", run, "--data.root", fewer) == 0
+    (folder,) = run.glob("on-*")
+    columns = [c for c in predicted(folder).columns if c.startswith("prob_")]
+    assert columns == ["prob_x", "prob_y"]
+    pd.testing.assert_frame_equal(predicted(folder)[columns], predicted(run)[columns])
+
+
+def test_a_model_of_groups_scores_data_without_groups(tmp_path: Path) -> None:
+    root, run = write(tmp_path / "mine"), tmp_path / "run"
+    items = pd.read_parquet(root / "items.parquet")
+    items.assign(group=["g", "h"] * 20).to_parquet(root / "items.parquet", index=False)
+    settings = ["-c", "configs/explanation/group-dro.yaml", "--best_metric", "val/loss", "--data.root", root]
+    assert go("fit", run, *settings) == 0
+    items.to_parquet(root / "items.parquet", index=False)
+    assert go("test", run) == 0

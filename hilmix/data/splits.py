@@ -20,6 +20,8 @@ def strata_of(annotations: Annotations, target: IntArray, *, seed: int = 0) -> I
         target: (N,) int64, -1 where unknown.
         seed: decides ties of the vote.
     """
+    if not annotations.num_classes:  # items to be scored, without a label or a list of classes
+        return np.zeros(annotations.num_items, dtype=np.int64)
     voted = majority(annotations.counts(), seed=seed).label
     known = np.where(target == UNKNOWN, voted, target)
     return np.where(known == UNKNOWN, annotations.num_classes, known)
