@@ -34,6 +34,9 @@ class Range:
         over = value > self.low if self.above else value >= self.low
         return over and (value < self.high if self.below else value <= self.high)
 
+    def __repr__(self) -> str:  # as --help shows it
+        return str(self)
+
     def __str__(self) -> str:
         if math.isinf(self.high):
             return f"{'>' if self.above else '>='} {self.low:g}"

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import hilmix
+from hilmix.checks import near_names
 from hilmix.errors import ConfigError, HilmixError, RunError
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -77,9 +78,10 @@ def _dispatch(argv: list[str]) -> int:
 
         return elicit.main(argv[1:])
     if argv[0] not in SUBCOMMANDS:
+        commands = [*SUBCOMMANDS, "data", "report", "aggregate", "hmix", "elicit"]
+        near = "".join(f", near: {name}" for name in near_names(argv[0], commands)[:1])
         raise ConfigError(
-            f"There is no command '{argv[0]}'; allowed are "
-            f"{[*SUBCOMMANDS, 'data', 'report', 'aggregate', 'hmix', 'elicit']}, and options come after the command."
+            f"There is no command '{argv[0]}'{near}; there are {commands}, and options come after the command."
         )
     from hilmix.config_files import with_packaged_configs
     from hilmix.lightning_cli import run

@@ -49,6 +49,8 @@ def one_sentence(message: str, settings: Sequence[str] = ()) -> str:
     """
     if (unknown := _unknown_option(message)) is not None:
         return unknown_setting(unknown, settings)
+    if stray := re.match(r"unrecognized arguments: (.+)", message):
+        return f"'{stray[1]}' is no option. Give a config file with -c FILE, a setting with --NAME VALUE."
     keys: list[str] = []
     reasons: list[str] = []
     owner = base = value = ""

@@ -85,6 +85,7 @@ UNKNOWN: list[tuple[tuple[str, ...], str, list[str]]] = [
     (("--trainer.max_epoch", "3"), "trainer.max_epoch", ["near: trainer.max_epochs", "'devices'"]),
     (("--trainer.max_epoch=3",), "trainer.max_epoch", ["near: trainer.max_epochs"]),
     (("--run_dri", "x"), "run_dri", ["near: run_dir", "'best_metric'", "'trainer'"]),
+    (("configs/method/hilmix.yaml",), "configs/method/hilmix.yaml", ["-c FILE"]),
     (("--foo",), "foo", ["'run_dir'"]),
     (("--model", "Classifer"), "Classifer", ["near: Classifier"]),
     (("--model", "hilmix.modules.Clasifier"), "Clasifier", ["Classifier"]),
@@ -210,6 +211,23 @@ def test_a_module_that_reports_cannot_read_is_refused(name: str, fragments: list
     assert f"mine_here.{name}" in told
     assert all(f"`{fragment}`" in told for fragment in fragments)
     assert ("`forward`" in told) == (name == "Bare")
+
+
+@pytest.mark.parametrize(("command", "near"), [("fti", "fit"), ("Fit", "fit"), ("validat", "validate"), ("--foo", "")])
+def test_a_wrong_command_is_answered_with_those_there_are(command: str, near: str, capsys: Any) -> None:
+    assert main([command]) == 2
+    told = capsys.readouterr().err
+    assert f"'{command}'" in told
+    assert "'elicit'" in told
+    assert (f"near: {near};" in told) == bool(near)
+
+
+def test_help_shows_the_range_of_a_setting(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--model.help", "EMClassifier"])
+    shown = capsys.readouterr().out
+    assert "in [0, 1]" in shown
+    assert "Range(" not in shown
 
 
 def test_a_module_without_predictions_trains_without_reports(refused: Any, tmp_path: Path) -> None:
