@@ -37,6 +37,7 @@ from hilmix.default_callbacks import fit_to_trainer, keep_defaults
 from hilmix.errors import ConfigError, RunError
 from hilmix.exit_codes import exit_codes
 from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
+from hilmix.names import printable
 from hilmix.parser_errors import LINKS, one_sentence
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
@@ -117,7 +118,9 @@ class HilmixCLI(LightningCLI):
         if folder != run_dir:
             loggers = moved(self.config_init[self.subcommand].trainer.logger, folder)
             kwargs |= {"default_root_dir": str(folder), "logger": loggers or False}
-            log.warning("%s holds results on other data; those on '%s' go to %s.", run_dir, data.data.name, folder)
+            log.warning(
+                "%s holds results on other data; those on '%s' go to %s.", run_dir, printable(data.data.name), folder
+            )
         elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
             mark(folder, data)
         return super().instantiate_trainer(**kwargs)

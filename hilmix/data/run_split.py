@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
+from hilmix.names import printable
 
 log = logging.getLogger(__name__)
 _NAMES = np.array(["train", "val", "test", "unused"])
@@ -70,7 +71,9 @@ def split_of_run(
             "gives, so test items may have been trained on. Remove the column, or fill in the run's (split.csv)."
         )
     if (new := int((~hit).sum())) and data.split is None:
-        log.warning("%d item(s) of '%s' are not in the split that the run drew, and are in none.", new, data.name)
+        log.warning(
+            "%d item(s) of '%s' are not in the split that the run drew, and are in none.", new, printable(data.name)
+        )
     return merged
 
 
