@@ -17,6 +17,7 @@ MISSING_TEXTS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 _BOOLEANS = {"true": "True", "false": "False"}
+_OF_ONE_TYPE = ("string", "boolean", "integer", "empty")
 _INVISIBLE = ("Cf", "Cc", "Zs", "Zl", "Zp")
 """Unicode categories without a glyph: format and control characters, blanks."""
 
@@ -66,7 +67,7 @@ def read_names(values: "ArrayLike | pd.Series[Any]") -> Names:
         values: (L,) cells of any type.
     """
     column = values if isinstance(values, pd.Series) else pd.Series(values)
-    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in ("string", "boolean", "empty"):
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _OF_ONE_TYPE:
         column = pd.Series([_text(value) for value in column], dtype=object)  # 1, 1.0 and True are equal, and lists odd
     code, found = pd.factorize(column)
     texts = _dates(found) if isinstance(found, pd.DatetimeIndex) else [_text(value) for value in found]

@@ -160,7 +160,7 @@ def _known(
             file,
             where,
             rows=rows,
-            found=f"{shown} counts as missing",
+            found=f"{len(rows):,} cell(s) {shown} count as missing",
             remedy="List it under 'classes' in dataset.yaml if it is a class.",
         )
         names = names.without(texts)
@@ -169,7 +169,13 @@ def _known(
     abstained = np.zeros(len(names.code), dtype=bool)
     if len(rows := names.rows(named)):
         abstained[rows] = True
-        found.note("abstention", file, where, rows=rows, found=f"{_shown(named)} means that no label was given")
+        found.note(
+            "abstention",
+            file,
+            where,
+            rows=rows,
+            found=f"{len(rows):,} cell(s) {_shown(named)} mean that there is no label",
+        )
     return names.without(named), abstained
 
 

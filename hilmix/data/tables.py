@@ -75,9 +75,12 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
 
 
 def _read_parquet(file: Path, found: Findings) -> pd.DataFrame:
-    """The columns of one file; neither its metadata for pandas nor the names of its folders add any."""
+    """The columns of one file; neither its metadata for pandas nor the names of its folders add any.
+
+    Whole numbers beside missing cells stay whole: as floats, ids of more than 15 digits would be merged.
+    """
     with pq.ParquetFile(file) as parquet:
-        frame = parquet.read().replace_schema_metadata(None).to_pandas()
+        frame = parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
     if frame.columns.empty:
         found.fault("empty-table", file, found="it has no columns", remedy="Write one row per item or label.")
     return frame
@@ -95,7 +98,8 @@ def _as_names(column: "pd.Series[Any]", file: Path, where: str, found: Findings)
     """Names as str, None for missing; labels and targets as written, ``dataset.yaml`` decides their spelling."""
     names = read_names(column)
     if where in ("annotator", "group") and len(rows := names.rows(MISSING_TEXTS)):
-        found.note("missing-text", file, where, rows=rows, found=f"'{names.column()[rows[0]]}' counts as missing")
+        text = f"{len(rows):,} cell(s) such as '{names.column()[rows[0]]}' count as missing"
+        found.note("missing-text", file, where, rows=rows, found=text)
         names = names.without(MISSING_TEXTS)
     if where in _SPELLED:
         names = spell(names)[0]

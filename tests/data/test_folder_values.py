@@ -331,3 +331,18 @@ def test_masks_name_items_and_annotators_by_value(folder):
 def test_a_mark_for_no_label_may_stand_alone(folder, mark):
     root = folder(items(), votes(["0.0", mark, "1.0"]), f"missing: {mark}\n")
     assert read_folder(root).annotations.item.tolist() == [0, 2]
+
+
+def test_long_ids_beside_a_missing_cell_stay_apart(folder):
+    ids = [900719925474099301, 900719925474099302, None]
+    root = folder(items(3, target=pd.array(ids, dtype="Int64")), votes(pd.array([*ids[:2], ids[0]], dtype="Int64")))
+    data = read_folder(root)
+    assert data.classes == tuple(map(str, ids[:2]))
+    assert data.target.tolist() == [0, 1, -1]
+
+
+def test_missing_cells_and_marks_are_counted_in_words(folder):
+    root = folder(items(12, group=["NA"] * 11 + ["g"]), votes(["skip"] * 11 + ["cat"]), "missing: [skip]\n")
+    found = notes(root)
+    assert "11" in found["missing-text", "group"].sentence()
+    assert "11" in found["abstention", "label"].sentence()
