@@ -32,7 +32,7 @@ class ReportsOfFit(Callback):
 
     def on_test_end(self, trainer, pl_module) -> None:
         for report in (LabelErrors(), AnnotatorReport()):
-            report.on_train_end(trainer, pl_module)
+            report.report_fit(trainer, pl_module)
 
 
 def evaluate(folder: Path, root: Path, config: str, state: Path, ranks: int, **loading: Any) -> None:
@@ -85,7 +85,7 @@ def values_of(path: Path) -> dict[str, list[Any]]:
     if path.name in KEYS:
         table = table.sort_values(KEYS[path.name], kind="stable")
     columns = {name: column.to_list() for name, column in table.items()}
-    return {name: [list(v) if isinstance(v, np.ndarray) else v for v in column] for name, column in columns.items()}
+    return {name: [v.tolist() if isinstance(v, np.ndarray) else v for v in column] for name, column in columns.items()}
 
 
 def differences(left: Path, right: Path) -> list[str]:
