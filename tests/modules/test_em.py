@@ -157,6 +157,7 @@ def test_restored_targets_follow_the_model_to_its_device(monkeypatch: pytest.Mon
     em = model()
     em.on_load_checkpoint({"em": {"targets": torch.ones(N, K), "epoch": 3}, "seed": 0})
     monkeypatch.setattr(EMClassifier, "device", torch.device("meta"))
+    monkeypatch.setattr(EMClassifier, "trainer", Trainer(logger=False, enable_checkpointing=False))
     em.on_fit_start()
     assert em.em_targets.device.type == "meta"
 
