@@ -14,7 +14,7 @@ from hilmix.values import MISSING_TEXTS, read_names, spell
 
 _NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
 _SPELLED = ("item", "annotator", "group")
-_DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
+DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
 """What pandas and pyarrow raise for damaged files."""
 
 
@@ -64,23 +64,27 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
     try:
         if file.suffix == ".parquet":
-            return file, _read_parquet(file, found)
+            return file, _some_columns(read_parquet(file), file, found)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             return file, pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
-    except (*_DAMAGE, pd.errors.ParserWarning) as error:
+    except (*DAMAGE, pd.errors.ParserWarning) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         found.fault("unreadable", file, found=f"Cannot read {file}: {text}")
         return file, pd.DataFrame()
 
 
-def _read_parquet(file: Path, found: Findings) -> pd.DataFrame:
-    """The columns of one file; neither its metadata for pandas nor the names of its folders add any.
+def read_parquet(file: Path) -> pd.DataFrame:
+    """Returns the columns of one file; neither its metadata for pandas nor the names of its folders add any.
 
-    Whole numbers beside missing cells stay whole: as floats, ids of more than 15 digits would be merged.
+    Whole numbers beside missing cells stay whole: as floats, ids of more than 15 digits would be merged. A damaged file
+    raises one of :data:`DAMAGE`.
     """
     with pq.ParquetFile(file) as parquet:
-        frame = parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
+        return parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
+
+
+def _some_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
     if frame.columns.empty:
         found.fault("empty-table", file, found="it has no columns", remedy="Write one row per item or label.")
     return frame

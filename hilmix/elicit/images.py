@@ -11,6 +11,7 @@ from PIL import Image
 
 from hilmix.data.hmix import render
 from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.pictures import PictureError, read_picture
 from hilmix.elicit.manifest import IMAGES, Manifest
 from hilmix.elicit.pairs import IntArray
 from hilmix.errors import DataError
@@ -65,9 +66,8 @@ def check_images(study: Manifest, folder: Path | str) -> None:
             if (name, expected) in checked:
                 continue
             try:
-                with Image.open(file) as image:
-                    found = _sha256(np.asarray(image))
-            except OSError as error:
+                found = _sha256(np.asarray(read_picture(file, what="picture", remedy="")))
+            except PictureError as error:
                 raise DataError(f"Cannot read {file}, which stimulus {shown.id} shows: {error}. Restore it.") from error
             if found != expected:
                 raise DataError(f"{file}: its pixels are not those of stimulus {shown.id} in the manifest. Restore it.")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hilmix.data.items import AnnotatedData
+from hilmix.data.tables import DAMAGE, read_parquet
 from hilmix.elicit.pairs import DoubleArray, IntArray
 from hilmix.errors import DataError
 from hilmix.functional.aggregation import majority
@@ -47,8 +48,8 @@ def read_probs(file: Path | str, data: AnnotatedData) -> DoubleArray:
     """
     wanted = ["item", *(f"prob_{name}" for name in data.classes)]
     try:
-        table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
+        table = read_parquet(Path(file))
+    except DAMAGE as error:
         raise DataError(f"Cannot read {file}: {error}. Make it with hilmix predict.") from error
     if missing := [name for name in wanted if name not in table.columns]:
         raise DataError(

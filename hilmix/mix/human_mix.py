@@ -1,6 +1,8 @@
 """Mixup with the labels that people would give: what is mixed is not what is perceived."""
 
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -137,7 +139,7 @@ class HumanMix(MixPolicy):
 def _read_features(file: Path, items: int) -> Tensor:
     try:
         table = np.load(file, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, SyntaxError, MemoryError, BadZipFile, TokenError) as error:
         raise ConfigError(
             f"mix: HumanMix can not read the features '{file}': {error}. Give '{STATISTICS}' or a .npy file."
         ) from error

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hilmix.callbacks.annotators import worst_first
 from hilmix.callbacks.weights import Weights, with_weights
+from hilmix.data.tables import DAMAGE
 from hilmix.errors import RunError
 
 OTHER_DATA = "on-"
@@ -136,7 +137,7 @@ def _read(path: Path, reader: Any) -> Any:
         return None
     try:
         return reader(path)
-    except (OSError, ValueError) as error:
+    except DAMAGE as error:
         raise RunError(f"Cannot read {path}: {error}. Remove it, or run the command that wrote it again.") from error
 
 

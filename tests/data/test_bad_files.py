@@ -21,8 +21,10 @@ from hilmix.data.arrays import not_finite, read_array
 from hilmix.data.folder import examine_folder, read_folder
 from hilmix.data.items import ArrayInputs, ImageFiles
 from hilmix.data.pictures import UNREADABLE, PictureError, examine_pictures, read_pixels
-from hilmix.errors import DataError
+from hilmix.elicit.items import read_probs
+from hilmix.errors import DataError, RunError
 from hilmix.faults import FaultyDataError
+from hilmix.report import read_run
 from hilmix.terminal import refuse
 
 GOOD = io.BytesIO()
@@ -348,3 +350,24 @@ def test_a_licence_is_read_as_written(licence, tmp_path, capsys):
     (root / "dataset.yaml").write_text(f"input: image\nlicence: {licence}\n")
     assert main(["data", "check", str(root)]) == 0
     assert licence in capsys.readouterr().out
+
+
+PANDAS = {"list": "[]", "number": "3", "no columns": '{"index_columns": ["x"]}'}
+
+
+@pytest.mark.parametrize("metadata", PANDAS)
+def test_predictions_with_broken_metadata_are_read(metadata, tmp_path):
+    root = write(tmp_path / "mine", {})
+    data = read_folder(root)
+    table = pa.table({"item": list(data.items), "prob_cat": [0.25, 1.0], "prob_dog": [0.75, 0.0]})
+    pq.write_table(table.replace_schema_metadata({"pandas": PANDAS[metadata]}), tmp_path / "p.parquet")
+    np.testing.assert_array_equal(read_probs(tmp_path / "p.parquet", data), [[0.25, 0.75], [1, 0]])
+
+
+@pytest.mark.parametrize("name", ["label_errors.parquet", "annotators.parquet"])
+def test_a_report_names_a_damaged_table(name, tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    table = pa.table({"item": ["a"]}).replace_schema_metadata({"pandas": "[]"})
+    pq.write_table(table, tmp_path / name)
+    with pytest.raises(RunError, match=name):
+        read_run(tmp_path)
