@@ -148,8 +148,13 @@ class Findings:
             self.fault(kind, file, where, found=text)
 
     def raise_if_any(self, root: Path | str) -> None:
-        """Raises:
-        FaultyDataError: with every fault found so far, if there is one.
+        """Refuses the folder if anything is wrong with it.
+
+        Args:
+            root: the folder, for the message.
+
+        Raises:
+            FaultyDataError: with every fault found so far, if there is one.
         """
         if self.faults:
             raise FaultyDataError(root, self.faults, self.notes)

@@ -187,8 +187,14 @@ def distributions(probs: ArrayLike, rows: int, num_classes: int) -> NDArray[np.f
 
 
 def require_agreement(probs: NDArray[np.float64], label: IntArray) -> None:
-    """Raises:
-    DataError: for the first label that is not among the most probable classes.
+    """Refuses labels that contradict their probabilities.
+
+    Args:
+        probs: (L, K) non-negative numbers.
+        label: (L,) integers in [0, K).
+
+    Raises:
+        DataError: for the first label that is not among the most probable classes.
     """
     if len(label) == len(probs) and len(odd := np.flatnonzero(contradicted(probs, label))):
         raise DataError(
