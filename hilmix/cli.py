@@ -28,8 +28,8 @@ commands:
   elicit     ask people about mixes of your own images, in a web study
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
-  hilmix test    -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
-  hilmix predict -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine --ckpt_path best
+  hilmix test    --run_dir runs/mine --ckpt_path best
+  hilmix predict --run_dir runs/mine --ckpt_path best
 
 hilmix COMMAND --help lists the options of a command; hilmix fit --print_config shows every setting in force.
 Configs named configs/... are found in the installed package when they are not in the working directory.
