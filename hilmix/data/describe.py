@@ -7,11 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.data.items import SPLITS, AnnotatedData
-from hilmix.errors import DataError
 from hilmix.functional.aggregation import best_classes, vote_counts
 from hilmix.types import UNKNOWN
 
-_DECODED_AT_ONCE = 256
 _ROUNDING = 1e-5
 """Of sums of float32 probabilities."""
 
@@ -82,19 +80,6 @@ def describe(data: AnnotatedData) -> Description:
         majority_accuracy=majority_accuracy(counts, data.target),
         silent_in_training=_silent(data),
     )
-
-
-def check_inputs(data: AnnotatedData) -> None:
-    """Decodes every input once.
-
-    Raises:
-        DataError: naming the file or item that can not be read or holds numbers that are not finite.
-    """
-    for start in range(0, len(data), _DECODED_AT_ONCE):
-        part = data.inputs.fetch(np.arange(start, min(start + _DECODED_AT_ONCE, len(data))))
-        bad = np.flatnonzero(~np.isfinite(part.numpy()).reshape(len(part), -1).all(1))
-        if len(bad):
-            raise DataError(f"{data.name}: the input of item '{data.items[start + bad[0]]}' holds NaN or infinity.")
 
 
 def squared_counts(votes: Annotations) -> NDArray[np.float64]:

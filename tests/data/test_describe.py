@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from hilmix.annotations import Annotations
 from hilmix.data.describe import (
-    check_inputs,
     describe,
     krippendorff_alpha,
     majority_accuracy,
@@ -18,7 +17,6 @@ from hilmix.data.describe import (
     squared_counts,
 )
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.errors import DataError
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 COUNTS = arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 4)), elements=st.integers(0, 4))
@@ -198,17 +196,3 @@ def test_probabilities_decide_in_every_aggregator(method):
     if method == "soft":
         means = np.float32(probs).reshape(8, 3, 2).mean(1)
         np.testing.assert_allclose(posterior(None), means, atol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_inputs_must_be_finite(bad):
-    array = np.zeros((600, 3), dtype=np.float32)
-    array[517, 1] = bad
-    votes = Annotations.build([], [], [], num_items=600, classes=2, annotators=1)
-    data = AnnotatedData("vectors", tuple(f"i{n}" for n in range(600)), ArrayInputs(array, "vector"), votes)
-    with pytest.raises(DataError, match="vectors: the input of item 'i517' holds NaN"):
-        check_inputs(data)
-
-
-def test_good_inputs_pass(data):
-    check_inputs(data)
