@@ -162,15 +162,15 @@ class Annotations:
         *,
         classes: Sequence[str] | int | None = None,
         annotators: Sequence[str] | int | None = None,
-        missing: Sequence[int] = (-1,),
+        missing: ArrayLike = (-1,),
     ) -> "Annotations":
         """Builds the table from an (N, A) matrix of whole numbers; NaN and the numbers in ``missing`` are no label.
 
         Args:
-            labels: (N, A) integers, or floats that are whole or NaN.
+            labels: (N, A) integers, or floats that are whole or NaN, or a table with None or ``pandas.NA``.
             classes: K names or K, whose places the labels are; by default the labels that occur, in order.
             annotators: A names, or A.
-            missing: numbers that mean "did not label".
+            missing: numbers that mean "did not label", or their texts, as in ``dataset.yaml``.
 
         Raises:
             DataError: for other numbers, or a negative one that is not in ``missing``.
@@ -190,7 +190,8 @@ class Annotations:
     def from_counts(cls, counts: ArrayLike, *, classes: Sequence[str] | int | None = None) -> "Annotations":
         """Builds an exchangeable table from (N, K) vote counts: one annotator id, one row per vote."""
         votes = np.asarray(counts)
-        if votes.ndim != 2 or (votes < 0).any() or (votes != np.floor(votes)).any():
+        whole = votes.dtype.kind in "iuf" and np.isfinite(votes).all() and (votes == np.floor(votes)).all()
+        if votes.ndim != 2 or not whole or (votes < 0).any():
             raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
         item, label = np.nonzero(votes)
         repeats = votes[item, label].astype(np.int64)

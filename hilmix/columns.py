@@ -1,17 +1,20 @@
 """Columns of a table, checked once at the boundary: the error names column, row, what was found and what is allowed."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hilmix.errors import DataError
-from hilmix.values import natural_order, places, read_names
+from hilmix.faults import Findings
+from hilmix.values import is_whole, natural_order, places, read_names
 
 __all__ = [
     "FloatArray",
     "IntArray",
+    "bounded_column",
     "bounded_numbers",
     "codes",
     "dense_labels",
@@ -20,6 +23,10 @@ __all__ = [
     "whole_numbers",
 ]
 
+_HIGHEST = {
+    "confidence": (1.0, "0 to 1"),
+    "seconds": (float(np.finfo(np.float32).max), "a finite number of at least 0"),
+}
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
@@ -42,20 +49,24 @@ def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
     return array
 
 
-def dense_labels(labels: ArrayLike, missing: Sequence[int]) -> tuple[IntArray, NDArray[np.bool_]]:
+def dense_labels(labels: ArrayLike, missing: ArrayLike) -> tuple[IntArray, NDArray[np.bool_]]:
     """Returns an (N, A) matrix of labels as int64, and where it holds one.
 
     Args:
-        labels: whole numbers; NaN and the numbers in ``missing`` are no label.
-        missing: numbers that mean "did not label".
+        labels: whole numbers; NaN, None and the numbers in ``missing`` are no label.
+        missing: (M,) numbers, or their texts, that mean "did not label"; other texts name nothing in a matrix.
 
     Raises:
         DataError: for another shape or other numbers, or a negative one that is not in ``missing``.
     """
     dense = np.asarray(labels)
+    empty = np.asarray(pd.isna(dense))
+    if dense.dtype == object:  # None and pandas.NA, as in a table of Int64; floats would merge long ids
+        dense = np.array(np.where(empty, 0, dense).tolist()).reshape(dense.shape)
     if dense.ndim != 2 or dense.dtype.kind not in "iuf":
         raise DataError(f"Expected an (N, A) matrix of whole numbers, got shape {dense.shape}, dtype {dense.dtype}.")
-    given = ~(np.isnan(dense) | np.isin(dense, list(missing)))
+    numbers = [float(text) for text in read_names(np.atleast_1d(np.asarray(missing))).texts if is_whole(text)]
+    given = ~(empty | np.isin(dense, numbers))
     odd = np.argwhere(given & ((dense < 0) | (dense != np.floor(dense)) | ~np.isfinite(dense)))
     if len(odd):
         row, column = odd[0]
@@ -77,6 +88,32 @@ def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
     if len(bad):
         raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {top} or empty.")
     return array.astype(np.float32)
+
+
+def bounded_column(votes: pd.DataFrame, file: Path | str, column: str, found: Findings) -> NDArray[np.float64] | None:
+    """Returns the (L,) numbers of ``confidence`` or ``seconds``, NaN where not stated; None without the column.
+
+    Args:
+        votes: L rows.
+        file: their file, for messages.
+        column: its name.
+        found: collects numbers that are out of range or infinite.
+    """
+    if column not in votes.columns:
+        return None
+    top, expected = _HIGHEST[column]
+    values: NDArray[np.float64] = votes[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.flatnonzero((values < 0) | (values > top))
+    if len(bad):
+        found.fault(
+            "range",
+            file,
+            column,
+            rows=bad,
+            found=f"{values[bad[0]]} is out of range",
+            expected=f"{expected}, or empty",
+        )
+    return values
 
 
 def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:

@@ -12,6 +12,7 @@ from hilmix.errors import DataError
 
 ROWS_SHOWN = 5
 _FAULTS_SHOWN = 3
+_LIKELY_MISTAKES = ("similar-names", "no-common-class")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Fault:
             place += f" and {self.count - len(self.rows):,} more" * (self.count > len(self.rows))
         text = f"{place}: {self.found}" + (f"; expected {self.expected}" * bool(self.expected))
         return text + "." * (not text.endswith(".")) + f" {self.remedy}" * bool(self.remedy)
+
+    @property
+    def title(self) -> str:
+        """What a printed note begins with: ``warning:`` for a likely mistake, ``note:`` for what was understood."""
+        return "warning:" if self.kind in _LIKELY_MISTAKES else "note:"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for JSON."""

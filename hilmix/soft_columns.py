@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.errors import DataError
 from hilmix.faults import Findings
-from hilmix.values import IntArray, places
+from hilmix.values import IntArray, places, read_names, spell
 
 SOFT = "prob_"
 TIE = 1e-6
@@ -19,6 +19,12 @@ TIE = 1e-6
 def soft_names(votes: pd.DataFrame) -> list[str]:
     """The names after ``prob_`` of a table's columns."""
     return [str(c).removeprefix(SOFT) for c in votes.columns if str(c).startswith(SOFT)]
+
+
+def soft_classes(votes: pd.DataFrame, missing: Sequence[str]) -> tuple[str, ...]:
+    """The classes that a table's ``prob_`` columns name, spelled as a column of labels; without names for "missing"."""
+    names = [name for name in soft_names(votes) if places([name], missing)[0] < 0]
+    return spell(read_names(names))[0].texts
 
 
 def read_soft(

@@ -4,6 +4,7 @@ import ast
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,19 @@ MISSING_TEXTS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null
 """Texts that tools write for an empty cell."""
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")
+_LARGE = re.compile(r"-?[0-9](\.[0-9]+)?e\+[0-9]{2,3}")
+"""As programs write floats of 1e16 and more; ``1e5`` may be a name."""
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
+_AS_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 _BOOLEANS = {"true": "True", "false": "False"}
 _OF_ONE_TYPE = ("string", "boolean", "integer", "empty")
 _INVISIBLE = ("Cf", "Cc", "Zs", "Zl", "Zp")
 """Unicode categories without a glyph: format and control characters, blanks."""
+_BLANK_LETTERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks without a glyph, such as the Hangul filler: Default_Ignorable_Code_Point of Unicode."""
+_LIST_CALL = re.compile(r"(array|set|frozenset|list|tuple|dict|deque)\(.*\)", re.DOTALL)
 
 
 class Names(NamedTuple):
@@ -70,6 +79,8 @@ def read_names(values: "ArrayLike | pd.Series[Any]") -> Names:
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _OF_ONE_TYPE:
         column = pd.Series([_text(value) for value in column], dtype=object)  # 1, 1.0 and True are equal, and lists odd
     code, found = pd.factorize(column)
+    if isinstance(found.dtype, np.dtype) and found.dtype.kind == "f":
+        found = np.asarray(found)  # an index would hand out float64, in which a float32 of 0.1 is 0.10000000149
     texts = _dates(found) if isinstance(found, pd.DatetimeIndex) else [_text(value) for value in found]
     return Names(code.astype(np.int64), tuple(str(value) for value in found)).renamed(texts)
 
@@ -119,12 +130,14 @@ def places(texts: Sequence[str], listed: Sequence[str]) -> IntArray:
 
 def value_of(text: str) -> str | None:
     """The one spelling of a whole number or boolean, None for any other text."""
+    if _LARGE.fullmatch(text):
+        return str(int(float(text))) if is_whole(text) else None
     return str(int(text.partition(".")[0])) if is_whole(text) else _BOOLEANS.get(text.lower())
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number without leading zeros; ``1.0`` is."""
-    return _WHOLE.fullmatch(text) is not None
+    """Whether a text is a whole number without leading zeros; ``1.0`` is, and ``1e+16``, as floats are written."""
+    return _WHOLE.fullmatch(text) is not None or (_LARGE.fullmatch(text) is not None and float(text).is_integer())
 
 
 def is_list(text: str) -> bool:
@@ -135,9 +148,13 @@ def is_list(text: str) -> bool:
         (True, True, False, False)
     """
     inner = text[1:-1].strip()
+    if _LIST_CALL.fullmatch(text):
+        return True
     if (text[:1], text[-1:]) not in (("[", "]"), ("{", "}"), ("(", ")")):
         return False
     if text[0] == "{" and (not inner or ":" in inner):
+        return True
+    if text[0] == "{" and "," in inner:  # as PostgreSQL writes arrays
         return True
     if text[0] == "[" and (not inner or "," in inner or inner[0] in "'\"[{"):
         return True
@@ -148,7 +165,13 @@ def is_list(text: str) -> bool:
 
 
 def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Returns the groups of names that differ only in case, Unicode form, blanks or invisible characters."""
+    """Returns the groups of names that look the same: but for case, Unicode form, blanks, invisible characters, or the
+    way in which a number is written.
+
+    Example:
+        >>> lookalikes(["Cat", "cat", "dog", "01", "1.0"])
+        [('Cat', 'cat'), ('01', '1.0')]
+    """
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(_bare(name), []).append(name)
@@ -162,7 +185,7 @@ def natural_order(name: str) -> tuple[int, float, str]:
 
 def _own_spelling(texts: Sequence[str]) -> list[str]:
     if all(map(is_whole, texts)):
-        return [text.partition(".")[0] if text[0] != "-" else str(value_of(text)) for text in texts]
+        return [text if text.isdecimal() else str(value_of(text)) for text in texts]
     return [_BOOLEANS[t.lower()] for t in texts] if all(t.lower() in _BOOLEANS for t in texts) else list(texts)
 
 
@@ -172,7 +195,7 @@ def _text(value: Any) -> str | None:
         value = value.decode("utf-8", errors="backslashreplace")
     if isinstance(value, str):
         text = value.strip()
-        seen = text[:1].isalnum() or any(unicodedata.category(letter) not in _INVISIBLE for letter in text)
+        seen = (text.isascii() and text[:1].isalnum()) or not all(map(_invisible, text))
         return text if seen else None
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -192,5 +215,12 @@ def _dates(found: pd.DatetimeIndex) -> list[str]:
 def _bare(name: str) -> str:
     text = name if name.isascii() else unicodedata.normalize("NFKC", name)
     if not (text.isascii() and text.isprintable()):
-        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
-    return value_of(name) or " ".join(text.casefold().split())
+        text = "".join(c for c in text if c.isspace() or not _invisible(c))
+    folded = " ".join(text.casefold().split())
+    if folded.isdecimal():
+        return folded.lstrip("0") or "0"
+    return str(Fraction(folded)) if _AS_NUMBER.fullmatch(folded) else value_of(name) or folded
+
+
+def _invisible(letter: str) -> bool:
+    return unicodedata.category(letter) in _INVISIBLE or _BLANK_LETTERS.match(letter) is not None

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilmix.columns import bounded_column
 from hilmix.faults import Findings
 from hilmix.repeats import Duplicates, rows_kept
-from hilmix.soft_columns import check_label, check_mass, read_soft, soft_names
+from hilmix.soft_columns import check_label, check_mass, read_soft, soft_classes, soft_names
 from hilmix.values import MISSING_TEXTS, IntArray, Names, is_list, is_whole, natural_order, places, read_names, spell
 
 _NAMES_SHOWN = 8
-_HIGHEST = {"confidence": 1.0, "seconds": np.inf}
-_RANGES = {"confidence": "0 to 1", "seconds": "at least 0"}
 _ONE_LABEL = (
     "Write one row per label. hilmix data import builds a data folder from images that are sorted into one folder per "
     "class."
@@ -31,6 +30,11 @@ class Declared(NamedTuple):
     """Labels that mean "did not label", such as ``-1`` or ``skip``."""
     duplicates: Duplicates = "last"
     exchangeable: bool = False
+
+    @property
+    def empty_is_none(self) -> bool:
+        """Whether an empty cell means "did not label": the empty text or ``NaN`` is listed under ``missing``."""
+        return not {"", *MISSING_TEXTS}.isdisjoint(self.missing)
 
 
 class Coded(NamedTuple):
@@ -64,10 +68,11 @@ def code_classes(
         target: (N,) cells of true classes.
         target_file: their file, for messages.
     """
-    listed = declared.classes or tuple(n for n in soft_names(votes) if places([n], declared.missing)[0] < 0) or None
+    listed = declared.classes or soft_classes(votes, declared.missing) or None
     columns, abstained, where = [], np.zeros(len(votes), dtype=bool), []
     if "label" in votes.columns:
-        names, abstained = _known(votes["label"], file, "label", declared, listed, found)
+        empty_is_none = declared.empty_is_none and not soft_names(votes)  # else the probabilities are the answer
+        names, abstained = _known(votes["label"], file, "label", declared, listed, found, empty_is_none=empty_is_none)
         columns, where = [names], [(file, "label")]
         _refuse_empty(names, abstained, votes, file, found)
     if target is not None:
@@ -118,7 +123,7 @@ def code_votes(
         return None
     item = _code(_required(votes["item"], file, "item", found), items, file, "item", found)
     who = _required(votes["annotator"], file, "annotator", found)
-    numbers = {c: _bounded(votes, file, c, top, found) for c, top in _HIGHEST.items()}
+    numbers = {c: bounded_column(votes, file, c, found) for c in ("confidence", "seconds")}
     abstained, probs, label = coded.abstained, None, coded.label
     if has_soft:
         probs, mass = read_soft(votes, file, coded.classes, declared.missing, abstained, found)
@@ -149,8 +154,10 @@ def _known(
     declared: Declared,
     listed: Sequence[str] | None,
     found: Findings,
+    *,
+    empty_is_none: bool = False,
 ) -> tuple[Names, NDArray[np.bool_]]:
-    """The column where texts for "missing" are missing, and which rows are declared to be so."""
+    """The column where texts for "missing" are missing, and which rows mean that there is no label."""
     names = read_names(values)
     texts = set(MISSING_TEXTS) - set(listed or ()) - set(declared.missing)
     if len(rows := names.rows(texts)):
@@ -166,16 +173,13 @@ def _known(
         names = names.without(texts)
     place = places(names.texts, declared.missing)
     named = [text for text, p in zip(names.texts, place, strict=True) if p >= 0 and text not in (listed or ())]
-    abstained = np.zeros(len(names.code), dtype=bool)
-    if len(rows := names.rows(named)):
-        abstained[rows] = True
-        found.note(
-            "abstention",
-            file,
-            where,
-            rows=rows,
-            found=f"{len(rows):,} cell(s) {_shown(named)} mean that there is no label",
-        )
+    abstained = np.isin(np.arange(len(names.code)), names.rows(named))
+    if empty_is_none:
+        abstained |= names.code < 0
+        named += [""] * bool((names.code < 0).any())
+    if len(rows := np.flatnonzero(abstained)):
+        text = f"{len(rows):,} cell(s) {_shown(named)} mean that there is no label"
+        found.note("abstention", file, where, rows=rows, found=text)
     return names.without(named), abstained
 
 
@@ -276,23 +280,6 @@ def _annotators(
     present = np.unique(who.code[(who.code >= 0) & ~abstained])
     people = tuple(sorted((who.texts[u] for u in present), key=natural_order))
     return who.of(places(who.texts, people), -1).astype(np.int64), people
-
-
-def _bounded(votes: pd.DataFrame, file: Path | str, column: str, top: float, found: Findings) -> NDArray[Any] | None:
-    if column not in votes.columns:
-        return None
-    values = votes[column].to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.flatnonzero((values < 0) | (values > top))
-    if len(bad):
-        found.fault(
-            "range",
-            file,
-            column,
-            rows=bad,
-            found=f"{values[bad[0]]} is out of range",
-            expected=f"{_RANGES[column]}, or empty",
-        )
-    return values
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -287,3 +287,21 @@ def test_a_label_that_contradicts_its_probabilities_is_refused():
     with pytest.raises(DataError, match="label, row 1: 0"):
         build(item=[0, 1], label=[0, 0], probs=[[0.5, 0.5], [0.1, 0.9]])
     assert build(item=[0, 1], label=[1, 1], probs=[[0.5, 0.5], [0.1, 0.9]]).label.tolist() == [1, 1]
+
+
+def test_dense_tables_of_pandas_have_missing_cells():
+    table = pd.DataFrame({"ann": [2**53 + 1, None], "bob": [None, 2**53]}, dtype="Int64")
+    found = Annotations.from_dense(table)
+    assert found.classes == (str(2**53), str(2**53 + 1))
+    assert (found.item.tolist(), found.annotator.tolist(), found.label.tolist()) == ([0, 1], [0, 1], [1, 0])
+
+
+@pytest.mark.parametrize("missing", [-9, [-9], ["-9"], ["skip", "-9.0"]])
+def test_numbers_for_missing_may_be_written_as_in_dataset_yaml(missing):
+    assert Annotations.from_dense([[0, -9], [1, 0]], missing=missing).label.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("counts", [[["a", 1]], [[np.inf, 1]], [[np.nan, 1]]])
+def test_counts_that_are_no_numbers_are_refused(counts):
+    with pytest.raises(DataError):
+        Annotations.from_counts(counts)

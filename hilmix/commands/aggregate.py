@@ -116,7 +116,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         write_table(label_table(labels, result, seed=args.seed), args.out, flag="-o")
     console.print(_summary(args, labels, result))
     for note in labels.notes:
-        warn(console, note.sentence(), title="note:")
+        warn(console, note.sentence(), title=note.title)
     if result.converged is False:
         warn(console, f"{args.method} has not converged.")
 

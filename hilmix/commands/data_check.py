@@ -125,7 +125,7 @@ def _print(args: argparse.Namespace, data: AnnotatedData, console: Console) -> N
     if data.groups:
         console.print(_groups(data))
     for note in data.notes:
-        warn(console, note.sentence(), title="note:")
+        warn(console, note.sentence(), title=note.title)
     for warning in _warnings(data, found):
         warn(console, warning)
     say(console, "ok" + (" (inputs not decoded)" if args.quick else ""))

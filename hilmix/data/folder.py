@@ -82,10 +82,6 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
         with found.catch("masks", root / "masks"):
             paths = list(tables.items["path"]) if "path" in tables.items.columns else None
             masks = read_masks(root, tables.names, inputs, paths, decode=decode)
-    split = read_split(tables.items, tables.file, found)
-    group, groups = read_groups(tables.items, tables.file, found)
-    note_lookalikes(tables.names or (), tables.file, "item", found)
-    note_lookalikes(groups, tables.file, "group", found)
     if found.faults or labels is None or inputs is None:
         return Examined(None, found, tables.names, inputs)
     with found.catch("sizes", root):
@@ -95,12 +91,12 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
             inputs=inputs,
             annotations=labels.annotations,
             target=labels.target,
-            split=split,
+            split=tables.split,
             licence=tables.meta.get("licence"),
             annotator_features=features,
             masks=masks,
-            group=group,
-            groups=groups,
+            group=tables.group,
+            groups=tables.groups,
             notes=tuple(found.notes),
             duplicates=labels.duplicates,
         )
@@ -140,6 +136,9 @@ class _Tables(NamedTuple):
     file: Path
     items: pd.DataFrame
     names: tuple[str, ...] | None
+    split: NDArray[np.str_] | None
+    group: NDArray[np.int64]
+    groups: tuple[str, ...]
 
 
 def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
@@ -152,7 +151,11 @@ def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | 
     items_file, items = read_table(root, "items", found)
     votes_file, votes = read_table(root, "annotations", found)
     names = read_item_names(items, items_file, found)
-    tables = _Tables(meta, items_file, items, names)
+    split = read_split(items, items_file, found)
+    group, groups = read_groups(items, items_file, found)
+    tables = _Tables(meta, items_file, items, names, split, group, groups)
+    note_lookalikes(names or (), items_file, "item", found)
+    note_lookalikes(groups, items_file, "group", found)
     declared = declared_labels(meta)
     coded, target = read_classes(votes, votes_file, items, items_file, declared, found)
     # rows are examined even where items are faulty, against the names that there are

@@ -15,7 +15,7 @@ from hilmix.data.folder import Examined, examine_folder, read_folder
 from hilmix.data.folder_masks import mask_owners
 from hilmix.data.items import ImageFiles
 from hilmix.data.pictures import UNREADABLE
-from hilmix.data.tables import read_table
+from hilmix.data.tables import read_table, stripped
 from hilmix.errors import DataError
 from hilmix.faults import FaultyDataError
 
@@ -139,9 +139,10 @@ def _copy_table(root: Path, stem: str, out: Path, gone: set[str]) -> int:
 def _copy_parquet(file: Path, target: Path, drop: set[int], root: Path) -> None:
     table = pq.ParquetFile(file).read()
     table = table.take(pa.array([row for row in range(len(table)) if row not in drop], pa.int64()))
-    if "path" in table.column_names:
-        cells = [cell if cell is None else _rooted(str(cell), root) for cell in table["path"].to_pylist()]
-        place = table.column_names.index("path")
+    headers = list(map(stripped, table.column_names))
+    if "path" in headers:
+        place = headers.index("path")
+        cells = [cell if cell is None else _rooted(str(cell), root) for cell in table.column(place).to_pylist()]
         table = table.set_column(place, "path", pa.array(cells, pa.string()))
     pq.write_table(table, target)
 
@@ -150,7 +151,8 @@ def _copy_csv(file: Path, target: Path, drop: set[int], root: Path) -> None:
     with file.open(encoding="utf-8", newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
         lines = (line for line in csv.reader(source) if any(cell.strip() for cell in line) or len(line) > 1)
         writer, header = csv.writer(copy, lineterminator="\r\n"), next(lines)
-        place = header.index("path") if "path" in header else None
+        headers = [stripped(name.removeprefix("\ufeff")) for name in header]
+        place = headers.index("path") if "path" in headers else None
         writer.writerow(header)
         for row, line in enumerate(lines):
             if row not in drop:

@@ -7,6 +7,7 @@ import yaml
 
 from hilmix.faults import Findings
 from hilmix.repeats import Duplicates
+from hilmix.values import places
 from hilmix.yaml_files import load_yaml
 
 _CHOICES = {
@@ -58,8 +59,9 @@ def read_meta(root: Path, found: Findings) -> dict[str, Any]:
     meta = {key: value for key, value in meta.items() if value is not None}
     if stated and isinstance(stated.get("input", _Null()), _Null):
         found.fault("key", file, "input", found="'input' is missing", expected="'image' or 'vector'")
-    if both := set(meta.get("classes", ())) & set(meta.get("missing", ())):
-        found.fault("key", file, "missing", found=f"{sorted(both)} is listed under 'classes' too", remedy="Choose one.")
+    missing = meta.get("missing", ())
+    if both := [name for name, p in zip(missing, places(missing, meta.get("classes", ())), strict=True) if p >= 0]:
+        found.fault("key", file, "missing", found=f"{both} is listed under 'classes' too", remedy="Choose one.")
     return {"name": root.resolve().name} | meta
 
 
@@ -82,10 +84,10 @@ def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
 
 
 def _names(key: str, value: Any, file: Path, found: Findings) -> tuple[str, ...] | None:
-    """The names of a list; one name may stand alone under ``missing``."""
+    """The names of a list; under ``missing`` one name may stand alone, and an empty one means empty cells."""
     listed = [value] if key == "missing" and isinstance(value, str) else value
     names = [str(name).strip() for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-    if names and len(names) == len(listed) == len(set(names)) and all(names):
+    if names and len(names) == len(listed) == len(set(names)) and (all(names) or key == "missing"):
         return tuple(names)
     found.fault(
         "key", file, key, found=f"'{key}' is {value!r}", expected="a list of different names, such as [cat, dog]"

@@ -38,7 +38,7 @@ def read_classes(
     """Returns labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
     target = items["target"] if "target" in items.columns else None
     coded = code_classes(votes, votes_file, declared, found, target=target, target_file=items_file)
-    note_lookalikes(coded.classes, votes_file, "label", found)
+    note_lookalikes((*coded.classes, *declared.missing), votes_file, "label", found)
     if coded.target is None:
         return coded, np.full(len(items), UNKNOWN, dtype=np.int64)
     _note_strangers(coded, votes_file, found)
@@ -59,19 +59,24 @@ def read_votes(
 
 
 def note_lookalikes(names: Sequence[str], file: Path, where: str, found: Findings) -> None:
-    """Notes names that differ only in case, Unicode form, blanks or invisible characters."""
+    """Notes names that look the same: but for case, Unicode form, blanks, or how a number is written."""
     groups = lookalikes(names)
     if groups:
-        shown = "; ".join(" and ".join(f"'{name}'" for name in group) for group in groups[:_GROUPS_SHOWN])
+        shown = "; ".join(" and ".join(map(_spelled_out, group)) for group in groups[:_GROUPS_SHOWN])
         more = f"; and {len(groups) - _GROUPS_SHOWN} more" * (len(groups) > _GROUPS_SHOWN)
         found.note(
             "similar-names",
             file,
             where,
-            found=f"{shown}{more} differ only in case, Unicode form, blanks or invisible characters",
+            found=f"{shown}{more} differ only in case, Unicode form, blanks, invisible letters or the form of a number",
             remedy="Spell them alike if they are the same.",
             count=len(groups),
         )
+
+
+def _spelled_out(name: str) -> str:
+    """A name in quotes, with its code points where a reader may not see how it differs."""
+    return f"'{name}'" if name.isascii() else f"'{name}' ({ascii(name)[1:-1]})"
 
 
 def _note_strangers(coded: Coded, file: Path, found: Findings) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hilmix.faults import Findings
 from hilmix.values import MISSING_TEXTS, read_names, spell
 
-_NAMES = {"item": str, "annotator": str, "label": str, "target": str, "split": str, "path": str, "group": str}
+_NAMES = {"item", "annotator", "label", "target", "split", "path", "group"}
 _SPELLED = ("item", "annotator", "group")
 DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
 """What pandas and pyarrow raise for damaged files."""
@@ -36,8 +36,8 @@ def read_table(
     """
     findings = Findings() if found is None else found
     file, frame = _read(root, stem, findings, required)
-    frame = _once(frame, file, findings)
-    for column in set(_NAMES) & set(frame.columns):
+    frame = _once(frame.rename(columns=stripped), file, findings)
+    for column in _NAMES & set(frame.columns):
         frame[column] = _as_names(frame[column], file, column, findings)
     _check_numbers(frame, file, findings)
     if found is None:
@@ -67,11 +67,17 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
             return file, _some_columns(read_parquet(file), file, found)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            return file, pd.read_csv(file, dtype=_NAMES, keep_default_na=False, na_values=[""], index_col=False)
+            return file, _read_csv(file)
     except (*DAMAGE, pd.errors.ParserWarning) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         found.fault("unreadable", file, found=f"Cannot read {file}: {text}")
         return file, pd.DataFrame()
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
+    headers = pd.read_csv(file, nrows=0, **options).columns
+    return pd.read_csv(file, dtype={c: str for c in headers if stripped(c) in _NAMES}, **options)
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
@@ -82,6 +88,11 @@ def read_parquet(file: Path) -> pd.DataFrame:
     """
     with pq.ParquetFile(file) as parquet:
         return parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
+
+
+def stripped(header: object) -> str:
+    """The name of a column, without blanks around it, as after the commas of ``item, label``."""
+    return str(header).strip()
 
 
 def _some_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:

@@ -177,3 +177,16 @@ def test_options_that_do_not_belong_together(argv, capsys):
     write(Path("mine"), {})
     assert check("mine", *argv) == 2
     assert "--skip-unreadable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("Cat", "cat"), ("cafe\u0301", "caf\u00e9"), ("1", "01"), ("[/b]", "[/B]")])
+def test_names_that_look_the_same_are_a_warning(names, capsys):
+    root = write(Path("mine"), {}, good=4)
+    votes = pd.read_csv(root / "annotations.csv").astype(object)
+    votes["label"] = [names[row % 2] for row in range(len(votes))]
+    votes.to_csv(root / "annotations.csv", index=False)
+    assert check("mine") == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning:")]
+    assert any(all(name in line for name in names) for line in warnings)
+    assert main(["aggregate", "mine", "-o", "labels.csv"]) == 0
+    assert any(line.startswith("warning:") and names[0] in line for line in capsys.readouterr().out.splitlines())

@@ -346,3 +346,97 @@ def test_missing_cells_and_marks_are_counted_in_words(folder):
     found = notes(root)
     assert "11" in found["missing-text", "group"].sentence()
     assert "11" in found["abstention", "label"].sentence()
+
+
+@pytest.mark.parametrize(
+    ("label", "target", "classes"),
+    [
+        ([1e16, 2e16, 5.0], [10**16, 2 * 10**16, 5], ("5", "10000000000000000", "20000000000000000")),
+        (["1.5e+17", "3", "3"], [15 * 10**16, 3, 3], ("3", "150000000000000000")),
+        (["1e5", "2e5", "1e5"], ["1e5", "2e5", None], ("1e5", "2e5")),  # wells of a plate, or hexadecimal
+        (np.array([0.1, 0.2, 0.1], dtype=np.float32), ["0.1", "0.2", "0.1"], ("0.1", "0.2")),
+    ],
+)
+def test_floats_have_the_spelling_that_csv_files_give_them(folder, label, target, classes):
+    data = read_folder(folder(items(target=target), votes(label)))
+    assert data.classes == classes
+    assert describe(data).wrong_labels == 0
+
+
+def test_soft_columns_of_whole_numbers_are_spelled_as_labels(folder):
+    root = folder(items(target=[0, 1, 1]), votes([0, 1, 1], **{"prob_0.0": [1, 0.2, 0], "prob_1.0": [0, 0.8, 1]}))
+    data = read_folder(root)
+    assert data.classes == ("0", "1")
+    np.testing.assert_allclose(data.annotations.probs, [[1, 0], [0.2, 0.8], [0, 1]])
+
+
+def test_a_soft_column_without_a_name_is_refused(folder):
+    root = folder(items(), votes(["a", "b", "a"], prob_a=[1, 0, 1], prob_b=[0, 1, 0], prob_=[0, 0, 0]))
+    assert ("unknown-class", "prob_") in faults(root)
+
+
+@pytest.mark.parametrize("word", ['""', "NaN", '" "'])
+def test_empty_labels_may_be_declared_as_none(folder, word):
+    root = folder(items(), votes(["a", None, " "]), f"missing: [-1, {word}]\n")
+    assert notes(root)["abstention", "label"].rows == (1, 2)
+    data = read_folder(root)
+    assert data.classes == ("a",)
+    assert data.annotations.item.tolist() == [0]
+
+
+def test_an_empty_label_beside_probabilities_is_no_abstention(folder):
+    root = folder(items(), votes(["a", None, None], prob_a=[1, 0, 1], prob_b=[0, 1, 0]), 'missing: [""]\n')
+    assert read_folder(root).annotations.num_pairs == 3
+
+
+def test_one_name_under_classes_and_missing_is_refused_whatever_its_spelling(folder):
+    root = folder(items(), votes([1, 2, -1]), "classes: [1, 2, -1]\nmissing: [-1.0]\n")
+    assert ("key", "missing") in faults(root)
+
+
+@pytest.mark.parametrize("cell", ["{cat,dog}", "array(['cat', 'dog'], dtype=object)", "set()", "frozenset({'cat'})"])
+def test_lists_of_other_programs_are_refused(folder, cell):
+    assert faults(folder(items(), votes(["cat", cell, "dog"])))["list", "label"].rows == (1,)
+
+
+@pytest.mark.parametrize(
+    "other", ["cat\ufe0f", "cat\u3164", "c\u034fat", "cat\u180e", "c\u00adat", "\uff43\uff41\uff54"]
+)
+def test_names_with_unseen_letters_are_named_by_their_code_points(folder, other):
+    found = notes(folder(items(target=["cat", "dog", "dog"]), votes([other, "dog", "dog"])))["similar-names", "label"]
+    assert "'cat'" in found.found
+    assert ascii(other)[1:-1] in found.found
+    assert found.title == "warning:"
+
+
+@pytest.mark.parametrize("other", ["+1", "01", "1e0", "1.00"])
+def test_numbers_written_in_two_ways_are_named(folder, other):
+    found = notes(folder(items(), votes(["1", other, "cat"])))["similar-names", "label"]
+    assert {"'1'", f"'{other}'"} <= set(found.found.split(" differ")[0].split(" and "))
+
+
+def test_a_class_that_looks_like_a_word_for_missing_is_named(folder):
+    found = notes(folder(items(), votes(["cat", "Skip", "cat"]), "missing: [skip]\n"))["similar-names", "label"]
+    assert "'Skip' and 'skip'" in found.found
+
+
+def test_headers_are_read_without_blanks_around_them(tmp_path):
+    (tmp_path / "items.csv").write_text("item, target\n01, 001\n02, 002\n")
+    (tmp_path / "annotations.csv").write_text("item , annotator,\tlabel\n01,ann,001\n02,ann,002\n")
+    (tmp_path / "dataset.yaml").write_text("input: vector\n")
+    np.save(tmp_path / "inputs.npy", np.zeros((2, 2)))
+    data = read_folder(tmp_path)
+    assert (data.items, data.classes, data.target.tolist()) == (("01", "02"), ("001", "002"), [0, 1])
+
+
+@pytest.mark.parametrize("column", [{"split": ["Train", "val", "test"]}, {"group": ["['a', 'b']", "a", "b"]}])
+def test_reading_labels_alone_refuses_the_same_tables(folder, column):
+    root = folder(items(**column), votes(["cat", "dog", "cat"]))
+    found = faults(root)
+    with pytest.raises(FaultyDataError) as raised:
+        read_labels(root)
+    assert {(fault.kind, fault.where) for fault in raised.value.faults} == set(found)
+
+
+def test_seconds_are_finite(folder):
+    assert ("range", "seconds") in faults(folder(items(), votes(["a", "b", "a"], seconds=[1.0, np.inf, None])))
