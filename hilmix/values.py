@@ -21,6 +21,7 @@ _LARGE = re.compile(r"-?[0-9](\.[0-9]+)?e\+[0-9]{2,3}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 _AS_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 _BOOLEANS = {"true": "True", "false": "False"}
+_SHOWN = 200
 _OF_ONE_TYPE = ("string", "boolean", "integer", "empty")
 _INVISIBLE = ("Cf", "Cc", "Zs", "Zl", "Zp")
 """Unicode categories without a glyph: format and control characters, blanks."""
@@ -162,6 +163,11 @@ def is_list(text: str) -> bool:
         return isinstance(ast.literal_eval(text), list | tuple | set | dict)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return False
+
+
+def short(value: str) -> str:
+    """A value as a message shows it: lists, of which exports hold some of thousands of characters, are cut."""
+    return f"{value[:_SHOWN]}..." if len(value) > _SHOWN and is_list(value) else value
 
 
 def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:

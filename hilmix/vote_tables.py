@@ -12,9 +12,21 @@ from hilmix.columns import bounded_column
 from hilmix.faults import Findings
 from hilmix.repeats import Duplicates, rows_kept
 from hilmix.soft_columns import check_label, check_mass, read_soft, soft_classes, soft_names
-from hilmix.values import MISSING_TEXTS, IntArray, Names, is_list, is_whole, natural_order, places, read_names, spell
+from hilmix.values import (
+    MISSING_TEXTS,
+    IntArray,
+    Names,
+    is_list,
+    is_whole,
+    natural_order,
+    places,
+    read_names,
+    short,
+    spell,
+)
 
 _NAMES_SHOWN = 8
+_LISTS_SHOWN = 3
 _ONE_LABEL = (
     "Write one row per label. hilmix data import builds a data folder from images that are sorted into one folder per "
     "class."
@@ -207,7 +219,7 @@ def _without_lists(names: Names, file: Path | str, where: str, listed: Sequence[
             file,
             where,
             rows=names.rows(lists),
-            found=f"{_shown(lists)} is a list",
+            found=f"{_shown(lists[:_LISTS_SHOWN])} is a list",
             expected="one name",
             remedy=_ONE_LABEL,
         )
@@ -283,4 +295,4 @@ def _annotators(
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:_NAMES_SHOWN]) + ", ..." * (len(names) > _NAMES_SHOWN)
+    return ", ".join(f"'{short(name)}'" for name in names[:_NAMES_SHOWN]) + ", ..." * (len(names) > _NAMES_SHOWN)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
-from hilmix.data.image_layout import Part, read_layout, require_utf8
+from hilmix.data.image_layout import Part, is_hidden, read_layout, require_utf8
 from hilmix.data.items import AnnotatedData, ImageFiles
 from hilmix.errors import DataError
 from hilmix.faults import Findings
@@ -72,7 +72,7 @@ def _files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[P
     images: list[tuple[Part, Path]] = []
     left_out: list[Path] = []
     for part in parts:
-        files = [file for file in sorted(part.folder.rglob("*")) if file.is_file() and not _hidden(file, root)]
+        files = [file for file in sorted(part.folder.rglob("*")) if file.is_file() and not is_hidden(file, root)]
         for file in files:
             require_utf8(file)
         images += [(part, file) for file in files if file.suffix.lower() in suffixes]
@@ -109,7 +109,3 @@ def _inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
     if image_size is None and max(height, width) > LARGEST_SIDE:
         raise DataError(f"All images are {width} x {height} pixels, too large to train on. Add --image-size 128, say.")
     return inputs
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)

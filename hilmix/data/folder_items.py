@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilmix.data.items import SPLITS
 from hilmix.faults import Findings
 from hilmix.types import UNKNOWN
-from hilmix.values import is_list, natural_order, places, read_names
+from hilmix.values import is_list, natural_order, places, read_names, short
 
 
 def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[str, ...] | None:
@@ -47,7 +47,14 @@ def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[s
         )
     lists = np.flatnonzero([name is not None and is_list(name) for name in names])
     if len(lists):
-        found.fault("list", file, "item", found=f"{names.iloc[lists[0]]!r} is a list", expected="one name", rows=lists)
+        found.fault(
+            "list",
+            file,
+            "item",
+            found=f"'{short(names.iloc[lists[0]])}' is a list",
+            expected="one name",
+            rows=lists,
+        )
     return tuple(names) if len(found.faults) == before else None
 
 
@@ -89,7 +96,12 @@ def read_groups(items: pd.DataFrame, file: Path, found: Findings) -> tuple[NDArr
     lists = [text for text in column.texts if is_list(text)]
     if lists:
         found.fault(
-            "list", file, "group", found=f"{lists[0]!r} is a list", expected="one name", rows=column.rows(lists)
+            "list",
+            file,
+            "group",
+            found=f"'{short(lists[0])}' is a list",
+            expected="one name",
+            rows=column.rows(lists),
         )
     names = tuple(sorted(column.texts, key=natural_order))
     return column.of(places(column.texts, names), UNKNOWN).astype(np.int64), names

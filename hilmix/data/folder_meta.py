@@ -7,7 +7,7 @@ import yaml
 
 from hilmix.faults import Findings
 from hilmix.repeats import Duplicates
-from hilmix.values import places
+from hilmix.values import places, short
 from hilmix.yaml_files import load_yaml
 
 _CHOICES = {
@@ -33,6 +33,12 @@ class _TextLoader(yaml.SafeLoader):
 
     def null(self, node: yaml.ScalarNode) -> str:
         return _Null(node.value)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if again := sorted({key for key in keys if keys.count(key) > 1}):  # PyYAML would keep the last
+            raise yaml.MarkedYAMLError(f"the key(s) {again} occur more than once", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 for _kind in ("bool", "int", "float", "timestamp", "value", "merge"):
@@ -69,7 +75,7 @@ def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
     if key in _LISTS:
         return _names(key, value, file, found)
     if not isinstance(value, str):
-        found.fault("key", file, key, found=f"'{key}' is {value!r}", expected="a text, not a list or map")
+        found.fault("key", file, key, found=f"'{key}' is {short(repr(value))}", expected="a text, not a list or map")
     elif key in _CHOICES and value not in _CHOICES[key]:
         found.fault(
             "key",
@@ -86,11 +92,17 @@ def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
 def _names(key: str, value: Any, file: Path, found: Findings) -> tuple[str, ...] | None:
     """The names of a list; under ``missing`` one name may stand alone, and an empty one means empty cells."""
     listed = [value] if key == "missing" and isinstance(value, str) else value
+    if key == "missing" and listed == []:
+        return ()
     names = [str(name).strip() for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
     if names and len(names) == len(listed) == len(set(names)) and (all(names) or key == "missing"):
         return tuple(names)
     found.fault(
-        "key", file, key, found=f"'{key}' is {value!r}", expected="a list of different names, such as [cat, dog]"
+        "key",
+        file,
+        key,
+        found=f"'{key}' is {short(repr(value))}",
+        expected="a list of different names, such as [cat, dog]",
     )
     return None
 

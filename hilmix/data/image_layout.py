@@ -1,6 +1,7 @@
 """What the folders of a folder of images mean: classes, or the splits train, val and test with classes below."""
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 """Names that common tools give to folders of splits, in small letters, and the splits they mean."""
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_HIDDEN = (".", "__MACOSX")
+"""What hidden files and folders begin with; macOS adds the latter to archives."""
 
 
 class Part(NamedTuple):
@@ -34,7 +38,8 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
     """Returns the folders of images.
 
     ``CLASS/...`` is a class; ``SPLIT/CLASS/...``, where all folders have the name of a split, and ``CLASS/SPLIT/...``,
-    where all folders of all classes have, are splits too.
+    where all folders of all classes have, are splits too. So are folders such as ``train_images`` and ``test_images``
+    if they hold folders alone.
 
     Args:
         root: the folder.
@@ -48,8 +53,8 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
     top = visible_folders(root)
     named = [one for one in top if _split_of(one)]
     with_classes = [one for one in named if visible_folders(one)]
-    if named and len(named) == len(top) and with_classes:
-        return _checked(root, _splits_first(root, named, found))
+    if (named and len(named) == len(top) and with_classes) or _are_splits(top):
+        return _checked(root, _splits_first(root, top, found))
     if with_classes and (len(named) > 1 or not _has_files(with_classes[0])):
         split, other = with_classes[0].name, next(one.name for one in top if one not in named)
         raise DataError(
@@ -66,14 +71,15 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
 
 def visible_folders(root: Path) -> list[Path]:
     """Returns the sub-folders that are not hidden, numbers by value."""
-    found = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    found = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(_HIDDEN)]
     return sorted(found, key=lambda one: natural_order(one.name))
 
 
 def _splits_first(root: Path, named: list[Path], found: Findings) -> list[Part]:
     seen: dict[str, Path] = {}
     for folder in named:
-        split = SPLIT_NAMES[folder.name.lower()]
+        split = _split_of(folder) or _split_in(folder)
+        assert split is not None
         if split in seen:
             raise DataError(
                 f"'{root}' has two folders of the split '{split}', '{seen[split].name}' and '{folder.name}'. Keep one."
@@ -140,8 +146,27 @@ def _split_of(folder: Path) -> str | None:
     return SPLIT_NAMES.get(folder.name.lower())
 
 
+def _split_in(folder: Path) -> str | None:
+    """The split that one of the words of a name means, as in ``train_images`` or ``images-val2017``."""
+    words = (word.lower() for word in _WORD.findall(folder.name))
+    found = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else None
+
+
+def _are_splits(top: list[Path]) -> bool:
+    """Whether all folders have a split in their names, each another, and hold folders alone."""
+    splits = {_split_in(one) for one in top}
+    alone = all(visible_folders(one) and not _has_files(one) for one in top)
+    return len(top) > 1 and None not in splits and len(splits) == len(top) and alone
+
+
+def is_hidden(path: Path, root: Path) -> bool:
+    """Whether a file or one of its folders below ``root`` is hidden."""
+    return any(part.startswith(_HIDDEN) for part in path.relative_to(root).parts)
+
+
 def _has_files(folder: Path) -> bool:
-    return any(one.is_file() and not one.name.startswith(".") for one in folder.iterdir())
+    return any(one.is_file() and not is_hidden(one, folder) for one in folder.iterdir())
 
 
 def _fullest(folders: list[Path]) -> Path:

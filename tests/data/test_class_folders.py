@@ -158,3 +158,40 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
     (root / "cat" / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"cat/0\.png"):
         read_class_folders(root)
+
+
+def tree(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 4)).save(root / name)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train_images", "test_images"), ("seg-train", "seg-test"), ("Train2017", "val2017"), ("trainImages", "Testing")],
+)
+def test_folders_with_splits_in_their_names_are_splits(tmp_path, train, test):
+    tree(tmp_path, *(f"{split}/{name}/1.png" for split in (train, test) for name in ("cat", "dog")))
+    data = read_class_folders(tmp_path).data
+    assert data.classes == ("cat", "dog")
+    assert dict(zip(data.items, data.split, strict=True)) == {
+        f"{folder}/{name}/1.png": "train" if folder == train else "val" if folder == "val2017" else "test"
+        for folder in (train, test)
+        for name in ("cat", "dog")
+    }
+
+
+@pytest.mark.parametrize("names", [("bullet train/1.png", "test tube/1.png"), ("train_a/x/1.png", "bus/x/1.png")])
+def test_classes_with_splits_in_their_names_stay_classes(tmp_path, names):
+    tree(tmp_path, *names)
+    assert set(read_class_folders(tmp_path).data.classes) == {name.split("/")[0] for name in names}
+
+
+def test_what_archives_of_macos_add_is_skipped(tmp_path):
+    tree(tmp_path, "train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "val/dog/1.png", "__MACOSX/train/1.png")
+    assert read_class_folders(tmp_path).data.items == (
+        "train/cat/1.png",
+        "train/dog/1.png",
+        "val/cat/1.png",
+        "val/dog/1.png",
+    )

@@ -283,7 +283,6 @@ def test_lists_and_maps_in_the_description_are_refused(folder, key, value):
     [
         "missing: {a: b}",
         "missing: [[a]]",
-        "missing: []",
         "classes: [a, a]",
         "classes: [a]\nmissing: [a]",
         "duplicates: newest",
@@ -440,3 +439,25 @@ def test_reading_labels_alone_refuses_the_same_tables(folder, column):
 
 def test_seconds_are_finite(folder):
     assert ("range", "seconds") in faults(folder(items(), votes(["a", "b", "a"], seconds=[1.0, np.inf, None])))
+
+
+@pytest.mark.parametrize("key", ["name: other", "missing: [b]", "classes: [a]"])
+def test_a_key_that_occurs_twice_is_refused(folder, key):
+    root = folder(items(), votes(["a", "a", "a"]), f"classes: [a]\nmissing: [c]\n{key}\n")
+    assert key.split(":")[0] in faults(root)["unreadable", ""].found
+
+
+def test_an_empty_list_of_missing_labels_is_none(folder):
+    assert read_folder(folder(items(), votes(["a", "b", "a"]), "missing: []\n")).classes == ("a", "b")
+
+
+@pytest.mark.parametrize("where", ["label", "target", "group", "item", "classes"])
+def test_long_lists_do_not_fill_the_message(folder, where):
+    long = str(["cat"] * 5000)
+    columns = {where: [long, "b", "c"]} if where in ("target", "group", "item") else {}
+    meta = f"classes: {{a: {long}}}\n" if where == "classes" else ""
+    root = folder(items() | columns, votes([long if where == "label" else "a", "b", "c"]), meta)
+    with pytest.raises(FaultyDataError) as raised:
+        read_folder(root)
+    assert "'cat', 'cat'" in str(raised.value)
+    assert len(str(raised.value)) < 3000
