@@ -1,9 +1,11 @@
-"""Checkpoint files that carry a digest of themselves."""
+"""Checkpoint files that carry a digest of themselves, and what they hold."""
 
 import hashlib
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import torch
 
 from hilmix.errors import RunError
 
@@ -40,6 +42,21 @@ def check_intact(path: Path | str) -> None:
         fault = "its content does not match its digest" if end.startswith(MARK) else _archive_fault(file)
     if fault:
         raise RunError(f"{path} can not be read as a checkpoint: {fault}. The file is damaged; use another checkpoint.")
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Returns what a checkpoint of Lightning holds, as plain values; tensors stay on disk until they are used.
+
+    Raises:
+        RunError: if the file holds something else, such as a bare tensor or weights that were saved alone.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise RunError(
+            f"{path} is not a checkpoint of a run: it holds a {type(content).__name__} without a 'state_dict' of "
+            "weights. Give a file from the folder 'checkpoints' of a run."
+        )
+    return content
 
 
 def _digest(file: BinaryIO, length: int) -> str:

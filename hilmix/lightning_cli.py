@@ -38,7 +38,7 @@ from hilmix.errors import ConfigError, RunError
 from hilmix.exit_codes import exit_codes
 from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
 from hilmix.names import printable
-from hilmix.parser_errors import LINKS, one_sentence
+from hilmix.parser_errors import LINKS, library_of, one_sentence
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
 from hilmix.results_folder import MARK, mark, moved, results_folder
@@ -56,7 +56,7 @@ from hilmix.run_folder import (
     requeued_checkpoint,
 )
 from hilmix.saved_config import SaveRunConfig
-from hilmix.start_checks import check_trainer_settings
+from hilmix.start_checks import check_start, check_trainer_settings
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
@@ -187,10 +187,13 @@ class HilmixCLI(LightningCLI):
                 self._trained = check_checkpoint(path)
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError) as error:  # a setting that its class refuses
+        except (ValueError, TypeError, ImportError) as error:  # a setting that its class refuses
             if told(error) is not None:
                 raise
-            raise ConfigError(one_sentence(str(error))) from error
+            cause = error.__cause__
+            kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
+            raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
+        check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)
         if path is None:
@@ -270,18 +273,6 @@ def run(argv: list[str]) -> HilmixCLI:
         raise
     finally:
         sys.argv = before
-
-
-def library_of(error: Exception) -> str | None:
-    """Returns Lightning or W&B if it refused a setting itself; None for errors of any other code."""
-    if type(error).__module__.startswith("wandb."):
-        return "W&B"
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    raised_by = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
-    settings = isinstance(error, (ValueError, TypeError, ImportError)) and raised_by.startswith("lightning.")
-    return "Lightning" if settings else None
 
 
 def quieten() -> None:

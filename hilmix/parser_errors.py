@@ -195,3 +195,15 @@ def _known(base: str, name: str) -> str:
             (own if kind.__module__.startswith("hilmix.") else others).add(kind.__name__)
     listed = f"hilmix has {sorted(own)}, others are" if own else "classes outside hilmix are"
     return f"{_near(name, own | others)}; {listed} named by their full path"
+
+
+def library_of(error: Exception) -> str | None:
+    """Returns Lightning or W&B if it refused a setting itself; None for errors of any other code."""
+    if type(error).__module__.startswith("wandb."):
+        return "W&B"
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_by = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    settings = isinstance(error, (ValueError, TypeError, ImportError)) and raised_by.startswith("lightning.")
+    return "Lightning" if settings else None

@@ -33,8 +33,8 @@ def results_folder(run_dir: Path, data: AnnotatedDataModule) -> Path:
         run_dir: the run folder.
         data: that are evaluated.
     """
-    owner, here = _owner(run_dir), _mark_of(data)
-    if not owner or any(owner.get(name) == here[name] for name in ("root", "content")):
+    own, here = owner(run_dir), _mark_of(data)
+    if not own or any(own.get(name) == here[name] for name in ("root", "content")):
         return run_dir
     name = re.sub(r"[^\w.-]+", "-", here["name"])[:40]
     return run_dir / f"{OTHER_DATA}{name}-{here['content'][:8]}"
@@ -59,8 +59,12 @@ def _place(root: str) -> str:
     return str(Path(root).resolve()) if Path(root).exists() else root
 
 
-def _owner(run_dir: Path) -> dict[str, Any]:
-    """The mark of the run folder; of an older run, which has none, what its config says; empty for a free folder."""
+def owner(run_dir: Path) -> dict[str, Any]:
+    """Returns the mark of the run folder; of an older run, without one, what its config says; empty for a free folder.
+
+    Raises:
+        RunError: if the mark is damaged.
+    """
     file, config = run_dir / MARK, run_dir / "config.yaml"
     if file.is_file():
         try:

@@ -11,6 +11,8 @@ import torch
 import yaml
 
 from hilmix.given_settings import Given, from_file, given_settings, last_of
+from hilmix.results_folder import owner
+from hilmix.trusted import check_class_paths, trust
 
 KEPT = ("seed_everything", "model", "data")
 """What evaluation takes from the run; loggers, devices and callbacks are those of the command at hand."""
@@ -37,7 +39,8 @@ def run_defaults(argv: Sequence[str], base: str) -> Iterator[list[str]]:
 def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     """Returns the settings of the run whose checkpoint is named, or None where there is none to be found.
 
-    They are read from ``config.yaml`` of the run folder in which the checkpoint lies. A checkpoint that was taken out
+    They are read from ``config.yaml`` of the run folder in which the checkpoint lies, with the data at the place where
+    they were in training, if they are there still. A checkpoint that was taken out
     of its folder holds the settings of the data.
     """
     folder, checkpoint = last_of([from_file(base), *given], "run_dir"), last_of(given, "ckpt_path")
@@ -49,12 +52,32 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
         path = Path(str(folder.settings["run_dir"])) / "checkpoints" / f"{named}.ckpt"
     config = path.parent.parent / "config.yaml"
     if path.parent.name == "checkpoints" and config.is_file():
-        return {name: value for name, value in from_file(str(config)).settings.items() if name in KEPT}
+        kept = {name: value for name, value in from_file(str(config)).settings.items() if name in KEPT}
+        return _placed(kept, owner(config.parent).get("root"))
+    if (trusted := last_of(given, "trust")) is not None:
+        packages = yaml.safe_load(str(trusted.settings["trust"])) or []
+        trust(*([packages] if isinstance(packages, str) else packages))
     return _settings_in(path)
 
 
+def _placed(settings: dict[str, Any], place: str | None) -> dict[str, Any]:
+    """A relative root of the data is where it was in training, whatever the working directory is now."""
+    data: dict[str, Any] = settings.get("data") or {}
+    arguments: dict[str, Any] = data.get("init_args") or {}
+    given = str(arguments.get("root", ""))
+    if not given or place is None or Path(given).is_absolute() or not Path(place).is_dir():
+        return settings
+    return {**settings, "data": {**data, "init_args": {**arguments, "root": place}}}
+
+
 def _settings_in(path: Path) -> dict[str, Any] | None:
-    """Settings of the data in a checkpoint; a file that cannot be read is refused later, with its remedy."""
+    """Settings of the data in a checkpoint; a file that cannot be read is refused later, with its remedy.
+
+    They stand in for a config, whose class paths are imported without a question, so that they are checked here.
+
+    Raises:
+        ConfigError: for a class of a package that is not trusted.
+    """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, UnpicklingError, EOFError, LookupError, RuntimeError):
@@ -62,4 +85,5 @@ def _settings_in(path: Path) -> dict[str, Any] | None:
     if not isinstance(checkpoint, dict) or "AnnotatedDataModule" not in checkpoint:
         return None
     settings = dict(checkpoint.get("datamodule_hyper_parameters") or {})
+    check_class_paths(settings, where=str(path))
     return {"data": {"class_path": "hilmix.data.AnnotatedDataModule", "init_args": settings}} if settings else None

@@ -3,21 +3,19 @@
 import errno
 import logging
 import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from hilmix.callbacks.last_checkpoint import LAST, PREVIOUS
 from hilmix.errors import HilmixError, RunError
 from hilmix.functional.random import run_seed
-from hilmix.integrity import check_intact
+from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.parser_errors import differences
 from hilmix.redaction import redacted
 from hilmix.trusted import check_class_paths
@@ -94,7 +92,7 @@ def keep_found(settings: Any) -> None:
     if settings.get("ckpt_path") is None or not finders:
         return
     settings.trainer.callbacks = [c for c in callbacks if c not in finders]
-    saved = torch.load(settings.ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    saved = read_checkpoint(settings.ckpt_path)
     for finder in finders:
         part, keys = ("model", "attr_name") if finder.class_path.endswith(FINDERS[0]) else ("data", "batch_arg_name")
         name = finder.init_args.get(keys) or "lr"
@@ -133,7 +131,7 @@ def readable(path: str) -> Iterator[None]:
     except (EOFError, LookupError, RuntimeError) as error:
         if isinstance(error, HilmixError):
             raise
-        raise RunError(f"{path} can not be read as a checkpoint of hilmix: {error}") from error
+        raise RunError(f"{path} cannot be read as a checkpoint of hilmix: {' '.join(str(error).split())}") from error
 
 
 def check_checkpoint(path: str) -> dict[str, Any]:
@@ -145,17 +143,32 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         ConfigError: naming the class path and the remedy.
     """
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    checkpoint = read_checkpoint(path)
     check_class_paths(checkpoint.get("hyper_parameters"), where=path)
     return dict(checkpoint.get("hyper_parameters") or {})
 
 
-def refuse_taken(run_dir: Path) -> None:
-    """Refuses a folder that holds a run already, without writing anything.
+def refuse_data_folder(run_dir: Path) -> None:
+    """Refuses a data folder as the folder of a run, whose reports have tables of the same names.
 
     Raises:
         RunError: with the remedy.
     """
+    tables = [f"{table}.{kind}" for table in ("items", "annotations") for kind in ("csv", "parquet")]
+    if found := [name for name in ("dataset.yaml", *tables) if (run_dir / name).exists()]:
+        raise RunError(
+            f"The run folder {run_dir} is a data folder (it holds {', '.join(found)}), whose tables the reports of a "
+            "run would overwrite. Choose another --run_dir."
+        )
+
+
+def refuse_taken(run_dir: Path) -> None:
+    """Refuses a folder that holds a run or data already, without writing anything.
+
+    Raises:
+        RunError: with the remedy.
+    """
+    refuse_data_folder(run_dir)
     requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
     if not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
         raise RunError(
@@ -165,11 +178,12 @@ def refuse_taken(run_dir: Path) -> None:
 
 
 def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
-    """Makes sure that the run folder can be written, and for a fresh run that it holds no other one.
+    """Makes sure that the run folder can be written and is no data folder; for a fresh run, that it holds no other.
 
     Raises:
         RunError: with the remedy.
     """
+    refuse_data_folder(run_dir)
     if fresh:
         refuse_taken(run_dir)
     try:
@@ -187,10 +201,10 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     Raises:
         RunError: naming the settings that differ.
     """
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    then = {f"model.{name}": value for name, value in checkpoint["hyper_parameters"].items()}
-    then |= {f"data.{name}": value for name, value in checkpoint["datamodule_hyper_parameters"].items()}
-    then["seed_everything"] = checkpoint["seed"]
+    checkpoint = read_checkpoint(path)  # an own module need not keep any of these
+    then = {f"model.{name}": value for name, value in checkpoint.get("hyper_parameters", {}).items()}
+    then |= {f"data.{name}": value for name, value in checkpoint.get("datamodule_hyper_parameters", {}).items()}
+    then |= {"seed_everything": checkpoint["seed"]} if "seed" in checkpoint else {}
     now = {f"model.{name}": value for name, value in model.hparams.items()}
     now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
     now["seed_everything"] = run_seed()
@@ -198,6 +212,6 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
     if changed:
         raise RunError(
-            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with the same config, or start a "
-            "fresh run in another --run_dir."
+            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with config.yaml of its run folder "
+            "(-c), or start a fresh run in another --run_dir."
         )

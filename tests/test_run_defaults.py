@@ -117,6 +117,38 @@ def test_the_same_data_at_another_place_are_the_runs(run: Path, tmp_path: Path) 
     assert (run / "predictions.parquet").is_file()
 
 
+def test_a_relative_root_is_that_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluated from another folder, in which data of the same name lie."""
+    write(tmp_path / "mine")
+    write(tmp_path / "else" / "mine", seed=1)
+    monkeypatch.chdir(tmp_path)
+    assert go("fit", tmp_path / "run", "--data.root", "mine", "--data.batch_size", "5") == 0
+    assert go("predict", tmp_path / "run") == 0
+    before = predicted(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "else")
+    assert go("predict", tmp_path / "run") == 0
+    assert go("test", tmp_path / "run") == 0
+    pd.testing.assert_frame_equal(predicted(tmp_path / "run"), before)
+    assert not [*(tmp_path / "run").glob("on-*")]
+    assert go("predict", tmp_path / "run", "--data.root", "mine") == 0
+    (other,) = (tmp_path / "run").glob("on-*")
+    assert not predicted(other).equals(before), "a choice"
+    shutil.move(tmp_path / "mine", tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert go("predict", tmp_path / "run") == 2
+    assert go("predict", tmp_path / "run", "--data.root", "moved") == 0
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_a_data_folder_is_no_run_folder(command: str, run: Path, tmp_path: Path, capsys) -> None:
+    mine = write(tmp_path / "both")
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    checkpoint = [] if command == "fit" else ["--ckpt_path", run / "checkpoints" / "last.ckpt"]
+    assert go(command, mine, "--data.root", mine, *checkpoint) == 2
+    assert str(mine) in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+
+
 def test_a_folder_without_a_run_belongs_to_its_first_data(run: Path, tmp_path: Path) -> None:
     best = ["--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
     for seed in (1, 2):

@@ -244,6 +244,19 @@ def test_a_checkpoint_of_a_stranger(command, mark, trained, data, tmp_path, caps
     assert not mark.exists()
 
 
+@pytest.mark.parametrize(("path", "named"), [("mine.Net", "--trust mine "), ("os.system", "os.system")])
+def test_settings_of_the_data_in_a_checkpoint_of_a_stranger(path, named, mark, trained, tmp_path, capsys):
+    """Outside its run folder a checkpoint says itself which data it was trained on."""
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    checkpoint["datamodule_hyper_parameters"]["mix"] = {"class_path": path, "init_args": {}}
+    torch.save(checkpoint, tmp_path / "evil.ckpt")
+    assert main(["test", "--run_dir", str(tmp_path / "run"), "--ckpt_path", str(tmp_path / "evil.ckpt")]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert named in told[0]
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize("more", [["--trust", "mine"], ["--trust=mine"], ["--trust", "[other, mine]"]])
 def test_a_checkpoint_of_a_trusted_package(more, mark, trained, data, tmp_path):
     file = with_backbone(trained, tmp_path / "known.ckpt", {"class_path": "mine.Net", "init_args": {}})

@@ -14,14 +14,14 @@ from torchmetrics import MeanMetric
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, check_settings
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, RunError
 from hilmix.explanations import Explanation
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.functional.precision import at_least_float32
 from hilmix.functional.random import run_seed, step_seed
 from hilmix.group_dro import GroupDRO
-from hilmix.integrity import check_intact
+from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
 from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
@@ -344,10 +344,14 @@ class Classifier(LightningModule):
         """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again.
 
         Raises:
-            RunError: if the file is damaged.
+            RunError: if the file is damaged, or not of a classifier.
         """
         check_intact(checkpoint_path)
-        saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True)["hyper_parameters"]
+        saved = read_checkpoint(checkpoint_path).get("hyper_parameters")
+        if not isinstance(saved, dict) or "backbone" not in saved:
+            raise RunError(
+                f"{checkpoint_path} holds no settings of a classifier of hilmix; load it with its own class."
+            )
         check_class_paths(saved, where=str(checkpoint_path))
         backbone = kwargs.pop("backbone", saved["backbone"])
         if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
