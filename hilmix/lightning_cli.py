@@ -104,6 +104,8 @@ class HilmixCLI(LightningCLI):
             super().parse_arguments(parser, args)
         except argparse.ArgumentError as error:
             command = self._subcommand_parsers.get(sys.argv[1])
+            if command is not None:
+                command.default_config_files = []  # one of them may be what is wrong
             defaults = [] if command is None else command.get_defaults().keys()
             settings = ["config", *(name for name in defaults if not name.startswith("__"))]
             raise ConfigError(one_sentence(str(error), settings)) from error

@@ -139,6 +139,19 @@ def test_a_relative_root_is_that_of_the_training(tmp_path: Path, monkeypatch: py
     assert go("predict", tmp_path / "run", "--data.root", "moved") == 0
 
 
+@pytest.mark.parametrize(
+    ("part", "setting", "value"), [("model", "lrr", 1), ("model", "lr", "fast"), ("data", "gone", 1)]
+)
+def test_a_changed_config_of_the_run(part: str, setting: str, value: object, run: Path, capsys) -> None:
+    """By hand, or by a version with other settings."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config[part]["init_args"][setting] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert go("test", run) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert setting in line
+
+
 @pytest.mark.parametrize("command", ["fit", "test"])
 def test_a_data_folder_is_no_run_folder(command: str, run: Path, tmp_path: Path, capsys) -> None:
     mine = write(tmp_path / "both")
