@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+# Cores that run tests; the tests of a file stay on one, as they share what they train.
+JOBS ?= 2
 PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
 
@@ -12,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo           install into .venv, train on the embedded data, test it (PYTHON=... picks a Python)"
-	@echo "make test           install into .venv, run the tests that are quick"
+	@echo "make test           install into .venv, run the tests that are quick (JOBS=2 cores)"
 	@echo "make test-slow      the other tests"
 	@echo "make test-kernels   the numerical tests under each kind of kernels that this processor has"
 	@echo "make lint           format, lint and types"
@@ -26,7 +28,7 @@ demo: $(VENV)/.plots
 	$(BIN)/hilmix test -c configs/demo.yaml --run_dir $(DEMO) --ckpt_path last
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
