@@ -12,7 +12,7 @@ import yaml
 
 from hilmix.given_settings import Given, from_file, given_settings, last_of
 from hilmix.results_folder import owner
-from hilmix.trusted import check_class_paths, trust
+from hilmix.trusted import check_class_paths, leaves, require_trust, trust
 
 KEPT = ("seed_everything", "model", "data")
 """What evaluation takes from the run; loggers, devices and callbacks are those of the command at hand."""
@@ -46,6 +46,9 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     folder, checkpoint = last_of([from_file(base), *given], "run_dir"), last_of(given, "ckpt_path")
     if folder is None or checkpoint is None or checkpoint.settings["ckpt_path"] is None:
         return None
+    if (trusted := last_of(given, "trust")) is not None:
+        packages = yaml.safe_load(str(trusted.settings["trust"])) or []
+        trust(*([packages] if isinstance(packages, str) else packages))
     named = str(checkpoint.settings["ckpt_path"])
     path = Path(named)
     if named in ("last", "best"):
@@ -53,11 +56,17 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     config = path.parent.parent / "config.yaml"
     if path.parent.name == "checkpoints" and config.is_file():
         kept = {name: value for name, value in from_file(str(config)).settings.items() if name in KEPT}
+        _check_unnamed(kept, given, str(config))
         return _placed(kept, owner(config.parent).get("root"))
-    if (trusted := last_of(given, "trust")) is not None:
-        packages = yaml.safe_load(str(trusted.settings["trust"])) or []
-        trust(*([packages] if isinstance(packages, str) else packages))
     return _settings_in(path)
+
+
+def _check_unnamed(settings: dict[str, Any], given: Sequence[Given], where: str) -> None:
+    """Refuses classes of strangers in a config that the user did not give; those that the user names are their own."""
+    own = [value for one in given for _, value in leaves(one.settings)]
+    for key, value in leaves(settings):
+        if key == "class_path" and "." in str(value) and value not in own:
+            require_trust(value, start=where)
 
 
 def _placed(settings: dict[str, Any], place: str | None) -> dict[str, Any]:

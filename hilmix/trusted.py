@@ -104,7 +104,7 @@ def check_class_paths(value: object, *, where: str) -> None:
         ConfigError: naming the path and the remedy.
     """
     rebuilt = isinstance(value, dict) and value.get("_instantiator") is not None
-    for key, entry in _leaves(value):
+    for key, entry in leaves(value):
         names_class = key in ("class_path", "_class_path", "_instantiator") and entry not in (None, _INSTANTIATOR)
         if names_class or (rebuilt and _may_be_imported(entry)):
             require_trust(entry, start=where)
@@ -139,10 +139,10 @@ def _may_be_imported(entry: object) -> bool:
     return spec is not None and spec.loader is not None and spec.has_location
 
 
-def _leaves(value: object, key: object = None) -> list[tuple[object, object]]:
-    """(key, value) of everything that is no list or map; the entries of a list have the list's key."""
+def leaves(value: object, key: object = None) -> list[tuple[object, object]]:
+    """Returns (key, value) of everything that is no list or map; the entries of a list have the list's key."""
     if isinstance(value, dict):
-        return [leaf for name, entry in value.items() for leaf in _leaves(entry, name)]
+        return [leaf for name, entry in value.items() for leaf in leaves(entry, name)]
     if isinstance(value, (list, tuple)):
-        return [leaf for entry in value for leaf in _leaves(entry, key)]
+        return [leaf for entry in value for leaf in leaves(entry, key)]
     return [(key, value)]
