@@ -103,7 +103,7 @@ class GeoRegW(ConfusionMatrices):
 
     def penalty(self) -> Tensor:
         probs = at_least_float32(self.logits).softmax(-1)
-        rows = probs.transpose(0, 1).flatten(1)  # (K, A K): all that is said given c
+        rows = probs.transpose(0, 1).flatten(1)  # (K, A K): the labels of all annotators given class c
         with torch.autocast(rows.device.type, enabled=False):  # the product would be rounded to half precision
             exact = rows.to(sum_dtype(rows.device))
             gram = exact @ exact.t() / len(self.logits)

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
     Raises:
         ConfigError: for an address that is none or in use, or tokens that can not be used.
-        DataError: if the study can not be served, or is served already.
+        DataError: if the study cannot be served, or is served already.
     """
     if not 0 < args.port < 65536:
         raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")

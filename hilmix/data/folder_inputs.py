@@ -26,7 +26,7 @@ def read_inputs(
     *,
     decode: bool = False,
 ) -> Inputs | None:
-    """Returns the N inputs, None where nothing can be said about them; with faults, they must not be fetched.
+    """Returns the N inputs, None where nothing is known of them; with faults, they must not be fetched.
 
     Args:
         root: the data folder.
