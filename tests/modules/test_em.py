@@ -189,7 +189,10 @@ def test_evaluation_uses_the_same_posterior_as_the_targets(root: str, tmp_path: 
     torch.testing.assert_close(output.posterior[voted], expected[voted], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("mix", [NoMix(), ItemMix(0.5), HiddenMix(0.5), HiddenMix(0.5, layer="0")], ids=str)
+MIXES = {"none": NoMix(), "item": ItemMix(0.5), "features": HiddenMix(0.5), "hidden": HiddenMix(0.5, layer="0")}
+
+
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES.keys())
 def test_every_parameter_trains_under_every_mix(root: str, tmp_path: Path, mix: Any) -> None:
     seed_everything(0)
     em = model()
