@@ -382,7 +382,7 @@ def test_link_targets_are_refused_on_the_command_line_and_in_a_file(name: str, t
         (["fit", "--trainer.max_epoch", "3"], "near: trainer.max_epochs"),
         (["fit", "--data.rooot", "x"], "no setting 'rooot', near: root; it has ['root', 'targets'"),
         (["fit", "--model.learning_rate", "1"], "no setting 'learning_rate'"),
-        (["fit", "--model.backbone", "Resnet"], "no Backbone 'Resnet'; hilmix has ['MLP', 'ReadyFeatures'"),
+        (["fit", "--model.backbone", "Resnet"], "hilmix has ['MLP', 'ReadyFeatures'"),
         (["fit", "--data.mix", "MLP"], "data.mix: there is no MixPolicy 'MLP'"),
         (["fit", "--data.mix", "ItemMix", "--data.mix.alfa", "1"], "data.mix: hilmix.ItemMix has no setting 'alfa'"),
         (["fit", "--data.batch_size", "many"], "data.batch_size: expected int, got many"),
