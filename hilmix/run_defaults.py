@@ -7,12 +7,12 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
 import yaml
 
 from hilmix.given_settings import Given, from_file, given_settings, last_of
+from hilmix.integrity import read_checkpoint
 from hilmix.results_folder import owner
-from hilmix.trusted import check_class_paths, leaves, require_trust, trust
+from hilmix.trusted import check_class_paths, leaves, trust
 
 KEPT = ("seed_everything", "model", "data")
 """What evaluation takes from the run; loggers, devices and callbacks are those of the command at hand."""
@@ -40,8 +40,11 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     """Returns the settings of the run whose checkpoint is named, or None where there is none to be found.
 
     They are read from ``config.yaml`` of the run folder in which the checkpoint lies, with the data at the place where
-    they were in training, if they are there still. A checkpoint that was taken out
-    of its folder holds the settings of the data.
+    they were in training, if they are there still. A checkpoint that was taken out of its folder holds the settings of
+    the data. The user gave neither file, so the classes that they name must be trusted, or named by what was given.
+
+    Raises:
+        ConfigError: for a class of a package that is neither.
     """
     folder, checkpoint = last_of([from_file(base), *given], "run_dir"), last_of(given, "ckpt_path")
     if folder is None or checkpoint is None or checkpoint.settings["ckpt_path"] is None:
@@ -56,17 +59,12 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     config = path.parent.parent / "config.yaml"
     if path.parent.name == "checkpoints" and config.is_file():
         kept = {name: value for name, value in from_file(str(config)).settings.items() if name in KEPT}
-        _check_unnamed(kept, given, str(config))
+        own = [value for one in given for _, value in leaves(one.settings)]
+        # a class path without a module is looked up among imported classes only
+        bare = [value for _, value in leaves(kept) if "." not in str(value)]
+        check_class_paths(kept, where=str(config), named=[*own, *bare])
         return _placed(kept, owner(config.parent).get("root"))
     return _settings_in(path)
-
-
-def _check_unnamed(settings: dict[str, Any], given: Sequence[Given], where: str) -> None:
-    """Refuses classes of strangers in a config that the user did not give; those that the user names are their own."""
-    own = [value for one in given for _, value in leaves(one.settings)]
-    for key, value in leaves(settings):
-        if key == "class_path" and "." in str(value) and value not in own:
-            require_trust(value, start=where)
 
 
 def _placed(settings: dict[str, Any], place: str | None) -> dict[str, Any]:
@@ -88,10 +86,10 @@ def _settings_in(path: Path) -> dict[str, Any] | None:
         ConfigError: for a class of a package that is not trusted.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = read_checkpoint(path)
     except (OSError, UnpicklingError, EOFError, LookupError, RuntimeError):
         return None
-    if not isinstance(checkpoint, dict) or "AnnotatedDataModule" not in checkpoint:
+    if "AnnotatedDataModule" not in checkpoint:
         return None
     settings = dict(checkpoint.get("datamodule_hyper_parameters") or {})
     check_class_paths(settings, where=str(path))

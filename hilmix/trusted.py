@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from hilmix.errors import ConfigError
@@ -90,7 +90,7 @@ def require_trust(class_path: object, *, start: str) -> None:
     )
 
 
-def check_class_paths(value: object, *, where: str) -> None:
+def check_class_paths(value: object, *, where: str, named: Collection[object] = ()) -> None:
     """Refuses hyperparameters that would make Lightning or jsonargparse import what must not be imported.
 
     Every ``class_path`` in them counts, at any depth. Where Lightning rebuilds the object by jsonargparse
@@ -99,6 +99,7 @@ def check_class_paths(value: object, *, where: str) -> None:
     Args:
         value: lists, maps and plain values, as read from a checkpoint.
         where: the file, for the message.
+        named: values that the user's own config or options give; a class among them is the user's own.
 
     Raises:
         ConfigError: naming the path and the remedy.
@@ -106,7 +107,7 @@ def check_class_paths(value: object, *, where: str) -> None:
     rebuilt = isinstance(value, dict) and value.get("_instantiator") is not None
     for key, entry in leaves(value):
         names_class = key in ("class_path", "_class_path", "_instantiator") and entry not in (None, _INSTANTIATOR)
-        if names_class or (rebuilt and _may_be_imported(entry)):
+        if entry not in named and (names_class or (rebuilt and _may_be_imported(entry))):
             require_trust(entry, start=where)
 
 
