@@ -1,4 +1,8 @@
-"""Votes weighted by how often an annotator agrees with the vote: Wawa, and zero-based skill."""
+"""Votes weighted by how often an annotator agrees with the vote: Wawa, and zero-based skill.
+
+Neither draws: where t classes tie for an item's majority, a label for one of them agrees with 1/t of it, which is the
+mean over all ways to break the tie.
+"""
 
 from typing import NamedTuple
 
@@ -10,14 +14,14 @@ from hilmix.functional.aggregation.votes import (
     Entries,
     FloatArray,
     IntArray,
+    best_classes,
     entries,
-    majority,
     soft_labels,
     weighted_counts,
 )
 
 _STILL = 1e-9
-"""Skills that change by no more than this have stopped: a single changed winner moves one by 1 / labels."""
+"""Skills that change by no more than this have stopped: a changed winner moves one by a share of 1 / labels."""
 
 
 class WeightedVote(NamedTuple):
@@ -42,9 +46,8 @@ def wawa(
     num_annotators: int,
     num_classes: int,
     probs: NDArray[np.floating] | None = None,
-    seed: int = 0,
 ) -> WeightedVote:
-    """Returns the vote weighted by each annotator's share of labels that agree with the plain majority.
+    """Returns the vote weighted by each annotator's expected share of labels that agree with the plain majority.
 
     Args:
         item: (L,) integers in [0, N), in any order.
@@ -54,14 +57,13 @@ def wawa(
         num_annotators: A.
         num_classes: K.
         probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
-        seed: decides ties of the majority.
 
     Reference:
         Worker agreement with aggregate, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
     votes = entries(item, annotator, label, num_classes, probs)
     size = _Size(num_items, num_annotators, num_classes)
-    skill = _agreement(votes, _weighted(votes, np.ones(num_annotators), size), size, seed)
+    skill = _agreement(votes, _weighted(votes, np.ones(num_annotators), size), size)
     return WeightedVote(soft_labels(_weighted(votes, skill, size)), skill, True, 2)
 
 
@@ -74,7 +76,6 @@ def zero_based_skill(
     num_annotators: int,
     num_classes: int,
     probs: NDArray[np.floating] | None = None,
-    seed: int = 0,
     max_rounds: int = 100,
 ) -> WeightedVote:
     """Returns the vote weighted by each annotator's agreement with that same vote, by repeated counting.
@@ -90,7 +91,6 @@ def zero_based_skill(
         num_annotators: A.
         num_classes: K.
         probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
-        seed: decides ties, every round alike.
         max_rounds: at least 1; fewer where the skills stop changing.
 
     Raises:
@@ -107,7 +107,7 @@ def zero_based_skill(
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
         rounds += 1
-        missing = _agreement(votes, _weighted(votes, skill, size), size, seed) - skill
+        missing = _agreement(votes, _weighted(votes, skill, size), size) - skill
         skill = skill + 0.5 ** (rounds // 20) * missing
         converged = bool(np.abs(missing).max(initial=0.0) <= _STILL)
     return WeightedVote(soft_labels(_weighted(votes, skill, size)), skill, converged, rounds)
@@ -125,10 +125,10 @@ def _weighted(votes: Entries, skill: FloatArray, size: _Size) -> FloatArray:
     return weighted_counts(scaled, num_items=size.items, num_classes=size.classes)
 
 
-def _agreement(votes: Entries, counts: FloatArray, size: _Size, seed: int) -> FloatArray:
-    """(A,) share of each annotator's votes that name the item's winner, 0 without votes."""
-    winner = majority(counts, seed=seed).label
-    agreed = votes.weight * (votes.label == winner[votes.item])
+def _agreement(votes: Entries, counts: FloatArray, size: _Size) -> FloatArray:
+    """(A,) expected share of each annotator's votes that name the item's winner, 0 without votes."""
+    best = best_classes(counts)
+    agreed = votes.weight * best[votes.item, votes.label] / np.maximum(best.sum(axis=1), 1)[votes.item]
     right, total = (np.bincount(votes.annotator, w, minlength=size.annotators) for w in (agreed, votes.weight))
     share: FloatArray = np.divide(right, total, out=np.zeros(size.annotators), where=total > 0)
     return share

@@ -64,7 +64,7 @@ def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound
     Args:
         method: a key of ``AGGREGATORS``.
         votes: the annotations; items without votes and annotators without labels are legal.
-        seed: decides ties, and where a fit starts.
+        seed: decides ties of hard labels, and where a fit starts.
         on_round: called with the number of rounds done, where a method has several.
 
     Raises:
@@ -125,11 +125,11 @@ def _agreement(fit: WeightedVote) -> Aggregate:
 
 
 def _wawa(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    return _agreement(wawa(**_columns(votes), seed=seed))
+    return _agreement(wawa(**_columns(votes)))
 
 
 def _zero_based_skill(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    return _agreement(zero_based_skill(**_columns(votes), seed=seed))
+    return _agreement(zero_based_skill(**_columns(votes)))
 
 
 def _kos(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:

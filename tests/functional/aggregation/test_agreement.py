@@ -1,8 +1,12 @@
+from itertools import product
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import majority, soft_labels, vote_counts, wawa, zero_based_skill
+from hilmix.functional.aggregation import aggregate, soft_labels, vote_counts, wawa, zero_based_skill
 from tests.functional.aggregation.tables import loose, random_table, shuffled, with_empty_items
 
 
@@ -13,22 +17,27 @@ def slow_vote(votes, skill, n, k):
     return counts
 
 
-def slow_agreement(votes, winner, num_annotators):
-    right, total = np.zeros(num_annotators), np.zeros(num_annotators)
-    for i, a, share in votes:
-        right[a] += share[winner[i]]
-        total[a] += 1
-    return right / np.maximum(total, 1)
+def slow_agreement(votes, counts, num_annotators):
+    """Mean over every way to break the ties of the winning classes."""
+    best = [np.flatnonzero((row >= row.max() * (1 - 1e-6)) & (row.max() > 0)) for row in counts]
+    total = np.zeros(num_annotators)
+    np.add.at(total, [a for _, a, _ in votes], 1)
+    ways = list(product(*([-1] if len(tied) == 0 else tied for tied in best)))
+    shares = np.zeros((len(ways), num_annotators))
+    for right, winner in zip(shares, ways, strict=True):
+        for i, a, share in votes:
+            right[a] += share[winner[i]] if winner[i] >= 0 else 0
+    return (shares / np.maximum(total, 1)).mean(axis=0)
 
 
 @pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_wawa_equals_the_loops(soft, seed):
+@pytest.mark.parametrize("seed", range(5))
+def test_wawa_is_the_mean_over_all_ways_to_break_ties(soft, seed):
     table = random_table(seed, soft=soft, repeats=2)
     votes = loose(table)
-    winner = majority(slow_vote(votes, np.ones(3), 6, 3), seed=7).label
-    skill = slow_agreement(votes, winner, 3)
-    fit = wawa(**table, seed=7)
+    counts = slow_vote(votes, np.ones(3), 6, 3)
+    skill = slow_agreement(votes, counts, 3)
+    fit = wawa(**table)
     np.testing.assert_allclose(fit.skill, skill)
     np.testing.assert_allclose(fit.posterior, soft_labels(slow_vote(votes, skill, 6, 3)))
 
@@ -36,16 +45,53 @@ def test_wawa_equals_the_loops(soft, seed):
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_zero_based_skill_equals_the_loops_run_to_the_end(soft, seed):
-    """The loops always run 100 rounds; stopping when nothing changes must not matter."""
-    table = random_table(seed, num_items=30, num_annotators=6, soft=soft)
+    """The loops always run 100 rounds, ties broken in every way; stopping when nothing changes must not matter."""
+    table = random_table(seed, num_items=8, num_annotators=4, soft=soft)
     votes = loose(table)
-    skill, rate = np.full(6, 1 / 3), 1.0
+    skill, rate = np.full(4, 1 / 3), 1.0
     for done in range(1, 101):
         rate *= 0.5 if done % 20 == 0 else 1.0
-        skill = skill + rate * (slow_agreement(votes, majority(slow_vote(votes, skill, 30, 3)).label, 6) - skill)
+        skill = skill + rate * (slow_agreement(votes, slow_vote(votes, skill, 8, 3), 4) - skill)
     fit = zero_based_skill(**table)
     np.testing.assert_allclose(fit.skill, skill, atol=1e-8)
-    np.testing.assert_allclose(fit.posterior, soft_labels(slow_vote(votes, skill, 30, 3)), atol=1e-8)
+    np.testing.assert_allclose(fit.posterior, soft_labels(slow_vote(votes, skill, 8, 3)), atol=1e-8)
+
+
+def test_a_tie_of_two_gives_both_half():
+    """One item, two annotators, two answers: neither is ahead; a third of three classes is a third."""
+    for method in (wawa, zero_based_skill):
+        pair = method(np.zeros(2, int), np.arange(2), np.arange(2), num_items=1, num_annotators=2, num_classes=2)
+        assert pair.skill.tolist() == [0.5, 0.5]
+        assert pair.posterior.tolist() == [[0.5, 0.5]]
+        assert pair.converged
+        three = method(np.zeros(3, int), np.arange(3), np.arange(3), num_items=1, num_annotators=3, num_classes=4)
+        np.testing.assert_allclose(three.skill, 1 / 3)
+        np.testing.assert_allclose(three.posterior, [[1 / 3, 1 / 3, 1 / 3, 0]])
+
+
+def test_without_ties_wawa_is_the_agreement_with_the_most_frequent_label():
+    """Three annotators and two classes leave no tie; pandas' mode and means are crowd-kit's definition."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 2, (20, 3))).stack().rename_axis(["item", "annotator"]).rename("label")
+    frame = frame.reset_index()
+    winner = frame.groupby("item")["label"].agg(lambda labels: labels.mode().item())
+    skill = (frame["label"] == frame["item"].map(winner)).groupby(frame["annotator"]).mean()
+    weights = frame.assign(weight=frame["annotator"].map(skill)).pivot_table(
+        index="item", columns="label", values="weight", aggfunc="sum", fill_value=0
+    )
+    columns = (frame[name].to_numpy() for name in ("item", "annotator", "label"))
+    fit = wawa(*columns, num_items=20, num_annotators=3, num_classes=2)
+    np.testing.assert_allclose(fit.skill, skill)
+    np.testing.assert_allclose(fit.posterior, weights.div(weights.sum(axis=1), axis=0))
+
+
+@pytest.mark.parametrize("method", ["wawa", "zero-based-skill"])
+def test_the_seed_draws_nothing(method):
+    votes = Annotations.from_dense([[0, 1], [1, 0], [0, 0], [2, 1]])
+    fits = [aggregate(method, votes, seed=seed) for seed in range(5)]
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit.skill, fits[0].skill)
+        np.testing.assert_array_equal(fit.posterior, fits[0].posterior)
 
 
 def test_who_agrees_counts_more():
