@@ -57,6 +57,7 @@ from hilmix.run_folder import (
 )
 from hilmix.saved_config import SaveRunConfig
 from hilmix.start_checks import check_start, check_trainer_settings
+from hilmix.terminal import say_notes, terminal
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
 
@@ -198,6 +199,11 @@ class HilmixCLI(LightningCLI):
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)
+        self._suit_checkpoint(path, evaluated=evaluated)
+        if isinstance(self.datamodule, AnnotatedDataModule) and getattr(rank_zero_only, "rank", 0) == 0:
+            say_notes(terminal(), self.datamodule.data.notes)
+
+    def _suit_checkpoint(self, path: str | None, *, evaluated: bool) -> None:
         if path is None:
             return
         with readable(path):

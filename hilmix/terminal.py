@@ -7,6 +7,7 @@ control sequences on. Everything that is printed here is literal: see :func:`~hi
 import os
 import re
 import sys
+from collections.abc import Iterable
 from io import TextIOWrapper
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.console import RenderableType as RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hilmix.faults import Fault
 from hilmix.names import printable
 
 _UNLIMITED = 10_000
@@ -54,6 +56,12 @@ def say(console: Console, *lines: "str | Text") -> None:
 def warn(console: Console, text: str, *, title: str = "warning:") -> None:
     """Prints a line with a coloured title."""
     say(console, literal((title, "yellow"), " ", text))
+
+
+def say_notes(console: Console, notes: Iterable[Fault]) -> None:
+    """Prints what a user should know about data that were read, one line each."""
+    for note in notes:
+        warn(console, note.sentence(), title=note.title)
 
 
 def refuse(error: Exception) -> int:

@@ -11,7 +11,7 @@ from hilmix.callbacks.files import write_table
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError, HilmixError
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
-from hilmix.terminal import Console, Grid, literal, pairs, refuse, terminal, warn
+from hilmix.terminal import Console, Grid, literal, pairs, refuse, say_notes, terminal, warn
 from hilmix.types import UNKNOWN
 
 DEFAULT_METHOD = "dawid-skene"
@@ -115,8 +115,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         status.update(literal(f"writing {args.out}"))
         write_table(label_table(labels, result, seed=args.seed), args.out, flag="-o")
     console.print(_summary(args, labels, result))
-    for note in labels.notes:
-        warn(console, note.sentence(), title=note.title)
+    say_notes(console, labels.notes)
     if result.converged is False:
         warn(console, f"{args.method} has not converged.")
 

@@ -10,7 +10,7 @@ from hilmix.data.folder import write_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import SOURCES, Access, Options, Source, find_source
 from hilmix.errors import ConfigError, DataError, HilmixError
-from hilmix.terminal import Console, Grid, pairs, refuse, say, terminal
+from hilmix.terminal import Console, Grid, pairs, refuse, say, say_notes, terminal
 
 _DOWNLOADS = "downloads"
 
@@ -130,8 +130,7 @@ def _import(args: argparse.Namespace, console: Console) -> None:
     out = _free(args.out or Path("data") / args.images.resolve().name)
     data, left_out = read_class_folders(args.images, image_size=args.image_size)
     _write(data, out)
-    for note in data.notes:
-        say(console, note.sentence())
+    say_notes(console, data.notes)
     if left_out:
         more = f" and {len(left_out) - 1:,} more" * (len(left_out) > 1)
         say(console, f"Left out as no image that can be read: {left_out[0]}{more}")

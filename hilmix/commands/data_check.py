@@ -16,7 +16,7 @@ from hilmix.data.mask_summary import group_sizes, summarise_masks
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Fault, FaultyDataError
-from hilmix.terminal import Console, Grid, literal, pairs, say, warn
+from hilmix.terminal import Console, Grid, literal, pairs, say, say_notes, warn
 
 _MANY_CLASSES = 20
 _FEW_NAMES = 8
@@ -124,8 +124,7 @@ def _print(args: argparse.Namespace, data: AnnotatedData, console: Console) -> N
     console.print(_classes(data, found))
     if data.groups:
         console.print(_groups(data))
-    for note in data.notes:
-        warn(console, note.sentence(), title=note.title)
+    say_notes(console, data.notes)
     for warning in _warnings(data, found):
         warn(console, warning)
     say(console, "ok" + (" (inputs not decoded)" if args.quick else ""))
