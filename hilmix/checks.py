@@ -113,6 +113,18 @@ def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[near] for near in difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)]
 
 
+def with_article(name: str) -> str:
+    """Returns the name of a class with "a" or "an" before it, by its first letter.
+
+    Example:
+        >>> with_article("AnnotatorModel")
+        'an AnnotatorModel'
+        >>> with_article("Backbone")
+        'a Backbone'
+    """
+    return f"{'an' if name.lower().startswith(('a', 'e', 'i', 'o')) else 'a'} {name}"
+
+
 @functools.cache
 def _hints(init: Callable[..., Any]) -> dict[str, Any]:
     try:
@@ -172,8 +184,8 @@ def _fault_of_plain(value: Any, kind: type, where: str) -> _Fault | None:
         return None
     if hasattr(kind, "from_spec"):
         spec = isinstance(value, dict) and "class_path" in value
-        return None if spec or isinstance(value, kind) else _Fault(where, f"a {kind.__name__}", value)
-    return None if isinstance(value, kind) else _Fault(where, _NAMES.get(kind, f"a {kind.__name__}"), value)
+        return None if spec or isinstance(value, kind) else _Fault(where, with_article(kind.__name__), value)
+    return None if isinstance(value, kind) else _Fault(where, _NAMES.get(kind, with_article(kind.__name__)), value)
 
 
 _NAMES: dict[type, str] = {str: "a text", bool: "true or false"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonargparse
 
-from hilmix.checks import near_names
+from hilmix.checks import near_names, with_article
 
 LINKS = {
     "num_classes": "the classes of the data",
@@ -142,7 +142,7 @@ def _plainly(reason: str, owner: str, base: str, value: str) -> str:
     if module := re.match(r"No module named '(.+)'$", reason):
         return f"there is no module '{module[1]}'; install it, or add its folder to PYTHONPATH"
     if other := re.match(r"Import path (?:(.+) )?does not correspond to a subclass of (.+?)\.?$", reason):
-        return f"'{other[1] or value}' is not a {other[2]}"
+        return f"'{other[1] or value}' is not {with_article(other[2])}"
     if choice := re.match(r"Expected a typing.Literal\[(.+)\](?:\. Got value: (.+))?$", reason):
         return f"it is '{choice[2] or value}'; allowed are {choice[1]}"
     if kind := re.match(r"Expected a <class '(.+?)'>(?:\. Got value: (.+))?$", reason):

@@ -8,7 +8,7 @@ import functools
 import inspect
 from typing import Any, Self, TypeVar
 
-from hilmix.checks import check_settings
+from hilmix.checks import check_settings, with_article
 from hilmix.errors import ConfigError
 from hilmix.trusted import find_class
 
@@ -67,7 +67,7 @@ class Part:
         if isinstance(spec, cls):
             return spec
         if not isinstance(spec, dict) or "class_path" not in spec:
-            raise ConfigError(f"Expected a {cls.__name__} or its class_path and init_args, got {spec!r}.")
+            raise ConfigError(f"Expected {with_article(cls.__name__)} or its class_path and init_args, got {spec!r}.")
         found = find_class(spec["class_path"], cls)
         return found(**_accepted(found, spec.get("init_args") or {}))
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
+from hilmix.checks import with_article
 from hilmix.errors import ConfigError
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
             f"No {base.__name__} at '{class_path}': {error}. Import the package that defines it."
         ) from error
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ConfigError(f"'{class_path}' is not a {base.__name__}.")
+        raise ConfigError(f"'{class_path}' is not {with_article(base.__name__)}.")
     return found
 
 

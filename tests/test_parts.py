@@ -8,8 +8,14 @@ import torch
 from torch import nn
 
 import hilmix
+import hilmix.annotators
+import hilmix.backbones
+import hilmix.explanations
+import hilmix.mix
 from hilmix.errors import ConfigError
+from hilmix.parser_errors import one_sentence
 from hilmix.parts import Part
+from hilmix.trusted import find_class
 
 
 class Shape(Part):
@@ -91,6 +97,19 @@ def test_a_constructor_of_a_subclass_of_ones_own_is_checked_too():
         Untouched("x")
     with pytest.raises(ConfigError, match=r"`Square.factor` must be a finite number, got nan"):
         Square(2, float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("base", "article"),
+    [(hilmix.annotators.AnnotatorModel, "an AnnotatorModel"), (hilmix.explanations.Explanation, "an Explanation"),
+     (hilmix.backbones.Backbone, "a Backbone"), (hilmix.mix.MixPolicy, "a MixPolicy")],
+)  # fmt: skip
+def test_the_article_suits_the_class(base, article):
+    with pytest.raises(ConfigError, match=rf"'os\.system' is not {article}\."):
+        find_class("os.system", base)
+    with pytest.raises(ConfigError, match=f"Expected {article} or"):
+        base.from_spec("os.system")
+    assert article in one_sentence(f"Import path os.system does not correspond to a subclass of {base.__name__}")
 
 
 @pytest.mark.parametrize(
