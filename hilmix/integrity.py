@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from hilmix.checks import with_article
 from hilmix.errors import RunError
 
 MARK = b"hilmix sha256 "
@@ -50,13 +51,20 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     Raises:
         RunError: if the file holds something else, such as a bare tensor or weights that were saved alone.
     """
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise RunError(
-            f"{path} is not a checkpoint of a run: it holds a {type(content).__name__} without a 'state_dict' of "
-            "weights. Give a file from the folder 'checkpoints' of a run."
+            f"{path} is not a checkpoint of a run: it holds {with_article(type(content).__name__)} without a "
+            "'state_dict' of weights. Give a file from the folder 'checkpoints' of a run."
         )
     return content
+
+
+def _is_archive(path: Path | str) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # its end is there, but damaged: also an answer
+        return False
 
 
 def _digest(file: BinaryIO, length: int) -> str:

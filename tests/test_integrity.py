@@ -10,7 +10,7 @@ import torch
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.cli import main
 from hilmix.errors import RunError
-from hilmix.integrity import check_intact
+from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules import Classifier
 from tests.test_cli import QUIET, fit, parameters, write
 from tests.test_last_checkpoint import saved
@@ -91,6 +91,19 @@ def test_a_checkpoint_without_digest(trained: Path, tmp_path: Path) -> None:
         Classifier.load_from_checkpoint(path)
     with pytest.raises(RunError, match=r"old\.ckpt"):
         AtomicCheckpointIO().load_checkpoint(path, weights_only=True)
+
+
+def test_a_damaged_end_of_the_archive(tmp_path: Path) -> None:
+    """Python's ``is_zipfile`` raises where the locator before the end names several disks, its number at offset 4."""
+    path = tmp_path / "torn.ckpt"
+    torch.save({"state_dict": {}}, path)
+    content = bytearray(path.read_bytes())
+    locator = content.rindex(b"PK\x06\x07")
+    content[locator + 4] = 1
+    path.write_bytes(content)
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.is_zipfile(path)
+    assert read_checkpoint(path) == {"state_dict": {}}, "its digest or its checksums are judged by check_intact"
 
 
 def copied(trained: Path, run: Path) -> Path:
