@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import hilmix
 from hilmix.checks import near_names
-from hilmix.errors import ConfigError, HilmixError, RunError
+from hilmix.errors import ConfigError, HilmixError, RunError, unfit_weights
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 """Those that train or use a model."""
 _LOST = re.compile("Connection (closed|reset) by peer|remote process exited")
 """What gloo and NCCL raise in the processes that wait for one that has failed."""
-_UNFIT = "Error(s) in loading state_dict"
-"""How a message of PyTorch begins where weights do not fit a model."""
 HELP = """usage: hilmix COMMAND ...
 
 Train calibrated classifiers from the votes of many imperfect annotators.
@@ -108,10 +106,7 @@ def told(error: BaseException | None) -> HilmixError | None:
             return error
         if isinstance(error, RuntimeError) and _LOST.search(str(error)):
             return RunError("Another process of this run has failed; its own message has the reason.")
-        if isinstance(error, RuntimeError) and str(error).startswith(_UNFIT):
-            return RunError(
-                f"The weights in the checkpoint do not fit the model ({' '.join(str(error).split())}). Use a "
-                "checkpoint and a config of the same run."
-            )
+        if isinstance(error, RuntimeError) and (unfit := unfit_weights(str(error))) is not None:
+            return RunError(unfit)
         error = error.__cause__ or error.__context__
     return None

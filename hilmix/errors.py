@@ -1,5 +1,7 @@
 """The one exception family a user meets: a sentence with what was found, what is allowed and what to do."""
 
+import re
+
 
 class HilmixError(Exception):
     """Base of every error that is the input's fault. The command line prints its message and exits with 2."""
@@ -15,3 +17,39 @@ class ConfigError(HilmixError, ValueError):
 
 class RunError(HilmixError, RuntimeError):
     """A run folder or checkpoint is missing, taken, unwritable or belongs to another run."""
+
+
+def unfit_weights(message: str, file: str = "the checkpoint") -> str | None:
+    """Returns one sentence for PyTorch's refusal of weights that do not fit a model; None for any other message.
+
+    Args:
+        message: of the error that PyTorch raised.
+        file: that holds the weights.
+
+    Example:
+        >>> unfit_weights('''Error(s) in loading state_dict for Net:
+        ...     Missing key(s) in state_dict: "a", "b".
+        ...     Unexpected key(s) in state_dict: "c". ''', "x.ckpt")
+        "The weights in x.ckpt do not fit the model: missing are 'a', 'b'; unexpected are 'c'. Use a checkpoint and \
+settings of the same run."
+    """
+    if not message.startswith("Error(s) in loading state_dict"):
+        return None
+    lines = [line.strip() for line in message.splitlines()]
+    found: dict[str, list[str]] = {}
+    for kind in ("Missing", "Unexpected"):
+        start = f"{kind} key(s) in state_dict: "
+        found[f"{kind.lower()} are"] = [key for line in lines if line.startswith(start) for key in _KEY.findall(line)]
+    sizes = [line.split()[3].rstrip(":") for line in lines if line.startswith("size mismatch for ")]
+    found["of another size are"] = [f'"{key}"' for key in sizes]
+    faults = "; ".join(f"{kind} {_first(keys)}" for kind, keys in found.items() if keys)
+    return f"The weights in {file} do not fit the model: {faults}. Use a checkpoint and settings of the same run."
+
+
+_KEY = re.compile('"[^"]+"')
+
+
+def _first(keys: list[str], count: int = 5) -> str:
+    """The first names, and how many others there are: a network has hundreds."""
+    more = f" and {len(keys) - count} more" if len(keys) > count else ""
+    return ", ".join(key.replace('"', "'") for key in keys[:count]) + more

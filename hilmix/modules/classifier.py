@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 from hilmix.annotators import AnnotatorModel, Perfect, Said
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, check_settings
-from hilmix.errors import ConfigError, RunError
+from hilmix.errors import ConfigError, RunError, unfit_weights
 from hilmix.explanations import Explanation
 from hilmix.functional.inputs import as_float, normalise
 from hilmix.functional.mixing import mix_rows, partner_rows
@@ -344,7 +344,8 @@ class Classifier(LightningModule):
         """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again.
 
         Raises:
-            RunError: if the file is damaged, or not of a classifier.
+            RunError: if the file is damaged, not of a classifier, or its weights are not those of the model that its
+                settings describe: with the names that are missing, unexpected or of another size.
         """
         check_intact(checkpoint_path)
         saved = read_checkpoint(checkpoint_path).get("hyper_parameters")
@@ -360,4 +361,9 @@ class Classifier(LightningModule):
             "backbone": backbone,
             "weights_only": True,
         }  # Lightning would run code of what it takes for an address
-        return super().load_from_checkpoint(checkpoint_path, **kwargs)
+        try:
+            return super().load_from_checkpoint(checkpoint_path, **kwargs)
+        except RuntimeError as error:
+            if (unfit := unfit_weights(str(error), str(checkpoint_path))) is None:
+                raise
+            raise RunError(unfit) from error
