@@ -15,6 +15,8 @@ _SAME = ("classes", "annotators", "items", "split", "votes", "masks", "groups")
 """What must not change while a run goes on."""
 _CONTENTS = ("inputs", "targets", "mask pictures", "annotator metadata", "confidence")
 """The same, of which checkpoints of older versions keep nothing."""
+_UNORDERED = " in any order"
+"""Ends the keys of digests that the order of an item's rows does not change; older checkpoints keep only the others."""
 MOST_BYTES = 2**28
 """Of inputs that are read for a digest, about a second's work; of larger ones evenly spaced rows are."""
 
@@ -46,13 +48,18 @@ def content_digest(data: AnnotatedData) -> str:
 def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> dict[str, Any]:
     """Returns the same of what training learns from.
 
+    The order of rows in the table does not matter, but where an annotator labels an item several times: of these the
+    last or the first counts, whichever ``duplicates`` says (with ``keep`` all count, in any order).
+
     Args:
         votes: of the training items.
         known: (A,) whether the annotator has one; one without keeps a place but no name.
     """
+    columns = (votes.item, votes.annotator, votes.label, votes.probs)
     return {
         "annotators": [name if k else "" for name, k in zip(votes.annotators, known, strict=True)],
-        "votes": _of_columns(votes.item, votes.annotator, votes.label, votes.probs),
+        "votes": _of_columns(*columns),
+        f"votes{_UNORDERED}": _of_columns(*_in_order(_content_order(votes), *columns)),
     }
 
 
@@ -63,13 +70,16 @@ def of_contents(data: AnnotatedData, votes: Annotations) -> dict[str, str | None
         data: all items.
         votes: of the training items.
     """
-    features = data.annotator_features
+    features, confidence = data.annotator_features, votes.confidence
     return {
         "inputs": of_inputs(data.inputs),
         "targets": _of_columns(data.target),
         "mask pictures": None if data.masks is None else of_inputs(data.masks.pictures),
         "annotator metadata": None if features is None else _of_columns(features),
-        "confidence": None if votes.confidence is None else _of_columns(votes.confidence),
+        "confidence": None if confidence is None else _of_columns(confidence),
+        f"confidence{_UNORDERED}": None
+        if confidence is None
+        else _of_columns(*_in_order(_content_order(votes), confidence)),
     }
 
 
@@ -120,11 +130,26 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
             "on. Give the same data.val_fraction, data.test_fraction and data.split_seed as in training."
         )
     same = [*_SAME, *(name for name in _CONTENTS if name in saved)]
-    if "votes" in now and (changed := [name for name in same if now[name] != saved[name]]):
+    keys = {name: name + _UNORDERED * (name + _UNORDERED in saved) for name in same}
+    if "votes" in now and (changed := [name for name, key in keys.items() if now[key] != saved[key]]):
         raise RunError(
             f"The checkpoint was trained on other data: {', '.join(changed)} of '{name}' differ. Resume with the data "
             "it was trained on, or start a fresh run in another --run_dir."
         )
+
+
+def _content_order(votes: Annotations) -> IntArray:
+    """(L,) rows sorted by what they hold, so that the order in which a table lists them is lost."""
+    keys = [votes.label, votes.annotator, votes.item]
+    if votes.probs is not None:
+        row = np.ascontiguousarray(votes.probs)
+        content = row.view(np.dtype((np.void, row.itemsize * row.shape[1]))).ravel()
+        keys.insert(0, np.unique(content, return_inverse=True)[1])
+    return np.lexsort(keys if votes.confidence is None else [votes.confidence, *keys])
+
+
+def _in_order(order: IntArray, *columns: NDArray | None) -> list[NDArray | None]:
+    return [None if column is None else column[order] for column in columns]
 
 
 def _of_columns(*columns: NDArray | None) -> str:

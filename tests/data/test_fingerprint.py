@@ -1,5 +1,6 @@
 """A run goes on with the very data it began with; anything else is refused by name."""
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from hilmix.data.fingerprint import of_inputs
-from hilmix.data.items import ArrayInputs, ImageFiles
+from hilmix.annotations import Annotations
+from hilmix.data.fingerprint import of_contents, of_inputs, of_votes
+from hilmix.data.items import AnnotatedData, ArrayInputs, ImageFiles
 from tests.test_cli import fit, write
 
 GO_ON = ["--trainer.max_epochs", "2", "--ckpt_path", "last"]
@@ -60,6 +62,74 @@ def test_an_untouched_copy_and_an_older_checkpoint(trained: Path, copy: Path) ->
     torch.save(saved, older)
     for given in (older, "last"):
         assert fit(copy, trained / "run", "--trainer.max_epochs", "1", "--ckpt_path", given) == 0
+
+
+def shuffle(folder: Path, seed: int) -> pd.DataFrame:
+    """Writes the rows of the annotations in another order."""
+    votes = pd.read_parquet(folder / "annotations.parquet").sample(frac=1, random_state=seed)
+    votes.to_parquet(folder / "annotations.parquet", index=False)
+    return votes
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_in_another_order_are_the_same_votes(seed: int, trained: Path, copy: Path) -> None:
+    shuffle(copy, seed)
+    assert fit(copy, trained / "run", "--trainer.max_epochs", "1", "--ckpt_path", "last") == 0
+
+
+def test_a_changed_row_among_shuffled_ones_is_refused(trained: Path, copy: Path, capsys) -> None:
+    votes = shuffle(copy, 0).reset_index(drop=True)
+    row = int(votes.index[votes["item"] == "i0"][0])
+    votes.loc[row, "label"] = "x" if votes["label"][row] != "x" else "y"
+    votes.to_parquet(copy / "annotations.parquet", index=False)
+    assert "other data: votes of" in refusal(trained, copy, capsys)
+
+
+def digests(frame: pd.DataFrame, **settings: str) -> tuple[object, object]:
+    votes = Annotations.from_frame(frame, items=list("pqr"), classes=["x", "y"], **settings)
+    empty = AnnotatedData("d", tuple("pqr"), ArrayInputs(np.zeros((3, 1)), "vector"), votes)
+    votes_digest = of_votes(votes, [True] * votes.num_annotators)["votes in any order"]
+    return votes_digest, of_contents(empty, votes)["confidence in any order"]
+
+
+SOFT = {"prob_x": [0.3, 0.3, 0.6, 0.2, 0.9, 0.7], "prob_y": [0.7, 0.7, 0.4, 0.8, 0.1, 0.3]}
+FRAMES = {
+    "hard": {"label": list("yyxyxx")},
+    "soft": SOFT,
+    "confidence": {"label": list("yyxyxx"), "confidence": [0.1, 0.2, np.nan, 0.4, 0.5, 0.6]},
+    "soft and confidence": {**SOFT, "confidence": [0.1, 0.2, np.nan, 0.4, 0.5, 0.6]},
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_digests_of_every_permutation_are_equal(name: str) -> None:
+    """One annotator repeats itself on ``p``: with ``keep`` its rows have no order either."""
+    frame = pd.DataFrame({"item": list("ppqqrp"), "annotator": list("abacba"), **FRAMES[name]})
+    alone, kept = frame.iloc[:5], {"duplicates": "keep"}
+    assert len({digests(alone.iloc[list(order)]) for order in permutations(range(5))}) == 1
+    assert len({digests(frame.iloc[list(order)], **kept) for order in permutations(range(6))}) == 1
+    last = {digests(frame.iloc[list(order)]) for order in permutations(range(6))}
+    assert len(last) == 2
+    columns = [column for column in frame if column not in ("item", "annotator")]
+    for row in range(5):
+        other = alone.copy()
+        other.loc[row, columns] = other.loc[(row + 2) % 5, columns].to_numpy()
+        if not other.equals(alone):
+            assert digests(other) != digests(alone)
+
+
+def test_a_checkpoint_without_the_unordered_digests_is_matched_by_order(trained: Path, copy: Path, capsys) -> None:
+    last = trained / "run" / "checkpoints" / "last.ckpt"
+    saved = torch.load(last, weights_only=True)
+    state = next(value for value in saved.values() if isinstance(value, dict) and "votes" in value)
+    for name in ("votes in any order", "confidence in any order"):
+        del state[name]
+    torch.save(saved, last.with_name("ordered.ckpt"))
+    given = ["--trainer.max_epochs", "1", "--ckpt_path", last.with_name("ordered.ckpt")]
+    assert fit(copy, trained / "run", *given) == 0
+    shuffle(copy, 0)
+    assert fit(copy, trained / "run", *given) == 2
+    assert "other data: votes of" in capsys.readouterr().err
 
 
 def test_each_byte_of_small_arrays_and_files_counts(tmp_path: Path) -> None:
