@@ -140,12 +140,14 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
 
 def _content_order(votes: Annotations) -> IntArray:
     """(L,) rows sorted by what they hold, so that the order in which a table lists them is lost."""
-    keys = [votes.label, votes.annotator, votes.item]
+    keys: list[NDArray[Any]] = [votes.label, votes.annotator, votes.item]
     if votes.probs is not None:
         row = np.ascontiguousarray(votes.probs)
         content = row.view(np.dtype((np.void, row.itemsize * row.shape[1]))).ravel()
         keys.insert(0, np.unique(content, return_inverse=True)[1])
-    return np.lexsort(keys if votes.confidence is None else [votes.confidence, *keys])
+    if votes.confidence is not None:
+        keys.insert(0, votes.confidence)
+    return np.lexsort(keys)
 
 
 def _in_order(order: IntArray, *columns: NDArray | None) -> list[NDArray | None]:
