@@ -75,6 +75,27 @@ def test_reports_describe_averaged_weights(name: str, first: bool, data: Path, t
     assert all((run / path).is_file() for path in REPORTS)
 
 
+def test_swa_with_batch_norm_names_the_epoch_and_step_that_trained(tmp_path: Path) -> None:
+    """Lightning counts the pass that measures the statistics of the average as an epoch, and a step at its end."""
+    run, name = tmp_path / "run", "StochasticWeightAveraging"
+    backbone = ["--model.backbone", "TimmBackbone", "--model.backbone.name", "test_resnet"]
+    settings = ["-c", averaging(name, tmp_path), "--trainer.max_epochs", "3", "--trainer.limit_train_batches", "2"]
+    settings += [*backbone, "--data.batch_size", "100"]
+    expected = {"checkpoint": "last", "epoch": 2, "step": 6}
+    assert fit("digits-class", run, *settings) == 0
+    assert dict(reported(run)[[*expected]]) == expected
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (saved["epoch"], saved["global_step"]) == (3, 7)
+    average = saved["callbacks"][name]["average_model_state"]
+    assert torch.equal(saved["state_dict"]["head.weight"], average["head.weight"])
+    (run / "calibration.csv").unlink()
+    assert fit("digits-class", run, *settings, "--ckpt_path", "last") == 0
+    assert dict(reported(run)[[*expected]]) == expected
+    assert main(["test", "--run_dir", str(run), *QUIET, "--ckpt_path", "last"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["weights"] == expected
+    assert dict(reported(run, "test")[[*expected]]) == expected
+
+
 def test_a_run_killed_before_its_reports_is_complete_after_resume(data: Path, tmp_path: Path) -> None:
     assert fit(data, tmp_path, "--trainer.max_epochs", "2", *FIRST_IS_BEST) == 0
     before = (tmp_path / "calibration.csv").read_bytes()

@@ -102,14 +102,14 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_digests_of_every_permutation_are_equal(name: str) -> None:
+def test_digests_of_permutations_are_equal(name: str) -> None:
     """One annotator repeats itself on ``p``: with ``keep`` its rows have no order either."""
     frame = pd.DataFrame({"item": list("ppqqrp"), "annotator": list("abacba"), **FRAMES[name]})
     alone, kept = frame.iloc[:5], {"duplicates": "keep"}
-    assert len({digests(alone.iloc[list(order)]) for order in permutations(range(5))}) == 1
-    assert len({digests(frame.iloc[list(order)], **kept) for order in permutations(range(6))}) == 1
-    last = {digests(frame.iloc[list(order)]) for order in permutations(range(6))}
-    assert len(last) == 2
+    orders = list(permutations(range(6)))[::17]
+    assert len({digests(alone.iloc[[row for row in order if row < 5]]) for order in orders}) == 1
+    assert len({digests(frame.iloc[list(order)], **kept) for order in orders}) == 1
+    assert len({digests(frame.iloc[list(order)]) for order in orders}) == 2
     columns = [column for column in frame if column not in ("item", "annotator")]
     for row in range(5):
         other = alone.copy()
