@@ -11,6 +11,10 @@ class DataError(HilmixError, ValueError):
     """A data folder, table or file does not hold what it should."""
 
 
+class SizeError(DataError):
+    """A table would not fit into the memory; nothing of it is allocated."""
+
+
 class ConfigError(HilmixError, ValueError):
     """A setting, or a combination of settings, can not work."""
 

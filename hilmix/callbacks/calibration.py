@@ -54,7 +54,9 @@ class CalibrationReport(FitReport):
         self._write(trainer, "val", scores)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._tracker = self._start(trainer, pl_module)
+        self._tracker = None
+        with self.or_none(trainer):
+            self._tracker = self._start(trainer, pl_module)
 
     def on_test_batch_end(
         self,
@@ -65,11 +67,12 @@ class CalibrationReport(FitReport):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        assert self._tracker is not None
-        self._tracker.update(outputs)
+        if self._tracker is not None:
+            self._tracker.update(outputs)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert self._tracker is not None
+        if self._tracker is None:
+            return
         scores = self._tracker.scores()
         values = extra_metrics(scores) | {"temperature": self._tracker.temperature}
         pl_module.log_dict({f"test/{name}": value for name, value in values.items()}, batch_size=1)
@@ -110,6 +113,7 @@ def fit_on_validation(result: CleanPass, data: AnnotatedData) -> tuple[Temperatu
     Returns:
         The fit and what it was fitted on, in words.
     """
+    result.require_room("Fitting a temperature", per_item=40, per_pair=40)
     target = data.target[result.items]
     known = (target != UNKNOWN) & result.seen
     if known.any():

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.errors import ConfigError, RunError
+from hilmix.errors import ConfigError, RunError, SizeError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.modes import evaluation_mode
+from hilmix.functional.sizes import require_memory, too_large
 from hilmix.types import StepOutput
 
 CONFUSION_CELLS = 2**24
 """Most numbers (A * K * K) that per-annotator confusion matrices may hold; above, they are left out and said so."""
+PER_ITEM, PER_PAIR = 16, 4
+"""Bytes for each class that a pass holds: of an item logits, posterior, and probabilities in float64; of a pair its
+likelihood."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,21 @@ class CleanPass:
     def best(self) -> NDArray[np.floating]:
         """(n, K) posterior given the labels, or the class probabilities where there is none."""
         return self.probs if self.posterior is None else self.posterior
+
+    def require_room(self, what: str, *, per_item: int = 0, per_pair: int = 0) -> None:
+        """Refuses a table that would not fit beside the pass.
+
+        Args:
+            what: the table.
+            per_item: bytes for each item and class that it needs at its largest.
+            per_pair: the same for each pair and class.
+
+        Raises:
+            SizeError: with the sizes and the gigabytes.
+        """
+        (n, k), m = self.logits.shape, len(self.pairs)
+        needed = k * ((PER_ITEM + per_item) * n + (PER_PAIR + per_pair) * m)
+        require_memory(what, needed, items=n, classes=k)
 
 
 class Collector:
@@ -158,6 +177,9 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     """Returns what the model says of a split's items; every rank must call it.
 
     Callbacks that ask for the same split at the same weights share one pass.
+
+    Raises:
+        SizeError: on every rank, where its tables would fill the memory.
     """
     weights = (id(pl_module), _digest(pl_module))
     known = _passes.setdefault(trainer, {})
@@ -166,11 +188,30 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     key = (*weights, split)
     if key not in known:
         datamodule = datamodule_of(trainer)
+        require_pass(trainer, datamodule.data.annotations, datamodule.split == split, f"A pass over '{split}' items")
         collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
         for output in clean_outputs(trainer, pl_module, split):
             collector.add(output)
         known[key] = collector.finish(trainer)
     return known[key]
+
+
+def require_pass(trainer: Trainer, annotations: Annotations, items: NDArray[np.bool_], what: str) -> None:
+    """Refuses a pass that would not fit into the memory; every rank must call it, and gets the same answer.
+
+    Args:
+        trainer: of the ranks, whose machines may differ.
+        annotations: all of the data.
+        items: (N,) bool, those that the pass reaches.
+        what: the pass.
+
+    Raises:
+        SizeError: with the sizes and the gigabytes.
+    """
+    n, m, k = int(items.sum()), int(annotations.labels_per_item[items].sum()), annotations.num_classes
+    reason = too_large(what, k * (PER_ITEM * n + PER_PAIR * m), items=n, classes=k)
+    if reason := trainer.strategy.broadcast(reason):
+        raise SizeError(reason)
 
 
 def _digest(module: LightningModule) -> str:

@@ -1,10 +1,15 @@
 """When the reports of ``fit`` are made, and of which weights."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+
+from hilmix.errors import SizeError
+
+log = logging.getLogger(__name__)
 
 
 class FitReport(Callback):
@@ -12,7 +17,7 @@ class FitReport(Callback):
 
     Behind every ``on_train_end``, so that callbacks that average weights have put them into the model, wherever they
     stand in the list; and also in a ``fit`` that resumes a run at its end, which Lightning ends without
-    ``on_train_end``.
+    ``on_train_end``. A report that would not fit into the memory is left out, with a line that says so.
     """
 
     _trained = False
@@ -24,8 +29,17 @@ class FitReport(Callback):
         if not self._trained:
             apply_averages(trainer, pl_module)
         self._trained = False
-        with on_device(trainer, pl_module):
+        with on_device(trainer, pl_module), self.or_none(trainer):
             self.report_fit(trainer, pl_module)
+
+    @contextmanager
+    def or_none(self, trainer: Trainer) -> Iterator[None]:
+        """Leaves out what is too large: the run has its checkpoints and goes on to the other reports."""
+        try:
+            yield
+        except SizeError as error:
+            if trainer.is_global_zero:
+                log.warning("%s is left out: %s", type(self).__name__, error)
 
     def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes the report; every rank calls it."""

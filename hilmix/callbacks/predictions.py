@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from hilmix.callbacks.clean_pass import Collector, datamodule_of
+from hilmix.callbacks.clean_pass import Collector, datamodule_of, require_pass
 from hilmix.callbacks.files import run_folder, whole_file, write_table
 from hilmix.callbacks.tables import confusion_table, no_confusion_reason, prediction_table
 from hilmix.types import StepOutput
@@ -29,6 +29,8 @@ class PredictionFile(Callback):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         annotations = datamodule_of(trainer).data.annotations
+        everything = np.ones(annotations.num_items, dtype=bool)
+        require_pass(trainer, annotations, everything, "The table of predictions")
         self._collector = Collector(annotations, np.arange(annotations.num_items), likelihood=False)
 
     def on_predict_batch_end(

@@ -13,6 +13,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.functional.aggregation import Majority, majority
 from hilmix.functional.annotator_quality import estimate_confusion, mean_per_annotator
 from hilmix.functional.label_errors import LabelScores, label_scores, rank_suspects
+from hilmix.functional.sizes import bytes_needed, too_large
 from hilmix.types import UNKNOWN
 
 
@@ -32,6 +33,7 @@ def label_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, L
     Returns:
         The table with the most suspicious pair first; the scores and the labels known to be wrong, in its order.
     """
+    result.require_room("The table of label errors", per_pair=28)
     keep = result.seen[result.row]
     row, pairs = result.row[keep], result.pairs[keep]
     label = data.annotations.label[pairs]
@@ -50,6 +52,7 @@ def label_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, L
 
 def item_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, LabelScores, IntArray]:
     """Ranks the labelled items of a clean pass by how unlikely their majority label is, as :func:`label_table` does."""
+    result.require_room("The table of suspicious items", per_item=28)
     votes = majority_of(data, result.items)
     row = np.flatnonzero(result.seen & (votes.label >= 0))
     posterior = None if result.posterior is None else result.posterior[row]
@@ -120,10 +123,13 @@ def annotator_table(data: AnnotatedData, result: CleanPass, trained: NDArray[np.
 
 def no_confusion_reason(annotations: Annotations) -> str | None:
     """Says why confusion matrices per annotator are left out, or returns None."""
-    cells = annotations.num_annotators * annotations.num_classes**2
+    a, k = annotations.num_annotators, annotations.num_classes
     if annotations.exchangeable:
         return "the annotators are exchangeable"
-    return f"{cells:,} numbers are more than {CONFUSION_CELLS:,}" if cells > CONFUSION_CELLS else None
+    if (cells := a * k**2) > CONFUSION_CELLS:
+        return f"{cells:,} numbers for {a:,} annotators, {k:,} classes are more than {CONFUSION_CELLS:,}"
+    needed = bytes_needed(annotators=a, classes=k, per_pair=4) + 16 * k * annotations.num_pairs
+    return too_large("Estimating them", needed, annotators=a, classes=k)
 
 
 def confusion_arrays(data: AnnotatedData, result: CleanPass) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -162,6 +168,7 @@ def confusion_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
 
 def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: CleanPass) -> pa.Table:
     """One row per predicted item; annotators, labels and p(annotator is right) as list columns."""
+    result.require_room("The table of predictions", per_item=48)
     row = np.flatnonzero(result.seen)
     items = result.items[row]
     votes = majority_of(data, items)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from hilmix.errors import DataError
+from hilmix.errors import SizeError
 
 SHARE = 0.5
 """Of the machine's memory that one table may take."""
@@ -56,15 +56,21 @@ def require_memory(what: str, needed: int, *, items: int = 0, annotators: int = 
         classes: K, for the message.
 
     Raises:
-        DataError: with the sizes, the gigabytes and the remedy.
+        SizeError: with the sizes, the gigabytes and the remedy.
     """
+    if (reason := too_large(what, needed, items=items, annotators=annotators, classes=classes)) is not None:
+        raise SizeError(reason)
+
+
+def too_large(what: str, needed: int, *, items: int = 0, annotators: int = 0, classes: int = 0) -> str | None:
+    """Returns the sentence with which :func:`require_memory` refuses, None where there is room."""
     have = memory()
     if needed <= SHARE * have:
-        return
+        return None
     sizes = {"items": items, "annotators": annotators, "classes": classes}
     shown = ", ".join(f"{number:,} {name}" for name, number in sizes.items() if number)
     remedy = ", or use a method without confusion matrices" if annotators else ""
-    raise DataError(
+    return (
         f"{what} needs {needed / 2**30:,.1f} GiB for {shown}; this machine has {have / 2**30:,.1f} GiB. Check that "
         f"labels are classes, not ids or free text, merge rare classes{remedy}."
     )
