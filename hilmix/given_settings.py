@@ -97,42 +97,68 @@ def refuse_inherited_checkpoint(given: Sequence[Given]) -> None:
 
 
 def refuse_lost(given: Sequence[Given], config: Any, *, parts: Sequence[str], unused: Sequence[str]) -> None:
-    """A class chosen in place of another one must take all settings that were given for it.
+    """A class chosen in place of another one must take all settings that were given for it, at any depth.
+
+    A list, such as that of regularisers, is replaced as a whole by a later one, as a number is.
 
     Args:
         given: in order.
         config: what the parser made of it.
-        parts: of ``data`` and ``model``, those that matter.
-        unused: names of settings, such as ``data.targets``, that may be lost.
+        parts: top-level names, such as ``data`` and ``model``, that matter.
+        unused: names of settings, such as ``data.targets``, that may be lost, with all that is below them.
 
     Raises:
-        ConfigError: naming the class, the settings that it lacks, and what gave them.
+        ConfigError: naming each class, the settings that it lacks, and what gave them.
     """
-    for part in parts:
-        chosen = namespace_to_dict(config[part])
-        taken = {*(chosen.get("init_args") or {}), *(chosen.get("dict_kwargs") or {})}
-        lost = {
-            name: one.source
-            for one in given
-            for name in _settings_of(one, part)
-            if name not in taken and name not in LINKS and f"{part}.{name}" not in unused
-        }
-        if lost:
-            raise ConfigError(
-                f"{part}.class_path is {config[part].class_path}, which has no setting {', '.join(lost)} "
-                f"(given by {', '.join(dict.fromkeys(lost.values()))}), so that it would be without effect. Let the "
-                f"class take it, leave it out, or give --unused_settings '[{', '.join(f'{part}.{n}' for n in lost)}]'."
-            )
+    final = namespace_to_dict(config)
+    lost: dict[str, dict[str, list[str]]] = {}
+    for one in given:
+        for part in parts:
+            for setting, chosen in _lost(one.settings.get(part), final.get(part), part):
+                if not any(f"{setting}.".startswith(f"{name}.") for name in unused):
+                    lost.setdefault(chosen, {}).setdefault(setting, []).append(one.source)
+    if not lost:
+        return
+    faults = [
+        f"{chosen}, which has no setting {', '.join(name.rpartition('.')[2] for name in names)} "
+        f"(given by {', '.join(dict.fromkeys(source for sources in names.values() for source in sources))})"
+        for chosen, names in lost.items()
+    ]
+    every = ", ".join(setting for names in lost.values() for setting in names)
+    raise ConfigError(
+        f"{'; '.join(faults)}, so that it would be without effect. Let the class take it, leave it out, or give "
+        f"--unused_settings '[{every}]'."
+    )
 
 
-def _settings_of(given: Given, part: str) -> list[str]:
-    """Names of the settings that are given for the class of a part, but for those that are null."""
-    value = given.settings.get(part)
-    if isinstance(value, str) and Path(value).is_file():
+def _lost(given: Any, final: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yields (setting, what was chosen) for everything in a given value that the final one has no place for."""
+    settings = _settings_in(given) if isinstance(final, dict | None) else {}
+    if final is None and not (isinstance(given, dict) and {"class_path", "init_args"} & set(given)):
+        return  # a plain mapping, such as the arguments of an optimizer, was replaced as any value is
+    if final is None or "class_path" in final:
+        init, more = ((final or {}).get(name) or {} for name in ("init_args", "dict_kwargs"))
+        inner, taken = init, {*init, *more}
+        chosen = f"{path} is null" if final is None else f"{path}.class_path is {final['class_path']}"
+        missing = [name for name in settings if name not in taken and not (path == "model" and name in LINKS)]
+        yield from ((f"{path}.{name}", chosen) for name in missing)
+    else:
+        inner = final
+    for name in [name for name in settings if isinstance(inner.get(name, 0), dict | None)]:
+        yield from _lost(settings[name], inner[name], f"{path}.{name}")
+
+
+def _settings_in(value: Any) -> dict[str, Any]:
+    """Returns the settings that a value gives for the class of a part, but for those that are null."""
+    if isinstance(value, str) and value.startswith("{"):
+        value = load_yaml(value)  # of an option, which the parser has read already
+    elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and Path(value).is_file():
         value = from_file(value).settings
     if not isinstance(value, dict):
-        return []
+        return {}
     inner = value.get("init_args")
     inner = inner if isinstance(inner, dict) else {}
     outer = {k: v for k, v in value.items() if k not in ("class_path", "init_args", "dict_kwargs", "help")}
-    return [name.removesuffix("+") for name, setting in {**outer, **inner}.items() if setting is not None]
+    return {
+        name.removesuffix("+"): setting for name, setting in {**outer, **inner}.items() if setting not in (None, "null")
+    }

@@ -64,6 +64,8 @@ from hilmix.yaml_files import check_yaml
 register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
 
 log = logging.getLogger(__name__)
+PARTS = ("data", "model", "trainer")
+"""What has settings that a class chosen in its place, or inside it, may lack."""
 
 
 class HilmixCLI(LightningCLI):
@@ -87,7 +89,7 @@ class HilmixCLI(LightningCLI):
         parser.add_argument(
             "--unused_settings",
             type=list[str] | None,
-            help="Settings such as data.targets that a config gives and the chosen class may lack.",
+            help="Settings such as data.targets or data.mix.alpha that are given and that the chosen class may lack.",
         )
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
@@ -155,8 +157,9 @@ class HilmixCLI(LightningCLI):
             given = requeued
         sources = given_settings(sys.argv[1:])
         refuse_inherited_checkpoint(sources)
-        parts = ("data", "model") if command == "fit" else ("data",)  # a checkpoint knows what model it is
-        refuse_lost(sources, settings, parts=parts, unused=settings.unused_settings or [])
+        # an evaluation's saved config is the run's record, defaults and all, and not what the user gave
+        own = [one for one in sources if command == "fit" or not one.saved]
+        refuse_lost(own, settings, parts=PARTS, unused=settings.unused_settings or [])
         if given is not None:
             settings.ckpt_path = str(find_checkpoint(run_dir, str(given), resume=command == "fit"))
         elif command != "fit":

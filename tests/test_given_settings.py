@@ -15,6 +15,7 @@ from hilmix.annotations import Annotations
 from hilmix.cli import main
 from hilmix.config_files import configs_folder
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.lightning_cli import HilmixCLI
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
          "false"]  # fmt: skip
@@ -240,6 +241,125 @@ def test_by_a_file_as_well_and_in_any_order(data, tmp_path, capsys) -> None:
     model.write_text(f"model:\n  class_path: {HERE}.OwnModel\n  init_args: {{lr: 0.2}}\n")
     assert fit(data, tmp_path / "run", "-c", "configs/method/hilmix.yaml", "-c", model) == 2
     assert "annotator_model" in sentence(capsys)
+
+
+SMOOTHED = {
+    "class_path": "hilmix.perception.ConfidenceSmoothing",
+    "init_args": {"policy": {"class_path": "hilmix.perception.GlobalCurve"}},
+}
+NESTED = {
+    "mix": (["-c", "pairs", "--data.mix", "ItemMix"], ["data.mix.max_pairs_per_item"], "ItemMix"),
+    "mix, by its path": (
+        ["-c", "pairs", "--data.mix.class_path", "hilmix.mix.ItemMix"],
+        ["data.mix.max_pairs_per_item"],
+        "ItemMix",
+    ),
+    "no mix": (["-c", "pairs", "--data.mix", "NoMix"], ["data.mix.alpha", "data.mix.max_pairs_per_item"], "NoMix"),
+    "null": (["-c", "pairs", "--data.mix", "null"], ["data.mix.alpha", "data.mix.max_pairs_per_item"], "null"),
+    "a later file": (
+        ["-c", "pairs", "-c", "configs/method/mv.yaml"],
+        ["data.mix.alpha", "data.mix.max_pairs_per_item"],
+        "NoMix",
+    ),
+    "options": (
+        ["--data.mix", "AnnotMix", "--data.mix.max_pairs_per_item", "2", "--data.mix", "ItemMix"],
+        ["data.mix.max_pairs_per_item"],
+        "ItemMix",
+    ),
+    "one option": (
+        ["--data.mix", "{class_path: AnnotMix, init_args: {max_pairs_per_item: 2}}", "--data.mix", "ItemMix"],
+        ["data.mix.max_pairs_per_item"],
+        "ItemMix",
+    ),
+    "backbone": (["-c", "mlp", "--model.backbone", "ReadyFeatures"], ["model.backbone.hidden"], "ReadyFeatures"),
+    "targets": (
+        ["-c", "configs/method/ds.yaml", "--data.targets", "Pairs"],
+        ["data.targets.by"],
+        "Pairs",
+    ),
+    "part of a part": (
+        ["-c", "human", "--data.mix.perception", "GlobalCurve"],
+        ["data.mix.perception.policy"],
+        "GlobalCurve",
+    ),
+    "annotator model": (
+        ["-c", "crowd", "--model.annotator_model", "Perfect"],
+        ["model.annotator_model.eta"],
+        "Perfect",
+    ),
+    "profiler": (
+        ["-c", "profiler", "-c", "silent"],
+        ["trainer.profiler.extended"],
+        "PassThroughProfiler",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Config files by name."""
+
+    def part(name: str, **settings: Any) -> dict[str, Any]:
+        return {"class_path": name, "init_args": settings}
+
+    contents = {
+        "pairs": {"data": {"init_args": {"mix": part("hilmix.mix.AnnotMix", alpha=0.5, max_pairs_per_item=2)}}},
+        "mlp": {"model": {"init_args": {"backbone": part("hilmix.backbones.MLP", hidden=[5])}}},
+        "crowd": {"model": {"init_args": {"annotator_model": part("hilmix.annotators.DawidSkene", eta=0.7)}}},
+        "human": {"data": {"init_args": {"mix": part("hilmix.mix.HumanMix", perception=SMOOTHED)}}},
+        "profiler": {"trainer": {"profiler": part("lightning.pytorch.profilers.SimpleProfiler", extended=False)}},
+        "silent": {"trainer": {"profiler": part("lightning.pytorch.profilers.PassThroughProfiler")}},
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return {name: str(tmp_path / f"{name}.yaml") for name in contents}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_settings_of_a_replaced_part_are_refused(case: str, files, data, tmp_path, capsys) -> None:
+    """Each setting that is lost is named with its class and its source, and may be lost on purpose."""
+    given, lost, chosen = NESTED[case]
+    given = [files.get(token, token) for token in given]
+    assert fit(data, tmp_path / "run", *given) == 2
+    told = sentence(capsys)
+    assert f"'[{', '.join(lost)}]'" in told
+    assert chosen in told
+    assert (given[1] if given[0] == "-c" else f"given by {given[2 if case == 'options' else 0]}") in told
+    assert not (tmp_path / "run").exists()
+    for unused in (", ".join(lost), lost[0].rpartition(".")[0]):
+        assert main(["fit", *given, "--unused_settings", f"[{unused}]", "--data.root", str(data), "--run_dir",
+                     str(tmp_path / "run"), *QUICK, "--trainer.fast_dev_run", "true"]) == 0, unused  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+def test_an_evaluation_refuses_them_as_well(command: str, files, data, tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    assert fit(data, run, "-c", files["pairs"], "-c", files["mlp"]) == 0
+    evaluate = [command, "--run_dir", str(run), "--ckpt_path", "last", "--trainer.enable_progress_bar", "false"]
+    for given, lost in (
+        (["-c", files["pairs"], "--data.mix", "ItemMix"], "data.mix.max_pairs_per_item"),
+        (["-c", files["mlp"], "--model.backbone", "ReadyFeatures"], "model.backbone.hidden"),
+        (["-c", "configs/method/hilmix.yaml", "--model", f"{HERE}.OwnModel"], "model.annotator_model"),
+    ):
+        assert main([*evaluate, *given]) == 2
+        assert lost in sentence(capsys)
+    assert main([*evaluate, "--data.mix", "NoMix"]) == 0, "the run's own settings were not given"
+
+
+@pytest.mark.parametrize("method", ["annot-mix", "hilmix", "mv"])
+def test_files_that_are_combined_lose_nothing(method: str, data, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method with any mix, explanation or experiment, as the documentation combines them; nothing is built."""
+
+    class AcceptedError(Exception):
+        pass
+
+    def stop(cli: HilmixCLI) -> None:
+        raise AcceptedError
+
+    monkeypatch.setattr(HilmixCLI, "before_instantiate_classes", stop)
+    for file in [p for kind in ("mix", "explanation", "experiment") for p in (configs_folder() / kind).glob("*.yaml")]:
+        with pytest.raises(AcceptedError):
+            fit(data, tmp_path / "run", "-c", f"configs/method/{method}.yaml", "-c", file)
 
 
 def test_who_means_it_says_so(data: Path, tmp_path: Path) -> None:

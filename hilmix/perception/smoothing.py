@@ -11,6 +11,7 @@ from hilmix.checks import Positive, Share
 from hilmix.errors import DataError
 from hilmix.functional.perception import SMOOTHING, uniform_share
 from hilmix.perception.base import Mixes, Perception
+from hilmix.perception.curves import GlobalCurve
 from hilmix.perception.judged import Judged
 
 HMIX_CONFIDENCE = (0.625, 0.826)
@@ -49,7 +50,8 @@ class ConfidenceSmoothing(Smoothed):
     the policy shows the shares. Pure images are smoothed too, if little.
 
     Args:
-        policy: whose label is smoothed.
+        policy: whose label is smoothed; None stands for :class:`~hilmix.perception.GlobalCurve`, that of H-Mix, for any
+            classes.
         line: confidence at the even weight and at the pure images, in [0, 1]. The default is the fit to H-Mix
             (CIFAR-10, not universal); null asks the policy.
         a: c at confidence 0.
@@ -62,12 +64,12 @@ class ConfidenceSmoothing(Smoothed):
 
     def __init__(
         self,
-        policy: Perception,
+        policy: Perception | None = None,
         line: tuple[Share, Share] | None = HMIX_CONFIDENCE,
         a: Positive = SMOOTHING[0],
         b: Positive = SMOOTHING[1],
     ) -> None:
-        super().__init__(policy)
+        super().__init__(GlobalCurve() if policy is None else policy)
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
