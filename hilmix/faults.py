@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def group_faults(cases: Iterable[tuple[str, str, int]], file: Path | str, where:
     for kind, text, row in cases:
         rows.setdefault(kind, []).append(row)
         first.setdefault(kind, text)
-    return [_made(kind, file, where, first[kind], "", "", rows[kind], None) for kind in rows]
+    return [_made(kind, file, where, found=first[kind], rows=rows[kind]) for kind in rows]
 
 
 class FaultyDataError(DataError):
@@ -97,6 +97,16 @@ class FaultyDataError(DataError):
         super().__init__("\n".join(lines))
 
 
+class Details(TypedDict, total=False):
+    """Keyword arguments of :meth:`Findings.fault` and :meth:`Findings.note`."""
+
+    found: Required[str]
+    expected: str
+    remedy: str
+    rows: Iterable[int] | np.ndarray
+    count: int | None
+
+
 class Findings:
     """Collects faults and notes while a folder is read, so that reading need not stop at the first.
 
@@ -111,35 +121,13 @@ class Findings:
         self.faults: list[Fault] = []
         self.notes: list[Fault] = []
 
-    def fault(
-        self,
-        kind: str,
-        file: Path | str,
-        where: str = "",
-        *,
-        found: str,
-        expected: str = "",
-        remedy: str = "",
-        rows: Iterable[int] | np.ndarray = (),
-        count: int | None = None,
-    ) -> None:
+    def fault(self, kind: str, file: Path | str, where: str = "", **details: Unpack[Details]) -> None:
         """Adds a fault; arguments as of :class:`Fault`, ``rows`` all rows concerned, ``count`` by default of these."""
-        self.faults.append(_made(kind, file, where, found, expected, remedy, rows, count))
+        self.faults.append(_made(kind, file, where, **details))
 
-    def note(
-        self,
-        kind: str,
-        file: Path | str,
-        where: str = "",
-        *,
-        found: str,
-        expected: str = "",
-        remedy: str = "",
-        rows: Iterable[int] | np.ndarray = (),
-        count: int | None = None,
-    ) -> None:
+    def note(self, kind: str, file: Path | str, where: str = "", **details: Unpack[Details]) -> None:
         """Adds a note, which refuses nothing; arguments as of :meth:`fault`."""
-        self.notes.append(_made(kind, file, where, found, expected, remedy, rows, count))
+        self.notes.append(_made(kind, file, where, **details))
 
     @contextmanager
     def catch(self, kind: str, file: Path | str, where: str = "") -> Iterator[None]:
@@ -170,11 +158,12 @@ def _made(
     kind: str,
     file: Path | str,
     where: str,
+    *,
     found: str,
-    expected: str,
-    remedy: str,
-    rows: Iterable[int] | np.ndarray,
-    count: int | None,
+    expected: str = "",
+    remedy: str = "",
+    rows: Iterable[int] | np.ndarray = (),
+    count: int | None = None,
 ) -> Fault:
     listed = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.int64)
     first = tuple(int(row) for row in listed[:ROWS_SHOWN])
