@@ -19,6 +19,7 @@ from hilmix.functional.mixing import mix_rows
 from hilmix.parts import Part
 from hilmix.types import MixPlan
 
+__all__ = ["MLP", "Backbone", "ReadyFeatures", "TimmBackbone", "default_backbone"]
 log = logging.getLogger(__name__)
 SMALL_IMAGE = 32
 """Largest side in pixels for which the network's stem keeps the resolution."""

@@ -10,8 +10,10 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from hilmix.errors import RunError
-from hilmix.integrity import check_intact, seal
+from hilmix.integrity import SETTINGS, check_intact, seal
 from hilmix.redaction import redacted
+
+__all__ = ["AtomicCheckpointIO"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -62,5 +64,4 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _without_secrets(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    settings = ("hyper_parameters", "datamodule_hyper_parameters")
-    return {key: redacted(value) if key in settings else value for key, value in checkpoint.items()}
+    return {key: redacted(value) if key in SETTINGS else value for key, value in checkpoint.items()}

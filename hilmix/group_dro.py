@@ -13,6 +13,8 @@ from hilmix.functional.precision import at_least_float32
 from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
+__all__ = ["GroupDRO"]
+
 
 class GroupDRO(Part, nn.Module):
     """Weighs the loss by group: ``sum_g q_g mean_{i in g} loss_i`` with ``q_g <- q_g exp(step * loss_g) / Z``.

@@ -9,7 +9,10 @@ import torch
 
 from hilmix.checks import with_article
 from hilmix.errors import RunError
+from hilmix.moved import with_current_paths
 
+SETTINGS = ("hyper_parameters", "datamodule_hyper_parameters")
+"""Where Lightning keeps in a checkpoint what the module and the data module were built from."""
 MARK = b"hilmix sha256 "
 SEAL = len(MARK) + hashlib.sha256().digest_size * 2
 """Bytes of the seal: a comment at the end of the zip archive that ``torch.save`` writes, ignored by all readers."""
@@ -48,6 +51,8 @@ def check_intact(path: Path | str) -> None:
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Returns what a checkpoint of Lightning holds, as plain values; tensors stay on disk until they are used.
 
+    Former class paths in the settings are replaced by the current ones.
+
     Raises:
         RunError: if the file holds something else, such as a bare tensor or weights that were saved alone.
     """
@@ -57,7 +62,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{path} is not a checkpoint of a run: it holds {with_article(type(content).__name__)} without a "
             "'state_dict' of weights. Give a file from the folder 'checkpoints' of a run."
         )
-    return content
+    return {key: with_current_paths(value) if key in SETTINGS else value for key, value in content.items()}
 
 
 def _is_archive(path: Path | str) -> bool:

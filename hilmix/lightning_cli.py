@@ -24,7 +24,6 @@ import hilmix.annotators
 import hilmix.backbones
 import hilmix.callbacks
 import hilmix.data
-import hilmix.data.targets
 import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
@@ -37,6 +36,7 @@ from hilmix.default_callbacks import fit_to_trainer, keep_defaults
 from hilmix.errors import ConfigError, RunError
 from hilmix.exit_codes import exit_codes
 from hilmix.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
+from hilmix.moved import current_options, with_current_paths
 from hilmix.names import printable
 from hilmix.parser_errors import LINKS, library_of, one_sentence
 from hilmix.redaction import redacted
@@ -51,6 +51,7 @@ from hilmix.run_folder import (
     keep_found,
     last_apart,
     readable,
+    rebuilt_from,
     refuse_other_settings,
     refuse_taken,
     requeued_checkpoint,
@@ -212,7 +213,7 @@ class HilmixCLI(LightningCLI):
         with readable(path):
             if evaluated:  # the checkpoint knows what model it is
                 # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
-                self.model = type(self.model).load_from_checkpoint(Path(path).resolve())
+                self.model = type(self.model).load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
             else:
                 refuse_other_settings(self.model, self.datamodule, path)
 
@@ -222,9 +223,9 @@ class HilmixCLI(LightningCLI):
 
 
 def load_checked(text: str) -> Any:
-    """Returns what jsonargparse would read from a config or a value, unless it is a YAML bomb."""
+    """Returns what jsonargparse would read of a config or value, with current class paths, unless it is a YAML bomb."""
     check_yaml(text)
-    return get_omegaconf_loader("omegaconf+")(text)
+    return with_current_paths(get_omegaconf_loader("omegaconf+")(text))
 
 
 def hide_secrets(part: Any) -> None:
@@ -253,7 +254,7 @@ def run(argv: list[str]) -> HilmixCLI:
     base = str(configs_folder() / "base.yaml")
     # no abbreviations: a setting with a typo is refused, not guessed
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
-    before, sys.argv = sys.argv, [sys.argv[0], *argv]  # the ranks that DDP starts repeat this command line
+    before, sys.argv = sys.argv, [sys.argv[0], *current_options(argv)]  # the ranks that DDP starts repeat this command line
     try:
         with exit_codes(), run_defaults(argv, base) as files:
             return HilmixCLI(

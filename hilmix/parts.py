@@ -1,6 +1,6 @@
 """Parts: the exchangeable pieces of a run (backbone, annotator model, mix policy, targets, regulariser).
 
-A part is saved as its class path and plain arguments, also when it was built in Python, and never pickled: a
+A part is saved as its public class path and plain arguments, also when it was built in Python, and never pickled: a
 checkpoint stays readable with ``weights_only=True`` and rebuilds the same part.
 """
 
@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from hilmix.checks import check_settings, with_article
 from hilmix.errors import ConfigError
+from hilmix.moved import public_path, with_current_paths
 from hilmix.trusted import find_class
 
 PartT = TypeVar("PartT", bound="Part")
@@ -24,7 +25,7 @@ class Part:
     Example:
         >>> from hilmix.mix import ItemMix
         >>> ItemMix(alpha=0.5).spec()
-        {'class_path': 'hilmix.mix.item_mix.ItemMix', 'init_args': {'alpha': 0.5}}
+        {'class_path': 'hilmix.mix.ItemMix', 'init_args': {'alpha': 0.5}}
     """
 
     _spec_args: dict[str, Any]
@@ -49,11 +50,12 @@ class Part:
         cls.__init__ = remember  # type: ignore[method-assign]
 
     def spec(self) -> dict[str, Any]:
-        """Returns ``{"class_path": ..., "init_args": {...}}`` with plain values only."""
+        """Returns ``{"class_path": ..., "init_args": {...}}`` with plain values only; the path is the public one."""
         args = getattr(self, "_spec_args", {})
         return {
-            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
-            "init_args": {name: _plain(value) for name, value in args.items()},
+            "class_path": public_path(type(self)),
+            # a part inside may have been given as its specification, from a file with a former path
+            "init_args": with_current_paths({name: _plain(value) for name, value in args.items()}),
         }
 
     @classmethod

@@ -16,6 +16,8 @@ from hilmix.functional.losses import negative_log_volume
 from hilmix.functional.precision import at_least_float32
 from hilmix.parts import Part
 
+__all__ = ["EntropyPenalty", "PriorPenalty", "Regularizer", "VolumePenalty"]
+
 
 class Regularizer(Part, ABC):
     """A penalty that is a function of the mean, over the rows of all ranks, of some statistics of each row.

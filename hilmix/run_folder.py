@@ -3,7 +3,7 @@
 import errno
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -146,6 +146,19 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     check_class_paths(checkpoint.get("hyper_parameters"), where=path)
     return dict(checkpoint.get("hyper_parameters") or {})
+
+
+def rebuilt_from(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that must replace those in a checkpoint whose model jsonargparse rebuilds, else none.
+
+    It would follow the class paths in the file, where those of hilmix may be former ones.
+
+    Args:
+        trained: what :func:`check_checkpoint` returned.
+    """
+    if trained.get("_instantiator") is None:  # all others look up the parts of hilmix by `Part.from_spec`
+        return {}
+    return {key: value for key, value in trained.items() if key == "_class_path" or isinstance(value, (dict, list))}
 
 
 def refuse_data_folder(run_dir: Path) -> None:

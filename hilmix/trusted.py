@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from hilmix.checks import with_article
 from hilmix.errors import ConfigError
+from hilmix.moved import current_path
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
     """Returns the class of that path.
 
     Args:
-        class_path: ``package.module.Class``.
+        class_path: ``package.module.Class``, also one that hilmix wrote before the class moved.
         base: the class that it must be, or be derived from.
 
     Raises:
@@ -53,7 +54,7 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
             already, there is no such class, or it is no subclass of ``base``.
     """
     require_trust(class_path, start=f"No {base.__name__} at '{class_path}'")
-    module, _, name = str(class_path).rpartition(".")
+    module, _, name = current_path(str(class_path)).rpartition(".")
     try:
         found = (
             getattr(importlib.import_module(module), name) if _is_trusted(module) else vars(sys.modules[module])[name]

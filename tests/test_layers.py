@@ -16,6 +16,7 @@ LAYERS = {
         "integrity",
         "checks",
         "types",
+        "moved",
         "trusted",
         "redaction",
         "parts",

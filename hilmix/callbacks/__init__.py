@@ -3,6 +3,7 @@
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
 from hilmix.callbacks.finite_loss import FiniteLoss
+from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.label_errors import LabelErrors
 from hilmix.callbacks.last_checkpoint import LastCheckpoint
 from hilmix.callbacks.mask_sensitivity import MaskSensitivity
@@ -13,6 +14,7 @@ __all__ = [
     "AnnotatorReport",
     "CalibrationReport",
     "FiniteLoss",
+    "FitReport",
     "LabelErrors",
     "LastCheckpoint",
     "MaskSensitivity",

@@ -3,5 +3,17 @@
 from hilmix.data.datamodule import AnnotatedDataModule
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.items import AnnotatedData, ArrayInputs, ImageFiles
+from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
 
-__all__ = ["AnnotatedData", "AnnotatedDataModule", "ArrayInputs", "ImageFiles", "read_folder", "write_folder"]
+__all__ = [
+    "Aggregated",
+    "AnnotatedData",
+    "AnnotatedDataModule",
+    "ArrayInputs",
+    "ImageFiles",
+    "Pairs",
+    "Targets",
+    "TrueLabels",
+    "read_folder",
+    "write_folder",
+]

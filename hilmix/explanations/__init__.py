@@ -5,7 +5,8 @@ from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.explanations.cdep import CDEP
 from hilmix.explanations.ibp_ex import IBPEx
 from hilmix.explanations.pgd_ex import PGDEx
+from hilmix.explanations.propagated import Propagated
 from hilmix.explanations.r4 import R4
 from hilmix.explanations.rrr import RRR
 
-__all__ = ["CDEP", "R4", "RRR", "AvgEx", "Explanation", "IBPEx", "PGDEx", "TrainingPass"]
+__all__ = ["CDEP", "R4", "RRR", "AvgEx", "Explanation", "IBPEx", "PGDEx", "Propagated", "TrainingPass"]

@@ -1,6 +1,7 @@
 """torchmetrics shells over :mod:`hilmix.functional`: states and reductions, no maths of their own."""
 
 from hilmix.metrics.annotators import AnnotatorAUROC
+from hilmix.metrics.base import MeanMetric, SumMetric
 from hilmix.metrics.calibration import (
     Accuracy,
     AdaptiveCalibrationError,
@@ -23,5 +24,7 @@ __all__ = [
     "CalibrationError",
     "ClassMetrics",
     "GroupAccuracy",
+    "MeanMetric",
     "NegativeLogLikelihood",
+    "SumMetric",
 ]

@@ -18,12 +18,12 @@ from hilmix.perception.learned import LearnedPerception
 from hilmix.perception.looking import LookingPerception
 from hilmix.perception.off_endpoints import HMIX_OFF, OffEndpoints
 from hilmix.perception.participants import ParticipantCurves
-from hilmix.perception.smoothing import ConfidenceSmoothing, UniformSmoothing
+from hilmix.perception.smoothing import ConfidenceSmoothing, Smoothed, UniformSmoothing
 from hilmix.perception.table import ImageTable
 
 __all__ = [
     "HMIX_OFF", "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing",
     "GlobalCurve", "HMixPerception", "Identity", "ImageTable", "Judged", "LabelPairs", "LearnedPerception",
     "LookingPerception", "Mixes", "OffEndpoints", "ParticipantCurves", "Perception", "SavedPerception",
-    "UniformSmoothing", "as_mixes", "cross_validate",
+    "Smoothed", "UniformSmoothing", "as_mixes", "cross_validate",
 ]  # fmt: skip

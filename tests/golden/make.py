@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
 from PIL import Image
-from torch import nn
+from torchmetrics import Metric, MetricCollection
 
 import hilmix
 from hilmix.annotations import Annotations
@@ -49,7 +49,7 @@ from hilmix.perception import (
 
 HERE = Path(__file__).parent
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-KINDS = (Part, nn.Module, LightningDataModule, Callback, Logger, CheckpointIO)
+KINDS = (Part, LightningModule, LightningDataModule, Callback, Logger, CheckpointIO, Metric, MetricCollection)
 """Base classes of everything that a config, a checkpoint or a saved policy can name."""
 
 
@@ -206,7 +206,10 @@ def make_study(data: Path, folder: Path, out: Path) -> None:
 
 
 def paths() -> list[str]:
-    """Paths of every class of these kinds: of its file, and of each package that exports it."""
+    """Paths of every class of these kinds: of its file, and of each package that exports it.
+
+    But for private classes and the callback that the command line itself adds.
+    """
     found = set()
     for module in walk_packages(hilmix.__path__, "hilmix."):
         if module.name == "hilmix.__main__":
@@ -214,6 +217,7 @@ def paths() -> list[str]:
         there = import_module(module.name)
         for name, kind in vars(there).items():
             ours = inspect.isclass(kind) and issubclass(kind, KINDS) and kind.__module__.startswith("hilmix.")
+            ours = ours and not name.startswith("_") and name != "SaveRunConfig"
             if ours and (kind.__module__ == module.name or name in getattr(there, "__all__", [])):
                 found.add(f"{module.name}.{name}")
     roots = {f"hilmix.{n}" for n in hilmix.__all__ if inspect.isclass(k := getattr(hilmix, n)) and issubclass(k, KINDS)}

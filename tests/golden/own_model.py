@@ -38,5 +38,8 @@ class OwnModel(LightningModule):
         votes = nn.functional.nll_loss(log_probs[batch.row], batch.label)
         return votes + self.penalty.penalty(log_probs)
 
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("test/mean_logit", self(batch.input).mean(), batch_size=len(batch.index))
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=self.lr)
