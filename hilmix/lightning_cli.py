@@ -254,7 +254,7 @@ def run(argv: list[str]) -> HilmixCLI:
     base = str(configs_folder() / "base.yaml")
     # no abbreviations: a setting with a typo is refused, not guessed
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
-    before, sys.argv = sys.argv, [sys.argv[0], *current_options(argv)]  # the ranks that DDP starts repeat this command line
+    before, sys.argv = sys.argv, [sys.argv[0], *current_options(argv)]  # DDP starts its ranks with it
     try:
         with exit_codes(), run_defaults(argv, base) as files:
             return HilmixCLI(
