@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from hilmix.modules import Classifier
 from tests.test_cli import config, fit, write
 from tests.test_last_checkpoint import saved
 
@@ -51,6 +52,31 @@ def test_a_found_learning_rate(scaling: str, data: Path, tmp_path: Path) -> None
         assert rate == pytest.approx(found * 0.5 * (1 + math.cos(math.pi * int(str(step)) / 15)), rel=1e-6)
     groups = saved(run)["optimizer_states"][0]["param_groups"]
     assert max(group["initial_lr"] for group in groups) == pytest.approx(found)
+
+
+class Recorded(Classifier):
+    """Notes the learning rates of every step: of the head with its 128 inputs, and of all else."""
+
+    rates_of_steps: list[tuple[float, float]] = []
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        (head,) = [g for g in optimizer.param_groups if any(p is self.head.weight for p in g["params"])]
+        (bias,) = [g for g in optimizer.param_groups if any(p is self.head.bias for p in g["params"])]
+        self.rates_of_steps.append((head["lr"], bias["lr"]))
+
+
+def test_a_search_scales_the_rate_of_every_layer(data: Path, tmp_path: Path) -> None:
+    """64 / 128 for the head, in every step of the search, whose rates grow from 1e-4, as in those of the training."""
+    Recorded.rates_of_steps.clear()
+    more = ["-c", finder("LearningRateFinder", tmp_path), "--model", f"{__name__}.Recorded"]
+    more += ["--model.lr_scaling", "fan-in", "--trainer.max_epochs", "3", "--data.batch_size", "6"]
+    assert fit(data, tmp_path / "run", *more) == 0
+    head, bias = torch.tensor(Recorded.rates_of_steps, dtype=torch.float64).T
+    assert len(head) >= 15 + 10
+    torch.testing.assert_close(head, bias / 2)
+    assert bias[0] == pytest.approx(1e-4)
+    searched = bias[:-15]
+    assert (searched.diff()[1:] > 0).all()
 
 
 def test_a_found_batch_size(data: Path, tmp_path: Path) -> None:
