@@ -50,6 +50,7 @@ from hilmix.run_folder import (
     find_checkpoint,
     keep_found,
     last_apart,
+    no_empty_folders,
     readable,
     rebuilt_from,
     refuse_other_settings,
@@ -130,6 +131,12 @@ class HilmixCLI(LightningCLI):
         elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
             mark(folder, data)
         return super().instantiate_trainer(**kwargs)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return super()._run_subcommand(subcommand)
+        with no_empty_folders(Path(self.config[subcommand].run_dir)):
+            super()._run_subcommand(subcommand)
 
     def before_fit(self) -> None:
         data = self.datamodule

@@ -208,6 +208,28 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
         raise RunError(f"The run folder {run_dir} can not be written: {error}. Choose another --run_dir.") from error
 
 
+@contextmanager
+def no_empty_folders(run_dir: Path) -> Iterator[None]:
+    """Removes the empty folders that a refused command has made inside a run folder, as loggers do before it starts.
+
+    Args:
+        run_dir: the run folder; removed as well if it was not there before.
+    """
+    before = {run_dir, *_folders(run_dir)} if run_dir.exists() else set()
+    try:
+        yield
+    except HilmixError:
+        made = [path for path in [run_dir, *_folders(run_dir)] if path not in before and path.is_dir()]
+        for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
+            if not any(path.iterdir()):
+                path.rmdir()
+        raise
+
+
+def _folders(run_dir: Path) -> list[Path]:
+    return [path for path in run_dir.rglob("*") if path.is_dir()]
+
+
 def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
     """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
 

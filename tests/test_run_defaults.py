@@ -287,6 +287,18 @@ def test_a_folder_with_fewer_classes_uses_the_models(classes: tuple[str, ...], r
     pd.testing.assert_frame_equal(predicted(folder)[columns], predicted(run)[columns])
 
 
+@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+def test_a_refused_evaluation_leaves_nothing_behind(command: str, run: Path, tmp_path: Path) -> None:
+    """Of data with a class that the model lacks: no folder of results, no log."""
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "mine", other)
+    meta = yaml.safe_load((other / "dataset.yaml").read_text())
+    (other / "dataset.yaml").write_text(yaml.safe_dump({**meta, "classes": ["x", "y", "unknown"]}))
+    before = sorted(run.rglob("*"))
+    assert go(command, run, "--data.root", other) == 2
+    assert sorted(run.rglob("*")) == before
+
+
 def test_a_model_of_groups_scores_data_without_groups(tmp_path: Path) -> None:
     root, run = write(tmp_path / "mine"), tmp_path / "run"
     items = pd.read_parquet(root / "items.parquet")
