@@ -186,11 +186,11 @@ def test_a_users_config_works_without_a_word(golden: Path, capsys: pytest.Captur
     given = (golden / "given" / "annot_mix.yaml").read_text()
     assert "callbacks.label_errors.LabelErrors" in given
     options = ["--data.mix", "hilmix.mix.item_mix.ItemMix", "--data.mix.alpha=0.3", "--trainer.max_epochs=1"]
-    options += ["--model.annotator_model=hilmix.annotators.perfect.Perfect"]
+    options += ["--model.annotator_model=hilmix.annotators.annot_mix.AnnotMixHead"]
     assert main(["fit", "-c", "given/annot_mix.yaml", "--run_dir", "fresh", *options, *QUIET]) == 0
     saved = yaml.safe_load((golden / "fresh" / "config.yaml").read_text())
     assert saved["data"]["init_args"]["mix"] == {"class_path": "hilmix.mix.ItemMix", "init_args": {"alpha": 0.3}}
-    assert saved["model"]["init_args"]["annotator_model"]["class_path"] == "hilmix.annotators.Perfect"
+    assert saved["model"]["init_args"]["annotator_model"]["class_path"] == "hilmix.annotators.AnnotMixHead"
     assert_public(saved)
     shown = "".join(capsys.readouterr())
     assert "hilmix.callbacks.label_errors" not in shown
