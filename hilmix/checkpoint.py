@@ -10,7 +10,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from hilmix.errors import RunError
-from hilmix.integrity import SETTINGS, check_intact, seal
+from hilmix.integrity import SETTINGS, check_intact, forget_content, seal
 from hilmix.redaction import redacted
 
 __all__ = ["AtomicCheckpointIO"]
@@ -28,6 +28,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             RunError: if the folder is not writable or the disk is full; the previous file is untouched.
         """
+        forget_content()
         target = Path(path)
         partial = target.with_name(f".{target.name}.partial")
         try:

@@ -1,9 +1,14 @@
-"""Checkpoint files that carry a digest of themselves, and what they hold."""
+"""Checkpoint files that carry a digest of themselves, and what they hold.
+
+Several parts of a command ask for the same file; as long as it stays as it is, it is checked once and read once.
+"""
 
 import hashlib
+import time
 import zipfile
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
@@ -16,6 +21,17 @@ SETTINGS = ("hyper_parameters", "datamodule_hyper_parameters")
 MARK = b"hilmix sha256 "
 SEAL = len(MARK) + hashlib.sha256().digest_size * 2
 """Bytes of the seal: a comment at the end of the zip archive that ``torch.save`` writes, ignored by all readers."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a further change shows in a file's time of change, on any file system."""
+
+
+class _Version(NamedTuple):
+    """What tells a file from a later one of the same name."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
 
 
 def seal(file: BinaryIO) -> None:
@@ -36,15 +52,8 @@ def check_intact(path: Path | str) -> None:
     Raises:
         RunError: naming the file and what is wrong.
     """
-    with Path(path).open("rb") as file:
-        file.seek(0, 2)
-        length = file.tell() - SEAL
-        file.seek(max(length, 0))
-        end = file.read()
-        if end.startswith(MARK) and end[len(MARK) :].decode("ascii", "replace") == _digest(file, length):
-            return
-        fault = "its content does not match its digest" if end.startswith(MARK) else _archive_fault(file)
-    if fault:
+    place, version = Path(path).resolve(), _version(path)
+    if fault := _fault(place) if version is None else _known_fault(place, version):
         raise RunError(f"{path} can not be read as a checkpoint: {fault}. The file is damaged; use another checkpoint.")
 
 
@@ -56,13 +65,54 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     Raises:
         RunError: if the file holds something else, such as a bare tensor or weights that were saved alone.
     """
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
+    place, version = Path(path).resolve(), _version(path)
+    content = _content(place) if version is None else _known_content(place, version)
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise RunError(
             f"{path} is not a checkpoint of a run: it holds {with_article(type(content).__name__)} without a "
             "'state_dict' of weights. Give a file from the folder 'checkpoints' of a run."
         )
     return {key: with_current_paths(value) if key in SETTINGS else value for key, value in content.items()}
+
+
+def forget_content() -> None:
+    """Lets go of the file that was read last, whose space on the disk is held otherwise when it is replaced."""
+    _known_content.cache_clear()
+
+
+def _version(path: Path | str) -> _Version | None:
+    """None for a file that has just been written: if it changes again at once, nothing might show it."""
+    status = Path(path).stat()
+    if time.time_ns() - status.st_mtime_ns < _SETTLED:
+        return None
+    return _Version(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with the file, empty if nothing is."""
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        length = file.tell() - SEAL
+        file.seek(max(length, 0))
+        end = file.read()
+        if not end.startswith(MARK):
+            return _archive_fault(file)
+        same = end[len(MARK) :].decode("ascii", "replace") == _digest(file, length)
+        return "" if same else "its content does not match its digest"
+
+
+@lru_cache(maxsize=4)
+def _known_fault(path: Path, version: _Version) -> str:
+    return _fault(path)
+
+
+def _content(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
+
+
+@lru_cache(maxsize=1)
+def _known_content(path: Path, version: _Version) -> Any:
+    return _content(path)
 
 
 def _is_archive(path: Path | str) -> bool:

@@ -49,6 +49,7 @@ def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
     folder, checkpoint = last_of([from_file(base), *given], "run_dir"), last_of(given, "ckpt_path")
     if folder is None or checkpoint is None or checkpoint.settings["ckpt_path"] is None:
         return None
+    # the command line reads --trust again, harmlessly: the run's config, from which it starts, is judged before that
     if (trusted := last_of(given, "trust")) is not None:
         packages = yaml.safe_load(str(trusted.settings["trust"])) or []
         trust(*([packages] if isinstance(packages, str) else packages))

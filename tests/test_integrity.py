@@ -1,12 +1,15 @@
 """Damaged checkpoints are refused by name; only a resumed run falls back, to the one before."""
 
+import os
 import random
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from hilmix import integrity
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.cli import main
 from hilmix.errors import RunError
@@ -91,6 +94,60 @@ def test_a_checkpoint_without_digest(trained: Path, tmp_path: Path) -> None:
         Classifier.load_from_checkpoint(path)
     with pytest.raises(RunError, match=r"old\.ckpt"):
         AtomicCheckpointIO().load_checkpoint(path, weights_only=True)
+
+
+def aged(path: Path, seconds: float = 60.0) -> None:
+    """Sets the time of change back, as of a file that was not written a moment ago."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+def test_an_evaluation_checks_and_reads_its_checkpoint_once(
+    command: str, trained: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning itself loads it twice: to build the model, and to restore the data module's state."""
+    run = copied(trained, tmp_path / "run")
+    path = run / "checkpoints" / "last.ckpt"
+    aged(path)
+    monkeypatch.chdir(tmp_path)  # the parts of a command name the file in different ways
+    calls = {"hashed": 0, "read": 0, "loaded": 0}
+    digest, load = integrity._digest, torch.load
+
+    def counted_digest(*args: Any) -> str:
+        calls["hashed"] += 1
+        return digest(*args)
+
+    def counted_load(file: Any, *args: Any, **kwargs: Any) -> Any:
+        calls["read" if isinstance(file, Path) else "loaded"] += 1
+        return load(file, *args, **kwargs)
+
+    monkeypatch.setattr(integrity, "_digest", counted_digest)
+    monkeypatch.setattr(torch, "load", counted_load)
+    root = ["--data.root", str(data)]
+    assert main([command, *root, "--run_dir", "run", "--ckpt_path", "last", *QUIET]) == 0
+    assert calls["hashed"] == 1
+    assert calls["read"] == 1
+    assert calls["loaded"] <= 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_file_that_changes_behind_a_check_is_checked_again(seconds: float, trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    content = (trained / "checkpoints" / "last.ckpt").read_bytes()
+    path.write_bytes(content)
+    aged(path, seconds)
+    for _ in range(3):
+        check_intact(path)
+    assert read_checkpoint(path)["epoch"] == 2
+    path.write_bytes(flipped(content, 0, 1))
+    aged(path, seconds / 2)
+    with pytest.raises(RunError, match=r"x\.ckpt"):
+        check_intact(path)
+    other = {**torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True), "epoch": 7}
+    torch.save(other, path)
+    aged(path, seconds / 3)
+    assert read_checkpoint(path)["epoch"] == 7
 
 
 def test_a_damaged_end_of_the_archive(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
+
+from hilmix.integrity import read_checkpoint
 
 
 class Weights(NamedTuple):
@@ -28,7 +29,7 @@ def weights_of(trainer: Trainer) -> Weights:
         name = "last" if trainer.state.fn == TrainerFn.FITTING else "memory"
         states = [c.state_dict() for c in trainer.callbacks if isinstance(c, StochasticWeightAveraging)]  # type: ignore[attr-defined]
         return Weights(name, *_trained(trainer.current_epoch - 1, trainer.global_step, states))
-    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    saved = read_checkpoint(path)
     name = Path(path).name
     return Weights(name.removesuffix(".ckpt") if name in ("best.ckpt", "last.ckpt") else name, *_position(saved))
 
