@@ -253,6 +253,22 @@ def test_a_checkpoint_from_before_splits_were_kept(tmp_path: Path) -> None:
     assert go("test", run) == 0
 
 
+def test_a_resume_from_another_folder_says_where_it_looked(tmp_path: Path, monkeypatch, capsys) -> None:
+    write(tmp_path / "mine")
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    assert go("fit", run, "--data.root", "mine") == 0
+    monkeypatch.chdir(tmp_path / "else")
+    again = ["fit", "-c", str(run / "config.yaml"), "--run_dir", str(run), "--ckpt_path", "last"]
+    again += ["--trainer.max_epochs", "2", "--trainer.enable_progress_bar", "false"]
+    assert main(again) == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"'mine', which was looked for in '{tmp_path / 'else'}'" in error
+    assert "data.root" in error
+    assert main([*again, "--data.root", str(tmp_path / "mine")]) == 0, "the remedy"
+
+
 def test_a_given_split_is_not_written_again(run: Path) -> None:
     assert not (run / "split.csv").exists()
     assert yaml.safe_load((run / "data.json").read_text())["name"] == "toy"

@@ -141,10 +141,21 @@ class _Tables(NamedTuple):
     groups: tuple[str, ...]
 
 
+def _looked_in(root: Path) -> str:
+    """Where a relative path was looked for; the config of a run keeps its root as it was given."""
+    if root.is_absolute():
+        return ""
+    return (
+        f", which was looked for in '{Path.cwd()}': a relative data.root starts from the folder in which the command "
+        "is run. Where a saved config gives it, run in the folder in which that run was started, or give the whole "
+        "path as data.root"
+    )
+
+
 def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
     if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(
-            f"There is no data folder at '{root}'. Give a folder with items.csv, annotations.csv and dataset.yaml "
+            f"There is no data folder at '{root}'{_looked_in(root)}. Give a folder with items.csv, annotations.csv and dataset.yaml "
             "(docs/data_folder.md), or prepare one: hilmix data list."
         )
     meta = read_meta(root, found)
