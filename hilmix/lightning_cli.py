@@ -58,7 +58,7 @@ from hilmix.run_folder import (
     requeued_checkpoint,
 )
 from hilmix.saved_config import SaveRunConfig
-from hilmix.start_checks import check_start, check_trainer_settings
+from hilmix.start_checks import check_monitors, check_start, check_trainer_settings
 from hilmix.terminal import say_notes, terminal
 from hilmix.trusted import trust
 from hilmix.yaml_files import check_yaml
@@ -139,6 +139,7 @@ class HilmixCLI(LightningCLI):
             super()._run_subcommand(subcommand)
 
     def before_fit(self) -> None:
+        check_monitors(self.trainer, self.model)
         data = self.datamodule
         if isinstance(data, AnnotatedDataModule):
             check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)

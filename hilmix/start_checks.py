@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 from hilmix import logging as board
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile
-from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, refusal
+from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, near_names, refusal
 from hilmix.errors import ConfigError
+from hilmix.modules import Classifier
+from hilmix.modules.stage_metrics import METRICS
 
 FromMinusOne = Annotated[int, Range(-1)]
 TRAINER: dict[str, Any] = {
@@ -79,6 +82,32 @@ def check_start(trainer: Trainer, model: LightningModule) -> None:
             f"model: {name} has no {lacks}, by which {readers} read a model. Define a `predict_step` that returns a "
             "hilmix.types.StepOutput, or leave the reports out: `default_callbacks: false`."
         )
+
+
+def check_monitors(trainer: Trainer, model: LightningModule) -> None:
+    """Refuses a checkpoint or an early stop by a metric that nothing logs, before training.
+
+    What a module or a callback of one's own logs is not known before it has: with one of these every name passes.
+
+    Args:
+        trainer: as configured.
+        model: that it is to train.
+
+    Raises:
+        ConfigError: naming the metric, those near it and those that there are.
+    """
+    parts = [type(part).__module__.partition(".")[0] for part in (model, *callbacks_of(trainer))]
+    if not isinstance(model, Classifier) or set(parts) - {"hilmix", "lightning"}:
+        return
+    known = ["train/loss", *(f"val/{name}" for name in METRICS), "epoch", "step"]
+    for callback in callbacks_of(trainer):
+        name = getattr(callback, "monitor", None) if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
+        if name is not None and name not in known and not name.startswith("lr-"):
+            near = "".join(f", near: {other}" for other in near_names(name, known)[:1])
+            raise ConfigError(
+                f"best_metric or the monitor of {type(callback).__name__}: no metric '{name}' is logged{near}; there "
+                f"are {known}, where the data know what they need."
+            )
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:

@@ -16,6 +16,9 @@ from hilmix.cli import main
 from hilmix.config_files import configs_folder
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.lightning_cli import HilmixCLI
+from hilmix.modules import Classifier
+from hilmix.modules.stage_metrics import METRICS, StageMetrics
+from hilmix.types import StepOutput
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
          "false"]  # fmt: skip
@@ -51,6 +54,12 @@ class OwnModel(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), self.lr)
+
+
+class OwnLogs(Classifier):
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        self.log("val/mine", 0.5)
 
 
 class Plain(LightningDataModule):
@@ -208,6 +217,43 @@ def test_an_old_saved_config_does_not_continue_by_itself(data, tmp_path, capsys,
     with caplog.at_level(logging.WARNING, "hilmix"):
         assert fit(data, tmp_path / "c", "-c", own) == 0
     assert f"{own} sets ckpt_path" in caplog.text
+
+
+# -- what is monitored -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        (["--best_metric", "val/los"], "near: val/loss"),
+        (["--best_metric", "val/accuracy"], "'val/acc'"),
+        (["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/agrement"], "near: val/agree"),
+    ],
+)
+def test_a_metric_that_nothing_logs_is_refused_before_training(given, near, data, tmp_path, capsys) -> None:
+    assert fit(data, tmp_path / "run", *given) == 2
+    told = sentence(capsys)
+    assert near in told
+    assert "'val/loss'" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_of_an_own_module_are_not_known_before(data, tmp_path) -> None:
+    own = ["--model", f"{HERE}.OwnLogs", "--best_metric", "val/mine"]
+    assert fit(data, tmp_path / "run", *own) == 0
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_the_names_of_the_metrics() -> None:
+    """Every metric of a stage with votes, targets and groups, and no other name."""
+    stage, one = StageMetrics(2), torch.tensor([0, 1])
+    probs = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+    stage.update(StepOutput(
+        index=one, logits=probs.log(), target=one, row=one, annotator=one, label=one, probs=None, plan=None,
+        log_said=probs.log(), diagonal=probs, group=one,
+    ))  # fmt: skip
+    assert set(stage.compute()) <= set(METRICS)
+    assert {f"val/{name}" for name in stage.compute()} >= {"val/loss", "val/acc", "val/vote_ece", "val/worst_group_acc"}
 
 
 # -- settings that are lost ------------------------------------------------------------------------------------------

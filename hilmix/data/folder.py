@@ -155,8 +155,8 @@ def _looked_in(root: Path) -> str:
 def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
     if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(
-            f"There is no data folder at '{root}'{_looked_in(root)}. Give a folder with items.csv, annotations.csv and dataset.yaml "
-            "(docs/data_folder.md), or prepare one: hilmix data list."
+            f"There is no data folder at '{root}'{_looked_in(root)}. Give a folder with items.csv, annotations.csv "
+            "and dataset.yaml (docs/data_folder.md), or prepare one: hilmix data list."
         )
     meta = read_meta(root, found)
     items_file, items = read_table(root, "items", found)

@@ -7,6 +7,12 @@ from torch import nn
 from hilmix.metrics import Accuracy, AnnotatorAUROC, ClassMetrics, GroupAccuracy
 from hilmix.types import StepOutput
 
+METRICS = (
+    *("loss", "acc", "nll", "brier", "ece", "vote_acc", "vote_nll", "vote_brier", "vote_ece"),
+    *("agreement", "annotator_auroc", "worst_group_acc", "mean_group_acc"),
+)
+"""Names of everything that a stage may log; which of them it does depends on what the data know."""
+
 
 class StageMetrics(nn.Module):
     """Collects what a stage's step outputs allow.
