@@ -11,7 +11,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TESTS = ("tests/functional", "tests/perception", "tests/test_regularizers.py", "tests/elicit/test_propose.py")
+TESTS = (
+    "tests/functional",
+    "tests/human/perception",
+    "tests/test_regularizers.py",
+    "tests/human/elicit/design/test_propose.py",
+)
 LEVELS = ("default", "avx2", "avx512")
 """Of ATen, in the order in which a processor must know more."""
 CORES = {"Haswell": "avx2", "Zen": "avx2", "SkylakeX": "avx512"}

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from hilmix.elicit.behaviour import Behaviour
-from hilmix.elicit.manifest import Manifest
-from hilmix.elicit.simulate import Person
+from hilmix.human.elicit.design.manifest import Manifest
+from hilmix.human.elicit.simulation.behaviour import Behaviour
+from hilmix.human.elicit.simulation.participants import Person
 
 PERIOD = 1.0
 TIME_LIMIT, LONGEST_WAIT = 15.0, 20.0

@@ -23,12 +23,12 @@ from benchmarks.server import Server, free_port
 from benchmarks.timing import Result
 from hilmix.annotations import Annotations
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.elicit.build import build_study
-from hilmix.elicit.design import Design
-from hilmix.elicit.manifest import ANSWERS, Manifest
-from hilmix.elicit.rows import Rows
-from hilmix.elicit.serve import keep_tokens
-from hilmix.elicit.store import read_rows
+from hilmix.human.elicit.design.build import build_study
+from hilmix.human.elicit.design.manifest import ANSWERS, Manifest
+from hilmix.human.elicit.design.settings import Design
+from hilmix.human.elicit.serve.process import keep_tokens
+from hilmix.human.elicit.store.database import read_rows
+from hilmix.human.elicit.store.rows import Rows
 
 PEOPLE, SECONDS = 200, 60.0
 BARE_SECONDS = 20.0

@@ -8,8 +8,8 @@ from torch import Tensor
 from benchmarks.timing import Result, interleaved, ratio
 from hilmix.annotations import Annotations
 from hilmix.functional.random import step_generator
+from hilmix.human.perception import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, HMixPerception
 from hilmix.mix import AnnotMix, CutMix, HumanMix, ItemMix
-from hilmix.perception import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, HMixPerception
 from hilmix.types import Batch
 
 ITEMS, SHAPE = 64, (3, 224, 224)

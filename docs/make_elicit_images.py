@@ -11,14 +11,14 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from docs.draw_photos import draw_all
-from hilmix.data.class_folders import read_class_folders
-from hilmix.elicit.behaviour import Behaviour
-from hilmix.elicit.build import OwnTexts, build_study
-from hilmix.elicit.design import Design
-from hilmix.elicit.manifest import TASKS, Manifest
-from hilmix.elicit.simulate import simulate
-from tests.elicit.browser import ANSWERS, Person, Server, launched
-from tests.elicit.studies import STATUS_TOKEN
+from hilmix.data.folder.class_folders import read_class_folders
+from hilmix.human.elicit.design.build import OwnTexts, build_study
+from hilmix.human.elicit.design.manifest import TASKS, Manifest
+from hilmix.human.elicit.design.settings import Design
+from hilmix.human.elicit.simulation.behaviour import Behaviour
+from hilmix.human.elicit.simulation.participants import simulate
+from tests.human.elicit.serve.browser import ANSWERS, Person, Server, launched
+from tests.human.elicit.studies import STATUS_TOKEN
 
 OUT = Path(__file__).parent / "images"
 DESKTOP, PHONE = (1024, 780), (360, 780)

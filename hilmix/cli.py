@@ -83,8 +83,8 @@ def _dispatch(argv: list[str]) -> int:
         raise ConfigError(
             f"There is no command '{argv[0]}'{near}; there are {commands}, and options come after the command."
         )
-    from hilmix.config_files import with_packaged_configs
-    from hilmix.lightning_cli import run
+    from hilmix.lightning_cli.cli import run
+    from hilmix.lightning_cli.config_files import with_packaged_configs
 
     run(with_packaged_configs(argv))
     return 0

@@ -47,6 +47,10 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.explanations.r4": "R4",
         "hilmix.explanations.rrr": "RRR",
     },
+    "hilmix.human": {
+        "hilmix.mix": "HumanMix",
+        "hilmix.mix.human_mix": "HumanMix",
+    },
     "hilmix.metrics": {
         "hilmix.metrics.annotators": "AnnotatorAUROC",
         "hilmix.metrics.base": "MeanMetric SumMetric",
@@ -60,14 +64,13 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.mix.base": "MixPolicy NoMix",
         "hilmix.mix.cutmix": "CutMix",
         "hilmix.mix.hidden_mix": "HiddenMix",
-        "hilmix.mix.human_mix": "HumanMix",
         "hilmix.mix.item_mix": "ItemMix",
     },
     "hilmix.modules": {
         "hilmix.modules.classifier": "Classifier",
         "hilmix.modules.em": "EMClassifier",
     },
-    "hilmix.perception": {
+    "hilmix.human.perception": {
         "hilmix.perception.base": "Perception SavedPerception",
         "hilmix.perception.classes": "ClassStrengths LabelPairs",
         "hilmix.perception.curves": "GlobalCurve Identity",
@@ -78,6 +81,9 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.perception.participants": "ParticipantCurves",
         "hilmix.perception.smoothing": "ConfidenceSmoothing Smoothed UniformSmoothing",
         "hilmix.perception.table": "ImageTable",
+        "hilmix.perception": "ClassStrengths ConfidenceSmoothing GlobalCurve HMixPerception Identity ImageTable "
+        "LabelPairs LearnedPerception LookingPerception OffEndpoints ParticipantCurves Perception "
+        "SavedPerception Smoothed UniformSmoothing",
     },
 }
 """By the package that exports them now: former modules of classes, and the names of the classes in each."""

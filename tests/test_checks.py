@@ -118,7 +118,7 @@ def arguments_of(part: type) -> list[str]:
     return [name for name, p in inspect.signature(part).parameters.items() if p.kind not in skip]
 
 
-POLICY = {"class_path": "hilmix.perception.GlobalCurve"}
+POLICY = {"class_path": "hilmix.human.perception.GlobalCurve"}
 NEEDED: dict[str, dict[str, Any]] = {
     "EntropyPenalty": {"weight": 1.0},
     "PriorPenalty": {"weight": 1.0},

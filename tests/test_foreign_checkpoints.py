@@ -10,7 +10,7 @@ import torch
 from hilmix.cli import main
 from hilmix.errors import HilmixError, RunError
 from hilmix.modules import Classifier
-from tests.test_cli import QUIET, fit, parameters, write
+from tests.lightning_cli.test_cli import QUIET, fit, parameters, write
 
 Content = dict[str, Any]
 
@@ -91,7 +91,7 @@ def test_python_names_the_weights_that_do_not_fit(kind: str, trained: Path, tmp_
 
 def test_a_model_without_hyperparameters_goes_on(data: Path, tmp_path: Path) -> None:
     """An own LightningModule need not call ``save_hyperparameters``, and knows no seed."""
-    own = ["--model", "tests.test_given_settings.OwnModel", "--default_callbacks", "false", *QUIET]
+    own = ["--model", "tests.lightning_cli.test_given_settings.OwnModel", "--default_callbacks", "false", *QUIET]
     own += ["--trainer.callbacks", "[{class_path: hilmix.callbacks.LastCheckpoint}]"]
     for run, epochs in (("resumed", "1"), ("resumed", "2"), ("whole", "2")):
         resume = ["--ckpt_path", "last"] if epochs == "2" and run == "resumed" else []

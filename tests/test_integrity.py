@@ -15,8 +15,8 @@ from hilmix.cli import main
 from hilmix.errors import RunError
 from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules import Classifier
-from tests.test_cli import QUIET, fit, parameters, write
-from tests.test_last_checkpoint import saved
+from tests.callbacks.test_last_checkpoint import saved
+from tests.lightning_cli.test_cli import QUIET, fit, parameters, write
 
 FLAGS = [*QUIET, "--model.schedule", "constant"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hilmix.cli import main
-from hilmix.perception import ParticipantCurves
-from tests.test_cli import QUICK, fit, parameters, write
+from hilmix.human.perception import ParticipantCurves
+from tests.lightning_cli.test_cli import QUICK, fit, parameters, write
 
 HUMAN = ["-c", "configs/mix/human.yaml"]
 

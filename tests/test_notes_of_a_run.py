@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 from hilmix.cli import main
-from hilmix.data.folder import read_folder
-from tests.test_cli import QUIET, fit, write
+from hilmix.data.folder.read import read_folder
+from tests.lightning_cli.test_cli import QUIET, fit, write
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import hilmix.backbones
 import hilmix.explanations
 import hilmix.mix
 from hilmix.errors import ConfigError
-from hilmix.parser_errors import one_sentence
+from hilmix.lightning_cli.parser_errors import one_sentence
 from hilmix.parts import Part
 from hilmix.trusted import find_class
 

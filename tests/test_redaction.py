@@ -11,8 +11,8 @@ import yaml
 from hilmix.annotations import Annotations
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.cli import main
-from hilmix.config_files import configs_folder
 from hilmix.data import AnnotatedData, ArrayInputs, write_folder
+from hilmix.lightning_cli.config_files import configs_folder
 from hilmix.redaction import redacted
 
 SECRET = "5ecr3t-value-0123456789abcdef"

@@ -25,9 +25,9 @@ from hilmix.data.targets import Targets
 from hilmix.errors import ConfigError, HilmixError
 from hilmix.explanations import Explanation
 from hilmix.group_dro import GroupDRO
+from hilmix.human.perception import Perception
 from hilmix.mix import MixPolicy
 from hilmix.modules import Classifier
-from hilmix.perception import Perception
 from hilmix.regularizers import Regularizer
 from hilmix.trusted import check_class_paths, find_class, trust
 
@@ -35,13 +35,13 @@ BASES = [AnnotatorModel, Backbone, Explanation, GroupDRO, MixPolicy, Perception,
 STRANGER = """
 from pathlib import Path
 import torch
-import hilmix.backbones, hilmix.mix, hilmix.perception
+import hilmix.backbones, hilmix.mix, hilmix.human.perception
 Path({mark!r}).touch()
 class Net(hilmix.backbones.MLP):
     pass
 class Mix(hilmix.mix.NoMix):
     pass
-class Curve(hilmix.perception.GlobalCurve):
+class Curve(hilmix.human.perception.GlobalCurve):
     pass
 class Plain(hilmix.modules.Classifier):
     pass
@@ -328,14 +328,14 @@ def test_a_data_module_is_rebuilt_by_the_same_rule(mark, trained, tmp_path):
 
 
 def policy(file: Path, spec: dict) -> Path:
-    hilmix.perception.GlobalCurve().save(file)
+    hilmix.human.perception.GlobalCurve().save(file)
     file.write_text(json.dumps({**json.loads(file.read_text()), **spec}))
     return file
 
 
 def test_a_policy_of_a_stranger(mark, tmp_path):
     file = policy(tmp_path / "p.json", {"class_path": "mine.Curve", "init_args": {}})
-    for load in (Perception.load, hilmix.perception.SavedPerception):
+    for load in (Perception.load, hilmix.human.perception.SavedPerception):
         with pytest.raises(ConfigError, match=r"'mine\.Curve'.*--trust mine "):
             load(str(file))
     assert not mark.exists()
@@ -347,7 +347,7 @@ def test_a_policy_inside_a_policy_of_a_stranger(mark, tmp_path):
     inside = {"class_path": "mine.Curve", "init_args": {}}
     file = policy(
         tmp_path / "p.json",
-        {"class_path": "hilmix.perception.UniformSmoothing", "init_args": {"policy": inside, "share": 0.1}},
+        {"class_path": "hilmix.human.perception.UniformSmoothing", "init_args": {"policy": inside, "share": 0.1}},
     )
     with pytest.raises(ConfigError, match="--trust mine "):
         Perception.load(file)

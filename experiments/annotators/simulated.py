@@ -12,9 +12,8 @@ import numpy as np
 
 from experiments.annotators.parts import SEED, hold_out, pixels
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.digits import digits
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.data.simulation import (
+from hilmix.data.simulation.annotators import (
     Kind,
     annotator_kinds,
     annotator_names,
@@ -22,10 +21,11 @@ from hilmix.data.simulation import (
     confusion_matrices,
     simulate_confusions,
 )
+from hilmix.data.simulation.digits import digits
+from hilmix.data.simulation.weak_classifiers import simulate_classifiers
 from hilmix.data.sources import mnist
 from hilmix.data.sources.base import Access, Source
 from hilmix.data.splits import stratified_split
-from hilmix.data.weak_classifiers import simulate_classifiers
 
 LabelsPerItem = int | tuple[int, int]
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from experiments.annotators.job import Job, build
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, REPO
 from hilmix.callbacks.calibration import fit_on_validation
-from hilmix.callbacks.clean_pass import CleanPass, clean_pass, datamodule_of
-from hilmix.callbacks.tables import label_table, wrong_labels
 from hilmix.data.items import AnnotatedData
+from hilmix.diagnostics.clean_pass import CleanPass, clean_pass, datamodule_of
+from hilmix.diagnostics.tables import label_table, wrong_labels
 from hilmix.functional.label_errors import detection
 from hilmix.metrics import AnnotatorAUROC, ClassMetrics
 from hilmix.types import UNKNOWN

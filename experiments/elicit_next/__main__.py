@@ -13,10 +13,10 @@ import torch
 
 from experiments.elicit_next.simulated import CLASSES, ITEMS, UNEXPLAINED_SD, World, random_mixes
 from experiments.markers import fill
-from hilmix.elicit.ask import POOL, believe
-from hilmix.elicit.design import WEIGHTS
-from hilmix.elicit.pairs import Pairs
-from hilmix.elicit.propose import Belief, Candidates, draw_candidates, propose
+from hilmix.human.elicit.ask import POOL, believe
+from hilmix.human.elicit.design.pairs import Pairs
+from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, propose
+from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.plotting import BLUE, MUTED, STYLE
 
 HERE = Path(__file__).parent

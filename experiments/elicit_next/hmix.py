@@ -18,13 +18,13 @@ from torch import Tensor
 
 from experiments.elicit_next.__main__ import HERE, HOW, PAGE
 from experiments.markers import fill
-from hilmix.data.hmix import read_study
 from hilmix.data.sources import Access, cifar10
-from hilmix.elicit.ask import believe
-from hilmix.elicit.pairs import Pairs
-from hilmix.elicit.propose import Candidates, propose
-from hilmix.functional.image_statistics import image_statistics
-from hilmix.perception import Judged
+from hilmix.human.elicit.ask import believe
+from hilmix.human.elicit.design.pairs import Pairs
+from hilmix.human.elicit.design.propose import Candidates, propose
+from hilmix.human.functional.image_statistics import image_statistics
+from hilmix.human.perception import Judged
+from hilmix.human.study import read_study
 
 FILE = HERE / "hmix.csv"
 SEEDS, PER_ROUND, MOST, HELD_OUT = 20, 50, 600, 0.3

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import beta
 
-from hilmix.elicit.design import WEIGHTS
-from hilmix.elicit.pairs import DoubleArray, IntArray, Pairs, draw_pairs, spread
-from hilmix.elicit.propose import Candidates
-from hilmix.perception.hmix import DISPERSION, SLOPE, STRENGTHS
-from hilmix.perception.judged import Judged
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_pairs, spread
+from hilmix.human.elicit.design.propose import Candidates
+from hilmix.human.elicit.design.settings import WEIGHTS
+from hilmix.human.perception.hmix import DISPERSION, SLOPE, STRENGTHS
+from hilmix.human.perception.judged import Judged
 
 CLASSES = tuple("abcdefghij")
 ITEMS = 600

@@ -15,7 +15,7 @@ from experiments.explanations.masks import MaskCase
 from experiments.explanations.settings import DATA, EXACT, PARTS, TRAINING, parse
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedDataModule
-from hilmix.functional.adversarial import pgd
+from hilmix.functional.explanation.adversarial import pgd
 from hilmix.functional.inputs import as_float
 from hilmix.modules import Classifier
 

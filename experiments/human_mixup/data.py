@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.hmix import MixStudy, read_study
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.sources import cifar10, cifar10h
 from hilmix.data.sources.base import Access
 from hilmix.errors import DataError
+from hilmix.human.study import MixStudy, read_study
 
 TEST, VALIDATION, SPLIT_SEED = 3_000, 2_000, 0
 ENDPOINTS = 2_781

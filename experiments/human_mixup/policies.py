@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from experiments.human_mixup.data import Source, soft_annotations, source
 from hilmix.data.dataset import Augmentation
-from hilmix.data.hmix import answer_labels, mean_by_mix, mix_labels, render, with_mixes
-from hilmix.data.image_features import statistics_of
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.functional.perception import two_hot
-from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
-from hilmix.perception import (
+from hilmix.human.functional.perception import two_hot
+from hilmix.human.image_features import statistics_of
+from hilmix.human.perception import (
     ClassStrengths,
     ConfidenceSmoothing,
     GlobalCurve,
@@ -26,7 +24,9 @@ from hilmix.perception import (
     Perception,
     UniformSmoothing,
 )
-from hilmix.report.hmix.categorical import label_frame
+from hilmix.human.report.categorical import label_frame
+from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, render, with_mixes
+from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 
 FloatArray = NDArray[np.float64]
 UNSURE, FAR = 0.25, 0.25

@@ -16,7 +16,6 @@ from experiments.human_mixup.data import source
 from experiments.human_mixup.network import SmallResNet
 from experiments.human_mixup.policies import Settings, training
 from hilmix.data import AnnotatedDataModule
-from hilmix.functional.adversarial import fgsm, pgd
 from hilmix.functional.calibration import (
     bin_sums,
     brier_score,
@@ -25,7 +24,8 @@ from hilmix.functional.calibration import (
     rms_calibration_error,
     top_label,
 )
-from hilmix.functional.soft_targets import entropy_correlation, soft_cross_entropy, total_variation
+from hilmix.functional.explanation.adversarial import fgsm, pgd
+from hilmix.human.functional.soft_targets import entropy_correlation, soft_cross_entropy, total_variation
 from hilmix.modules import Classifier
 
 EPOCHS, BATCH = 15, 64

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from experiments.markers import fill
 from experiments.perception.features import features
 from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
-from hilmix.data.hmix import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
-from hilmix.perception import ClassStrengths, ConfidenceSmoothing, Judged, as_mixes
-from hilmix.perception.evaluation import held_out_groups
+from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, Judged, as_mixes
+from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.study import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 
 FILE = Path(__file__).parent / "beyond.csv"
 INSIDE = MIDPOINT_WEIGHTS[1:-1]

@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from experiments.annotators.features import BATCH, _prepared, load
-from hilmix.functional.image_statistics import STATISTICS, image_statistics
+from hilmix.human.functional.image_statistics import STATISTICS, image_statistics
 
 SIZE = 128
 BLOCKS = {"statistics": len(STATISTICS), "final": 1280, "stages": 2 * (16 + 24 + 40 + 112 + 320)}

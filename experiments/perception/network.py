@@ -14,10 +14,10 @@ from scipy.special import logit
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
-from hilmix.perception import Judged
-from hilmix.perception.components import Components
-from hilmix.perception.evaluation import held_out_groups
-from hilmix.perception.learned import COMPONENTS, Shown
+from hilmix.human.perception import Judged
+from hilmix.human.perception.components import Components
+from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.perception.learned import COMPONENTS, Shown
 
 MEMBERS, EPOCHS = 5, 60
 

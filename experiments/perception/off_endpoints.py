@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from experiments.markers import fill
-from hilmix.data.hmix import read_study, rebuild_stimuli
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access
 from hilmix.functional.agreement import one_way
-from hilmix.functional.image_statistics import image_statistics
-from hilmix.functional.ridge_logit import ridge_logit
-from hilmix.perception import Identity, OffEndpoints
-from hilmix.report.hmix.categorical import label_frame
+from hilmix.human.functional.image_statistics import image_statistics
+from hilmix.human.functional.ridge_logit import ridge_logit
+from hilmix.human.perception import Identity, OffEndpoints
+from hilmix.human.report.categorical import label_frame
+from hilmix.human.study import read_study, rebuild_stimuli
 
 FILE, PAGE = Path(__file__).with_name("off_endpoints.csv"), Path(__file__).with_name("README.md")
 FOLDS, DEALINGS = 10, 3

@@ -22,9 +22,9 @@ from torch import Tensor
 from experiments.markers import fill
 from experiments.perception.features import BLOCKS, columns, features
 from experiments.perception.network import Network, fit_network
-from hilmix.data.hmix import MixStudy, read_study, rebuild_stimuli
 from hilmix.data.sources import Access, cifar10
-from hilmix.perception import POLICIES, Judged, LearnedPerception, LookingPerception, Perception, cross_validate
+from hilmix.human.perception import POLICIES, Judged, LearnedPerception, LookingPerception, Perception, cross_validate
+from hilmix.human.study import MixStudy, read_study, rebuild_stimuli
 
 HERE = Path(__file__).parent
 FILE, PAGE = HERE / "scores.csv", HERE / "README.md"

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from hilmix import logging as board
 from hilmix.annotations import IntArray
-from hilmix.callbacks.clean_pass import clean_pass, datamodule_of, refuse_diverged
 from hilmix.callbacks.files import run_folder, write_figure, write_table
 from hilmix.callbacks.fit_report import FitReport
-from hilmix.callbacks.tables import item_table, label_table
-from hilmix.callbacks.thumbnails import thumbnails
-from hilmix.callbacks.weights import weights_of
 from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
+from hilmix.diagnostics.clean_pass import clean_pass, datamodule_of, refuse_diverged
+from hilmix.diagnostics.tables import item_table, label_table
+from hilmix.diagnostics.thumbnails import thumbnails
+from hilmix.diagnostics.weights import weights_of
 from hilmix.functional.label_errors import LabelScores, detection
 from hilmix.plotting import Thumbnail, thumbnail_sheet
 

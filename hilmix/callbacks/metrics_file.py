@@ -8,9 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich import box
 from torch import Tensor
 
-from hilmix.callbacks.clean_pass import datamodule_of
 from hilmix.callbacks.files import run_folder, write_json
-from hilmix.callbacks.weights import weights_of, with_weights
+from hilmix.diagnostics.clean_pass import datamodule_of
+from hilmix.diagnostics.weights import weights_of, with_weights
 from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN, StepOutput
 

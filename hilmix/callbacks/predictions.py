@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from hilmix.callbacks.clean_pass import Collector, datamodule_of, require_pass
 from hilmix.callbacks.files import run_folder, whole_file, write_table
-from hilmix.callbacks.tables import confusion_table, no_confusion_reason, prediction_table
+from hilmix.diagnostics.clean_pass import Collector, datamodule_of, require_pass
+from hilmix.diagnostics.tables import confusion_table, no_confusion_reason, prediction_table
 from hilmix.types import StepOutput
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hilmix.data.describe import Description, describe
-from hilmix.data.folder import Examined, examine_folder
-from hilmix.data.folder_copy import Cleaned, copy_readable
+from hilmix.data.folder.copy import Cleaned, copy_readable
+from hilmix.data.folder.describe import Description, describe
+from hilmix.data.folder.mask_summary import group_sizes, summarise_masks
+from hilmix.data.folder.read import Examined, examine_folder
 from hilmix.data.items import AnnotatedData
-from hilmix.data.mask_summary import group_sizes, summarise_masks
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Fault, FaultyDataError

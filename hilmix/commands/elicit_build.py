@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from hilmix.data.folder import read_folder
+from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
-from hilmix.elicit.build import OwnTexts, build_study
-from hilmix.elicit.chosen import Chosen, read_chosen
-from hilmix.elicit.design import PER_BATCH, WEIGHTS, Design
-from hilmix.elicit.items import check_showable, read_probs, usable_labels
-from hilmix.elicit.manifest import MANIFEST, Manifest, statements
-from hilmix.elicit.schema import TASKS, Task
 from hilmix.errors import ConfigError, DataError
+from hilmix.human.elicit.design.build import OwnTexts, build_study
+from hilmix.human.elicit.design.chosen import Chosen, read_chosen
+from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
+from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, statements
+from hilmix.human.elicit.design.schema import TASKS, Task
+from hilmix.human.elicit.design.settings import PER_BATCH, WEIGHTS, Design
 from hilmix.terminal import Console, literal, say
 
 _ABOUT = """Tasks:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from hilmix.elicit.export import FORMATS, Export, export
-from hilmix.elicit.training import TRAINABLE
+from hilmix.human.elicit.answers.training import TRAINABLE
+from hilmix.human.elicit.export import FORMATS, Export, export
 from hilmix.terminal import Console, say
 
 _ABOUT = """Formats:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hilmix.elicit.jspsych_answers import import_answers
+from hilmix.human.elicit.jspsych.answers import import_answers
 from hilmix.terminal import Console, say
 
 _ABOUT = """Files are those that the pages of `hilmix elicit export --format jspsych` save, one participant in each; or

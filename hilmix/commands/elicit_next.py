@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hilmix.data.folder import read_folder
-from hilmix.elicit.ask import ask_model, ask_perception
-from hilmix.elicit.chosen import write_chosen
+from hilmix.data.folder.read import read_folder
 from hilmix.errors import ConfigError, DataError
+from hilmix.human.elicit.ask import ask_model, ask_perception
+from hilmix.human.elicit.design.chosen import write_chosen
 from hilmix.terminal import Console, say
 
 _ABOUT = """By:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hilmix.elicit.lock import only_server
-from hilmix.elicit.manifest import read_manifest
-from hilmix.elicit.serve import keep_tokens, listener, serve
 from hilmix.errors import ConfigError
+from hilmix.human.elicit.design.manifest import read_manifest
+from hilmix.human.elicit.serve.process import keep_tokens, listener, serve
+from hilmix.human.elicit.store.lock import only_server
 from hilmix.terminal import Console, say
 
 

@@ -4,10 +4,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from hilmix.elicit.behaviour import NAMES, Behaviour
-from hilmix.elicit.manifest import read_manifest
-from hilmix.elicit.simulate import simulate, simulate_study
 from hilmix.errors import ConfigError
+from hilmix.human.elicit.design.manifest import read_manifest
+from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour
+from hilmix.human.elicit.simulation.participants import simulate, simulate_study
 from hilmix.terminal import Console, say
 
 _ABOUT = f"""Behaviours, taken in turn where several are given: {", ".join(NAMES)}.

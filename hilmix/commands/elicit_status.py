@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Group
 from rich.live import Live
 
-from hilmix.elicit.read import name_of
-from hilmix.elicit.status import ParticipantStatus, Status, TaskStatus, read_status
+from hilmix.human.elicit.answers.read import name_of
+from hilmix.human.elicit.answers.status import ParticipantStatus, Status, TaskStatus, read_status
 from hilmix.terminal import Console, Grid, RenderableType, literal
 
 _ABOUT = """Reads the answers beside a server at work, or without one. Judgments are answers to main trials; those of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hilmix.commands import hmix_download, hmix_fit, hmix_mixes
 from hilmix.commands.hmix_policies import add_study, read_elicited
-from hilmix.data.hmix.layout import LAYOUTS
 from hilmix.errors import ConfigError, DataError, HilmixError
-from hilmix.report.hmix import draw_figures, print_summary, read_studies, summarize_studies, write_summary
+from hilmix.human.report import draw_figures, print_summary, read_studies, summarize_studies, write_summary
+from hilmix.human.study.layout import LAYOUTS
 from hilmix.terminal import Console, literal, refuse, say, terminal
 
 _FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())

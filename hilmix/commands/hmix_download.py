@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hilmix.data.hmix.download import LICENCE, download_hmix
+from hilmix.human.study.download import LICENCE, download_hmix
 from hilmix.terminal import Console, say
 
 

@@ -17,8 +17,8 @@ from hilmix.commands.hmix_policies import (
     statistics_of_mixed,
 )
 from hilmix.errors import ConfigError, DataError
-from hilmix.perception import ConfidenceSmoothing, Judged, LearnedPerception, Perception, cross_validate
-from hilmix.perception.evaluation import Fit, Split
+from hilmix.human.perception import ConfidenceSmoothing, Judged, LearnedPerception, Perception, cross_validate
+from hilmix.human.perception.evaluation import Fit, Split
 from hilmix.terminal import Console, Grid, literal, pairs, say, warn
 
 _ABOUT = f"""Policies:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     console.print(_parameters(policy, smoothing))
     _score(judged, {args.policy: fit}, features, console)
     (smoothing or policy).save(args.out)
-    config = f"{{class_path: hilmix.perception.SavedPerception, init_args: {{file: {args.out}}}}}"
+    config = f"{{class_path: hilmix.human.perception.SavedPerception, init_args: {{file: {args.out}}}}}"
     say(console, "", literal(("Written", "bold"), f" to {args.out}; in a config: {config}"))
 
 

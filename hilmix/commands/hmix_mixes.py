@@ -17,12 +17,12 @@ from hilmix.commands.hmix_policies import (
     read_inferences,
     statistics_of_mixed,
 )
-from hilmix.data.folder import write_folder
-from hilmix.data.hmix import MixStudy, answer_labels, mean_by_mix, mix_labels, split_around_mixes, with_mixes
+from hilmix.data.folder.read import write_folder
 from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.functional.perception import smooth_by_confidence
-from hilmix.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
+from hilmix.human.functional.perception import smooth_by_confidence
+from hilmix.human.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
+from hilmix.human.study import MixStudy, answer_labels, mean_by_mix, mix_labels, split_around_mixes, with_mixes
 from hilmix.terminal import Console, literal, say
 from hilmix.trusted import add_trust
 

@@ -8,14 +8,14 @@ import numpy as np
 from torch import Tensor
 
 from hilmix.commands.elicit import import_extra
-from hilmix.data.folder import read_folder
-from hilmix.data.hmix import MixStudy, Task, check_images, read_study
-from hilmix.data.hmix.layout import CLASSES, LAYOUTS, NUM_ITEMS
-from hilmix.data.image_features import statistics_of
+from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.perception import POLICIES, LearnedPerception
-from hilmix.perception.evaluation import Fit
+from hilmix.human.image_features import statistics_of
+from hilmix.human.perception import POLICIES, LearnedPerception
+from hilmix.human.perception.evaluation import Fit
+from hilmix.human.study import MixStudy, Task, check_images, read_study
+from hilmix.human.study.layout import CLASSES, LAYOUTS, NUM_ITEMS
 from hilmix.terminal import Console, say
 
 LEARNED = "learned_statistics"
@@ -49,7 +49,7 @@ def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixS
         raise ConfigError(
             f"{args.folder / ELICITED} says classes and number of items; leave --classes, --num-items out."
         )
-    read = import_extra("hilmix.elicit.read")
+    read = import_extra("hilmix.human.elicit.answers.read")
     studies: dict[Task, MixStudy] = read.read_answers(args.folder)
     for name, reason in read.collect(args.folder).excluded.items():
         say(console, f"left out: {name} ({reason})")

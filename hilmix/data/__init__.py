@@ -1,7 +1,7 @@
 """Data: annotated items, folders, sources, simulated annotators, and the DataModule."""
 
 from hilmix.data.datamodule import AnnotatedDataModule
-from hilmix.data.folder import read_folder, write_folder
+from hilmix.data.folder.read import read_folder, write_folder
 from hilmix.data.items import AnnotatedData, ArrayInputs, ImageFiles
 from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.annotations.repeats import Duplicates
 from hilmix.data.masks import Masks
 from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
 from hilmix.errors import DataError
 from hilmix.faults import Fault
-from hilmix.repeats import Duplicates
 from hilmix.types import UNKNOWN
 
 InputKind = Literal["image", "vector"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hilmix.data.folder import read_folder
+from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import load_source
 from hilmix.errors import ConfigError
@@ -16,7 +16,7 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
 
     Args:
         root: path of a data folder, or one of :data:`EMBEDDED`.
-        image_size: side in pixels that image files are brought to; see :func:`hilmix.data.folder.read_folder`.
+        image_size: side in pixels that image files are brought to; see :func:`hilmix.data.folder.read.read_folder`.
 
     Raises:
         ConfigError: if embedded data shall be brought to another size.

@@ -5,7 +5,7 @@ from torch import Tensor
 from hilmix.checks import NonNegative, Share
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
-from hilmix.functional.intervals import worst_log_probs
+from hilmix.functional.explanation.intervals import worst_log_probs
 
 
 class IBPEx(Propagated):

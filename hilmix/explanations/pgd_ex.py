@@ -5,8 +5,8 @@ from torch import Tensor
 
 from hilmix.checks import NonNegative, PositiveInt
 from hilmix.explanations.base import Explanation, TrainingPass
-from hilmix.functional.adversarial import pgd
-from hilmix.functional.saliency import SCALE
+from hilmix.functional.explanation.adversarial import pgd
+from hilmix.functional.explanation.saliency import SCALE
 
 
 class PGDEx(Explanation):

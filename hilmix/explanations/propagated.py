@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hilmix.errors import ConfigError
 from hilmix.explanations.base import Explanation, TrainingPass
-from hilmix.propagation import Propagation
+from hilmix.explanations.propagation import Propagation
 
 
 class Propagated(Explanation):

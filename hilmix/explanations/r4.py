@@ -6,7 +6,7 @@ from torch import Tensor
 from hilmix.checks import NonNegative
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
-from hilmix.functional.intervals import Interval, log_prob_bounds, monotone
+from hilmix.functional.explanation.intervals import Interval, log_prob_bounds, monotone
 
 
 class R4(Propagated):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hilmix.checks import NonNegative
 from hilmix.explanations.base import Explanation, TrainingPass
-from hilmix.functional.saliency import SaliencyNorm, input_gradient, saliency_penalty
+from hilmix.functional.explanation.saliency import SaliencyNorm, input_gradient, saliency_penalty
 
 Output = Literal["logits", "log_probs"]
 

@@ -25,7 +25,7 @@ from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
 from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
-from hilmix.modules.optimization import LrScaling, configured, scale_search, try_optimizer
+from hilmix.modules.optimization import LrScaling, configured, try_optimizer
 from hilmix.modules.scaling import Standardize, scaling_of
 from hilmix.modules.stage_metrics import StageMetrics
 from hilmix.regularizers import Regularizer
@@ -307,7 +307,6 @@ class Classifier(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed(self.seed, counter, self.global_rank))
-        scale_search(self)
 
     def on_validation_epoch_start(self) -> None:
         self.val_metrics.reset()

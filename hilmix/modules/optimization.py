@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LrScaling = Literal["none", "fan-in"]
-FINDER = "lightning.pytorch.tuner.lr_finder"
-"""Where the schedules are defined by which Lightning searches for a learning rate."""
 REFERENCE_FAN_IN = 64
 """Inputs of a layer whose learning rate ``fan-in`` leaves as it is."""
 
@@ -93,23 +91,6 @@ def class_model_groups(
     return [
         {"params": parameters, "weight_decay": weight_decay, "lr": lr * scale} for scale, parameters in groups.items()
     ]
-
-
-def scale_search(model: Classifier) -> None:
-    """Gives each parameter group its own share of the rate that Lightning's finder tries; no-op outside of a search.
-
-    The finder sets one learning rate in all groups, which would find the rate of layers that are not scaled.
-    """
-    schedules = [config.scheduler for config in model.trainer.lr_scheduler_configs]
-    if model.lr_scaling == "none" or [type(one).__module__ for one in schedules] != [FINDER]:
-        return
-    scaled = class_model_groups([model.backbone, model.head], 1.0, model.lr_scaling, model.weight_decay)
-    scales = [group["lr"] for group in scaled]
-    (optimizer,), (tried,) = model.trainer.optimizers, schedules
-    rest = [1.0] * (len(optimizer.param_groups) - len(scales))
-    # from what the schedule says, not from the groups: with accumulated gradients several batches make one step
-    for group, rate, scale in zip(optimizer.param_groups, tried.get_last_lr(), [*scales, *rest], strict=True):
-        group["lr"] = rate * scale
 
 
 def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float]) -> LambdaLR:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hilmix import plotting
 from hilmix.callbacks.files import whole_file
-from hilmix.callbacks.weights import Weights, with_weights
+from hilmix.diagnostics.weights import Weights, with_weights
 from hilmix.names import html_text
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 

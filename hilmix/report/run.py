@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from hilmix.callbacks.annotators import worst_first
-from hilmix.callbacks.weights import Weights, with_weights
-from hilmix.data.tables import DAMAGE
+from hilmix.data.folder.tables import DAMAGE
+from hilmix.diagnostics.weights import Weights, with_weights
 from hilmix.errors import RunError
 
 OTHER_DATA = "on-"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hilmix.callbacks.weights import with_weights
+from hilmix.diagnostics.weights import with_weights
 from hilmix.report.html import build_report
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 from hilmix.terminal import Console, Grid, literal, say, terminal

@@ -9,13 +9,13 @@ import pytest
 
 from hilmix.annotations import Annotations
 from hilmix.callbacks.calibration import fit_on_validation
-from hilmix.callbacks.clean_pass import CleanPass
-from hilmix.callbacks.tables import item_table, label_table, prediction_table
 from hilmix.cli import main
 from hilmix.data import AnnotatedData, ArrayInputs, write_folder
+from hilmix.diagnostics.clean_pass import CleanPass
+from hilmix.diagnostics.tables import item_table, label_table, prediction_table
 from hilmix.errors import SizeError
 from hilmix.functional import sizes
-from tests.test_cli import QUIET, fit
+from tests.lightning_cli.test_cli import QUIET, fit
 
 K = 2000
 SPLIT = np.array(["train", "val", "train", "test"] * 15)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from hilmix.annotations import Annotations
-from hilmix.data.hmix import MixStudy
 from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.human.study import MixStudy
 
 CLASSES = ("ant", "bee", "cow")
 N, PAIRS, PEOPLE = 200, 45, 15

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from hilmix.cli import main
-from hilmix.data.folder import read_folder
+from hilmix.data.folder.read import read_folder
 from hilmix.errors import DataError
-from tests.data.test_bad_files import BAD, GOOD, write
+from tests.data.folder.test_bad_files import BAD, GOOD, write
 
 
 @pytest.fixture(autouse=True)

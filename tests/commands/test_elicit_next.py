@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from hilmix.cli import main
-from hilmix.data.folder import write_folder
-from hilmix.elicit.manifest import read_manifest
+from hilmix.data.folder.read import write_folder
+from hilmix.human.elicit.design.manifest import read_manifest
 from tests.commands.human import words
-from tests.elicit.study_data import CLASSES, N, pictures
+from tests.human.elicit.study_data import CLASSES, N, pictures
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from hilmix.cli import main
-from tests.elicit.studies import make_study
+from tests.human.elicit.studies import make_study
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import pytest
 
 from hilmix.cli import main
-from hilmix.elicit.read import collect
-from hilmix.elicit.simulate import served
+from hilmix.human.elicit.answers.read import collect
+from hilmix.human.elicit.simulation.participants import served
 from tests.commands.human import words
-from tests.elicit.studies import make_study
+from tests.human.elicit.studies import make_study
 
 
 @pytest.fixture(autouse=True)

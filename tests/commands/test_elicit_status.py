@@ -5,9 +5,9 @@ from rich.console import Console
 
 from hilmix.cli import main
 from hilmix.commands import elicit_status
-from hilmix.elicit.status import read_status
+from hilmix.human.elicit.answers.status import read_status
 from tests.commands.human import words
-from tests.elicit.studies import make_study, make_tasks
+from tests.human.elicit.studies import make_study, make_tasks
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import pytest
 
 from hilmix import plotting
 from hilmix.cli import main
-from hilmix.data.hmix import write_released
-from hilmix.data.hmix.layout import LAYOUTS
-from tests.data.hmix.synthetic import infer_row
-from tests.report.hmix import simulated
+from hilmix.human.study import write_released
+from hilmix.human.study.layout import LAYOUTS
+from tests.human.report import simulated
+from tests.human.study.synthetic import infer_row
 
 OWN = ["--classes", *simulated.CLASSES]
 

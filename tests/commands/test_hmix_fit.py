@@ -9,13 +9,13 @@ import torch
 
 from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
-from hilmix.data.folder import write_folder
-from hilmix.data.hmix import MixStudy, read_study, write_released
+from hilmix.data.folder.read import write_folder
 from hilmix.data.items import AnnotatedData, ArrayInputs
-from hilmix.functional.image_statistics import image_statistics
-from hilmix.perception import POLICIES, ConfidenceSmoothing, LearnedPerception, Mixes, Perception, cross_validate
+from hilmix.human.functional.image_statistics import image_statistics
+from hilmix.human.perception import POLICIES, ConfidenceSmoothing, LearnedPerception, Mixes, Perception, cross_validate
+from hilmix.human.study import MixStudy, read_study, write_released
 from tests.commands.human import CLASSES, OWN, N, images, plan_study, words
-from tests.data.hmix.synthetic import infer_row
+from tests.human.study.synthetic import infer_row
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_the_file_holds_what_python_fits(mine, study, capsys, name):
         assert f"{told} {row['groups']} {100 * row['share']:.1f} % [" in out
         assert of_ceiling in out
     assert f"which is what all who see a mix share, {100 * scores['ceiling'].iloc[0]:.1f} %" in out
-    assert "{class_path: hilmix.perception.SavedPerception, init_args: {file: policy.json}}" in out
+    assert "{class_path: hilmix.human.perception.SavedPerception, init_args: {file: policy.json}}" in out
 
 
 def test_smoothing_is_fitted_along_and_shown(mine, capsys):

@@ -17,9 +17,9 @@ from hilmix import plotting
 from hilmix.annotations import Annotations
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile
 from hilmix.cli import main
-from hilmix.data.folder import read_folder, write_folder
-from hilmix.data.hmix import write_released
+from hilmix.data.folder.read import read_folder, write_folder
 from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.human.study import write_released
 from hilmix.names import printable
 from hilmix.spreadsheets import plain_cells
 from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer

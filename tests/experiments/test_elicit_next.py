@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from experiments.elicit_next import __main__ as experiment
 from experiments.elicit_next import hmix
 from experiments.elicit_next.simulated import CLASSES, IMAGE_SD, ITEMS, UNEXPLAINED_SD, World, random_mixes
-from hilmix.perception.hmix import DISPERSION
+from hilmix.human.perception.hmix import DISPERSION
 
 
 def test_the_table_is_that_of_the_results() -> None:

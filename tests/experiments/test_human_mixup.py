@@ -13,7 +13,7 @@ from experiments.human_mixup.policies import ALL_MIXES, ELICITED, MIX_LABELS, PO
 from experiments.human_mixup.results import KEY, SEARCH_FILE, best, chosen, read
 from experiments.human_mixup.train import corrupted, scores
 from hilmix.errors import ConfigError
-from hilmix.functional.perception import two_hot
+from hilmix.human.functional.perception import two_hot
 from hilmix.types import Batch
 
 

@@ -9,7 +9,7 @@ import torch
 from experiments.perception import beyond, scores
 from experiments.perception.features import BLOCKS, columns
 from experiments.perception.network import fit_network
-from tests.perception.simulated import D, judged
+from tests.human.perception.simulated import D, judged
 
 PAGE = scores.PAGE.read_text()
 

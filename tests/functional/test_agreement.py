@@ -8,7 +8,7 @@ from scipy import stats
 
 from hilmix.errors import DataError
 from hilmix.functional.agreement import explained_share, intraclass_correlation, one_way, repeat_reliability
-from hilmix.functional.curve_fits import fit_curve
+from hilmix.human.functional.curve_fits import fit_curve
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
 """Six targets, four judges: table 2 of the paper, whose table 4 gives the coefficients."""

@@ -13,14 +13,14 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from hilmix.errors import DataError
-from hilmix.functional.association import clustered_slopes
 from hilmix.functional.information import contrasts, determine, information_root, penalised_root, spread_or_one
-from hilmix.functional.logit_fits import fit_logit, shrunk_logit
-from hilmix.functional.ridge_logit import ridge_logit
-from hilmix.functional.strengths import class_strengths
-from hilmix.perception import ClassStrengths
-from hilmix.perception.components import Components
-from tests.perception.simulated import judged
+from hilmix.human.functional.association import clustered_slopes
+from hilmix.human.functional.logit_fits import fit_logit, shrunk_logit
+from hilmix.human.functional.ridge_logit import ridge_logit
+from hilmix.human.functional.strengths import class_strengths
+from hilmix.human.perception import ClassStrengths
+from hilmix.human.perception.components import Components
+from tests.human.perception.simulated import judged
 
 PACKAGE = Path(__file__).parents[2] / "hilmix"
 NOISE = [0.0, 1e-16, 1e-15, 1e-13, 1e-11, 1e-9]

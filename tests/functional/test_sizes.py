@@ -7,7 +7,7 @@ import pytest
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import CoNAL, CrowdAR, CrowdLayer, DawidSkene, TraceReg
-from hilmix.data.describe import describe
+from hilmix.data.folder.describe import describe
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.errors import DataError
 from hilmix.functional import sizes

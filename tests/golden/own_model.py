@@ -5,7 +5,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from hilmix import Batch
-from hilmix.perception import Perception
+from hilmix.human.perception import Perception
 from hilmix.regularizers import Regularizer
 
 

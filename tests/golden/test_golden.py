@@ -18,10 +18,10 @@ import yaml
 
 from hilmix import AnnotatedDataModule, Classifier, EMClassifier, MixPlan
 from hilmix.cli import main
-from hilmix.lightning_cli import run
+from hilmix.human.perception import LearnedPerception, Mixes, Perception
+from hilmix.lightning_cli.cli import run
 from hilmix.moved import MOVED, current_options, current_path, public_path, with_current_paths
 from hilmix.parts import Part
-from hilmix.perception import LearnedPerception, Mixes, Perception
 from hilmix.trusted import leaves, trust
 
 HERE = Path(__file__).parent
@@ -106,7 +106,17 @@ def test_the_table_names_public_classes_only() -> None:
 
 def test_every_part_of_hilmix_is_public() -> None:
     """A new part is exported, or its path would be that of its file."""
-    for module in ("annotators", "backbones", "data", "explanations", "group_dro", "mix", "perception", "regularizers"):
+    for module in (
+        "annotators",
+        "backbones",
+        "data",
+        "explanations",
+        "group_dro",
+        "human",
+        "human.perception",
+        "mix",
+        "regularizers",
+    ):
         import_module(f"hilmix.{module}")
     todo, kinds = [Part], []
     while todo:

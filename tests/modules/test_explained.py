@@ -20,9 +20,9 @@ from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError
 from hilmix.explanations import CDEP, R4, RRR, AvgEx, Explanation, IBPEx, PGDEx, TrainingPass
 from hilmix.group_dro import GroupDRO
+from hilmix.human.perception import GlobalCurve
 from hilmix.mix import AnnotMix, CutMix, HiddenMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.modules import Classifier, EMClassifier
-from hilmix.perception import GlobalCurve
 from hilmix.types import Batch
 
 K, A, SIDE = 3, 4, 6

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from hilmix.data.fetch import RemoteFile, fetch
 from hilmix.data.items import AnnotatedData
+from hilmix.data.sources.fetch import RemoteFile, fetch
 from hilmix.errors import DataError
 
 T = TypeVar("T")

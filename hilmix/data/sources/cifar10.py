@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.sources.base import Resource, expect
+from hilmix.data.sources.fetch import RemoteFile
 from hilmix.data.sources.pickles import ArrayUnpickler
 
 CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009 (images)"

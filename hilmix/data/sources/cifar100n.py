@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.cifar10 import Cifar, read_batches
 from hilmix.data.sources.cifar10n import CITATION, LICENCE, load_arrays
+from hilmix.data.sources.fetch import RemoteFile
 
 _HITS = 5  # images that an annotator labelled on one page
 

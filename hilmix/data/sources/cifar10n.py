@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "CC BY-NC 4.0"
 CITATION = (

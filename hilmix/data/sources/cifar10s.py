@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated; CIFAR-10 images: none stated"
 _REDISTRIBUTED = 0.1  # mass for the classes that an annotator left possible but gave nothing, as released

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilmix.data.decoy_sets import (
+from hilmix.data.items import AnnotatedData
+from hilmix.data.simulation.decoy_sets import (
     Paint,
     class_colour,
     dark_corner,
@@ -16,8 +17,7 @@ from hilmix.data.decoy_sets import (
     toy_bumps,
     with_decoys,
 )
-from hilmix.data.digits import LICENCE as DIGITS_LICENCE
-from hilmix.data.items import AnnotatedData
+from hilmix.data.simulation.digits import LICENCE as DIGITS_LICENCE
 from hilmix.data.sources import cifar10, embedded, mnist
 from hilmix.data.sources.base import Access, Options, Resource, Source
 

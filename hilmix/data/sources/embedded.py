@@ -1,6 +1,6 @@
 """The digits that come with scikit-learn, with simulated annotators: nothing to download."""
 
-from hilmix.data.digits import LICENCE, digits
+from hilmix.data.simulation.digits import LICENCE, digits
 from hilmix.data.sources.base import Source
 
 CITATION = (

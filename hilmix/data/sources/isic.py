@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.data.explained import drawn_split, explained_data
-from hilmix.data.folder_masks import MaskPictures
+from hilmix.data.folder.masks import MaskPictures
 from hilmix.data.items import AnnotatedData, ImageFiles
 from hilmix.data.pictures import read_picture
 from hilmix.data.sources.base import Access, Options, Source

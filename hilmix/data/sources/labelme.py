@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.cifar10 import read_sheet
+from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated (LabelMe images are given for research)"
 CITATION = "F. Rodrigues, F. Pereira, Deep Learning from Crowds, AAAI 2018"

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.simulation.weak_classifiers import simulate_classifiers
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
-from hilmix.data.weak_classifiers import simulate_classifiers
+from hilmix.data.sources.fetch import RemoteFile
 
 
 class Images(NamedTuple):

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.decoys import Bytes
 from hilmix.data.explained import explained_data
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.pictures import read_pixels
+from hilmix.data.simulation.decoys import Bytes
 from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, expect
 from hilmix.data.sources.pickles import ArrayUnpickler
 from hilmix.errors import DataError

@@ -9,9 +9,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from hilmix.annotations import Annotations
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated"
 CITATION = (

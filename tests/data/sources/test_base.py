@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.sources import SOURCES, Options, find_source, load_source
 from hilmix.data.sources.base import Access, Resource, expect
+from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9"  # nobody listens on the discard port

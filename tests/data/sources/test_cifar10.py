@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.sources.base import Access, Resource
 from hilmix.data.sources.cifar10 import CLASSES, TEST, TRAIN, read_batches, read_sheet
+from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from hilmix.data.fetch import RemoteFile
 from hilmix.data.sources import Options, cifar10n, cifar100n, load_source
 from hilmix.data.sources.base import Access, Resource
 from hilmix.data.sources.cifar10 import Cifar
 from hilmix.data.sources.cifar10n import load_arrays, read_human
+from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 
 

@@ -1,0 +1,306 @@
+"""The sparse annotation table: who said what about which item. The only currency between the parts of hilmix."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hilmix.annotations.repeats import Duplicates, check_duplicates, repeated
+from hilmix.annotations.soft_columns import distributions, require_agreement
+from hilmix.annotations.vote_tables import Declared, code_classes, code_votes
+from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, ranges, whole_numbers
+from hilmix.errors import DataError
+from hilmix.faults import Findings
+from hilmix.functional.aggregation import vote_counts
+from hilmix.functional.sizes import require_memory
+
+__all__ = ["Annotations", "FloatArray", "IntArray"]
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """Who said what about which item, sorted by item, immutable, memory O(L + N).
+
+    Repeated (item, annotator) rows are legal, :meth:`distinct` removes them. Build one with :meth:`build`,
+    :meth:`from_frame`, :meth:`from_dense` or :meth:`from_counts`; the bare constructor expects sorted, checked arrays.
+
+    Args:
+        item: (L,) int64, non-decreasing, row of the item in [0, N).
+        annotator: (L,) int64 in [0, A).
+        label: (L,) int64 in [0, K), the argmax of ``probs`` where given.
+        num_items: N.
+        classes: K class names.
+        annotators: A annotator names.
+        probs: optional (L, K) float32, each row a distribution.
+        confidence: optional (L,) float32 in [0, 1], NaN where not stated.
+        seconds: optional (L,) float32, NaN where not measured.
+        exchangeable: identities are unknown (counts): one annotator id stands for a crowd, so no annotator report.
+
+    Example:
+        >>> a = Annotations.from_dense([[0, 1, -1], [1, 1, 0]])
+        >>> a.num_pairs, a.counts().tolist()
+        (5, [[1, 1], [1, 2]])
+    """
+
+    item: IntArray
+    annotator: IntArray
+    label: IntArray
+    num_items: int
+    classes: tuple[str, ...]
+    annotators: tuple[str, ...]
+    probs: FloatArray | None = None
+    confidence: FloatArray | None = None
+    seconds: FloatArray | None = None
+    exchangeable: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        item: ArrayLike,
+        annotator: ArrayLike,
+        label: ArrayLike | None = None,
+        *,
+        num_items: int,
+        classes: Sequence[str] | int,
+        annotators: Sequence[str] | int,
+        probs: ArrayLike | None = None,
+        confidence: ArrayLike | None = None,
+        seconds: ArrayLike | None = None,
+        exchangeable: bool = False,
+    ) -> "Annotations":
+        """Returns the checked, sorted table.
+
+        Args:
+            item: (L,) integers in [0, num_items), in any order.
+            annotator: (L,) integers in [0, A).
+            label: (L,) integers in [0, K); may be left out where ``probs`` is given.
+            num_items: N, items without annotations included.
+            classes: K names, or K.
+            annotators: A names, or A.
+            probs: (L, K) non-negative rows with a positive sum; normalised here.
+            confidence: (L,) in [0, 1] or NaN.
+            seconds: (L,) non-negative or NaN.
+            exchangeable: see the class.
+
+        Raises:
+            DataError: naming the column, the first bad row and what is allowed.
+        """
+        names = tuple(str(c) for c in (range(classes) if isinstance(classes, int) else classes))
+        people = tuple(str(a) for a in (range(annotators) if isinstance(annotators, int) else annotators))
+        items = whole_numbers(item, "item", num_items)
+        columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(people))}
+        if exchangeable:  # names that mean nothing must not be modelled
+            columns["annotator"], people = np.zeros_like(columns["annotator"]), ("crowd",)
+        if probs is not None:
+            soft = distributions(probs, len(items), len(names))
+            columns["probs"] = (soft / soft.sum(1, keepdims=True)).astype(np.float32)
+            label = soft.argmax(1) if label is None else label
+        if label is None:
+            raise DataError("Annotations need a label or probs.")
+        columns["label"] = whole_numbers(label, "label", len(names))
+        if probs is not None:
+            require_agreement(soft, columns["label"])
+        for name, values, top in (("confidence", confidence, 1.0), ("seconds", seconds, np.inf)):
+            if values is not None:
+                columns[name] = bounded_numbers(values, name, top)
+        for name, values in columns.items():
+            if len(values) != len(items):
+                raise DataError(f"{name} has {len(values)} rows, item has {len(items)}.")
+        order = np.argsort(items, kind="stable")
+        columns = {name: values[order] for name, values in columns.items()}
+        return cls(
+            item=items[order], num_items=num_items, classes=names, annotators=people, exchangeable=exchangeable,
+            **columns,
+        )  # fmt: skip
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        items: Sequence[str],
+        classes: Sequence[str],
+        annotators: Sequence[str] | None = None,
+        missing: Sequence[str] = (),
+        duplicates: Duplicates = "last",
+        exchangeable: bool = False,
+    ) -> "Annotations":
+        """Builds the table from names: columns ``item``, ``annotator``, ``label`` and optionally ``confidence``,
+        ``seconds``, and soft answers as one ``prob_<class>`` column per class (``label`` may then be left out).
+
+        Args:
+            frame: one row per annotation.
+            items: N item names; the order defines the rows.
+            classes: K class names.
+            annotators: A annotator names; by default those of the frame with a label, in natural order.
+            missing: labels that mean "did not label", such as ``-1`` or ``skip``.
+            duplicates: what counts of several labels of one annotator for one item; not where ``exchangeable``.
+            exchangeable: see the class.
+
+        Raises:
+            FaultyDataError: for missing columns or cells, names outside the vocabularies, contradictions.
+        """
+        found = Findings()
+        way = check_duplicates(duplicates)
+        declared = Declared(tuple(map(str, classes)), tuple(map(str, missing)), way, exchangeable)
+        coded = code_classes(frame, "annotations", declared, found)
+        columns = code_votes(
+            frame, "annotations", coded, declared, found, items=list(map(str, items)), annotators=annotators
+        )
+        found.raise_if_any("annotations")
+        assert columns is not None
+        return cls.build(**columns)
+
+    @classmethod
+    def from_dense(
+        cls,
+        labels: ArrayLike,
+        *,
+        classes: Sequence[str] | int | None = None,
+        annotators: Sequence[str] | int | None = None,
+        missing: ArrayLike = (-1,),
+    ) -> "Annotations":
+        """Builds the table from an (N, A) matrix of whole numbers; NaN and the numbers in ``missing`` are no label.
+
+        Args:
+            labels: (N, A) integers, or floats that are whole or NaN, or a table with None or ``pandas.NA``.
+            classes: K names or K, whose places the labels are; by default the labels that occur, in order.
+            annotators: A names, or A.
+            missing: numbers that mean "did not label", or their texts, as in ``dataset.yaml``.
+
+        Raises:
+            DataError: for other numbers, or a negative one that is not in ``missing``.
+        """
+        dense, given = dense_labels(labels, missing)
+        item, annotator = np.nonzero(given)
+        label = dense[item, annotator]
+        if classes is None:
+            values, label = np.unique(label, return_inverse=True)
+            classes = [str(value) for value in values]
+        return cls.build(
+            item, annotator, label, num_items=dense.shape[0], classes=classes,
+            annotators=dense.shape[1] if annotators is None else annotators,
+        )  # fmt: skip
+
+    @classmethod
+    def from_counts(cls, counts: ArrayLike, *, classes: Sequence[str] | int | None = None) -> "Annotations":
+        """Builds an exchangeable table from (N, K) vote counts: one annotator id, one row per vote."""
+        votes = np.asarray(counts)
+        whole = votes.dtype.kind in "iuf" and np.isfinite(votes).all() and (votes == np.floor(votes)).all()
+        if votes.ndim != 2 or not whole or (votes < 0).any():
+            raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
+        item, label = np.nonzero(votes)
+        repeats = votes[item, label].astype(np.int64)
+        require_memory("One row per vote", 32 * int(repeats.sum()), items=votes.shape[0], classes=votes.shape[1])
+        return cls.build(
+            np.repeat(item, repeats), np.zeros(repeats.sum(), dtype=np.int64), np.repeat(label, repeats),
+            num_items=votes.shape[0], classes=votes.shape[1] if classes is None else classes,
+            annotators=["crowd"], exchangeable=True,
+        )  # fmt: skip
+
+    @property
+    def num_pairs(self) -> int:
+        """L."""
+        return len(self.item)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    @property
+    def num_annotators(self) -> int:
+        """A."""
+        return len(self.annotators)
+
+    @cached_property
+    def indptr(self) -> IntArray:
+        """(N + 1,) int64: the annotations of item n are the rows ``indptr[n]:indptr[n + 1]``."""
+        per_item = np.bincount(self.item, minlength=self.num_items)
+        return np.concatenate([[0], np.cumsum(per_item)]).astype(np.int64)
+
+    @property
+    def labels_per_item(self) -> IntArray:
+        """(N,) int64 number of annotations of each item."""
+        return np.diff(self.indptr)
+
+    def gather(self, items: ArrayLike) -> tuple[IntArray, IntArray]:
+        """Returns where the annotations of the given items stand, without a loop.
+
+        Args:
+            items: (B,) integers in [0, N), repeats allowed.
+
+        Returns:
+            ``row`` (L',) the position in ``items`` that each annotation belongs to, non-decreasing, and ``position``
+            (L',) its row in this table.
+        """
+        wanted = np.asarray(items, dtype=np.int64)
+        return ranges(self.indptr[wanted], self.labels_per_item[wanted])
+
+    def counts(self) -> NDArray[np.float64]:
+        """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""
+        return vote_counts(
+            self.item, self.label, num_items=self.num_items, num_classes=self.num_classes, probs=self.probs
+        )
+
+    def subset(self, keep: ArrayLike) -> "Annotations":
+        """The annotations of some items; the items keep their rows, the others become empty.
+
+        Args:
+            keep: (N,) bool, or integers in [0, N).
+        """
+        mask = np.zeros(self.num_items, dtype=bool)
+        chosen = np.asarray(keep)
+        mask[chosen if chosen.dtype == bool else chosen.astype(np.int64)] = True  # an empty list would be float
+        return self._rows(mask[self.item])
+
+    def distinct(self) -> "Annotations":
+        """The last label of each annotator for each item; itself where there are no repeats or no identities."""
+        if self.exchangeable:
+            return self
+        again = repeated(self.item, self.annotator, "last")
+        return self._rows(~again) if again.any() else self
+
+    def _rows(self, chosen: NDArray[np.bool_]) -> "Annotations":
+        def cut(values: Any) -> Any:
+            return None if values is None else values[chosen]
+
+        return Annotations(
+            item=self.item[chosen], annotator=self.annotator[chosen], label=self.label[chosen],
+            num_items=self.num_items, classes=self.classes, annotators=self.annotators, probs=cut(self.probs),
+            confidence=cut(self.confidence), seconds=cut(self.seconds), exchangeable=self.exchangeable,
+        )  # fmt: skip
+
+    def to_dense(self) -> IntArray:
+        """(N, A) int64 with -1 for "did not label".
+
+        Raises:
+            DataError: if an annotator labelled an item more than once.
+        """
+        if self.exchangeable or len(np.unique(self.item * self.num_annotators + self.annotator)) < self.num_pairs:
+            raise DataError("A dense matrix cannot hold several labels of one annotator for the same item.")
+        dense = np.full((self.num_items, self.num_annotators), -1, dtype=np.int64)
+        dense[self.item, self.annotator] = self.label
+        return dense
+
+    def to_frame(self, items: Sequence[str]) -> pd.DataFrame:
+        """One row per annotation, with names, in the layout that :meth:`from_frame` reads."""
+        frame = pd.DataFrame(
+            {
+                "item": np.asarray(items, dtype=object)[self.item],
+                "annotator": np.asarray(self.annotators, dtype=object)[self.annotator],
+                "label": np.asarray(self.classes, dtype=object)[self.label],
+            }
+        )
+        if self.confidence is not None:
+            frame["confidence"] = self.confidence
+        if self.seconds is not None:
+            frame["seconds"] = self.seconds
+        if self.probs is not None:
+            soft = pd.DataFrame(self.probs, columns=[f"prob_{c}" for c in self.classes])
+            frame = pd.concat([frame, soft], axis=1)
+        return frame

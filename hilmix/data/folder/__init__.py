@@ -1,0 +1,5 @@
+"""The data folder: reading, writing, checking, cleaning, and importing class folders."""
+
+from hilmix.data.folder.read import Examined, LabelledItems, examine_folder, read_folder, read_labels, write_folder
+
+__all__ = ["Examined", "LabelledItems", "examine_folder", "read_folder", "read_labels", "write_folder"]

@@ -1,0 +1,233 @@
+"""The data folder: ``items``, ``annotations`` and ``dataset.yaml``. Read, checked, and written here.
+
+``docs/data_folder.md`` describes the layout. Every other source is prepared into it.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from hilmix.annotations import Annotations
+from hilmix.annotations.repeats import Duplicates
+from hilmix.data.folder.arrays import write_array
+from hilmix.data.folder.inputs import read_annotator_features, read_inputs
+from hilmix.data.folder.items import item_names_at_hand, read_groups, read_item_names, read_split
+from hilmix.data.folder.masks import read_masks, write_masks
+from hilmix.data.folder.meta import read_meta
+from hilmix.data.folder.tables import read_table
+from hilmix.data.folder.votes import declared_labels, note_lookalikes, read_classes, read_votes
+from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.errors import DataError
+from hilmix.faults import Fault, Findings
+from hilmix.types import UNKNOWN
+
+
+def read_folder(root: Path | str, *, image_size: int | None = None) -> AnnotatedData:
+    """Reads and checks a data folder.
+
+    Args:
+        root: the folder.
+        image_size: side in pixels that image files are brought to; see
+            :class:`~hilmix.data.items.ImageFiles`.
+
+    Raises:
+        FaultyDataError: with all faults found, each with file, column or key, rows, what was found and what must be.
+        DataError: if there is no such folder.
+    """
+    examined = examine_folder(root, image_size=image_size)
+    examined.found.raise_if_any(root)
+    assert examined.data is not None
+    return examined.data
+
+
+class Examined(NamedTuple):
+    """What could be read of a data folder, and everything that is wrong with it."""
+
+    data: AnnotatedData | None
+    """None where anything is wrong."""
+    found: Findings
+    """Faults and notes."""
+    items: tuple[str, ...] | None
+    """N item names, None where they are faulty."""
+    inputs: Inputs | None
+    """The N inputs, None where they cannot be read; they are decoded only when fetched."""
+
+
+def examine_folder(root: Path | str, *, image_size: int | None = None, decode: bool = False) -> Examined:
+    """Reads a data folder and collects all its faults instead of raising the first.
+
+    Args:
+        root: the folder.
+        image_size: as of :func:`read_folder`.
+        decode: whether the pixels of image files and masks are decoded, not only their headers.
+
+    Raises:
+        DataError: only if there is no such folder.
+    """
+    root = Path(root)
+    found = Findings()
+    tables, labels = _read_labels(root, found)
+    kind, inputs, masks, features = tables.meta.get("input"), None, None, None
+    if kind is not None and not tables.items.columns.empty:
+        inputs = read_inputs(root, kind, tables.items, tables.file, image_size, found, decode=decode)
+    if labels is not None:
+        features = read_annotator_features(root, labels.annotations.annotators, found)
+    if inputs is not None and tables.names is not None:
+        with found.catch("masks", root / "masks"):
+            paths = list(tables.items["path"]) if "path" in tables.items.columns else None
+            masks = read_masks(root, tables.names, inputs, paths, decode=decode)
+    if found.faults or labels is None or inputs is None:
+        return Examined(None, found, tables.names, inputs)
+    with found.catch("sizes", root):
+        data = AnnotatedData(
+            name=labels.name,
+            items=labels.items,
+            inputs=inputs,
+            annotations=labels.annotations,
+            target=labels.target,
+            split=tables.split,
+            licence=tables.meta.get("licence"),
+            annotator_features=features,
+            masks=masks,
+            group=tables.group,
+            groups=tables.groups,
+            notes=tuple(found.notes),
+            duplicates=labels.duplicates,
+        )
+        return Examined(data, found, tables.names, inputs)
+    return Examined(None, found, tables.names, inputs)
+
+
+class LabelledItems(NamedTuple):
+    """What a data folder says without its inputs."""
+
+    name: str
+    items: tuple[str, ...]
+    annotations: Annotations
+    target: NDArray[np.int64]
+    """(N,) int64 true class, -1 where unknown."""
+    duplicates: Duplicates = "last"
+    """What counted of several labels of one annotator for one item."""
+    notes: tuple[Fault, ...] = ()
+    """What a user should know about them."""
+
+
+def read_labels(root: Path | str) -> LabelledItems:
+    """Reads and checks a data folder but for its inputs, which need not be there.
+
+    Raises:
+        DataError: as :func:`read_folder`.
+    """
+    found = Findings()
+    labels = _read_labels(Path(root), found)[1]
+    found.raise_if_any(root)
+    assert labels is not None
+    return labels._replace(notes=tuple(found.notes))
+
+
+class _Tables(NamedTuple):
+    meta: dict[str, Any]
+    file: Path
+    items: pd.DataFrame
+    names: tuple[str, ...] | None
+    split: NDArray[np.str_] | None
+    group: NDArray[np.int64]
+    groups: tuple[str, ...]
+
+
+def _looked_in(root: Path) -> str:
+    """Where a relative path was looked for; the config of a run keeps its root as it was given."""
+    if root.is_absolute():
+        return ""
+    return (
+        f", which was looked for in '{Path.cwd()}': a relative data.root starts from the folder in which the command "
+        "is run. Where a saved config gives it, run in the folder in which that run was started, or give the whole "
+        "path as data.root"
+    )
+
+
+def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
+    if not os.path.isdir(root):  # False, not an error, for a name that is too long
+        raise DataError(
+            f"There is no data folder at '{root}'{_looked_in(root)}. Give a folder with items.csv, annotations.csv "
+            "and dataset.yaml (docs/data_folder.md), or prepare one: hilmix data list."
+        )
+    meta = read_meta(root, found)
+    items_file, items = read_table(root, "items", found)
+    votes_file, votes = read_table(root, "annotations", found)
+    names = read_item_names(items, items_file, found)
+    split = read_split(items, items_file, found)
+    group, groups = read_groups(items, items_file, found)
+    tables = _Tables(meta, items_file, items, names, split, group, groups)
+    note_lookalikes(names or (), items_file, "item", found)
+    note_lookalikes(groups, items_file, "group", found)
+    declared = declared_labels(meta)
+    coded, target = read_classes(votes, votes_file, items, items_file, declared, found)
+    # rows are examined even where items are faulty, against the names that there are
+    known = names if names is not None else item_names_at_hand(items, votes)
+    annotations = read_votes(votes, votes_file, known, coded, declared, found)
+    if names is None or annotations is None:
+        return tables, None
+    return tables, LabelledItems(str(meta["name"]), names, annotations, target, declared.duplicates)
+
+
+def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:
+    """Writes a data folder in one stroke: into a temporary sibling that is renamed when complete.
+
+    Inputs are stored as ``inputs.npy``. A folder that was interrupted never bears the final name.
+
+    Raises:
+        DataError: if ``root`` exists and ``overwrite`` is not set.
+    """
+    root = Path(root)
+    if root.exists() and not overwrite:
+        raise DataError(f"'{root}' exists already. Remove it, or choose another folder.")
+    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write_parts(data, partial)
+        if root.exists():
+            shutil.rmtree(root)
+        partial.rename(root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return root
+
+
+def _write_parts(data: AnnotatedData, folder: Path) -> None:
+    items = pd.DataFrame({"item": list(data.items), "row": np.arange(len(data))})
+    if data.split is not None:
+        items["split"] = data.split
+    if (data.target != UNKNOWN).any():
+        names = np.asarray([*data.classes, None], dtype=object)  # -1 picks the None
+        items["target"] = names[data.target]
+    if data.groups:
+        items["group"] = np.asarray([*data.groups, None], dtype=object)[data.group]
+    items.to_parquet(folder / "items.parquet", index=False)
+    data.annotations.to_frame(data.items).to_parquet(folder / "annotations.parquet", index=False)
+    if data.annotator_features is not None:
+        who = pd.DataFrame({"annotator": list(data.annotations.annotators)})
+        columns = [f"feature_{i}" for i in range(data.annotator_features.shape[1])]
+        pd.concat([who, pd.DataFrame(data.annotator_features, columns=columns)], axis=1).to_parquet(
+            folder / "annotators.parquet", index=False
+        )
+    write_array(data.inputs, np.arange(len(data)), folder / "inputs.npy")
+    if data.masks is not None and data.masks.num_masks:
+        write_masks(data.masks, data.items, folder)
+    meta: dict[str, Any] = {"name": data.name, "input": data.inputs.kind, "classes": list(data.classes)}
+    if data.licence:
+        meta["licence"] = data.licence
+    if data.annotations.exchangeable:
+        meta["identity"] = "exchangeable"
+    elif data.annotations.distinct() is not data.annotations:
+        meta["duplicates"] = "keep"
+    elif data.duplicates != "last":
+        meta["duplicates"] = data.duplicates
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True), encoding="utf-8")

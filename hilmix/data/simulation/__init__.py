@@ -1,0 +1,1 @@
+"""Simulated data: annotators of known behaviour, weak classifiers, decoys in images."""

@@ -1,0 +1,231 @@
+"""Simulated annotators over any labelled data, pure given a seed.
+
+Two families: *class-dependent* annotators err by a confusion matrix (here), *instance-dependent* ones are weak
+classifiers that err where the input misleads them (:mod:`hilmix.data.simulation.weak_classifiers`). Both thin "everyone
+labels everything" to a few labels per item (:func:`choose_pairs`). An annotator's name tells its kind (``good-0``,
+``spammer-3``), so a report on simulated data can be read against it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilmix.annotations import Annotations, IntArray
+from hilmix.errors import DataError
+
+Kind = Literal["good", "weak", "biased", "spammer", "adversarial"]
+KINDS: tuple[Kind, ...] = ("good", "weak", "biased", "spammer", "adversarial")
+TYPICAL_MIX: Mapping[Kind, int] = {"good": 6, "weak": 6, "biased": 4, "spammer": 3, "adversarial": 1}
+"""Twenty annotators whose labels are wrong in about 45 % of the cases (ten classes, equal propensities)."""
+_CONFUSION, _PAIRS, _PROPENSITY, _LABEL = range(4)  # independent random streams of one seed
+_CHUNK = 1 << 22  # numbers drawn at a time, 32 MiB
+
+Floats = NDArray[np.float64]
+
+
+def annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
+    """(A,) kinds of the annotators of a mix such as ``{"good": 2, "spammer": 1}``, in the order of the mix.
+
+    Raises:
+        DataError: for an unknown kind or a negative number.
+    """
+    for kind, number in mix.items():
+        if kind not in KINDS or number < 0:
+            raise DataError(
+                f"Annotators of kind {kind!r}: {number}; allowed are numbers of at least 0 of {list(KINDS)}."
+            )
+    return [kind for kind, number in mix.items() for _ in range(number)]
+
+
+def annotator_names(kinds: Sequence[str]) -> tuple[str, ...]:
+    """(A,) names that tell the kind, numbered within it: ``good-0``, ``good-1``, ``spammer-0``."""
+    return tuple(f"{kind}-{list(kinds[:i]).count(kind)}" for i, kind in enumerate(kinds))
+
+
+def confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) -> Floats:
+    """(A, K, K) float64 confusion matrices, rows = true class, each row a distribution.
+
+    With r the rest of a row spread evenly over the other classes:
+
+    * ``good``: right with a probability drawn from U(0.85, 0.95) for the annotator; the rest is r.
+    * ``weak``: the same with U(0.4, 0.65).
+    * ``biased``: as good as ``good``, but calls each of a random half of the classes by the name of one fixed other
+      class, with a probability from U(0.7, 0.9), and is right there only with the remainder.
+    * ``spammer``: ignores the input: every row is the same draw from Dirichlet(0.3, ..., 0.3).
+    * ``adversarial``: calls every class by the name of one fixed other class, with a probability from U(0.7, 0.9);
+      the remainder is spread evenly over all classes.
+
+    Args:
+        kinds: A kinds, see :func:`annotator_kinds`.
+        num_classes: K, at least 1; with K = 1 every matrix is ``[[1]]``.
+        seed: non-negative integer.
+
+    Example:
+        >>> confusion_matrices(["good", "spammer"], 3, seed=0).sum(-1).round(6).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
+    rng = stream(seed, _CONFUSION)
+    if num_classes == 1:
+        return np.ones((len(kinds), 1, 1))
+    return np.stack([_BUILD[kind](num_classes, rng) for kind in kinds])
+
+
+def _symmetric(num_classes: int, right: float) -> Floats:
+    rest = (1 - right) / (num_classes - 1)
+    return np.full((num_classes, num_classes), rest) + np.eye(num_classes) * (right - rest)
+
+
+def _other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
+    """(K,) a random cycle through all classes: everyone's successor is another class."""
+    cycle = rng.permutation(num_classes)
+    other = np.empty(num_classes, dtype=np.int64)
+    other[cycle] = np.roll(cycle, 1)
+    return other
+
+
+def _biased(num_classes: int, rng: np.random.Generator) -> Floats:
+    matrix = _symmetric(num_classes, rng.uniform(0.85, 0.95))
+    other = _other_class(num_classes, rng)
+    for c in rng.permutation(num_classes)[: (num_classes + 1) // 2]:
+        share = rng.uniform(0.7, 0.9)
+        matrix[c] = 0
+        matrix[c, [c, other[c]]] = 1 - share, share
+    return matrix
+
+
+def _adversarial(num_classes: int, rng: np.random.Generator) -> Floats:
+    share = rng.uniform(0.7, 0.9)
+    matrix = np.full((num_classes, num_classes), (1 - share) / num_classes)
+    matrix[np.arange(num_classes), _other_class(num_classes, rng)] += share
+    return matrix
+
+
+_BUILD = {
+    "good": lambda k, rng: _symmetric(k, rng.uniform(0.85, 0.95)),
+    "weak": lambda k, rng: _symmetric(k, rng.uniform(0.4, 0.65)),
+    "biased": _biased,
+    "spammer": lambda k, rng: np.tile(rng.dirichlet(np.full(k, 0.3)), (k, 1)),
+    "adversarial": _adversarial,
+}
+
+
+def beta_propensities(num_annotators: int, *, seed: int) -> Floats:
+    """(A,) how readily each annotator labels, drawn from Beta(1, 3): a few do most of the work."""
+    return stream(seed, _PROPENSITY).beta(1.0, 3.0, num_annotators)
+
+
+def choose_pairs(
+    num_items: int, propensities: ArrayLike, *, labels_per_item: int | tuple[int, int], seed: int
+) -> tuple[IntArray, IntArray]:
+    """Draws who labels what: for each item some annotators, without replacement, in proportion to propensity.
+
+    Args:
+        num_items: N.
+        propensities: (A,) positive weights, of any scale.
+        labels_per_item: the number for every item, or the lowest and the highest, between which it is uniform.
+        seed: non-negative integer.
+
+    Returns:
+        ``item`` and ``annotator``, (L,) int64 each, sorted by item.
+
+    Raises:
+        DataError: if an item needs more labels than there are annotators, or a propensity is not positive.
+    """
+    weight = np.asarray(propensities, dtype=np.float64)
+    low, high = (labels_per_item, labels_per_item) if isinstance(labels_per_item, int) else labels_per_item
+    if not 0 <= low <= high <= len(weight):
+        raise DataError(
+            f"labels_per_item is {labels_per_item}; allowed are 0 to {len(weight)}, the annotators there are."
+        )
+    if not (np.isfinite(weight) & (weight > 0)).all():
+        raise DataError(f"propensities must be positive numbers, got {weight.tolist()}.")
+    rng = stream(seed, _PAIRS)
+    number = rng.integers(low, high, num_items, endpoint=True)
+    step = max(1, _CHUNK // len(weight))
+    parts = [_top_annotators(number[i : i + step], weight, rng) for i in range(0, num_items, step)]
+    people = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    return np.repeat(np.arange(num_items), number), people
+
+
+def _top_annotators(number: IntArray, weight: Floats, rng: np.random.Generator) -> IntArray:
+    """The ``number[i]`` highest of log weight + Gumbel noise: exactly successive draws without replacement."""
+    noise = rng.gumbel(size=(len(number), len(weight)))
+    ranking = np.argsort(-(np.log(weight) + noise), axis=1)
+    chosen: IntArray = ranking[np.arange(len(weight)) < number[:, None]]
+    return chosen
+
+
+def simulate_confusions(
+    target: ArrayLike,
+    confusion: ArrayLike,
+    *,
+    classes: Sequence[str],
+    annotators: Sequence[str],
+    labels_per_item: int | tuple[int, int] = (2, 3),
+    propensities: ArrayLike | None = None,
+    seed: int,
+) -> Annotations:
+    """Draws annotations that depend on the true class only.
+
+    Args:
+        target: (N,) true classes in [0, K).
+        confusion: (A, K, K), rows = true class, see :func:`confusion_matrices`.
+        classes: K names.
+        annotators: A names, see :func:`annotator_names`.
+        labels_per_item: see :func:`choose_pairs`.
+        propensities: (A,) positive weights; by default everybody labels equally readily.
+        seed: non-negative integer.
+
+    Raises:
+        DataError: if a target is unknown, a matrix has the wrong shape or a row that is not a distribution.
+
+    Example:
+        >>> kinds = annotator_kinds({"good": 2, "spammer": 1})
+        >>> votes = simulate_confusions([0, 1, 1], confusion_matrices(kinds, 2, seed=0), classes=["cat", "dog"],
+        ...                             annotators=annotator_names(kinds), labels_per_item=2, seed=0)
+        >>> votes.num_pairs, votes.annotators
+        (6, ('good-0', 'good-1', 'spammer-0'))
+    """
+    truth = known_targets(target, len(classes))
+    matrix = np.asarray(confusion, dtype=np.float64)
+    if matrix.shape != (len(annotators), len(classes), len(classes)):
+        raise DataError(
+            f"confusion has shape {matrix.shape}; expected (annotators, classes, classes) = "
+            f"{(len(annotators), len(classes), len(classes))}."
+        )
+    if (matrix < 0).any() or not np.allclose(matrix.sum(-1), 1, atol=1e-6):
+        raise DataError("Every row of a confusion matrix must hold numbers of at least 0 that sum to 1.")
+    weight = np.ones(len(annotators)) if propensities is None else propensities
+    item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
+    label = _categorical(matrix, annotator, truth[item], stream(seed, _LABEL))
+    return Annotations.build(
+        item, annotator, label, num_items=len(truth), classes=classes, annotators=annotators
+    )  # fmt: skip
+
+
+def _categorical(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.random.Generator) -> IntArray:
+    """(L,) one draw per pair from ``matrix[annotator, truth]`` by inverting all cumulative rows in one search."""
+    num_classes = matrix.shape[-1]
+    cdf = matrix.cumsum(-1).reshape(-1, num_classes)
+    cdf /= cdf[:, -1:]
+    row = annotator * num_classes + truth
+    stacked = (cdf + np.arange(len(cdf))[:, None]).ravel()  # row r lies in (r, r + 1]: ascending over all rows
+    position = np.searchsorted(stacked, row + rng.random(len(row)), side="right")
+    label: IntArray = np.clip(position - row * num_classes, 0, num_classes - 1)
+    return label
+
+
+def known_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray:
+    """(N,) int64 targets, or a DataError that names the first unknown one."""
+    truth = np.asarray(target, dtype=np.int64)
+    bad = np.flatnonzero((truth < 0) | (truth >= (np.inf if num_classes is None else num_classes)))
+    if len(bad):
+        raise DataError(f"Simulation needs the true class of every item; item {bad[0]} has {truth[bad[0]]}.")
+    return truth
+
+
+def stream(seed: int, *keys: int) -> np.random.Generator:
+    """An independent generator for each purpose, named by integers, of one seed."""
+    return np.random.default_rng([seed, *keys])

@@ -1,0 +1,147 @@
+"""Data sets with a shortcut that holds in training only: decoys told by the target there, at random elsewhere."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from hilmix.annotations import IntArray
+from hilmix.data.explained import explained_data
+from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
+from hilmix.data.simulation.decoys import (
+    GREY_STEP,
+    Bytes,
+    Decoyed,
+    coloured,
+    corner_patches,
+    half_images,
+    item_draws,
+    shown_class,
+)
+from hilmix.data.simulation.digits import CLASSES, LICENCE
+from hilmix.functional.random import step_generator
+
+PAINTER = "decoy"
+"""Who knows where the decoy is: whoever painted it."""
+Paint = Callable[[Bytes, IntArray, NDArray[np.bool_], NDArray[np.float64]], Decoyed]
+"""Images, (n,) targets, (n,) whether the decoy tells the truth, (n, 2) numbers in [0, 1) -> images with decoys."""
+
+
+def half_grey(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+    """The half-image decoy of Heo et al.: grey level 25 times the class, top or bottom at random."""
+    value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
+    return half_images(images, value.astype(np.uint8), draws[:, 0] < 0.5)
+
+
+def dark_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+    """The corner decoy of Ross et al.: grey level 255 - 25 times the class, in any corner."""
+    value = 255 - GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
+    return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
+
+
+def light_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+    """The corner decoy that Heo et al. release for CIFAR-10: grey level 25 times the class, in any corner."""
+    value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
+    return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
+
+
+def class_colour(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+    """ColorMNIST: the colour of the class in training, that of class 9 - y elsewhere; never random."""
+    return coloured(images, np.where(honest, target, 9 - target), (3 * draws[:, 0]).astype(np.int64))
+
+
+def with_decoys(
+    name: str,
+    images: Bytes,
+    target: IntArray,
+    split: NDArray[np.str_],
+    *,
+    paint: Paint,
+    items: tuple[str, ...],
+    classes: tuple[str, ...],
+    licence: str,
+    seed: int,
+) -> AnnotatedData:
+    """Returns the data with decoys in every image and a mask on each; the groups are the classes.
+
+    Args:
+        name: of the data.
+        images: (N, H, W) or (N, H, W, 3) uint8.
+        target: (N,) classes; also the one annotation of every item, by ``label``.
+        split: (N,) of ``train``, ``val``, ``test``; decoys tell the class in training only.
+        paint: one of the functions above.
+        items: N names.
+        classes: K names.
+        licence: of the images.
+        seed: of the decoys; each depends on the seed and the item's row alone.
+    """
+    draws = item_draws(seed, np.arange(len(target)), 2)
+    painted = paint(images, target, split == "train", draws)
+    return _data(name, painted, target, split, items=items, classes=classes, licence=licence)
+
+
+def decoy_digits(seed: int = 0) -> AnnotatedData:
+    """Returns scikit-learn's 1,797 digits, stretched into one half of 28x28 pixels, with the half-image decoy.
+
+    1,200 items are for training, 197 for validation and 400 for testing, stratified by class.
+
+    Args:
+        seed: of split and decoys.
+    """
+    images, target = load_digits(return_X_y=True)
+    pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    train, rest = train_test_split(np.arange(len(target)), train_size=1200, stratify=target, random_state=seed)
+    val, test = train_test_split(rest, train_size=197, stratify=target[rest], random_state=seed)
+    split = np.empty(len(target), dtype="<U5")
+    split[train], split[val], split[test] = "train", "val", "test"
+    return with_decoys(
+        "decoy-digits", pixels, target.astype(np.int64), split, paint=half_grey, classes=CLASSES, licence=LICENCE,
+        items=tuple(f"digit-{i:04d}" for i in range(len(target))), seed=seed,
+    )  # fmt: skip
+
+
+def toy_bumps(seed: int = 0) -> AnnotatedData:
+    """Returns the toy set: points (x, y), three rows of three bumps of 100 along x, where the middle bump is one class.
+
+    The middle row is shifted by 1.2 in x, so that no threshold on x is right for all rows, but y, which tells the rows
+    apart by 20, must not matter: the mask marks it. 70 % of the items are for training, 10 % and 20 % for validation
+    and test. The groups are the classes, as published.
+
+    Args:
+        seed: of points and split.
+
+    Reference:
+        Heo et al., Use Perturbations when Learning from Explanations, 2023, toy data of the release.
+    """
+    row, bump = np.repeat(np.arange(3), 300), np.tile(np.repeat(np.arange(3), 100), 3)
+    generator = step_generator(seed, 0, stream="sample")
+    x = 2.0 * (bump - 1) + 0.2 * generator.standard_normal(900) + 1.2 * (row % 2)
+    points = np.stack([x, 20.0 * (row - 1)], axis=1).astype(np.float32)
+    split = np.empty(900, dtype="<U5")
+    train, val, test = np.split(generator.permutation(900), [630, 720])
+    split[train], split[val], split[test] = "train", "val", "test"
+    painted = Decoyed(points, np.array([[0.0, 1.0]], dtype=np.float32), np.zeros(900, dtype=np.int64))
+    classes = ("outer", "middle")
+    return _data(
+        "toy-bumps", painted, (bump == 1).astype(np.int64), split, classes=classes, licence="none needed",
+        items=tuple(f"point-{i:04d}" for i in range(900)),
+    )  # fmt: skip
+
+
+def _data(
+    name: str,
+    painted: Decoyed,
+    target: IntArray,
+    split: NDArray[np.str_],
+    *,
+    items: tuple[str, ...],
+    classes: tuple[str, ...],
+    licence: str,
+) -> AnnotatedData:
+    kind: InputKind = "vector" if painted.inputs.ndim == 2 else "image"
+    return explained_data(
+        name, ArrayInputs(painted.inputs, kind), target, split, items=items, classes=classes, licence=licence,
+        pictures=ArrayInputs(painted.pictures, kind), picture=painted.picture, painter=PAINTER,
+    )  # fmt: skip

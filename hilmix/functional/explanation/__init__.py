@@ -1,0 +1,1 @@
+"""Mathematics of explanations: saliency, adversarial examples, interval bounds, contextual decomposition."""

@@ -1,0 +1,138 @@
+"""Signs that somebody did not do the task: pure functions of what was shown and what was answered.
+
+Flags are shown, never acted on in silence. The rules in :data:`EXCLUDING` also set ``excluded``, with the reason, when
+a participant has finished: the answers stay, but no longer count towards the judgments that a study asks for.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hilmix.human.elicit.design.manifest import MIDPOINT_TASKS, Manifest, Stimulus, Task, Trial
+from hilmix.human.elicit.store.rows import Given
+
+CLASS_TASKS: tuple[Task, ...] = ("categorical", "vote")
+"""Tasks whose answer is a class; that of the others is a weight."""
+EXCLUDING = ("catch", "fast", "straight")
+CATCH_TOLERANCE = 0.25
+"""How far a weight may lie from the known answer of a catch trial."""
+MIN_CATCH, FAILED_CATCH = 2, 0.5
+FAST_SHARE = 0.5
+MIN_STRAIGHT, STRAIGHT_SHARE = 10, 0.9
+REPEAT_DIFFERENCE, REPEAT_OTHER_LABEL = 0.3, 0.5
+UNTOUCHED_SHARE = 0.5
+
+
+class Judged(NamedTuple):
+    """A trial, what it showed and what was answered."""
+
+    trial: Trial
+    shown: Stimulus
+    given: Given
+
+
+class Flag(NamedTuple):
+    """A rule that a participant breaks, and the numbers that say so."""
+
+    rule: str
+    detail: str
+
+
+def judged(
+    manifest: Manifest, trials: Mapping[int, Trial], answers: Iterable[Given], order: Collection[int]
+) -> list[Judged]:
+    """Returns the answers to the trials of ``order``, each with what it showed; those of an earlier batch are left out.
+
+    Args:
+        manifest: of the study.
+        trials: all trials by id.
+        answers: of one participant.
+        order: the participant's trials.
+    """
+    mine = [given for given in answers if given.trial in order]
+    return [Judged(trials[one.trial], manifest.stimuli[trials[one.trial].stimulus], one) for one in mine]
+
+
+def flags(judged: Sequence[Judged], *, minimum_seconds: float) -> list[Flag]:
+    """Returns the rules that a participant breaks, in a fixed order; practice does not count.
+
+    Args:
+        judged: the answered trials.
+        minimum_seconds: a trial answered sooner is a fast one.
+    """
+    counted = [one for one in judged if one.trial.kind != "practice"]
+    found = {
+        "catch": _catch(counted),
+        "fast": _fast(counted, minimum_seconds),
+        "straight": _straight(counted),
+        "repeats": _repeats(counted),
+        "untouched": _untouched(counted),
+    }
+    return [Flag(rule, detail) for rule, detail in found.items() if detail is not None]
+
+
+def exclusion(found: Sequence[Flag]) -> str | None:
+    """Returns why a participant is excluded, "rule: numbers" joined by semicolons; None where no flag excludes."""
+    reasons = [f"{flag.rule}: {flag.detail}" for flag in found if flag.rule in EXCLUDING]
+    return "; ".join(reasons) or None
+
+
+def passes_catch(shown: Stimulus, answer: dict[str, Any]) -> bool:
+    """Returns whether an answer agrees with the known one of a catch trial."""
+    if answer["task"] in CLASS_TASKS:
+        return said(answer) == shown.right_label
+    assert shown.right_weight is not None  # the manifest refuses other catch trials
+    return abs(said(answer) - shown.right_weight) <= CATCH_TOLERANCE
+
+
+def said(answer: dict[str, Any]) -> Any:
+    """Returns the one number that stands for an answer: a weight or a class."""
+    return answer[{"categorical": "top", "vote": "label"}.get(answer["task"], "weight")]
+
+
+def _catch(judged: Sequence[Judged]) -> str | None:
+    catch = [one for one in judged if one.trial.kind == "catch"]
+    failed = sum(not passes_catch(one.shown, one.given.answer) for one in catch)
+    if len(catch) < MIN_CATCH or failed <= FAILED_CATCH * len(catch):
+        return None
+    return f"{failed} of {len(catch)} catch trials failed"
+
+
+def _fast(judged: Sequence[Judged], minimum: float) -> str | None:
+    fast = sum(one.given.seconds < minimum for one in judged)
+    if fast <= FAST_SHARE * len(judged):
+        return None
+    return f"{fast} of {len(judged)} trials took less than {minimum:g} s"
+
+
+def _straight(judged: Sequence[Judged]) -> str | None:
+    main = [one for one in judged if one.trial.kind == "main"]
+    if len(main) < MIN_STRAIGHT:
+        return None
+    usual, count = Counter(said(one.given.answer) for one in main).most_common(1)[0]
+    # The midpoint at one half is what the pixels say, and reaching it takes steps or a search each time.
+    honest = main[0].shown.task in MIDPOINT_TASKS and usual == 0.5
+    if honest or count < STRAIGHT_SHARE * len(main):
+        return None
+    return f"{count} of {len(main)} answers are {usual:g}"
+
+
+def _repeats(judged: Sequence[Judged]) -> str | None:
+    by_trial = {one.trial.id: said(one.given.answer) for one in judged}
+    pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in judged if one.trial.of in by_trial]
+    if not pairs:
+        return None
+    if judged[0].shown.task in CLASS_TASKS:
+        other = sum(again != before for again, before in pairs)
+        return (
+            f"{other} of {len(pairs)} repeats named another class" if other > REPEAT_OTHER_LABEL * len(pairs) else None
+        )
+    mean = sum(abs(again - before) for again, before in pairs) / len(pairs)
+    return f"repeats differ by {mean:.2f} on average" if mean > REPEAT_DIFFERENCE else None
+
+
+def _untouched(judged: Sequence[Judged]) -> str | None:
+    untouched = sum(not all(one.given.touched.values()) for one in judged)
+    if untouched <= UNTOUCHED_SHARE * len(judged):
+        return None
+    return f"a control was not touched in {untouched} of {len(judged)} trials"

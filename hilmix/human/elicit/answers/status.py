@@ -1,0 +1,179 @@
+"""How far a study is: coverage, agreement, timing and flags, for the live page and the terminal."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, median
+
+import numpy as np
+
+from hilmix.errors import DataError
+from hilmix.functional.agreement import intraclass_correlation
+from hilmix.human.elicit.answers import quality
+from hilmix.human.elicit.design.manifest import Manifest, Model, Task
+from hilmix.human.elicit.design.study import Study
+from hilmix.human.elicit.store.database import read_rows
+from hilmix.human.elicit.store.rows import Given, Participant, Rows
+
+
+class TaskStatus(Model):
+    """One task. Judgments of excluded participants, practice, catch trials and repeats do not count.
+
+    Attributes:
+        stimuli: to be judged.
+        complete: of these, with as many judgments as asked for.
+        counts: how many stimuli have 0, 1, ... judgments; the last, as many as asked for or more.
+        batches: of the task.
+        complete_batches: of these, with complete stimuli only.
+        judgments: given.
+        wanted: asked for in all.
+        median_seconds: of a judgment.
+        agreement: share of pairs of judgments of the same stimulus that name the same class; categorical and vote.
+        difference: mean absolute difference of the weights of such a pair; the other tasks.
+        icc: share of the variance of these weights, less that of the mix where it has one, that people have in common:
+            ICC(1); None where the judgments do not tell yet.
+    """
+
+    task: Task
+    stimuli: int
+    complete: int
+    counts: tuple[int, ...]
+    batches: int
+    complete_batches: int
+    judgments: int
+    wanted: int
+    median_seconds: float | None
+    agreement: float | None
+    difference: float | None
+    icc: float | None
+
+
+class FlagStatus(Model):
+    """A rule that a participant breaks, and the numbers that say so."""
+
+    rule: str
+    detail: str
+
+
+class ParticipantStatus(Model):
+    """One participant, by number. ``excluded`` is the reason; ``loads`` how often the page was loaded in the trials."""
+
+    number: int
+    phase: str
+    task: Task | None
+    joined: float
+    done: int
+    total: int
+    median_seconds: float | None
+    loads: int
+    flags: tuple[FlagStatus, ...]
+    excluded: str | None
+
+
+class Status(Model):
+    """The whole study. Times are seconds since 1970."""
+
+    name: str
+    now: float
+    tasks: tuple[TaskStatus, ...]
+    phases: dict[str, int]
+    withdrawn: int
+    participants: tuple[ParticipantStatus, ...]
+
+
+def read_status(folder: Path, now: float) -> Status:
+    """Returns the numbers of a study folder, beside a server at work or without one.
+
+    Raises:
+        DataError: if the study is not valid, was not served yet, or the answers are to another manifest.
+    """
+    study = Study.open(folder)
+    if not study.answers_file.is_file():
+        raise DataError(f"{folder} was not served yet. Serve it: hilmix elicit serve {folder}")
+    return read_rows(study.answers_file, lambda rows: status(study, rows, now), manifest=study.sha256)
+
+
+def status(study: Study, rows: Rows, now: float) -> Status:
+    """Returns the numbers of a study.
+
+    Args:
+        study: as served.
+        rows: of its answers file.
+        now: seconds since 1970.
+    """
+    people, events = rows.participants(), rows.events()
+    loads = Counter(event.participant for event in events if event.what == "loaded")
+    given: dict[int, list[Given]] = defaultdict(list)
+    for one in rows.answers():
+        given[one.participant].append(one)
+    counted = [one for person in people if person.excluded is None for one in given[person.number]]
+    return Status(
+        name=study.manifest.name,
+        now=now,
+        tasks=tuple(_task(study, task, counted) for task in study.manifest.tasks),
+        phases=dict(Counter(person.phase for person in people)),
+        withdrawn=sum(event.what == "withdrew" for event in events),
+        participants=tuple(_participant(study, one, given[one.number], loads[one.number]) for one in people),
+    )
+
+
+def _task(study: Study, task: Task, given: Iterable[Given]) -> TaskStatus:
+    target = study.manifest.settings.target_judgments
+    batches = [
+        [trial for trial in batch.trials if trial.kind == "main"]
+        for batch in study.manifest.batches
+        if batch.task == task
+    ]
+    of_trial = {trial.id: trial.stimulus for main in batches for trial in main}
+    said: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
+    mine = [one for one in given if one.trial in of_trial]
+    for one in mine:
+        said[of_trial[one.trial]].append(quality.said(one.answer))
+    pairs = [pair for values in said.values() for pair in combinations(values, 2)]
+    counts = Counter(min(len(values), target) for values in said.values())
+    names = task in quality.CLASS_TASKS
+    return TaskStatus(
+        task=task,
+        stimuli=len(said),
+        complete=counts[target],
+        counts=tuple(counts[number] for number in range(target + 1)),
+        batches=len(batches),
+        complete_batches=sum(all(len(said[trial.stimulus]) >= target for trial in main) for main in batches),
+        judgments=len(mine),
+        wanted=target * len(said),
+        median_seconds=_median(mine),
+        agreement=fmean(a == b for a, b in pairs) if pairs and names else None,
+        difference=fmean(abs(a - b) for a, b in pairs) if pairs and not names else None,
+        icc=None if names else _icc(study.manifest, said),
+    )
+
+
+def _icc(manifest: Manifest, said: dict[int, list[float]]) -> float | None:
+    shown = [(manifest.stimuli[stimulus].weight or 0.0, values) for stimulus, values in said.items() if values]
+    beyond = [[value - weight for value in values] for weight, values in shown]
+    values, group = np.concatenate([*beyond, []]), np.repeat(np.arange(len(beyond)), [len(v) for v in beyond])
+    if len(beyond) < 2 or len(values) == len(beyond) or np.ptp(values) == 0:
+        return None
+    return intraclass_correlation(values, group, num_groups=len(beyond)).single
+
+
+def _participant(study: Study, person: Participant, given: Sequence[Given], loads: int) -> ParticipantStatus:
+    judged = quality.judged(study.manifest, study.trials, given, person.order)
+    found = quality.flags(judged, minimum_seconds=study.manifest.settings.minimum_seconds)
+    return ParticipantStatus(
+        number=person.number,
+        phase=person.phase,
+        task=None if person.batch is None else study.manifest.batches[person.batch].task,
+        joined=person.created,
+        done=len(judged),
+        total=len(person.order),
+        median_seconds=_median(given),
+        loads=loads,
+        flags=tuple(FlagStatus(rule=flag.rule, detail=flag.detail) for flag in found),
+        excluded=person.excluded,
+    )
+
+
+def _median(given: Sequence[Given]) -> float | None:
+    return median(one.seconds for one in given) if given else None

@@ -1,0 +1,142 @@
+"""The native export: judgments, participants and stimuli as Parquet, of one schema whatever the study asks.
+
+Neither the codes of participants nor what they wrote in the survey is in there.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from hilmix.human.elicit.answers import quality
+from hilmix.human.elicit.answers.read import Collected, Judgment, name_of
+from hilmix.human.elicit.design.manifest import Manifest
+from hilmix.human.elicit.store.rows import Participant
+
+_WHO = [("participant", pa.string()), ("task", pa.string()), ("batch", pa.int64())]
+_SHOWN = [
+    ("item1", pa.string()), ("item2", pa.string()), ("id1", pa.int64()), ("id2", pa.int64()),
+    ("label1", pa.string()), ("label2", pa.string()), ("generating_weight", pa.float64()),
+]  # fmt: skip
+JUDGMENTS = pa.schema(
+    [
+        *_WHO, ("place", pa.int64()), ("trial", pa.int64()), ("kind", pa.string()), ("repeat_of", pa.int64()),
+        ("start", pa.float64()), ("stimulus", pa.int64()), *_SHOWN, ("weight", pa.float64()), ("position", pa.int64()),
+        ("confidence", pa.float64()), ("top", pa.string()), ("top_percent", pa.float64()), ("second", pa.string()),
+        ("second_percent", pa.float64()), ("impossible", pa.list_(pa.string())), ("label", pa.string()),
+        ("seconds", pa.float64()), ("received", pa.float64()), ("touched", pa.string()), ("times", pa.string()),
+    ]
+)  # fmt: skip
+"""One row per answer, those to practice and catch trials too. Columns that a task does not ask for are null."""
+PARTICIPANTS = pa.schema(
+    [
+        *_WHO, ("phase", pa.string()), ("joined", pa.float64()), ("consented", pa.float64()),
+        ("failed_checks", pa.int64()), ("answers", pa.int64()), ("clarity", pa.int64()), ("difficulty", pa.int64()),
+        ("flags", pa.list_(pa.string())), ("excluded", pa.string()),
+    ]
+)  # fmt: skip
+"""One row per participant, excluded ones too: ``excluded`` is the rule and its numbers."""
+STIMULI = pa.schema(
+    [
+        ("stimulus", pa.int64()), ("task", pa.string()), *_SHOWN, ("weights", pa.list_(pa.float64())),
+        ("images", pa.list_(pa.string())),
+    ]
+)  # fmt: skip
+"""One row per stimulus of the manifest."""
+
+
+def tables(collected: Collected, *, with_excluded: bool) -> dict[str, pa.Table]:
+    """Returns the three tables by name.
+
+    Args:
+        collected: the study's answers.
+        with_excluded: judgments of participants whom the rules of quality exclude, too.
+    """
+    manifest = collected.manifest
+    given = [one for one in collected.judgments if with_excluded or one.person.excluded is None]
+    return {
+        "judgments": pa.Table.from_pylist([_judgment(manifest, one) for one in given], JUDGMENTS),
+        "participants": pa.Table.from_pylist(_participants(collected), PARTICIPANTS),
+        "stimuli": pa.Table.from_pylist(
+            [
+                _shown(manifest, shown.id) | {"weights": shown.weights, "images": shown.images}
+                for shown in manifest.stimuli
+            ],
+            STIMULI,
+        ),
+    }
+
+
+def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
+    classes, answer = manifest.dataset.classes, dict(one.given.answer)
+    for name in ("top", "second", "label"):
+        if answer.get(name) is not None:
+            answer[name] = classes[answer[name]]
+    if "impossible" in answer:
+        answer["impossible"] = [classes[label] for label in answer["impossible"]]
+    return (
+        answer
+        | _shown(manifest, one.shown.id)
+        | {
+            "participant": name_of(one.person.number),
+            "batch": one.batch,
+            "place": one.place,
+            "trial": one.trial.id,
+            "kind": one.trial.kind,
+            "repeat_of": one.trial.of,
+            "start": one.trial.start,
+            "seconds": one.given.seconds,
+            "received": one.given.received,
+            "touched": json.dumps(one.given.touched),
+            "times": json.dumps(one.given.times),
+        }
+    )
+
+
+def _shown(manifest: Manifest, stimulus: int) -> dict[str, Any]:
+    shown, classes = manifest.stimuli[stimulus], manifest.dataset.classes
+    return {
+        "stimulus": shown.id,
+        "task": shown.task,
+        "item1": shown.item1,
+        "item2": shown.item2,
+        "id1": shown.id1,
+        "id2": shown.id2,
+        "label1": classes[shown.label1],
+        "label2": classes[shown.label2],
+        "generating_weight": shown.weight,
+    }
+
+
+def _participants(collected: Collected) -> list[dict[str, Any]]:
+    answers: dict[int, list[Judgment]] = {person.number: [] for person in collected.people}
+    for one in collected.judgments:
+        answers[one.person.number].append(one)
+    surveys = {survey.participant: survey for survey in collected.surveys}
+    out = []
+    for person in collected.people:
+        survey = surveys.get(person.number)
+        out.append(
+            {
+                "participant": name_of(person.number),
+                "task": None if person.batch is None else collected.manifest.batches[person.batch].task,
+                "batch": person.batch,
+                "phase": person.phase,
+                "joined": person.created,
+                "consented": person.consented,
+                "failed_checks": person.attempts,
+                "answers": len(answers[person.number]),
+                "clarity": None if survey is None else survey.clarity,
+                "difficulty": None if survey is None else survey.difficulty,
+                "flags": _flags(collected.manifest, person, answers[person.number]),
+                "excluded": person.excluded,
+            }
+        )
+    return out
+
+
+def _flags(manifest: Manifest, person: Participant, answers: Sequence[Judgment]) -> list[str]:
+    judged = [quality.Judged(one.trial, one.shown, one.given) for one in answers if one.trial.id in person.order]
+    found = quality.flags(judged, minimum_seconds=manifest.settings.minimum_seconds)
+    return [f"{flag.rule}: {flag.detail}" for flag in found]

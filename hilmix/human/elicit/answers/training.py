@@ -1,0 +1,160 @@
+"""The data that a study was built from, with what people said: items and labels to train on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilmix.annotations import Annotations
+from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.errors import ConfigError, DataError
+from hilmix.human.elicit.answers.read import Collected, Judgment, mix_studies, mix_study, name_of
+from hilmix.human.elicit.design.images import data_sha256
+from hilmix.human.elicit.design.manifest import Manifest, Task
+from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
+
+TRAINABLE: tuple[Task, ...] = ("infer", "categorical", "vote")
+"""Tasks whose answers are labels of what was shown; the others are about which of many mixes is half and half."""
+DoubleArray = NDArray[np.float64]
+_AT_ONCE = 256
+
+
+def with_answers(
+    data: AnnotatedData, collected: Collected, task: Task, *, with_excluded: bool = False
+) -> AnnotatedData:
+    """Returns the data with the answers to one task.
+
+    Mixes become training items with a soft label per answer (infer, categorical) or a vote per answer (vote), as
+    :func:`~hilmix.human.study.with_mixes` adds them; votes on single images join the votes of those. Participants
+    become annotators, called by study and number, since those of another study are other people. Where the data have no
+    split, one is drawn around the mixes.
+
+    Args:
+        data: what the study was built from.
+        collected: the study's answers.
+        task: one of :data:`TRAINABLE`.
+        with_excluded: count participants whom the rules of quality exclude, too.
+
+    Raises:
+        DataError: if these are other data, or have features of their annotators; if the task has no answers that count
+            or none that are labels; or as :func:`~hilmix.human.study.with_mixes`.
+    """
+    if task not in TRAINABLE:
+        raise DataError(
+            f"Answers to the task '{task}' say which mix is half and half and are no labels; a data folder holds those "
+            f"to {', '.join(TRAINABLE)}. Export them as native or hmix."
+        )
+    check_data(data, collected.manifest)
+    rows = [one for one in collected.counted(with_excluded=with_excluded) if one.shown.task == task]
+    if not any(one.trial.kind == "main" for one in rows):
+        raise DataError(f"The study has no answers to the task '{task}' that count.")
+    _check_people(data, collected.manifest, rows)
+    if task != "vote":
+        study = _renamed(mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
+        return _with_mixes(data, study, answer_labels(study))
+    singles = [one for one in rows if one.shown.single and one.trial.kind == "main"]
+    mixes = [one for one in rows if not one.shown.single]
+    if singles:
+        data = replace(data, annotations=_joined(data.annotations, collected.manifest, singles))
+    return _with_vote_mixes(data, collected.manifest, mixes) if mixes else data
+
+
+def annotator_name(manifest: Manifest, number: int) -> str:
+    """Returns what a participant is called among the annotators of the data."""
+    return f"{manifest.name}-{name_of(number)}"
+
+
+def check_data(data: AnnotatedData, manifest: Manifest) -> None:
+    """Refuses other data than those that a study was built from.
+
+    Raises:
+        DataError: naming what differs.
+    """
+    said = manifest.dataset
+    for what, found, wanted in (
+        ("items", len(data), said.num_items),
+        ("classes", ", ".join(data.classes), ", ".join(said.classes)),
+    ):
+        if found != wanted:
+            raise DataError(f"{data.name} has the {what} {found}; the study was built from data with {wanted}.")
+    ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
+    if data_sha256(data, ids) != said.sha256:
+        raise DataError(
+            f"{data.name} has other images, or in another order, than the data '{said.name}' that the study was built "
+            "from. Give those."
+        )
+
+
+def _check_people(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> None:
+    if data.annotator_features is not None:
+        raise DataError(f"{data.name} has features of its annotators, which participants lack; drop them.")
+    there = {annotator_name(manifest, one.person.number) for one in rows} & set(data.annotations.annotators)
+    if there:
+        raise DataError(f"{data.name} has an annotator '{min(there)}' already; are the answers of this study in there?")
+
+
+def _renamed(study: MixStudy, manifest: Manifest) -> MixStudy:
+    return replace(study, participants=tuple(f"{manifest.name}-{name}" for name in study.participants))
+
+
+def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) -> Annotations:
+    """The annotations of the data and votes on items of theirs; a crowd of the data becomes one annotator."""
+    people = list(dict.fromkeys(annotator_name(manifest, one.person.number) for one in votes))
+    place = {name: base.num_annotators + row for row, name in enumerate(people)}
+    label = np.array([one.given.answer["label"] for one in votes])
+    more = {
+        "confidence": [one.given.answer["confidence"] for one in votes],
+        "seconds": [one.given.seconds for one in votes],
+    }
+    columns: dict[str, Any] = {}
+    for name, values in more.items():
+        given = getattr(base, name)
+        columns[name] = np.concatenate([np.full(base.num_pairs, np.nan) if given is None else given, values])
+    return Annotations.build(
+        np.concatenate([base.item, [one.shown.id1 for one in votes]]),
+        np.concatenate([base.annotator, [place[annotator_name(manifest, one.person.number)] for one in votes]]),
+        np.concatenate([base.label, label]),
+        num_items=base.num_items,
+        classes=base.classes,
+        annotators=(*base.annotators, *people),
+        probs=None if base.probs is None else np.concatenate([base.probs, np.eye(base.num_classes)[label]]),
+        **columns,
+    )
+
+
+def _with_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> AnnotatedData:
+    data = replace(data, inputs=ArrayInputs(_pixels(data), "image"))
+    if data.split is None:
+        try:
+            data = split_around_mixes(data, study)
+        except ConfigError as error:
+            raise DataError(
+                f"{data.name} has no split, and none can be drawn around the mixes: {error} Give the items table a "
+                "column 'split', or build the study from fewer pairs."
+            ) from error
+    seen = np.bincount(study.judgments.stimulus[~study.judgments.repeat], minlength=len(study.stimuli)) > 0
+    return with_mixes(data, study, labels, per="judgment", keep=seen)
+
+
+def _pixels(data: AnnotatedData) -> NDArray[np.uint8]:
+    """(N, H, W, C) all images, whatever files they come from."""
+    if isinstance(data.inputs, ArrayInputs):
+        return data.inputs.array
+    parts = np.array_split(np.arange(len(data)), -(-len(data) // _AT_ONCE))
+    return np.concatenate([np.moveaxis(data.inputs.fetch(part).numpy(), 1, 3) for part in parts])
+
+
+def _with_vote_mixes(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> AnnotatedData:
+    # Votes as the categorical answers that they amount to: all of the mass on one class.
+    rest: dict[str, Any] = {"top_percent": 100.0, "second": None, "second_percent": None, "impossible": []}
+    forms = [one._replace(given=replace(one.given, answer={"top": one.given.answer["label"], **rest})) for one in rows]
+    study = _renamed(mix_study("categorical", manifest, forms), manifest)
+    sure = np.array([one.given.answer["confidence"] for one in rows])
+    study = replace(study, judgments=replace(study.judgments, confidence=sure))
+    labels = np.eye(study.num_classes)[[one.given.answer["label"] for one in rows]]
+    found = _with_mixes(data, study, labels)
+    if data.annotations.probs is not None:
+        return found
+    return replace(found, annotations=replace(found.annotations, probs=None))  # votes, as those of the data

@@ -1,0 +1,132 @@
+"""What to ask next about a data set, given a study of it: mixes that tell most, or that a model is least sure about."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hilmix.data.items import AnnotatedData
+from hilmix.errors import DataError
+from hilmix.human.elicit.answers.read import read_answers
+from hilmix.human.elicit.answers.training import check_data
+from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
+from hilmix.human.elicit.design.manifest import Manifest, read_manifest
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, least_sure_pairs, spread
+from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
+from hilmix.human.elicit.design.settings import WEIGHTS
+from hilmix.human.image_features import statistics_of
+from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.learned import COMPONENTS, Shown
+
+POOL = 2000
+"""Pairs among which the most telling are looked for."""
+
+
+class Asked(NamedTuple):
+    """Mixes to ask about, what speaks for each, and what is expected of all."""
+
+    chosen: Chosen
+    score: DoubleArray
+    """(n,): how much a judgment makes the expected deviance smaller; or how far a model confuses the images."""
+    label: IntArray
+    """(N,) class of each image."""
+    note: str
+
+
+def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> Asked:
+    """Returns the mixes whose judgments would make the fit of what people see better the most.
+
+    The fit is that of classes and image statistics to the ``infer`` answers so far; see
+    :func:`~hilmix.human.elicit.design.propose.propose`. Candidates are balanced pairs of images that the study does not
+    show, at the weights of :data:`~hilmix.human.elicit.design.settings.WEIGHTS`.
+
+    Args:
+        study: folder, with answers.
+        data: that it was built from.
+        number: n.
+        seed: of the draw of candidates.
+
+    Raises:
+        DataError: if these are other data, there are no such answers, or too few pairs.
+    """
+    manifest, label = _checked(study, data)
+    answers = read_answers(study)
+    if "infer" not in answers:
+        raise DataError(
+            f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
+            "to 'infer'. --by model needs none."
+        )
+    judged = answers["infer"].without_repeats().judged()
+    candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)
+    pairs = len(candidates.weight) // len(WEIGHTS)
+    if pairs < number:
+        raise DataError(
+            f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
+            "needed. Ask for fewer with --number."
+        )
+    used = np.unique(np.concatenate([judged.id1, judged.id2, *candidates.pairs]))
+    belief, components = believe(judged, statistics_of(data.inputs, used), used)
+    columns = candidates.columns(label, components, num_classes=len(data.classes))
+    found = propose(belief, columns, candidates.weight, candidates.pair, number)
+    chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
+    chance += np.arange(number) % len(WEIGHTS)
+    left = [found.before - found.gain.sum(), excess_after(belief, columns, candidates.weight, chance)]
+    told, drawn = (1 - value / found.before for value in left)
+    note = (
+        f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
+        f"of as many mixes at random, {drawn:.0%}."
+    )
+    return Asked(candidates.chosen(found.rows), found.gain, label, note)
+
+
+def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> Asked:
+    """Returns mixes of images that a model takes most for each other's class, and that the study does not show.
+
+    Args:
+        study: folder; answers are not needed.
+        data: that it was built from.
+        number: n.
+        predictions: ``predictions.parquet`` of a run.
+        seed: of the weights, which are those of :data:`~hilmix.human.elicit.design.settings.WEIGHTS`.
+
+    Raises:
+        DataError: if these are other data, the predictions can not be used, or there are too few pairs.
+    """
+    manifest, label = _checked(study, data)
+    probs = read_probs(predictions, data)
+    free = np.where(np.isnan(probs).any(axis=1), -1, label)
+    free[np.concatenate(_shown(manifest))] = -1
+    pairs, rng = least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
+    weight = np.array(WEIGHTS)[spread(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
+    score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
+    note = "score is the sum of the probabilities that the model gives each image of the other's class."
+    return Asked(Chosen(pairs, weight), score, label, note)
+
+
+def believe(judged: Judged, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
+    """Returns what the judgments say of people's perception, and (N, Q) the components of images, 0 for those not used.
+
+    Args:
+        judged: answers.
+        features: (N, D) of images, by id.
+        used: rows of images with features.
+    """
+    shown = Shown.of(judged, features, None, COMPONENTS)
+    components = np.zeros((len(features), shown.components.basis.shape[1]))
+    components[used] = shown.components(features[torch.from_numpy(used)].double().numpy())
+    return Belief.of(shown), components
+
+
+def _checked(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:
+    manifest = read_manifest(study)
+    check_showable(data)
+    check_data(data, manifest)
+    return manifest, usable_labels(data)
+
+
+def _shown(manifest: Manifest) -> Pairs:
+    rows = np.array([(one.id1, one.id2) for one in manifest.stimuli], dtype=np.int64)
+    return Pairs(rows[:, 0], rows[:, 1])

@@ -1,0 +1,190 @@
+"""From data to a study folder: pairs, weights, pictures, batches, texts. The same seed gives the same study."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import hilmix
+from hilmix.data.items import AnnotatedData
+from hilmix.errors import DataError
+from hilmix.human.elicit.design import texts
+from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.images import Mix, check_images, data_sha256, write_images
+from hilmix.human.elicit.design.items import check_showable, usable_labels
+from hilmix.human.elicit.design.manifest import IMAGES, Manifest, read_manifest, statements, write_manifest
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray
+from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, Batch, Dataset, Kind, Settings, Stimulus, Task, Trial
+from hilmix.human.elicit.design.settings import Design, Drawn, deal, draw, trial_numbers
+
+OFFERED = tuple(i / 10 for i in range(11))
+"""Weights of the midpoint tasks."""
+CATCH_OFFERED = (0.0, 0.02, 0.04, 0.06, 0.08, 0.5, 0.92, 0.94, 0.96, 0.98, 1.0)
+"""Weights of their catch trials: one real mix among images that show one class."""
+
+
+class OwnTexts(NamedTuple):
+    """Texts of a study's own, Markdown, instead of those of :mod:`hilmix.human.elicit.design.texts`."""
+
+    consent: str | None = None
+    instructions: Mapping[Task, str] = {}
+    completion_code: str | None = None
+
+
+class _Shown(NamedTuple):
+    """A stimulus before its pictures are written."""
+
+    id: int
+    task: Task
+    first: int
+    second: int
+    weights: tuple[float, ...]
+
+    @property
+    def mixes(self) -> list[Mix]:
+        return [Mix(self.first, self.second, weight) for weight in self.weights]
+
+
+def build_study(
+    data: AnnotatedData,
+    folder: Path | str,
+    design: Design,
+    *,
+    probs: DoubleArray | None = None,
+    own: OwnTexts | None = None,
+    chosen: Chosen | None = None,
+) -> Manifest:
+    """Writes a study folder in one stroke, reads it back, and returns its manifest.
+
+    Args:
+        data: images with targets or votes; where they have a split, the training items are shown.
+        folder: to be made; its name is the name of the study.
+        design: how many of what.
+        probs: optional (N, K) float64 class probabilities, NaN where not predicted, as
+            :func:`hilmix.human.elicit.design.items.read_probs` gives them: the pairs are those the model is least sure
+            about.
+        own: texts of the study's own.
+        chosen: the mixes to show, ``design.pairs`` of them, instead of drawn ones.
+
+    Raises:
+        DataError: if the data can not be shown or are too few, the folder is there, or the consent asks for nothing.
+    """
+    folder, own = Path(folder), own or OwnTexts()
+    if folder.exists():
+        raise DataError(f"'{folder}' exists already. Remove it, or choose another folder with -o.")
+    if own.consent is not None and not statements(own.consent):
+        raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
+    check_showable(data)
+    label = usable_labels(data)
+    drawn = draw(design, label, probs, classes=data.classes, chosen=chosen)
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        (partial / IMAGES).mkdir(parents=True)
+        stimuli = _write_stimuli(data, label, _shown(design, drawn), partial / IMAGES, design.seed)
+        write_manifest(_manifest(data, design, drawn, stimuli, own, name=folder.name), partial)
+        check_images(read_manifest(partial), partial)
+        partial.rename(folder)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {folder}: {error.strerror or error}. Choose a writable folder with -o."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return read_manifest(folder)
+
+
+def _shown(design: Design, drawn: Drawn) -> list[_Shown]:
+    """Every stimulus; those of a task follow each other in the order of the draw: main, practice, catch."""
+    known, number = design.pairs + design.practice, count()
+    out = []
+    for task in design.tasks:
+        for row, (a, b, weight) in enumerate(zip(*drawn.pairs, drawn.weight, strict=True)):
+            offered: tuple[float, ...] = (float(weight),)
+            if task in MIDPOINT_TASKS:
+                offered = OFFERED if row < known else CATCH_OFFERED
+            out.append(_Shown(next(number), task, int(a), int(b), offered))
+    return out
+
+
+def _write_stimuli(
+    data: AnnotatedData, label: IntArray, shown: Sequence[_Shown], folder: Path, seed: int
+) -> tuple[Stimulus, ...]:
+    written = write_images(data, (mix for stimulus in shown for mix in stimulus.mixes), folder, seed=seed)
+
+    def stimulus(s: _Shown) -> Stimulus:
+        pictures, midpoint = [written[mix] for mix in s.mixes], s.task in MIDPOINT_TASKS
+        return Stimulus(
+            id=s.id, task=s.task, id1=s.first, id2=s.second, item1=data.items[s.first], item2=data.items[s.second],
+            label1=int(label[s.first]), label2=int(label[s.second]), weight=None if midpoint else s.weights[0],
+            weights=s.weights if midpoint else None, images=tuple(picture.name for picture in pictures),
+            sha256=tuple(picture.sha256 for picture in pictures),
+        )  # fmt: skip
+
+    return tuple(map(stimulus, shown))
+
+
+def _manifest(
+    data: AnnotatedData, design: Design, drawn: Drawn, stimuli: tuple[Stimulus, ...], own: OwnTexts, *, name: str
+) -> Manifest:
+    instructions = {
+        task: texts.instructions(task, design.wording, trials=design.trials, practice=design.practice)
+        for task in design.tasks
+    }
+    dataset = Dataset(
+        name=data.name, licence=data.licence, num_items=len(data), classes=data.classes,
+        sha256=data_sha256(data, np.concatenate(drawn.pairs)),
+    )  # fmt: skip
+    return Manifest(
+        name=name, seed=design.seed, hilmix=hilmix.__version__, dataset=dataset, wording=design.wording,
+        consent=own.consent or texts.consent(design.wording, trials=design.trials),
+        instructions=instructions | dict(own.instructions), thanks=texts.THANKS, completion_code=own.completion_code,
+        settings=Settings(target_judgments=design.judgments),
+        checks={task: texts.checks(task, design.wording) for task in design.tasks},
+        stimuli=stimuli, batches=_batches(design, drawn, stimuli),
+    )  # fmt: skip
+
+
+def _batches(design: Design, drawn: Drawn, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:
+    batches: list[Batch] = []
+    number = iter(trial_numbers(design))
+    for place, task in enumerate(design.tasks):
+        offset = place * len(drawn.weight)
+        for main in deal(design, drawn, task):
+            trials = _trials(design, (offset + main).tolist(), offset + design.pairs, stimuli, number)
+            batches.append(Batch(id=len(batches), task=task, trials=trials))
+    return tuple(batches)
+
+
+def _trials(
+    design: Design, main: list[int], others: int, stimuli: tuple[Stimulus, ...], number: Iterator[int]
+) -> tuple[Trial, ...]:
+    """The trials of one batch; ``others`` is the first stimulus for practice, which those of the catch trials follow.
+
+    Repeats show main trials again that lie evenly in the batch.
+    """
+    catch = others + design.practice
+
+    def trials(kind: Kind, shown: Sequence[int]) -> list[Trial]:
+        return [
+            Trial(id=next(number), stimulus=s, kind=kind, of=None, start=_start(stimuli[s], row))
+            for row, s in enumerate(shown)
+        ]
+
+    first = trials("practice", range(others, catch))
+    body = trials("main", main)
+    known = trials("catch", range(catch, catch + design.catch))
+    again = [body[(r + 1) * len(body) // (design.repeats + 1)] for r in range(design.repeats)]
+    last = [Trial(id=next(number), stimulus=t.stimulus, kind="repeat", of=t.id, start=t.start) for t in again]
+    return (*first, *body, *known, *last)
+
+
+def _start(shown: Stimulus, row: int) -> float | None:
+    """Task construct: in turn the second and the second to last weight, as .1 and .9 in H-Mix."""
+    if shown.task != "construct" or shown.weights is None:
+        return None
+    return shown.weights[-2] if row % 2 else shown.weights[1]

@@ -1,0 +1,197 @@
+"""The manifest, ``study.json``: what a study shows, in which batches, with which texts. Read, checked, written."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from hilmix.errors import DataError
+from hilmix.human.elicit.design.schema import (
+    MIDPOINT_TASKS,
+    TASKS,
+    Batch,
+    Check,
+    Dataset,
+    Kind,
+    Model,
+    Row,
+    Settings,
+    Stimulus,
+    Task,
+    Text,
+    Trial,
+    Wording,
+)
+
+__all__ = [
+    "ANSWERS", "IMAGES", "MANIFEST", "MIDPOINT_TASKS", "TASKS", "Batch", "Check", "Dataset", "Kind", "Manifest",
+    "Settings", "Stimulus", "Task", "Trial", "Wording", "manifest_sha256", "read_manifest", "statements",
+    "write_manifest",
+]  # fmt: skip
+
+MANIFEST, IMAGES, ANSWERS = "study.json", "images", "answers.sqlite"
+"""What a study folder holds; the last is made when it is served."""
+_STATEMENT = re.compile(r"^[-*] \[ \] +(.+)$", re.MULTILINE)
+_ORDER: dict[Kind, int] = {"practice": 0, "main": 1, "catch": 1, "repeat": 2}
+
+
+class Manifest(Model):
+    """A whole study. Texts are Markdown."""
+
+    format: Literal["hilmix elicit"] = "hilmix elicit"
+    version: Literal[1] = 1
+    name: Text
+    seed: Row
+    hilmix: str
+    dataset: Dataset
+    wording: Wording
+    consent: Text
+    instructions: dict[Task, Text]
+    thanks: Text
+    completion_code: Text | None
+    settings: Settings
+    checks: dict[Task, tuple[Check, ...]]
+    stimuli: tuple[Stimulus, ...] = Field(min_length=1)
+    batches: tuple[Batch, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _parts_refer_to_each_other(self) -> Self:
+        for problem in _problems(self):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of the batches, each once, in their usual order."""
+        there = {batch.task for batch in self.batches}
+        return tuple(task for task in TASKS if task in there)
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What a participant must tick: the lines ``- [ ] ...`` of the consent."""
+        return statements(self.consent)
+
+    @property
+    def consent_text(self) -> str:
+        """The consent without the statements."""
+        return _STATEMENT.sub("", self.consent).strip()
+
+
+def statements(consent: str) -> tuple[str, ...]:
+    """Returns the lines ``- [ ] ...`` of a consent, without their marks."""
+    return tuple(_STATEMENT.findall(consent))
+
+
+def _problems(study: Manifest) -> Iterator[str]:
+    """What fields say of each other that can not be."""
+    if not study.statements:
+        yield "consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'"
+    for task in study.tasks:
+        for name in ("instructions", "checks"):
+            if not getattr(study, name).get(task):
+                yield f"{name}.{task} is missing or empty; there are batches of this task"
+    for place, shown in enumerate(study.stimuli):
+        where, num_items, k = f"stimuli[{place}]", study.dataset.num_items, len(study.dataset.classes)
+        if shown.id != place:
+            yield f"{where}.id is {shown.id}; expected {place}, its place in the list"
+        for name, size in (("id1", num_items), ("id2", num_items), ("label1", k), ("label2", k)):
+            if getattr(shown, name) >= size:
+                yield f"{where}.{name} is {getattr(shown, name)}; allowed are 0 to {size - 1}"
+    seen: set[int] = set()
+    for place, batch in enumerate(study.batches):
+        if batch.id != place:
+            yield f"batches[{place}].id is {batch.id}; expected {place}, its place in the list"
+        earlier: dict[int, Trial] = {}
+        for row, trial in enumerate(batch.trials):
+            where = f"batches[{place}].trials[{row}]"
+            if trial.id in seen:
+                yield f"{where}.id is {trial.id}, which an earlier trial has"
+            if row and _ORDER[batch.trials[row - 1].kind] > _ORDER[trial.kind]:
+                yield f"{where}.kind is {trial.kind} after {batch.trials[row - 1].kind}; practice first, repeats last"
+            yield from _trial_problems(study, batch.task, trial, earlier, where)
+            seen.add(trial.id)
+            earlier[trial.id] = trial
+
+
+def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int, Trial], where: str) -> Iterator[str]:
+    if trial.stimulus >= len(study.stimuli):
+        yield f"{where}.stimulus is {trial.stimulus}; allowed are 0 to {len(study.stimuli) - 1}"
+        return
+    shown = study.stimuli[trial.stimulus]
+    if shown.task != task:
+        yield f"{where}.stimulus is of task {shown.task}; the batch is of task {task}"
+    if trial.kind == "catch" and shown.right_weight is None:
+        yield f"{where}.kind is catch, but stimulus {shown.id} has no known answer (weight 0 or 1, or one real mix)"
+    original = None if trial.of is None else earlier.get(trial.of)
+    shows_it_again = original is not None and original.kind == "main" and original.stimulus == trial.stimulus
+    if trial.kind == "repeat" and not shows_it_again:
+        yield f"{where}.of is {trial.of}; a repeat names a main trial of its batch with the same stimulus"
+    if trial.kind != "repeat" and trial.of is not None:
+        yield f"{where}.of is {trial.of}; expected null, as only repeats have it"
+    if (task == "construct") != (trial.start is not None):
+        yield f"{where}.start is {trial.start}; task construct needs a number, the others null"
+    elif trial.start is not None and trial.start not in (shown.weights or ()):
+        yield f"{where}.start is {trial.start}; allowed are the weights of the stimulus, {list(shown.weights or ())}"
+
+
+def read_manifest(folder: Path | str) -> Manifest:
+    """Reads and checks ``study.json``.
+
+    Args:
+        folder: of the study.
+
+    Raises:
+        DataError: one sentence that names the file, the field, what was found and what is allowed.
+    """
+    file = Path(folder) / MANIFEST
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"Cannot read {file}: {error.strerror}. Give the folder of a study, or make one with hilmix elicit build."
+        ) from error
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise DataError(f"{file}: {_told(error)}.") from error
+
+
+def write_manifest(study: Manifest, folder: Path | str) -> Path:
+    """Writes ``study.json`` for people to read and edit; returns the file."""
+    file = Path(folder) / MANIFEST
+    file.write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def manifest_sha256(folder: Path | str) -> str:
+    """Returns the hash of the bytes of ``study.json``, by which answers know their study."""
+    return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
+
+
+def _told(error: ValidationError) -> str:
+    """The first problem: field, what was found, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    where, kind = _path(first["loc"]), first["type"]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if kind == "json_invalid":
+        return f"it is not valid JSON: {first['ctx']['error']}"
+    if kind == "value_error":
+        return (f"{where}: " if where else "") + str(first["ctx"]["error"]) + more
+    if kind == "missing":
+        return f"{where} is missing{more}"
+    if kind == "extra_forbidden":
+        return f"{where} is not a field of a study; remove it, or correct its name{more}"
+    allowed = re.sub(r"^\w+ should", "it should", first["msg"])
+    return f"{where} is {_shown(first['input'])}; {allowed}{more}"
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

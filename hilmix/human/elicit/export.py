@@ -1,0 +1,147 @@
+"""What a study leaves with: its answers as tables, as a data folder or as H-Mix; or its pages, for another host."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import pyarrow.parquet as pq
+
+from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.errors import ConfigError, DataError
+from hilmix.human.elicit.answers.read import Collected, collect, mix_studies
+from hilmix.human.elicit.answers.tables import tables
+from hilmix.human.elicit.answers.training import TRAINABLE, with_answers
+from hilmix.human.elicit.design.manifest import MANIFEST, Task
+from hilmix.human.elicit.jspsych.experiment import write_jspsych
+from hilmix.human.study import write_released
+
+Format = Literal["native", "folder", "hmix", "jspsych"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+class Export(NamedTuple):
+    """What to write.
+
+    Args:
+        study: folder of the study.
+        out: folder to make.
+        format: ``native`` tables, a data ``folder``, ``hmix`` files, or the ``jspsych`` pages.
+        data: data folder that the study was built from; format folder only.
+        task: which answers; format folder only, and there only where several could be taken.
+        with_excluded: those of participants whom the rules of quality exclude, too.
+    """
+
+    study: Path
+    out: Path
+    format: Format = "native"
+    data: Path | None = None
+    task: Task | None = None
+    with_excluded: bool = False
+
+
+def export(wanted: Export) -> list[str]:
+    """Writes an export in one stroke, and returns sentences about what it leaves out.
+
+    Raises:
+        ConfigError: for an unknown format, or options that do not belong together.
+        DataError: if there are no answers, none that the format can hold, the data are others, or ``out`` is there.
+    """
+    if wanted.format not in FORMATS:
+        raise ConfigError(f"--format is '{wanted.format}'; allowed are {', '.join(FORMATS)}.")
+    if wanted.format == "folder" and wanted.data is None:
+        raise ConfigError("--format folder needs the data folder that the study was built from; give it with --data.")
+    for option in ("data", "task"):
+        if wanted.format != "folder" and getattr(wanted, option) is not None:
+            raise ConfigError(f"--{option} is for --format folder; leave it out.")
+    if wanted.out.exists():
+        raise DataError(f"'{wanted.out}' exists already. Remove it, or choose another folder with -o.")
+    if wanted.format == "jspsych":
+        if wanted.with_excluded:
+            raise ConfigError("--with-excluded is for answers, and --format jspsych holds none; leave it out.")
+        with _whole_folder(wanted.out) as folder:
+            write_jspsych(wanted.study, folder)
+        return []
+    collected = collect(wanted.study)
+    notes = _left_out(collected, wanted)
+    return [*notes, *_WRITERS[wanted.format](collected, wanted)]
+
+
+def _left_out(collected: Collected, wanted: Export) -> list[str]:
+    if wanted.with_excluded or not collected.excluded:
+        return []
+    who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
+    return [f"Left out, unless you say --with-excluded: {who}."]
+
+
+def _native(collected: Collected, wanted: Export) -> list[str]:
+    with _whole_folder(wanted.out) as folder:
+        for name, table in tables(collected, with_excluded=wanted.with_excluded).items():
+            pq.write_table(table, folder / f"{name}.parquet")
+        shutil.copyfile(wanted.study / MANIFEST, folder / MANIFEST)
+    return []
+
+
+def _folder(collected: Collected, wanted: Export) -> list[str]:
+    assert wanted.data is not None
+    task = wanted.task or _only_task(collected)
+    data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
+    with _told(wanted.out):
+        write_folder(data, wanted.out)
+    method = "annot-mix" if task == "vote" else "soft"
+    return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
+
+
+def _only_task(collected: Collected) -> Task:
+    there = collected.manifest.tasks
+    usable = [task for task in there if task in TRAINABLE]
+    if len(usable) > 1:
+        raise ConfigError(f"The study has the tasks {', '.join(usable)}; say with --task whose answers are the labels.")
+    return (usable or list(there))[0]
+
+
+def _hmix(collected: Collected, wanted: Export) -> list[str]:
+    studies = mix_studies(collected, with_excluded=wanted.with_excluded)
+    if not studies:
+        raise DataError(
+            f"{wanted.study} holds no answers that count to the tasks of H-Mix: construct, select, infer, categorical. "
+            "Votes go into a data folder or native tables."
+        )
+    with _whole_folder(wanted.out) as folder:
+        for study in studies.values():
+            write_released(study, folder)
+    said = collected.manifest.dataset
+    options = shlex.join(["--classes", *said.classes, "--num-items", str(said.num_items)])
+    votes = ["Votes are left out; the layout of H-Mix has no place for them."]
+    return [
+        *(votes if "vote" in collected.manifest.tasks else []),
+        f"Read it: hilmix hmix summary {wanted.out} {options}",
+    ]
+
+
+_WRITERS: dict[Format, Callable[[Collected, Export], list[str]]] = {"native": _native, "folder": _folder, "hmix": _hmix}
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """A folder that bears its name only when complete."""
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with _told(out):
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"Cannot write {out}: {error.strerror or error}. Choose a writable folder with -o.") from error

@@ -1,0 +1,1 @@
+"""A study as a jsPsych experiment, and its saved answers."""

@@ -1,0 +1,177 @@
+"""The HTTP interface: addresses and bodies. What they do is in :mod:`hilmix.human.elicit.serve.steps`."""
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, RedirectResponse
+
+from hilmix.human.elicit.answers import bodies as answers
+from hilmix.human.elicit.answers.status import Status, status
+from hilmix.human.elicit.design.manifest import Model
+from hilmix.human.elicit.design.study import Study
+from hilmix.human.elicit.serve import steps
+from hilmix.human.elicit.serve.flow import RequestError, State
+from hilmix.human.elicit.serve.rate import TokenBucket
+from hilmix.human.elicit.serve.steps import At, Saved
+from hilmix.human.elicit.store.database import Store, read_rows
+
+T = TypeVar("T")
+
+PAGES = Path(__file__).parent / "pages"
+COOKIE, COOKIE_SECONDS = "hilmix-elicit", 90 * 24 * 3600
+"""By which a browser shows that it is the one with which somebody known by platform id has joined."""
+
+
+SPREAD = 10
+"""Seconds over which those who were refused try again."""
+
+
+class TooManyError(Exception):
+    """Too many join at this moment; ``seconds`` after which to try again, spread so that not all do at once."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__()
+        self.seconds = math.ceil(wait) + secrets.randbelow(SPREAD)
+
+
+class Failure(Model):
+    """What every refused request answers."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all requests share. ``clock`` gives seconds since 1970."""
+
+    study: Study
+    store: Store
+    study_token: str
+    status_token: str
+    clock: Callable[[], float] = time.time
+    joins: TokenBucket = field(default_factory=TokenBucket)
+
+    async def do(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Runs a step in a transaction; returns once its changes are on the disk."""
+        job = self.store.submit(lambda rows: step(At(self.study, rows, self.clock()), *arguments))
+        return await asyncio.wrap_future(job)
+
+
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+_CODES = (400, 403, 404, 408, 409, 413, 422, 429)
+router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
+# Coroutines: what waits for the disk waits for the store's one thread. Plain functions would each take a worker thread,
+# and another one for their reply; of those there are 40, for which the replies would queue up behind the requests.
+
+
+@router.get("/join/{study_token}", status_code=303, response_class=RedirectResponse)
+async def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
+    """The link of the study: makes a participant and leads to the page of that participant."""
+    _same(study_token, desk.study_token)
+    if wait := desk.joins.wait(desk.clock()):
+        raise TooManyError(wait)
+    code = await desk.do(steps.join, request.query_params, request.cookies.get(COOKIE))
+    reply = RedirectResponse(f"/p/{code}", status_code=303)
+    if desk.study.manifest.settings.keep_platform_id == "hash":
+        reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
+    return reply
+
+
+@router.get("/p/{code}", response_class=FileResponse)
+def page(code: str) -> FileResponse:
+    """The page of a participant, the same for all."""
+    return _page("index.html")
+
+
+@router.get("/api/p/{code}")
+async def look(code: str, desk: TheDesk) -> State:
+    """Where a participant stands, and all that the page needs."""
+    return await desk.do(steps.look, code)
+
+
+@router.delete("/api/p/{code}")
+async def withdraw(code: str, desk: TheDesk) -> State:
+    """Deletes everything that a participant gave."""
+    return await desk.do(steps.withdraw, code)
+
+
+@router.post("/api/p/{code}/consent")
+async def consent(code: str, body: answers.Consent, desk: TheDesk) -> State:
+    """Agrees to every statement."""
+    return await desk.do(steps.consent, code, body)
+
+
+@router.post("/api/p/{code}/batch")
+async def new_batch(code: str, body: answers.NewBatch, desk: TheDesk) -> State:
+    """Asks for trials, in phase expired or full."""
+    return await desk.do(steps.new_batch, code, body)
+
+
+@router.post("/api/p/{code}/instructions")
+async def instructions(code: str, body: answers.Read, desk: TheDesk) -> State:
+    """Has read the instructions."""
+    return await desk.do(steps.instructions, code, body)
+
+
+@router.post("/api/p/{code}/check")
+async def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
+    """Answers the comprehension check."""
+    return await desk.do(steps.check, code, body)
+
+
+@router.post("/api/p/{code}/answers")
+async def answer(code: str, body: answers.Submission, desk: TheDesk) -> Saved:
+    """Answers the trial at hand. Sent again with the same key, returns what is stored."""
+    return await desk.do(steps.answer, code, body)
+
+
+@router.post("/api/p/{code}/survey")
+async def survey(code: str, body: answers.SurveyAnswers, desk: TheDesk) -> State:
+    """Closes the study."""
+    return await desk.do(steps.survey, code, body)
+
+
+@router.get("/api/p/{code}/images/{file}", response_class=FileResponse)
+async def image(code: str, file: str, desk: TheDesk) -> FileResponse:
+    """An image of the participant's trials. Names are of content, so that a browser may keep it for good."""
+    path = desk.study.image_file(await desk.do(steps.image, code, file))
+    return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
+
+
+@router.get("/status/{status_token}", response_class=FileResponse)
+def status_page(status_token: str, desk: TheDesk) -> FileResponse:
+    """The page on which a researcher follows the study."""
+    _same(status_token, desk.status_token)
+    return _page("status.html")
+
+
+@router.get("/api/status/{status_token}")
+def numbers(status_token: str, desk: TheDesk) -> Status:
+    """What that page shows."""
+    _same(status_token, desk.status_token)
+    # On a connection of its own: reading all answers takes long, and nobody's answer should wait for it.
+    now = desk.clock()
+    return read_rows(desk.study.answers_file, lambda rows: status(desk.study, rows, now), checked=False)
+
+
+def _same(token: str, right: str) -> None:
+    if not secrets.compare_digest(token.encode("utf-8", "replace"), right.encode()):
+        raise RequestError(404, "This link is not valid; ask for it again.")
+
+
+def _page(name: str) -> FileResponse:
+    if not (PAGES / name).is_file():
+        raise RequestError(404, "This page is not part of this installation.")
+    return FileResponse(PAGES / name, media_type="text/html; charset=utf-8")

@@ -1,0 +1,211 @@
+"""The web application of a study: the interface, the pages, and what holds for every request and reply."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import hilmix
+from hilmix.human.elicit.design.study import Study
+from hilmix.human.elicit.serve.api import PAGES, Desk, TooManyError, router
+from hilmix.human.elicit.serve.flow import RequestError
+from hilmix.human.elicit.serve.rate import TokenBucket
+from hilmix.human.elicit.store.database import Store
+
+BODY_LIMIT = 64 * 1024
+BODY_SECONDS = 30.0
+"""In which a whole body must come, however slow the line: 64 kB at 20 kbit/s."""
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",  # the address is the key to a participant's data
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+"""Of every reply, unless it says otherwise itself."""
+
+
+def create_app(
+    study: Path,
+    *,
+    study_token: str,
+    status_token: str,
+    clock: Callable[[], float] = time.time,
+    joins: TokenBucket | None = None,
+) -> FastAPI:
+    """Returns the application that serves a study folder; its answers file is opened with it and closed at shutdown.
+
+    Args:
+        study: the folder, as ``hilmix elicit build`` makes it.
+        study_token: the secret part of the link that lets people join.
+        status_token: the secret part of the link to the numbers.
+        clock: seconds since 1970; another one lets tests wait for a lease to run out.
+        joins: how fast people may join, by default as :mod:`hilmix.human.elicit.serve.rate` has it.
+
+    Raises:
+        DataError: if the folder or its answers file can not be used.
+    """
+    opened = Study.open(study)
+    store = Store(opened.answers_file, manifest=opened.sha256)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    # The interactive documentation would load scripts from another site; telemetry that a host has set up would be told
+    # addresses, which are the keys to participants' data. A redirect to the address without its last slash would repeat
+    # it, and the host that the request named, without TLS.
+    app = FastAPI(
+        title="hilmix elicit",
+        version=hilmix.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.desk = Desk(opened, store, study_token, status_token, clock, joins or TokenBucket())
+    app.include_router(router)
+    if PAGES.is_dir():
+        app.mount("/static", StaticFiles(directory=PAGES))
+    app.add_exception_handler(RequestError, _refused)
+    app.add_exception_handler(TooManyError, _too_many)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Headers)
+    return app
+
+
+class Headers:
+    """Adds :data:`HEADERS` to every reply."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                more = [
+                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
+                ]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class BodyLimit:
+    """Refuses a body of more than :data:`BODY_LIMIT` bytes, announced or not, or a slow one, before anything reads it.
+
+    Args:
+        app: what is behind.
+        seconds: in which the whole body must come.
+    """
+
+    # fastapi's max_body_size would answer in plain text and without our headers.
+
+    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
+        self.app, self.seconds = app, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self.seconds):
+                body = await _body(receive)
+        except TimeoutError:
+            late = error(408, f"The request took longer than {self.seconds:g} s to arrive.", {"connection": "close"})
+            await late(scope, receive, send)
+            return
+        if body is None:
+            return
+        if len(body) > BODY_LIMIT:
+            reply = error(413, f"The request is larger than {BODY_LIMIT // 1024} kB.")
+            await reply(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self.app(scope, replay, send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The body, or a little more than :data:`BODY_LIMIT` of it; None where the sender has hung up."""
+    body, more = bytearray(), True
+    while more and len(body) <= BODY_LIMIT:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Returns the reply to a request that went wrong: one sentence, in which nothing sent can break the encoding."""
+    sentence = message.encode("unicode_escape").decode()[:300]
+    return JSONResponse({"error": sentence}, status_code=status, headers=headers)
+
+
+async def _refused(request: Request, refused: Exception) -> JSONResponse:
+    assert isinstance(refused, RequestError)
+    return error(refused.status, refused.message)
+
+
+async def _too_many(request: Request, many: Exception) -> Response:
+    """A page that tries again by itself, for a browser; one sentence for a program."""
+    assert isinstance(many, TooManyError)
+    sentence = f"Many people are joining this study at the moment; try again in {many.seconds} seconds."
+    headers = {"retry-after": str(many.seconds)}
+    if "text/html" not in request.headers.get("accept", ""):
+        return error(429, sentence, headers)
+    page = (
+        f"<!doctype html><html lang=en><title>Please wait</title><p>{sentence} This page does so by itself.</p></html>"
+    )
+    return HTMLResponse(page, status_code=429, headers={**headers, "refresh": str(many.seconds)})
+
+
+async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
+    assert isinstance(invalid, RequestValidationError)
+    first = invalid.errors()[0]
+    if first["type"] == "json_invalid":
+        return error(400, "The body is not valid JSON.")
+    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return error(422, f"Field '{field[:100]}' is refused: {first['msg']}.")
+
+
+async def _http(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, HTTPException)
+    known = {
+        400: "The body is not valid JSON.",
+        404: "There is nothing at this address.",
+        405: "This address does not take such a request.",
+    }
+    headers = dict(problem.headers or {})
+    return error(problem.status_code, known.get(problem.status_code, f"{problem.detail}."), headers)
+
+
+async def _failed(request: Request, problem: Exception) -> JSONResponse:
+    return error(
+        500, "The server failed; nothing was saved. Try again, and tell the researcher if it goes on.", HEADERS
+    )

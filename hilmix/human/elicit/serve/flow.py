@@ -1,0 +1,227 @@
+"""Where a participant stands and what the page shows: pure functions of the manifest and of the stored rows.
+
+    consent -> instructions -> check -> practice -> trials -> survey -> done
+
+A wrong check leads back to the instructions, too many end in ``failed_check``. ``full``: no batch is free.
+``expired``: the lease ran out and others made up for the rest. ``practice`` and ``expired`` follow from the rest and
+are not stored.
+"""
+
+from collections.abc import Collection
+from typing import Any, Literal, NamedTuple
+
+from hilmix.human.elicit.design.manifest import Model, Stimulus, Task, Wording
+from hilmix.human.elicit.design.study import Study
+from hilmix.human.elicit.serve.assignment import next_trial, shuffled
+from hilmix.human.elicit.store.rows import Participant
+
+Phase = Literal[
+    "consent", "instructions", "check", "practice", "trials", "survey", "done",
+    "failed_check", "withdrawn", "full", "expired",
+]  # fmt: skip
+LEASED = ("instructions", "check", "trials")
+"""Stored phases in which a participant holds a lease."""
+CLASSES_NAMED: tuple[Task, ...] = ("construct", "select", "infer")
+"""Tasks whose page names the classes of the two images."""
+
+
+class RequestError(Exception):
+    """A request that can not be granted: HTTP status and one sentence for the participant."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class StudyView(Model):
+    """The study as a participant sees it. Texts are sanitised HTML, and null in phases that do not show them."""
+
+    name: str
+    wording: Wording
+    classes: tuple[str, ...]
+    consent: str | None
+    statements: tuple[str, ...]
+    instructions: str | None
+    thanks: str | None
+
+
+class Progress(Model):
+    """Trials answered and trials in all, of the practice or of the rest."""
+
+    done: int
+    total: int
+
+
+class Question(Model):
+    """A question of the check, without its answer."""
+
+    question: str
+    choices: tuple[str, ...]
+
+
+class TrialView(Model):
+    """A trial: catch trials and repeats look like any other.
+
+    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as :func:`told`,
+    where the task offers some; ``labels`` the classes of image 1 and 2, where the task names them; ``start`` the
+    weight to begin at; ``class_order`` the classes in the order to list, where the task asks for classes.
+    """
+
+    id: int
+    kind: Literal["practice", "trial"]
+    images: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    labels: tuple[int, int] | None
+    start: float | None
+    class_order: tuple[int, ...] | None
+
+
+class State(Model):
+    """All that the page needs.
+
+    ``check`` are the questions of the comprehension check in its phase; ``attempts_left`` how often they may still be
+    answered, then and, after a wrong answer, in the instructions; ``preload`` the images of the trial after this one.
+    """
+
+    phase: Phase
+    task: Task | None
+    study: StudyView
+    check: tuple[Question, ...] | None
+    attempts_left: int | None
+    progress: Progress
+    trial: TrialView | None
+    preload: tuple[str, ...]
+    completion_code: str | None
+
+
+class Standing(NamedTuple):
+    """A participant, the trials answered, and whether the lease was given on."""
+
+    person: Participant
+    answered: Collection[int]
+    given_on: bool
+
+
+def phase(study: Study, standing: Standing) -> Phase:
+    """Returns the phase."""
+    person = standing.person
+    if person.phase in LEASED and standing.given_on:
+        return "expired"
+    if person.phase == "trials":
+        trial = next_trial(person.order, standing.answered)
+        return "practice" if trial is not None and study.trials[trial].kind == "practice" else "trials"
+    return person.phase  # type: ignore[return-value]
+
+
+def state(study: Study, standing: Standing) -> State:
+    """Returns what the page of a participant shows."""
+    person, now = standing.person, phase(study, standing)
+    batch = None if person.batch is None else study.manifest.batches[person.batch]
+    task = None if batch is None else batch.task
+    active = now in ("practice", "trials")
+    rest = [trial for trial in person.order if trial not in standing.answered] if active else []
+    return State(
+        phase=now,
+        task=task,
+        study=_study_view(study, now, task),
+        check=_questions(study, task) if now == "check" and task is not None else None,
+        attempts_left=_attempts_left(study, person, now),
+        progress=_progress(study, standing, practice=now == "practice"),
+        trial=_trial_view(study, person, rest[0]) if rest else None,
+        preload=_images(study, person, rest[1]) if rest[1:] else (),
+        completion_code=study.manifest.completion_code if now == "done" else None,
+    )
+
+
+def nobody(study: Study) -> State:
+    """Returns what is left of a participant who has withdrawn."""
+    return State(
+        phase="withdrawn",
+        task=None,
+        study=_study_view(study, "withdrawn", None),
+        check=None,
+        attempts_left=None,
+        progress=Progress(done=0, total=0),
+        trial=None,
+        preload=(),
+        completion_code=None,
+    )
+
+
+def offered(study: Study, person: Participant, trial: int) -> list[tuple[str, float]] | None:
+    """Returns the images that a trial offers, with their :func:`told` weights, in the order on the page, or None."""
+    shown = study.stimulus(trial)
+    if shown.weights is None:
+        return None
+    pairs = list(zip(shown.images, told(shown) or (), strict=True))
+    if shown.task == "construct":
+        return pairs  # the manifest has them by rising weight
+    return shuffled(pairs, seed=study.manifest.seed, salt=f"offer/{person.number}/{trial}")
+
+
+def told(shown: Stimulus) -> tuple[float, ...] | None:
+    """Returns the weights of the offered mixes as pages are told them, None where none are offered: evenly apart.
+
+    The real ones are so in main trials only, and would give a catch trial away.
+    """
+    if shown.weights is None:
+        return None
+    last = len(shown.weights) - 1
+    return tuple(place / last for place in range(last + 1))
+
+
+def retold(answer: dict[str, Any], one: tuple[float, ...] | None, other: tuple[float, ...] | None) -> dict[str, Any]:
+    """Returns an answer whose weight is one of ``one`` with the weight at the same place of ``other``, if any."""
+    if one is None or other is None:
+        return answer
+    return answer | {"weight": other[one.index(answer["weight"])]}
+
+
+def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
+    reading = task is not None and now in ("instructions", "check", "practice", "trials")
+    return StudyView(
+        name=study.manifest.name,
+        wording=study.manifest.wording,
+        classes=study.manifest.dataset.classes,
+        consent=study.consent if now == "consent" else None,
+        statements=study.statements if now == "consent" else (),
+        instructions=study.instructions[task] if reading and task is not None else None,
+        thanks=study.thanks if now == "done" else None,
+    )
+
+
+def _questions(study: Study, task: Task) -> tuple[Question, ...]:
+    return tuple(Question(question=one.question, choices=one.choices) for one in study.manifest.checks[task])
+
+
+def _attempts_left(study: Study, person: Participant, now: Phase) -> int | None:
+    told = now == "check" or (now == "instructions" and person.attempts > 0)
+    return study.manifest.settings.check_attempts - person.attempts if told else None
+
+
+def _progress(study: Study, standing: Standing, *, practice: bool) -> Progress:
+    counted = [trial for trial in standing.person.order if (study.trials[trial].kind == "practice") == practice]
+    return Progress(done=sum(trial in standing.answered for trial in counted), total=len(counted))
+
+
+def _trial_view(study: Study, person: Participant, trial: int) -> TrialView:
+    shown, offer, start = study.stimulus(trial), offered(study, person, trial), study.trials[trial].start
+    classes = range(study.num_classes)
+    return TrialView(
+        id=trial,
+        kind="practice" if study.trials[trial].kind == "practice" else "trial",
+        images=_images(study, person, trial),
+        weights=None if offer is None else tuple(weight for _, weight in offer),
+        labels=(shown.label1, shown.label2) if shown.task in CLASSES_NAMED else None,
+        start=None if start is None else retold({"weight": start}, shown.weights, told(shown))["weight"],
+        class_order=None
+        if shown.task in CLASSES_NAMED
+        else tuple(shuffled(classes, seed=study.manifest.seed, salt=f"classes/{person.number}")),
+    )
+
+
+def _images(study: Study, person: Participant, trial: int) -> tuple[str, ...]:
+    offer = offered(study, person, trial)
+    names = study.stimulus(trial).images if offer is None else [name for name, _ in offer]
+    return tuple(f"/api/p/{person.code}/images/{name}" for name in names)

@@ -1,0 +1,151 @@
+"""Serving a study: the two secret links, and the process behind them."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import secrets
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hilmix.errors import ConfigError
+from hilmix.human.elicit.design.study import Study
+from hilmix.human.elicit.serve.app import create_app
+from hilmix.human.elicit.store.database import Store
+from hilmix.human.elicit.store.rows import Rows
+
+TOKEN_BYTES = 18
+HEADER_SECONDS = 10.0
+"""In which the request line and all headers must come."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}")
+
+
+class Tokens(NamedTuple):
+    """The secret parts of the links: for participants, and for whoever runs the study."""
+
+    study: str
+    status: str
+
+    def links(self, host: str, port: int) -> dict[str, str]:
+        """Returns what each link is for, and the link."""
+        start = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return {"participants": f"{start}/join/{self.study}", "status": f"{start}/status/{self.status}"}
+
+
+def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = None) -> Tokens:
+    """Returns the tokens of a study: those given, else those kept in its answers file, else new ones; and keeps them.
+
+    Raises:
+        ConfigError: for a token that can not stand in a link or is easily guessed, or if both are the same.
+        DataError: if the study can not be served.
+    """
+    for option, token in (("--study-token", study), ("--status-token", status)):
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise ConfigError(f"{option} can not be used; allowed are 8 to 100 letters, digits, '-' and '_'.")
+    opened = Study.open(folder)
+    store = Store(opened.answers_file, manifest=opened.sha256)
+
+    def keep(rows: Rows) -> Tokens:
+        given = {"study": study, "status": status}
+        kept = {name: token or rows.meta(f"{name}_token") or _new() for name, token in given.items()}
+        if kept["study"] == kept["status"]:
+            raise ConfigError("--study-token and --status-token are the same; participants must not see the numbers.")
+        for name, token in kept.items():
+            rows.set_meta(f"{name}_token", token)
+        return Tokens(**kept)
+
+    try:
+        return store.run(keep)
+    finally:
+        store.close()
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """Returns a socket that holds an address, for :func:`serve` to listen on.
+
+    Raises:
+        ConfigError: if the address is in use, not this machine's, or none.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # With its protocol named: only then does asyncio send at once, else each reply waits 40 ms for more to send.
+        held = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # a restart need not wait for connections of before; on Windows this means another thing
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"Can not listen on --host {host} --port {port}: {reason}. Give another, or stop what uses it."
+        ) from error
+    return held
+
+
+def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
+    """Serves a study until the process is told to stop; what was acknowledged survives any other end, too."""
+    app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
+    # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
+    config = uvicorn.Config(
+        app,
+        http=PromptHeaders,
+        access_log=False,
+        log_level=logging.WARNING,
+        server_header=False,
+        proxy_headers=False,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[on])
+
+
+class PromptHeaders(H11Protocol):
+    """Closes a connection whose request line and headers do not all come within :data:`HEADER_SECONDS`.
+
+    uvicorn has a limit for connections between two requests only: a client that sends a byte now and then would hold
+    one forever.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    _begun = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        self._begun = True
+        super().data_received(data)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_clock()
+
+    def _expect_headers(self) -> None:
+        """Lets the clock run from the first byte of a request, or from the connection, to the end of its headers."""
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_clock()
+            self._begun = False
+        elif self._late is None:
+            self._late = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _stop_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._begun:  # browsers open connections ahead, and show a reply to nothing as an error
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)

@@ -1,0 +1,1 @@
+"""Simulated participants, who answer a study over HTTP."""

@@ -1,0 +1,189 @@
+"""How simulated participants answer: pure functions of what is shown and of a generator.
+
+A careful one perceives a mix of weight w as s(a + b logit w), the relabelling curve with which hilmix describes people.
+Answers scatter around it by a Beta distribution, which keeps the mean, so that fits find a and b again.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from hilmix.errors import ConfigError
+from hilmix.human.elicit.answers.quality import CLASS_TASKS
+from hilmix.human.elicit.design.schema import Kind, Stimulus
+
+Name = Literal["logit", "straight-liner", "fast", "fails-catch", "random", "untouched"]
+NAMES: tuple[Name, ...] = get_args(Name)
+_PARAMETERS = ("a", "b", "sd")
+_SECONDS, _FAST_SECONDS = 8.0, 0.1
+_SPREAD = 0.4
+"""Standard deviation of the logarithm of the seconds."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How somebody answers.
+
+    ``logit`` answers with care. Four others differ from it in one thing: ``fast`` takes a tenth of a second,
+    ``fails-catch`` answers catch trials the wrong way round, ``untouched`` touches no control, ``random`` does not
+    look. ``straight-liner`` gives the same answer to everything.
+
+    Args:
+        name: one of these.
+        a: offset of the perceived weight, in logits; above 0 image 1 is seen more.
+        b: slope of the perceived weight, in logits.
+        sd: standard deviation of answers about a mix that is perceived as half and half; less for others.
+
+    Raises:
+        ConfigError: naming what was given and what is allowed.
+    """
+
+    name: Name = "logit"
+    a: float = -0.1
+    b: float = 0.875
+    sd: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ConfigError(f"--behaviour is '{self.name}'; allowed are {', '.join(NAMES)}.")
+        if not math.isfinite(self.a):
+            raise ConfigError(f"--behaviour: a is {self.a}; allowed are all numbers.")
+        if not (self.b > 0 and math.isfinite(self.b)):
+            raise ConfigError(f"--behaviour: b is {self.b}; allowed are positive numbers.")
+        if not 0 <= self.sd < 0.5:
+            raise ConfigError(f"--behaviour: sd is {self.sd}; allowed are 0 to below 0.5.")
+
+    @classmethod
+    def parse(cls, text: str) -> "Behaviour":
+        """Returns what ``NAME`` or ``NAME:a=-0.1,b=0.875,sd=0.1`` says, parts of which may be left out.
+
+        Raises:
+            ConfigError: for anything else.
+        """
+        name, _, given = text.partition(":")
+        values: dict[str, float] = {}
+        for part in given.split(",") if given else ():
+            key, _, number = part.partition("=")
+            try:
+                values[key] = float(number)
+            except ValueError:
+                key = ""
+            if key not in _PARAMETERS:
+                raise ConfigError(f"--behaviour is '{text}'; expected NAME or NAME:a=NUMBER,b=NUMBER,sd=NUMBER.")
+        return cls(name, **values)  # type: ignore[arg-type]
+
+    def perceived(self, weight: float) -> float:
+        """Returns how much of image 1 is seen on average in a mix of this weight, in [0, 1]."""
+        return weight if weight in (0, 1) else _sigmoid(self.a + self.b * _logit(weight))
+
+
+def seconds(who: Behaviour, rng: np.random.Generator) -> float:
+    """Returns how long an answer takes."""
+    usual = _FAST_SECONDS if who.name == "fast" else _SECONDS
+    return round(float(usual * rng.lognormal(0, _SPREAD)), 3)
+
+
+def answer(
+    who: Behaviour,
+    shown: Stimulus,
+    kind: Kind,
+    *,
+    offered: Sequence[float] | None,
+    num_classes: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Returns an answer as the page would send it.
+
+    Args:
+        who: the behaviour.
+        shown: the stimulus.
+        kind: of the trial.
+        offered: weights in the order on the page, in the midpoint tasks.
+        num_classes: K.
+        rng: of this person and trial.
+    """
+    if shown.task in CLASS_TASKS:
+        return _class_answer(who, shown, kind, num_classes, rng)
+    if offered is None:
+        seen = _seen(who, shown, kind, rng)
+        return {"task": shown.task, "weight": seen, "confidence": _confidence(who, seen)}
+    weight = _midpoint(who, shown, kind, offered, rng)
+    place = {"position": list(offered).index(weight)} if shown.task == "select" else {}
+    return {"task": shown.task, "weight": weight} | place
+
+
+def _seen(who: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Generator) -> float:
+    """The weight of image 1 in the eyes of a person, in whole percents."""
+    assert shown.weight is not None
+    if who.name == "straight-liner":
+        return 1.0
+    if who.name == "random":
+        return round(float(rng.random()), 2)
+    if who.name == "fails-catch" and kind == "catch":
+        return 1.0 - shown.weight
+    return round(_scattered(who, who.perceived(shown.weight), rng), 2)
+
+
+def _midpoint(who: Behaviour, shown: Stimulus, kind: Kind, offered: Sequence[float], rng: np.random.Generator) -> float:
+    """The offered weight that looks half and half to a person."""
+    if who.name == "straight-liner" or (who.name == "fails-catch" and kind == "catch"):
+        return max(offered)
+    if who.name == "random":
+        return float(rng.choice(np.sort(offered)))
+    if kind == "catch" and shown.right_weight is not None:
+        return shown.right_weight  # the one mix among single images can not be mistaken
+    looks_half = _scattered(who, 0.5, rng)
+    half = _sigmoid((_logit(min(max(looks_half, 0.001), 0.999)) - who.a) / who.b)
+    return min(offered, key=lambda weight: (abs(weight - half), weight))
+
+
+def _class_answer(
+    who: Behaviour, shown: Stimulus, kind: Kind, num_classes: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    if who.name == "straight-liner":
+        seen = {0: 1.0}
+    elif who.name == "random":
+        seen = {int(rng.integers(num_classes)): 1.0}
+    elif shown.single:
+        seen = {shown.label1: 1.0}
+    else:
+        weight = _seen(who, shown, kind, rng)
+        seen = {shown.label1: weight, shown.label2: round(1 - weight, 2)}
+    if shown.task == "vote":
+        labels, share = list(seen), list(seen.values())
+        label = labels[int(rng.choice(len(labels), p=share))]
+        return {"task": "vote", "label": label, "confidence": _confidence(who, seen[label])}
+    ordered = sorted(seen, key=lambda label: -seen[label])
+    second = ordered[1] if len(ordered) > 1 and seen[ordered[1]] > 0 else None
+    return {
+        "task": "categorical",
+        "top": ordered[0],
+        "top_percent": round(100 * seen[ordered[0]]),
+        "second": second,
+        "second_percent": None if second is None else round(100 * seen[second]),
+        "impossible": [label for label in range(num_classes) if label not in (ordered[0], second)],
+    }
+
+
+def _confidence(who: Behaviour, seen: float) -> float:
+    """The more one-sided, the surer, as people are."""
+    return 0.5 if who.name in ("straight-liner", "random") else round(0.5 + abs(seen - 0.5), 2)
+
+
+def _scattered(who: Behaviour, mean: float, rng: np.random.Generator) -> float:
+    """A Beta distribution whose standard deviation at one half is ``sd``, and less towards 0 and 1."""
+    if mean in (0, 1) or who.sd == 0:
+        return mean
+    size = 1 / (4 * who.sd**2) - 1
+    return float(rng.beta(mean * size, (1 - mean) * size))
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))

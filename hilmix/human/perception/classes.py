@@ -1,0 +1,166 @@
+"""Policies that look at the weight and the classes: strengths of classes, and a curve for each pair of them."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch import Tensor
+
+from hilmix.errors import ConfigError, DataError
+from hilmix.functional.information import contrasts, determine
+from hilmix.human.functional.logit_fits import fit_logit, shrunk_logit
+from hilmix.human.functional.perception import logit_curve
+from hilmix.human.perception.base import Mixes, Perception
+from hilmix.human.perception.curves import GlobalCurve
+from hilmix.human.perception.judged import FloatArray, Judged
+
+Centre = Literal["curve", "strengths"]
+
+HMIX_STRENGTHS = (-0.223, 0.305, -0.054, -0.194, -0.236, 0.001, -0.004, 0.256, -0.079, 0.229)
+"""Strengths of the CIFAR-10 classes airplane to truck, fitted to the infer answers of H-Mix (repeats left out): deer
+and airplanes hide in a mix, automobiles, horses and trucks show through."""
+HMIX_STRENGTHS_SLOPE = 0.886
+"""The slope that belongs to them."""
+
+
+class _ClassCurves(Perception):
+    """People see ``s(A_cd + b_cd logit w)``, for hard labels; its expectation over both labels for soft ones.
+
+    A changes its sign and b stays when c and d change places, so that it does not matter which image is the first.
+    The classes of the two images count as independent, also where an image with a soft label is its own partner.
+    """
+
+    offset: Tensor
+    """(K, K) A."""
+    slope: Tensor
+    """(K, K) b, or () for all."""
+
+    def seen(self, mixes: Mixes) -> Tensor:
+        if mixes.label1.shape[1] != len(self.offset):
+            raise ConfigError(
+                f"perception: {type(self).__name__} was fitted to {len(self.offset)} classes, but the labels have "
+                f"{mixes.label1.shape[1]}."
+            )
+        return logit_curve(mixes.weight[:, None, None], self.offset, self.slope)
+
+
+class ClassStrengths(_ClassCurves):
+    """Some classes show through more than others: ``s(b logit w + t_c - t_d)`` for a mix of c and d.
+
+    The scale of Bradley and Terry, with the pixels' weight as a handicap. On the logit scale it stays between 0 and 1
+    and leaves pure images alone.
+
+    Args:
+        strengths: K numbers t; only their differences matter.
+        slope: b; below 1, people shrink from the ends.
+    """
+
+    def __init__(self, strengths: Sequence[float], slope: float) -> None:
+        super().__init__()
+        t = torch.tensor(list(strengths), dtype=torch.float32)
+        self.register_buffer("offset", t[:, None] - t[None, :])
+        self.register_buffer("slope", torch.tensor(float(slope)))
+
+    @classmethod
+    def fit(cls, judged: Judged) -> Self:
+        """Returns the strengths, of sum 0, and the slope of the greatest quasi-likelihood.
+
+        Args:
+            judged: M judgments; mixes within a class tell the slope only.
+
+        Raises:
+            DataError: for judgments that can not be used, do not join all classes by a chain of mixes, or do not
+                determine the strengths.
+        """
+        said = judged.checked()
+        hot = np.eye(said.num_classes)
+        effects = contrasts(said.num_classes)
+        design = np.column_stack([_log_odds(said), (hot[said.label1] - hot[said.label2]) @ effects])
+        if determine(design).rows.shape[1] < said.num_classes:
+            raise DataError(
+                f"class strengths: the mixes do not join all {said.num_classes} classes by a chain, or all are even. "
+                "Leave out the classes that were not mixed, or judge more mixes."
+            )
+        found = fit_logit(design, said.answer)
+        return cls((effects @ found[1:]).tolist(), float(found[0]))
+
+
+class LabelPairs(_ClassCurves):
+    """Every pair of classes has a logit curve of its own.
+
+    Args:
+        offsets: K x K numbers A, ``A_dc = -A_cd``: how far a mix of c and d at even weights is seen towards c.
+        slopes: K x K numbers b, ``b_dc = b_cd``.
+    """
+
+    def __init__(self, offsets: Sequence[Sequence[float]], slopes: Sequence[Sequence[float]]) -> None:
+        super().__init__()
+        self.register_buffer("offset", _table("offsets", offsets, sign=-1))
+        self.register_buffer("slope", _table("slopes", slopes, sign=1))
+        if self.offset.shape != self.slope.shape:
+            raise ConfigError(
+                f"perception: offsets are {len(self.offset)} x {len(self.offset)}, slopes {len(self.slope)} x "
+                f"{len(self.slope)}; give one of each for every pair of classes."
+            )
+
+    @classmethod
+    def fit(cls, judged: Judged, *, towards: Centre = "curve") -> Self:
+        """Returns the curves of the pairs, drawn by empirical Bayes towards a simpler policy of the same answers.
+
+        The less a pair was judged, and the less pairs differ from the simpler policy, the closer it is to that, which
+        a pair without judgments has; see :func:`~hilmix.human.functional.logit_fits.shrunk_logit`.
+
+        Args:
+            judged: M judgments; mixes within a class tell the global slope only.
+            towards: the centred global ``curve``, or class ``strengths``, which held-out answers of H-Mix prefer.
+
+        Raises:
+            ConfigError: for another name.
+            DataError: for judgments that can not be used, or that do not determine the simpler policy.
+        """
+        if towards not in ("curve", "strengths"):
+            raise ConfigError(f"perception: towards is '{towards}'; allowed are curve, strengths.")
+        said, size = judged.checked(), judged.num_classes
+        common, slope = np.zeros((size, size)), GlobalCurve.fit(said).curve[1]
+        if towards == "strengths":
+            strengths = ClassStrengths.fit(said)
+            common, slope = strengths.offset.double().numpy(), float(strengths.slope)
+        said = said.take(said.label1 != said.label2).ordered()
+        x = _log_odds(said)
+        found = shrunk_logit(
+            np.column_stack([np.ones_like(x), x]), common[said.label1, said.label2] + slope * x, said.answer,
+            said.label1 * size + said.label2, num_groups=size * size,
+        )  # fmt: skip
+        offset, extra = found.deviation.T.reshape(2, size, size)  # 0 below the diagonal, as pairs are ordered
+        return cls((common + offset - offset.T).tolist(), (slope + extra + extra.T).tolist())
+
+
+def _log_odds(judged: Judged) -> FloatArray:
+    """(M,) logit of the weights, none of which may be 0 or 1."""
+    ends = np.flatnonzero((judged.weight == 0) | (judged.weight == 1))
+    if len(ends):
+        raise DataError(
+            f"judgments weight, row {ends[0]}: {judged.weight[ends[0]]:g}; every logit curve is 0 and 1 at the pure "
+            "images. Leave their answers out."
+        )
+    odds: FloatArray = logit(judged.weight)
+    return odds
+
+
+def _table(name: str, values: Sequence[Sequence[float]], *, sign: int) -> Tensor:
+    lengths = {len(row) for row in values}
+    if lengths != {len(values)}:
+        raise ConfigError(
+            f"perception: {name} have {len(values)} rows of {sorted(lengths)} numbers; allowed is a square."
+        )
+    table = torch.tensor([list(row) for row in values], dtype=torch.float64)
+    wrong = (table != sign * table.T).nonzero()
+    if len(wrong):
+        c, d = wrong[0].tolist()
+        raise ConfigError(
+            f"perception: {name} of the classes {c} and {d} are {table[c, d]:g} and {table[d, c]:g}; which image is "
+            f"the first must not matter, so give {'equal' if sign > 0 else 'opposite'} numbers in both places."
+        )
+    return table.float()

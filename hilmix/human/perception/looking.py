@@ -1,0 +1,164 @@
+"""A policy that looks at the images and at the mix itself, through the same frozen network."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn.functional import normalize
+
+from hilmix.checks import NonNegative
+from hilmix.errors import ConfigError, DataError
+from hilmix.functional.information import penalised_root
+from hilmix.human.perception.base import Mixes, as_mixes
+from hilmix.human.perception.judged import FloatArray, Judged
+from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, Shown
+
+
+class LookingPerception(LearnedPerception):
+    """:class:`LearnedPerception` that also asks what the mix looks like.
+
+    To the strength of image 1 over image 2 it adds how much more the mix's features resemble those of image 1: for
+    each block of standardised features the difference of two cosines and that of two distances, and what a
+    linear classifier of the features says of the two classes. Needs ``Mixes.features``, features of the mix computed as
+    those of the images are, so the network must run on every mix in training. Not differentiable in the weight through
+    these features.
+
+    Args:
+        strengths: see :class:`LearnedPerception`, as all that is not said here.
+        slope: see there.
+        image_weights: see there.
+        look_weights: 2 B + 1 numbers: for the cosines, the distances, and the classifier.
+        blocks: numbers of columns of the B kinds of features, in order.
+        mean: D numbers, mean features of images.
+        scale: D numbers, their standard deviations.
+        classifier: K x D weights for standardised features.
+        dispersion: see there.
+        confidence: see there.
+        confidence_weights: see there.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    classifier: Tensor
+    look_weights: Tensor
+
+    def __init__(
+        self,
+        strengths: Sequence[float],
+        slope: float,
+        image_weights: Sequence[float],
+        look_weights: Sequence[float],
+        blocks: Sequence[int],
+        mean: Sequence[float],
+        scale: Sequence[float],
+        classifier: Sequence[Sequence[float]],
+        dispersion: NonNegative | None = None,
+        confidence: tuple[float, float, float] | None = None,
+        confidence_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(strengths, slope, image_weights, dispersion, confidence, confidence_weights)
+        if len(look_weights) != 2 * len(blocks) + 1 or sum(blocks) != len(image_weights):
+            raise ConfigError(
+                f"perception: {len(look_weights)} look_weights and blocks {list(blocks)} for {len(image_weights)} "
+                "features; give two per block and one, and blocks that add up."
+            )
+        self.blocks = [int(size) for size in blocks]
+        for name, values in (("look_weights", look_weights), ("mean", mean), ("scale", scale)):
+            self.register_buffer(name, torch.tensor(list(values), dtype=torch.float32))
+        self.register_buffer("classifier", torch.tensor([list(row) for row in classifier], dtype=torch.float32))
+
+    @classmethod
+    def fit(
+        cls,
+        judged: Judged,
+        *,
+        features: Tensor,
+        blocks: Sequence[int] | None = None,
+        components: int = COMPONENTS,
+        mix_features: Tensor | None = None,
+    ) -> Self:
+        """Returns the policy of the greatest penalised quasi-likelihood; see :meth:`LearnedPerception.fit`.
+
+        The classifier is a ridge regression of the classes of the images that were judged, its penalty the number of
+        features. Cosines, distances and the classifier share one prior variance.
+
+        Args:
+            judged: M judgments.
+            features: (N, D) float features of all images, by id.
+            blocks: numbers of columns of the kinds of features.
+            components: most principal components of a block.
+            mix_features: (M, D) float features of the mixes themselves.
+
+        Raises:
+            ConfigError: without features of the mixes, or if the blocks do not add up.
+            DataError: see there.
+        """
+        if mix_features is None:
+            raise ConfigError("LookingPerception.fit needs mix_features, (M, D) features of the mixes.")
+        sizes = list(blocks or [features.shape[1]])
+        shown = Shown.of(judged, features, sizes, components)
+        if mix_features.shape != (len(shown.first), features.shape[1]) or not bool(mix_features.isfinite().all()):
+            raise DataError(
+                f"mix_features have the shape {tuple(mix_features.shape)}; expected are finite numbers of the shape "
+                f"{(len(shown.first), features.shape[1])}, a row per judgment."
+            )
+        mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
+        classifier = _classifier(shown, features).tolist()
+        blank = cls([0.0] * judged.num_classes, 1.0, [0.0] * len(mean), [0.0] * (2 * len(sizes) + 1), sizes, mean,
+                    scale, classifier)  # fmt: skip
+        looks = blank.looks(as_mixes(shown.judged, features=features, mix_features=mix_features)).numpy()
+        size = np.maximum(np.sqrt(np.square(looks).mean(0)), 1e-12)
+        shown = shown._replace(extra=looks / size, extra_block=np.zeros(looks.shape[1], dtype=np.int64))
+        fitted = shown.fit_shares()
+        part = {name: fitted.coefficients[where] for name, where in shown.parts.items()}
+        confidence, sure = None, None
+        if not np.isnan(shown.judged.confidence).all():
+            confidence, sure = shown.fit_confidence(fitted.expected)
+        return cls(
+            part["class"].tolist(), float(part["slope"][0]), shown.components.folded(part["image"]).tolist(),
+            (part["extra"] / size).tolist(), sizes, mean, scale, classifier, fitted.dispersion, confidence, sure,
+        )  # fmt: skip
+
+    def looks(self, mixes: Mixes) -> Tensor:
+        """Returns (R, 2 B + 1) how much more each mix looks like image 1: cosines, distances, classifier."""
+        first, second, mix = (self._standardised(f) for f in (*self._features(mixes), self._of_mix(mixes)))
+        cosines, distances = [], []
+        for a, b, m in zip(*(torch.split(f, self.blocks, 1) for f in (first, second, mix)), strict=True):
+            cosines.append(((normalize(a) - normalize(b)) * normalize(m)).sum(1))
+            distances.append((vector_norm(m - b, dim=1) - vector_norm(m - a, dim=1)) / m.shape[1] ** 0.5)
+        says = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
+        return torch.stack([*cosines, *distances, says], 1)
+
+    def _lead(self, mixes: Mixes) -> Tensor:
+        return super()._lead(mixes) + self.looks(mixes)[:, :-1] @ self.look_weights[:-1].to(mixes.weight.dtype)
+
+    def _class_scores(self, mixes: Mixes) -> Tensor:
+        mix = self._standardised(self._of_mix(mixes))
+        says = mix @ self.classifier.to(mix.dtype).T
+        return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * says
+
+    def _standardised(self, features: Tensor) -> Tensor:
+        return (features - self.mean.to(features.dtype)) / self.scale.to(features.dtype)
+
+    def _of_mix(self, mixes: Mixes) -> Tensor:
+        if mixes.features is None:
+            raise ConfigError(
+                "LookingPerception looks at the mix; these mixes come without features, which no mix policy computes. "
+                "For training fit a LearnedPerception."
+            )
+        return mixes.features.to(mixes.weight.dtype)
+
+
+def _classifier(shown: Shown, features: Tensor) -> FloatArray:
+    """(K, D) ridge regression of the classes of the images on their standardised features."""
+    said, (mean, scale) = shown.judged, shown.components[:2]
+    images, first = np.unique(np.concatenate([said.id1, said.id2]), return_index=True)
+    classes = np.concatenate([said.label1, said.label2])[first]
+    x = (features.detach().cpu()[torch.from_numpy(images)].double().numpy() - mean) / scale
+    y = np.eye(said.num_classes)[classes]
+    root = penalised_root(x, np.full(x.shape[1], float(x.shape[1])))
+    found: FloatArray = (root @ (root.T @ (x.T @ (y - y.mean(0))))).T
+    return found

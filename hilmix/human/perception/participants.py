@@ -1,0 +1,92 @@
+"""A policy that knows who is asked: every participant has a curve, close to that of all people."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch import Tensor
+
+from hilmix.errors import ConfigError
+from hilmix.human.functional.logit_fits import shrunk_logit
+from hilmix.human.functional.perception import logit_curve
+from hilmix.human.functional.relabelling import ordered_curve
+from hilmix.human.perception.base import Mixes, Perception
+from hilmix.human.perception.curves import GlobalCurve
+from hilmix.human.perception.judged import Judged
+
+
+class ParticipantCurves(Perception):
+    """Every participant sees a logit curve of their own; somebody else, and nobody in particular, that of all.
+
+    By default curves are centred and people differ in their slopes. How far a person leans towards one end of the
+    slider is no property of the images; with ``offsets`` it is applied nevertheless, to the image whose class has the
+    smaller number, which is where H-Mix put it.
+
+    Args:
+        participants: names; ``Mixes.participant`` are places in this list.
+        slopes: b of each.
+        slope: b of anybody else.
+        offsets: a of each, for the image whose class comes first; null for centred curves.
+        offset: a of anybody else; 0 where there are no offsets.
+    """
+
+    slopes: Tensor
+    offsets: Tensor
+
+    def __init__(
+        self,
+        participants: Sequence[str],
+        slopes: Sequence[float],
+        slope: float,
+        offsets: Sequence[float] | None = None,
+        offset: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, values in (("slopes", slopes), ("offsets", offsets)):
+            if values is not None and len(values) != len(participants):
+                raise ConfigError(
+                    f"perception: {len(values)} {name} for {len(participants)} participants; give each one."
+                )
+        if offsets is None and offset != 0:
+            raise ConfigError(f"perception: offset is {offset:g}, but offsets are null; give both or none.")
+        self.participants, self.ordered = tuple(map(str, participants)), offsets is not None
+        self.register_buffer("slopes", torch.tensor([*slopes, slope], dtype=torch.float32))
+        self.register_buffer("offsets", torch.tensor([*(offsets or [0.0] * len(slopes)), offset], dtype=torch.float32))
+
+    @classmethod
+    def fit(cls, judged: Judged, *, ordered: bool = False) -> Self:
+        """Returns the curves of the participants, drawn towards that of all by empirical Bayes.
+
+        Args:
+            judged: M judgments; in an ordered fit those of mixes within a class do not take part.
+            ordered: whether people also differ in how far they lean towards the class that comes first.
+
+        Raises:
+            DataError: for judgments that can not be used, or that do not determine the common curve.
+        """
+        offset, slope = GlobalCurve.fit(judged, ordered=ordered).curve
+        said = judged.checked()
+        said = said.take(said.label1 != said.label2).ordered() if ordered else said
+        x = logit(said.weight)
+        design = np.column_stack([x, np.ones_like(x)]) if ordered else x[:, None]
+        found = shrunk_logit(
+            design, offset + slope * x, said.answer, said.participant, num_groups=len(said.participants)
+        ).deviation
+        offsets = (offset + found[:, 1]).tolist() if ordered else None
+        return cls(list(said.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
+
+    def seen(self, mixes: Mixes) -> Tensor:
+        who = self._places(mixes)
+        slope, offset = self.slopes[who], self.offsets[who]
+        if not self.ordered:
+            return logit_curve(mixes.weight, 0.0, slope)
+        return ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])
+
+    def _places(self, mixes: Mixes) -> Tensor:
+        """(R,) places among the curves, the last of which is that of anybody else."""
+        others = len(self.participants)
+        if mixes.participant is None:
+            return torch.full(mixes.weight.shape, others, dtype=torch.int64, device=mixes.weight.device)
+        return torch.where(mixes.participant < 0, others, mixes.participant)

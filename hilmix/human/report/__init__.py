@@ -1,0 +1,9 @@
+"""What people said about mixed images: tables, figures and terminal for studies in the layout of H-Mix."""
+
+from hilmix.human.report.figures import draw_figures
+from hilmix.human.report.summary import Studies, Summary, read_studies, summarize_studies, write_summary
+from hilmix.human.report.terminal import print_summary
+
+__all__ = [
+    "Studies", "Summary", "draw_figures", "print_summary", "read_studies", "summarize_studies", "write_summary",
+]  # fmt: skip

@@ -1,0 +1,55 @@
+"""The figures beside the tables: which there are, and the file each goes into. Needs the extra ``plots``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilmix import plotting
+from hilmix.callbacks.files import whole_file
+from hilmix.human.report.curve_figures import confidence_figure, midpoint_figure, relabelling_figure
+from hilmix.human.report.people_figures import (
+    label_figure,
+    pair_figure,
+    reliability_figure,
+    strength_figure,
+)
+from hilmix.human.report.summary import Studies, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES: dict[str, tuple[str, Callable[[Studies, Summary], "Figure"]]] = {
+    "relabelling.png": ("confidence_bins", relabelling_figure),
+    "confidence.png": ("confidence_bins", confidence_figure),
+    "midpoints.png": ("midpoints", midpoint_figure),
+    "reliability.png": ("agreement", reliability_figure),
+    "class_strengths.png": ("class_strengths", strength_figure),
+    "label_pairs.png": ("label_pairs", pair_figure),
+    "labels.png": ("labels", label_figure),
+}
+"""By file: the table without which there is nothing to draw, and who draws."""
+
+
+def draw_figures(studies: Studies, summary: Summary, folder: Path) -> list[Path]:
+    """Draws what the tables allow and returns the files; without matplotlib none, and one line says so.
+
+    Args:
+        studies: what was summarised.
+        summary: of these studies.
+        folder: made if it is not there.
+
+    Raises:
+        RunError: if a file can not be written.
+    """
+    if not plotting.available():
+        plotting.explain_absence()
+        return []
+    files = []
+    for name, (table, draw) in FIGURES.items():
+        if table in summary.tables:
+            files.append(folder / name)
+            with plotting.styled():
+                figure = draw(studies, summary)
+            with whole_file(files[-1], flag="-o") as partial:
+                figure.savefig(partial, format="png")
+    return files

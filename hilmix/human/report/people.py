@@ -1,0 +1,106 @@
+"""Who took part, and what looks odd about a session. Every trial counts here, those shown once more included."""
+
+import numpy as np
+import pandas as pd
+
+from hilmix.human.report.frame import answer_frame
+from hilmix.human.study import MixStudy
+
+STRAIGHT_LINER = 0.8
+"""Share of a person's trials with one and the same answer from which the flag ``straight_liner`` is set."""
+UNTOUCHED = 0.2
+"""Share of a person's trials that look untouched from which the flag ``untouched`` is set."""
+FAST = 1 / 3
+"""Median seconds per trial, as part of the study's median, below which the flag ``fast`` is set."""
+SLIDER_START = 0.5
+"""Where both sliders of the infer task start; its page takes them as an answer even if nobody moved them."""
+
+
+def count_table(study: MixStudy) -> pd.DataFrame:
+    """Returns one row: how many people, batches, stimuli, judgments, repeats, and so on.
+
+    ``judgments`` do not contain the ``repeats``. ``shown_twice`` counts judgments of a stimulus that the person had
+    judged before though nothing flags a repeat.
+    """
+    frame = answer_frame(study, repeats=True)
+    once = frame[~frame["repeat"]]
+    per_person = once.groupby("participant").size()
+    seen = once.drop_duplicates(["participant", "stimulus"]).groupby("stimulus").size()
+    people = people_table(study)
+    return pd.DataFrame(
+        [
+            {
+                "study": study.task,
+                "people": len(per_person),
+                "batches": int(pd.Series(study.judgments.batch).nunique()),
+                "stimuli": len(seen),
+                "judgments": len(once),
+                "repeats": int(frame["repeat"].sum()),
+                "shown_twice": len(once) - int(seen.sum()),
+                "min_judgments_per_person": int(per_person.min()),
+                "max_judgments_per_person": int(per_person.max()),
+                "min_people_per_stimulus": int(seen.min()),
+                "mean_people_per_stimulus": float(seen.mean()),
+                "max_people_per_stimulus": int(seen.max()),
+                "median_seconds": float(once["seconds"].median()),
+                "untouched_trials": int(people["untouched_trials"].sum()),
+                "flagged_people": int((people["flags"] != "").sum()),
+            }
+        ]
+    )
+
+
+def people_table(study: MixStudy) -> pd.DataFrame:
+    """Returns one row per person: trials, repeats, the commonest answer and its share, trials that look untouched,
+    median seconds, mean deviation and confidence, and ``flags`` joined by spaces, empty for most.
+
+    A flag is a hint for a reader. Nobody is left out of any table because of one.
+    """
+    frame = answer_frame(study, repeats=True).assign(said=_said(study), untouched=_untouched(study))
+    by_person = frame.groupby("participant")
+    counts = frame.groupby(["participant", "said"]).size().rename("same").reset_index()
+    common = counts.sort_values("same", ascending=False, kind="stable").drop_duplicates("participant")
+    common = common.set_index("participant").sort_index()
+    trials = by_person.size()
+    table = pd.DataFrame(
+        {
+            "study": study.task,
+            "participant": [study.participants[k] for k in trials.index],
+            "trials": trials,
+            "repeats": by_person["repeat"].sum(),
+            "commonest_answer": common["said"],
+            "commonest_trials": common["same"],
+            "commonest_share": common["same"] / trials,
+            "untouched_trials": by_person["untouched"].sum(),
+            "median_seconds": by_person["seconds"].median(),
+            "mean_deviation": by_person["deviation"].mean(),
+            "mean_confidence": by_person["confidence"].mean(),
+        }
+    )
+    typical = table["median_seconds"].median()
+    flags = pd.DataFrame(
+        {
+            "straight_liner": (table["commonest_share"] >= STRAIGHT_LINER) & (trials > 1),
+            "untouched": table["untouched_trials"] >= UNTOUCHED * trials,
+            "fast": table["median_seconds"] < FAST * typical,
+        }
+    )
+    flags["untouched"] &= table["untouched_trials"] > 0
+    table["flags"] = [" ".join(flags.columns[row]) for row in flags.to_numpy()]
+    return table.reset_index(drop=True)
+
+
+def _said(study: MixStudy) -> np.ndarray:
+    """(L,) text of each answer; without the confidence and, in the categorical task, all but the top class."""
+    answers = study.judgments.answers
+    if answers is not None:
+        return np.asarray(study.classes, dtype=object)[answers.top]
+    return np.array([f"{weight:g}" for weight in study.judgments.weight], dtype=object)
+
+
+def _untouched(study: MixStudy) -> np.ndarray:
+    """(L,) bool, answers that equal what the page showed first; those of select and categorical show nothing."""
+    said = study.judgments
+    if said.start is not None:
+        return np.isclose(said.weight, said.start)
+    return np.isclose(said.weight, SLIDER_START) & np.isclose(said.confidence, SLIDER_START)

@@ -1,0 +1,149 @@
+"""How far people agree with each other and with themselves, and how much of what they share simple rules explain."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilmix.functional.agreement import ExplainedShare, explained_share, intraclass_correlation, repeat_reliability
+from hilmix.functional.clusters import clustered_mean
+from hilmix.human.functional.association import clustered_correlation
+from hilmix.human.report.answers import fitted
+from hilmix.human.report.classes import fitted_strengths, pair_frame
+from hilmix.human.report.frame import ALL, answer_frame, estimates, one_per_person
+from hilmix.human.study import MixStudy
+
+FloatArray = NDArray[np.float64]
+
+
+def agreement_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level: float = 0.95) -> pd.DataFrame:
+    """Returns ``icc_single`` and ``icc_average`` of a measure (the group), and the effective ``answers_per_stimulus``.
+
+    Args:
+        study: names the rows.
+        frame: one row per judgment with ``participant``, ``stimulus``, ``repeat`` and ``trial``, repeats included or
+            not; of each person and stimulus the first counts.
+        measure: a column.
+        level: of the intervals.
+
+    Raises:
+        DataError: as :func:`~hilmix.functional.agreement.intraclass_correlation`.
+    """
+    once = one_per_person(frame[~frame["repeat"] & frame[measure].notna()])
+    found = intraclass_correlation(
+        once[measure], once["stimulus"].to_numpy(), num_groups=len(study.stimuli), level=level
+    )
+    rows = [
+        ("icc_single", measure, found.single, found.low, found.high, len(once)),
+        ("icc_average", measure, found.average, found.average_low, found.average_high, len(once)),
+        ("answers_per_stimulus", measure, found.k, np.nan, np.nan, len(once)),
+    ]
+    return estimates(study, rows)
+
+
+def repeat_pairs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the trials flagged as shown once more beside the same person's first answer: each measure twice, as
+    ``<measure>`` and ``<measure>_again``."""
+    first = one_per_person(frame[~frame["repeat"]])
+    return first.merge(frame[frame["repeat"]], on=["participant", "stimulus"], suffixes=("", "_again"))
+
+
+def repeat_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level: float = 0.95) -> pd.DataFrame:
+    """Returns ``correlation``, ``concordance``, ``mean_absolute_difference`` and the share of ``equal`` answers to
+    trials shown once more; the measure is the group, ``n`` counts pairs. Empty without repeats.
+    """
+    pairs = repeat_pairs(frame.dropna(subset=[measure]))
+    if pairs.empty:
+        return estimates(study, [])
+    first, again, who = pairs[measure], pairs[f"{measure}_again"], pairs["participant"]
+    correlation = clustered_correlation(first, again, who, level=level)
+    same = clustered_mean(np.isclose(first, again), who, level=level)
+    apart = clustered_mean(np.abs(first - again), who, level=level)
+    concordance = repeat_reliability(first, again).concordance
+    rows = [
+        ("correlation", measure, *correlation, len(pairs)),
+        ("concordance", measure, concordance, np.nan, np.nan, len(pairs)),
+        ("mean_absolute_difference", measure, apart.mean, apart.low, apart.high, len(pairs)),
+        ("equal", measure, same.mean, same.low, same.high, len(pairs)),
+    ]
+    return estimates(study, rows)
+
+
+def explained_table(study: MixStudy, predictor: str, *, level: float = 0.95) -> pd.DataFrame:
+    """Returns the ``explained_share`` of the mean squared deviation that a rule removes, fitted on the same answers,
+    and its ``share_of_ceiling``; the rule is the group.
+
+    Args:
+        study: with deviations.
+        predictor: a name in :data:`PREDICTORS`.
+        level: of the intervals.
+
+    Raises:
+        DataError: where the rule can not be fitted, or no stimulus has two answers.
+    """
+    frame = one_per_person(answer_frame(study))
+    found = _explained(study, frame, PREDICTORS[predictor](study, frame), level)
+    rows = [("explained_share", predictor, found.share, found.low, found.high, len(frame)),
+            ("share_of_ceiling", predictor, found.of_ceiling, np.nan, np.nan, len(frame))]  # fmt: skip
+    return estimates(study, rows)
+
+
+def ceiling_table(study: MixStudy) -> pd.DataFrame:
+    """Returns the ``noise_ceiling``: the share of the mean squared deviation that people who see the same stimulus
+    share, which no rule that sees the stimulus only can exceed.
+
+    Raises:
+        DataError: where no stimulus has two answers.
+    """
+    frame = one_per_person(answer_frame(study))
+    found = _explained(study, frame, np.zeros(len(frame)), 0.95)
+    return estimates(study, [("noise_ceiling", ALL, found.ceiling, np.nan, np.nan, len(frame))])
+
+
+def _explained(study: MixStudy, frame: pd.DataFrame, expected: FloatArray, level: float) -> ExplainedShare:
+    return explained_share(
+        frame["deviation"], expected, np.zeros(len(frame)), participant=frame["participant"],
+        group=frame["stimulus"].to_numpy(), num_groups=len(study.stimuli), level=level,
+    )  # fmt: skip
+
+
+def _common_mean(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    return np.full(len(frame), frame["deviation"].mean())
+
+
+def _logit_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    return fitted(study, "logit", "likelihood")(frame["generating_weight"]) - frame["generating_weight"].to_numpy()
+
+
+def _logistic_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    return fitted(study, "logistic", "squares")(frame["generating_weight"]) - frame["generating_weight"].to_numpy()
+
+
+def _weight_means(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    return frame.groupby("generating_weight")["deviation"].transform("mean").to_numpy()
+
+
+def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    used, strengths = fitted_strengths(study)
+    expected, mixed = np.zeros(len(frame)), (frame["label1"] != frame["label2"]).to_numpy()
+    expected[mixed] = strengths(*(np.searchsorted(used, frame[name][mixed]) for name in ("label1", "label2")))
+    return expected
+
+
+def _pairs(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
+    pairs = pair_frame(study, frame)
+    return (pairs["sign"] * pairs["shrunk"]).reindex(frame.index, fill_value=0.0).to_numpy()
+
+
+PREDICTORS: Mapping[str, Callable[[MixStudy, pd.DataFrame], FloatArray]] = {
+    "common_mean": _common_mean,
+    "logit_curve": _logit_curve,
+    "logistic_curve": _logistic_curve,
+    "weight_means": _weight_means,
+    "class_strengths": _strengths,
+    "label_pairs": _pairs,
+}
+"""Rules that see the generating weight, or the two classes, but not the images."""
+WEIGHT_PREDICTORS = ("logit_curve", "logistic_curve", "weight_means")
+"""Those that need generating weights."""

@@ -1,0 +1,178 @@
+"""All tables about the studies of a folder, and the files that hold them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilmix.callbacks.files import whole_file, write_table
+from hilmix.errors import DataError
+from hilmix.human.functional.curve_fits import PARAMETERS
+from hilmix.human.report.answers import CRITERIA, anchoring_table, curve_table, midpoint_table, weight_table
+from hilmix.human.report.categorical import RULES, label_frame, label_table, top_class_table
+from hilmix.human.report.classes import pair_table, strength_table
+from hilmix.human.report.confidence import confidence_bins, confidence_table
+from hilmix.human.report.frame import COLUMNS, answer_frame
+from hilmix.human.report.people import count_table, people_table
+from hilmix.human.report.shared import (
+    PREDICTORS,
+    WEIGHT_PREDICTORS,
+    agreement_table,
+    ceiling_table,
+    explained_table,
+    repeat_table,
+)
+from hilmix.human.study import MIDPOINT_TASKS, TASKS, MixStudy, Task, read_study
+from hilmix.human.study.layout import CLASSES, LAYOUTS, NUM_ITEMS, ORIGIN
+
+Studies = dict[Task, MixStudy]
+Part = tuple[str, str, Callable[[], pd.DataFrame]]
+"""Table, what it adds in words, how to make it."""
+REPEATS = (
+    "Trials shown once more at the end of a session count in reliability and in what is said of people, nowhere else."
+)
+COUNTED = ("counts", "people")
+"""Tables that are not of the common form."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What :func:`summarize_studies` found.
+
+    Args:
+        tables: by name; those that a study has nothing to say in are missing.
+        notes: what could not be computed, and why.
+        level: of all intervals.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    notes: tuple[str, ...]
+    level: float
+
+    def long(self) -> pd.DataFrame:
+        """All estimates in one table: ``table`` and the columns of :data:`~hilmix.human.report.frame.COLUMNS`."""
+        parts = [frame[list(COLUMNS)].assign(table=name)[["table", *COLUMNS]]
+                 for name, frame in self.tables.items() if name not in COUNTED]  # fmt: skip
+        return pd.concat(parts, ignore_index=True)
+
+
+def read_studies(folder: Path | str, *, classes: Sequence[str] = CLASSES, num_items: int = NUM_ITEMS) -> Studies:
+    """Returns the studies of a folder, at least one of the four; see :func:`~hilmix.human.study.read_study`.
+
+    Raises:
+        DataError: if there is no such folder, none of the files is in it, or one of them is not as it should be.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise DataError(f"There is no folder {place}; point it at a copy of {ORIGIN}, or at an exported study.")
+    there = [task for task in TASKS if (place / LAYOUTS[task].file).is_file()]
+    if not there:
+        names = ", ".join(layout.file for layout in LAYOUTS.values())
+        raise DataError(f"{place} has none of {names}; point it at a copy of {ORIGIN}, or at an exported study.")
+    studies = {task: read_study(place, task, classes=classes, num_items=num_items) for task in there}
+    for task, study in studies.items():
+        if study.judgments.repeat.all():
+            raise DataError(f"{place / LAYOUTS[task].file}: every trial is flagged as shown once more; none is left.")
+    return studies
+
+
+def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
+    """Returns every table that the studies give.
+
+    Args:
+        studies: any of the four, by task.
+        level: of the intervals.
+    """
+    frames: dict[str, list[pd.DataFrame]] = {}
+    missing: dict[tuple[str, str], list[str]] = {}
+    for study in studies.values():
+        for name, what, make in _parts(study, level):
+            try:
+                part = make()
+            except DataError as error:
+                missing.setdefault((study.task, str(error)), []).append(what)
+            else:
+                frames.setdefault(name, []).extend([part] if len(part) else [])
+    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items() if parts}
+    notes = tuple(f"{task}, {', '.join(whats)}: {error}" for (task, error), whats in missing.items())
+    return Summary(tables, notes, level)
+
+
+def _parts(study: MixStudy, level: float) -> Iterator[Part]:
+    yield "counts", "counts", partial(count_table, study)
+    yield "people", "people", partial(people_table, study)
+    yield "weights", "means", partial(weight_table, study, level=level)
+    if study.task == "infer":
+        yield from _infer_parts(study, level)
+    if study.task in MIDPOINT_TASKS:
+        yield "midpoints", "midpoints", partial(midpoint_table, study, level=level)
+    if study.task == "construct":
+        yield "anchoring", "effect of the start value", partial(anchoring_table, study, level=level)
+    if study.task == "categorical":
+        yield "labels", "labels", partial(label_table, study, level=level)
+        yield "top_classes", "top classes", partial(top_class_table, study, level=level)
+    else:
+        yield "class_strengths", "class strengths", partial(strength_table, study, level=level)
+        yield "label_pairs", "label pairs", partial(pair_table, study, level=level)
+        yield "explained", "noise ceiling", partial(ceiling_table, study)
+        for predictor in PREDICTORS:
+            if study.task == "infer" or predictor not in WEIGHT_PREDICTORS:
+                make = partial(explained_table, study, predictor, level=level)
+                yield "explained", f"share explained by {predictor}", make
+    yield from _reliability_parts(study, level)
+
+
+def _infer_parts(study: MixStudy, level: float) -> Iterator[Part]:
+    for kind in PARAMETERS:
+        for criterion in CRITERIA:
+            make = partial(curve_table, study, kind, criterion, level=level)
+            yield "curves", f"{kind} curve by {criterion}", make
+    yield "confidence", "what confidence goes with", partial(confidence_table, study, level=level)
+    yield "confidence_bins", "confidence by bins", partial(confidence_bins, study, level=level)
+
+
+def _reliability_parts(study: MixStudy, level: float) -> Iterator[Part]:
+    if study.task == "categorical":
+        frame = label_frame(study)
+        measures = [f"{rule}_{measure}" for rule in RULES for measure in ("entropy", "off_endpoints", "image1")]
+    else:
+        frame = answer_frame(study, repeats=True)
+        measures = ["answer", "deviation", "confidence"] if study.task == "infer" else ["answer"]
+    for measure in measures:
+        yield "agreement", f"agreement on {measure}", partial(agreement_table, study, frame, measure, level=level)
+        if measure != "deviation":  # of a repeat, it is that of the answer
+            yield "repeats", f"repeats of {measure}", partial(repeat_table, study, frame, measure, level=level)
+
+
+def write_summary(summary: Summary, folder: Path) -> list[Path]:
+    """Writes ``summary.json``, ``summary.csv`` with all estimates, and one CSV per table; returns the files.
+
+    Args:
+        summary: what to write.
+        folder: made if it is not there.
+
+    Raises:
+        RunError: if a file can not be written.
+    """
+    files = [folder / "summary.json", folder / "summary.csv"]
+    with whole_file(files[0], flag="-o") as partial_file:
+        partial_file.write_text(json.dumps(_content(summary), indent=1) + "\n", encoding="utf-8")
+    write_table(summary.long(), files[1], flag="-o")
+    for name, table in summary.tables.items():
+        files.append(folder / f"{name}.csv")
+        write_table(table, files[-1], flag="-o")
+    return files
+
+
+def _content(summary: Summary) -> dict[str, Any]:
+    """The summary as JSON; cells that are empty or not finite as null."""
+    rows = {}
+    for name, table in summary.tables.items():
+        known = table.notna() & ~table.isin([np.inf, -np.inf])
+        rows[name] = table.astype(object).where(known, None).to_dict("records")
+    return {"level": summary.level, "repeats": REPEATS, "notes": list(summary.notes), "tables": rows}

@@ -1,0 +1,140 @@
+"""One study of mixed images: what was shown, and what each person said about it. Participants stay apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from hilmix.errors import DataError
+from hilmix.human.perception.judged import Judged
+from hilmix.human.study.tables import (
+    TASKS,
+    Judgments,
+    Stimuli,
+    Task,
+    different_names,
+    judgments_table,
+    stimuli_table,
+    take_rows,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class MixStudy:
+    """One study of mixed images, immutable; :meth:`build` checks, the bare constructor trusts.
+
+    Args:
+        task: what people were asked. ``construct``: move the weight until both classes are equally present. ``select``:
+            choose that weight among pictures. ``infer``: name the weight of a mix. ``categorical``: name its classes.
+        classes: K class names.
+        participants: P participant names.
+        num_items: size of the set of images that ``id1`` and ``id2`` point into.
+        stimuli: S rows.
+        judgments: L rows.
+    """
+
+    task: Task
+    classes: tuple[str, ...]
+    participants: tuple[str, ...]
+    num_items: int
+    stimuli: Stimuli
+    judgments: Judgments
+
+    @classmethod
+    def build(
+        cls,
+        task: Task,
+        *,
+        classes: Sequence[str],
+        participants: Sequence[str],
+        num_items: int,
+        stimuli: Mapping[str, ArrayLike],
+        judgments: Mapping[str, Any],
+    ) -> "MixStudy":
+        """Returns the checked study.
+
+        Args:
+            task: one of :data:`TASKS`.
+            classes: K names.
+            participants: P names.
+            num_items: size of the set of images.
+            stimuli: the columns of ``Stimuli``; no ``weight`` in the midpoint tasks.
+            judgments: the columns of ``Judgments`` that the task asks for, those of ``ClassAnswers`` beside them;
+                ``seconds``, ``repeat`` and ``batch`` may be left out.
+
+        Raises:
+            DataError: naming the column, the first bad row and what is allowed.
+        """
+        if task not in TASKS:
+            raise DataError(f"task is '{task}'; allowed are {', '.join(TASKS)}.")
+        names, people = different_names(classes, "classes"), different_names(participants, "participants")
+        shown = stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
+        said = judgments_table(
+            task, judgments, num_participants=len(people), num_stimuli=len(shown), num_classes=len(names)
+        )
+        return cls(task, names, people, num_items, shown, said)
+
+    def __repr__(self) -> str:
+        return (
+            f"MixStudy({self.task}: {len(self.judgments)} judgments of {len(self.stimuli)} stimuli by "
+            f"{len(self.participants)} participants, {self.num_classes} classes)"
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    def without_repeats(self) -> "MixStudy":
+        """The study without the trials that were flagged as shown once more; vocabularies and stimuli stay."""
+        return replace(self, judgments=take_rows(self.judgments, ~self.judgments.repeat))
+
+    def judged(self) -> Judged:
+        """The answers of an infer study as plain arrays, which perception policies are fitted to; repeats as well, so
+        take :meth:`without_repeats` first where they should not count.
+
+        Raises:
+            DataError: for another task.
+        """
+        if self.task != "infer":
+            raise DataError(
+                f"Perception policies are fitted to a study of the task 'infer'; this one is '{self.task}'."
+            )
+        said, shown = self.judgments, self.stimuli
+        mixes = {name: getattr(shown, name)[said.stimulus] for name in ("label1", "label2", "id1", "id2", "weight")}
+        return Judged(
+            **mixes,
+            answer=said.weight,
+            confidence=said.confidence,
+            participant=said.participant,
+            num_classes=self.num_classes,
+            participants=self.participants,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per judgment: the columns of :class:`Judgments` and :class:`Stimuli`, classes, participants and
+        stimuli by name, the weight of the mix that was shown as ``generating_weight``; without ``answers``.
+        """
+        said, shown = self.judgments, self.stimuli
+        names, at = np.asarray(self.classes, dtype=object), said.stimulus
+        frame = pd.DataFrame(
+            {
+                "participant": np.asarray(self.participants, dtype=object)[said.participant],
+                "stimulus": np.asarray(shown.name, dtype=object)[at],
+                "id1": shown.id1[at],
+                "id2": shown.id2[at],
+                "label1": names[shown.label1[at]],
+                "label2": names[shown.label2[at]],
+                "generating_weight": shown.weight[at],
+                "weight": said.weight,
+                "confidence": said.confidence,
+                "seconds": said.seconds,
+                "repeat": said.repeat,
+                "trial": said.trial,
+                "batch": said.batch,
+            }
+        )
+        return frame if said.start is None else frame.assign(start=said.start)

@@ -1,0 +1,4 @@
+"""The commands ``fit``, ``validate``, ``test`` and ``predict``: configs, run folders, checks before the start.
+
+Imports nothing here, so that ``hilmix --help`` does not load torch.
+"""

@@ -1,0 +1,303 @@
+"""LightningCLI with run folders: what is given is used, and silent surprises are refused."""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonargparse
+import torch
+import yaml
+from jsonargparse._optionals import get_omegaconf_loader  # the public get_loader has it only after a first parse
+from jsonargparse.typing import register_type
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+
+import hilmix.annotators
+import hilmix.backbones
+import hilmix.callbacks
+import hilmix.data
+import hilmix.explanations
+import hilmix.mix
+import hilmix.modules
+import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
+from hilmix.cli import SUBCOMMANDS, told
+from hilmix.data import AnnotatedDataModule
+from hilmix.data.validation import check_validation
+from hilmix.errors import ConfigError, RunError
+from hilmix.lightning_cli.config_files import check_configs, configs_folder
+from hilmix.lightning_cli.default_callbacks import fit_to_trainer, keep_defaults
+from hilmix.lightning_cli.exit_codes import exit_codes
+from hilmix.lightning_cli.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
+from hilmix.lightning_cli.parser_errors import LINKS, library_of, one_sentence
+from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
+from hilmix.lightning_cli.run_defaults import run_defaults
+from hilmix.lightning_cli.run_folder import (
+    UNWRITABLE,
+    check_checkpoint,
+    claim_run_dir,
+    find_checkpoint,
+    keep_found,
+    last_apart,
+    readable,
+    rebuilt_from,
+    refuse_other_settings,
+    refuse_taken,
+    requeued_checkpoint,
+)
+from hilmix.lightning_cli.saved_config import SaveRunConfig
+from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
+from hilmix.moved import current_options, with_current_paths
+from hilmix.names import printable
+from hilmix.redaction import redacted
+from hilmix.report import has_results, summarize
+from hilmix.terminal import say_notes, terminal
+from hilmix.trusted import trust
+from hilmix.yaml_files import check_yaml
+
+register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
+
+log = logging.getLogger(__name__)
+PARTS = ("data", "model", "trainer")
+"""What has settings that a class chosen in its place, or inside it, may lack."""
+
+
+class HilmixCLI(LightningCLI):
+    """``fit``, ``validate``, ``test`` and ``predict`` with a run folder."""
+
+    _trained: Mapping[str, Any] = {}
+    """Hyperparameters of the model that is evaluated."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
+        parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")
+        parser.add_argument("--best_mode", type=Literal["min", "max"], help="Whether a low or a high one is best.")
+        parser.add_argument(
+            "--trust",
+            type=str | list[str] | None,
+            help="Package, or list of packages, whose classes a checkpoint or a saved policy may name.",
+        )
+        parser.add_argument(
+            "--default_callbacks", type=bool, default=True, help="Keep checkpoints and reports beside other callbacks."
+        )
+        parser.add_argument(
+            "--unused_settings",
+            type=list[str] | None,
+            help="Settings such as data.targets or data.mix.alpha that are given and that the chosen class may lack.",
+        )
+        parser.link_arguments("run_dir", "trainer.default_root_dir")
+        for name in LINKS:
+            of_model = partial(self._structural, name)
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", of_model, apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "test":  # hilmix prints its own table
+            parser.set_defaults(verbose=False)
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except argparse.ArgumentError as error:
+            command = self._subcommand_parsers.get(sys.argv[1])
+            if command is not None:
+                command.default_config_files = []  # one of them may be what is wrong
+            defaults = [] if command is None else command.get_defaults().keys()
+            settings = ["config", *(name for name in defaults if not name.startswith("__"))]
+            raise ConfigError(one_sentence(str(error), settings)) from error
+        check_trainer_settings(self.config[self.config.subcommand])
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        settings, data = self.config[self.subcommand], self.datamodule
+        if self.subcommand == "fit" or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
+            return super().instantiate_trainer(**kwargs)
+        run_dir = Path(settings.run_dir)
+        folder = results_folder(run_dir, data)
+        if folder != run_dir:
+            loggers = moved(self.config_init[self.subcommand].trainer.logger, folder)
+            kwargs |= {"default_root_dir": str(folder), "logger": loggers or False}
+            log.warning(
+                "%s holds results on other data; those on '%s' go to %s.", run_dir, printable(data.data.name), folder
+            )
+        elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
+            mark(folder, data)
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        check_monitors(self.trainer, self.model)
+        data = self.datamodule
+        if isinstance(data, AnnotatedDataModule):
+            check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)
+        if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
+            claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
+
+    def after_fit(self) -> None:
+        self._report()
+
+    def after_test(self) -> None:
+        self._report()
+
+    def _report(self) -> None:
+        trial = self.config[self.subcommand].trainer.fast_dev_run
+        if self.trainer.is_global_zero and not trial and has_results(self.trainer.default_root_dir):
+            summarize(self.trainer.default_root_dir)
+
+    def _parse_ckpt_path(self) -> None:
+        """Finds the checkpoint; upstream would let its hyperparameters override the config without a word."""
+        command = self.config.subcommand
+        settings = self.config[command]
+        run_dir, given = Path(settings.run_dir), settings.get("ckpt_path")
+        if command == "fit" and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
+            given = requeued
+        sources = given_settings(sys.argv[1:])
+        refuse_inherited_checkpoint(sources)
+        # an evaluation's saved config is the run's record, defaults and all, and not what the user gave
+        own = [one for one in sources if command == "fit" or not one.saved]
+        refuse_lost(own, settings, parts=PARTS, unused=settings.unused_settings or [])
+        if given is not None:
+            settings.ckpt_path = str(find_checkpoint(run_dir, str(given), resume=command == "fit"))
+        elif command != "fit":
+            raise RunError(
+                f"hilmix {command} needs the weights of a trained model: add --ckpt_path best, last or FILE. "
+                f"'best' and 'last' are looked for in {run_dir / 'checkpoints'} (--run_dir)."
+            )
+        if command != "fit":
+            forget_pretrained(settings.model)
+        self._fresh = command == "fit" and settings.get("ckpt_path") is None and not settings.trainer.fast_dev_run
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return
+        if command != "fit":
+            claim_run_dir(run_dir, fresh=False)
+        elif self._fresh:
+            refuse_taken(run_dir)
+
+    def before_instantiate_classes(self) -> None:
+        named = self.config[self.subcommand].trust or []
+        trust(*([named] if isinstance(named, str) else named))
+        last_apart(self.config[self.subcommand].trainer)
+        keep_found(self.config[self.subcommand])
+        keep_defaults(self.config[self.subcommand])
+        fit_to_trainer(self.config[self.subcommand].trainer)
+
+    def instantiate_classes(self) -> None:
+        path = self.config[self.subcommand].get("ckpt_path")
+        evaluated = path is not None and self.subcommand != "fit"
+        if evaluated:
+            with readable(path):
+                self._trained = check_checkpoint(path)
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError, ImportError) as error:  # a setting that its class refuses
+            if told(error) is not None:
+                raise
+            cause = error.__cause__
+            kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
+            raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
+        check_start(self.trainer, self.model)
+        for part in (self.model, self.datamodule):
+            hide_secrets(part)
+        self._suit_checkpoint(path, evaluated=evaluated)
+        if isinstance(self.datamodule, AnnotatedDataModule) and getattr(rank_zero_only, "rank", 0) == 0:
+            say_notes(terminal(), self.datamodule.data.notes)
+
+    def _suit_checkpoint(self, path: str | None, *, evaluated: bool) -> None:
+        if path is None:
+            return
+        with readable(path):
+            if evaluated:  # the checkpoint knows what model it is
+                # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
+                self.model = type(self.model).load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
+            else:
+                refuse_other_settings(self.model, self.datamodule, path)
+
+    def _structural(self, name: str, of_data: Any) -> Any:
+        """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
+        return self._trained.get(name, of_data)
+
+
+def load_checked(text: str) -> Any:
+    """Returns what jsonargparse would read of a config or value, with current class paths, unless it is a YAML bomb."""
+    check_yaml(text)
+    return with_current_paths(get_omegaconf_loader("omegaconf+")(text))
+
+
+def hide_secrets(part: Any) -> None:
+    """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps what it was given."""
+    if part is not None and isinstance(part.hparams_initial, dict):
+        part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
+
+
+def forget_pretrained(model: Any) -> None:
+    """A checkpoint brings its own weights: pretrained ones are not fetched, which may need a network."""
+    backbone = (model.get("init_args") or {}).get("backbone")
+    if backbone is not None and (backbone.get("init_args") or {}).get("pretrained"):
+        backbone.init_args.pretrained = False
+
+
+def run(argv: list[str]) -> HilmixCLI:
+    """Parses ``argv`` (a sub-command and its options) and runs it.
+
+    Raises:
+        HilmixError: for wrong input, with one sentence.
+    """
+    check_configs(argv)
+    quieten()
+    jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
+    base = str(configs_folder() / "base.yaml")
+    # no abbreviations: a setting with a typo is refused, not guessed
+    parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
+    before, sys.argv = sys.argv, [sys.argv[0], *current_options(argv)]  # DDP starts its ranks with it
+    try:
+        with exit_codes(), run_defaults(argv, base) as files:
+            return HilmixCLI(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveRunConfig,
+                save_config_kwargs={"save_to_log_dir": False},
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                parser_kwargs={
+                    "prog": "hilmix",
+                    **parser,
+                    **{name: {**parser, "default_config_files": files} for name in SUBCOMMANDS},
+                },
+            )
+    except (OmegaConfBaseException, MisconfigurationException) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise RunError(f"The run can not be written: {error}. Free space or choose another --run_dir.") from error
+        raise
+    except Exception as error:
+        if told(error) is None and (source := library_of(error)) is not None:
+            raise RunError(f"{source}: {' '.join(str(error).split())}") from error
+        raise
+    finally:
+        sys.argv = before
+
+
+def quieten() -> None:
+    """Drops what the libraries say that no user can act on."""
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    # the position inside the epoch is restored from Lightning's own counters (AnnotatedDataModule.train_dataloader)
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # our metrics are reduced by torchmetrics before they are logged
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    # a metric that saw nothing is NaN and left out (StageMetrics.compute)
+    warnings.filterwarnings("ignore", message="The ``compute`` method of metric .* was called before the ``update``")
+    # Perfect says nothing of annotators: the metric stays empty and is left out
+    warnings.filterwarnings("ignore", message=".*metric AnnotatorAUROC was called before.*")
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logging.getLogger(name).addFilter(lambda record: "💡 Tip" not in record.getMessage())

@@ -1,0 +1,80 @@
+"""The callbacks that every run has: checkpoints and reports stay when a config lists callbacks of its own."""
+
+import importlib
+import logging
+from typing import Any
+
+from jsonargparse import Namespace, dict_to_namespace
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
+from omegaconf import OmegaConf
+
+from hilmix.lightning_cli.config_files import configs_folder
+from hilmix.yaml_files import load_yaml
+
+log = logging.getLogger(__name__)
+
+
+def keep_defaults(settings: Namespace) -> None:
+    """Adds the callbacks of ``base.yaml`` that a list in place of them left out; an empty list stays empty.
+
+    Args:
+        settings: of a command, as parsed; changed in place.
+    """
+    listed = settings.trainer.callbacks
+    listed = listed if isinstance(listed, list) else [listed] if listed else []
+    if not settings.default_callbacks:
+        return
+    if not listed:
+        return log.warning("trainer.callbacks is empty: this command writes neither checkpoints nor reports.")
+    defaults = _possible(_defaults(settings), settings.trainer)
+    missing = [one for one in defaults if not any(_same(one, other) for other in listed)]
+    if missing:
+        log.warning(
+            "trainer.callbacks replaces the default ones, but %s stay: list yours under `callbacks+`, or give "
+            "--default_callbacks false to run without the default ones.",
+            ", ".join(one.class_path.rpartition(".")[2] for one in missing),
+        )
+    settings.trainer.callbacks = [*missing, *listed]
+
+
+def fit_to_trainer(trainer: Namespace) -> None:
+    """Leaves out what a trainer without checkpoints, loggers or any extras refuses.
+
+    Args:
+        trainer: settings of the trainer, as parsed; changed in place.
+    """
+    if trainer.barebones:
+        trainer.logger, trainer.enable_checkpointing = False, False
+        trainer.log_every_n_steps = trainer.num_sanity_val_steps = None
+    if isinstance(trainer.callbacks, list):
+        trainer.callbacks = _possible(trainer.callbacks, trainer)
+
+
+def _possible(callbacks: list[Namespace], trainer: Namespace) -> list[Namespace]:
+    without_checkpoints = trainer.barebones or trainer.enable_checkpointing is False
+    without_loggers = trainer.barebones or trainer.logger is False or trainer.logger == []
+    refused = (*([Checkpoint] if without_checkpoints else []), *([LearningRateMonitor] if without_loggers else []))
+    return [one for one in callbacks if not issubclass(_class_of(one), refused)]
+
+
+def _defaults(settings: Namespace) -> list[Namespace]:
+    base = load_yaml((configs_folder() / "base.yaml").read_text())
+    known = {name: settings[name] for name in ("run_dir", "best_metric", "best_mode")}
+    filled: Any = OmegaConf.to_container(
+        OmegaConf.create({**known, "callbacks": base["trainer"]["callbacks"]}), resolve=True
+    )
+    return [dict_to_namespace({"init_args": {}, **one}) for one in filled["callbacks"]]
+
+
+def _same(default: Namespace, other: Namespace) -> bool:
+    """Several checkpoints may stand side by side: they are told apart by their files."""
+    if _class_of(default) is not _class_of(other):
+        return False
+    ours, theirs = default.init_args, other.get("init_args") or Namespace()
+    return all(ours.get(name) == theirs.get(name) for name in ("dirpath", "filename"))
+
+
+def _class_of(callback: Namespace) -> type:
+    module, _, name = callback.class_path.rpartition(".")
+    found: type = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,77 @@
+"""Whose results a folder holds: those of another data set get a folder of their own, nothing is overwritten."""
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from hilmix.callbacks.files import write_json
+from hilmix.data import AnnotatedDataModule
+from hilmix.errors import RunError
+from hilmix.lightning_cli.given_settings import from_file
+from hilmix.report import OTHER_DATA
+
+log = logging.getLogger(__name__)
+MARK = "data.json"
+"""Which data set the files of a run folder are about: its name, root, and a digest of its content."""
+
+
+def mark(folder: Path, data: AnnotatedDataModule) -> None:
+    """Writes which data set the results in a folder are about."""
+    write_json(_mark_of(data), folder / MARK)
+
+
+def results_folder(run_dir: Path, data: AnnotatedDataModule) -> Path:
+    """Returns where results on a data set belong: the run folder, or a folder inside for data other than the run's.
+
+    Data are the same if they lie in the same place or have the same content.
+
+    Args:
+        run_dir: the run folder.
+        data: that are evaluated.
+    """
+    own, here = owner(run_dir), _mark_of(data)
+    if not own or any(own.get(name) == here[name] for name in ("root", "content")):
+        return run_dir
+    name = re.sub(r"[^\w.-]+", "-", here["name"])[:40]
+    return run_dir / f"{OTHER_DATA}{name}-{here['content'][:8]}"
+
+
+def moved(loggers: Any, folder: Path) -> list[Logger]:
+    """Returns loggers of which those of CSV files write into another folder.
+
+    Args:
+        loggers: of a trainer's settings: one, several, or none.
+        folder: the other folder.
+    """
+    several = loggers if isinstance(loggers, list) else [loggers] if isinstance(loggers, Logger) else []
+    return [CSVLogger(folder, name=one.name) if isinstance(one, CSVLogger) else one for one in several]
+
+
+def _mark_of(data: AnnotatedDataModule) -> dict[str, str]:
+    return {"name": data.data.name, "root": _place(data.root), "content": data.served.content_digest}
+
+
+def _place(root: str) -> str:
+    return str(Path(root).resolve()) if Path(root).exists() else root
+
+
+def owner(run_dir: Path) -> dict[str, Any]:
+    """Returns the mark of the run folder; of an older run, without one, what its config says; empty for a free folder.
+
+    Raises:
+        RunError: if the mark is damaged.
+    """
+    file, config = run_dir / MARK, run_dir / "config.yaml"
+    if file.is_file():
+        try:
+            found: dict[str, Any] = json.loads(file.read_text())
+        except ValueError as error:
+            raise RunError(f"{file} is not valid JSON ({error}). Remove it, or give another --run_dir.") from error
+        return found
+    data = from_file(str(config)).settings.get("data") if config.is_file() else None
+    root = (data.get("init_args") or {}).get("root") if isinstance(data, dict) else None
+    return {} if root is None else {"root": _place(str(root))}

@@ -1,5 +1,0 @@
-"""Networks walked with other values than tensors: bounds, parts of a sum, bounds of the gradient."""
-
-from hilmix.propagation.network import Propagation
-
-__all__ = ["Propagation"]

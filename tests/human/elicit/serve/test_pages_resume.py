@@ -1,0 +1,187 @@
+"""Reloads, windows, the back button, lost connections and leases, in headless Chromium: nothing is lost or doubled."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hilmix.human.elicit.store.database import read_rows
+from hilmix.human.elicit.store.rows import Rows
+from tests.human.elicit.serve.browser import NEEDS_CHROMIUM, RIGHT, SIZES, Person, check_access, serious_findings
+
+pytestmark = NEEDS_CHROMIUM
+
+
+def test_reload_and_a_new_window_land_where_the_person_was(host, person):
+    server, somebody = host("infer"), person()
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer("infer")
+    somebody.start()
+    somebody.answer("infer")
+    trial, heading = somebody.trial(), somebody.heading
+    assert heading == "Picture 2 of 4"
+    somebody.page.reload()
+    assert (somebody.trial(), somebody.heading) == (trial, heading)
+    other = Person(somebody.page.context.new_page())
+    other.page.goto(somebody.page.url)
+    assert (other.trial(), other.heading) == (trial, heading)
+    somebody.answer("infer")
+    other.page.bring_to_front()
+    other.answer("infer")  # it is answered already
+    assert "another window" in other.page.locator(".notice").inner_text()
+    assert other.heading == somebody.heading == "Picture 3 of 4"
+    assert len(server.answers()) == 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_back_button_stays_once_and_then_leaves(size, host, person):
+    server, somebody = host("infer"), person(**SIZES[size])
+    somebody.page.goto("about:blank")
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer("infer")
+    somebody.start()
+    trial = somebody.trial()
+    somebody.page.go_back()
+    somebody.page.locator(".notice").wait_for()
+    assert somebody.trial() == trial
+    somebody.answer("infer")
+    assert somebody.trial() != trial
+    somebody.page.go_back()
+    somebody.page.locator(".notice").wait_for()
+    somebody.page.go_back()
+    assert somebody.page.url == "about:blank"
+    somebody.page.go_forward()
+    assert somebody.trial() != trial
+    assert len(server.answers()) == 2
+
+
+def test_a_lost_connection_loses_and_doubles_nothing(host, person):
+    server, somebody = host("infer"), person()
+    page = somebody.page
+    somebody.to_trials(server.link, RIGHT)
+    first = somebody.trial()
+    server.stop()
+    somebody.slide("mix", 0.2)
+    somebody.slide("confidence", 0.9)
+    somebody.button("Continue").click()
+    page.get_by_text("Your answer is kept on this device").wait_for()
+    somebody.button("Continue").click(no_wait_after=True)
+    kept = json.loads(page.evaluate("Object.values(localStorage)[0]"))
+    assert page.locator("main").get_attribute("aria-busy") == "true"
+    assert not serious_findings(somebody)
+    server.start()
+    somebody.button("Try now").click()
+    page.locator(f'main:not([data-page="{first}"])').wait_for()
+    assert page.locator("#connection").inner_text() == ""
+    assert page.evaluate("localStorage.length") == 0
+    assert [one.key for one in server.answers()] == [kept["key"]]
+
+
+def test_an_answer_outlives_its_page(host, person):
+    server, somebody = host("infer"), person()
+    page = somebody.page
+    somebody.to_trials(server.link, RIGHT)
+    somebody.trial()
+    page.route("**/answers", lambda route: route.abort())
+    somebody.slide("mix", 0.2)
+    somebody.slide("confidence", 0.9)
+    somebody.button("Continue").click()
+    page.get_by_text("Your answer is kept").wait_for()
+    page.unroute("**/answers")
+    page.reload()
+    somebody.button("Start").wait_for()
+    assert len(server.answers()) == 1
+
+
+def test_a_lost_reply_is_asked_for_again_with_the_same_key(host, person):
+    server, somebody = host("infer"), person()
+    somebody.to_trials(server.link, RIGHT)
+    keys = []
+
+    def lose_the_first(route: Any) -> None:
+        keys.append(route.request.post_data_json["key"])
+        route.fetch()
+        if len(keys) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    somebody.page.route("**/answers", lose_the_first)
+    somebody.answer("infer")
+    somebody.button("Start").wait_for()
+    assert len(keys) == 2
+    assert [one.key for one in server.answers()] == keys[:1] == keys[1:]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_expired_lease_offers_new_pictures_and_a_full_study_waits(size, host, person):
+    now = [1000.0]
+    server = host("infer", clock=lambda: now[0], batches=2, target_judgments=1, lease_minutes=60)
+    late, other, third, fourth = (person(**SIZES[size]) for _ in range(4))
+    late.to_trials(server.link, RIGHT)
+    other.page.goto(server.link)
+    other.consent()
+    third.page.goto(server.link)
+    third.consent()
+    third.at("full")
+    check_access(third)
+    third.button("Try again").click()
+    assert "still none" in third.page.locator(".notice").inner_text()
+    now[0] += 3601
+    third.button("Try again").click()
+    third.at("instructions")
+    third.instructions()
+    third.check(RIGHT)
+    third.start()
+    third.answer_all("infer")
+    late.trial()
+    late.slide("mix", 0.2)
+    late.slide("confidence", 0.9)
+    late.button("Continue").click()
+    late.at("expired")
+    assert "came too late" in late.page.locator(".notice").inner_text()
+    check_access(late)
+    late.button("Go on with new pictures").click()
+    late.at("trial")
+    fourth.page.goto(server.link)
+    fourth.consent()
+    fourth.at("full")
+
+
+def test_what_is_written_in_the_survey_outlives_its_page_until_it_is_sent(host, person):
+    server, somebody = host("infer"), person()
+    page = somebody.page
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer_all("infer")
+    page.get_by_label("How did you decide?").fill('I <b>looked</b>.\n"Long"')
+    page.get_by_role("radiogroup", name="How difficult").get_by_label("10").check()
+    page.reload()
+    somebody.at("survey")
+    assert page.get_by_label("How did you decide?").input_value() == 'I <b>looked</b>.\n"Long"'
+    assert page.get_by_label("Anything else?").input_value() == ""
+    page.get_by_label("Anything else?").fill("No.")
+    page.reload()
+    somebody.at("survey")
+    other = Person(page.context.new_page())
+    other.page.goto(page.url)
+    other.at("survey")
+    somebody.button("Finish").click()
+    somebody.at("done")
+    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.surveys)
+    assert survey[1:] == (None, 10, 'I <b>looked</b>.\n"Long"', "No.")
+    other.page.get_by_label("Anything else?").fill("Yes?")
+    other.button("Finish").click()
+    other.at("done")
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_withdrawing_leaves_nothing_on_the_device(host, person):
+    server, somebody = host("infer"), person()
+    somebody.to_trials(server.link, RIGHT)
+    somebody.answer_all("infer")
+    somebody.page.get_by_label("Anything else?").fill("My name.")
+    assert somebody.page.evaluate("localStorage.length") == 1
+    somebody.button("Withdraw and delete my answers").click()
+    somebody.button("Yes, delete my answers").click()
+    somebody.at("withdrawn")
+    assert somebody.page.evaluate("localStorage.length") == 0

@@ -1,0 +1,151 @@
+"""One server for a study, until its process is gone; and connections that never finish a request."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from hilmix.cli import main
+from hilmix.errors import DataError
+from hilmix.human.elicit.serve import process as serve
+from hilmix.human.elicit.store.lock import only_server
+from tests.human.elicit.studies import make_study
+
+
+def test_a_second_server_is_refused_and_the_first_one_named(tmp_path, capsys):
+    folder = make_study(tmp_path / "s")
+    with only_server(folder):
+        assert main(["elicit", "serve", str(folder), "--port", "9"]) == 2
+        assert main(["elicit", "simulate", str(folder), "--people", "1"]) == 2
+    told = capsys.readouterr().err
+    assert told.count(f"process {os.getpid()} ") == 2
+    assert not (folder / "answers.sqlite").exists()
+    with only_server(folder):
+        pass
+
+
+def test_the_lock_ends_with_its_process(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from hilmix.human.elicit.store.lock import only_server\n"
+        "with only_server(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(DataError, match=f"process {other.pid} "), only_server(tmp_path):
+            pass
+        other.send_signal(signal.SIGKILL)
+        other.wait(20)
+    with only_server(tmp_path):
+        assert (tmp_path / "server.lock").read_text().startswith(f"{os.getpid()} ")
+
+
+def test_two_studies_do_not_meet(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with only_server(tmp_path / "a"), only_server(tmp_path / "b"):
+        pass
+
+
+# -- requests that do not come ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def port(monkeypatch):
+    """A server whose protocol is that of ``serve``, with half a second for the headers."""
+    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.5)
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        config = uvicorn.Config(app, http=serve.PromptHeaders, lifespan="off", log_level="critical")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def reply(line: socket.socket) -> bytes:
+    """What is sent up to the whole body."""
+    came = b""
+    while not came.endswith(b"\r\n\r\nok"):
+        came += line.recv(1000)
+    return came
+
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\nmore", REQUEST[:-1], REQUEST[:-2]])
+def test_headers_that_never_end(port, sent):
+    with connected(port) as line:
+        began = time.monotonic()
+        line.sendall(sent)
+        assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
+        assert line.recv(1000) == b""
+        assert 0.3 < time.monotonic() - began < 5
+
+
+def test_a_byte_now_and_then_gains_no_time(port):
+    with connected(port) as line:
+        began = time.monotonic()
+        for byte in REQUEST[:-1]:
+            try:
+                line.sendall(bytes([byte]))
+            except OSError:
+                break
+            time.sleep(0.1)
+            if time.monotonic() - began > 5:
+                pytest.fail("it is still open")
+        assert time.monotonic() - began < 4
+
+
+def test_a_connection_that_says_nothing_is_closed_without_a_word(port):
+    with connected(port) as line:
+        assert line.recv(1000) == b""
+
+
+def test_after_a_request_the_next_one_is_timed_in_the_same_way(port):
+    with connected(port) as line:
+        for _ in range(2):
+            line.sendall(REQUEST)
+            assert reply(line).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.8)  # between requests uvicorn's own limit holds, which is longer
+        line.sendall(REQUEST)
+        assert reply(line).startswith(b"HTTP/1.1 200 ")
+        line.sendall(REQUEST[:10])
+        assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_slow_headers_in_time_are_served(port):
+    with connected(port) as line:
+        for part in (REQUEST[:10], REQUEST[10:]):
+            time.sleep(0.1)
+            line.sendall(part)
+        assert reply(line).startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_study_is_served_so(monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: seen.update(http=self.config.http))
+    folder = make_study(tmp_path / "s")
+    tokens = serve.keep_tokens(folder)
+    with serve.listener("127.0.0.1", 0) as held:
+        serve.serve(folder, tokens, on=held)
+    assert seen["http"] is serve.PromptHeaders

@@ -1,0 +1,63 @@
+"""Judgments as arrays: mirrors, order, what is refused."""
+
+import numpy as np
+import pytest
+
+from hilmix.errors import DataError
+from tests.human.perception.simulated import judged
+
+
+def same(one, other):
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one[:8], other[:8], strict=True))
+
+
+def test_mirrors():
+    said = judged()
+    some = np.arange(900) % 3 == 0
+    turned = said.mirrored(some)
+    assert (turned.label1[some] == said.label2[some]).all()
+    assert (turned.id2[some] == said.id1[some]).all()
+    np.testing.assert_array_equal(turned.answer[some], 1 - said.answer[some])
+    np.testing.assert_array_equal(turned.weight[~some], said.weight[~some])
+    assert same(turned.ordered()._replace(weight=said.weight, answer=said.answer), said)
+    np.testing.assert_allclose(turned.ordered().answer, said.answer, atol=1e-15)
+
+
+def test_doubled_judgments_are_followed_by_their_mirror_images():
+    said = judged()
+    twice = said.doubled()
+    assert same(twice.take(np.arange(900)), said)
+    assert same(twice.take(np.arange(900, 1800)), said.mirrored(np.ones(900, dtype=bool)))
+
+
+def test_plain_lists_will_do():
+    said = judged(pairs=1)
+    lists = said._replace(**{name: getattr(said, name).tolist() for name in said._fields[:8]})
+    assert same(lists.checked(), said)
+    assert lists.checked().label1.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label1", 4, "judgments label1, row 2: 4 is out of range; allowed are 0 to 3"),
+        ("label2", -1, "judgments label2, row 2: -1 is out of range; allowed are 0 to 3"),
+        ("weight", 1.5, "judgments weight, row 2: 1.5 is out of range; allowed are 0 to 1"),
+        ("answer", np.nan, "judgments answer, row 2: nan is out of range; allowed are 0 to 1"),
+        ("confidence", -0.1, "judgments confidence, row 2: -0.1 is out of range"),
+        ("participant", 20, "judgments participant, row 2: 20 is out of range; allowed are 0 to 19"),
+        ("id1", -1, "judgments id1, row 2: -1 is out of range; allowed are 0 and more"),
+    ],
+)
+def test_values_out_of_range_are_refused(column, value, message):
+    said = judged()
+    getattr(said, column)[2] = value
+    with pytest.raises(DataError, match=message):
+        said.checked()
+
+
+def test_columns_of_other_lengths_and_none_at_all_are_refused():
+    with pytest.raises(DataError, match=r"judgments id2 has the shape \(899,\); expected \(900,\), as weight has"):
+        judged()._replace(id2=judged().id2[1:]).checked()
+    with pytest.raises(DataError, match="judgments: there are none"):
+        judged().take(np.zeros(900, dtype=bool)).checked()

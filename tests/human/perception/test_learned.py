@@ -1,0 +1,123 @@
+"""The policy that looks at the images: recovery, people apart from images, confidence, spread, refusals."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, logit
+
+from hilmix.errors import ConfigError, DataError
+from hilmix.human.perception import ClassStrengths, LearnedPerception, as_mixes, cross_validate
+from tests.human.perception.simulated import LEARNED, POLICIES, STRENGTHS, D, K, judged, mixes
+
+IMAGES = 3000
+FEATURES = torch.from_numpy(np.random.default_rng(5).normal(size=(IMAGES, D)) * [1, 2, 0.5, 1, 1] + 3)
+
+
+def looked(seed=0, scale=0.5, **kwargs):
+    """Judgments in which an image has a strength of its own."""
+    said = judged(images=IMAGES, seed=seed, strengths=STRENGTHS, **kwargs)
+    rng = np.random.default_rng(seed + 100)
+    f = FEATURES.numpy() @ (scale * np.array(LEARNED))
+    eta = 0.9 * logit(said.weight) + STRENGTHS[said.label1] - STRENGTHS[said.label2] + f[said.id1] - f[said.id2]
+    sure = expit(
+        0.3 + np.abs(2 * said.weight - 1) + 0.5 * np.abs(2 * expit(eta) - 1) + 0.2 * (f[said.id1] + f[said.id2])
+    )
+    h = expit(eta)
+    return said._replace(answer=rng.beta(8 * h, 8 * (1 - h)), confidence=rng.beta(20 * sure, 20 * (1 - sure)))
+
+
+def test_parameters_are_recovered():
+    policy = LearnedPerception.fit(looked(pairs=3000), features=FEATURES)
+    np.testing.assert_allclose(policy.image_weights, 0.5 * np.array(LEARNED), atol=0.04)
+    np.testing.assert_allclose(policy.strengths - policy.strengths.mean(), STRENGTHS - STRENGTHS.mean(), atol=0.08)
+    assert float(policy.slope) == pytest.approx(0.9, abs=0.03)
+    assert policy.dispersion == pytest.approx(1 / 9, rel=0.1)
+
+
+def test_confidence_is_recovered():
+    said = looked(pairs=3000)
+    policy = LearnedPerception.fit(said, features=FEATURES)
+    _, pixels, seen = policy.line
+    assert (pixels, seen) == (pytest.approx(1, abs=0.15), pytest.approx(0.5, abs=0.15))
+    np.testing.assert_allclose(policy.confidence_weights, 0.1 * np.array(LEARNED), atol=0.03)
+    sure = policy.confidence(as_mixes(said, features=FEATURES)).numpy()
+    assert np.mean(sure) == pytest.approx(np.mean(said.confidence), abs=0.005)
+    assert np.corrcoef(sure, said.confidence)[0, 1] > 0.6
+
+
+def test_it_is_worth_looking_where_images_differ_and_harmless_where_not():
+    fits = {"classes": ClassStrengths.fit, "images": lambda given: LearnedPerception.fit(given, features=FEATURES)}
+    for scale, gain in ((0.5, 0.15), (0.0, -0.003)):
+        said = looked(pairs=800, scale=scale)
+        found = cross_validate(said, fits, splits=["participant"], folds=4, features=FEATURES).set_index("policy")
+        assert found["share"]["images"] - found["share"]["classes"] > gain
+
+
+def test_it_does_not_matter_which_image_the_study_calls_the_first():
+    said = looked(pairs=200)
+    turned = said.mirrored(np.arange(600) % 3 == 0)
+    one, other = (LearnedPerception.fit(j, features=FEATURES) for j in (said, turned))
+    np.testing.assert_allclose(one.image_weights, other.image_weights, atol=1e-5)
+    np.testing.assert_allclose(one.confidence_weights, other.confidence_weights, atol=1e-5)
+
+
+def test_the_scale_of_features_does_not_matter():
+    said, size = looked(pairs=200), torch.tensor([1, 10, 100, 0.1, 3.0])
+    one, other = LearnedPerception.fit(said, features=FEATURES), LearnedPerception.fit(said, features=FEATURES * size)
+    np.testing.assert_allclose(one.predict(said, features=FEATURES), other.predict(said, features=FEATURES * size),
+                               atol=1e-5)  # fmt: skip
+
+
+def test_people_do_not_blur_the_slope():
+    """Everybody has a slope of their own; few people judge much, and what is left is the curve of their mean."""
+    slopes = np.linspace(-0.8, 0.8, 20)
+    said = judged(pairs=3000, slopes=slopes, images=IMAGES)
+    policy = LearnedPerception.fit(said, features=FEATURES)
+    assert float(policy.slope) == pytest.approx(0.875, abs=0.06)
+    assert policy.image_weights.abs().max() < 0.03
+
+
+def test_share_and_spread_are_those_of_the_label():
+    policy, shown = POLICIES["learned"], mixes(50, hard=True)
+    different = shown.label1.argmax(1) != shown.label2.argmax(1)
+    first = (policy(shown) * shown.label1).sum(1)
+    torch.testing.assert_close(policy.share(shown)[different], first[different])
+    h = policy.share(shown)
+    torch.testing.assert_close(policy.spread(shown), (0.3 * h * (1 - h)).sqrt())
+
+
+def test_confidence_does_not_depend_on_the_order():
+    policy, shown = POLICIES["learned"], mixes(50)
+    torch.testing.assert_close(policy.confidence(shown.swapped()), policy.confidence(shown))
+    assert ((policy.confidence(shown) > 0) & (policy.confidence(shown) < 1)).all()
+
+
+def test_without_confidences_it_says_so():
+    said = looked(pairs=100)
+    policy = LearnedPerception.fit(said._replace(confidence=np.full(300, np.nan)), features=FEATURES)
+    with pytest.raises(ConfigError, match="do not say how sure people are; give ConfidenceSmoothing a line"):
+        policy.confidence(mixes())
+    with pytest.raises(ConfigError, match="has no dispersion"):
+        LearnedPerception(STRENGTHS.tolist(), 0.9, LEARNED).spread(mixes())
+
+
+def test_refused():
+    said, policy = looked(pairs=50), POLICIES["learned"]
+    with pytest.raises(DataError, match=r"image \d+ has no features; 10 images have"):
+        LearnedPerception.fit(said, features=FEATURES[:10])
+    broken = FEATURES.clone()
+    broken[said.id1[4]] = torch.nan
+    with pytest.raises(DataError, match=f"features of image {said.id1[4]} are not finite"):
+        LearnedPerception.fit(said, features=broken)
+    with pytest.raises(ConfigError, match=r"the blocks \[2, 2\] do not add up to the 5 features"):
+        LearnedPerception.fit(said, features=FEATURES, blocks=[2, 2])
+    with pytest.raises(ConfigError, match="these mixes come without features1 and features2"):
+        policy(mixes()._replace(features1=None))
+    with pytest.raises(ConfigError, match="was fitted to 5 features, these mixes have 2"):
+        policy(mixes()._replace(features1=torch.zeros(12, 2), features2=torch.zeros(12, 2)))
+    with pytest.raises(ConfigError, match="was fitted to 4 classes, but the labels have 3"):
+        policy(mixes()._replace(label1=torch.zeros(12, 3), label2=torch.zeros(12, 3)))
+    with pytest.raises(ConfigError, match="belong together"):
+        LearnedPerception([0.0] * K, 1.0, LEARNED, None, (0.0, 0.0, 0.0))
+    with pytest.raises(ConfigError, match="2 confidence_weights for 5 image_weights"):
+        LearnedPerception([0.0] * K, 1.0, LEARNED, None, (0.0, 0.0, 0.0), [1.0, 2.0])
