@@ -45,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(argv)
     except Exception as error:
-        message = told(error) or _of_system(error)
+        message = find_user_error(error) or _of_system(error)
         if message is None:
             raise
         from hilmix.terminal import refuse
@@ -99,7 +99,7 @@ def _of_system(error: Exception) -> HilmixError | None:
     return None
 
 
-def told(error: BaseException | None) -> HilmixError | None:
+def find_user_error(error: BaseException | None) -> HilmixError | None:
     """The error meant for the user, which jsonargparse may have wrapped."""
     while error is not None:
         if isinstance(error, HilmixError):

@@ -94,7 +94,7 @@ class StepOutput(NamedTuple):
     """(L, K) float soft answers, or None."""
     plan: MixPlan | None
     """How the rows were mixed, or None."""
-    log_said: Tensor
+    label_log_probs: Tensor
     """(L, K) float, log p(annotator says k | input), before seeing the label. Under an item-wise plan: (2L, K)."""
     diagonal: Tensor | None = None
     """(L, K) float, p(annotator says c | input, true class c)."""

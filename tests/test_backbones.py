@@ -74,7 +74,7 @@ def test_a_batch_of_one_row_trains(name: str) -> None:
     """Batch norm then uses its running statistics; loss and gradients are finite, and the mode is given back."""
     model = Classifier(3, 2, [3, 32, 32], TimmBackbone(name), AnnotMixHead(embed_dim=4)).train()
     batch = AnnotMix()(batch_of(1, 1), np.random.default_rng(0))
-    loss = annotation_nll(model.mixed_step(batch)[1].log_said, batch.label, None, batch.row, batch.plan).sum()
+    loss = annotation_nll(model.mixed_step(batch)[1].label_log_probs, batch.label, None, batch.row, batch.plan).sum()
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

@@ -134,7 +134,7 @@ def overview(folders: list[Path]) -> Table:
             f"{low}-{high}",
             f"{mean:.1f}",
             str(found.annotators),
-            f"{100 * found.wrong_labels:.1f}",
+            f"{100 * found.mark_wrong_labels:.1f}",
             f"{100 * found.majority_accuracy:.1f}",
         )
     return table

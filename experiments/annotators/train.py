@@ -21,7 +21,7 @@ from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, REPO
 from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass, clean_pass, datamodule_of
-from hilmix.diagnostics.tables import label_table, wrong_labels
+from hilmix.diagnostics.tables import label_table, mark_wrong_labels
 from hilmix.functional.label_errors import detection
 from hilmix.metrics import AnnotatorAUROC, ClassMetrics
 from hilmix.types import UNKNOWN
@@ -168,7 +168,7 @@ def judged_split(data: AnnotatedData, passes: dict[str, CleanPass]) -> str:
 
 
 def _wrong(result: CleanPass, data: AnnotatedData) -> NDArray[np.int64]:
-    return wrong_labels(data.annotations.label[result.pairs], data.target[result.items[result.row]])
+    return mark_wrong_labels(data.annotations.label[result.pairs], data.target[result.items[result.row]])
 
 
 def _class_scores(result: CleanPass, target: NDArray[np.int64]) -> dict[str, float]:

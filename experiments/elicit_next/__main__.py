@@ -13,7 +13,7 @@ import torch
 
 from experiments.elicit_next.simulated import CLASSES, ITEMS, UNEXPLAINED_SD, World, random_mixes
 from experiments.markers import fill
-from hilmix.human.elicit.ask import POOL, believe
+from hilmix.human.elicit.ask import POOL, fit_belief
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
@@ -42,7 +42,7 @@ def curve(name: str, seed: int, how: str) -> list[dict[str, object]]:
         person = np.arange(len(asked.weight)) // PER_PERSON
         judged = world.answers(asked, person, seed)
         used = np.arange(len(world.label))
-        belief, components = believe(judged, torch.from_numpy(world.features), used)
+        belief, components = fit_belief(judged, torch.from_numpy(world.features), used)
         rows.append({
             "world": name, "seed": seed, "how": how, "judgments": len(asked.weight),
             "excess": world.excess(belief.mean, components), "strengths": world.strength_error(belief.mean),

@@ -19,18 +19,18 @@ from torch import Tensor
 from experiments.elicit_next.__main__ import HERE, HOW, PAGE
 from experiments.markers import fill
 from hilmix.data.sources import Access, cifar10
-from hilmix.human.elicit.ask import believe
+from hilmix.human.elicit.ask import fit_belief
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Candidates, propose
 from hilmix.human.functional.image_statistics import image_statistics
-from hilmix.human.perception import Judged
+from hilmix.human.perception import MixJudgments
 from hilmix.human.study import read_study
 
 FILE = HERE / "hmix.csv"
 SEEDS, PER_ROUND, MOST, HELD_OUT = 20, 50, 600, 0.3
 
 
-def read() -> tuple[Judged, Tensor]:
+def read() -> tuple[MixJudgments, Tensor]:
     """One answer to each mix, the first in the file, and the statistics of all images."""
     folder = Path(os.environ["HILMIX_DATA"])
     study = read_study(folder / "hmix", "infer").without_repeats()
@@ -39,7 +39,7 @@ def read() -> tuple[Judged, Tensor]:
     return study.judged().take(first), image_statistics(images.permute(0, 3, 1, 2).float() / 255).double()
 
 
-def curve(judged: Judged, features: Tensor, seed: int, how: str) -> list[dict[str, object]]:
+def curve(judged: MixJudgments, features: Tensor, seed: int, how: str) -> list[dict[str, object]]:
     """One row per round: the share of the squared deviation from the weight that is explained on held-out images."""
     rng, size = np.random.default_rng(seed), len(features)
     graph = coo_matrix((np.ones(len(judged.id1)), (judged.id1, judged.id2)), shape=(size, size))
@@ -52,7 +52,7 @@ def curve(judged: Judged, features: Tensor, seed: int, how: str) -> list[dict[st
     mixes = Candidates(Pairs(pool.id1, pool.id2), pool.weight, np.arange(len(pool.weight)))
     asked = order[:PER_ROUND]
     while True:
-        belief, components = believe(pool.take(asked), features, used)
+        belief, components = fit_belief(pool.take(asked), features, used)
         scored = Candidates(Pairs(test.id1, test.id2), test.weight, np.arange(len(test.weight)))
         said = expit(scored.columns(label, components, num_classes=judged.num_classes) @ belief.mean)
         share = 1 - np.square(test.answer - said).sum() / np.square(test.answer - test.weight).sum()

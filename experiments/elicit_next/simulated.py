@@ -10,7 +10,7 @@ from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_
 from hilmix.human.elicit.design.propose import Candidates
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.perception.hmix import DISPERSION, SLOPE, STRENGTHS
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 
 CLASSES = tuple("abcdefghij")
 ITEMS = 600
@@ -59,7 +59,7 @@ class World(NamedTuple):
         """(C, P) of the logit of what people see."""
         return mixes.columns(self.label, components, num_classes=len(CLASSES))
 
-    def answers(self, mixes: Candidates, person: IntArray, seed: int) -> Judged:
+    def answers(self, mixes: Candidates, person: IntArray, seed: int) -> MixJudgments:
         """Answers of people with slopes of their own: Beta, of variance ``phi h (1 - h)`` with the phi of H-Mix.
 
         Args:
@@ -74,7 +74,7 @@ class World(NamedTuple):
         eta = self.columns(mixes, self.features) @ self.truth + own[person] * logit(mixes.weight) + images
         share, size = expit(eta), 1 / DISPERSION - 1
         answer = beta.ppf(chance, share * size, (1 - share) * size)
-        return Judged(
+        return MixJudgments(
             self.label[first], self.label[second], mixes.weight, answer.round(2), np.full(len(answer), np.nan), person,
             first, second, len(CLASSES),
             tuple(f"p{one}" for one in range(len(own))),

@@ -22,7 +22,7 @@ from experiments.perception.features import features
 from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
-from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, Judged, as_mixes
+from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, MixJudgments, as_mixes
 from hilmix.human.perception.evaluation import held_out_groups
 from hilmix.human.study import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 
@@ -31,7 +31,7 @@ INSIDE = MIDPOINT_WEIGHTS[1:-1]
 FOLDS = 10
 
 
-def midpoints(study: MixStudy, infer: Judged, eyes: Eyes, weights: Path, cache: Path) -> list[dict[str, object]]:
+def midpoints(study: MixStudy, infer: MixJudgments, eyes: Eyes, weights: Path, cache: Path) -> list[dict[str, object]]:
     """Scores of one midpoint study."""
     folder, shown, said = Path(os.environ["HILMIX_DATA"]), study.stimuli, study.judgments
     pictures = Access(folder, folder).read(cifar10.TEST).images
@@ -42,7 +42,7 @@ def midpoints(study: MixStudy, infer: Judged, eyes: Eyes, weights: Path, cache: 
     images[torch.from_numpy(used)] = read(f"{study.task}-images", pictures[used])
     mixes = rebuild_stimuli(study, pictures)[:, 1:-1].reshape(-1, *pictures.shape[1:])
     pairs = np.repeat(np.arange(len(shown)), len(INSIDE))
-    asked = Judged(
+    asked = MixJudgments(
         shown.label1[pairs], shown.label2[pairs], np.tile(INSIDE, len(shown)), np.full(len(pairs), 0.5),
         np.full(len(pairs), np.nan), np.zeros(len(pairs), np.int64), shown.id1[pairs], shown.id2[pairs],
         infer.num_classes, infer.participants,
@@ -74,7 +74,7 @@ def _even(seen: NDArray[np.float64]) -> float:
     return float(np.interp(0.5, rising, MIDPOINT_WEIGHTS))
 
 
-def certainty(infer: Judged, eyes: dict[str, Eyes]) -> list[dict[str, object]]:
+def certainty(infer: MixJudgments, eyes: dict[str, Eyes]) -> list[dict[str, object]]:
     """Held-out image pairs: share explained of the variance of confidence, and of that of squared errors."""
     groups = held_out_groups(infer, "pair")
     fold = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % FOLDS)[groups]

@@ -14,7 +14,7 @@ from scipy.special import logit
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
-from hilmix.human.perception import Judged
+from hilmix.human.perception import MixJudgments
 from hilmix.human.perception.components import Components
 from hilmix.human.perception.evaluation import held_out_groups
 from hilmix.human.perception.learned import COMPONENTS, Shown
@@ -46,7 +46,7 @@ class Network(NamedTuple):
     components: Components
     members: list[Rater]
 
-    def predict(self, judged: Judged, *, features: Tensor, mix_features: Tensor | None = None) -> np.ndarray:
+    def predict(self, judged: MixJudgments, *, features: Tensor, mix_features: Tensor | None = None) -> np.ndarray:
         """(M,) shares of image 1."""
         first, second = (self.components(features[torch.from_numpy(i)].double().numpy())
                          for i in (judged.id1, judged.id2))  # fmt: skip
@@ -55,7 +55,7 @@ class Network(NamedTuple):
             return torch.stack([member(*given) for member in self.members]).mean(0).sigmoid().double().numpy()
 
 
-def fit_network(judged: Judged, features: Tensor, blocks: Sequence[int]) -> Network:
+def fit_network(judged: MixJudgments, features: Tensor, blocks: Sequence[int]) -> Network:
     """Trains the members."""
     shown = Shown.of(judged, features, blocks, COMPONENTS)
     given = _inputs(shown.judged, shown.first, shown.second)
@@ -67,7 +67,7 @@ def fit_network(judged: Judged, features: Tensor, blocks: Sequence[int]) -> Netw
     return Network(shown.components, members)
 
 
-def _inputs(judged: Judged, first: np.ndarray, second: np.ndarray) -> list[Tensor]:
+def _inputs(judged: MixJudgments, first: np.ndarray, second: np.ndarray) -> list[Tensor]:
     hot = np.eye(judged.num_classes)
     sides = (np.concatenate([x, hot[c]], 1) for x, c in ((first, judged.label1), (second, judged.label2)))
     return [torch.from_numpy(v).float() for v in (*sides, logit(judged.weight))]

@@ -23,7 +23,14 @@ from experiments.markers import fill
 from experiments.perception.features import BLOCKS, columns, features
 from experiments.perception.network import Network, fit_network
 from hilmix.data.sources import Access, cifar10
-from hilmix.human.perception import POLICIES, Judged, LearnedPerception, LookingPerception, Perception, cross_validate
+from hilmix.human.perception import (
+    POLICIES,
+    LearnedPerception,
+    LookingPerception,
+    MixJudgments,
+    Perception,
+    cross_validate,
+)
 from hilmix.human.study import MixStudy, read_study, rebuild_stimuli
 
 HERE = Path(__file__).parent
@@ -64,7 +71,7 @@ class Eyes(NamedTuple):
         at = torch.from_numpy(columns(KINDS[kind]))
         return self._replace(images=self.images[:, at], mixes=self.mixes[:, at])
 
-    def at(self, judged: Judged) -> Tensor:
+    def at(self, judged: MixJudgments) -> Tensor:
         """(M, D) features of judged mixes."""
         keys = zip(judged.id1.tolist(), judged.id2.tolist(), judged.weight.tolist(), strict=True)
         return self.mixes[[self.row[key] for key in keys]]
@@ -76,12 +83,12 @@ class Looked(NamedTuple):
     policy: Perception | Network
     eyes: Eyes
 
-    def predict(self, judged: Judged, *, features: Tensor | None = None) -> np.ndarray:
+    def predict(self, judged: MixJudgments, *, features: Tensor | None = None) -> np.ndarray:
         """The answers that the policy expects; it brings features of its own."""
         return self.policy.predict(judged, features=self.eyes.images, mix_features=self.eyes.at(judged))
 
 
-def fit(judged: Judged, name: str, eyes: dict[str, Eyes]) -> Looked:
+def fit(judged: MixJudgments, name: str, eyes: dict[str, Eyes]) -> Looked:
     """Fits one of the learned policies, its settings the defaults."""
     kind = name.split("_")[1]
     mine, blocks = eyes[kind], [BLOCKS[block] for block in KINDS[kind]]
@@ -91,20 +98,20 @@ def fit(judged: Judged, name: str, eyes: dict[str, Eyes]) -> Looked:
     return Looked(LearnedPerception.fit(judged, features=mine.images, blocks=blocks), mine)
 
 
-def fit_nested(judged: Judged, source: str, eyes: dict[str, Eyes]) -> Looked:
+def fit_nested(judged: MixJudgments, source: str, eyes: dict[str, Eyes]) -> Looked:
     """Fits the policy of one source that is best on held-out image pairs *within* the judgments given."""
     candidates = {name: partial(fit, name=name, eyes=eyes) for name, of in NAMES.items() if of == source}
     inner = cross_validate(judged, candidates, splits=["pair"], folds=INNER, seed=1)
     return fit(judged, str(inner.set_index("policy")["share"].idxmax()), eyes)
 
 
-def fit_networks(judged: Judged, eyes: dict[str, Eyes]) -> Looked:
+def fit_networks(judged: MixJudgments, eyes: dict[str, Eyes]) -> Looked:
     """Fits the nonlinear counterpart of ``learned_all``."""
     mine = eyes["all"]
     return Looked(fit_network(judged, mine.images, list(BLOCKS.values())), mine)
 
 
-def policies(eyes: dict[str, Eyes], seed: int, split: str) -> dict[str, Callable[[Judged], Perception]]:
+def policies(eyes: dict[str, Eyes], seed: int, split: str) -> dict[str, Callable[[MixJudgments], Perception]]:
     """What is scored; further dealings of the folds for the main policies only."""
     found = {name: partial(fit, name=name, eyes=eyes) for name in NAMES}
     if seed > 0:

@@ -142,7 +142,7 @@ def check_label(
     top = probs.argmax(1) if probs.shape[1] else np.zeros(len(probs), dtype=np.int64)
     if label is None:
         return top.astype(np.int64)
-    wrong = contradicted(probs, label)
+    wrong = find_contradictions(probs, label)
     if len(rows := np.flatnonzero(wrong & ~abstained)):
         found.fault(
             "contradiction",
@@ -156,11 +156,11 @@ def check_label(
     return np.where(label < 0, top, label)
 
 
-def contradicted(probs: NDArray[np.float64], label: IntArray) -> NDArray[np.bool_]:
+def find_contradictions(probs: NDArray[np.float64], label: IntArray) -> NDArray[np.bool_]:
     """Returns (L,) bool, whether a label of at least 0 is not among the most probable classes.
 
     Example:
-        >>> contradicted(np.array([[0.5, 0.5], [0.9, 0.1]]), np.array([1, 1])).tolist()
+        >>> find_contradictions(np.array([[0.5, 0.5], [0.9, 0.1]]), np.array([1, 1])).tolist()
         [False, True]
     """
     if not probs.shape[1]:
@@ -202,7 +202,7 @@ def require_agreement(probs: NDArray[np.float64], label: IntArray) -> None:
     Raises:
         DataError: for the first label that is not among the most probable classes.
     """
-    if len(label) == len(probs) and len(odd := np.flatnonzero(contradicted(probs, label))):
+    if len(label) == len(probs) and len(odd := np.flatnonzero(find_contradictions(probs, label))):
         raise DataError(
             f"label, row {odd[0]}: {label[odd[0]]} is not the most probable class of {probs[odd[0]].tolist()}. Leave "
             "out the labels: the probabilities decide."

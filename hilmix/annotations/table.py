@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations.repeats import Duplicates, check_duplicates, repeated
 from hilmix.annotations.soft_columns import distributions, require_agreement
-from hilmix.annotations.vote_tables import Declared, code_classes, code_votes
+from hilmix.annotations.vote_tables import LabelRules, code_classes, code_votes
 from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, ranges, whole_numbers
 from hilmix.errors import DataError
 from hilmix.faults import Findings
@@ -146,7 +146,7 @@ class Annotations:
         """
         found = Findings()
         way = check_duplicates(duplicates)
-        declared = Declared(tuple(map(str, classes)), tuple(map(str, missing)), way, exchangeable)
+        declared = LabelRules(tuple(map(str, classes)), tuple(map(str, missing)), way, exchangeable)
         coded = code_classes(frame, "annotations", declared, found)
         columns = code_votes(
             frame, "annotations", coded, declared, found, items=list(map(str, items)), annotators=annotators

@@ -33,7 +33,7 @@ _ONE_LABEL = (
 )
 
 
-class Declared(NamedTuple):
+class LabelRules(NamedTuple):
     """What ``dataset.yaml`` says about labels."""
 
     classes: tuple[str, ...] | None = None
@@ -49,7 +49,7 @@ class Declared(NamedTuple):
         return not {"", *MISSING_TEXTS}.isdisjoint(self.missing)
 
 
-class Coded(NamedTuple):
+class CodedLabels(NamedTuple):
     """Labels and targets as numbers of classes."""
 
     classes: tuple[str, ...]
@@ -64,12 +64,12 @@ class Coded(NamedTuple):
 def code_classes(
     votes: pd.DataFrame,
     file: Path | str,
-    declared: Declared,
+    declared: LabelRules,
     found: Findings,
     *,
     target: "pd.Series[Any] | None" = None,
     target_file: Path | str = "",
-) -> Coded:
+) -> CodedLabels:
     """Returns labels and targets as classes: those declared, those with a ``prob_`` column, or all that occur.
 
     Args:
@@ -97,14 +97,14 @@ def code_classes(
             _refuse_negative(column, its_file, name, found)
         listed = tuple(sorted({text for column in columns for text in column.texts}, key=natural_order))
     codes = {name: _code(c, listed, f, name, found) for c, (f, name) in zip(columns, where, strict=True)}
-    return Coded(listed, codes.get("label"), codes.get("target"), abstained)
+    return CodedLabels(listed, codes.get("label"), codes.get("target"), abstained)
 
 
 def code_votes(
     votes: pd.DataFrame,
     file: Path | str,
-    coded: Coded,
-    declared: Declared,
+    coded: CodedLabels,
+    declared: LabelRules,
     found: Findings,
     *,
     items: Sequence[str],
@@ -163,7 +163,7 @@ def _known(
     values: "pd.Series[Any]",
     file: Path | str,
     where: str,
-    declared: Declared,
+    declared: LabelRules,
     listed: Sequence[str] | None,
     found: Findings,
     *,

@@ -1,7 +1,7 @@
 """Annotator models: from class log-probabilities and who is asked, to the log-probability of what is said."""
 
 from hilmix.annotators.annot_mix import AnnotMixHead
-from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
 from hilmix.annotators.conal import CoNAL
 from hilmix.annotators.confusion_matrices import ConfusionMatrices, GeoRegW, TraceReg
 from hilmix.annotators.crowd_ar import CrowdAR
@@ -14,6 +14,7 @@ from hilmix.annotators.union_net import UnionNet
 __all__ = [
     "AnnotMixHead",
     "AnnotatorModel",
+    "AnnotatorOutput",
     "CoNAL",
     "ConfusionMatrices",
     "CrowdAR",
@@ -22,7 +23,6 @@ __all__ = [
     "GeoRegW",
     "MaDL",
     "Perfect",
-    "Said",
     "TraceReg",
     "UnionNet",
 ]

@@ -11,13 +11,13 @@ from hilmix.parts import Part
 from hilmix.types import Batch, MixPlan
 
 
-class Said(NamedTuple):
+class AnnotatorOutput(NamedTuple):
     """What an annotator model was asked about S rows, and what it answered.
 
     S = L, one row per pair; under a plan over items S = 2L: first the own rows, then the partner rows.
     """
 
-    log_said: Tensor
+    label_log_probs: Tensor
     """(S, K) float, log p(annotator says k | input)."""
     confusion: Confusion | None
     """Of the S rows; None if labels are taken at face value."""
@@ -34,8 +34,8 @@ class AnnotatorModel(Part, nn.Module, ABC):
         >>> import torch
         >>> from hilmix.annotators import AnnotMixHead
         >>> model = AnnotMixHead(embed_dim=8).build(num_features=4, num_classes=3, num_annotators=5).eval()
-        >>> log_said, confusion = model(torch.zeros(2, 4), torch.zeros(2, 3).log_softmax(-1), torch.tensor([0, 4]))
-        >>> log_said.shape, confusion.dense().shape
+        >>> log_probs, confusion = model(torch.zeros(2, 4), torch.zeros(2, 3).log_softmax(-1), torch.tensor([0, 4]))
+        >>> log_probs.shape, confusion.dense().shape
         (torch.Size([2, 3]), torch.Size([2, 3, 3]))
     """
 
@@ -60,7 +60,7 @@ class AnnotatorModel(Part, nn.Module, ABC):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion | None]:
-        """Returns ``log_said`` (L, K) and the confusion behind it, None if labels are taken at face value.
+        """Returns ``label_log_probs`` (L, K) and the confusion behind it, None if labels are taken at face value.
 
         Args:
             features: (L, D) float, the backbone's output for the item of each pair.
@@ -69,13 +69,13 @@ class AnnotatorModel(Part, nn.Module, ABC):
             plan: given if the rows are *mixed pairs*: then annotators are mixed by the same plan.
         """
 
-    def loss(self, said: Said, batch: Batch) -> Tensor:
+    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns (L,) the training loss of each pair of a batch.
 
         Default: the negative log-likelihood of each answer, weighted as the mix plan says. A model with another loss
         per answer hands :func:`~hilmix.functional.losses.annotation_nll` its own (S, K) scores of the K answers.
         """
-        return annotation_nll(said.log_said, batch.label, batch.probs, batch.row, batch.plan)
+        return annotation_nll(said.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
 
     def penalty(self) -> Tensor | float:
         """Returns what the model's parameters add to the mean loss of a step; by default nothing."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.checks import NonNegative, PositiveInt
 from hilmix.functional.confusion import LogitConfusion
 from hilmix.types import MixPlan
@@ -60,9 +60,9 @@ class CoNAL(AnnotatorModel):
     ) -> tuple[Tensor, LogitConfusion]:
         with torch.autocast(features.device.type, enabled=False):  # a length leaves the range of half precision
             u = normalize(self.embed_features(features.detach().to(self.embed_annotator.dtype)), dim=1)
-        v = normalize(of_pairs(self.embed_annotator, annotator, plan), dim=1)
+        v = normalize(gather_annotators(self.embed_annotator, annotator, plan), dim=1)
         share = (u * v).sum(1).sigmoid().reshape(-1, 1, 1)
-        own = of_pairs(self.individual, annotator, plan)
+        own = gather_annotators(self.individual, annotator, plan)
         confusion = LogitConfusion(torch.lerp(own, self.common.to(own.dtype), share.to(own.dtype)))
         return confusion.log_marginal(log_probs), confusion
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.checks import NonNegative
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion, DenseConfusion
@@ -49,7 +49,7 @@ class ConfusionMatrices(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
-        confusion = DenseConfusion(of_pairs(self.logits, annotator, plan).log_softmax(-1))
+        confusion = DenseConfusion(gather_annotators(self.logits, annotator, plan).log_softmax(-1))
         return confusion.log_marginal(log_probs), confusion
 
 

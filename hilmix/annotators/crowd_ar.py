@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from hilmix.annotators.base import AnnotatorModel, Said
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.checks import PositiveInt, Share
 from hilmix.functional.confusion import DenseConfusion, LogitConfusion
 from hilmix.functional.losses import annotation_nll
@@ -94,11 +94,11 @@ class CrowdAR(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, ReliabilityConfusion]:
-        skill = of_pairs(self.skill, annotator, plan).sigmoid()
+        skill = gather_annotators(self.skill, annotator, plan).sigmoid()
         with torch.autocast(features.device.type, enabled=False):  # skills that differ by little would be rounded away
             difficulty = self.difficulty(features.detach().to(self.skill.dtype)).sigmoid()
         reliability = (self._slope() * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
-        confusion = ReliabilityConfusion(reliability, of_pairs(self.logits, annotator, plan))
+        confusion = ReliabilityConfusion(reliability, gather_annotators(self.logits, annotator, plan))
         return confusion.log_marginal(log_probs), confusion
 
     def _slope(self) -> Tensor:
@@ -108,13 +108,13 @@ class CrowdAR(AnnotatorModel):
         self.slope.data.clamp_(min=0)  # autograd would refuse a step that asks twice, though nothing changes then
         return self.slope
 
-    def loss(self, said: Said, batch: Batch) -> Tensor:
+    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the weighted sum of both cross-entropies of each of the L pairs, (L,)."""
         if not isinstance(said.confusion, ReliabilityConfusion):
             raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(said.confusion)}.")
         t = said.confusion.logit.unsqueeze(1)
         r = t.sigmoid()
-        soft = r * said.log_said + (1 - r) * said.log_said.mean(1, keepdim=True)
+        soft = r * said.label_log_probs + (1 - r) * said.label_log_probs.mean(1, keepdim=True)
         agrees = torch.arange(soft.shape[1], device=t.device) == said.log_probs.argmax(1, keepdim=True)
         judged = torch.where(agrees, logsigmoid(t), logsigmoid(-t))
         scores = self.weight * soft + (1 - self.weight) * judged

@@ -5,7 +5,7 @@ from typing import Self
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.functional.confusion import Confusion, LogitConfusion
 from hilmix.types import MixPlan
 
@@ -33,5 +33,5 @@ class CrowdLayer(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
-        confusion = LogitConfusion(of_pairs(self.weight, annotator, plan))
+        confusion = LogitConfusion(gather_annotators(self.weight, annotator, plan))
         return confusion.log_marginal(log_probs), confusion

@@ -5,7 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from hilmix.annotators.base import AnnotatorModel, Said
+from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
 from hilmix.annotators.matrices import require_matrices
 from hilmix.checks import OpenShare, Positive, Share
 from hilmix.errors import ConfigError
@@ -63,7 +63,7 @@ class DawidSkene(AnnotatorModel):
         confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
         return confusion.log_marginal(at_least_float32(log_probs)), confusion
 
-    def loss(self, said: Said, batch: Batch) -> Tensor:
+    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
         """Refused: a gradient does not reach the matrices.
 
         Raises:

@@ -6,8 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from hilmix.annotators.base import AnnotatorModel, Said
-from hilmix.annotators.matrices import of_pairs
+from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
+from hilmix.annotators.matrices import gather_annotators
 from hilmix.checks import OpenShare, PositiveInt
 from hilmix.functional.confusion import DenseConfusion, log_prior_diagonal
 from hilmix.functional.losses import annotation_nll
@@ -78,7 +78,7 @@ class MaDL(AnnotatorModel):
     ) -> tuple[Tensor, DenseConfusion]:
         with torch.autocast(features.device.type, enabled=False):  # squares leave the range of half precision
             u = self.embed_features(features.detach().to(self.embed_features.weight.dtype))
-            v = of_pairs(self.embeddings(), annotator, plan).to(u.dtype)
+            v = gather_annotators(self.embeddings(), annotator, plan).to(u.dtype)
             hidden = self.hidden(torch.cat([v, u, self.product(u + v, u + v)], dim=1))
             out = self.out(torch.relu(hidden + v))
         k = log_probs.shape[1]
@@ -103,10 +103,10 @@ class MaDL(AnnotatorModel):
         share = (-self.log_gamma.exp() * squared).exp().sum(1).reciprocal()
         return share / share.mean()
 
-    def loss(self, said: Said, batch: Batch) -> Tensor:
+    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
         pairwise = batch.plan if batch.plan is not None and batch.plan.rows == "pairs" else None
-        weight = of_pairs(self.annotator_weights().unsqueeze(1), said.annotator, pairwise)
-        return annotation_nll(weight * said.log_said, batch.label, batch.probs, batch.row, batch.plan)
+        weight = gather_annotators(self.annotator_weights().unsqueeze(1), said.annotator, pairwise)
+        return annotation_nll(weight * said.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
 
     def penalty(self) -> Tensor:
         """Returns -log Gamma(gamma; 1.25, 0.25)."""

@@ -42,7 +42,7 @@ def require_matrices(num_annotators: int, num_classes: int, copies: int) -> None
     require_memory("A confusion matrix for each annotator", needed, **sizes)
 
 
-def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
+def gather_annotators(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
     """Returns (L, ...) float32 or float64: for each pair the entry of its annotator, linear in the table.
 
     An annotator never seen in training gets the mean entry; mixed pairs get mixed entries. Both are what a product of
@@ -54,7 +54,7 @@ def of_pairs(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> T
         plan: given if the rows are mixed pairs.
 
     Example:
-        >>> of_pairs(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1, -1])).tolist()
+        >>> gather_annotators(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1, -1])).tolist()
         [[1.0], [3.0], [2.0]]
     """
     unknown = (annotator == UNKNOWN).reshape(-1, *[1] * (table.ndim - 1))

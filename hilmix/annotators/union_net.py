@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from hilmix.annotators.base import AnnotatorModel, Said
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.checks import Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.losses import annotation_nll
@@ -85,10 +85,10 @@ class UnionNet(AnnotatorModel):
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
         normaliser = at_least_float32(self.logits).logsumexp(dim=(0, 2))
-        confusion = UnionConfusion(of_pairs(self.logits, annotator, plan) - normaliser.unsqueeze(1))
+        confusion = UnionConfusion(gather_annotators(self.logits, annotator, plan) - normaliser.unsqueeze(1))
         return confusion.log_marginal(log_probs), confusion
 
-    def loss(self, said: Said, batch: Batch) -> Tensor:
+    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the negative log-likelihood of the (annotator, label) outcomes, (L,)."""
         if not isinstance(said.confusion, UnionConfusion):
             raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(said.confusion)}.")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hilmix.data.folder.copy import Cleaned, copy_readable
+from hilmix.data.folder.copy import CleanedCopy, copy_readable
 from hilmix.data.folder.describe import Description, describe
 from hilmix.data.folder.mask_summary import group_sizes, summarise_masks
-from hilmix.data.folder.read import Examined, examine_folder
+from hilmix.data.folder.read import FolderContents, examine_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
@@ -83,7 +83,7 @@ def _without_file(fault: Fault) -> str:
     return fault.sentence().removeprefix(fault.file).lstrip(",: ")
 
 
-def _json(folder: Path, examined: Examined) -> str:
+def _json(folder: Path, examined: FolderContents) -> str:
     content: dict[str, Any] = {"folder": str(folder), "ok": examined.data is not None}
     for name in ("faults", "notes"):
         content[name] = [fault.to_dict() for fault in getattr(examined.found, name)]
@@ -107,7 +107,7 @@ def _numbers(data: AnnotatedData) -> dict[str, Any]:
     return shown
 
 
-def _print_cleaned(cleaned: Cleaned, out: Path, console: Console) -> None:
+def _print_cleaned(cleaned: CleanedCopy, out: Path, console: Console) -> None:
     for item, path in zip(cleaned.items, cleaned.paths, strict=True):
         say(console, f"left out: {item} ({path})")
     say(
@@ -145,7 +145,7 @@ def _summary(data: AnnotatedData, found: Description, *, quick: bool) -> Grid:
         "truth": f"known for {found.known_targets:,} items",
     }
     if found.known_targets:
-        rows["wrong labels"] = _percent(found.wrong_labels)
+        rows["wrong labels"] = _percent(found.mark_wrong_labels)
         rows["majority vote"] = f"{_percent(found.majority_accuracy)} right (ties split)"
     if data.masks is not None:
         rows |= _masks(data.masks, quick=quick)

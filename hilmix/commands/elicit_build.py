@@ -7,7 +7,7 @@ from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study
-from hilmix.human.elicit.design.chosen import Chosen, read_chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes, read_chosen
 from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
 from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, statements
 from hilmix.human.elicit.design.schema import TASKS, Task
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     _tell(build_study(data, args.out, design, probs=probs, own=own, chosen=chosen), design, args.out, console)
 
 
-def _chosen(file: Path, data: AnnotatedData) -> Chosen:
+def _chosen(file: Path, data: AnnotatedData) -> ChosenMixes:
     check_showable(data)
     return read_chosen(file, data, usable_labels(data))
 

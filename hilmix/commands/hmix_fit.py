@@ -17,7 +17,7 @@ from hilmix.commands.hmix_policies import (
     statistics_of_mixed,
 )
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.perception import ConfidenceSmoothing, Judged, LearnedPerception, Perception, cross_validate
+from hilmix.human.perception import ConfidenceSmoothing, LearnedPerception, MixJudgments, Perception, cross_validate
 from hilmix.human.perception.evaluation import Fit, Split
 from hilmix.terminal import Console, Grid, literal, pairs, say, warn
 
@@ -98,14 +98,14 @@ def _check(args: argparse.Namespace) -> None:
         raise DataError(f"There is no folder '{args.out.parent}' to write {args.out.name} into; make it first.")
 
 
-def _smoothing(policy: Perception, judged: Judged) -> ConfidenceSmoothing:
+def _smoothing(policy: Perception, judged: MixJudgments) -> ConfidenceSmoothing:
     """By what the policy knows of the mix, else by a line in how one-sided the mix is."""
     if isinstance(policy, LearnedPerception) and policy.line is not None:
         return ConfidenceSmoothing(policy, line=None)
     return ConfidenceSmoothing.fit(judged, policy=policy)
 
 
-def _score(judged: Judged, policies: dict[str, Fit], features: Any, console: Console) -> None:
+def _score(judged: MixJudgments, policies: dict[str, Fit], features: Any, console: Console) -> None:
     table = Grid("held-out", "groups", "removed", "of ceiling", "deviance")
     notes = []
     for split in get_args(Split):

@@ -18,7 +18,7 @@ from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
 from hilmix.data.fingerprint import refuse_other_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import MaskAggregation
-from hilmix.data.model_names import ModelNames, names_of, warn_of_unknown
+from hilmix.data.model_names import ModelNames, read_model_names, warn_of_unknown
 from hilmix.data.root import load_root
 from hilmix.data.samplers import EpochSampler
 from hilmix.data.served import ServedData
@@ -198,7 +198,7 @@ class AnnotatedDataModule(LightningDataModule):
         state = self._trained_on if self.trainer is not None else self.served.trained_on
         if stage != "fit":  # a checkpoint that is still to be loaded may bring another model: see _match
             return self._serve(state if state is self.served.trained_on else None)
-        self._serve(None, names_of(state))
+        self._serve(None, read_model_names(state))
         if not self.train_annotations.num_pairs:
             raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
         self.mix.bind(self.train_annotations)

@@ -35,7 +35,7 @@ class NamedData(NamedTuple):
     """(A,) whether the model knows each of these annotators; None where it is to be trained on them."""
 
 
-def names_of(state: Mapping[str, Any] | None) -> ModelNames | None:
+def read_model_names(state: Mapping[str, Any] | None) -> ModelNames | None:
     """Returns the names in the state of a data module that served the training, or None where it holds none."""
     if state is None or "classes" not in state or "annotators" not in state:
         return None
@@ -43,7 +43,7 @@ def names_of(state: Mapping[str, Any] | None) -> ModelNames | None:
     return ModelNames(tuple(state["classes"]), tuple(annotators))
 
 
-def in_names(data: AnnotatedData, names: ModelNames) -> NamedData:
+def recode_for_model(data: AnnotatedData, names: ModelNames) -> NamedData:
     """Returns the data in the codes of a model, matched by name, whatever the order of the data's own lists.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.fingerprint import content_digest, identity, of_contents, of_votes, refuse_other_data
 from hilmix.data.items import AnnotatedData
-from hilmix.data.model_names import ModelNames, NamedData, in_names, names_of
+from hilmix.data.model_names import ModelNames, NamedData, read_model_names, recode_for_model
 from hilmix.data.run_split import drawn_split, split_of_run
 from hilmix.data.splits import assign_splits, strata_of
 from hilmix.data.targets import Targets
@@ -57,7 +57,7 @@ class ServedData:
         Raises:
             RunError: if the data have a class that the model lacks, or another split of the model's items.
         """
-        names = names_of(trained_on) if names is None else names
+        names = read_model_names(trained_on) if names is None else names
         if trained_on is not self.trained_on or names != self.names:
             for cached in ("_named", "split", "train_annotations", "trained_annotators", "identity", "fingerprint"):
                 self.__dict__.pop(cached, None)
@@ -72,7 +72,7 @@ class ServedData:
 
     @cached_property
     def _named(self) -> NamedData:
-        return NamedData(self.own, None) if self.names is None else in_names(self.own, self.names)
+        return NamedData(self.own, None) if self.names is None else recode_for_model(self.own, self.names)
 
     @property
     def data(self) -> AnnotatedData:

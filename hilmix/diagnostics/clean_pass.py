@@ -38,7 +38,7 @@ class CleanPass:
         row: (m,) int64 position in ``items`` that each pair belongs to.
         seen: (n,) bool, whether the pass reached the item; the other values are zero where it did not.
         logits: (n, K) float32 class logits.
-        log_said: (m,) float32, log p(annotator says the label it gave | input).
+        label_log_probs: (m,) float32, log p(annotator says the label it gave | input).
         posterior: (n, K) float32, p(true class | input, labels).
         p_right: (m,) float32, p(annotator is right | input).
         log_likelihood: (m, K) float32, log p(the given label | true class).
@@ -50,7 +50,7 @@ class CleanPass:
     row: IntArray
     seen: NDArray[np.bool_]
     logits: NDArray[np.float32]
-    log_said: NDArray[np.float32]
+    label_log_probs: NDArray[np.float32]
     posterior: NDArray[np.float32] | None
     p_right: NDArray[np.float32] | None
     log_likelihood: NDArray[np.float32] | None
@@ -103,7 +103,7 @@ class Collector:
         self.place[items] = np.arange(n)
         self.first_pair = np.concatenate([[0], np.cumsum(annotations.labels_per_item[items])])
         self.shapes: dict[str, tuple[int, ...]] = {
-            "seen": (n,), "logits": (n, k), "log_said": (m,), "posterior": (n, k), "p_right": (m,),
+            "seen": (n,), "logits": (n, k), "label_log_probs": (m,), "posterior": (n, k), "p_right": (m,),
         }  # fmt: skip
         if likelihood:
             self.shapes["log_likelihood"] = (m, k)
@@ -128,8 +128,8 @@ class Collector:
         for name, value in fields.items():
             if value is not None:
                 self._buffer(name)[place[fresh]] = value.detach().float().cpu()[fresh]
-        own_label = output.log_said.gather(1, output.label[:, None]).squeeze(1)
-        fields = {"log_said": own_label, "p_right": output.p_right, "log_likelihood": output.log_likelihood}
+        own_label = output.label_log_probs.gather(1, output.label[:, None]).squeeze(1)
+        fields = {"label_log_probs": own_label, "p_right": output.p_right, "log_likelihood": output.log_likelihood}
         for name, value in fields.items():
             if value is not None and name in self.shapes:
                 self._buffer(name)[slot] = value.detach().float().cpu()[kept]
@@ -152,7 +152,7 @@ class Collector:
         filled = _sum_over_ranks(trainer, filled)
         total: dict[str, Any] = dict.fromkeys(self.shapes)
         for name, somewhere in zip(self.shapes, filled.tolist(), strict=True):
-            if somewhere or name in ("seen", "logits", "log_said"):
+            if somewhere or name in ("seen", "logits", "label_log_probs"):
                 total[name] = _sum_over_ranks(trainer, self._buffer(name)).numpy()
         item_visits = np.maximum(total["seen"], 1)  # what two ranks saw counts once
         visits = {"logits": item_visits, "posterior": item_visits} | dict.fromkeys(_PER_PAIR, item_visits[self.row])
@@ -164,12 +164,12 @@ class Collector:
             with np.errstate(invalid="ignore"):
                 confusion = confusion / total["weight"][:, :, None]
         return CleanPass(
-            self.items, self.pairs, self.row, total["seen"] > 0, total["logits"], total["log_said"],
+            self.items, self.pairs, self.row, total["seen"] > 0, total["logits"], total["label_log_probs"],
             total["posterior"], total["p_right"], total.get("log_likelihood"), confusion,
         )  # fmt: skip
 
 
-_PER_PAIR = ("log_said", "p_right", "log_likelihood")
+_PER_PAIR = ("label_log_probs", "p_right", "log_likelihood")
 _passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
 
 

@@ -22,7 +22,7 @@ def named(codes: IntArray, names: tuple[str, ...]) -> "pd.Categorical[Any]":
     return pd.Categorical.from_codes(codes, categories=list(names))
 
 
-def wrong_labels(label: IntArray, target: IntArray) -> IntArray:
+def mark_wrong_labels(label: IntArray, target: IntArray) -> IntArray:
     """Returns 1 where a label differs from the target, 0 where not, -1 where either is unknown."""
     return np.where((label < 0) | (target == UNKNOWN), -1, label != target).astype(np.int64)
 
@@ -47,13 +47,13 @@ def label_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, L
     if not data.annotations.exchangeable:
         columns["annotator"] = named(data.annotations.annotator[pairs], data.annotations.annotators)
     columns["label"] = named(label, data.classes)
-    return _suspects(columns, data, result, items, row, scores), scores, wrong_labels(label, data.target[items])
+    return _suspects(columns, data, result, items, row, scores), scores, mark_wrong_labels(label, data.target[items])
 
 
 def item_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, LabelScores, IntArray]:
     """Ranks the labelled items of a clean pass by how unlikely their majority label is, as :func:`label_table` does."""
     result.require_room("The table of suspicious items", per_item=28)
-    votes = majority_of(data, result.items)
+    votes = majority_labels(data, result.items)
     row = np.flatnonzero(result.seen & (votes.label >= 0))
     posterior = None if result.posterior is None else result.posterior[row]
     scores = label_scores(result.probs[row], votes.label[row], posterior)
@@ -68,10 +68,10 @@ def item_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, La
         "labels": data.annotations.labels_per_item[items],
     }
     table = _suspects(columns, data, result, items, row, scores)
-    return table, scores, wrong_labels(votes.label[row], data.target[items])
+    return table, scores, mark_wrong_labels(votes.label[row], data.target[items])
 
 
-def majority_of(data: AnnotatedData, items: IntArray) -> Majority:
+def majority_labels(data: AnnotatedData, items: IntArray) -> Majority:
     """Returns the majority vote of some items."""
     votes = majority(data.annotations.counts())
     return Majority(votes.label[items], votes.tied[items])
@@ -100,7 +100,7 @@ def annotator_table(data: AnnotatedData, result: CleanPass, trained: NDArray[np.
     keep = result.seen[result.row]
     row, pairs = result.row[keep], result.pairs[keep]
     who, label = notes.annotator[pairs], notes.label[pairs]
-    wrong = wrong_labels(label, data.target[result.items[row]])
+    wrong = mark_wrong_labels(label, data.target[result.items[row]])
 
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
         return mean_per_annotator(who, values.astype(np.float64), num_annotators=notes.num_annotators)
@@ -171,7 +171,7 @@ def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: Clean
     result.require_room("The table of predictions", per_item=48)
     row = np.flatnonzero(result.seen)
     items = result.items[row]
-    votes = majority_of(data, items)
+    votes = majority_labels(data, items)
     scores = label_scores(result.probs[row], votes.label, None if result.posterior is None else result.posterior[row])
     columns: dict[str, Any] = {"item": np.asarray(data.items, dtype=object)[items], "split": split[items]}
     if (data.target != UNKNOWN).any():

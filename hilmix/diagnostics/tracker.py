@@ -76,7 +76,7 @@ class CalibrationTracker:
         cooled = output._replace(logits=output.logits / self.temperature)
         self._metrics["class", "before"].update(output.class_probs, output.target)
         self._metrics["class", "after"].update(cooled.class_probs, output.target)
-        self._metrics["vote", "before"].update(output.log_said.exp(), output.label)
+        self._metrics["vote", "before"].update(output.label_log_probs.exp(), output.label)
         if (said := expected_votes(cooled)) is not None:
             self._metrics["vote", "after"].update(said, output.label)
         for stage, given in (("before", output), ("after", cooled)):

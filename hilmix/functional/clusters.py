@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from hilmix.functional.information import determine
+from hilmix.functional.information import find_coordinates
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -94,7 +94,7 @@ def clustered_fit(design: FloatArray, value: FloatArray, cluster: IntArray) -> C
         value: (M,).
         cluster: (M,) int64 in [0, G), every cluster with at least one row.
     """
-    rows, back = determine(design)
+    rows, back = find_coordinates(design)
     found = rows.T @ value
     meat = cluster_covariance(rows * (value - rows @ found)[:, None], cluster)
     return ClusteredFit(back @ found, back @ meat @ back.T, rows.shape[1])

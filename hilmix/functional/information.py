@@ -28,7 +28,7 @@ def cutoff(largest: float | FloatArray, size: int) -> FloatArray:
     return noise
 
 
-class Determined(NamedTuple):
+class IdentifiedDesign(NamedTuple):
     """A design ``X`` (M, P) in R coordinates that its rows determine, R its rank."""
 
     rows: FloatArray
@@ -37,7 +37,7 @@ class Determined(NamedTuple):
     """(P, R): ``X back = rows``, and of all coefficients with that product these have the smallest norm."""
 
 
-def determine(design: FloatArray) -> Determined:
+def find_coordinates(design: FloatArray) -> IdentifiedDesign:
     """Returns the coordinates that a design determines.
 
     A least-squares fit of y is ``back @ (rows.T @ y)``, the pseudo-inverse of ``X'X`` is ``back @ back.T``.
@@ -46,7 +46,7 @@ def determine(design: FloatArray) -> Determined:
         design: (M, P) finite.
 
     Example:
-        >>> found = determine(np.array([[1.0, 1.0], [2.0, 2.0]]))
+        >>> found = find_coordinates(np.array([[1.0, 1.0], [2.0, 2.0]]))
         >>> (found.back @ (found.rows.T @ [2.0, 4.0])).round(6).tolist()
         [1.0, 1.0]
     """
@@ -57,7 +57,7 @@ def determine(design: FloatArray) -> Determined:
     if not kept.all() or len(size) < design.shape[1]:  # off the null space, in the columns' own units
         span, _ = np.linalg.qr(scale[:, None] * right[kept].T)
         back = span @ (span.T @ back)
-    return Determined(left[:, kept], back)
+    return IdentifiedDesign(left[:, kept], back)
 
 
 def information_root(information: FloatArray, rows: int) -> FloatArray:

@@ -8,21 +8,21 @@ from hilmix.functional.mixing import mix_rows, partner_rows
 from hilmix.types import MixPlan
 
 
-def label_log_likelihood(log_said: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
+def label_log_likelihood(label_log_probs: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
     """Returns (L,) log-likelihood of each answer: ``log q[label]``, or ``sum_k probs[k] log q[k]`` for soft ones.
 
     Args:
-        log_said: (L, K) float, log q: what the annotator is expected to say.
+        label_log_probs: (L, K) float, log q: what the annotator is expected to say.
         label: (L,) int64.
         probs: optional (L, K) float soft answers, which then count in place of the label.
     """
     if probs is None:
-        return log_said.gather(1, label.unsqueeze(1)).squeeze(1)
-    return (probs.to(log_said.dtype) * log_said).sum(1)
+        return label_log_probs.gather(1, label.unsqueeze(1)).squeeze(1)
+    return (probs.to(label_log_probs.dtype) * label_log_probs).sum(1)
 
 
 def annotation_nll(
-    log_said: Tensor, label: Tensor, probs: Tensor | None, row: Tensor, plan: MixPlan | None = None
+    label_log_probs: Tensor, label: Tensor, probs: Tensor | None, row: Tensor, plan: MixPlan | None = None
 ) -> Tensor:
     """Returns (L,) the negative log-likelihood of each answer of a batch under its mix plan.
 
@@ -37,7 +37,7 @@ def annotation_nll(
     Over the draws the weights of the answers sum to L (over items with equally many answers in every draw).
 
     Args:
-        log_said: (L, K) float, or (2L, K) under a plan over items: first the own rows, then the partner rows.
+        label_log_probs: (L, K) float, or (2L, K) under a plan over items: first the own rows, then the partner rows.
         label: (L,) int64.
         probs: optional (L, K) float soft answers.
         row: (L,) int64 item row of each pair.
@@ -46,21 +46,23 @@ def annotation_nll(
     Reference: Herde et al., "annot-mix", ECAI 2024, section 1 of the loss.
     """
     if plan is None:
-        return -label_log_likelihood(log_said, label, probs)
+        return -label_log_likelihood(label_log_probs, label, probs)
     if plan.rows == "pairs":
         partner_probs = None if probs is None else probs[plan.partner]
-        own = label_log_likelihood(log_said, label, probs)
-        other = label_log_likelihood(log_said, label[plan.partner], partner_probs)
-        weight = plan.weight.to(log_said.dtype)
+        own = label_log_likelihood(label_log_probs, label, probs)
+        other = label_log_likelihood(label_log_probs, label[plan.partner], partner_probs)
+        weight = plan.weight.to(label_log_probs.dtype)
         return -torch.lerp(other, own, weight)
     if plan.shares is not None:
         answers = None if probs is None else probs.repeat(2, 1)
-        terms = torch.stack([label_log_likelihood(log_said, label.repeat(2), answers), log_said.mean(1)], 1)
-        return -(plan.shares.to(log_said.dtype) * terms).sum(1).reshape(2, -1).sum(0)  # own and partner row
-    own_said, partner_said = log_said.chunk(2) if len(label) else (log_said, log_said)
-    weight = plan.weight.to(log_said.dtype)
-    own = weight[row] * label_log_likelihood(own_said, label, probs)
-    other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_said, label, probs)
+        terms = torch.stack(
+            [label_log_likelihood(label_log_probs, label.repeat(2), answers), label_log_probs.mean(1)], 1
+        )
+        return -(plan.shares.to(label_log_probs.dtype) * terms).sum(1).reshape(2, -1).sum(0)  # own and partner row
+    own_log_probs, partner_log_probs = label_log_probs.chunk(2) if len(label) else (label_log_probs, label_log_probs)
+    weight = plan.weight.to(label_log_probs.dtype)
+    own = weight[row] * label_log_likelihood(own_log_probs, label, probs)
+    other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_log_probs, label, probs)
     return -(own + other)
 
 

@@ -28,12 +28,12 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
-from hilmix.cli import SUBCOMMANDS, told
+from hilmix.cli import SUBCOMMANDS, find_user_error
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
-from hilmix.lightning_cli.default_callbacks import fit_to_trainer, keep_defaults
+from hilmix.lightning_cli.default_callbacks import add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
 from hilmix.lightning_cli.parser_errors import LINKS, library_of, one_sentence
@@ -44,13 +44,13 @@ from hilmix.lightning_cli.run_folder import (
     check_checkpoint,
     claim_run_dir,
     find_checkpoint,
-    keep_found,
-    last_apart,
     readable,
     rebuilt_from,
     refuse_other_settings,
     refuse_taken,
     requeued_checkpoint,
+    reuse_finder_results,
+    separate_last_checkpoint,
 )
 from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
@@ -182,10 +182,10 @@ class HilmixCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         named = self.config[self.subcommand].trust or []
         trust(*([named] if isinstance(named, str) else named))
-        last_apart(self.config[self.subcommand].trainer)
-        keep_found(self.config[self.subcommand])
-        keep_defaults(self.config[self.subcommand])
-        fit_to_trainer(self.config[self.subcommand].trainer)
+        separate_last_checkpoint(self.config[self.subcommand].trainer)
+        reuse_finder_results(self.config[self.subcommand])
+        add_default_callbacks(self.config[self.subcommand])
+        drop_unsupported(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
         path = self.config[self.subcommand].get("ckpt_path")
@@ -196,7 +196,7 @@ class HilmixCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, TypeError, ImportError) as error:  # a setting that its class refuses
-            if told(error) is not None:
+            if find_user_error(error) is not None:
                 raise
             cause = error.__cause__
             kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
@@ -249,7 +249,7 @@ def run(argv: list[str]) -> HilmixCLI:
         HilmixError: for wrong input, with one sentence.
     """
     check_configs(argv)
-    quieten()
+    filter_warnings()
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
     base = str(configs_folder() / "base.yaml")
@@ -281,14 +281,14 @@ def run(argv: list[str]) -> HilmixCLI:
             raise RunError(f"The run can not be written: {error}. Free space or choose another --run_dir.") from error
         raise
     except Exception as error:
-        if told(error) is None and (source := library_of(error)) is not None:
+        if find_user_error(error) is None and (source := library_of(error)) is not None:
             raise RunError(f"{source}: {' '.join(str(error).split())}") from error
         raise
     finally:
         sys.argv = before
 
 
-def quieten() -> None:
+def filter_warnings() -> None:
     """Drops what the libraries say that no user can act on."""
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     # the position inside the epoch is restored from Lightning's own counters (AnnotatedDataModule.train_dataloader)

@@ -14,7 +14,7 @@ from hilmix.yaml_files import load_yaml
 log = logging.getLogger(__name__)
 
 
-def keep_defaults(settings: Namespace) -> None:
+def add_default_callbacks(settings: Namespace) -> None:
     """Adds the callbacks of ``base.yaml`` that a list in place of them left out; an empty list stays empty.
 
     Args:
@@ -37,7 +37,7 @@ def keep_defaults(settings: Namespace) -> None:
     settings.trainer.callbacks = [*missing, *listed]
 
 
-def fit_to_trainer(trainer: Namespace) -> None:
+def drop_unsupported(trainer: Namespace) -> None:
     """Leaves out what a trainer without checkpoints, loggers or any extras refuses.
 
     Args:

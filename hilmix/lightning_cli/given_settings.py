@@ -19,7 +19,7 @@ SAVED = "# python "
 """How a config that hilmix saved begins; see :func:`hilmix.lightning_cli.saved_config.versions`."""
 
 
-class Given(NamedTuple):
+class SettingSource(NamedTuple):
     """One config file, or one option of the command line."""
 
     source: str
@@ -28,7 +28,7 @@ class Given(NamedTuple):
     """Whether hilmix itself saved the file with a run."""
 
 
-def given_settings(argv: Sequence[str]) -> list[Given]:
+def given_settings(argv: Sequence[str]) -> list[SettingSource]:
     """Returns what a command line gives, in its order: later ones override earlier ones.
 
     Raises:
@@ -37,7 +37,7 @@ def given_settings(argv: Sequence[str]) -> list[Given]:
     return list(_given(argv))
 
 
-def _given(argv: Sequence[str]) -> Iterator[Given]:
+def _given(argv: Sequence[str]) -> Iterator[SettingSource]:
     for i, token in enumerate(argv):
         if not token.startswith("-"):
             continue
@@ -50,10 +50,10 @@ def _given(argv: Sequence[str]) -> Iterator[Given]:
             settings: Any = value
             for key in reversed(name.lstrip("-").removesuffix("+").split(".")):
                 settings = {key: settings}
-            yield Given(name, settings)
+            yield SettingSource(name, settings)
 
 
-def from_file(path: str) -> Given:
+def from_file(path: str) -> SettingSource:
     """Returns what a config file gives.
 
     Raises:
@@ -70,16 +70,16 @@ def from_file(path: str) -> Given:
         found = "nothing" if settings is None else type(settings).__name__
         raise ConfigError(f"{path} must be a mapping of settings, got {found}.")
     saved = text.startswith(SAVED) and " hilmix " in text.partition("\n")[0]
-    return Given(path, settings, saved)
+    return SettingSource(path, settings, saved)
 
 
-def last_of(given: Sequence[Given], name: str) -> Given | None:
+def last_of(given: Sequence[SettingSource], name: str) -> SettingSource | None:
     """Returns what gives a top-level setting its value."""
     having = [one for one in given if name in one.settings]
     return having[-1] if having else None
 
 
-def refuse_inherited_checkpoint(given: Sequence[Given]) -> None:
+def refuse_inherited_checkpoint(given: Sequence[SettingSource]) -> None:
     """A saved config describes a run, not one attempt at it: it must not continue another run by itself.
 
     Raises:
@@ -96,7 +96,7 @@ def refuse_inherited_checkpoint(given: Sequence[Given]) -> None:
     log.warning("Starting from the checkpoint '%s', as %s sets ckpt_path.", by.settings["ckpt_path"], by.source)
 
 
-def refuse_lost(given: Sequence[Given], config: Any, *, parts: Sequence[str], unused: Sequence[str]) -> None:
+def refuse_lost(given: Sequence[SettingSource], config: Any, *, parts: Sequence[str], unused: Sequence[str]) -> None:
     """A class chosen in place of another one must take all settings that were given for it, at any depth.
 
     A list, such as that of regularisers, is replaced as a whole by a later one, as a number is.

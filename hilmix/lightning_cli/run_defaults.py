@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from hilmix.integrity import read_checkpoint
-from hilmix.lightning_cli.given_settings import Given, from_file, given_settings, last_of
+from hilmix.lightning_cli.given_settings import SettingSource, from_file, given_settings, last_of
 from hilmix.lightning_cli.results_folder import owner
 from hilmix.trusted import check_class_paths, leaves, trust
 
@@ -36,7 +36,7 @@ def run_defaults(argv: Sequence[str], base: str) -> Iterator[list[str]]:
         yield [base, str(file)]
 
 
-def settings_of_run(given: Sequence[Given], base: str) -> dict[str, Any] | None:
+def settings_of_run(given: Sequence[SettingSource], base: str) -> dict[str, Any] | None:
     """Returns the settings of the run whose checkpoint is named, or None where there is none to be found.
 
     They are read from ``config.yaml`` of the run folder in which the checkpoint lies, with the data at the place where

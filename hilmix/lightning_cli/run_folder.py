@@ -57,7 +57,7 @@ def find_checkpoint(run_dir: Path, given: str, *, resume: bool = False) -> Path:
     return path
 
 
-def last_apart(trainer: Any) -> None:
+def separate_last_checkpoint(trainer: Any) -> None:
     """Changes trainer settings so that the last checkpoint is saved apart from the best; a trial run saves none.
 
     Configs saved by older versions ask Lightning's ``ModelCheckpoint`` for it (``save_last``), which beside a monitor
@@ -81,7 +81,7 @@ def last_apart(trainer: Any) -> None:
             callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
 
 
-def keep_found(settings: Any) -> None:
+def reuse_finder_results(settings: Any) -> None:
     """A resumed run goes on with what Lightning's finders found when it began; they do not search again.
 
     Args:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import LearningRateFinder
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from hilmix.annotators import AnnotatorModel, Perfect, Said
+from hilmix.annotators import AnnotatorModel, AnnotatorOutput, Perfect
 from hilmix.backbones import Backbone, default_backbone
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, check_settings
 from hilmix.errors import ConfigError, RunError, unfit_weights
@@ -24,7 +24,7 @@ from hilmix.group_dro import GroupDRO
 from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules.batch_norm import running_statistics
 from hilmix.modules.evaluation import evaluate, training_output
-from hilmix.modules.explained import differentiable_twice, refuse_without_masks, training_pass
+from hilmix.modules.explained import double_backward_attention, refuse_without_masks, training_pass
 from hilmix.modules.optimization import LrScaling, configured, try_optimizer
 from hilmix.modules.scaling import Standardize, scaling_of
 from hilmix.modules.stage_metrics import StageMetrics
@@ -191,13 +191,13 @@ class Classifier(LightningModule):
             features = mix_rows(features, plan.partner, plan.weight)
         return features, self.head(features)
 
-    def mixed_step(self, batch: Batch) -> tuple[StepOutput, Said]:
+    def mixed_step(self, batch: Batch) -> tuple[StepOutput, AnnotatorOutput]:
         """Returns what the model says of a batch, mixed as its plan tells, and what its loss needs."""
         features, logits = self.class_scores(self.standardized(batch.input), batch)
         said = self.answers(features, at_least_float32(logits).log_softmax(-1), batch)
         return training_output(batch, logits, said), said
 
-    def answers(self, features: Tensor, log_probs: Tensor, batch: Batch) -> Said:
+    def answers(self, features: Tensor, log_probs: Tensor, batch: Batch) -> AnnotatorOutput:
         """Returns what annotators are expected to say of the rows of a batch.
 
         Args:
@@ -207,15 +207,17 @@ class Classifier(LightningModule):
         """
         plan, row, annotator = batch.plan, batch.row, batch.annotator
         if plan is not None and plan.rows == "pairs":
-            return self._said(features, log_probs, annotator, plan)
+            return self._annotator_output(features, log_probs, annotator, plan)
         if plan is not None:  # own rows first, then the rows in which the item is the partner
             row, annotator = torch.cat([row, partner_rows(row, plan.partner)]), annotator.repeat(2)
-        return self._said(features[row], log_probs[row], annotator, None)
+        return self._annotator_output(features[row], log_probs[row], annotator, None)
 
-    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
+    def _annotator_output(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None
+    ) -> AnnotatorOutput:
         with running_statistics(self.annotator_model, len(annotator) < 2):
-            log_said, confusion = self.annotator_model(features, log_probs, annotator, plan)
-        return Said(log_said, confusion, log_probs, annotator)
+            label_log_probs, confusion = self.annotator_model(features, log_probs, annotator, plan)
+        return AnnotatorOutput(label_log_probs, confusion, log_probs, annotator)
 
     def evaluate(self, batch: Batch) -> StepOutput:
         """Returns everything the model says of an un-mixed batch; the path of validation, test and prediction."""
@@ -227,7 +229,7 @@ class Classifier(LightningModule):
         x = self.standardized(batch.input)
         if self.explanations:
             x.requires_grad_()
-        with differentiable_twice(any(part.second_order for part in self.explanations)):
+        with double_backward_attention(any(part.second_order for part in self.explanations)):
             features, logits = self.class_scores(x, batch)
         log_probs = at_least_float32(logits).log_softmax(-1)
         said = self.answers(features, log_probs, batch)
@@ -243,7 +245,7 @@ class Classifier(LightningModule):
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
         return {"loss": loss, "output": training_output(batch, logits, said)}
 
-    def losses(self, log_probs: Tensor, said: Said, batch: Batch) -> Losses:
+    def losses(self, log_probs: Tensor, said: AnnotatorOutput, batch: Batch) -> Losses:
         """Returns the terms of the loss: one for each pair of the batch."""
         value = self.annotator_model.loss(said, batch)
         return Losses(value, batch.row, torch.tensor(float(len(value)), device=value.device))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hilmix.annotators import DawidSkene, Said
+from hilmix.annotators import AnnotatorOutput, DawidSkene
 from hilmix.checks import PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
@@ -106,7 +106,7 @@ class EMClassifier(Classifier):
             self._model.maximise(posterior[item[known]], annotator[known], label[known], probs)
             self.em_targets = self._expect(log_probs)
 
-    def losses(self, log_probs: Tensor, said: Said, batch: Batch) -> Losses:
+    def losses(self, log_probs: Tensor, said: AnnotatorOutput, batch: Batch) -> Losses:
         """Returns the cross-entropy of each row with its target; only rows whose item has votes count."""
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
@@ -120,9 +120,11 @@ class EMClassifier(Classifier):
             counts = counts | counts[batch.plan.partner]
         return Losses(value[counts], item[counts], target.sum())
 
-    def _said(self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None) -> Said:
+    def _annotator_output(
+        self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None
+    ) -> AnnotatorOutput:
         """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""
-        return Said(log_probs, None, log_probs, annotator)
+        return AnnotatorOutput(log_probs, None, log_probs, annotator)
 
     @property
     def _warmup_epochs(self) -> int:

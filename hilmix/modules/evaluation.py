@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hilmix.annotators import Said
+from hilmix.annotators import AnnotatorOutput
 from hilmix.functional.confusion import pair_chunks
 from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, StepOutput
@@ -19,11 +19,11 @@ DENSE_CLASSES = 128
 """Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
 
 
-def training_output(batch: Batch, logits: Tensor, said: Said) -> StepOutput:
+def training_output(batch: Batch, logits: Tensor, said: AnnotatorOutput) -> StepOutput:
     """Returns the output of a training step: (R, K) logits, maybe of mixed rows, and what annotators would say."""
     return StepOutput(
         batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, batch.plan,
-        said.log_said, group=batch.group,
+        said.label_log_probs, group=batch.group,
     )  # fmt: skip
 
 
@@ -36,8 +36,8 @@ def evaluate(model: Classifier, batch: Batch) -> StepOutput:
     parts: list[dict[str, Tensor]] = []
     for some in pair_chunks(len(batch.row), k):
         row, who = batch.row[some], batch.annotator[some]
-        log_said, confusion = model.annotator_model(features[row], log_probs[row], who)
-        parts.append({"log_said": log_said})
+        label_log_probs, confusion = model.annotator_model(features[row], log_probs[row], who)
+        parts.append({"label_log_probs": label_log_probs})
         if confusion is not None:
             answer = batch.label[some], None if batch.probs is None else batch.probs[some]
             parts[-1]["log_likelihood"] = confusion.log_likelihood(*answer)

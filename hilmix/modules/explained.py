@@ -33,7 +33,7 @@ def refuse_without_masks(there: bool) -> None:
         )
 
 
-def differentiable_twice(wanted: bool) -> AbstractContextManager[None]:
+def double_backward_attention(wanted: bool) -> AbstractContextManager[None]:
     """A context in which attention can be differentiated twice: only its plain form can, not the fused ones."""
     return sdpa_kernel(SDPBackend.MATH) if wanted else nullcontext()
 

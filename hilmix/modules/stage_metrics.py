@@ -40,7 +40,7 @@ class StageMetrics(nn.Module):
         """Adds the un-mixed outputs of a batch."""
         probs = output.class_probs
         self.classes.update(probs, output.target)
-        self.votes.update(output.log_said.exp(), output.label)
+        self.votes.update(output.label_log_probs.exp(), output.label)
         self.agreement.update(probs[output.row], output.label)
         if self.groups is not None and output.group is not None:
             self.groups.update(probs, output.target, output.group)

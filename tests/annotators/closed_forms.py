@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hilmix.annotators import AnnotatorModel, Said
+from hilmix.annotators import AnnotatorModel, AnnotatorOutput
 from hilmix.types import Batch
 
 P = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
@@ -39,11 +39,13 @@ def linear(layer: torch.nn.Linear, x: Sequence[float]) -> list[float]:
     return [dot(row, x) + b for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)]
 
 
-def answered(model: AnnotatorModel, features: Sequence[Sequence[float]] = ((0.0,) * 4,) * 2) -> tuple[Said, Batch]:
+def answered(
+    model: AnnotatorModel, features: Sequence[Sequence[float]] = ((0.0,) * 4,) * 2
+) -> tuple[AnnotatorOutput, Batch]:
     """What the model says of the three answers; ``features`` are those of the two items."""
     row, annotator = torch.tensor(ROW), torch.tensor(ANNOTATOR)
     log_probs = torch.tensor(P).log()[row]
-    log_said, confusion = model(torch.tensor(features)[row], log_probs, annotator)
+    label_log_probs, confusion = model(torch.tensor(features)[row], log_probs, annotator)
     nothing = torch.zeros(2, dtype=torch.int64)
     batch = Batch(torch.zeros(2, 4), nothing, nothing, row, annotator, torch.tensor(LABEL))
-    return Said(log_said, confusion, log_probs, annotator), batch
+    return AnnotatorOutput(label_log_probs, confusion, log_probs, annotator), batch

@@ -30,15 +30,15 @@ def asked(pairs: int, classes: int, scale: float = 1.0) -> tuple[Tensor, Tensor]
 def test_what_is_said_is_a_distribution(model: AnnotatorModel) -> None:
     model = AnnotatorModel.from_spec(model.spec()).build(num_features=D, num_classes=4, num_annotators=3).eval()
     features, log_p = asked(7, 4)
-    log_said, _ = model(features, log_p, torch.arange(7) % 3)
-    torch.testing.assert_close(log_said.exp().sum(1), torch.ones(7))
+    label_log_probs, _ = model(features, log_p, torch.arange(7) % 3)
+    torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(7))
 
 
 def test_perfect_takes_labels_at_face_value() -> None:
     features, log_p = asked(4, 3)
     model = Perfect().build(num_features=D, num_classes=3, num_annotators=2)
-    log_said, confusion = model(features, log_p, torch.zeros(4, dtype=torch.int64))
-    assert torch.equal(log_said, log_p)
+    label_log_probs, confusion = model(features, log_p, torch.zeros(4, dtype=torch.int64))
+    assert torch.equal(label_log_probs, log_p)
     assert confusion is None
     assert not list(model.parameters())
 
@@ -108,12 +108,12 @@ def test_order_of_the_pairs_does_not_matter(confusion: str) -> None:
 @pytest.mark.parametrize("pairs", [0, 1, 5])
 def test_one_class_one_annotator_no_pairs(confusion: str, classes: int, annotators: int, pairs: int) -> None:
     model = head(classes, annotators, confusion=confusion).eval()
-    log_said, found = model(*asked(pairs, classes), torch.zeros(pairs, dtype=torch.int64))
-    assert log_said.shape == found.diagonal().shape == (pairs, classes)
-    log_said.sum().backward()
+    label_log_probs, found = model(*asked(pairs, classes), torch.zeros(pairs, dtype=torch.int64))
+    assert label_log_probs.shape == found.diagonal().shape == (pairs, classes)
+    label_log_probs.sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
     if classes == 1:
-        assert not log_said.any()
+        assert not label_log_probs.any()
 
 
 @pytest.mark.parametrize("confusion", FORMS)
@@ -125,10 +125,10 @@ def test_extreme_numbers_keep_loss_and_gradients_finite(confusion: str, scale: f
     features, _ = asked(12, 4)
     logits = (scale * torch.randn(12, 4)).requires_grad_()
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
-        log_said, _ = model(features, logits.float().log_softmax(-1), torch.arange(12) % 5)
-    assert log_said.dtype == torch.float32
-    assert log_said.isfinite().all()
-    log_said.gather(1, (torch.arange(12) % 4)[:, None]).sum().backward()
+        label_log_probs, _ = model(features, logits.float().log_softmax(-1), torch.arange(12) % 5)
+    assert label_log_probs.dtype == torch.float32
+    assert label_log_probs.isfinite().all()
+    label_log_probs.gather(1, (torch.arange(12) % 4)[:, None]).sum().backward()
     assert logits.grad.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
@@ -159,7 +159,7 @@ def test_many_classes_and_annotators_stay_small_and_evaluation_runs_in_chunks() 
             )  # fmt: skip
             alone = model.evaluate(one)
             assert alone.confusion is None, "whether matrices are kept depends on K, not on the batch"
-            torch.testing.assert_close(whole.log_said[mine], alone.log_said, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(whole.label_log_probs[mine], alone.label_log_probs, rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(whole.diagonal[mine], alone.diagonal, rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(whole.posterior[b], alone.posterior[0], rtol=1e-3, atol=1e-6)
 

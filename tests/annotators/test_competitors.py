@@ -82,12 +82,12 @@ def test_spec_round_trip(name: str) -> None:
 @every_competitor
 def test_what_is_said_and_every_row_is_a_distribution(name: str) -> None:
     features, log_p = asked(9)
-    log_said, confusion = built(name)(features, log_p, torch.arange(9) % (A + 1) - 1)
-    torch.testing.assert_close(log_said.exp().sum(1), torch.ones(9))
+    label_log_probs, confusion = built(name)(features, log_p, torch.arange(9) % (A + 1) - 1)
+    torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(9))
     dense = confusion.dense()
     assert dense.shape == (9, K, K)
     torch.testing.assert_close(dense.sum(2), torch.ones(9, K))
-    torch.testing.assert_close(confusion.log_marginal(log_p), log_said)
+    torch.testing.assert_close(confusion.log_marginal(log_p), label_log_probs)
 
 
 @every_competitor
@@ -104,8 +104,8 @@ def test_the_confusion_tells_the_same_in_all_its_forms(name: str) -> None:
 def test_where_the_class_is_certain_the_row_is_said(name: str) -> None:
     features, _ = asked(K)
     certain = torch.full((K, K), -torch.inf).fill_diagonal_(0)
-    log_said, confusion = built(name)(features, certain, torch.zeros(K, dtype=torch.int64))
-    torch.testing.assert_close(log_said.exp(), confusion.dense()[torch.arange(K), torch.arange(K)])
+    label_log_probs, confusion = built(name)(features, certain, torch.zeros(K, dtype=torch.int64))
+    torch.testing.assert_close(label_log_probs.exp(), confusion.dense()[torch.arange(K), torch.arange(K)])
 
 
 @every_competitor
@@ -142,7 +142,7 @@ def test_one_class_one_annotator_no_pairs(name: str, classes: int, annotators: i
     output, said = model.mixed_step(batch)
     loss = model.annotator_model.loss(said, batch).sum()
     loss.backward()
-    assert output.log_said.shape == (pairs, classes)
+    assert output.label_log_probs.shape == (pairs, classes)
     assert loss.isfinite()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None, f"{key} is not in the graph"
@@ -164,8 +164,8 @@ def test_extreme_numbers_keep_loss_and_gradients_finite(name: str, scale: float,
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         _, said = whole.mixed_step(batch)
         loss = model.loss(said, batch).sum() + model.penalty()
-    assert said.log_said.dtype == loss.dtype == torch.float32
-    assert said.log_said.isfinite().all()
+    assert said.label_log_probs.dtype == loss.dtype == torch.float32
+    assert said.label_log_probs.isfinite().all()
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad.isfinite().all() for p in whole.parameters())
@@ -271,7 +271,7 @@ def test_predictions_are_complete(trained) -> None:
     batch = batch_of(6, 12, seed=9)
     output = trained[0].evaluate(batch._replace(annotator=batch.annotator.index_fill(0, torch.tensor([3]), -1)))
     torch.testing.assert_close(output.class_probs.sum(1), torch.ones(6))
-    torch.testing.assert_close(output.log_said.exp().sum(1), torch.ones(12))
+    torch.testing.assert_close(output.label_log_probs.exp().sum(1), torch.ones(12))
     torch.testing.assert_close(output.posterior.sum(1), torch.ones(6))
     torch.testing.assert_close(output.confusion.sum(2), torch.ones(12, K))
     assert output.p_right.shape == (12,)

@@ -37,7 +37,7 @@ def test_what_is_said_loss_and_probability_of_being_right() -> None:
         W = [[g * common[c][k] + (1 - g) * individual[a][c][k] for k in range(3)] for c in range(3)]
         q = softmax([sum(P[b][c] * W[c][k] for c in range(3)) for k in range(3)])
         loss -= math.log(q[z])
-        assert said.log_said[i].exp().tolist() == pytest.approx(q)
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(W[c])[c] for c in range(3)))
     assert conal.loss(said, batch).sum().item() == pytest.approx(loss)
@@ -81,8 +81,8 @@ def test_embeddings_have_a_gradient_from_the_first_step_on() -> None:
 
 def test_the_gradient_does_not_reach_the_features() -> None:
     features, log_probs = torch.randn(2, 4, requires_grad=True), torch.zeros(2, 3).requires_grad_()
-    log_said, _ = model()(features, log_probs.log_softmax(-1), torch.tensor([0, 1]))
-    log_said[:, 0].sum().backward()
+    label_log_probs, _ = model()(features, log_probs.log_softmax(-1), torch.tensor([0, 1]))
+    label_log_probs[:, 0].sum().backward()
     assert features.grad is None
     assert log_probs.grad.any()
 

@@ -26,7 +26,7 @@ def test_what_is_said_loss_and_probability_of_being_right(form: type[ConfusionMa
         C = [softmax(row) for row in T[a]]
         q = [sum(P[b][c] * C[c][k] for c in range(3)) for k in range(3)]
         loss -= math.log(q[z])
-        assert said.log_said[i].exp().tolist() == pytest.approx(q)
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * C[c][c] for c in range(3)))
     assert model.loss(said, batch).sum().item() == pytest.approx(loss)

@@ -46,7 +46,7 @@ def test_what_is_said_loss_and_probability_of_being_right(weight: float) -> None
         cross_entropy = -sum(softened[k] * math.log(q[k]) for k in range(3))
         agrees = P[b].index(max(P[b])) == z
         loss += weight * cross_entropy - (1 - weight) * math.log(r if agrees else 1 - r)
-        assert said.log_said[i].exp().tolist() == pytest.approx(q)
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(r, rel=1e-5)
     assert crowd.loss(said, batch).sum().item() == pytest.approx(loss, rel=1e-5)
@@ -130,12 +130,12 @@ def test_the_gradient_does_not_reach_the_features() -> None:
 
 def test_an_unknown_annotator_has_the_mean_parameters() -> None:
     crowd = model()
-    log_said, confusion = crowd(torch.tensor(H[:1]), torch.tensor(P[:1]).log(), torch.tensor([-1]))
+    label_log_probs, confusion = crowd(torch.tensor(H[:1]), torch.tensor(P[:1]).log(), torch.tensor([-1]))
     with torch.no_grad():
         crowd.skill.copy_(crowd.skill.mean(0).expand(2, -1))
         crowd.logits.copy_(crowd.logits.mean(0).expand(2, -1, -1))
     known, same = crowd(torch.tensor(H[:1]), torch.tensor(P[:1]).log(), torch.tensor([0]))
-    torch.testing.assert_close(log_said, known)
+    torch.testing.assert_close(label_log_probs, known)
     torch.testing.assert_close(confusion.logit, same.logit)
 
 

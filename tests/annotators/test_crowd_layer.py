@@ -17,7 +17,7 @@ def test_what_is_said_loss_and_probability_of_being_right() -> None:
         q = softmax([sum(P[b][c] * W[a][c][k] for c in range(3)) for k in range(3)])
         right = sum(P[b][c] * softmax(W[a][c])[c] for c in range(3))
         loss -= math.log(q[z])
-        assert said.log_said[i].exp().tolist() == pytest.approx(q)
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
         assert said.log_probs[i].exp().dot(said.confusion.diagonal()[i]).item() == pytest.approx(right)
     assert model.loss(said, batch).sum().item() == pytest.approx(loss)
     assert model.penalty() == 0
@@ -27,7 +27,7 @@ def test_the_start_says_the_softmax_of_the_class_probabilities() -> None:
     model = CrowdLayer().build(num_features=4, num_classes=3, num_annotators=2)
     said, _ = answered(model)
     for i, b in enumerate(ROW):
-        assert said.log_said[i].exp().tolist() == pytest.approx(softmax(P[b]))
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(softmax(P[b]))
 
 
 def test_all_weights_move_in_one_step() -> None:

@@ -28,10 +28,10 @@ def test_what_is_said_is_the_marginal_of_the_persons_matrix() -> None:
     ds, (features, log_p) = model(), asked(4)
     ds.log_confusion.copy_(torch.rand(A + 1, K, K).log_softmax(-1))
     who = torch.tensor([0, 2, -1, 1])
-    log_said, _ = ds(features, log_p, who)
+    label_log_probs, _ = ds(features, log_p, who)
     for i in range(4):
         matrix = ds.log_confusion[who[i]].exp()
-        torch.testing.assert_close(log_said[i].exp(), log_p[i].exp() @ matrix)
+        torch.testing.assert_close(label_log_probs[i].exp(), log_p[i].exp() @ matrix)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -69,8 +69,8 @@ def test_posterior_discounts_several_answers_for_an_item() -> None:
 @pytest.mark.parametrize(("classes", "pairs"), [(1, 2), (K, 0)])
 def test_one_class_and_no_pairs(classes: int, pairs: int) -> None:
     ds = model(classes)
-    log_said, _ = ds(*asked(pairs, classes), torch.zeros(pairs, dtype=torch.int64))
-    assert log_said.shape == (pairs, classes)
+    label_log_probs, _ = ds(*asked(pairs, classes), torch.zeros(pairs, dtype=torch.int64))
+    assert label_log_probs.shape == (pairs, classes)
     ds.maximise(
         torch.ones(pairs, classes), torch.zeros(pairs, dtype=torch.int64), torch.zeros(pairs, dtype=torch.int64)
     )

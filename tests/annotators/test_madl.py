@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import gamma as gamma_distribution
 
-from hilmix.annotators import MaDL, Said
+from hilmix.annotators import AnnotatorOutput, MaDL
 from hilmix.annotators.madl import HIDDEN
 from hilmix.errors import ConfigError
 from hilmix.types import Batch, MixPlan
@@ -64,7 +64,7 @@ def test_what_is_said_loss_and_probability_of_being_right() -> None:
         C = expected_matrix(madl, H[b], v[a])
         q = [sum(P[b][c] * C[c][k] for c in range(3)) for k in range(3)]
         loss -= w[a] * math.log(q[z])
-        assert said.log_said[i].exp().tolist() == pytest.approx(q, rel=1e-4)
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q, rel=1e-4)
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * C[c][c] for c in range(3)), rel=1e-4)
     assert madl.loss(said, batch).sum().item() == pytest.approx(loss, rel=1e-4)
@@ -123,8 +123,8 @@ def test_the_likelihood_teaches_gamma_and_the_weights_do_not_teach_the_embedding
 
 def test_the_gradient_does_not_reach_the_features() -> None:
     features, log_probs = torch.randn(2, 4, requires_grad=True), torch.zeros(2, 3).requires_grad_()
-    log_said, _ = model()(features, log_probs.log_softmax(-1), torch.tensor([0, 1]))
-    log_said[:, 0].sum().backward()
+    label_log_probs, _ = model()(features, log_probs.log_softmax(-1), torch.tensor([0, 1]))
+    label_log_probs[:, 0].sum().backward()
     assert features.grad is None
     assert log_probs.grad.any()
 
@@ -136,7 +136,7 @@ def test_mixed_pairs_have_mixed_weights() -> None:
     said, batch = answered(madl, H)
     partner = torch.tensor([2, 0, 1])
     plan = MixPlan(partner, torch.zeros(3), rows="pairs")
-    permuted = said._replace(log_said=said.log_said[partner], log_probs=said.log_probs[partner])
+    permuted = said._replace(label_log_probs=said.label_log_probs[partner], log_probs=said.log_probs[partner])
     torch.testing.assert_close(madl.loss(permuted, batch._replace(plan=plan)).sum(), madl.loss(said, batch).sum())
 
 
@@ -165,8 +165,10 @@ def test_memory_does_not_grow_with_pairs_times_annotators() -> None:
     who, label = torch.arange(pairs) % annotators, torch.arange(pairs) % 3
     features, log_probs = torch.tensor(H)[row], torch.tensor(P).log()[row]
     with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
-        log_said, confusion = madl(features, log_probs, who)
-        madl.loss(Said(log_said, confusion, log_probs, who), Batch(features, row, label, row, who, label)).sum()
+        label_log_probs, confusion = madl(features, log_probs, who)
+        madl.loss(
+            AnnotatorOutput(label_log_probs, confusion, log_probs, who), Batch(features, row, label, row, who, label)
+        ).sum()
     assert max(sizes) <= max(annotators**2, pairs * HIDDEN) < pairs * annotators
 
 

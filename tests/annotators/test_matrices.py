@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from hilmix.annotators.matrices import diagonal_matrices, of_pairs
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
 from hilmix.types import MixPlan
 
 
@@ -24,13 +24,13 @@ def test_entries_are_products_with_one_hot_annotators(shape: tuple[int, ...]) ->
     rows = one_hot(who.clamp_min(0), 4).float()
     rows[1] = 0.25
     mixed = weight[:, None] * rows + (1 - weight)[:, None] * rows[plan.partner]
-    torch.testing.assert_close(of_pairs(table, who), torch.einsum("la,a...->l...", rows, table))
-    torch.testing.assert_close(of_pairs(table, who, plan), torch.einsum("la,a...->l...", mixed, table))
+    torch.testing.assert_close(gather_annotators(table, who), torch.einsum("la,a...->l...", rows, table))
+    torch.testing.assert_close(gather_annotators(table, who, plan), torch.einsum("la,a...->l...", mixed, table))
 
 
 def test_entries_are_single_precision_and_no_pairs_give_zero_gradients() -> None:
     table = torch.randn(3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
-    entries = of_pairs(table, torch.zeros(0, dtype=torch.int64))
+    entries = gather_annotators(table, torch.zeros(0, dtype=torch.int64))
     assert entries.dtype == torch.float32
     entries.sum().backward()
     assert not table.grad.any()

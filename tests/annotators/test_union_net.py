@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hilmix.annotators import ConfusionMatrices, Said, UnionNet
+from hilmix.annotators import AnnotatorOutput, ConfusionMatrices, UnionNet
 from hilmix.errors import ConfigError
 from hilmix.types import Batch
 from tests.annotators.closed_forms import ANNOTATOR, LABEL, ROW, P, answered, softmax, with_parameters
@@ -23,7 +23,7 @@ def test_likelihood_of_the_union_and_what_each_annotator_says() -> None:
         assert sum(u) == pytest.approx(1)
         block = u[3 * a : 3 * a + 3]
         loss -= math.log(block[z])
-        assert said.log_said[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
+        assert said.label_log_probs[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
         right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(T[a][c])[c] for c in range(3)))
     assert model.loss(said, batch).sum().item() == pytest.approx(loss)
@@ -34,7 +34,7 @@ def test_the_loss_adds_the_mass_of_the_annotators() -> None:
     union = UnionNet(eps=0.0).build(num_features=4, num_classes=3, num_annotators=2)
     matrices = ConfusionMatrices().build(num_features=4, num_classes=3, num_annotators=2)
     (said, batch), (plain, _) = answered(union), answered(matrices)
-    torch.testing.assert_close(said.log_said, plain.log_said)
+    torch.testing.assert_close(said.label_log_probs, plain.label_log_probs)
     torch.testing.assert_close(union.loss(said, batch).sum(), matrices.loss(plain, batch).sum() + 3 * math.log(2))
 
 
@@ -98,6 +98,6 @@ def test_no_tensor_over_all_pairs_and_all_outcomes_is_formed() -> None:
     log_probs, who = torch.randn(pairs, classes).log_softmax(-1), torch.arange(pairs)
     batch = Batch(torch.zeros(pairs, 4), who, who, row=who, annotator=who, label=who % classes)
     with LargestTensor() as largest:
-        log_said, confusion = model(torch.zeros(pairs, 4), log_probs, who)
-        model.loss(Said(log_said, confusion, log_probs, who), batch).sum().backward()
+        label_log_probs, confusion = model(torch.zeros(pairs, 4), log_probs, who)
+        model.loss(AnnotatorOutput(label_log_probs, confusion, log_probs, who), batch).sum().backward()
     assert largest.numel == annotators * classes**2

@@ -142,7 +142,7 @@ def test_nothing_to_calibrate_is_told(tmp_path, caplog):
 def test_expected_votes_at_temperature_one_are_what_was_said(tmp_path):
     batch = next(iter(toy_datamodule(toy_data(), tmp_path).clean_dataloader("all")))
     output = Toy().eval().evaluate(batch)
-    torch.testing.assert_close(expected_votes(output), output.log_said.exp())
+    torch.testing.assert_close(expected_votes(output), output.label_log_probs.exp())
     assert expected_votes(output._replace(confusion=None)) is None
 
 

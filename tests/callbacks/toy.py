@@ -72,7 +72,7 @@ class Toy(LightningModule):
         likelihood = matrix.gather(2, batch.label[:, None, None].expand(-1, K, 1)).squeeze(2).log()
         total = logits.log_softmax(-1).index_add(0, batch.row, likelihood)
         return base._replace(
-            log_said=torch.einsum("lc,lck->lk", said.exp(), matrix).log(),
+            label_log_probs=torch.einsum("lc,lck->lk", said.exp(), matrix).log(),
             diagonal=matrix.diagonal(dim1=1, dim2=2),
             confusion=matrix,
             log_likelihood=likelihood,

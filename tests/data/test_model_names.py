@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead, CrowdLayer
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
-from hilmix.data.model_names import ModelNames, in_names
+from hilmix.data.model_names import ModelNames, recode_for_model
 from hilmix.data.targets import Aggregated
 from hilmix.errors import RunError
 from hilmix.modules import Classifier, EMClassifier
@@ -248,7 +248,7 @@ def test_codes_by_hand() -> None:
     two = {"classes": ["b", "a"], "annotators": ["q", "p"]}
     votes = Annotations.build([0, 1, 2], [0, 1, 1], [1, 0, 1], num_items=N, probs=probs, **two)
     data = replace(annotated(), annotations=votes, target=np.array([0, 1] + [-1] * (N - 2)))
-    moved, known = in_names(data, ModelNames(("a", "c", "b"), ("p", "", "r")))
+    moved, known = recode_for_model(data, ModelNames(("a", "c", "b"), ("p", "", "r")))
     votes = moved.annotations
     assert (votes.classes, votes.annotators) == (("a", "c", "b"), ("p", "", "r", "q"))
     assert votes.label.tolist() == [0, 2, 0]

@@ -46,7 +46,7 @@ def test_every_value_stands_in_its_place(tmp_path, split):
         item, label = notes.item[pair], notes.label[pair]
         p = np.exp(logits[item]) / np.exp(logits[item]).sum()
         assert result.p_right[j] == pytest.approx(p @ np.diag(matrix[pair]), rel=1e-4)
-        assert result.log_said[j] == pytest.approx(np.log(p @ matrix[pair][:, label]), rel=1e-4)
+        assert result.label_log_probs[j] == pytest.approx(np.log(p @ matrix[pair][:, label]), rel=1e-4)
         np.testing.assert_allclose(result.log_likelihood[j], np.log(matrix[pair][:, label]), rtol=1e-4)
     for i, item in enumerate(result.items):
         p = np.exp(logits[item])

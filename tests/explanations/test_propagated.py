@@ -173,8 +173,8 @@ def test_ibp_ex_asks_for_the_worst_case_of_any_loss():
     who, row = torch.tensor([0, 1, 0, 1, 0]), torch.arange(5)
 
     def loss(log_probs: Tensor) -> Tensor:
-        log_said, _ = annotators(x, log_probs, who)
-        return annotation_nll(log_said, label, None, row).mean()
+        label_log_probs, _ = annotators(x, log_probs, who)
+        return annotation_nll(label_log_probs, label, None, row).mean()
 
     shown = pass_of(network, x, mask, label)
     shown = shown.__class__(**{**vars(shown), "data_loss_of": loss})

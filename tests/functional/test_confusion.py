@@ -67,8 +67,8 @@ def test_shared_diagonal_equals_its_dense_matrix(pairs: int, classes: int, seed:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_marginals_are_distributions(form: str) -> None:
-    log_said = confusion(form, 6, 5).log_marginal(log_probs_of(6, 5))
-    torch.testing.assert_close(log_said.exp().sum(1), torch.ones(6, dtype=torch.float64))
+    label_log_probs = confusion(form, 6, 5).log_marginal(log_probs_of(6, 5))
+    torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(6, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -112,12 +112,12 @@ def test_extreme_logits_in_single_precision_stay_finite(form: str, classes: int,
         raw = [part.requires_grad_() for part in raw]
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         matrix = DenseConfusion(raw[0].log_softmax(-1)) if form == "dense" else SharedDiagonalConfusion(*raw)
-        log_said = matrix.log_marginal(logits.log_softmax(-1))
+        label_log_probs = matrix.log_marginal(logits.log_softmax(-1))
         likelihood = matrix.log_likelihood(torch.randint(0, classes, (pairs,), generator=g))
-    assert log_said.isfinite().all()
+    assert label_log_probs.isfinite().all()
     assert likelihood.isfinite().all()
     assert ((matrix.diagonal() >= 0) & (matrix.diagonal() <= 1)).all()
-    (log_said.sum() + likelihood.sum()).backward()
+    (label_log_probs.sum() + likelihood.sum()).backward()
     for leaf in (logits, *raw):
         assert leaf.grad.isfinite().all()
 

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from hilmix.errors import DataError
-from hilmix.functional.information import contrasts, determine, information_root, penalised_root, spread_or_one
+from hilmix.functional.information import contrasts, find_coordinates, information_root, penalised_root, spread_or_one
 from hilmix.human.functional.association import clustered_slopes
 from hilmix.human.functional.logit_fits import fit_logit, shrunk_logit
 from hilmix.human.functional.ridge_logit import ridge_logit
@@ -197,7 +197,7 @@ def test_the_root_of_information_is_blind_to_noise():
 def test_determined_coordinates_are_orthonormal_and_have_the_pseudo_inverse():
     design, _, _ = draw(6, rows=30)
     design = np.hstack([design, design @ [[1.0], [2.0], [0.0]], np.zeros((30, 1))])
-    rows, back = determine(design)
+    rows, back = find_coordinates(design)
     assert rows.shape == (30, 3)
     np.testing.assert_allclose(rows.T @ rows, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(design @ back, rows, atol=1e-12)

@@ -16,10 +16,10 @@ from hilmix.types import MixPlan
 def answers(pairs: int, classes: int, items: int, seed: int, *, copies: int = 1):
     """log q, hard and soft answers, and item rows; ``copies=2`` for what an item-wise plan scores."""
     rng = np.random.default_rng(seed)
-    log_said = torch.from_numpy(rng.normal(size=(copies * pairs, classes))).log_softmax(-1)
+    label_log_probs = torch.from_numpy(rng.normal(size=(copies * pairs, classes))).log_softmax(-1)
     probs = torch.from_numpy(rng.dirichlet(np.ones(classes), pairs)).reshape(pairs, classes)
     label = torch.from_numpy(rng.integers(0, classes, pairs))
-    return log_said, label, probs, torch.from_numpy(np.sort(rng.integers(0, items, pairs)))
+    return label_log_probs, label, probs, torch.from_numpy(np.sort(rng.integers(0, items, pairs)))
 
 
 def plan(rows: str, size: int, seed: int) -> MixPlan:
@@ -28,35 +28,35 @@ def plan(rows: str, size: int, seed: int) -> MixPlan:
 
 
 def test_log_likelihood_hard_and_soft() -> None:
-    log_said, label, probs, _ = answers(5, 3, 2, 0)
-    hard, soft = label_log_likelihood(log_said, label), label_log_likelihood(log_said, label, probs)
+    label_log_probs, label, probs, _ = answers(5, 3, 2, 0)
+    hard, soft = label_log_likelihood(label_log_probs, label), label_log_likelihood(label_log_probs, label, probs)
     for i in range(5):
-        assert hard[i].item() == pytest.approx(log_said[i, label[i]].item())
-        assert soft[i].item() == pytest.approx(sum(probs[i, k].item() * log_said[i, k].item() for k in range(3)))
+        assert hard[i].item() == pytest.approx(label_log_probs[i, label[i]].item())
+        assert soft[i].item() == pytest.approx(sum(probs[i, k].item() * label_log_probs[i, k].item() for k in range(3)))
     one_hot = torch.nn.functional.one_hot(label, 3)
-    torch.testing.assert_close(label_log_likelihood(log_said, label, one_hot), hard)
+    torch.testing.assert_close(label_log_likelihood(label_log_probs, label, one_hot), hard)
 
 
 @given(st.integers(0, 9), st.integers(1, 4), st.integers(1, 5), st.integers(0, 10**6), st.booleans())
 def test_plain_loss_is_minus_the_log_likelihood(pairs: int, classes: int, items: int, seed: int, soft: bool) -> None:
-    log_said, label, probs, row = answers(pairs, classes, items, seed)
+    label_log_probs, label, probs, row = answers(pairs, classes, items, seed)
     given_probs = probs if soft else None
-    expected = [-(probs[i] @ log_said[i] if soft else log_said[i, label[i]]).item() for i in range(pairs)]
-    assert annotation_nll(log_said, label, given_probs, row).tolist() == pytest.approx(expected, abs=1e-12)
+    expected = [-(probs[i] @ label_log_probs[i] if soft else label_log_probs[i, label[i]]).item() for i in range(pairs)]
+    assert annotation_nll(label_log_probs, label, given_probs, row).tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 10**6), st.booleans())
 def test_loss_of_mixed_pairs_is_the_cross_entropy_with_the_mixed_answer(
     pairs: int, classes: int, seed: int, soft: bool
 ) -> None:
-    log_said, label, probs, row = answers(pairs, classes, 3, seed)
+    label_log_probs, label, probs, row = answers(pairs, classes, 3, seed)
     mix = plan("pairs", pairs, seed)
     said = probs if soft else torch.nn.functional.one_hot(label, classes).double()
     expected = []
     for i in range(pairs):
         w, j = mix.weight[i], mix.partner[i]
-        expected.append(-((w * said[i] + (1 - w) * said[j]) @ log_said[i]).item())
-    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+        expected.append(-((w * said[i] + (1 - w) * said[j]) @ label_log_probs[i]).item())
+    found = annotation_nll(label_log_probs, label, probs if soft else None, row, mix)
     assert found.tolist() == pytest.approx(expected, abs=1e-12)
 
 
@@ -75,8 +75,8 @@ def test_loss_of_mixed_items_scores_each_answer_on_both_of_its_rows(
         for b, share in ((int(row[j]), mix.weight[row[j]]), (other, 1 - mix.weight[other])):
             own = probs[j] @ per_row[b] if soft else per_row[b, label[j]]
             expected[j] -= (share * own).item()
-    log_said = torch.cat([per_row[row], per_row[torch.tensor(partner_row, dtype=torch.int64)]])
-    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+    label_log_probs = torch.cat([per_row[row], per_row[torch.tensor(partner_row, dtype=torch.int64)]])
+    found = annotation_nll(label_log_probs, label, probs if soft else None, row, mix)
     assert found.tolist() == pytest.approx(expected, abs=1e-12)
 
 
@@ -103,14 +103,14 @@ def test_answers_with_shares_of_their_own(items: int, pairs: int, seed: int, sof
     rng = np.random.default_rng(seed)
     label, row = torch.from_numpy(rng.integers(0, 3, pairs)), torch.from_numpy(np.sort(rng.integers(0, items, pairs)))
     probs = torch.from_numpy(rng.dirichlet(np.ones(3), pairs))
-    log_said = torch.from_numpy(rng.normal(size=(2 * pairs, 3))).log_softmax(-1)
+    label_log_probs = torch.from_numpy(rng.normal(size=(2 * pairs, 3))).log_softmax(-1)
     shares = torch.from_numpy(rng.random((2 * pairs, 2)))
     mix = plan("items", items, seed)._replace(shares=shares)
     expected = [0.0] * pairs
     for i in range(2 * pairs):
         said = probs[i % pairs] if soft else torch.eye(3)[label[i % pairs]].double()
-        expected[i % pairs] -= ((shares[i, 0] * said + shares[i, 1] / 3) @ log_said[i]).item()
-    found = annotation_nll(log_said, label, probs if soft else None, row, mix)
+        expected[i % pairs] -= ((shares[i, 0] * said + shares[i, 1] / 3) @ label_log_probs[i]).item()
+    found = annotation_nll(label_log_probs, label, probs if soft else None, row, mix)
     assert found.tolist() == pytest.approx(expected, abs=1e-12)
 
 
@@ -156,43 +156,45 @@ def test_items_without_answers_have_no_share() -> None:
 
 @given(st.integers(0, 10**6), st.booleans())
 def test_order_of_the_pairs_does_not_matter(seed: int, mixed: bool) -> None:
-    log_said, label, probs, row = answers(7, 3, 4, seed)
+    label_log_probs, label, probs, row = answers(7, 3, 4, seed)
     order = torch.from_numpy(np.random.default_rng(seed + 1).permutation(7))
     mix = plan("pairs", 7, seed) if mixed else None
     moved = None
     if mix is not None:  # the same mixes, told in another order
         moved = mix._replace(partner=order.argsort()[mix.partner[order]], weight=mix.weight[order])
     for given_probs in (None, probs):
-        before = annotation_nll(log_said, label, given_probs, row, mix)
+        before = annotation_nll(label_log_probs, label, given_probs, row, mix)
         there = None if given_probs is None else given_probs[order]
-        after = annotation_nll(log_said[order], label[order], there, row[order], moved)
+        after = annotation_nll(label_log_probs[order], label[order], there, row[order], moved)
         torch.testing.assert_close(after, before[order])
 
 
 @pytest.mark.parametrize("rows", [None, "pairs", "items"])
 @pytest.mark.parametrize("soft", [False, True])
 def test_gradient(rows: str | None, soft: bool) -> None:
-    log_said, label, probs, row = answers(4, 3, 3, 5, copies=2 if rows == "items" else 1)
+    label_log_probs, label, probs, row = answers(4, 3, 3, 5, copies=2 if rows == "items" else 1)
     mix = None if rows is None else plan(rows, 4 if rows == "pairs" else 3, 6)
     assert torch.autograd.gradcheck(
-        lambda v: annotation_nll(v, label, probs if soft else None, row, mix), log_said.requires_grad_()
+        lambda v: annotation_nll(v, label, probs if soft else None, row, mix), label_log_probs.requires_grad_()
     )
 
 
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("rows", [None, "items"])
 def test_no_pairs_cost_nothing(rows: str | None, soft: bool) -> None:
-    log_said, label, probs, row = answers(0, 3, 4, 0)
-    log_said.requires_grad_()
-    loss = annotation_nll(log_said, label, probs if soft else None, row, None if rows is None else plan(rows, 4, 0))
+    label_log_probs, label, probs, row = answers(0, 3, 4, 0)
+    label_log_probs.requires_grad_()
+    loss = annotation_nll(
+        label_log_probs, label, probs if soft else None, row, None if rows is None else plan(rows, 4, 0)
+    )
     loss.sum().backward()
     assert loss.shape == (0,)
-    assert log_said.grad.shape == (0, 3)
+    assert label_log_probs.grad.shape == (0, 3)
 
 
 def test_one_class_costs_nothing() -> None:
-    log_said = torch.zeros(5, 1)
-    assert annotation_nll(log_said, torch.zeros(5, dtype=torch.int64), None, torch.arange(5)).tolist() == [0] * 5
+    label_log_probs = torch.zeros(5, 1)
+    assert annotation_nll(label_log_probs, torch.zeros(5, dtype=torch.int64), None, torch.arange(5)).tolist() == [0] * 5
 
 
 def test_one_answer_per_item_mixed_by_items_is_mixup() -> None:

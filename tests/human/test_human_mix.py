@@ -65,8 +65,8 @@ def test_what_is_mixed_is_perceived_by_the_identity(items: int, pairs: int, seed
     plan, plain = drawn(HumanMix(Identity()), batch, seed), drawn(ItemMix(), batch, seed)
     assert torch.equal(plan.partner, plain.partner)
     assert torch.equal(plan.weight, plain.weight)
-    log_said = torch.randn(2 * len(batch.row), K, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
-    told = (log_said, batch.label, batch.probs, batch.row)
+    label_log_probs = torch.randn(2 * len(batch.row), K, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
+    told = (label_log_probs, batch.label, batch.probs, batch.row)
     torch.testing.assert_close(annotation_nll(*told, plan), annotation_nll(*told, plain))
 
 

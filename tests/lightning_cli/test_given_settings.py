@@ -250,7 +250,7 @@ def test_the_names_of_the_metrics() -> None:
     probs = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     stage.update(StepOutput(
         index=one, logits=probs.log(), target=one, row=one, annotator=one, label=one, probs=None, plan=None,
-        log_said=probs.log(), diagonal=probs, group=one,
+        label_log_probs=probs.log(), diagonal=probs, group=one,
     ))  # fmt: skip
     assert set(stage.compute()) <= set(METRICS)
     assert {f"val/{name}" for name in stage.compute()} >= {"val/loss", "val/acc", "val/vote_ece", "val/worst_group_acc"}

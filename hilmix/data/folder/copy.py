@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hilmix.data.folder.masks import mask_owners
-from hilmix.data.folder.read import Examined, examine_folder, read_folder
+from hilmix.data.folder.read import FolderContents, examine_folder, read_folder
 from hilmix.data.folder.tables import read_table, stripped
 from hilmix.data.items import ImageFiles
 from hilmix.data.pictures import UNREADABLE
@@ -24,7 +24,7 @@ Rows = NDArray[np.bool_]
 """(rows of a table,) whether a row is kept."""
 
 
-class Cleaned(NamedTuple):
+class CleanedCopy(NamedTuple):
     """What a copy leaves out."""
 
     items: tuple[str, ...]
@@ -34,7 +34,7 @@ class Cleaned(NamedTuple):
     masks: int
 
 
-def copy_readable(root: Path, out: Path) -> Cleaned:
+def copy_readable(root: Path, out: Path) -> CleanedCopy:
     """Writes a copy of a data folder without the items whose image cannot be read, their annotations and masks.
 
     Tables, ``dataset.yaml``, arrays, masks and the images that items name are copied; the original is only read. An
@@ -71,7 +71,7 @@ def copy_readable(root: Path, out: Path) -> Cleaned:
     return cleaned
 
 
-def _verify(copy: Path, examined: Examined, bad: Rows) -> None:
+def _verify(copy: Path, examined: FolderContents, bad: Rows) -> None:
     """Reads the copy; a name of an item or mask that means another one now would be noticed."""
     assert examined.items is not None
     expected = tuple(item for item, left_out in zip(examined.items, bad, strict=True) if not left_out)
@@ -91,7 +91,7 @@ def _check_place(root: Path, out: Path) -> None:
         raise DataError(f"'{out}' exists already. Remove it, or choose another folder with -o.")
 
 
-def _unreadable(examined: Examined) -> Rows:
+def _unreadable(examined: FolderContents) -> Rows:
     """(N,) the items whose image cannot be read."""
     assert examined.items is not None, "without names there would be other faults"
     if not isinstance(examined.inputs, ImageFiles) or examined.inputs.sizes is None:
@@ -99,7 +99,7 @@ def _unreadable(examined: Examined) -> Rows:
     return np.array([size is None for size in examined.inputs.sizes])
 
 
-def _write(root: Path, out: Path, examined: Examined, bad: Rows) -> Cleaned:
+def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> CleanedCopy:
     assert examined.items is not None
     names = np.asarray(examined.items, dtype=object)
     paths = np.asarray(examined.inputs.paths if isinstance(examined.inputs, ImageFiles) else (), dtype=object)
@@ -115,7 +115,7 @@ def _write(root: Path, out: Path, examined: Examined, bad: Rows) -> Cleaned:
     kept = {file: item for file, item in owners.items() if item not in set(names[bad])}
     for file in kept:
         _copy_file(file, root, out)
-    return Cleaned(
+    return CleanedCopy(
         tuple(names[bad]),
         tuple(paths[bad] if len(paths) else ()),
         dropped["annotations"],

@@ -37,7 +37,7 @@ class Description:
     """Chance that two annotators' labels of the same item agree; NaN where no item has two."""
     krippendorff_alpha: float
     """Nominal alpha: 1 = full agreement, 0 = that of chance; NaN where it is not defined."""
-    wrong_labels: float
+    mark_wrong_labels: float
     """Expected share of single labels that differ from the target; NaN where there are none with a target."""
     majority_accuracy: float
     """Accuracy of the majority vote where truth is known, ties split evenly; NaN where there is none."""
@@ -76,7 +76,7 @@ def describe(data: AnnotatedData) -> Description:
         known_targets=int(known.sum()),
         pairwise_agreement=pairwise_agreement(compared, squares),
         krippendorff_alpha=krippendorff_alpha(compared, squares),
-        wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
+        mark_wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
         majority_accuracy=majority_accuracy(counts, data.target),
         silent_in_training=_silent(data),
     )

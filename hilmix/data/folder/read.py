@@ -21,7 +21,7 @@ from hilmix.data.folder.items import item_names_at_hand, read_groups, read_item_
 from hilmix.data.folder.masks import read_masks, write_masks
 from hilmix.data.folder.meta import read_meta
 from hilmix.data.folder.tables import read_table
-from hilmix.data.folder.votes import declared_labels, note_lookalikes, read_classes, read_votes
+from hilmix.data.folder.votes import note_lookalikes, read_classes, read_label_rules, read_votes
 from hilmix.data.items import AnnotatedData, Inputs
 from hilmix.errors import DataError
 from hilmix.faults import Fault, Findings
@@ -46,7 +46,7 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
     return examined.data
 
 
-class Examined(NamedTuple):
+class FolderContents(NamedTuple):
     """What could be read of a data folder, and everything that is wrong with it."""
 
     data: AnnotatedData | None
@@ -59,7 +59,7 @@ class Examined(NamedTuple):
     """The N inputs, None where they cannot be read; they are decoded only when fetched."""
 
 
-def examine_folder(root: Path | str, *, image_size: int | None = None, decode: bool = False) -> Examined:
+def examine_folder(root: Path | str, *, image_size: int | None = None, decode: bool = False) -> FolderContents:
     """Reads a data folder and collects all its faults instead of raising the first.
 
     Args:
@@ -83,7 +83,7 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
             paths = list(tables.items["path"]) if "path" in tables.items.columns else None
             masks = read_masks(root, tables.names, inputs, paths, decode=decode)
     if found.faults or labels is None or inputs is None:
-        return Examined(None, found, tables.names, inputs)
+        return FolderContents(None, found, tables.names, inputs)
     with found.catch("sizes", root):
         data = AnnotatedData(
             name=labels.name,
@@ -100,8 +100,8 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
             notes=tuple(found.notes),
             duplicates=labels.duplicates,
         )
-        return Examined(data, found, tables.names, inputs)
-    return Examined(None, found, tables.names, inputs)
+        return FolderContents(data, found, tables.names, inputs)
+    return FolderContents(None, found, tables.names, inputs)
 
 
 class LabelledItems(NamedTuple):
@@ -167,7 +167,7 @@ def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | 
     tables = _Tables(meta, items_file, items, names, split, group, groups)
     note_lookalikes(names or (), items_file, "item", found)
     note_lookalikes(groups, items_file, "group", found)
-    declared = declared_labels(meta)
+    declared = read_label_rules(meta)
     coded, target = read_classes(votes, votes_file, items, items_file, declared, found)
     # rows are examined even where items are faulty, against the names that there are
     known = names if names is not None else item_names_at_hand(items, votes)

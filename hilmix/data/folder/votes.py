@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.annotations.vote_tables import Coded, Declared, code_classes, code_votes
+from hilmix.annotations.vote_tables import CodedLabels, LabelRules, code_classes, code_votes
 from hilmix.faults import Findings
 from hilmix.types import UNKNOWN
 from hilmix.values import lookalikes
@@ -17,9 +17,9 @@ from hilmix.values import lookalikes
 _GROUPS_SHOWN = 5
 
 
-def declared_labels(meta: dict[str, Any]) -> Declared:
+def read_label_rules(meta: dict[str, Any]) -> LabelRules:
     """What ``dataset.yaml`` says about labels, from its checked keys."""
-    return Declared(
+    return LabelRules(
         classes=meta.get("classes"),
         missing=meta.get("missing", ()),
         duplicates=meta.get("duplicates", "last"),
@@ -32,9 +32,9 @@ def read_classes(
     votes_file: Path,
     items: pd.DataFrame,
     items_file: Path,
-    declared: Declared,
+    declared: LabelRules,
     found: Findings,
-) -> tuple[Coded, NDArray[np.int64]]:
+) -> tuple[CodedLabels, NDArray[np.int64]]:
     """Returns labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
     target = items["target"] if "target" in items.columns else None
     coded = code_classes(votes, votes_file, declared, found, target=target, target_file=items_file)
@@ -46,7 +46,7 @@ def read_classes(
 
 
 def read_votes(
-    votes: pd.DataFrame, file: Path, names: Sequence[str], coded: Coded, declared: Declared, found: Findings
+    votes: pd.DataFrame, file: Path, names: Sequence[str], coded: CodedLabels, declared: LabelRules, found: Findings
 ) -> Annotations | None:
     """Returns the annotations, None where they are faulty."""
     if votes.columns.empty:
@@ -79,7 +79,7 @@ def _spelled_out(name: str) -> str:
     return f"'{name}'" if name.isascii() else f"'{name}' ({ascii(name)[1:-1]})"
 
 
-def _note_strangers(coded: Coded, file: Path, found: Findings) -> None:
+def _note_strangers(coded: CodedLabels, file: Path, found: Findings) -> None:
     """Notes targets none of which is ever a label: two ways to write the same classes, most likely."""
     if coded.label is None or coded.target is None:
         return

@@ -13,7 +13,7 @@ from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
 from hilmix.data.simulation.decoys import (
     GREY_STEP,
     Bytes,
-    Decoyed,
+    DecoyImages,
     coloured,
     corner_patches,
     half_images,
@@ -25,29 +25,29 @@ from hilmix.functional.random import step_generator
 
 PAINTER = "decoy"
 """Who knows where the decoy is: whoever painted it."""
-Paint = Callable[[Bytes, IntArray, NDArray[np.bool_], NDArray[np.float64]], Decoyed]
+Paint = Callable[[Bytes, IntArray, NDArray[np.bool_], NDArray[np.float64]], DecoyImages]
 """Images, (n,) targets, (n,) whether the decoy tells the truth, (n, 2) numbers in [0, 1) -> images with decoys."""
 
 
-def half_grey(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+def half_grey(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
     """The half-image decoy of Heo et al.: grey level 25 times the class, top or bottom at random."""
     value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
     return half_images(images, value.astype(np.uint8), draws[:, 0] < 0.5)
 
 
-def dark_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+def dark_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
     """The corner decoy of Ross et al.: grey level 255 - 25 times the class, in any corner."""
     value = 255 - GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
     return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
 
 
-def light_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+def light_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
     """The corner decoy that Heo et al. release for CIFAR-10: grey level 25 times the class, in any corner."""
     value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
     return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
 
 
-def class_colour(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> Decoyed:
+def class_colour(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
     """ColorMNIST: the colour of the class in training, that of class 9 - y elsewhere; never random."""
     return coloured(images, np.where(honest, target, 9 - target), (3 * draws[:, 0]).astype(np.int64))
 
@@ -122,7 +122,7 @@ def toy_bumps(seed: int = 0) -> AnnotatedData:
     split = np.empty(900, dtype="<U5")
     train, val, test = np.split(generator.permutation(900), [630, 720])
     split[train], split[val], split[test] = "train", "val", "test"
-    painted = Decoyed(points, np.array([[0.0, 1.0]], dtype=np.float32), np.zeros(900, dtype=np.int64))
+    painted = DecoyImages(points, np.array([[0.0, 1.0]], dtype=np.float32), np.zeros(900, dtype=np.int64))
     classes = ("outer", "middle")
     return _data(
         "toy-bumps", painted, (bump == 1).astype(np.int64), split, classes=classes, licence="none needed",
@@ -132,7 +132,7 @@ def toy_bumps(seed: int = 0) -> AnnotatedData:
 
 def _data(
     name: str,
-    painted: Decoyed,
+    painted: DecoyImages,
     target: IntArray,
     split: NDArray[np.str_],
     *,

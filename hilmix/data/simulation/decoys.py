@@ -18,7 +18,7 @@ GREY_STEP = 25
 _AT_ONCE = 4096
 
 
-class Decoyed(NamedTuple):
+class DecoyImages(NamedTuple):
     """Inputs with decoys, and which picture of a mask belongs to which."""
 
     inputs: NDArray[Any]
@@ -53,7 +53,9 @@ def shown_class(target: IntArray, honest: NDArray[np.bool_], draw: NDArray[np.fl
     return np.where(honest, target, (draw * num_classes).astype(np.int64))
 
 
-def half_images(images: Bytes, value: Bytes, below: NDArray[np.bool_], *, size: tuple[int, int] = (28, 28)) -> Decoyed:
+def half_images(
+    images: Bytes, value: Bytes, below: NDArray[np.bool_], *, size: tuple[int, int] = (28, 28)
+) -> DecoyImages:
     """Squeezes each image into one half of a canvas and fills the other half, which the mask marks, with a grey level.
 
     Args:
@@ -79,10 +81,10 @@ def half_images(images: Bytes, value: Bytes, below: NDArray[np.bool_], *, size: 
         out[rows, middle:] = np.where(lower, grey, squeezed)
     pictures = np.zeros((2, height, width), dtype=np.uint8)
     pictures[0, :middle] = pictures[1, middle:] = 255
-    return Decoyed(out, pictures, below.astype(np.int64))
+    return DecoyImages(out, pictures, below.astype(np.int64))
 
 
-def corner_patches(images: Bytes, value: Bytes, corner: IntArray, *, side: int = 4) -> Decoyed:
+def corner_patches(images: Bytes, value: Bytes, corner: IntArray, *, side: int = 4) -> DecoyImages:
     """Paints a grey square, which the mask marks, into one corner of each image.
 
     Args:
@@ -106,7 +108,7 @@ def corner_patches(images: Bytes, value: Bytes, corner: IntArray, *, side: int =
     inside = (pictures > 0)[corner]
     colours = images.ndim == 4
     inside, grey = (inside[..., None], value[:, None, None, None]) if colours else (inside, value[:, None, None])
-    return Decoyed(np.where(inside, grey, images), pictures, corner)
+    return DecoyImages(np.where(inside, grey, images), pictures, corner)
 
 
 def ramp(steps: int = 10) -> NDArray[np.float64]:
@@ -116,7 +118,7 @@ def ramp(steps: int = 10) -> NDArray[np.float64]:
     return np.array([colorsys.hls_to_rgb(300 / 360 * t, 0.5 + (purple - 0.5) * t, 1.0) for t in share])
 
 
-def coloured(images: Bytes, colour: IntArray, channel: IntArray) -> Decoyed:
+def coloured(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyImages:
     """Colours grey images by the ramp; the mask marks one channel whole and a quarter of the others.
 
     Args:
@@ -133,4 +135,4 @@ def coloured(images: Bytes, colour: IntArray, channel: IntArray) -> Decoyed:
     pictures = np.full((3, height, width, 3), 0.25, dtype=np.float32)
     pictures[np.arange(3), :, :, np.arange(3)] = 1.0
     paint = (np.arange(256)[:, None, None] * ramp()).astype(np.uint8)  # (256, 10, 3): a table, as floats need gigabytes
-    return Decoyed(paint[images, colour[:, None, None]], pictures, channel)
+    return DecoyImages(paint[images, colour[:, None, None]], pictures, channel)

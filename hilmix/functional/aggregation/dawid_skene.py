@@ -12,7 +12,7 @@ from hilmix.functional.aggregation.votes import (
     IntArray,
     OnRound,
     entries,
-    settled,
+    has_converged,
     soft_labels,
     softmax_in_place,
     weighted_counts,
@@ -115,7 +115,7 @@ def dawid_skene(
         posterior += log_prior
         evidence = softmax_in_place(posterior)
         history.append(evidence + float((extra * log_confusion).sum() + class_count * log_prior.sum()))
-        converged = settled(history, tolerance * len(item))
+        converged = has_converged(history, tolerance * len(item))
         if on_round is not None:
             on_round(len(history))
     confusion = np.exp(log_confusion).reshape(num_annotators, num_classes, num_classes).swapaxes(1, 2)

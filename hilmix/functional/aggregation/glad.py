@@ -13,7 +13,7 @@ from hilmix.functional.aggregation.votes import (
     IntArray,
     OnRound,
     entries,
-    settled,
+    has_converged,
     softmax_in_place,
 )
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -101,7 +101,7 @@ def glad(
         parameters = fit.x
         posterior, bound = model.e_step(parameters)
         history.append(bound)
-        converged = settled(history, tolerance * len(item))
+        converged = has_converged(history, tolerance * len(item))
         if on_round is not None:
             on_round(len(history))
     ability, easiness = model.split(parameters)

@@ -13,7 +13,7 @@ from hilmix.functional.aggregation.votes import (
     IntArray,
     OnRound,
     entries,
-    settled,
+    has_converged,
     softmax_in_place,
 )
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -93,7 +93,7 @@ def mace(
         raise ConfigError(f"MACE's restarts and max_rounds are {restarts} and {max_rounds}; at least 1 is needed.")
     sizes = {"items": num_items, "annotators": num_annotators, "classes": num_classes}
     require_memory("MACE", bytes_needed(**sizes, per_item=2, per_annotator=6), **sizes)
-    said = _said(entries(item, annotator, label, num_classes, probs), num_items, num_annotators, num_classes)
+    said = _label_entries(entries(item, annotator, label, num_classes, probs), num_items, num_annotators, num_classes)
     best: Mace | None = None
     bounds: list[float] = []
     done = 0
@@ -102,7 +102,7 @@ def mace(
         converged = False
         while not converged and len(fit.history) < max_rounds:
             fit.round()
-            converged = settled(fit.history, tolerance * len(item))
+            converged = has_converged(fit.history, tolerance * len(item))
             done += 1
             if on_round is not None:
                 on_round(done)
@@ -119,7 +119,7 @@ def random_start(num_annotators: int, num_classes: int, rng: np.random.Generator
     return state / state.sum(axis=1, keepdims=True), habit / habit.sum(axis=1, keepdims=True)
 
 
-def _said(votes: Entries, num_items: int, num_annotators: int, num_classes: int) -> sparse.csr_array:
+def _label_entries(votes: Entries, num_items: int, num_annotators: int, num_classes: int) -> sparse.csr_array:
     """(N K, A K): weight of label k by annotator a for item i at ``[i K + k, a K + k]``."""
     shape = (num_items * num_classes, num_annotators * num_classes)
     index = np.int32 if max(*shape, len(votes.item)) < 2**31 else np.int64  # half the memory where it fits

@@ -124,6 +124,6 @@ def softmax_in_place(scores: FloatArray) -> float:
     return float(top.sum() + np.log(total).sum())
 
 
-def settled(history: list[float], least: float) -> bool:
+def has_converged(history: list[float], least: float) -> bool:
     """Whether the last of at least two rounds gained no more than ``least``."""
     return len(history) > 1 and history[-1] - history[-2] <= least

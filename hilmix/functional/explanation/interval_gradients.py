@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hilmix.functional.explanation.intervals import Bilinear, Interval, around, monotone
+from hilmix.functional.explanation.intervals import Bilinear, Interval, interval_around, monotone
 
 
 def transposed(function: Callable[[Tensor], Tensor], gradient: Tensor, like: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def affine_gradient(gradient: Interval, weight: Tensor, like: Tensor, *, apply: 
     centre, radius = (gradient.lower + gradient.upper) / 2, (gradient.upper - gradient.lower) / 2
     centre = transposed(lambda x: apply(x, weight), centre, like)
     radius = transposed(lambda x: apply(x, weight.abs()), radius, like)
-    return around(centre, radius)
+    return interval_around(centre, radius)
 
 
 def linear_gradient(gradient: Interval, function: Callable[[Tensor], Tensor], like: Tensor) -> Interval:

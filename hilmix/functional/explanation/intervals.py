@@ -25,7 +25,7 @@ class Interval(NamedTuple):
     upper: Tensor
 
 
-def around(centre: Tensor, radius: Tensor) -> Interval:
+def interval_around(centre: Tensor, radius: Tensor) -> Interval:
     """Returns the box ``centre +- radius``.
 
     Args:
@@ -56,7 +56,7 @@ def affine(x: Interval, weight: Tensor, bias: Tensor | None = None, *, apply: Bi
     """
     centre = apply((x.lower + x.upper) / 2, weight)
     radius = apply((x.upper - x.lower) / 2, weight.abs())
-    return around(centre if bias is None else centre + bias, radius)
+    return interval_around(centre if bias is None else centre + bias, radius)
 
 
 def monotone(x: Interval, function: Callable[[Tensor], Tensor]) -> Interval:
@@ -91,7 +91,7 @@ def worst_log_probs(logits: Interval) -> Tensor:
 
     Example:
         >>> z = torch.tensor([[1.0, 0.0]])
-        >>> worst_log_probs(around(z, torch.tensor(0.5))).exp()
+        >>> worst_log_probs(interval_around(z, torch.tensor(0.5))).exp()
         tensor([[0.5000, 0.1192]])
     """
     dtype = torch.promote_types(logits.lower.dtype, torch.float32)

@@ -11,24 +11,24 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.answers.read import read_answers
 from hilmix.human.elicit.answers.training import check_data
-from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, least_sure_pairs, spread
 from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.image_features import statistics_of
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 from hilmix.human.perception.learned import COMPONENTS, Shown
 
 POOL = 2000
 """Pairs among which the most telling are looked for."""
 
 
-class Asked(NamedTuple):
+class NextMixes(NamedTuple):
     """Mixes to ask about, what speaks for each, and what is expected of all."""
 
-    chosen: Chosen
+    chosen: ChosenMixes
     score: DoubleArray
     """(n,): how much a judgment makes the expected deviance smaller; or how far a model confuses the images."""
     label: IntArray
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     note: str
 
 
-def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> Asked:
+def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> NextMixes:
     """Returns the mixes whose judgments would make the fit of what people see better the most.
 
     The fit is that of classes and image statistics to the ``infer`` answers so far; see
@@ -68,7 +68,7 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
             "needed. Ask for fewer with --number."
         )
     used = np.unique(np.concatenate([judged.id1, judged.id2, *candidates.pairs]))
-    belief, components = believe(judged, statistics_of(data.inputs, used), used)
+    belief, components = fit_belief(judged, statistics_of(data.inputs, used), used)
     columns = candidates.columns(label, components, num_classes=len(data.classes))
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
@@ -79,10 +79,10 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
         f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
         f"of as many mixes at random, {drawn:.0%}."
     )
-    return Asked(candidates.chosen(found.rows), found.gain, label, note)
+    return NextMixes(candidates.chosen(found.rows), found.gain, label, note)
 
 
-def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> Asked:
+def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> NextMixes:
     """Returns mixes of images that a model takes most for each other's class, and that the study does not show.
 
     Args:
@@ -103,10 +103,10 @@ def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Pat
     weight = np.array(WEIGHTS)[spread(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
     score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
     note = "score is the sum of the probabilities that the model gives each image of the other's class."
-    return Asked(Chosen(pairs, weight), score, label, note)
+    return NextMixes(ChosenMixes(pairs, weight), score, label, note)
 
 
-def believe(judged: Judged, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
+def fit_belief(judged: MixJudgments, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
     """Returns what the judgments say of people's perception, and (N, Q) the components of images, 0 for those not used.
 
     Args:

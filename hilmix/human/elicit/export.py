@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hilmix.data.folder.read import read_folder, write_folder
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import Collected, collect, mix_studies
+from hilmix.human.elicit.answers.read import StudyAnswers, collect, mix_studies
 from hilmix.human.elicit.answers.tables import tables
 from hilmix.human.elicit.answers.training import TRAINABLE, with_answers
 from hilmix.human.elicit.design.manifest import MANIFEST, Task
@@ -70,14 +70,14 @@ def export(wanted: Export) -> list[str]:
     return [*notes, *_WRITERS[wanted.format](collected, wanted)]
 
 
-def _left_out(collected: Collected, wanted: Export) -> list[str]:
+def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
     if wanted.with_excluded or not collected.excluded:
         return []
     who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
     return [f"Left out, unless you say --with-excluded: {who}."]
 
 
-def _native(collected: Collected, wanted: Export) -> list[str]:
+def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
     with _whole_folder(wanted.out) as folder:
         for name, table in tables(collected, with_excluded=wanted.with_excluded).items():
             pq.write_table(table, folder / f"{name}.parquet")
@@ -85,7 +85,7 @@ def _native(collected: Collected, wanted: Export) -> list[str]:
     return []
 
 
-def _folder(collected: Collected, wanted: Export) -> list[str]:
+def _folder(collected: StudyAnswers, wanted: Export) -> list[str]:
     assert wanted.data is not None
     task = wanted.task or _only_task(collected)
     data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
@@ -95,7 +95,7 @@ def _folder(collected: Collected, wanted: Export) -> list[str]:
     return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
 
 
-def _only_task(collected: Collected) -> Task:
+def _only_task(collected: StudyAnswers) -> Task:
     there = collected.manifest.tasks
     usable = [task for task in there if task in TRAINABLE]
     if len(usable) > 1:
@@ -103,7 +103,7 @@ def _only_task(collected: Collected) -> Task:
     return (usable or list(there))[0]
 
 
-def _hmix(collected: Collected, wanted: Export) -> list[str]:
+def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
     studies = mix_studies(collected, with_excluded=wanted.with_excluded)
     if not studies:
         raise DataError(
@@ -122,7 +122,11 @@ def _hmix(collected: Collected, wanted: Export) -> list[str]:
     ]
 
 
-_WRITERS: dict[Format, Callable[[Collected, Export], list[str]]] = {"native": _native, "folder": _folder, "hmix": _hmix}
+_WRITERS: dict[Format, Callable[[StudyAnswers, Export], list[str]]] = {
+    "native": _native,
+    "folder": _folder,
+    "hmix": _hmix,
+}
 
 
 @contextmanager

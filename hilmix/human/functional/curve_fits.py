@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.clusters import cluster_covariance, t_quantile
-from hilmix.functional.information import determine
+from hilmix.functional.information import find_coordinates
 from hilmix.human.functional.perception import CURVES
 
 FloatArray = NDArray[np.float64]
@@ -102,7 +102,7 @@ def fit_curve(
     fitted, slopes = _curve(kind, w, found)
     spread = np.ones_like(y) if squares else _variance(fitted)
     weighted = slopes / np.sqrt(spread)[:, None]
-    back = determine(weighted).back if np.isfinite(weighted).all() else np.zeros((2, 0))
+    back = find_coordinates(weighted).back if np.isfinite(weighted).all() else np.zeros((2, 0))
     if back.shape[1] < 2 or 1 / np.linalg.norm(back, 2) ** 2 < _FLAT * len(y):
         raise DataError(
             f"curve fit: the {len(y)} answers do not determine {' and '.join(PARAMETERS[kind])} of the {kind} curve "

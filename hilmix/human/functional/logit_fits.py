@@ -11,7 +11,7 @@ from scipy.linalg import solve
 from scipy.special import expit
 
 from hilmix.errors import DataError
-from hilmix.functional.information import cutoff, determine, information_root, penalised_root
+from hilmix.functional.information import cutoff, find_coordinates, information_root, penalised_root
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,7 +37,7 @@ def fit_logit(design: FloatArray, answer: FloatArray) -> FloatArray:
     Reference:
         Papke and Wooldridge, Journal of Applied Econometrics 11, 1996 (fractional logit); Newton's method.
     """
-    rows, back = determine(design)
+    rows, back = find_coordinates(design)
     x: FloatArray = np.zeros(rows.shape[1])
     for _ in range(_STEPS):
         eta = rows @ x

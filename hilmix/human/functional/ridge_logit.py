@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from hilmix.functional.information import determine, penalised_root
+from hilmix.functional.information import find_coordinates, penalised_root
 from hilmix.human.functional.logit_fits import FloatArray, IntArray
 
 _STEPS = 200
@@ -45,7 +45,7 @@ def ridge_logit(design: FloatArray, block: IntArray, answer: FloatArray) -> Ridg
     """
     blocks, drawn = int(block.max()) + 1, block >= 0
     unit = np.sqrt(max(len(answer), 1))
-    rows, back = determine(design[:, ~drawn])
+    rows, back = find_coordinates(design[:, ~drawn])
     design = np.hstack([rows * unit, design[:, drawn]])  # free columns no longer depend on each other
     block, kept = block[drawn], np.arange(design.shape[1]) >= rows.shape[1]
     x, variance, phi = np.zeros(design.shape[1]), np.full(blocks, 0.05), 0.3

@@ -13,7 +13,7 @@ from hilmix.human.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE
 from hilmix.human.perception.curves import GlobalCurve, Identity
 from hilmix.human.perception.evaluation import POLICIES, cross_validate
 from hilmix.human.perception.hmix import HMixPerception
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 from hilmix.human.perception.learned import LearnedPerception
 from hilmix.human.perception.looking import LookingPerception
 from hilmix.human.perception.off_endpoints import HMIX_OFF, OffEndpoints
@@ -22,8 +22,27 @@ from hilmix.human.perception.smoothing import ConfidenceSmoothing, Smoothed, Uni
 from hilmix.human.perception.table import ImageTable
 
 __all__ = [
-    "HMIX_OFF", "HMIX_STRENGTHS", "HMIX_STRENGTHS_SLOPE", "POLICIES", "ClassStrengths", "ConfidenceSmoothing",
-    "GlobalCurve", "HMixPerception", "Identity", "ImageTable", "Judged", "LabelPairs", "LearnedPerception",
-    "LookingPerception", "Mixes", "OffEndpoints", "ParticipantCurves", "Perception", "SavedPerception",
-    "Smoothed", "UniformSmoothing", "as_mixes", "cross_validate",
+    "HMIX_OFF",
+    "HMIX_STRENGTHS",
+    "HMIX_STRENGTHS_SLOPE",
+    "POLICIES",
+    "ClassStrengths",
+    "ConfidenceSmoothing",
+    "GlobalCurve",
+    "HMixPerception",
+    "Identity",
+    "ImageTable",
+    "LabelPairs",
+    "LearnedPerception",
+    "LookingPerception",
+    "MixJudgments",
+    "Mixes",
+    "OffEndpoints",
+    "ParticipantCurves",
+    "Perception",
+    "SavedPerception",
+    "Smoothed",
+    "UniformSmoothing",
+    "as_mixes",
+    "cross_validate",
 ]  # fmt: skip

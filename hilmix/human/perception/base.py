@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.functional.perception import smooth_uniformly
 from hilmix.human.functional.relabelling import blend_classes, blend_labels
-from hilmix.human.perception.judged import FloatArray, Judged
+from hilmix.human.perception.judged import FloatArray, MixJudgments
 from hilmix.parts import Part
 
 FORMAT = "hilmix perception"
@@ -57,8 +57,8 @@ class Perception(Part, nn.Module, ABC):
     a policy that prefers an image does so by its class, never by its place.
 
     The parameters are arguments of the constructor, plain values: a policy is written into YAML, a checkpoint or a file
-    (:meth:`save`) as what it is. Each class has a class method ``fit`` from :class:`~hilmix.human.perception.Judged`.
-    Tensors move with ``to(device)``, as in any module.
+    (:meth:`save`) as what it is. Each class has a class method ``fit`` from
+    :class:`~hilmix.human.perception.MixJudgments`. Tensors move with ``to(device)``, as in any module.
 
     Example:
         >>> from hilmix.human.perception import GlobalCurve
@@ -111,7 +111,7 @@ class Perception(Part, nn.Module, ABC):
         raise ConfigError(f"{type(self).__name__} does not say how sure people are; give ConfidenceSmoothing a line.")
 
     def predict(
-        self, judged: Judged, *, features: Tensor | None = None, mix_features: Tensor | None = None
+        self, judged: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None
     ) -> FloatArray:
         """Returns the answer that the policy expects in each judgment, (M,) float64: the share of image 1's class in
         what the label gives to the two classes.
@@ -163,7 +163,7 @@ class Perception(Part, nn.Module, ABC):
             raise ConfigError(f"{path}: {error}") from error
 
 
-def as_mixes(judged: Judged, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:
+def as_mixes(judged: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:
     """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
 
     Args:

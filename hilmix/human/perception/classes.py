@@ -9,12 +9,12 @@ from scipy.special import logit
 from torch import Tensor
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.functional.information import contrasts, determine
+from hilmix.functional.information import contrasts, find_coordinates
 from hilmix.human.functional.logit_fits import fit_logit, shrunk_logit
 from hilmix.human.functional.perception import logit_curve
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import FloatArray, Judged
+from hilmix.human.perception.judged import FloatArray, MixJudgments
 
 Centre = Literal["curve", "strengths"]
 
@@ -64,7 +64,7 @@ class ClassStrengths(_ClassCurves):
         self.register_buffer("slope", torch.tensor(float(slope)))
 
     @classmethod
-    def fit(cls, judged: Judged) -> Self:
+    def fit(cls, judged: MixJudgments) -> Self:
         """Returns the strengths, of sum 0, and the slope of the greatest quasi-likelihood.
 
         Args:
@@ -78,7 +78,7 @@ class ClassStrengths(_ClassCurves):
         hot = np.eye(said.num_classes)
         effects = contrasts(said.num_classes)
         design = np.column_stack([_log_odds(said), (hot[said.label1] - hot[said.label2]) @ effects])
-        if determine(design).rows.shape[1] < said.num_classes:
+        if find_coordinates(design).rows.shape[1] < said.num_classes:
             raise DataError(
                 f"class strengths: the mixes do not join all {said.num_classes} classes by a chain, or all are even. "
                 "Leave out the classes that were not mixed, or judge more mixes."
@@ -106,7 +106,7 @@ class LabelPairs(_ClassCurves):
             )
 
     @classmethod
-    def fit(cls, judged: Judged, *, towards: Centre = "curve") -> Self:
+    def fit(cls, judged: MixJudgments, *, towards: Centre = "curve") -> Self:
         """Returns the curves of the pairs, drawn by empirical Bayes towards a simpler policy of the same answers.
 
         The less a pair was judged, and the less pairs differ from the simpler policy, the closer it is to that, which
@@ -137,7 +137,7 @@ class LabelPairs(_ClassCurves):
         return cls((common + offset - offset.T).tolist(), (slope + extra + extra.T).tolist())
 
 
-def _log_odds(judged: Judged) -> FloatArray:
+def _log_odds(judged: MixJudgments) -> FloatArray:
     """(M,) logit of the weights, none of which may be 0 or 1."""
     ends = np.flatnonzero((judged.weight == 0) | (judged.weight == 1))
     if len(ends):

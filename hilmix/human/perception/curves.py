@@ -10,7 +10,7 @@ from hilmix.human.functional.curve_fits import Criterion, FittedKind, fit_curve
 from hilmix.human.functional.perception import CURVES, CurveKind
 from hilmix.human.functional.relabelling import ordered_curve
 from hilmix.human.perception.base import Mixes, Perception
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 
 CENTRES: dict[CurveKind, tuple[int, float]] = {
     "logit": (0, 0.0),
@@ -31,7 +31,7 @@ class Identity(Perception):
     """
 
     @classmethod
-    def fit(cls, judged: Judged) -> Self:
+    def fit(cls, judged: MixJudgments) -> Self:
         """Returns the policy, whatever people said."""
         judged.checked()
         return cls()
@@ -79,7 +79,7 @@ class GlobalCurve(Perception):
     @classmethod
     def fit(
         cls,
-        judged: Judged,
+        judged: MixJudgments,
         *,
         kind: CurveKind = "logit",
         ordered: bool = False,

@@ -18,23 +18,23 @@ from hilmix.functional.clusters import clustered_mean
 from hilmix.human.perception.base import Perception
 from hilmix.human.perception.classes import ClassStrengths, LabelPairs
 from hilmix.human.perception.curves import GlobalCurve, Identity
-from hilmix.human.perception.judged import FloatArray, IntArray, Judged
+from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
 from hilmix.human.perception.participants import ParticipantCurves
 from hilmix.human.perception.table import ImageTable
 
 Split = Literal["mix", "pair", "participant"]
 Cluster = Literal["participant", "image"]
-Fit = Callable[[Judged], Perception]
+Fit = Callable[[MixJudgments], Perception]
 
 NEAREST_END = 0.005
 """Predictions are kept so far off 0 and 1 in the deviance, which would be infinite there: half a step of the slider."""
 
 
-def _table(judged: Judged) -> Perception:
+def _table(judged: MixJudgments) -> Perception:
     return ImageTable.fit(judged, fallback=GlobalCurve.fit(judged))
 
 
-def _shrunk_table(judged: Judged) -> Perception:
+def _shrunk_table(judged: MixJudgments) -> Perception:
     return ImageTable.fit(judged, average="shrunk", fallback=ClassStrengths.fit(judged))
 
 
@@ -58,7 +58,7 @@ curve, shrunk ones on class strengths."""
 
 
 def cross_validate(
-    judged: Judged,
+    judged: MixJudgments,
     policies: Mapping[str, Fit] = POLICIES,
     *,
     splits: Sequence[Split] = get_args(Split),
@@ -97,14 +97,14 @@ def cross_validate(
     rows = []
     for split in splits:
         groups = held_out_groups(said, split)
-        fold = _deal(groups, folds, split, seed)
+        fold = _assign_folds(groups, folds, split, seed)
         for name, predicted in _predictions(said, policies, fold, features).items():
             score = _score(said, predicted, clusters, level)
             rows.append({"split": split, "policy": name, "groups": int(groups.max()) + 1} | score)
     return pd.DataFrame(rows)
 
 
-def held_out_groups(judged: Judged, split: Split) -> IntArray:
+def held_out_groups(judged: MixJudgments, split: Split) -> IntArray:
     """Returns what must be held out together, (M,) int64 from 0.
 
     Args:
@@ -149,7 +149,7 @@ def _codes(keys: NDArray[np.generic]) -> IntArray:
     return codes
 
 
-def _deal(groups: IntArray, folds: int, split: str, seed: int) -> IntArray:
+def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArray:
     """(M,) fold of each judgment; groups stay whole."""
     size = int(groups.max()) + 1
     if not 2 <= folds <= size:
@@ -162,7 +162,7 @@ def _deal(groups: IntArray, folds: int, split: str, seed: int) -> IntArray:
 
 
 def _predictions(
-    judged: Judged, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
+    judged: MixJudgments, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
 ) -> dict[str, FloatArray]:
     predicted = {name: np.full(len(fold), np.nan) for name in policies}
     for held in np.unique(fold):
@@ -173,7 +173,7 @@ def _predictions(
     return predicted
 
 
-def _score(judged: Judged, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
+def _score(judged: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
     stimulus = held_out_groups(judged, "mix")
     explained = explained_share(
         judged.answer, predicted, judged.weight, participant=clusters, group=stimulus,

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-class Judged(NamedTuple):
+class MixJudgments(NamedTuple):
     """M judgments of mixes ``weight * image 1 + (1 - weight) * image 2``, one row per answer.
 
     Which image is called the first is the study's choice (in H-Mix the one whose class comes first); no fit depends

@@ -15,7 +15,7 @@ from hilmix.human.functional.ridge_logit import ridge_logit
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.classes import _log_odds
 from hilmix.human.perception.components import Components
-from hilmix.human.perception.judged import FloatArray, IntArray, Judged
+from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
 
 COMPONENTS = 64
 
@@ -73,7 +73,7 @@ class LearnedPerception(Perception):
     @classmethod
     def fit(
         cls,
-        judged: Judged,
+        judged: MixJudgments,
         *,
         features: Tensor,
         blocks: Sequence[int] | None = None,
@@ -190,7 +190,7 @@ class Shares(NamedTuple):
 class Shown(NamedTuple):
     """Judgments as regression columns."""
 
-    judged: Judged
+    judged: MixJudgments
     components: Components
     first: FloatArray
     """(M, Q) components of image 1."""
@@ -202,7 +202,7 @@ class Shown(NamedTuple):
     """(E,) int64 from 0, which of the further kinds each is of."""
 
     @classmethod
-    def of(cls, judged: Judged, features: Tensor, blocks: Sequence[int] | None, components: int) -> Self:
+    def of(cls, judged: MixJudgments, features: Tensor, blocks: Sequence[int] | None, components: int) -> Self:
         """Checks judgments and features and takes the components of those images that were judged."""
         said = judged.checked()
         images, at = np.unique(np.concatenate([said.id1, said.id2]), return_inverse=True)

@@ -13,7 +13,7 @@ from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.information import penalised_root
 from hilmix.human.perception.base import Mixes, as_mixes
-from hilmix.human.perception.judged import FloatArray, Judged
+from hilmix.human.perception.judged import FloatArray, MixJudgments
 from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, Shown
 
 
@@ -73,7 +73,7 @@ class LookingPerception(LearnedPerception):
     @classmethod
     def fit(
         cls,
-        judged: Judged,
+        judged: MixJudgments,
         *,
         features: Tensor,
         blocks: Sequence[int] | None = None,

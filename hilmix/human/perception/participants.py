@@ -14,7 +14,7 @@ from hilmix.human.functional.perception import logit_curve
 from hilmix.human.functional.relabelling import ordered_curve
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 
 
 class ParticipantCurves(Perception):
@@ -56,7 +56,7 @@ class ParticipantCurves(Perception):
         self.register_buffer("offsets", torch.tensor([*(offsets or [0.0] * len(slopes)), offset], dtype=torch.float32))
 
     @classmethod
-    def fit(cls, judged: Judged, *, ordered: bool = False) -> Self:
+    def fit(cls, judged: MixJudgments, *, ordered: bool = False) -> Self:
         """Returns the curves of the participants, drawn towards that of all by empirical Bayes.
 
         Args:

@@ -12,7 +12,7 @@ from hilmix.errors import DataError
 from hilmix.human.functional.perception import SMOOTHING, uniform_share
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 
 HMIX_CONFIDENCE = (0.625, 0.826)
 """Confidence at the even weight and at the pure images, fitted to the infer answers of H-Mix. Not universal."""
@@ -73,7 +73,7 @@ class ConfidenceSmoothing(Smoothed):
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
-    def fit(cls, judged: Judged, *, policy: Perception, a: float = SMOOTHING[0], b: float = SMOOTHING[1]) -> Self:
+    def fit(cls, judged: MixJudgments, *, policy: Perception, a: float = SMOOTHING[0], b: float = SMOOTHING[1]) -> Self:
         """Returns the smoothing with the least-squares line of confidence, its ends kept in [0, 1].
 
         Args:

@@ -12,7 +12,7 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.functional.agreement import one_way
 from hilmix.human.functional.judgments import confidence_weighted_mean
 from hilmix.human.perception.base import Mixes, Perception
-from hilmix.human.perception.judged import FloatArray, IntArray, Judged
+from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
 
 Average = Literal["mean", "confidence", "shrunk"]
 
@@ -66,7 +66,7 @@ class ImageTable(Perception):
         self.participants = () if self.fallback is None else self.fallback.participants
 
     @classmethod
-    def fit(cls, judged: Judged, *, average: Average = "mean", fallback: Perception | None = None) -> Self:
+    def fit(cls, judged: MixJudgments, *, average: Average = "mean", fallback: Perception | None = None) -> Self:
         """Returns the table of all judged mixes.
 
         Args:
@@ -171,7 +171,9 @@ def _means(values: FloatArray, group: IntArray, groups: int) -> FloatArray:
     return mean
 
 
-def _average(said: Judged, average: Average, group: IntArray, groups: int, fallback: Perception | None) -> FloatArray:
+def _average(
+    said: MixJudgments, average: Average, group: IntArray, groups: int, fallback: Perception | None
+) -> FloatArray:
     mean = _means(said.answer, group, groups)
     if average == "shrunk" and fallback is not None:
         expected = fallback.predict(said)

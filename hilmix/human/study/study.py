@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from hilmix.errors import DataError
-from hilmix.human.perception.judged import Judged
+from hilmix.human.perception.judged import MixJudgments
 from hilmix.human.study.tables import (
     TASKS,
     Judgments,
@@ -92,7 +92,7 @@ class MixStudy:
         """The study without the trials that were flagged as shown once more; vocabularies and stimuli stay."""
         return replace(self, judgments=take_rows(self.judgments, ~self.judgments.repeat))
 
-    def judged(self) -> Judged:
+    def judged(self) -> MixJudgments:
         """The answers of an infer study as plain arrays, which perception policies are fitted to; repeats as well, so
         take :meth:`without_repeats` first where they should not count.
 
@@ -105,7 +105,7 @@ class MixStudy:
             )
         said, shown = self.judgments, self.stimuli
         mixes = {name: getattr(shown, name)[said.stimulus] for name in ("label1", "label2", "id1", "id2", "weight")}
-        return Judged(
+        return MixJudgments(
             **mixes,
             answer=said.weight,
             confidence=said.confidence,

@@ -15,7 +15,7 @@ SHARED = Path(__file__).parents[4] / "shared" / "cases" / "data"
 
 def float_labels(data):
     found = describe(data)
-    assert (data.classes, found.wrong_labels, found.majority_accuracy) == (("0", "1", "2"), 0, 1)
+    assert (data.classes, found.mark_wrong_labels, found.majority_accuracy) == (("0", "1", "2"), 0, 1)
 
 
 def taxon_ids(data):

@@ -96,7 +96,7 @@ def test_description_counts_everything(data):
     assert found.class_votes.tolist() == [0.5, 0.5, 0]
     assert found.class_targets.tolist() == [0.5, 0.5, 0]
     assert found.known_targets == 4
-    assert found.wrong_labels == pytest.approx(2 / 6)
+    assert found.mark_wrong_labels == pytest.approx(2 / 6)
     assert found.majority_accuracy == pytest.approx(2 / 3)
     assert found.pairwise_agreement == pytest.approx((2 + 2) / (2 + 6))
     assert found.silent_in_training == ("dan",)
@@ -108,7 +108,7 @@ def test_description_without_truth_split_or_votes():
     assert found.splits == {"all": (2, 0)}
     assert found.class_targets is None
     assert found.labels_per_item == found.labels_per_annotator == (0, 0.0, 0)
-    assert np.isnan([found.wrong_labels, found.majority_accuracy, found.krippendorff_alpha]).all()
+    assert np.isnan([found.mark_wrong_labels, found.majority_accuracy, found.krippendorff_alpha]).all()
 
 
 def test_exchangeable_votes_have_no_silent_annotators():
@@ -155,7 +155,7 @@ def test_draws_count_in_equal_shares():
         votes = Annotations.build([0, 0, 1, 2], [0, 1, 0, 0], label, probs=probs, num_items=3, classes=2, annotators=2)
         found = described(votes, [0, 0, 0])
         assert found.class_votes.tolist() == [0.5, 0.5]
-        assert found.wrong_labels == pytest.approx((0.5 + 0.5 + 0 + 1) / 4)
+        assert found.mark_wrong_labels == pytest.approx((0.5 + 0.5 + 0 + 1) / 4)
         assert found.majority_accuracy == pytest.approx((0.5 + 1 + 0) / 3)
         assert found.pairwise_agreement == pytest.approx(0.5)
 

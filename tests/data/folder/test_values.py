@@ -69,10 +69,10 @@ def test_labels_and_targets_have_one_spelling(folder, label, target, classes):
     assert data.classes == classes
     found = describe(data)
     if target:
-        assert found.wrong_labels == 0
+        assert found.mark_wrong_labels == 0
         assert found.majority_accuracy == 1
     else:
-        assert np.isnan(found.wrong_labels)
+        assert np.isnan(found.mark_wrong_labels)
 
 
 def test_numbers_and_booleans_are_never_merged_but_reported(folder):
@@ -153,7 +153,7 @@ def test_words_for_no_label_are_dropped_and_counted(folder):
 def test_numbers_around_a_word_for_no_label_keep_one_spelling(folder):
     root = folder(items(target=[0, 1, 0]), votes(["0.0", "1.0", "skip"]), "missing: skip\n")
     assert read_folder(root).classes == ("0", "1")
-    assert describe(read_folder(root)).wrong_labels == 0
+    assert describe(read_folder(root)).mark_wrong_labels == 0
 
 
 @pytest.mark.parametrize("cell", ["['cat', 'dog']", '{"choices": ["cat", "dog"]}', '["cat"]', "[cat, dog]"])
@@ -359,7 +359,7 @@ def test_missing_cells_and_marks_are_counted_in_words(folder):
 def test_floats_have_the_spelling_that_csv_files_give_them(folder, label, target, classes):
     data = read_folder(folder(items(target=target), votes(label)))
     assert data.classes == classes
-    assert describe(data).wrong_labels == 0
+    assert describe(data).mark_wrong_labels == 0
 
 
 def test_soft_columns_of_whole_numbers_are_spelled_as_labels(folder):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hilmix.backbones import MLP, TimmBackbone
 from hilmix.explanations.propagation import Propagation
-from hilmix.functional.explanation.intervals import Interval, around
+from hilmix.functional.explanation.intervals import Interval, interval_around
 
 close = torch.testing.assert_close
 
@@ -134,7 +134,7 @@ def test_bounds_of_a_point_are_the_logits(name):
 )
 def test_bounds_enclose_the_logits_of_the_whole_box(name, seed, radius, share):
     network, x = made(name, seed=seed)
-    box = around(x, radius * (torch.rand_like(x) < share))
+    box = interval_around(x, radius * (torch.rand_like(x) < share))
     found = Propagation(network).bounds(*box)
     assert all(enclosed(network(point), found) for point in points(box, 5))
 
@@ -142,7 +142,7 @@ def test_bounds_enclose_the_logits_of_the_whole_box(name, seed, radius, share):
 @pytest.mark.parametrize("name", QUICK)
 def test_bounds_grow_with_the_radius(name):
     network, x = made(name)
-    found = [Propagation(network).bounds(*around(x, torch.tensor(radius))) for radius in (0, 0.01, 0.1, 1)]
+    found = [Propagation(network).bounds(*interval_around(x, torch.tensor(radius))) for radius in (0, 0.01, 0.1, 1)]
     for narrow, wide in itertools.pairwise(found):
         assert (wide.lower < narrow.lower).all()
         assert (narrow.upper < wide.upper).all()
@@ -151,7 +151,7 @@ def test_bounds_grow_with_the_radius(name):
 def test_bounds_of_a_linear_network_are_exact():
     network, x = made("linear")
     radius = torch.rand_like(x)
-    found = Propagation(network).bounds(*around(x, radius))
+    found = Propagation(network).bounds(*interval_around(x, radius))
     reach = radius @ network.weight.abs().T
     close(found.lower, network(x) - reach)
     close(found.upper, network(x) + reach)
@@ -208,7 +208,7 @@ def test_gradient_bounds_of_a_point_are_the_gradient(name):
 @given(name=st.sampled_from(QUICK), seed=st.integers(0, 1000), radius=st.sampled_from([1e-3, 0.1, 1.0]))
 def test_gradient_bounds_enclose_the_gradients_of_the_whole_box(name, seed, radius):
     network, x = made(name, seed=seed)
-    box = around(x, radius * torch.rand_like(x))
+    box = interval_around(x, radius * torch.rand_like(x))
     found = Propagation(network).gradient_bounds(*box)
     assert (found.lower <= found.upper).all()
     assert all(enclosed(input_gradient(network, point), found) for point in points(box, 4))
@@ -235,7 +235,7 @@ def test_gradient_bounds_start_from_any_gradient_of_the_logits():
 @pytest.mark.parametrize("name", ["resnet18"])
 def test_bounds_of_a_resnet_with_its_large_stem(name):
     network, x = made(name)
-    box = around(x, torch.tensor(0.02))
+    box = interval_around(x, torch.tensor(0.02))
     walk = Propagation(network)
     values, slopes = walk.bounds(*box), walk.gradient_bounds(*box)
     for point in points(box, 4):

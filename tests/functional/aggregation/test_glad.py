@@ -13,7 +13,7 @@ from tests.functional.aggregation.tables import loose, random_table, shuffled, w
 RUN_ON = {"tolerance": -np.inf}
 
 
-def log_said(share, right, x, num_classes):
+def label_log_probs(share, right, x, num_classes):
     """log p(answer | whether this class is the true one), by the definition of the model."""
     sigmoid = 1 / (1 + math.exp(-x))
     others = max(1, num_classes - 1)
@@ -28,7 +28,7 @@ def slow_e_step(votes, ability, log_easiness, k):
         for j, a, share in votes:
             if j == i:
                 x = ability[a] * math.exp(log_easiness[i])
-                joint = [joint[c] * math.exp(log_said(share, c, x, k)) for c in range(k)]
+                joint = [joint[c] * math.exp(label_log_probs(share, c, x, k)) for c in range(k)]
         evidence += math.log(sum(joint))
         posterior.append([p / sum(joint) for p in joint])
     return posterior, evidence
@@ -44,7 +44,7 @@ def slow_glad(votes, sizes, rounds):
             b = math.exp(z[num_annotators + i])
             x = z[a] * b
             for c in range(k):
-                value += posterior[i][c] * log_said(share, c, x, k)
+                value += posterior[i][c] * label_log_probs(share, c, x, k)
                 step = posterior[i][c] * (share[c] - 1 / (1 + math.exp(-x)))
                 slope[a] += step * b
                 slope[num_annotators + i] += step * z[a] * b

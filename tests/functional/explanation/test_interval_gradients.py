@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilmix.functional.explanation import interval_gradients as rules
-from hilmix.functional.explanation.intervals import Interval, around
+from hilmix.functional.explanation.intervals import Interval, interval_around
 
 close = torch.testing.assert_close
 
@@ -38,7 +38,7 @@ def test_transposed_is_the_transposed_matrix():
 
 
 def test_an_affine_layer_is_bounded_by_its_corners():
-    weight, box = normal(3, 5), around(normal(1, 3, seed=1), normal(1, 3, seed=2).abs())
+    weight, box = normal(3, 5), interval_around(normal(1, 3, seed=1), normal(1, 3, seed=2).abs())
     found = rules.affine_gradient(box, weight, torch.zeros(1, 5).double())
     at_corners = torch.cartesian_prod(*torch.cat(list(box)).T) @ weight
     close(found.lower[0], at_corners.amin(0))
@@ -60,7 +60,7 @@ def test_the_gradient_of_a_convolution_at_a_point(shape):
 def test_the_gradient_of_an_average_acts_on_both_ends():
     pool = partial(F.avg_pool2d, kernel_size=3, stride=2, ceil_mode=True, count_include_pad=False)
     x = normal(2, 3, 6, 6)
-    after = around(normal(2, 3, 3, 3, seed=1), torch.tensor(0.5))
+    after = interval_around(normal(2, 3, 3, 3, seed=1), torch.tensor(0.5))
     found = rules.linear_gradient(after, pool, x)
     for end, expected in zip(found, after, strict=True):
         close(end, autograd(pool, x, expected))
@@ -73,9 +73,9 @@ def test_slopes_enclose_the_derivatives_of_all_points(seed, name):
         "sigmoid": (rules.bell_slope, lambda x: x.sigmoid() * (1 - x.sigmoid())),
         "tanh": (rules.bell_slope, lambda x: 1 - x.tanh() ** 2),
     }[name]
-    box = around(normal(40, seed=seed), normal(40, seed=seed + 1).abs())
+    box = interval_around(normal(40, seed=seed), normal(40, seed=seed + 1).abs())
     bounds = slope[0](box, slope[1])
-    after = around(normal(40, seed=seed + 2), normal(40, seed=seed + 3).abs())
+    after = interval_around(normal(40, seed=seed + 2), normal(40, seed=seed + 3).abs())
     x, g = inside(box, seed), inside(after, seed + 1)
     derivative = autograd(getattr(torch, name), x, torch.ones_like(x))
     assert (bounds.lower <= derivative + 1e-12).all()
@@ -105,7 +105,7 @@ POOLS = [
 @pytest.mark.parametrize("shape", POOLS, ids=str)
 def test_the_gradient_of_max_pooling_at_a_point(shape):
     pool, x = partial(F.max_pool2d, **shape), normal(2, 3, 8, 7)
-    after = around(normal(*pool(x).shape, seed=1), torch.tensor(0.25))
+    after = interval_around(normal(*pool(x).shape, seed=1), torch.tensor(0.25))
     windows = {name: size for name, size in shape.items() if name != "ceil_mode"}
     found = rules.max_pool_gradient(after, Interval(x, x), **windows)
     for end, expected in zip(found, after, strict=True):
@@ -114,8 +114,8 @@ def test_the_gradient_of_max_pooling_at_a_point(shape):
 
 @given(seed=st.integers(0, 10_000), shape=st.sampled_from(POOLS), radius=st.sampled_from([0.01, 0.3, 3.0]))
 def test_the_gradient_of_max_pooling_is_enclosed(seed, shape, radius):
-    pool, box = partial(F.max_pool2d, **shape), around(normal(2, 2, 8, 7, seed=seed), torch.tensor(radius))
-    after = around(normal(*pool(box.lower).shape, seed=seed + 1), torch.tensor(0.5))
+    pool, box = partial(F.max_pool2d, **shape), interval_around(normal(2, 2, 8, 7, seed=seed), torch.tensor(radius))
+    after = interval_around(normal(*pool(box.lower).shape, seed=seed + 1), torch.tensor(0.5))
     windows = {name: size for name, size in shape.items() if name != "ceil_mode"}
     found = rules.max_pool_gradient(after, box, **windows)
     gradient = autograd(pool, inside(box, seed), inside(after, seed + 1))

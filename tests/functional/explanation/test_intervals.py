@@ -14,7 +14,7 @@ from hilmix.functional.explanation.intervals import (
     Interval,
     add,
     affine,
-    around,
+    interval_around,
     log_prob_bounds,
     monotone,
     worst_log_probs,
@@ -33,7 +33,7 @@ def corners(box: Interval) -> torch.Tensor:
 
 
 def test_a_linear_layer_is_bounded_by_its_corners():
-    box, weight, bias = around(normal(5), normal(5, seed=1).abs()), normal(3, 5, seed=2), normal(3, seed=3)
+    box, weight, bias = interval_around(normal(5), normal(5, seed=1).abs()), normal(3, 5, seed=2), normal(3, seed=3)
     outputs = F.linear(corners(box), weight, bias)
     found = affine(Interval(box.lower[None], box.upper[None]), weight, bias)
     close(found.lower[0], outputs.amin(0))
@@ -56,7 +56,7 @@ def test_a_linear_layer_is_bounded_by_its_corners():
 def test_a_convolution_is_the_linear_layer_of_its_matrix(shape):
     conv = partial(F.conv2d, **shape)
     weight, bias = normal(4, 4 // shape.get("groups", 1), 3, 2, seed=1), normal(4, 1, 1, seed=2)
-    box = around(normal(2, 4, 6, 5), normal(2, 4, 6, 5, seed=3).abs())
+    box = interval_around(normal(2, 4, 6, 5), normal(2, 4, 6, 5, seed=3).abs())
     units = torch.eye(4 * 6 * 5, dtype=torch.float64).reshape(-1, 4, 6, 5)
     matrix = conv(units, weight).flatten(1).T
     flat = affine(monotone(box, lambda x: x.flatten(1)), matrix)
@@ -93,18 +93,18 @@ def test_the_lower_end_is_never_above_the_upper_one(seed, dtype):
 @pytest.mark.parametrize("classes", [1, 2, 4])
 def test_worst_log_probs_are_the_least_of_all_corners(classes):
     z, radius = normal(6, classes) * 3, normal(6, classes, seed=1).abs()
-    found = worst_log_probs(around(z, radius))
+    found = worst_log_probs(interval_around(z, radius))
     for row in range(len(z)):
-        at_corners = corners(around(z[row], radius[row])).log_softmax(-1)
+        at_corners = corners(interval_around(z[row], radius[row])).log_softmax(-1)
         close(found[row], at_corners.amin(0))
 
 
 @pytest.mark.parametrize("classes", [1, 2, 4])
 def test_log_prob_bounds_are_the_ends_over_all_corners(classes):
     z, radius = normal(6, classes) * 3, normal(6, classes, seed=1).abs()
-    found = log_prob_bounds(around(z, radius))
+    found = log_prob_bounds(interval_around(z, radius))
     for row in range(len(z)):
-        at_corners = corners(around(z[row], radius[row])).log_softmax(-1)
+        at_corners = corners(interval_around(z[row], radius[row])).log_softmax(-1)
         close(found.lower[row], at_corners.amin(0))
         close(found.upper[row], at_corners.amax(0))
 
@@ -118,7 +118,7 @@ def test_worst_log_probs_of_a_point_are_log_probabilities():
 def test_worst_log_probs_keep_their_digits_in_float32(gap):
     """One class far above the others: taken out of the sum, it leaves next to nothing."""
     z, radius = torch.tensor([[gap, 0.5, -0.25, 0.0]]), 0.25
-    box = around(z, torch.tensor(radius))
+    box = interval_around(z, torch.tensor(radius))
     for k in range(4):
         rise = [(z[0, j] - z[0, k]).item() + 2 * radius for j in range(4) if j != k]
         most = max(rise)
@@ -128,12 +128,14 @@ def test_worst_log_probs_keep_their_digits_in_float32(gap):
 
 
 def test_worst_log_probs_of_half_precision_are_float32():
-    assert worst_log_probs(around(torch.zeros(2, 3, dtype=torch.bfloat16), torch.ones(()))).dtype == torch.float32
+    assert (
+        worst_log_probs(interval_around(torch.zeros(2, 3, dtype=torch.bfloat16), torch.ones(()))).dtype == torch.float32
+    )
 
 
 def test_worst_log_probs_leave_mass_unassigned_and_fall_with_the_radius():
     z = normal(8, 6)
-    values = [worst_log_probs(around(z, torch.tensor(radius))) for radius in (0.0, 0.1, 1.0, 10.0)]
+    values = [worst_log_probs(interval_around(z, torch.tensor(radius))) for radius in (0.0, 0.1, 1.0, 10.0)]
     assert all((wide < narrow).all() for narrow, wide in itertools.pairwise(values))
     assert all((value.exp().sum(-1) < 1).all() for value in values[1:])
 
@@ -141,11 +143,11 @@ def test_worst_log_probs_leave_mass_unassigned_and_fall_with_the_radius():
 @pytest.mark.parametrize("classes", [2, 5])
 def test_gradients_of_worst_log_probs(classes):
     z, radius = normal(3, classes).requires_grad_(), normal(3, classes, seed=1).abs().requires_grad_()
-    assert torch.autograd.gradcheck(lambda z, r: worst_log_probs(around(z, r)), (z, radius))
+    assert torch.autograd.gradcheck(lambda z, r: worst_log_probs(interval_around(z, r)), (z, radius))
 
 
 @pytest.mark.parametrize("z", [[[7.0]], [[1e4, 0.0]], [[0.0, 0.0]], [[200.0, -200.0, 0.0]]], ids=str)
 def test_gradients_of_worst_log_probs_stay_finite(z):
     z = torch.tensor(z, requires_grad=True)
-    worst_log_probs(around(z, torch.tensor(0.5))).sum().backward()
+    worst_log_probs(interval_around(z, torch.tensor(0.5))).sum().backward()
     assert z.grad.isfinite().all()

@@ -10,11 +10,11 @@ from hilmix.human.perception import (
     GlobalCurve,
     Identity,
     ImageTable,
-    Judged,
     LabelPairs,
     LearnedPerception,
     LookingPerception,
     Mixes,
+    MixJudgments,
     ParticipantCurves,
     UniformSmoothing,
 )
@@ -86,4 +86,4 @@ def judged(*, pairs=300, people=20, per_pair=3, seed=0, offset=0.0, slope=0.875,
     answer = rng.beta(precision * mean, precision * (1 - mean))
     sure = np.clip(0.6 + 0.3 * np.abs(2 * weight - 1) + 0.1 * rng.normal(size=len(shown)), 0, 1)
     names = tuple(f"p{i}" for i in range(people))
-    return Judged(label1, label2, weight, answer, sure, who, *ids[shown].T, classes, names)
+    return MixJudgments(label1, label2, weight, answer, sure, who, *ids[shown].T, classes, names)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hilmix.human.elicit.design.manifest import MIDPOINT_TASKS, Manifest, Stimulus, Task, Trial
-from hilmix.human.elicit.store.rows import Given
+from hilmix.human.elicit.store.rows import AnswerRow
 
 CLASS_TASKS: tuple[Task, ...] = ("categorical", "vote")
 """Tasks whose answer is a class; that of the others is a weight."""
@@ -23,12 +23,12 @@ REPEAT_DIFFERENCE, REPEAT_OTHER_LABEL = 0.3, 0.5
 UNTOUCHED_SHARE = 0.5
 
 
-class Judged(NamedTuple):
+class AnsweredTrial(NamedTuple):
     """A trial, what it showed and what was answered."""
 
     trial: Trial
     shown: Stimulus
-    given: Given
+    given: AnswerRow
 
 
 class Flag(NamedTuple):
@@ -39,8 +39,8 @@ class Flag(NamedTuple):
 
 
 def judged(
-    manifest: Manifest, trials: Mapping[int, Trial], answers: Iterable[Given], order: Collection[int]
-) -> list[Judged]:
+    manifest: Manifest, trials: Mapping[int, Trial], answers: Iterable[AnswerRow], order: Collection[int]
+) -> list[AnsweredTrial]:
     """Returns the answers to the trials of ``order``, each with what it showed; those of an earlier batch are left out.
 
     Args:
@@ -50,10 +50,10 @@ def judged(
         order: the participant's trials.
     """
     mine = [given for given in answers if given.trial in order]
-    return [Judged(trials[one.trial], manifest.stimuli[trials[one.trial].stimulus], one) for one in mine]
+    return [AnsweredTrial(trials[one.trial], manifest.stimuli[trials[one.trial].stimulus], one) for one in mine]
 
 
-def flags(judged: Sequence[Judged], *, minimum_seconds: float) -> list[Flag]:
+def flags(judged: Sequence[AnsweredTrial], *, minimum_seconds: float) -> list[Flag]:
     """Returns the rules that a participant breaks, in a fixed order; practice does not count.
 
     Args:
@@ -90,7 +90,7 @@ def said(answer: dict[str, Any]) -> Any:
     return answer[{"categorical": "top", "vote": "label"}.get(answer["task"], "weight")]
 
 
-def _catch(judged: Sequence[Judged]) -> str | None:
+def _catch(judged: Sequence[AnsweredTrial]) -> str | None:
     catch = [one for one in judged if one.trial.kind == "catch"]
     failed = sum(not passes_catch(one.shown, one.given.answer) for one in catch)
     if len(catch) < MIN_CATCH or failed <= FAILED_CATCH * len(catch):
@@ -98,14 +98,14 @@ def _catch(judged: Sequence[Judged]) -> str | None:
     return f"{failed} of {len(catch)} catch trials failed"
 
 
-def _fast(judged: Sequence[Judged], minimum: float) -> str | None:
+def _fast(judged: Sequence[AnsweredTrial], minimum: float) -> str | None:
     fast = sum(one.given.seconds < minimum for one in judged)
     if fast <= FAST_SHARE * len(judged):
         return None
     return f"{fast} of {len(judged)} trials took less than {minimum:g} s"
 
 
-def _straight(judged: Sequence[Judged]) -> str | None:
+def _straight(judged: Sequence[AnsweredTrial]) -> str | None:
     main = [one for one in judged if one.trial.kind == "main"]
     if len(main) < MIN_STRAIGHT:
         return None
@@ -117,7 +117,7 @@ def _straight(judged: Sequence[Judged]) -> str | None:
     return f"{count} of {len(main)} answers are {usual:g}"
 
 
-def _repeats(judged: Sequence[Judged]) -> str | None:
+def _repeats(judged: Sequence[AnsweredTrial]) -> str | None:
     by_trial = {one.trial.id: said(one.given.answer) for one in judged}
     pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in judged if one.trial.of in by_trial]
     if not pairs:
@@ -131,7 +131,7 @@ def _repeats(judged: Sequence[Judged]) -> str | None:
     return f"repeats differ by {mean:.2f} on average" if mean > REPEAT_DIFFERENCE else None
 
 
-def _untouched(judged: Sequence[Judged]) -> str | None:
+def _untouched(judged: Sequence[AnsweredTrial]) -> str | None:
     untouched = sum(not all(one.given.touched.values()) for one in judged)
     if untouched <= UNTOUCHED_SHARE * len(judged):
         return None

@@ -19,7 +19,7 @@ from hilmix.errors import DataError
 from hilmix.human import study as hmix
 from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Stimulus, Task, Trial, manifest_sha256, read_manifest
 from hilmix.human.elicit.store.database import read_rows
-from hilmix.human.elicit.store.rows import Given, Participant, Survey
+from hilmix.human.elicit.store.rows import AnswerRow, Participant, Survey
 from hilmix.human.study import MixStudy
 
 COUNTED = ("main", "repeat")
@@ -33,12 +33,12 @@ class Judgment(NamedTuple):
     batch: int
     trial: Trial
     shown: Stimulus
-    given: Given
+    given: AnswerRow
     place: int
 
 
 @dataclass(frozen=True)
-class Collected:
+class StudyAnswers:
     """All that a study folder holds, by participant and in the order received."""
 
     manifest: Manifest
@@ -72,7 +72,7 @@ def mix_name(manifest: Manifest, shown: Stimulus) -> str:
     return pair if shown.weight is None else f"mixed_{shown.weight!r}_{pair}.png"
 
 
-def collect(folder: Path | str) -> Collected:
+def collect(folder: Path | str) -> StudyAnswers:
     """Reads a study folder with its answers, in one state.
 
     Raises:
@@ -87,7 +87,7 @@ def collect(folder: Path | str) -> Collected:
     )
     if not answers:
         raise DataError(_no_answers(folder))
-    return Collected(manifest, tuple(people), tuple(surveys), tuple(_judgments(manifest, people, answers)))
+    return StudyAnswers(manifest, tuple(people), tuple(surveys), tuple(_judgments(manifest, people, answers)))
 
 
 def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
@@ -98,7 +98,8 @@ def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmi
 
     Args:
         folder: of the study, with ``study.json`` and ``answers.sqlite``.
-        with_excluded: count participants whom the rules of quality exclude, too; :attr:`Collected.excluded` names them.
+        with_excluded: count participants whom the rules of quality exclude, too; :attr:`StudyAnswers.excluded` names
+            them.
 
     Raises:
         DataError: if there are no such answers, or as :func:`collect`.
@@ -112,7 +113,7 @@ def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmi
     return studies
 
 
-def mix_studies(collected: Collected, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
+def mix_studies(collected: StudyAnswers, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
     """Returns what :func:`read_answers` does, of answers that are read already; empty where there are none."""
     counted = collected.counted(with_excluded=with_excluded)
     rows = {task: [one for one in counted if one.shown.task == task] for task in hmix.TASKS}
@@ -138,7 +139,7 @@ def read_votes(folder: Path | str, *, with_excluded: bool = False) -> Annotation
     return votes
 
 
-def vote_annotations(collected: Collected, *, with_excluded: bool = False) -> Annotations:
+def vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) -> Annotations:
     """Returns what :func:`read_votes` does, of answers that are read already; maybe empty."""
     counted = collected.counted(with_excluded=with_excluded)
     votes = [one for one in counted if one.shown.task == "vote" and one.trial.kind == "main"]
@@ -174,12 +175,12 @@ def _no_answers(folder: Path) -> str:
     )
 
 
-def _judgments(manifest: Manifest, people: Sequence[Participant], answers: Sequence[Given]) -> list[Judgment]:
+def _judgments(manifest: Manifest, people: Sequence[Participant], answers: Sequence[AnswerRow]) -> list[Judgment]:
     by_number = {one.number: one for one in people}
     trials = {trial.id: (batch.id, trial) for batch in manifest.batches for trial in batch.trials}
     order = {(one.number, trial): place for one in people for place, trial in enumerate(one.order)}
 
-    def when(given: Given) -> tuple[int, float, int]:
+    def when(given: AnswerRow) -> tuple[int, float, int]:
         return given.participant, given.received, order.get((given.participant, given.trial), -1)
 
     out: list[Judgment] = []

@@ -14,7 +14,7 @@ from hilmix.human.elicit.answers import quality
 from hilmix.human.elicit.design.manifest import Manifest, Model, Task
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.store.database import read_rows
-from hilmix.human.elicit.store.rows import Given, Participant, Rows
+from hilmix.human.elicit.store.rows import AnswerRow, Participant, Rows
 
 
 class TaskStatus(Model):
@@ -104,7 +104,7 @@ def status(study: Study, rows: Rows, now: float) -> Status:
     """
     people, events = rows.participants(), rows.events()
     loads = Counter(event.participant for event in events if event.what == "loaded")
-    given: dict[int, list[Given]] = defaultdict(list)
+    given: dict[int, list[AnswerRow]] = defaultdict(list)
     for one in rows.answers():
         given[one.participant].append(one)
     counted = [one for person in people if person.excluded is None for one in given[person.number]]
@@ -118,7 +118,7 @@ def status(study: Study, rows: Rows, now: float) -> Status:
     )
 
 
-def _task(study: Study, task: Task, given: Iterable[Given]) -> TaskStatus:
+def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
     target = study.manifest.settings.target_judgments
     batches = [
         [trial for trial in batch.trials if trial.kind == "main"]
@@ -158,7 +158,7 @@ def _icc(manifest: Manifest, said: dict[int, list[float]]) -> float | None:
     return intraclass_correlation(values, group, num_groups=len(beyond)).single
 
 
-def _participant(study: Study, person: Participant, given: Sequence[Given], loads: int) -> ParticipantStatus:
+def _participant(study: Study, person: Participant, given: Sequence[AnswerRow], loads: int) -> ParticipantStatus:
     judged = quality.judged(study.manifest, study.trials, given, person.order)
     found = quality.flags(judged, minimum_seconds=study.manifest.settings.minimum_seconds)
     return ParticipantStatus(
@@ -175,5 +175,5 @@ def _participant(study: Study, person: Participant, given: Sequence[Given], load
     )
 
 
-def _median(given: Sequence[Given]) -> float | None:
+def _median(given: Sequence[AnswerRow]) -> float | None:
     return median(one.seconds for one in given) if given else None

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hilmix.human.elicit.answers import quality
-from hilmix.human.elicit.answers.read import Collected, Judgment, name_of
+from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, name_of
 from hilmix.human.elicit.design.manifest import Manifest
 from hilmix.human.elicit.store.rows import Participant
 
@@ -46,7 +46,7 @@ STIMULI = pa.schema(
 """One row per stimulus of the manifest."""
 
 
-def tables(collected: Collected, *, with_excluded: bool) -> dict[str, pa.Table]:
+def tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, pa.Table]:
     """Returns the three tables by name.
 
     Args:
@@ -109,7 +109,7 @@ def _shown(manifest: Manifest, stimulus: int) -> dict[str, Any]:
     }
 
 
-def _participants(collected: Collected) -> list[dict[str, Any]]:
+def _participants(collected: StudyAnswers) -> list[dict[str, Any]]:
     answers: dict[int, list[Judgment]] = {person.number: [] for person in collected.people}
     for one in collected.judgments:
         answers[one.person.number].append(one)
@@ -137,6 +137,6 @@ def _participants(collected: Collected) -> list[dict[str, Any]]:
 
 
 def _flags(manifest: Manifest, person: Participant, answers: Sequence[Judgment]) -> list[str]:
-    judged = [quality.Judged(one.trial, one.shown, one.given) for one in answers if one.trial.id in person.order]
+    judged = [quality.AnsweredTrial(one.trial, one.shown, one.given) for one in answers if one.trial.id in person.order]
     found = quality.flags(judged, minimum_seconds=manifest.settings.minimum_seconds)
     return [f"{flag.rule}: {flag.detail}" for flag in found]

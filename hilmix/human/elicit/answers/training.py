@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import Collected, Judgment, mix_studies, mix_study, name_of
+from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, name_of
 from hilmix.human.elicit.design.images import data_sha256
 from hilmix.human.elicit.design.manifest import Manifest, Task
 from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
@@ -22,7 +22,7 @@ _AT_ONCE = 256
 
 
 def with_answers(
-    data: AnnotatedData, collected: Collected, task: Task, *, with_excluded: bool = False
+    data: AnnotatedData, collected: StudyAnswers, task: Task, *, with_excluded: bool = False
 ) -> AnnotatedData:
     """Returns the data with the answers to one task.
 

@@ -13,13 +13,13 @@ import hilmix
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.design import texts
-from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.images import Mix, check_images, data_sha256, write_images
 from hilmix.human.elicit.design.items import check_showable, usable_labels
 from hilmix.human.elicit.design.manifest import IMAGES, Manifest, read_manifest, statements, write_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, Batch, Dataset, Kind, Settings, Stimulus, Task, Trial
-from hilmix.human.elicit.design.settings import Design, Drawn, deal, draw, trial_numbers
+from hilmix.human.elicit.design.settings import Design, StudyMixes, deal, draw, trial_numbers
 
 OFFERED = tuple(i / 10 for i in range(11))
 """Weights of the midpoint tasks."""
@@ -56,7 +56,7 @@ def build_study(
     *,
     probs: DoubleArray | None = None,
     own: OwnTexts | None = None,
-    chosen: Chosen | None = None,
+    chosen: ChosenMixes | None = None,
 ) -> Manifest:
     """Writes a study folder in one stroke, reads it back, and returns its manifest.
 
@@ -98,7 +98,7 @@ def build_study(
     return read_manifest(folder)
 
 
-def _shown(design: Design, drawn: Drawn) -> list[_Shown]:
+def _shown(design: Design, drawn: StudyMixes) -> list[_Shown]:
     """Every stimulus; those of a task follow each other in the order of the draw: main, practice, catch."""
     known, number = design.pairs + design.practice, count()
     out = []
@@ -129,7 +129,7 @@ def _write_stimuli(
 
 
 def _manifest(
-    data: AnnotatedData, design: Design, drawn: Drawn, stimuli: tuple[Stimulus, ...], own: OwnTexts, *, name: str
+    data: AnnotatedData, design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...], own: OwnTexts, *, name: str
 ) -> Manifest:
     instructions = {
         task: texts.instructions(task, design.wording, trials=design.trials, practice=design.practice)
@@ -149,7 +149,7 @@ def _manifest(
     )  # fmt: skip
 
 
-def _batches(design: Design, drawn: Drawn, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:
+def _batches(design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:
     batches: list[Batch] = []
     number = iter(trial_numbers(design))
     for place, task in enumerate(design.tasks):

@@ -15,7 +15,7 @@ from hilmix.spreadsheets import csv_text, plain_cells
 COLUMNS = ("item1", "item2", "weight")
 
 
-class Chosen(NamedTuple):
+class ChosenMixes(NamedTuple):
     """Mixes ``weight * image 1 + (1 - weight) * image 2``, each of another pair."""
 
     pairs: Pairs
@@ -24,7 +24,7 @@ class Chosen(NamedTuple):
 
 
 def write_chosen(
-    file: Path | str, chosen: Chosen, score: Sequence[float], data: AnnotatedData, label: IntArray
+    file: Path | str, chosen: ChosenMixes, score: Sequence[float], data: AnnotatedData, label: IntArray
 ) -> None:
     """Writes mixes by the names of their items, with their classes and what speaks for each.
 
@@ -49,7 +49,7 @@ def write_chosen(
         raise DataError(f"Cannot write {file}: {error.strerror or error}. Choose another file with -o.") from error
 
 
-def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chosen:
+def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> ChosenMixes:
     """Returns the mixes of a CSV file with the columns ``item1``, ``item2`` and ``weight``; others do not matter.
 
     Args:
@@ -85,4 +85,4 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         if wrong.any():
             row = int(wrong.argmax())
             raise DataError(f"{file}, line {row + 2}: {column} '{table[column].iloc[row]}' is {why}.")
-    return Chosen(Pairs(first, second), weight)
+    return ChosenMixes(Pairs(first, second), weight)

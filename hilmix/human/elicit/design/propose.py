@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from hilmix.functional.information import information_root, penalised_root
-from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_pairs
 from hilmix.human.functional.ridge_logit import FREE, ridge_logit
 from hilmix.human.perception.learned import Shown
@@ -68,9 +68,9 @@ class Candidates(NamedTuple):
         pair = np.repeat(np.arange(len(pairs.first)), len(weights))
         return cls(Pairs(pairs.first[pair], pairs.second[pair]), np.tile(weights, len(pairs.first)), pair)
 
-    def chosen(self, rows: IntArray) -> Chosen:
+    def chosen(self, rows: IntArray) -> ChosenMixes:
         """Returns some of them."""
-        return Chosen(Pairs(self.pairs.first[rows], self.pairs.second[rows]), self.weight[rows])
+        return ChosenMixes(Pairs(self.pairs.first[rows], self.pairs.second[rows]), self.weight[rows])
 
     def columns(self, label: IntArray, components: DoubleArray, *, num_classes: int) -> DoubleArray:
         """Returns the columns (C, 1 + K + Q) of the logit of what people see, as :meth:`Shown.design` has them.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hilmix.errors import ConfigError
-from hilmix.human.elicit.design.chosen import Chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.pairs import (
     DoubleArray,
     IntArray,
@@ -106,7 +106,7 @@ class Design:
         return self.practice + self.per_batch + self.catch + self.repeats
 
 
-class Drawn(NamedTuple):
+class StudyMixes(NamedTuple):
     """What is shown: ``design.pairs`` main mixes, then those for practice, then those of the catch trials."""
 
     pairs: Pairs
@@ -124,8 +124,8 @@ def draw(
     probs: DoubleArray | None,
     *,
     classes: tuple[str, ...],
-    chosen: Chosen | None = None,
-) -> Drawn:
+    chosen: ChosenMixes | None = None,
+) -> StudyMixes:
     """Draws pairs and weights.
 
     Args:
@@ -150,10 +150,10 @@ def draw(
             weight[: design.pairs], group[: design.pairs] = chosen.weight, np.digitize(chosen.weight, _FIFTHS)
         pairs = Pairs(np.where(flip, pairs.second, pairs.first), np.where(flip, pairs.first, pairs.second))
         weight[len(weight) - design.catch :] = np.arange(design.catch) % 2
-    return Drawn(pairs, weight, group[: design.pairs], couple[: design.pairs])
+    return StudyMixes(pairs, weight, group[: design.pairs], couple[: design.pairs])
 
 
-def deal(design: Design, drawn: Drawn, task: Task) -> list[IntArray]:
+def deal(design: Design, drawn: StudyMixes, task: Task) -> list[IntArray]:
     """Returns the main mixes of each batch, in random order: batches of one size, each with all weights and classes.
 
     Each weight, or in the midpoint tasks each pair of classes, is in each batch as often as in any other up to one.
@@ -178,7 +178,7 @@ def _pairs(
     probs: DoubleArray | None,
     classes: tuple[str, ...],
     rng: np.random.Generator,
-    chosen: Chosen | None,
+    chosen: ChosenMixes | None,
 ) -> Pairs:
     extra, balanced = design.practice + design.catch, draw_images if design.single_images else draw_pairs
     if chosen is not None:

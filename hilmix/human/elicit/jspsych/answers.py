@@ -16,7 +16,7 @@ from hilmix.human.elicit.design.schema import Sha256
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve.steps import At, verdict
 from hilmix.human.elicit.store.database import Store
-from hilmix.human.elicit.store.rows import Given
+from hilmix.human.elicit.store.rows import AnswerRow
 
 CODE = "jspsych:"
 """Before the id that jsPsych drew: with a colon it is no code that an address could have, so no page leads there."""
@@ -127,7 +127,7 @@ def _store(at: At, first: _Row, given: list[_Answered], *, complete: bool, faile
     for row in given:
         touched = dict.fromkeys(CONTROLS[row.answer.task], False) | dict.fromkeys(row.touched, True)
         rows.add_answer(
-            Given(
+            AnswerRow(
                 participant=person.number, trial=row.trial, key=str(uuid.uuid4()), answer=row.answer.model_dump(),
                 seconds=row.seconds, touched=touched, times=row.touched, received=row.started + row.time_elapsed / 1000,
             )

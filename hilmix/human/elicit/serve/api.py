@@ -19,7 +19,7 @@ from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
 from hilmix.human.elicit.serve.flow import RequestError, State
 from hilmix.human.elicit.serve.rate import TokenBucket
-from hilmix.human.elicit.serve.steps import At, Saved
+from hilmix.human.elicit.serve.steps import At, SaveResult
 from hilmix.human.elicit.store.database import Store, read_rows
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Failure(Model):
 
 
 @dataclass(frozen=True)
-class Desk:
+class RequestContext:
     """What all requests share. ``clock`` gives seconds since 1970."""
 
     study: Study
@@ -64,12 +64,12 @@ class Desk:
         return await asyncio.wrap_future(job)
 
 
-async def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
+async def _desk(request: Request) -> RequestContext:
+    desk: RequestContext = request.app.state.desk
     return desk
 
 
-TheDesk = Annotated[Desk, Depends(_desk)]
+TheDesk = Annotated[RequestContext, Depends(_desk)]
 _CODES = (400, 403, 404, 408, 409, 413, 422, 429)
 router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 # Coroutines: what waits for the disk waits for the store's one thread. Plain functions would each take a worker thread,
@@ -132,7 +132,7 @@ async def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
 
 
 @router.post("/api/p/{code}/answers")
-async def answer(code: str, body: answers.Submission, desk: TheDesk) -> Saved:
+async def answer(code: str, body: answers.Submission, desk: TheDesk) -> SaveResult:
     """Answers the trial at hand. Sent again with the same key, returns what is stored."""
     return await desk.do(steps.answer, code, body)
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hilmix
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.api import PAGES, Desk, TooManyError, router
+from hilmix.human.elicit.serve.api import PAGES, RequestContext, TooManyError, router
 from hilmix.human.elicit.serve.flow import RequestError
 from hilmix.human.elicit.serve.rate import TokenBucket
 from hilmix.human.elicit.store.database import Store
@@ -78,7 +78,7 @@ def create_app(
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.desk = Desk(opened, store, study_token, status_token, clock, joins or TokenBucket())
+    app.state.desk = RequestContext(opened, store, study_token, status_token, clock, joins or TokenBucket())
     app.include_router(router)
     if PAGES.is_dir():
         app.mount("/static", StaticFiles(directory=PAGES))

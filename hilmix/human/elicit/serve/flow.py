@@ -95,7 +95,7 @@ class State(Model):
     completion_code: str | None
 
 
-class Standing(NamedTuple):
+class ParticipantState(NamedTuple):
     """A participant, the trials answered, and whether the lease was given on."""
 
     person: Participant
@@ -103,7 +103,7 @@ class Standing(NamedTuple):
     given_on: bool
 
 
-def phase(study: Study, standing: Standing) -> Phase:
+def phase(study: Study, standing: ParticipantState) -> Phase:
     """Returns the phase."""
     person = standing.person
     if person.phase in LEASED and standing.given_on:
@@ -114,7 +114,7 @@ def phase(study: Study, standing: Standing) -> Phase:
     return person.phase  # type: ignore[return-value]
 
 
-def state(study: Study, standing: Standing) -> State:
+def state(study: Study, standing: ParticipantState) -> State:
     """Returns what the page of a participant shows."""
     person, now = standing.person, phase(study, standing)
     batch = None if person.batch is None else study.manifest.batches[person.batch]
@@ -200,7 +200,7 @@ def _attempts_left(study: Study, person: Participant, now: Phase) -> int | None:
     return study.manifest.settings.check_attempts - person.attempts if told else None
 
 
-def _progress(study: Study, standing: Standing, *, practice: bool) -> Progress:
+def _progress(study: Study, standing: ParticipantState, *, practice: bool) -> Progress:
     counted = [trial for trial in standing.person.order if (study.trials[trial].kind == "practice") == practice]
     return Progress(done=sum(trial in standing.answered for trial in counted), total=len(counted))
 

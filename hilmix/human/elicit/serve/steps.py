@@ -13,8 +13,8 @@ from hilmix.human.elicit.design.manifest import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import flow
 from hilmix.human.elicit.serve.assignment import choose, judgments, next_trial, still_wanted, trial_order
-from hilmix.human.elicit.serve.flow import Phase, RequestError, Standing, State
-from hilmix.human.elicit.store.rows import Given, Participant, Rows, Survey
+from hilmix.human.elicit.serve.flow import ParticipantState, Phase, RequestError, State
+from hilmix.human.elicit.store.rows import AnswerRow, Participant, Rows, Survey
 
 CODE_BYTES = 18
 """144 random bits: 24 characters."""
@@ -24,7 +24,7 @@ PLATFORM_IDS = ("PROLIFIC_PID", "workerId", "participant")
 MAX_LOADS = 100
 
 
-class Saved(Model):
+class SaveResult(Model):
     """What is stored for a trial, and what comes next."""
 
     trial: int
@@ -107,7 +107,7 @@ def check(at: At, code: str, body: given_by.CheckAnswers) -> State:
     return _state(at, code)
 
 
-def answer(at: At, code: str, body: given_by.Submission) -> Saved:
+def answer(at: At, code: str, body: given_by.Submission) -> SaveResult:
     """Stores the answer to the trial at hand, once: the same key again changes nothing."""
     standing = _standing(at, code)
     person = standing.person
@@ -115,7 +115,7 @@ def answer(at: At, code: str, body: given_by.Submission) -> Saved:
     if stored is None:
         _check_answer(at, standing, body)
         shown = at.study.stimulus(body.trial)
-        stored = Given(
+        stored = AnswerRow(
             participant=person.number,
             trial=body.trial,
             key=body.key,
@@ -132,7 +132,7 @@ def answer(at: At, code: str, body: given_by.Submission) -> Saved:
     # Validated again, so that the reply is what was stored and not what was sent.
     shown = at.study.stimulus(stored.trial)
     told = flow.retold(stored.answer, shown.weights, flow.told(shown))
-    return Saved(trial=stored.trial, key=stored.key, answer=told, state=_state(at, code))  # type: ignore[arg-type]
+    return SaveResult(trial=stored.trial, key=stored.key, answer=told, state=_state(at, code))  # type: ignore[arg-type]
 
 
 def survey(at: At, code: str, body: given_by.SurveyAnswers) -> State:
@@ -174,25 +174,25 @@ def _person(at: At, code: str) -> Participant:
     return person
 
 
-def _standing(at: At, code: str) -> Standing:
+def _standing(at: At, code: str) -> ParticipantState:
     person = _person(at, code)
     answered = at.rows.answered(person.number)
     lapsed = person.phase in flow.LEASED and person.lease_until is not None and person.lease_until <= at.now
     if not lapsed or person.batch is None:
-        return Standing(person, answered, given_on=False)
+        return ParticipantState(person, answered, given_on=False)
     batch = at.study.manifest.batches[person.batch]
     counts = judgments(at.study.manifest, at.rows.coverage(at.now))
     wanted = still_wanted(at.study.manifest, batch, counts, answered=answered)
-    return Standing(person, answered, given_on=not wanted)
+    return ParticipantState(person, answered, given_on=not wanted)
 
 
-def _in_phase(at: At, code: str, *allowed: Phase) -> Standing:
+def _in_phase(at: At, code: str, *allowed: Phase) -> ParticipantState:
     standing = _standing(at, code)
     _require(at, standing, *allowed)
     return standing
 
 
-def _require(at: At, standing: Standing, *allowed: Phase) -> None:
+def _require(at: At, standing: ParticipantState, *allowed: Phase) -> None:
     here = flow.phase(at.study, standing)
     if here == "expired" and here not in allowed:
         raise RequestError(
@@ -232,7 +232,7 @@ def _assign(at: At, code: str, person: Participant) -> State:
     return _state(at, code)
 
 
-def _check_answer(at: At, standing: Standing, body: given_by.Submission) -> None:
+def _check_answer(at: At, standing: ParticipantState, body: given_by.Submission) -> None:
     person = standing.person
     if body.trial not in person.order:
         raise RequestError(403, "This trial is not among yours.")

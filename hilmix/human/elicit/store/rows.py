@@ -46,7 +46,7 @@ class Participant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class AnswerRow:
     """A row of ``answers``: what a participant gave to a trial, seconds it took, controls touched and when."""
 
     participant: int
@@ -129,14 +129,14 @@ class Rows:
         assignments = ", ".join(f"{name} = ?" for name in columns)
         self._sql.execute(f"UPDATE participants SET {assignments} WHERE number = ?", (*columns.values(), number))
 
-    def add_answer(self, given: Given) -> None:
+    def add_answer(self, given: AnswerRow) -> None:
         self._sql.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (given.participant, given.trial, given.key, json.dumps(given.answer), given.seconds,
              json.dumps(given.touched), json.dumps(given.times), given.received),
         )  # fmt: skip
 
-    def answer(self, number: int, trial: int) -> Given | None:
+    def answer(self, number: int, trial: int) -> AnswerRow | None:
         row = self._sql.execute("SELECT * FROM answers WHERE participant = ? AND trial = ?", (number, trial)).fetchone()
         return None if row is None else _given(row)
 
@@ -144,7 +144,7 @@ class Rows:
         """The trials that a participant has answered."""
         return {row["trial"] for row in self._sql.execute("SELECT trial FROM answers WHERE participant = ?", (number,))}
 
-    def answers(self, number: int | None = None) -> list[Given]:
+    def answers(self, number: int | None = None) -> list[AnswerRow]:
         """The answers of one participant, or of all, in the order received."""
         where, values = ("", ()) if number is None else ("WHERE participant = ?", (number,))
         select = f"SELECT * FROM answers {where} ORDER BY participant, received, trial"
@@ -189,7 +189,7 @@ def _participant(row: sqlite3.Row) -> Participant:
     return Participant(order=tuple(json.loads(values.pop("order_json"))), **values)
 
 
-def _given(row: sqlite3.Row) -> Given:
+def _given(row: sqlite3.Row) -> AnswerRow:
     values = dict(row)
     parsed = {name: json.loads(values.pop(f"{name}_json")) for name in ("answer", "touched", "times")}
-    return Given(**parsed, **values)
+    return AnswerRow(**parsed, **values)

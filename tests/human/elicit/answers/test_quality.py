@@ -2,29 +2,29 @@ from typing import Any
 
 import pytest
 
-from hilmix.human.elicit.answers.quality import Flag, Judged, exclusion, flags, passes_catch
+from hilmix.human.elicit.answers.quality import AnsweredTrial, Flag, exclusion, flags, passes_catch
 from hilmix.human.elicit.design.manifest import Trial
-from hilmix.human.elicit.store.rows import Given
+from hilmix.human.elicit.store.rows import AnswerRow
 from tests.human.elicit.studies import stimulus
 
 
 def person(
     task: str, *, main: list[Any], catch: list[Any] = (), repeats: list[Any] = (), seconds=2.0, touched=True
-) -> list[Judged]:
+) -> list[AnsweredTrial]:
     """Somebody's answers; repeats are of the first trials. Catch trials show image 1 alone, of class 1."""
     kinds = ["practice", *["main"] * len(main), *["catch"] * len(catch), *["repeat"] * len(repeats)]
     named = {"categorical": "top", "vote": "label"}.get(task, "weight")
     out = []
     for i, (kind, value) in enumerate(zip(kinds, [0, *main, *catch, *repeats], strict=True)):
         of = i - len(main) - len(catch) if kind == "repeat" else None
-        given = Given(participant=1, trial=i, key="k", answer={"task": task, named: value}, seconds=seconds,
+        given = AnswerRow(participant=1, trial=i, key="k", answer={"task": task, named: value}, seconds=seconds,
                       touched={"mix": touched, "other": True}, times={}, received=float(i))  # fmt: skip
         trial = Trial(id=i, stimulus=of or i, kind=kind, of=of, start=None)
-        out.append(Judged(trial, stimulus(of or i, task, catch=kind == "catch"), given))
+        out.append(AnsweredTrial(trial, stimulus(of or i, task, catch=kind == "catch"), given))
     return out
 
 
-def found(judged: list[Judged], minimum: float = 0.3) -> dict[str, str]:
+def found(judged: list[AnsweredTrial], minimum: float = 0.3) -> dict[str, str]:
     return dict(flags(judged, minimum_seconds=minimum))
 
 
@@ -54,7 +54,7 @@ def test_more_than_half_of_at_least_two_catch_trials():
 
 def test_fast_answers():
     judged = person("infer", main=[0.1, 0.2, 0.3, 0.4])
-    quick = [one._replace(given=Given(**{**vars(one.given), "seconds": 0.1})) for one in judged]
+    quick = [one._replace(given=AnswerRow(**{**vars(one.given), "seconds": 0.1})) for one in judged]
     assert found([*quick[:3], *judged[3:]]) == {}, "two of four, and practice does not count"
     assert found([*quick[:4], *judged[4:]]) == {"fast": "3 of 4 trials took less than 0.3 s"}
 

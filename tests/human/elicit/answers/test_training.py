@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData, ArrayInputs
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.read import Collected, collect
+from hilmix.human.elicit.answers.read import StudyAnswers, collect
 from hilmix.human.elicit.answers.training import with_answers
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.settings import Design
@@ -23,7 +23,7 @@ from tests.human.elicit.study_data import CLASSES, N, pictures
 PAIRS, PEOPLE = 12, 3
 
 
-def collected(data: AnnotatedData, folder: Path, task: str, *, behaviours=("logit",), **design) -> Collected:
+def collected(data: AnnotatedData, folder: Path, task: str, *, behaviours=("logit",), **design) -> StudyAnswers:
     build_study(data, folder, Design(tasks=(task,), pairs=PAIRS, per_batch=PAIRS, judgments=PEOPLE, **design))
     simulate_study(folder, people=PEOPLE, behaviours=[Behaviour(name) for name in behaviours])
     return collect(folder)
@@ -35,7 +35,7 @@ def data() -> AnnotatedData:
 
 
 @pytest.fixture(scope="module")
-def infer(data, tmp_path_factory) -> Collected:
+def infer(data, tmp_path_factory) -> StudyAnswers:
     return collected(data, tmp_path_factory.mktemp("studies") / "mine", "infer")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
-from hilmix.human.elicit.design.chosen import Chosen, read_chosen, write_chosen
+from hilmix.human.elicit.design.chosen import ChosenMixes, read_chosen, write_chosen
 from hilmix.human.elicit.design.items import usable_labels
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.settings import Design
@@ -15,7 +15,7 @@ LABEL = np.arange(N) % 3
 
 
 def test_what_is_written_is_read(tmp_path: Path):
-    chosen = Chosen(Pairs(np.array([3, 8]), np.array([1, 0])), np.array([0.1, 0.9]))
+    chosen = ChosenMixes(Pairs(np.array([3, 8]), np.array([1, 0])), np.array([0.1, 0.9]))
     write_chosen(tmp_path / "next.csv", chosen, [2.0, 1.0], pictures(), LABEL)
     assert (tmp_path / "next.csv").read_text().splitlines() == [
         "item1,class1,item2,class2,weight,score", "i3,ant,i1,bee,0.1,2.0", "i8,cow,i0,ant,0.9,1.0",
@@ -61,7 +61,7 @@ def test_a_study_shows_exactly_these_mixes(tmp_path: Path, task):
     weight = np.array([0.1, 0.33, 0.5, 0.9])
     study = build_study(
         pictures(), tmp_path / "s", Design(tasks=(task,), pairs=4, per_batch=2),
-        chosen=Chosen(Pairs(first, second), weight),
+        chosen=ChosenMixes(Pairs(first, second), weight),
     )  # fmt: skip
     shown = {kind: [] for kind in ("main", "practice", "catch", "repeat")}
     for batch in study.batches:

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from hilmix.human.elicit.serve.app import create_app
 from hilmix.human.elicit.store.database import read_rows
-from hilmix.human.elicit.store.rows import Given, Rows
+from hilmix.human.elicit.store.rows import AnswerRow, Rows
 from tests.human.elicit.studies import STATUS_TOKEN, TOKEN
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
@@ -83,7 +83,7 @@ class Server:
     def link(self) -> str:
         return f"{self.origin}/join/{TOKEN}"
 
-    def answers(self) -> list[Given]:
+    def answers(self) -> list[AnswerRow]:
         return read_rows(self.folder / "answers.sqlite", Rows.answers)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.store.database import Store, read_rows
-from hilmix.human.elicit.store.rows import Given, Rows, Survey
+from hilmix.human.elicit.store.rows import AnswerRow, Rows, Survey
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def join(store: Store, code: str, platform: str | None = None) -> int:
     return store.run(lambda rows: rows.by_code(code)).number
 
 
-def given(participant: int, trial: int, *, key: str = "k", value: float = 0.5, received: float = 3.0) -> Given:
-    return Given(participant=participant, trial=trial, key=key, answer={"task": "infer", "weight": value}, seconds=2.0,
+def given(participant: int, trial: int, *, key: str = "k", value: float = 0.5, received: float = 3.0) -> AnswerRow:
+    return AnswerRow(participant=participant, trial=trial, key=key, answer={"task": "infer", "weight": value}, seconds=2.0,
                  touched={"mix": True}, times={"mix": 1.5}, received=received)  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hilmix.cli import main
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.store.database import Store, read_rows
-from hilmix.human.elicit.store.rows import SCHEMA, Given, Rows, Survey
+from hilmix.human.elicit.store.rows import SCHEMA, AnswerRow, Rows, Survey
 from tests.human.elicit.studies import make_study
 
 READERS = (
@@ -139,8 +139,8 @@ def test_it_is_not_served(study, damage, capsys):
     assert (study / "answers.sqlite").read_bytes() == damage
 
 
-def given(participant: int, trial: int) -> Given:
-    return Given(
+def given(participant: int, trial: int) -> AnswerRow:
+    return AnswerRow(
         participant=participant,
         trial=trial,
         key="k",
