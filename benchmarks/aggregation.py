@@ -46,8 +46,9 @@ def simulated(items: int) -> Annotations:
     annotator = ((rng.integers(0, ANNOTATORS, (items, 1)) + 199 * np.arange(PER_ITEM)) % ANNOTATORS).ravel()
     right = rng.beta(3, 2, ANNOTATORS)
     said = np.where(rng.random(len(item)) < right[annotator], truth[item], rng.integers(0, CLASSES, len(item)))
-    return Annotations.build(item, in_order(annotator), in_order(said), num_items=items, classes=CLASSES,
-                             annotators=ANNOTATORS)  # fmt: skip
+    return Annotations.build(
+        item, in_order(annotator), in_order(said), num_items=items, classes=CLASSES, annotators=ANNOTATORS
+    )
 
 
 def in_order(codes: np.ndarray) -> np.ndarray:
@@ -62,16 +63,14 @@ def ours(votes: Annotations) -> dict[str, Callable[[], np.ndarray]]:
     table: dict[str, Any] = {name: getattr(votes, name) for name in names}
     off = {"right": OFF, "wrong": OFF * (CLASSES - 1), "class_count": OFF}
     return {
-        "dawid-skene": lambda: aggregation.dawid_skene(
-            **table, **off, max_rounds=ROUNDS["dawid-skene"], tolerance=-np.inf
-        ).posterior,
-        "mace": lambda: aggregation.mace(
-            **table, restarts=1, max_rounds=ROUNDS["mace"], tolerance=-np.inf
-        ).posterior,
-        "glad": lambda: aggregation.glad(
-            **table, max_rounds=ROUNDS["glad"], inner_rounds=STEPS, tolerance=-np.inf
-        ).posterior,
-    }  # fmt: skip
+        "dawid-skene": lambda: (
+            aggregation.dawid_skene(**table, **off, max_rounds=ROUNDS["dawid-skene"], tolerance=-np.inf).posterior
+        ),
+        "mace": lambda: aggregation.mace(**table, restarts=1, max_rounds=ROUNDS["mace"], tolerance=-np.inf).posterior,
+        "glad": lambda: (
+            aggregation.glad(**table, max_rounds=ROUNDS["glad"], inner_rounds=STEPS, tolerance=-np.inf).posterior
+        ),
+    }
 
 
 class SameStart(MACE):

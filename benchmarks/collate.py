@@ -18,9 +18,13 @@ def dataset() -> ItemDataset:
     rng = np.random.default_rng(0)
     pairs = ITEMS * PER_ITEM
     annotations = Annotations.build(
-        np.repeat(np.arange(ITEMS), PER_ITEM), rng.integers(0, ANNOTATORS, pairs), rng.integers(0, CLASSES, pairs),
-        num_items=ITEMS, classes=CLASSES, annotators=ANNOTATORS,
-    )  # fmt: skip
+        np.repeat(np.arange(ITEMS), PER_ITEM),
+        rng.integers(0, ANNOTATORS, pairs),
+        rng.integers(0, CLASSES, pairs),
+        num_items=ITEMS,
+        classes=CLASSES,
+        annotators=ANNOTATORS,
+    )
     images = rng.integers(0, 256, (ITEMS, 32, 32, 3), dtype=np.uint8)
     data = AnnotatedData("synthetic", tuple(map(str, range(ITEMS))), ArrayInputs(images, "image"), annotations)
     return ItemDataset(data, np.arange(ITEMS), annotations, annotator_ids=np.arange(ANNOTATORS))

@@ -64,8 +64,14 @@ def made_up_study(folder: Path) -> Manifest:
     rng = np.random.default_rng(0)
     item = np.arange(IMAGES)
     label = rng.integers(0, CLASSES, IMAGES)
-    votes = Annotations.build(item, np.zeros_like(item), label, num_items=IMAGES,
-                              classes=[f"class-{c}" for c in range(CLASSES)], annotators=["a"])  # fmt: skip
+    votes = Annotations.build(
+        item,
+        np.zeros_like(item),
+        label,
+        num_items=IMAGES,
+        classes=[f"class-{c}" for c in range(CLASSES)],
+        annotators=["a"],
+    )
     images = rng.integers(0, 256, (IMAGES, PIXELS, PIXELS, 3), dtype=np.uint8)
     data = AnnotatedData("noise", tuple(map(str, item)), ArrayInputs(images, "image"), votes, label)
     design = Design(tasks=("infer", "categorical", "vote"), pairs=2 * PER_BATCH, per_batch=PER_BATCH, judgments=PEOPLE)

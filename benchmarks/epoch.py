@@ -40,9 +40,13 @@ def made_up(generator: np.random.Generator) -> AnnotatedData:
     images = generator.integers(0, 256, (ITEMS, PIXELS, PIXELS, 3), dtype=np.uint8)
     split = np.full(ITEMS, "train", dtype="<U5")
     return AnnotatedData(
-        "noise", tuple(map(str, range(ITEMS))), ArrayInputs(images, "image"), votes,
-        generator.integers(0, CLASSES, ITEMS), split,
-    )  # fmt: skip
+        "noise",
+        tuple(map(str, range(ITEMS))),
+        ArrayInputs(images, "image"),
+        votes,
+        generator.integers(0, CLASSES, ITEMS),
+        split,
+    )
 
 
 def seconds_per_epoch(folder: Path, *, em: bool) -> float:

@@ -56,15 +56,21 @@ def made_up(every: int) -> AnnotatedData:
     half, explained = np.zeros((1, PIXELS, PIXELS), np.uint8), item[::every]
     half[:, : PIXELS // 2] = 255
     return AnnotatedData(
-        "noise", tuple(map(str, item)),
+        "noise",
+        tuple(map(str, item)),
         ArrayInputs(generator.integers(0, 256, (ITEMS, PIXELS, PIXELS, 3), dtype=np.uint8), "image"),
         Annotations.build(item, np.zeros(ITEMS, int), label, num_items=ITEMS, classes=CLASSES, annotators=1),
-        label, np.full(ITEMS, "train", dtype="<U5"),
+        label,
+        np.full(ITEMS, "train", dtype="<U5"),
         masks=Masks.build(
-            explained, np.zeros(len(explained), int), ArrayInputs(half, "image"), num_items=ITEMS,
-            annotators=["somebody"], picture=np.zeros(len(explained), int),
+            explained,
+            np.zeros(len(explained), int),
+            ArrayInputs(half, "image"),
+            num_items=ITEMS,
+            annotators=["somebody"],
+            picture=np.zeros(len(explained), int),
         ),
-    )  # fmt: skip
+    )
 
 
 def seconds_per_epoch(variant: Variant) -> float:

@@ -14,9 +14,14 @@ from benchmarks import aggregation, collate, elicit_load, epoch, explanations, m
 from benchmarks.timing import Result
 
 BENCHMARKS = {
-    "mix": mix, "collate": collate, "step": step, "epoch": epoch, "explanations": explanations,
-    "aggregation": aggregation, "elicit": elicit_load,
-}  # fmt: skip
+    "mix": mix,
+    "collate": collate,
+    "step": step,
+    "epoch": epoch,
+    "explanations": explanations,
+    "aggregation": aggregation,
+    "elicit": elicit_load,
+}
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/run.py -->", "<!-- end of results -->"
 

@@ -43,9 +43,15 @@ def seconds_per_epoch(model: LightningModule, data: LightningDataModule, *, epoc
     """Trains, and returns the CPU seconds of each epoch; without validation, which would count."""
     times = EpochTimes()
     Trainer(
-        max_epochs=epochs, callbacks=[times], limit_val_batches=0, logger=False, accelerator="cpu",
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    ).fit(model, data)  # fmt: skip
+        max_epochs=epochs,
+        callbacks=[times],
+        limit_val_batches=0,
+        logger=False,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    ).fit(model, data)
     return times.seconds
 
 

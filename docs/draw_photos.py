@@ -90,8 +90,9 @@ def _mushroom(rng: np.random.Generator) -> list:
 
 def _tree(rng: np.random.Generator) -> list:
     leaves = _hue("tree", rng)
-    crown = [_box(x, y, r, r) for x, y, r in ((0.5, 0.27, 0.17), (0.35, 0.42, 0.16), (0.64, 0.42, 0.17),
-                                              (0.5, 0.45, 0.17))]  # fmt: skip
+    crown = [
+        _box(x, y, r, r) for x, y, r in ((0.5, 0.27, 0.17), (0.35, 0.42, 0.16), (0.64, 0.42, 0.17), (0.5, 0.45, 0.17))
+    ]
     return [
         ((95, 65, 40), lambda d: d.polygon(_points([(0.46, 0.5), (0.54, 0.5), (0.57, 0.83), (0.43, 0.83)]), fill=255)),
         (leaves, lambda d: [d.ellipse(box, fill=255) for box in crown]),

@@ -31,11 +31,22 @@ _LONGEST = 200
 _INCH = 156
 """Characters times points that fit below a thumbnail."""
 STYLE: dict[Any, Any] = {
-    "font.size": 9.0, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK,
-    "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.axisbelow": True, "grid.color": GRID, "legend.frameon": False,
-}  # fmt: skip
+    "font.size": 9.0,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "legend.frameon": False,
+}
 
 
 def available() -> bool:
@@ -186,8 +197,15 @@ def _accuracy_panel(axis: "Axes", table: pd.DataFrame) -> None:
         axis.set(xlim=(low, 1.01), ylim=(low, 1.01), xlabel="true accuracy", title="Accuracy of annotators")
     else:
         order = np.argsort(estimated)
-        axis.scatter(np.arange(len(order)), estimated[order], s=size.to_numpy()[order], color=BLUE, alpha=0.7,
-                     linewidths=0.6, edgecolors="white")  # fmt: skip
+        axis.scatter(
+            np.arange(len(order)),
+            estimated[order],
+            s=size.to_numpy()[order],
+            color=BLUE,
+            alpha=0.7,
+            linewidths=0.6,
+            edgecolors="white",
+        )
         axis.set(xlabel="annotators, worst first", title="Estimated accuracy (no truth known)", ylim=(0, 1.01))
         axis.locator_params(axis="x", integer=True)
     axis.set_ylabel("estimated accuracy (area: labels)")

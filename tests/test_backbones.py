@@ -21,9 +21,20 @@ FAMILIES = [
     "regnetx_002",
     "mobilenetv3_small_050",
     "repvgg_a0",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "resnet18", "resnet50", "convnext_atto",
-      "vit_tiny_patch16_224", "efficientnet_lite0", "deit_tiny_patch16_224", "wide_resnet50_2")),
-]  # fmt: skip
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in (
+            "densenet121",
+            "resnet18",
+            "resnet50",
+            "convnext_atto",
+            "vit_tiny_patch16_224",
+            "efficientnet_lite0",
+            "deit_tiny_patch16_224",
+            "wide_resnet50_2",
+        )
+    ),
+]
 
 
 def built(name: str, shape: tuple[int, ...] = (3, 32, 32)) -> Backbone:
@@ -37,9 +48,13 @@ def images(rows: int, shape: tuple[int, ...] = (3, 32, 32)) -> torch.Tensor:
 
 def batch_of(rows: int, pairs: int) -> Batch:
     return Batch(
-        input=images(rows), index=torch.arange(rows), target=torch.full((rows,), -1),
-        row=torch.arange(pairs) % rows, annotator=torch.arange(pairs) % 2, label=torch.arange(pairs) % 3,
-    )  # fmt: skip
+        input=images(rows),
+        index=torch.arange(rows),
+        target=torch.full((rows,), -1),
+        row=torch.arange(pairs) % rows,
+        annotator=torch.arange(pairs) % 2,
+        label=torch.arange(pairs) % 3,
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -261,8 +276,22 @@ def test_a_backbone_without_pooling_is_refused(name: str) -> None:
         TimmBackbone(name, kwargs={"global_pool": ""}).build((3, 32, 32))
 
 
-ODD = ["global_pool", "drop_rate", "act_layer", "norm_layer", "patch_size", "img_size", "embed_dim", "output_stride",
-       "checkpoint_path", "pretrained_cfg", "stem_width", "num_heads", "drop_path_rate", "block_fn"]  # fmt: skip
+ODD = [
+    "global_pool",
+    "drop_rate",
+    "act_layer",
+    "norm_layer",
+    "patch_size",
+    "img_size",
+    "embed_dim",
+    "output_stride",
+    "checkpoint_path",
+    "pretrained_cfg",
+    "stem_width",
+    "num_heads",
+    "drop_path_rate",
+    "block_fn",
+]
 
 
 @pytest.mark.parametrize("argument", ODD)

@@ -101,9 +101,13 @@ def test_a_constructor_of_a_subclass_of_ones_own_is_checked_too():
 
 @pytest.mark.parametrize(
     ("base", "article"),
-    [(hilmix.annotators.AnnotatorModel, "an AnnotatorModel"), (hilmix.explanations.Explanation, "an Explanation"),
-     (hilmix.backbones.Backbone, "a Backbone"), (hilmix.mix.MixPolicy, "a MixPolicy")],
-)  # fmt: skip
+    [
+        (hilmix.annotators.AnnotatorModel, "an AnnotatorModel"),
+        (hilmix.explanations.Explanation, "an Explanation"),
+        (hilmix.backbones.Backbone, "a Backbone"),
+        (hilmix.mix.MixPolicy, "a MixPolicy"),
+    ],
+)
 def test_the_article_suits_the_class(base, article):
     with pytest.raises(ConfigError, match=rf"'os\.system' is not {article}\."):
         find_class("os.system", base)

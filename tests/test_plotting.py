@@ -66,8 +66,15 @@ def test_many_classes_have_no_ticks():
 
 
 def test_curves_show_the_last_value_of_each_epoch():
-    log = pd.DataFrame({"epoch": [0, 0, 1, np.nan], "step": [1, 2, 3, 3], "train/loss": [9.0, 3.0, 2.0, 7.0],
-                        "val/acc": [np.nan, 0.5, 0.6, np.nan], "val/temperature": [np.nan] * 3 + [2.0]})  # fmt: skip
+    log = pd.DataFrame(
+        {
+            "epoch": [0, 0, 1, np.nan],
+            "step": [1, 2, 3, 3],
+            "train/loss": [9.0, 3.0, 2.0, 7.0],
+            "val/acc": [np.nan, 0.5, 0.6, np.nan],
+            "val/temperature": [np.nan] * 3 + [2.0],
+        }
+    )
     figure = P.training_curves(log)
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "acc"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [3, 2]

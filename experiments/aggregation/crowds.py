@@ -25,10 +25,23 @@ from hilmix.functional.aggregation import AGGREGATORS, aggregate, majority
 
 HERE = Path(__file__).parent
 SETS = (
-    "bluebirds", "dogs", "ducks", "face_sentiment", "music_genre", "pos_tagging", "product_matching", "rte",
-    "sentiment_polarity", "sentiment_polarity_amt", "temporal_order", "weather_sentiment_amt", "weather_sentiment_cf",
-    "word_sense", "zencrowd_in", "zencrowd_us",
-)  # fmt: skip
+    "bluebirds",
+    "dogs",
+    "ducks",
+    "face_sentiment",
+    "music_genre",
+    "pos_tagging",
+    "product_matching",
+    "rte",
+    "sentiment_polarity",
+    "sentiment_polarity_amt",
+    "temporal_order",
+    "weather_sentiment_amt",
+    "weather_sentiment_cf",
+    "word_sense",
+    "zencrowd_in",
+    "zencrowd_us",
+)
 PAGES = (HERE / "README.md", HERE.parent.parent / "docs" / "aggregation.md")
 SEEDS = range(10)
 FIXED = ("dawid-skene", "glad")
@@ -42,9 +55,13 @@ def load(file: Path) -> tuple[Annotations, np.ndarray]:
     stored = np.load(file, allow_pickle=False)
     truth = stored["truth"].astype(np.int64)
     votes = Annotations.build(
-        stored["item"], stored["annotator"], stored["label"], num_items=len(truth),
-        classes=len(stored["class_names"]), annotators=int(stored["annotator"].max()) + 1,
-    )  # fmt: skip
+        stored["item"],
+        stored["annotator"],
+        stored["label"],
+        num_items=len(truth),
+        classes=len(stored["class_names"]),
+        annotators=int(stored["annotator"].max()) + 1,
+    )
     return votes, truth
 
 
@@ -64,10 +81,15 @@ def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplica
         loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
     seconds = (time.process_time() - start) / len(accuracy)
     return {
-        "set": name, "method": method, "duplicates": duplicates, "accuracy": round(100 * np.mean(accuracy), 2),
-        "log_loss": round(float(np.mean(loss)), 4), "rounds": result.rounds, "converged": result.converged,
+        "set": name,
+        "method": method,
+        "duplicates": duplicates,
+        "accuracy": round(100 * np.mean(accuracy), 2),
+        "log_loss": round(float(np.mean(loss)), 4),
+        "rounds": result.rounds,
+        "converged": result.converged,
         "seconds": round(seconds, 3),
-    }  # fmt: skip
+    }
 
 
 def run(root: Path, file: Path) -> None:

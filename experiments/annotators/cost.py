@@ -23,9 +23,15 @@ def seconds_per_epoch(data: str, method: str, root: str) -> float:
     model, datamodule = build(Job(data, method, 1e-3, 0, root))
     times = EpochTimes()
     trainer = Trainer(
-        max_epochs=EPOCHS, callbacks=[times], limit_val_batches=0, accelerator="cpu", logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
+        max_epochs=EPOCHS,
+        callbacks=[times],
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.fit(model, datamodule)
     return float(np.mean(times.seconds[SKIPPED:]))
 

@@ -55,54 +55,69 @@ RECIPES: Mapping[str, Recipe] = {
     **dict(_digits("class", simulated.digits_by_class, *setting) for setting in _LEVELS),
     **dict(_digits("instance", simulated.digits_by_item, *setting) for setting in _LEVELS),
     "labelme-features": Recipe(
-        "labelme", "LabelMe, VGG-16 features, all 1,000 items train, clean validation",
+        "labelme",
+        "LabelMe, VGG-16 features, all 1,000 items train, clean validation",
         lambda access, features: public.labelme_features(access),
     ),
     "labelme-features-heldout": Recipe(
-        "labelme", "LabelMe, VGG-16 features, 15 % of the training items validate with their votes",
+        "labelme",
+        "LabelMe, VGG-16 features, 15 % of the training items validate with their votes",
         lambda access, features: public.labelme_features_heldout(access),
     ),
     "sentiment-polarity": Recipe(
-        "sentiment", "sentences of film reviews, TF-IDF features, 203 people",
+        "sentiment",
+        "sentences of film reviews, TF-IDF features, 203 people",
         lambda access, features: public.sentiment_polarity(access),
     ),
     "fashion-class": Recipe(
-        "fashion", "Fashion-MNIST, 2,000 items, 3 labels each, 200 annotators, errors by class",
+        "fashion",
+        "Fashion-MNIST, 2,000 items, 3 labels each, 200 annotators, errors by class",
         lambda access, features: simulated.images_by_class(access, FASHION, train=2_000, labels_per_item=3, crowds=10),
     ),
     "fashion-instance": Recipe(
-        "fashion", "Fashion-MNIST, 3,000 items, 1 to 3 labels each, 50 annotators, errors by instance",
+        "fashion",
+        "Fashion-MNIST, 3,000 items, 1 to 3 labels each, 50 annotators, errors by instance",
         lambda access, features: simulated.images_by_item(
             access, FASHION, train=3_000, labels_per_item=(1, 3), annotators=50, knowledge=1.0
         ),
     ),
     "mnist-class-1label": Recipe(
-        "mnist", "MNIST, 3,000 items, 1 label each, 20 annotators, errors by class",
+        "mnist",
+        "MNIST, 3,000 items, 1 label each, 20 annotators, errors by class",
         lambda access, features: simulated.images_by_class(access, MNIST, train=3_000, labels_per_item=1, crowds=1),
     ),
     "mnist-instance-500": Recipe(
-        "mnist", "MNIST, 3,000 items, 4 labels each, 500 annotators, errors by instance",
+        "mnist",
+        "MNIST, 3,000 items, 4 labels each, 500 annotators, errors by instance",
         lambda access, features: simulated.images_by_item(
             access, MNIST, train=3_000, labels_per_item=4, annotators=500, knowledge=1.0
         ),
     ),
     "labelme-images": Recipe(
-        "labelme-images", "LabelMe, EfficientNet-Lite0 features of the 1,000 annotated images",
-        public.labelme_images, needs_weights=True,
+        "labelme-images",
+        "LabelMe, EfficientNet-Lite0 features of the 1,000 annotated images",
+        public.labelme_images,
+        needs_weights=True,
     ),
     "cifar10n": Recipe(
-        "cifar10n", "CIFAR-10N, EfficientNet-Lite0 features of 5,000 images with three labels each",
-        public.cifar10n_human, needs_weights=True,
+        "cifar10n",
+        "CIFAR-10N, EfficientNet-Lite0 features of 5,000 images with three labels each",
+        public.cifar10n_human,
+        needs_weights=True,
     ),
     "cifar10n-worse": Recipe(
-        "cifar10n", "the same with one label each, a wrong one where there is any",
-        public.cifar10n_worse, needs_weights=True,
+        "cifar10n",
+        "the same with one label each, a wrong one where there is any",
+        public.cifar10n_worse,
+        needs_weights=True,
     ),
     "cifar10h": Recipe(
-        "cifar10h", "CIFAR-10H, EfficientNet-Lite0 features of 4,000 images with two labels each",
-        public.cifar10h_thinned, needs_weights=True,
+        "cifar10h",
+        "CIFAR-10H, EfficientNet-Lite0 features of 4,000 images with two labels each",
+        public.cifar10h_thinned,
+        needs_weights=True,
     ),
-}  # fmt: skip
+}
 """The folders of the benchmark by name."""
 
 

@@ -15,8 +15,13 @@ from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, STYLE
 
 FOLDER = REPO / "docs" / "images"
 COLOURS = {
-    "hilmix": RED, "annot-mix": BLUE, "mv": INK, "ds-mixup": GREEN, "geo-reg-f": AMBER, "crowd-layer": "#8a5fa8",
-}  # fmt: skip
+    "hilmix": RED,
+    "annot-mix": BLUE,
+    "mv": INK,
+    "ds-mixup": GREEN,
+    "geo-reg-f": AMBER,
+    "crowd-layer": "#8a5fa8",
+}
 """Methods that a reader should find again in every figure; the others are grey."""
 OTHER = "#c4ccd4"
 NOISE = ("30", "50", "65")
@@ -105,9 +110,14 @@ def calibration_figure(rows: pd.DataFrame) -> Figure | None:
         mean, std = seeds.groupby("method").mean(), seeds.groupby("method").std()
         for method in _grey_first(ranked_methods(rows[rows["family"] == family])):
             axes.errorbar(
-                *mean.loc[method], xerr=std.loc[method, "ece"], yerr=std.loc[method, "acc"], fmt="o", ms=4.5, lw=0.8,
+                *mean.loc[method],
+                xerr=std.loc[method, "ece"],
+                yerr=std.loc[method, "acc"],
+                fmt="o",
+                ms=4.5,
+                lw=0.8,
                 color=COLOURS.get(method, OTHER),
-            )  # fmt: skip
+            )
         axes.set(title=FAMILIES[family].title, xlabel="ECE, %", ylabel="accuracy, %")
         axes.grid()
     for axes in panels[len(families) :]:

@@ -75,9 +75,7 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
         add_row(file, row)
         diverged.extend([job] if pd.isna(row[_needed(row)]) else [])
 
-    failed = run_open(
-        file.name, todo, wanted=len(jobs), workers=workers, work=work, keep=keep, name_of=name_of
-    )  # fmt: skip
+    failed = run_open(file.name, todo, wanted=len(jobs), workers=workers, work=work, keep=keep, name_of=name_of)
     for job in diverged:
         Console().print(f"[yellow]not finite:[/] {name_of(job)}")
     return failed

@@ -43,12 +43,17 @@ def chosen_items(data: AnnotatedData, rows: ArrayLike) -> AnnotatedData:
         items=tuple(data.items[row] for row in wanted),
         inputs=ArrayInputs(pixels(data)[wanted], data.inputs.kind),
         annotations=Annotations.build(
-            item, votes.annotator[position], votes.label[position], num_items=len(wanted), classes=votes.classes,
-            annotators=votes.annotators, exchangeable=votes.exchangeable,
+            item,
+            votes.annotator[position],
+            votes.label[position],
+            num_items=len(wanted),
+            classes=votes.classes,
+            annotators=votes.annotators,
+            exchangeable=votes.exchangeable,
         ),
         target=data.target[wanted],
         licence=data.licence,
-    )  # fmt: skip
+    )
 
 
 def hold_out(data: AnnotatedData, fraction: float = HELD_OUT, *, part: str = "val") -> AnnotatedData:

@@ -52,10 +52,12 @@ def cifar10n_human(access: Access, features: Features) -> AnnotatedData:
     assert data.split is not None
     train = np.flatnonzero(data.split == "train")[:CIFAR_TRAIN]
     test = np.flatnonzero(data.split == "test")[:CIFAR_TEST]
-    vectors = np.concatenate([
-        features.of("cifar10-train", lambda: pixels(data)[train], size=CIFAR_SIZE),
-        features.of("cifar10-test", lambda: pixels(data)[test], size=CIFAR_SIZE)[:TRUE_ITEMS],
-    ])  # fmt: skip
+    vectors = np.concatenate(
+        [
+            features.of("cifar10-train", lambda: pixels(data)[train], size=CIFAR_SIZE),
+            features.of("cifar10-test", lambda: pixels(data)[test], size=CIFAR_SIZE)[:TRUE_ITEMS],
+        ]
+    )
     rows = np.concatenate([train, test[:TRUE_ITEMS]])
     return hold_out(replace(chosen_items(data, rows), inputs=ArrayInputs(vectors, "vector"), split=data.split[rows]))
 
@@ -72,20 +74,24 @@ def cifar10h_thinned(access: Access, features: Features) -> AnnotatedData:
     train = cifar10n.SOURCE.build(access, Options())
     known = chosen_items(counts, np.arange(CIFAR_TEST))
     tested = chosen_items(train, np.arange(TRUE_ITEMS))
-    vectors = np.concatenate([
-        features.of("cifar10-test", lambda: pixels(known), size=CIFAR_SIZE),
-        features.of("cifar10-train", lambda: pixels(train)[:CIFAR_TRAIN], size=CIFAR_SIZE)[:TRUE_ITEMS],
-    ])  # fmt: skip
+    vectors = np.concatenate(
+        [
+            features.of("cifar10-test", lambda: pixels(known), size=CIFAR_SIZE),
+            features.of("cifar10-train", lambda: pixels(train)[:CIFAR_TRAIN], size=CIFAR_SIZE)[:TRUE_ITEMS],
+        ]
+    )
     votes = replace(known.annotations, num_items=len(vectors))
-    return hold_out(AnnotatedData(
-        name="cifar10h",
-        items=(*(f"annotated-{name}" for name in known.items), *(f"true-{name}" for name in tested.items)),
-        inputs=ArrayInputs(vectors, "vector"),
-        annotations=first_votes(votes, VOTES_PER_IMAGE),
-        target=np.concatenate([known.target, tested.target]),
-        split=np.repeat(["train", "test"], [len(known), len(tested)]),
-        licence=counts.licence,
-    ))  # fmt: skip
+    return hold_out(
+        AnnotatedData(
+            name="cifar10h",
+            items=(*(f"annotated-{name}" for name in known.items), *(f"true-{name}" for name in tested.items)),
+            inputs=ArrayInputs(vectors, "vector"),
+            annotations=first_votes(votes, VOTES_PER_IMAGE),
+            target=np.concatenate([known.target, tested.target]),
+            split=np.repeat(["train", "test"], [len(known), len(tested)]),
+            licence=counts.licence,
+        )
+    )
 
 
 def worst_votes(votes: Annotations, target: IntArray) -> Annotations:
@@ -109,6 +115,11 @@ def first_votes(votes: Annotations, number: int, *, after: ArrayLike = 0) -> Ann
     order = np.lexsort((chance, np.broadcast_to(after, chance.shape), votes.item))
     kept = order[np.arange(len(order)) - votes.indptr[votes.item] < number]  # items keep their places in this order
     return Annotations.build(
-        votes.item[kept], votes.annotator[kept], votes.label[kept], num_items=votes.num_items, classes=votes.classes,
-        annotators=votes.annotators, exchangeable=votes.exchangeable,
-    )  # fmt: skip
+        votes.item[kept],
+        votes.annotator[kept],
+        votes.label[kept],
+        num_items=votes.num_items,
+        classes=votes.classes,
+        annotators=votes.annotators,
+        exchangeable=votes.exchangeable,
+    )

@@ -15,9 +15,25 @@ KEY = ["data", "method", "lr", "seed"]
 UPPER_BOUND = "true"
 """Trained on the truth: shown beside the others, outside every ranking."""
 METHODS = (
-    UPPER_BOUND, "mv", "mv-mixup", "ds", "ds-mixup", "soft", "crowd-layer", "trace-reg", "geo-reg-w", "geo-reg-f",
-    "union-net", "conal", "madl", "crowd-ar", "annot-mix", "annot-mix-item", "annot-mix-hidden", "hilmix",
-)  # fmt: skip
+    UPPER_BOUND,
+    "mv",
+    "mv-mixup",
+    "ds",
+    "ds-mixup",
+    "soft",
+    "crowd-layer",
+    "trace-reg",
+    "geo-reg-w",
+    "geo-reg-f",
+    "union-net",
+    "conal",
+    "madl",
+    "crowd-ar",
+    "annot-mix",
+    "annot-mix-item",
+    "annot-mix-hidden",
+    "hilmix",
+)
 CONTROLS = ("hilmix", "annot-mix")
 """The first of these with results is what the others are tested against."""
 
@@ -31,8 +47,9 @@ class Training(NamedTuple):
     """How every method of a family is trained."""
 
     backbone: dict[str, Any] = {
-        "class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [128], "dropout": 0.5},
-    }  # fmt: skip
+        "class_path": "hilmix.backbones.MLP",
+        "init_args": {"hidden": [128], "dropout": 0.5},
+    }
     epochs: int = 50
     batch_size: int = 64
     optimizer: str = "RAdam"
@@ -60,13 +77,11 @@ FAMILIES = {
     "fashion": Family("Fashion-MNIST", ("fashion-class", "fashion-instance"), "fashion-class"),
     "mnist": Family("MNIST", ("mnist-class-1label", "mnist-instance-500"), "mnist-instance-500"),
     "sentiment": Family("sentiment polarity", ("sentiment-polarity",), "sentiment-polarity"),
-    "labelme": Family(
-        "LabelMe features", ("labelme-features", "labelme-features-heldout"), "labelme-features-heldout"
-    ),
+    "labelme": Family("LabelMe features", ("labelme-features", "labelme-features-heldout"), "labelme-features-heldout"),
     "labelme-images": Family("LabelMe images", ("labelme-images",), "labelme-images"),
     "cifar10n": Family("CIFAR-10N", ("cifar10n", "cifar10n-worse"), "cifar10n"),
     "cifar10h": Family("CIFAR-10H", ("cifar10h",), "cifar10h"),
-}  # fmt: skip
+}
 DATA = tuple(name for family in FAMILIES.values() for name in family.members)
 EMBEDDED = {"digits-class": "digits-class", "digits-instance": "digits-instance"}
 """Made on the fly, no folder needed: for a first run and the tests, not part of the grid."""

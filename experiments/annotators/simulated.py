@@ -55,9 +55,14 @@ def digits_by_item(level: int, labels_per_item: int) -> AnnotatedData:
     """Digits and twenty weak classifiers, about ``level`` per cent of the labels wrong."""
     data = digits("class", SEED)
     votes = simulate_classifiers(
-        pixels(data), data.target, classes=data.classes, labels_per_item=labels_per_item, seed=SEED,
-        ratio_a=(0.0, KNOWLEDGE[level]), max_epochs=10,
-    )  # fmt: skip
+        pixels(data),
+        data.target,
+        classes=data.classes,
+        labels_per_item=labels_per_item,
+        seed=SEED,
+        ratio_a=(0.0, KNOWLEDGE[level]),
+        max_epochs=10,
+    )
     return _digits(replace(data, annotations=votes))
 
 
@@ -77,9 +82,13 @@ def images_by_class(
     data = _sample(access, source, train)
     people = _people({kind: crowds * number for kind, number in MIXES[50].items()})
     votes = simulate_confusions(
-        data.target, labels_per_item=labels_per_item, seed=SEED, classes=data.classes, **people,
+        data.target,
+        labels_per_item=labels_per_item,
+        seed=SEED,
+        classes=data.classes,
+        **people,
         propensities=beta_propensities(len(people["annotators"]), seed=SEED),
-    )  # fmt: skip
+    )
     return hold_out(replace(data, annotations=votes))
 
 
@@ -90,9 +99,15 @@ def images_by_item(
     data = _sample(access, source, train)
     coarse = pixels(data).reshape(len(data), 7, 4, 7, 4).mean((2, 4))
     votes = simulate_classifiers(
-        coarse, data.target, classes=data.classes, num_annotators=annotators, labels_per_item=labels_per_item,
-        seed=SEED, ratio_a=(0.0, knowledge), max_epochs=10,
-    )  # fmt: skip
+        coarse,
+        data.target,
+        classes=data.classes,
+        num_annotators=annotators,
+        labels_per_item=labels_per_item,
+        seed=SEED,
+        ratio_a=(0.0, knowledge),
+        max_epochs=10,
+    )
     return hold_out(replace(data, annotations=votes))
 
 

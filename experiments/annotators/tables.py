@@ -34,10 +34,11 @@ GROUPS = {
     "digits-instance": FAMILIES["digits-instance"].members,
     "simulated": FAMILIES["fashion"].members + FAMILIES["mnist"].members,
     "people": tuple(
-        name for key in ("sentiment", "labelme", "labelme-images", "cifar10n", "cifar10h")
+        name
+        for key in ("sentiment", "labelme", "labelme-images", "cifar10n", "cifar10h")
         for name in FAMILIES[key].members
     ),
-}  # fmt: skip
+}
 """Accuracy has a table for each of these."""
 
 
@@ -59,10 +60,14 @@ class Score(NamedTuple):
 
 
 BY_FAMILY = {
-    "best_acc": Score(), "ece": Score(higher=False), "ece_calibrated": Score(higher=False),
-    "nll": Score(1, 3, higher=False), "brier": Score(1, 3, higher=False),
-    "annotator_auroc": Score(), "label_error_ap": Score(),
-}  # fmt: skip
+    "best_acc": Score(),
+    "ece": Score(higher=False),
+    "ece_calibrated": Score(higher=False),
+    "nll": Score(1, 3, higher=False),
+    "brier": Score(1, 3, higher=False),
+    "annotator_auroc": Score(),
+    "label_error_ap": Score(),
+}
 """Scores with a table of families."""
 
 
@@ -153,8 +158,11 @@ def _p(value: float) -> str:
 def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
     """Markdown: time per epoch relative to ``mv``, and the growth of a run's peak memory in MB."""
     ratio, memory = relative_cost(cost), rows.groupby("method")["peak_growth_mb"].median()
-    body = [[m, *(_number(ratio.loc[m, d], 1) for d in ratio), _number(memory.get(m, np.nan), 0)]
-            for m in METHODS if m in ratio.index]  # fmt: skip
+    body = [
+        [m, *(_number(ratio.loc[m, d], 1) for d in ratio), _number(memory.get(m, np.nan), 0)]
+        for m in METHODS
+        if m in ratio.index
+    ]
     return _markdown(["method", *ratio, "memory, MB"], body)
 
 
@@ -197,10 +205,15 @@ def _verdict(rows: pd.DataFrame, found: Ranking) -> str:
     p = _p(found.p[second if first == found.control else first])
     behind = [m for m in found.methods if found.p[m] < 0.05 and found.mean_ranks[m] > found.mean_ranks[found.control]]
     families = ranking(rows, "family")
-    of_families = "" if families is None else (
-        f" Over the {len(families.scores)} families, whose data sets are not independent: "
-        + ", ".join(f"`{m}` {families.mean_ranks[m]:.1f}" for m in (first, second)) + "."
-    )  # fmt: skip
+    of_families = (
+        ""
+        if families is None
+        else (
+            f" Over the {len(families.scores)} families, whose data sets are not independent: "
+            + ", ".join(f"`{m}` {families.mean_ranks[m]:.1f}" for m in (first, second))
+            + "."
+        )
+    )
     return (
         f"Mean ranks over {len(found.scores)} data sets, tested against `{found.control}` with Holm's correction: "
         f"`{first}` {found.mean_ranks[first]:.1f} and `{second}` {found.mean_ranks[second]:.1f} lead (p {p}); "

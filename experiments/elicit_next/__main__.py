@@ -43,10 +43,16 @@ def curve(name: str, seed: int, how: str) -> list[dict[str, object]]:
         judged = world.answers(asked, person, seed)
         used = np.arange(len(world.label))
         belief, components = fit_belief(judged, torch.from_numpy(world.features), used)
-        rows.append({
-            "world": name, "seed": seed, "how": how, "judgments": len(asked.weight),
-            "excess": world.excess(belief.mean, components), "strengths": world.strength_error(belief.mean),
-        })  # fmt: skip
+        rows.append(
+            {
+                "world": name,
+                "seed": seed,
+                "how": how,
+                "judgments": len(asked.weight),
+                "excess": world.excess(belief.mean, components),
+                "strengths": world.strength_error(belief.mean),
+            }
+        )
         if step < ROUNDS:
             new = np.arange(step * PER_ROUND, (step + 1) * PER_ROUND)
             more = _rows(drawn, new) if how == "random" else _next(world, free, asked, belief, components, seed + step)

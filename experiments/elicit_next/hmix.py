@@ -70,8 +70,10 @@ def curve(judged: MixJudgments, features: Tensor, seed: int, how: str) -> list[d
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown: mean and standard deviation over the seeds, and in how many ``next`` explains more."""
-    lines = ["| judgments | share explained, `elicit next` | share explained, random | next better in |",
-             "| ---: | ---: | ---: | ---: |"]  # fmt: skip
+    lines = [
+        "| judgments | share explained, `elicit next` | share explained, random | next better in |",
+        "| ---: | ---: | ---: | ---: |",
+    ]
     for judgments, here in rows.groupby("judgments"):
         by = {how: here[here["how"] == how].set_index("seed")["share"] for how in HOW}
         cells = [f"{by[how].mean():.3f} ± {by[how].std():.3f}" for how in HOW]

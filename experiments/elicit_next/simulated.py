@@ -75,10 +75,17 @@ class World(NamedTuple):
         share, size = expit(eta), 1 / DISPERSION - 1
         answer = beta.ppf(chance, share * size, (1 - share) * size)
         return MixJudgments(
-            self.label[first], self.label[second], mixes.weight, answer.round(2), np.full(len(answer), np.nan), person,
-            first, second, len(CLASSES),
+            self.label[first],
+            self.label[second],
+            mixes.weight,
+            answer.round(2),
+            np.full(len(answer), np.nan),
+            person,
+            first,
+            second,
+            len(CLASSES),
             tuple(f"p{one}" for one in range(len(own))),
-        )  # fmt: skip
+        )
 
     def excess(self, mean: DoubleArray, components: DoubleArray) -> float:
         """Returns ``mean h (1 - h) (fitted - true logit)^2`` on the held-out mixes: excess deviance to second order.

@@ -31,9 +31,14 @@ def run_all(jobs: Sequence[Job], file: Path, *, workers: int) -> int:
     done = set(read(file)[KEY].itertuples(index=False, name=None))
     todo = [job for job in jobs if job.key not in done]
     return run_open(
-        file.name, todo, wanted=len(jobs), workers=workers, work=run, keep=lambda _, row: add_row(file, row),
+        file.name,
+        todo,
+        wanted=len(jobs),
+        workers=workers,
+        work=run,
+        keep=lambda _, row: add_row(file, row),
         name_of=lambda job: " ".join(map(str, job.key)),
-    )  # fmt: skip
+    )
 
 
 def search_jobs(data: Sequence[str], methods: Sequence[str]) -> list[Job]:

@@ -33,10 +33,19 @@ from hilmix.functional.inputs import as_float
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, STYLE
 
 COLOURS = {
-    "erm": INK, "group_dro": MUTED, "rrr": GREEN, "rrr_log": "#7cc08a", "cdep": "#b49a5a", "avg_ex": AMBER,
-    "pgd_ex": BLUE, "ibp_ex": "#8a5fa8", "r4": "#5aa0a0", "pgd_ex+rrr": RED, "pgd_ex+rrr_log": "#8c2f39",
+    "erm": INK,
+    "group_dro": MUTED,
+    "rrr": GREEN,
+    "rrr_log": "#7cc08a",
+    "cdep": "#b49a5a",
+    "avg_ex": AMBER,
+    "pgd_ex": BLUE,
+    "ibp_ex": "#8a5fa8",
+    "r4": "#5aa0a0",
+    "pgd_ex+rrr": RED,
+    "pgd_ex+rrr_log": "#8c2f39",
     "ibp_ex+rrr": "#d77fa1",
-}  # fmt: skip
+}
 SALIENCY_DATA, SALIENCY_METHODS, SHOWN = "decoy-mnist-10k", ("erm", "pgd_ex+rrr"), 5
 WORST = "best_test_worst_group_acc"
 

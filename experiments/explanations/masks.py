@@ -41,8 +41,11 @@ class MaskCase(NamedTuple):
         return cls(**{name: kinds[name](value) for name, value in fields.items()})
 
     def __str__(self) -> str:
-        changed = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self._asdict().items()
-                   if v != self._field_defaults[k]]  # fmt: skip
+        changed = [
+            f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}"
+            for k, v in self._asdict().items()
+            if v != self._field_defaults[k]
+        ]
         return " ".join(changed) or EXACT
 
     @property
@@ -67,9 +70,12 @@ class MaskCase(NamedTuple):
             person.append(np.full_like(mine, who))
         drawn = torch.cat(pictures).permute(0, 2, 3, 1).numpy()
         return Masks.build(
-            np.concatenate(item), np.concatenate(person), ArrayInputs(drawn, "image"), num_items=len(data),
+            np.concatenate(item),
+            np.concatenate(person),
+            ArrayInputs(drawn, "image"),
+            num_items=len(data),
             annotators=[f"person-{who + 1}" for who in range(self.people)],
-        )  # fmt: skip
+        )
 
     def _drawn(self, right: Tensor, rng: np.random.Generator) -> Tensor:
         """What one person draws instead of the right masks (M, C, H, W)."""

@@ -71,9 +71,11 @@ def planned_masks(search: pd.DataFrame, data: Sequence[str], methods: Sequence[s
         best = {m: chosen(search, plan.data, m) for m in plan.methods if m in methods}
         keys += [
             (plan.data, m, setting, masks, seed)
-            for seed in plan.seeds for masks in plan.cases for m in best
+            for seed in plan.seeds
+            for masks in plan.cases
+            for m in best
             for setting in mask_settings(masks, m, best[m])
-        ]  # fmt: skip
+        ]
     return list(dict.fromkeys(keys))
 
 

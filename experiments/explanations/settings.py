@@ -38,12 +38,22 @@ class Data(NamedTuple):
 
 DATA = {
     "decoy-digits": Data(
-        "decoy digits", "decoy-digits", "decoy-digits", hidden=(256, 256, 256), epochs=60,
-        validate_every=5, seeds=(0, 1, 2, 3, 4), precision="32-true",
+        "decoy digits",
+        "decoy-digits",
+        "decoy-digits",
+        hidden=(256, 256, 256),
+        epochs=60,
+        validate_every=5,
+        seeds=(0, 1, 2, 3, 4),
+        precision="32-true",
     ),
     "decoy-mnist": Data("half-image Decoy-MNIST", "decoy-mnist", "decoy-mnist-10k"),
     "decoy-mnist-10k": Data(
-        "half-image Decoy-MNIST, 10,000 images", "decoy-mnist", "decoy-mnist-10k", train_items=10_000, epochs=10,
+        "half-image Decoy-MNIST, 10,000 images",
+        "decoy-mnist",
+        "decoy-mnist-10k",
+        train_items=10_000,
+        epochs=10,
         seeds=(),
     ),
     "decoy-mnist-corner-10k": Data(
@@ -53,7 +63,7 @@ DATA = {
         "Decoy-Fashion-MNIST, 10,000 images", "decoy-fashion-mnist", "decoy-mnist-10k", train_items=10_000
     ),
     "color-mnist-10k": Data("ColorMNIST, 10,000 images", "color-mnist", "decoy-mnist-10k", train_items=10_000),
-}  # fmt: skip
+}
 
 
 class Part(NamedTuple):
@@ -121,14 +131,26 @@ TWICE = "repeat=2"
 FEW = (EXACT, TWICE, *(f"share={s:g}" for s in SHARES), *(f"share={s:g} repeat={round(1 / s)}" for s in SHARES))
 """Repeated so often that half of what an epoch shows is explained."""
 NOISY = (
-    "shift=4", "dilate=4", "wrong=0.1", "wrong=0.3", "wrong=0.3 people=3", "wrong=0.3 people=3 how=agreement",
-)  # fmt: skip
+    "shift=4",
+    "dilate=4",
+    "wrong=0.1",
+    "wrong=0.3",
+    "wrong=0.3 people=3",
+    "wrong=0.3 people=3 how=agreement",
+)
 MORE_NOISY = ("shift=7", "dilate=7", "wrong=0.1 people=3", "wrong=0.1 people=3 how=agreement")
 
 MNIST_CASES = (
-    EXACT, TWICE, "share=0.01", "share=0.05", "share=0.25", "share=0.01 repeat=100", "share=0.05 repeat=20", "shift=4",
+    EXACT,
+    TWICE,
+    "share=0.01",
+    "share=0.05",
+    "share=0.25",
+    "share=0.01 repeat=100",
+    "share=0.05 repeat=20",
+    "shift=4",
     "wrong=0.1",
-)  # fmt: skip
+)
 
 
 class MaskPlan(NamedTuple):

@@ -58,11 +58,16 @@ def scores(rows: pd.DataFrame, data: str) -> str:
     body = []
     for method in shown:
         own = rows[rows["method"] == method]
-        body.append([
-            NAMES[method], *(_pair(found.get(method)) for found in others.values()),
-            *(_both(own, prefix) for prefix in ("test", "best_test")), str(len(own)),
-            f"{own['ms_per_step'].median():.0f}", f"{own['cpu_seconds'].mean() / 60:.1f}",
-        ])  # fmt: skip
+        body.append(
+            [
+                NAMES[method],
+                *(_pair(found.get(method)) for found in others.values()),
+                *(_both(own, prefix) for prefix in ("test", "best_test")),
+                str(len(own)),
+                f"{own['ms_per_step'].median():.0f}",
+                f"{own['cpu_seconds'].mean() / 60:.1f}",
+            ]
+        )
     return _markdown(head, body)
 
 

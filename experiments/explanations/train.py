@@ -73,15 +73,28 @@ def trained(job: Job) -> Trained:
     data.data = prepared(job.data, case)  # in memory, in place of a folder
     training = {"lr": plan.lr, "weight_decay": 1e-4} | {k: v for k, v in setting.items() if k in TRAINING}
     model = Classifier(
-        data.num_classes, data.num_annotators, data.input_shape, MLP(list(plan.hidden), dropout=0.0),
-        optimizer="AdamW", num_groups=data.num_groups, **training, **losses(job.method, setting),
-    )  # fmt: skip
+        data.num_classes,
+        data.num_annotators,
+        data.input_shape,
+        MLP(list(plan.hidden), dropout=0.0),
+        optimizer="AdamW",
+        num_groups=data.num_groups,
+        **training,
+        **losses(job.method, setting),
+    )
     watch = Watch()
     trainer = Trainer(
-        max_epochs=plan.epochs, check_val_every_n_epoch=plan.validate_every, callbacks=[watch], accelerator="cpu",
-        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        num_sanity_val_steps=0, precision=plan.precision,
-    )  # fmt: skip
+        max_epochs=plan.epochs,
+        check_val_every_n_epoch=plan.validate_every,
+        callbacks=[watch],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        precision=plan.precision,
+    )
     trainer.fit(model, data)
     return Trained(model, data, trainer, watch)
 

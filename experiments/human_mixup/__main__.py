@@ -34,9 +34,14 @@ def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
     done = set(read(file)[KEY].itertuples(index=False, name=None))
     todo = [job for job in jobs if (job.policy, job.seed, *job.settings.__dict__.values()) not in done]
     return run_open(
-        file.name, todo, wanted=len(jobs), workers=workers, work=run, keep=lambda _, row: add_row(file, row),
+        file.name,
+        todo,
+        wanted=len(jobs),
+        workers=workers,
+        work=run,
+        keep=lambda _, row: add_row(file, row),
         name_of=lambda job: f"{job.policy}, seed {job.seed}, {job.settings}",
-    )  # fmt: skip
+    )
 
 
 def search(workers: int, augment: Augmentation) -> int:

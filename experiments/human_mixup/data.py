@@ -75,9 +75,15 @@ def soft_annotations(shares: NDArray[np.float64], classes: tuple[str, ...]) -> A
     """One soft label per item, of the crowd."""
     rows = np.arange(len(shares))
     return Annotations.build(
-        rows, np.zeros_like(rows), None, num_items=len(rows), classes=classes, annotators=["crowd"], probs=shares,
+        rows,
+        np.zeros_like(rows),
+        None,
+        num_items=len(rows),
+        classes=classes,
+        annotators=["crowd"],
+        probs=shares,
         exchangeable=True,
-    )  # fmt: skip
+    )
 
 
 def _split(study: MixStudy, target: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -78,9 +78,12 @@ def _shown() -> Mixes:
     shown = source().study.stimuli
     hot = torch.eye(10)
     return Mixes(
-        hot[torch.tensor(shown.label1)], hot[torch.tensor(shown.label2)], torch.tensor(shown.weight),
-        torch.tensor(shown.id1), torch.tensor(shown.id2),
-    )  # fmt: skip
+        hot[torch.tensor(shown.label1)],
+        hot[torch.tensor(shown.label2)],
+        torch.tensor(shown.weight),
+        torch.tensor(shown.id1),
+        torch.tensor(shown.id2),
+    )
 
 
 def _off_endpoints(policy: Perception) -> OffEndpoints:
@@ -156,9 +159,18 @@ def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
 
 
 ELICITED = (
-    "none", *MIX_LABELS, "annotators", "annotators-smoothed", "human-per-answer", "drop-unsure", "drop-far",
-    "mixup-topped-up", "human-smoothed-topped-up", "categorical-100", "mixup-100",
-)  # fmt: skip
+    "none",
+    *MIX_LABELS,
+    "annotators",
+    "annotators-smoothed",
+    "human-per-answer",
+    "drop-unsure",
+    "drop-far",
+    "mixup-topped-up",
+    "human-smoothed-topped-up",
+    "categorical-100",
+    "mixup-100",
+)
 """Policies for the elicited mixes; ``none`` adds nothing."""
 
 # -- all mixes of training -------------------------------------------------------------------------------------------

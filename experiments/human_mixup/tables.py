@@ -28,9 +28,15 @@ from hilmix.errors import ConfigError
 
 PAGE, FIGURE = FOLDER / "README.md", FOLDER / "policies.png"
 SCORES = {
-    "ce": "CE", "ce_calibrated": "CE, scaled", "acc": "accuracy %", "rms_calibration": "RMS error %",
-    "entropy_correlation": "entropy r", "fgsm_ce": "CE, FGSM", "pgd_ce": "CE, PGD", "ce_corrupted": "CE, corrupted",
-}  # fmt: skip
+    "ce": "CE",
+    "ce_calibrated": "CE, scaled",
+    "acc": "accuracy %",
+    "rms_calibration": "RMS error %",
+    "entropy_correlation": "entropy r",
+    "fgsm_ce": "CE, FGSM",
+    "pgd_ce": "CE, PGD",
+    "ce_corrupted": "CE, corrupted",
+}
 COMPARED = ("ce", "ce_corrupted")
 PERCENT = {"acc", "rms_calibration"}
 GROUPS = {"elicited": (ELICITED, "mixup"), "all": (("none", "label-smoothing", *ALL_MIXES), "all-mixup")}
@@ -134,9 +140,7 @@ def draw(rows: pd.DataFrame, file: Path) -> None:
     """Differences of cross-entropy to plain mixup, every seed a dot, means with 95 % intervals."""
     shown = {name: [p for p in group[0] if p in set(rows["policy"])] for name, group in GROUPS.items()}
     heights = [len(names) for names in shown.values()]
-    figure, panels = plt.subplots(
-        2, 2, figsize=(9, 8.5), height_ratios=heights, layout="constrained", sharey="row"
-    )  # fmt: skip
+    figure, panels = plt.subplots(2, 2, figsize=(9, 8.5), height_ratios=heights, layout="constrained", sharey="row")
     titles = ("2,070 judged mixes added to 7,000 images", "nothing added, all mixes of training labelled")
     for row, title, (name, (_, reference)) in zip(panels, titles, GROUPS.items(), strict=True):
         for panel, score in zip(row, COMPARED, strict=True):

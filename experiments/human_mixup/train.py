@@ -54,13 +54,24 @@ def run(job: Job) -> dict[str, Any]:
     data = AnnotatedDataModule(mix=plan.mix, batch_size=BATCH, augment=job.settings.augment)
     data.data = plan.data  # in memory, in place of a folder
     model = Classifier(
-        data.num_classes, data.num_annotators, data.input_shape, SmallResNet(), optimizer="AdamW", lr=job.settings.lr,
+        data.num_classes,
+        data.num_annotators,
+        data.input_shape,
+        SmallResNet(),
+        optimizer="AdamW",
+        lr=job.settings.lr,
         weight_decay=0.05,
-    )  # fmt: skip
+    )
     trainer = Trainer(
-        max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, limit_val_batches=0,
-    )  # fmt: skip
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
+    )
     trainer.fit(model, data)
     row = {"policy": job.policy, "seed": job.seed} | job.settings.__dict__
     row |= validated(model)

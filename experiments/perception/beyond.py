@@ -43,10 +43,17 @@ def midpoints(study: MixStudy, infer: MixJudgments, eyes: Eyes, weights: Path, c
     mixes = rebuild_stimuli(study, pictures)[:, 1:-1].reshape(-1, *pictures.shape[1:])
     pairs = np.repeat(np.arange(len(shown)), len(INSIDE))
     asked = MixJudgments(
-        shown.label1[pairs], shown.label2[pairs], np.tile(INSIDE, len(shown)), np.full(len(pairs), 0.5),
-        np.full(len(pairs), np.nan), np.zeros(len(pairs), np.int64), shown.id1[pairs], shown.id2[pairs],
-        infer.num_classes, infer.participants,
-    )  # fmt: skip
+        shown.label1[pairs],
+        shown.label2[pairs],
+        np.tile(INSIDE, len(shown)),
+        np.full(len(pairs), 0.5),
+        np.full(len(pairs), np.nan),
+        np.zeros(len(pairs), np.int64),
+        shown.id1[pairs],
+        shown.id2[pairs],
+        infer.num_classes,
+        infer.participants,
+    )
     keys = zip(asked.id1.tolist(), asked.id2.tolist(), asked.weight.tolist(), strict=True)
     there = Eyes(images, read(f"{study.task}-mixes", mixes), {key: row for row, key in enumerate(keys)})
     rows = []
@@ -59,12 +66,23 @@ def midpoints(study: MixStudy, infer: MixJudgments, eyes: Eyes, weights: Path, c
             seen = fitted._replace(eyes=there.only(kind)).predict(asked)
         even = np.array([_even(row) for row in seen.reshape(len(shown), -1)])
         found = explained_share(
-            said.weight, even[said.stimulus], 0.5 + np.zeros(len(said.weight)), participant=said.participant,
-            group=said.stimulus, num_groups=len(shown),
-        )  # fmt: skip
+            said.weight,
+            even[said.stimulus],
+            0.5 + np.zeros(len(said.weight)),
+            participant=said.participant,
+            group=said.stimulus,
+            num_groups=len(shown),
+        )
         mean = np.bincount(said.stimulus, said.weight) / np.bincount(said.stimulus)
-        rows.append({"what": study.task, "policy": name, "answers": len(said.weight), **found._asdict(),
-                     "correlation": np.corrcoef(mean, even)[0, 1]})  # fmt: skip
+        rows.append(
+            {
+                "what": study.task,
+                "policy": name,
+                "answers": len(said.weight),
+                **found._asdict(),
+                "correlation": np.corrcoef(mean, even)[0, 1],
+            }
+        )
     return rows
 
 
@@ -116,8 +134,10 @@ def run(weights: Path, cache: Path) -> None:
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown, one row per check and policy."""
-    lines = ["| what | policy | share explained | of the ceiling | correlation with pair means |",
-             "| --- | --- | ---: | ---: | ---: |"]  # fmt: skip
+    lines = [
+        "| what | policy | share explained | of the ceiling | correlation with pair means |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
     for row in rows.itertuples():
         bound = f"{row.share:.3f} [{row.low:.3f}, {row.high:.3f}]"
         correlation = "" if np.isnan(row.correlation) else f"{row.correlation:.2f}"

@@ -48,8 +48,9 @@ class Network(NamedTuple):
 
     def predict(self, judged: MixJudgments, *, features: Tensor, mix_features: Tensor | None = None) -> np.ndarray:
         """(M,) shares of image 1."""
-        first, second = (self.components(features[torch.from_numpy(i)].double().numpy())
-                         for i in (judged.id1, judged.id2))  # fmt: skip
+        first, second = (
+            self.components(features[torch.from_numpy(i)].double().numpy()) for i in (judged.id1, judged.id2)
+        )
         given = _inputs(judged, first, second)
         with torch.no_grad():
             return torch.stack([member(*given) for member in self.members]).mean(0).sigmoid().double().numpy()
@@ -62,8 +63,7 @@ def fit_network(judged: MixJudgments, features: Tensor, blocks: Sequence[int]) -
     groups = held_out_groups(shown.judged, "pair")
     part = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % MEMBERS)[groups]
     answer = torch.from_numpy(shown.judged.answer).float()
-    members = [_train(given, answer, torch.from_numpy(part == member), member)
-               for member in range(MEMBERS)]  # fmt: skip
+    members = [_train(given, answer, torch.from_numpy(part == member), member) for member in range(MEMBERS)]
     return Network(shown.components, members)
 
 

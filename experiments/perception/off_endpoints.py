@@ -78,8 +78,10 @@ def run() -> pd.DataFrame:
 def main() -> None:
     rows = run().round(4)
     rows.to_csv(FILE, index=False)
-    lines = ["| predictor of the mass off both classes | share explained, mean of three dealings | lowest, highest |",
-             "| --- | ---: | ---: |"]  # fmt: skip
+    lines = [
+        "| predictor of the mass off both classes | share explained, mean of three dealings | lowest, highest |",
+        "| --- | ---: | ---: |",
+    ]
     lines += [f"| {r.predictor} | {r.share:.3f} | {r.lowest:.3f}, {r.highest:.3f} |" for r in rows.itertuples()]
     text = "\n".join(
         [*lines, "", f"What two people who see the same mix share: {rows['shared'][0]:.3f} of the variance."]

@@ -113,9 +113,13 @@ class Annotations:
         order = np.argsort(items, kind="stable")
         columns = {name: values[order] for name, values in columns.items()}
         return cls(
-            item=items[order], num_items=num_items, classes=names, annotators=people, exchangeable=exchangeable,
+            item=items[order],
+            num_items=num_items,
+            classes=names,
+            annotators=people,
+            exchangeable=exchangeable,
             **columns,
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_frame(
@@ -182,9 +186,13 @@ class Annotations:
             values, label = np.unique(label, return_inverse=True)
             classes = [str(value) for value in values]
         return cls.build(
-            item, annotator, label, num_items=dense.shape[0], classes=classes,
+            item,
+            annotator,
+            label,
+            num_items=dense.shape[0],
+            classes=classes,
             annotators=dense.shape[1] if annotators is None else annotators,
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_counts(cls, counts: ArrayLike, *, classes: Sequence[str] | int | None = None) -> "Annotations":
@@ -197,10 +205,14 @@ class Annotations:
         repeats = votes[item, label].astype(np.int64)
         require_memory("One row per vote", 32 * int(repeats.sum()), items=votes.shape[0], classes=votes.shape[1])
         return cls.build(
-            np.repeat(item, repeats), np.zeros(repeats.sum(), dtype=np.int64), np.repeat(label, repeats),
-            num_items=votes.shape[0], classes=votes.shape[1] if classes is None else classes,
-            annotators=["crowd"], exchangeable=True,
-        )  # fmt: skip
+            np.repeat(item, repeats),
+            np.zeros(repeats.sum(), dtype=np.int64),
+            np.repeat(label, repeats),
+            num_items=votes.shape[0],
+            classes=votes.shape[1] if classes is None else classes,
+            annotators=["crowd"],
+            exchangeable=True,
+        )
 
     @property
     def num_pairs(self) -> int:
@@ -270,10 +282,17 @@ class Annotations:
             return None if values is None else values[chosen]
 
         return Annotations(
-            item=self.item[chosen], annotator=self.annotator[chosen], label=self.label[chosen],
-            num_items=self.num_items, classes=self.classes, annotators=self.annotators, probs=cut(self.probs),
-            confidence=cut(self.confidence), seconds=cut(self.seconds), exchangeable=self.exchangeable,
-        )  # fmt: skip
+            item=self.item[chosen],
+            annotator=self.annotator[chosen],
+            label=self.label[chosen],
+            num_items=self.num_items,
+            classes=self.classes,
+            annotators=self.annotators,
+            probs=cut(self.probs),
+            confidence=cut(self.confidence),
+            seconds=cut(self.seconds),
+            exchangeable=self.exchangeable,
+        )
 
     def to_dense(self) -> IntArray:
         """(N, A) int64 with -1 for "did not label".

@@ -61,9 +61,12 @@ class MaDL(AnnotatorModel):
             self.register_buffer("metadata", torch.zeros(num_annotators, num_annotator_features))
         self.product = nn.Bilinear(e, e, e, bias=False)
         self.hidden = nn.Sequential(
-            nn.Linear(3 * e, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
-            nn.Linear(HIDDEN, e), nn.BatchNorm1d(e),
-        )  # fmt: skip
+            nn.Linear(3 * e, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Linear(HIDDEN, e),
+            nn.BatchNorm1d(e),
+        )
         self.out = nn.Linear(e, k * k)
         with torch.no_grad():
             self.out.bias.copy_(log_prior_diagonal(k, self.eta) * torch.eye(k).flatten())

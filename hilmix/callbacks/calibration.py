@@ -148,8 +148,10 @@ def reliability_figure(scores: list[Score], split: str) -> Any:
     """Draws the class model (votes, where no truth is known) before and after, and the annotators."""
     truth = any(score.what == "class" for score in scores)
     titles = {
-        "class": "Class model", "annotator": "Annotator is right", "vote": "Votes (no truth known)",
-    }  # fmt: skip
+        "class": "Class model",
+        "annotator": "Annotator is right",
+        "vote": "Votes (no truth known)",
+    }
     panels = []
     for score in scores:
         if score.what == ("vote" if truth else "class") or (score.what == "annotator" and score.stage == "after"):

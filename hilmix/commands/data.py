@@ -39,8 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     prepare.add_argument("--seed", type=int, help="seed of simulated annotators (default: 0)")
     prepare.add_argument("--annotators", type=int, help="number of simulated annotators (default: 20)")
-    prepare.add_argument("--labels-per-item", type=_number_or_range, metavar="N|LOW-HIGH",
-                         help="labels per item of simulated annotators (default: 2-3)")  # fmt: skip
+    prepare.add_argument(
+        "--labels-per-item",
+        type=_number_or_range,
+        metavar="N|LOW-HIGH",
+        help="labels per item of simulated annotators (default: 2-3)",
+    )
     prepare.add_argument(
         "--allow-unverified",
         action="store_true",
@@ -58,8 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         "images", type=Path, metavar="IMAGES", help="CLASS/..., or train, val and test with class folders in them"
     )
     images.add_argument("--out", type=Path, help="folder to write (default: data/NAME OF IMAGES)")
-    images.add_argument("--image-size", type=int, metavar="N", help="side that images are brought to (default: their "
-                        "own where all are of one size, else 128)")  # fmt: skip
+    images.add_argument(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help="side that images are brought to (default: their own where all are of one size, else 128)",
+    )
     images.set_defaults(function=_import)
 
     check = actions.add_parser("check", help="validate a data folder and print what it holds")

@@ -59,9 +59,11 @@ def _parser(chosen: ModuleType | None) -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (module, about) in ACTIONS.items():
         action = actions.add_parser(
-            name, help=about, description=f"{about[0].upper()}{about[1:]}.",
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        )
         if chosen is not None and chosen.__name__.endswith(f".{module}"):
             chosen.add_arguments(action)
     return parser

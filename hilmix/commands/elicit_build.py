@@ -37,31 +37,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _ABOUT
     parser.add_argument("data", type=Path, metavar="DATA", help="data folder of images")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="STUDY", help="folder to write")
-    parser.add_argument("--task", action="append", required=True, choices=TASKS, metavar="TASK",
-                        help="one of those below; may be given several times")  # fmt: skip
+    parser.add_argument(
+        "--task",
+        action="append",
+        required=True,
+        choices=TASKS,
+        metavar="TASK",
+        help="one of those below; may be given several times",
+    )
     pairs = parser.add_mutually_exclusive_group(required=True)
     pairs.add_argument("--pairs", type=int, metavar="N", help="pairs of images, for every task")
-    pairs.add_argument("--pairs-from", type=Path, metavar="NEXT.csv",
-                       help="exactly these mixes: item1, item2, weight; hilmix elicit next writes it")  # fmt: skip
+    pairs.add_argument(
+        "--pairs-from",
+        type=Path,
+        metavar="NEXT.csv",
+        help="exactly these mixes: item1, item2, weight; hilmix elicit next writes it",
+    )
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=float, nargs="+", metavar="W",
-                         help="grid of weights of image 1 (default: .1 .25 .5 .75 .9)")  # fmt: skip
+    weights.add_argument(
+        "--weights", type=float, nargs="+", metavar="W", help="grid of weights of image 1 (default: .1 .25 .5 .75 .9)"
+    )
     weights.add_argument("--beta", type=float, metavar="A", help="draw weights from Beta(A, A) instead")
-    parser.add_argument("--per-batch", type=int, metavar="N",
-                        help=f"mixes in a batch (default: {PER_BATCH}, or all; a divisor of --pairs-from)")  # fmt: skip
-    counts = (("repeats", 2, "mixes of the batch shown once more at its end"), ("catch", 2, "pictures with a known "
-              "answer, per batch"), ("practice", 2, "pictures at the start, whose answers do not count"),
-              ("judgments", 3, "wanted for each mix"), ("seed", 0, "of all draws"))  # fmt: skip
+    parser.add_argument(
+        "--per-batch",
+        type=int,
+        metavar="N",
+        help=f"mixes in a batch (default: {PER_BATCH}, or all; a divisor of --pairs-from)",
+    )
+    counts = (
+        ("repeats", 2, "mixes of the batch shown once more at its end"),
+        ("catch", 2, "pictures with a known answer, per batch"),
+        ("practice", 2, "pictures at the start, whose answers do not count"),
+        ("judgments", 3, "wanted for each mix"),
+        ("seed", 0, "of all draws"),
+    )
     for name, default, about in counts:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{about} (default: {default})")
-    parser.add_argument("--wording", choices=("third", "first"), default="third",
-                        help="ask what 100 people would say, or what one sees oneself (default: third)")  # fmt: skip
-    parser.add_argument("--least-sure", type=Path, metavar="FILE",
-                        help="predictions.parquet of a run: take the pairs that model is least sure about")  # fmt: skip
-    parser.add_argument("--consent", type=Path, metavar="FILE.md",
-                        help="your own consent; its lines '- [ ] ...' are what participants must tick")  # fmt: skip
-    parser.add_argument("--instructions", action="append", default=[], metavar="TASK=FILE.md",
-                        help="your own instructions of a task; may be given several times")  # fmt: skip
+    parser.add_argument(
+        "--wording",
+        choices=("third", "first"),
+        default="third",
+        help="ask what 100 people would say, or what one sees oneself (default: third)",
+    )
+    parser.add_argument(
+        "--least-sure",
+        type=Path,
+        metavar="FILE",
+        help="predictions.parquet of a run: take the pairs that model is least sure about",
+    )
+    parser.add_argument(
+        "--consent",
+        type=Path,
+        metavar="FILE.md",
+        help="your own consent; its lines '- [ ] ...' are what participants must tick",
+    )
+    parser.add_argument(
+        "--instructions",
+        action="append",
+        default=[],
+        metavar="TASK=FILE.md",
+        help="your own instructions of a task; may be given several times",
+    )
     parser.add_argument("--completion-code", metavar="CODE", help="shown at the end, for a crowd platform")
 
 
@@ -80,11 +116,18 @@ def run(args: argparse.Namespace, console: Console) -> None:
     chosen = None if args.pairs_from is None else _chosen(args.pairs_from, data)
     pairs = args.pairs if chosen is None else len(chosen.weight)
     design = Design(
-        tasks=tuple(args.task), pairs=pairs, weights=tuple(args.weights or WEIGHTS), beta=args.beta,
+        tasks=tuple(args.task),
+        pairs=pairs,
+        weights=tuple(args.weights or WEIGHTS),
+        beta=args.beta,
         per_batch=_per_batch(pairs, divide=chosen is not None) if args.per_batch is None else args.per_batch,
-        repeats=args.repeats, catch=args.catch, practice=args.practice, judgments=args.judgments,
-        wording=args.wording, seed=args.seed,
-    )  # fmt: skip
+        repeats=args.repeats,
+        catch=args.catch,
+        practice=args.practice,
+        judgments=args.judgments,
+        wording=args.wording,
+        seed=args.seed,
+    )
     probs = None if args.least_sure is None else read_probs(args.least_sure, data)
     _tell(build_study(data, args.out, design, probs=probs, own=own, chosen=chosen), design, args.out, console)
 

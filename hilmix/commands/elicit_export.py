@@ -26,11 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _ABOUT
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder to write")
-    parser.add_argument("--format", default="native", metavar="FORMAT",
-                        help=f"{', '.join(FORMATS)} (default: native)")  # fmt: skip
+    parser.add_argument("--format", default="native", metavar="FORMAT", help=f"{', '.join(FORMATS)} (default: native)")
     parser.add_argument("--data", type=Path, metavar="DATA", help="data folder of the images, for --format folder")
-    parser.add_argument("--task", choices=TRAINABLE, metavar="TASK",
-                        help="whose answers are the labels, for --format folder where there are several")  # fmt: skip
+    parser.add_argument(
+        "--task",
+        choices=TRAINABLE,
+        metavar="TASK",
+        help="whose answers are the labels, for --format folder where there are several",
+    )
     parser.add_argument("--with-excluded", action="store_true", help="also participants whom the rules exclude")
 
 

@@ -29,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", type=Path, metavar="STUDY", help="folder of the study behind a link")
     parser.add_argument("--people", type=int, default=20, metavar="N", help="how many take part (default: 20)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all answers (default: 0)")
-    parser.add_argument("--behaviour", action="append", metavar="NAME[:a=A,b=B,sd=SD]",
-                        help="one of those below, or several (default: logit:a=-0.1,b=0.875,sd=0.1)")  # fmt: skip
+    parser.add_argument(
+        "--behaviour",
+        action="append",
+        metavar="NAME[:a=A,b=B,sd=SD]",
+        help="one of those below, or several (default: logit:a=-0.1,b=0.875,sd=0.1)",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> None:

@@ -69,9 +69,14 @@ def _tasks(tasks: tuple[TaskStatus, ...]) -> Grid:
         last = len(one.counts) - 1
         counts = "  ".join(f"{n}{'+' if n == last else ''}: {count:,}" for n, count in enumerate(one.counts))
         table.add_row(
-            one.task, f"{one.judgments:,} of {one.wanted:,}", f"{one.complete:,} of {one.stimuli:,}",
-            f"{one.complete_batches:,} of {one.batches:,}", counts, _agreement(one), _number(one.median_seconds, ".1f"),
-        )  # fmt: skip
+            one.task,
+            f"{one.judgments:,} of {one.wanted:,}",
+            f"{one.complete:,} of {one.stimuli:,}",
+            f"{one.complete_batches:,} of {one.batches:,}",
+            counts,
+            _agreement(one),
+            _number(one.median_seconds, ".1f"),
+        )
     return table
 
 
@@ -87,9 +92,13 @@ def _people(noticed: list[ParticipantStatus]) -> Grid:
     table = Grid("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
     for one in noticed:
         table.add_row(
-            name_of(one.number), one.phase, f"{one.done} of {one.total}", _number(one.median_seconds, ".1f"),
-            "; ".join(f"{flag.rule}: {flag.detail}" for flag in one.flags), one.excluded or "-",
-        )  # fmt: skip
+            name_of(one.number),
+            one.phase,
+            f"{one.done} of {one.total}",
+            _number(one.median_seconds, ".1f"),
+            "; ".join(f"{flag.rule}: {flag.detail}" for flag in one.flags),
+            one.excluded or "-",
+        )
     return table
 
 

@@ -16,8 +16,14 @@ def add_parser(actions: Any) -> None:
         description="Fetch the released files of H-Mix from the GitHub repository of its authors and check them. Files "
         f"that are there already are kept. {LICENCE}",
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("data/h_mix"), metavar="FOLDER",
-                        help="where to put them (default: data/h_mix)")  # fmt: skip
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("data/h_mix"),
+        metavar="FOLDER",
+        help="where to put them (default: data/h_mix)",
+    )
     parser.set_defaults(function=_download)
 
 

@@ -53,8 +53,9 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add_study(parser)
     parser.add_argument("--policy", required=True, metavar="NAME", help="one of those below")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="JSON file to write")
-    parser.add_argument("--smooth", action="store_true",
-                        help="make labels the more uniform the less sure people are of such a mix")  # fmt: skip
+    parser.add_argument(
+        "--smooth", action="store_true", help="make labels the more uniform the less sure people are of such a mix"
+    )
     parser.add_argument("--data", type=Path, metavar="DATA", help=f"data folder of the images, for {LEARNED}")
     parser.set_defaults(function=run)
 
@@ -114,8 +115,13 @@ def _score(judged: MixJudgments, policies: dict[str, Fit], features: Any, consol
         except DataError as error:
             notes.append(f"held-out {_HELD_OUT[split]}: {error}")
             continue
-        table.add_row(_HELD_OUT[split], f"{row['groups']:,}", _percents(row), _percent(row["of_ceiling"]),
-                      f"{row['deviance']:.3f} [{row['deviance_low']:.3f}, {row['deviance_high']:.3f}]")  # fmt: skip
+        table.add_row(
+            _HELD_OUT[split],
+            f"{row['groups']:,}",
+            _percents(row),
+            _percent(row["of_ceiling"]),
+            f"{row['deviance']:.3f} [{row['deviance_low']:.3f}, {row['deviance_high']:.3f}]",
+        )
         ceiling = row["ceiling"]
     if table.row_count:
         say(

@@ -58,8 +58,13 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_study(parser)
-    parser.add_argument("--data", type=Path, required=True, metavar="DATA",
-                        help="data folder whose items are the images of the study, in its order")  # fmt: skip
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DATA",
+        help="data folder whose items are the images of the study, in its order",
+    )
     parser.add_argument("--policy", required=True, metavar="NAME|FILE", help="how mixes are labelled, see below")
     parser.add_argument("--smooth", action="store_true", help="smooth the labels by stated confidence")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="data folder to write")

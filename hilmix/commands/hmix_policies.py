@@ -30,10 +30,20 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the study's files, or a study folder of hilmix elicit"
     )
-    parser.add_argument("--classes", nargs="+", metavar="NAME", default=CLASSES,
-                        help="class names as the files spell them (default: those of CIFAR-10)")  # fmt: skip
-    parser.add_argument("--num-items", type=int, default=NUM_ITEMS, metavar="N",
-                        help=f"size of the set that image ids point into (default: {NUM_ITEMS})")  # fmt: skip
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        default=CLASSES,
+        help="class names as the files spell them (default: those of CIFAR-10)",
+    )
+    parser.add_argument(
+        "--num-items",
+        type=int,
+        default=NUM_ITEMS,
+        metavar="N",
+        help=f"size of the set that image ids point into (default: {NUM_ITEMS})",
+    )
 
 
 def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixStudy] | None:

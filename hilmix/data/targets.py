@@ -13,9 +13,7 @@ from hilmix.functional import aggregation
 from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
-Method = Literal[
-    "majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "kos", "average"
-]  # fmt: skip
+Method = Literal["majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "kos", "average"]
 """Names of the aggregators, for the help and the checks of the command line."""
 
 log = logging.getLogger(__name__)
@@ -103,6 +101,12 @@ def _one_per_item(
     like: Annotations, items: IntArray, *, label: IntArray | None = None, probs: np.ndarray | None = None
 ) -> Annotations:
     return Annotations.build(
-        items, np.zeros(len(items), dtype=np.int64), label, num_items=like.num_items, classes=like.classes,
-        annotators=["crowd"], probs=probs, exchangeable=True,
-    )  # fmt: skip
+        items,
+        np.zeros(len(items), dtype=np.int64),
+        label,
+        num_items=like.num_items,
+        classes=like.classes,
+        annotators=["crowd"],
+        probs=probs,
+        exchangeable=True,
+    )

@@ -103,8 +103,12 @@ class Collector:
         self.place[items] = np.arange(n)
         self.first_pair = np.concatenate([[0], np.cumsum(annotations.labels_per_item[items])])
         self.shapes: dict[str, tuple[int, ...]] = {
-            "seen": (n,), "logits": (n, k), "label_log_probs": (m,), "posterior": (n, k), "p_right": (m,),
-        }  # fmt: skip
+            "seen": (n,),
+            "logits": (n, k),
+            "label_log_probs": (m,),
+            "posterior": (n, k),
+            "p_right": (m,),
+        }
         if likelihood:
             self.shapes["log_likelihood"] = (m, k)
         if confusion and a * k * k <= CONFUSION_CELLS and not annotations.exchangeable:
@@ -164,9 +168,17 @@ class Collector:
             with np.errstate(invalid="ignore"):
                 confusion = confusion / total["weight"][:, :, None]
         return CleanPass(
-            self.items, self.pairs, self.row, total["seen"] > 0, total["logits"], total["label_log_probs"],
-            total["posterior"], total["p_right"], total.get("log_likelihood"), confusion,
-        )  # fmt: skip
+            self.items,
+            self.pairs,
+            self.row,
+            total["seen"] > 0,
+            total["logits"],
+            total["label_log_probs"],
+            total["posterior"],
+            total["p_right"],
+            total.get("log_likelihood"),
+            confusion,
+        )
 
 
 _PER_PAIR = ("label_log_probs", "p_right", "log_likelihood")

@@ -37,9 +37,13 @@ class Score(NamedTuple):
         """A row of ``calibration.csv``."""
         against = {"class": "true class", "vote": "vote", "annotator": "label equals true class"}[self.what]
         return {
-            "what": self.what, "against": against, "stage": self.stage, "temperature": self.temperature,
-            "samples": self.samples, **self.values,
-        }  # fmt: skip
+            "what": self.what,
+            "against": against,
+            "stage": self.stage,
+            "temperature": self.temperature,
+            "samples": self.samples,
+            **self.values,
+        }
 
     def bin_table(self) -> pd.DataFrame:
         """One row per bin."""
@@ -48,10 +52,15 @@ class Score(NamedTuple):
         edges = np.linspace(0, 1, len(samples) + 1)
         return pd.DataFrame(
             {
-                "what": self.what, "stage": self.stage, "lower": edges[:-1], "upper": edges[1:],
-                "samples": samples.astype(np.int64), "confidence": confidence / filled, "accuracy": correct / filled,
+                "what": self.what,
+                "stage": self.stage,
+                "lower": edges[:-1],
+                "upper": edges[1:],
+                "samples": samples.astype(np.int64),
+                "confidence": confidence / filled,
+                "accuracy": correct / filled,
             }
-        )  # fmt: skip
+        )
 
 
 class CalibrationTracker:

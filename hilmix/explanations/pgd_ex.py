@@ -50,7 +50,13 @@ class PGDEx(Explanation):
         size = self.radius / self.steps
         with step.still():
             moved = pgd(
-                loss, x[rows], radius=self.radius, step=size, steps=self.steps, mask=step.mask[rows], low=None,
+                loss,
+                x[rows],
+                radius=self.radius,
+                step=size,
+                steps=self.steps,
+                mask=step.mask[rows],
+                low=None,
                 high=None,
-            )  # fmt: skip
+            )
         return x.index_copy(0, rows, moved)

@@ -109,10 +109,15 @@ class HumanMix(MixPolicy):
         item, mate = row.repeat(2), torch.cat([partner[row], host])
         who, features = self._who(batch.annotator), self._features(batch)
         return Mixes(
-            said.repeat(2, 1), label[mate], torch.cat([weight[row], 1 - weight[host]]), batch.index[item],
-            batch.index[mate], None if who is None else who.repeat(2),
-            None if features is None else features[item], None if features is None else features[mate],
-        )  # fmt: skip
+            said.repeat(2, 1),
+            label[mate],
+            torch.cat([weight[row], 1 - weight[host]]),
+            batch.index[item],
+            batch.index[mate],
+            None if who is None else who.repeat(2),
+            None if features is None else features[item],
+            None if features is None else features[mate],
+        )
 
     def _who(self, annotator: Tensor) -> Tensor | None:
         """(L,) places among the participants of the study, -1 for somebody else."""

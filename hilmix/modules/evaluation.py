@@ -22,9 +22,17 @@ DENSE_CLASSES = 128
 def training_output(batch: Batch, logits: Tensor, said: AnnotatorOutput) -> StepOutput:
     """Returns the output of a training step: (R, K) logits, maybe of mixed rows, and what annotators would say."""
     return StepOutput(
-        batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, batch.plan,
-        said.label_log_probs, group=batch.group,
-    )  # fmt: skip
+        batch.index,
+        batch.target,
+        logits,
+        batch.row,
+        batch.annotator,
+        batch.label,
+        batch.probs,
+        batch.plan,
+        said.label_log_probs,
+        group=batch.group,
+    )
 
 
 def evaluate(model: Classifier, batch: Batch) -> StepOutput:
@@ -48,6 +56,14 @@ def evaluate(model: Classifier, batch: Batch) -> StepOutput:
     if "log_likelihood" in said:
         said["posterior"] = model.annotator_model.posterior(log_probs, said["log_likelihood"], batch.row)
     return StepOutput(
-        batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None,
-        group=batch.group, **said,
-    )  # fmt: skip
+        batch.index,
+        batch.target,
+        logits,
+        batch.row,
+        batch.annotator,
+        batch.label,
+        batch.probs,
+        None,
+        group=batch.group,
+        **said,
+    )

@@ -46,6 +46,10 @@ def _chosen(datamodule: Any, mean: Tensor, std: Tensor) -> Standardize:
     how = "each feature by its own mean and deviation" if chosen == "feature" else "all features by one deviation"
     log.info(
         "standardize auto: %s ('%s'), as the widest feature reaches %.3g times the deviation of the narrowest "
-        "(different units above %g).", how, chosen, ratio, UNITS,
-    )  # fmt: skip
+        "(different units above %g).",
+        how,
+        chosen,
+        ratio,
+        UNITS,
+    )
     return chosen

@@ -34,10 +34,16 @@ summary { cursor: pointer; font-weight: 600 }
 .scroll { overflow-x: auto }
 """
 CARDS = {
-    "acc": "accuracy", "ece": "ECE", "ece_calibrated": "ECE after temperature", "nll": "NLL", "brier": "Brier score",
-    "agreement": "agreement with votes", "vote_ece": "ECE on votes", "vote_nll": "NLL of votes",
+    "acc": "accuracy",
+    "ece": "ECE",
+    "ece_calibrated": "ECE after temperature",
+    "nll": "NLL",
+    "brier": "Brier score",
+    "agreement": "agreement with votes",
+    "vote_ece": "ECE on votes",
+    "vote_nll": "NLL of votes",
     "annotator_auroc": "AUROC, annotator is right",
-}  # fmt: skip
+}
 PACKAGES = ("hilmix", "torch", "lightning", "torchmetrics", "timm", "numpy")
 
 

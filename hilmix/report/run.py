@@ -17,10 +17,20 @@ OTHER_DATA = "on-"
 """How the folders begin in which a run folder keeps results on other data than the run's own."""
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
 FILES = (
-    "report.html", "metrics.json", "calibration.csv", "reliability.csv", "label_errors.parquet",
-    "label_errors_items.parquet", "label_errors_detection.csv", "annotators.csv", "confusion.parquet",
-    "predictions.parquet", "predictions_confusion.parquet", *FIGURES, "config.yaml",
-)  # fmt: skip
+    "report.html",
+    "metrics.json",
+    "calibration.csv",
+    "reliability.csv",
+    "label_errors.parquet",
+    "label_errors_items.parquet",
+    "label_errors_detection.csv",
+    "annotators.csv",
+    "confusion.parquet",
+    "predictions.parquet",
+    "predictions_confusion.parquet",
+    *FIGURES,
+    "config.yaml",
+)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,16 @@ from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 from hilmix.terminal import Console, Grid, literal, say, terminal
 
 NAMES = {
-    "acc": "accuracy", "ece": "calibration error (ECE)", "nll": "negative log-likelihood", "brier": "Brier score",
-    "vote_acc": "votes predicted", "vote_ece": "calibration error on votes", "vote_nll": "NLL of votes",
-    "agreement": "agreement with votes", "annotator_auroc": "AUROC of 'annotator is right'",
-}  # fmt: skip
+    "acc": "accuracy",
+    "ece": "calibration error (ECE)",
+    "nll": "negative log-likelihood",
+    "brier": "Brier score",
+    "vote_acc": "votes predicted",
+    "vote_ece": "calibration error on votes",
+    "vote_nll": "NLL of votes",
+    "agreement": "agreement with votes",
+    "annotator_auroc": "AUROC of 'annotator is right'",
+}
 SHARES = ("acc", "vote_acc", "agreement")
 
 

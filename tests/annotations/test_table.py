@@ -24,10 +24,16 @@ def tables(draw, soft=None):
     if soft or (soft is None and draw(st.booleans())):
         probs = draw(arrays(np.float64, (size, k), elements=st.floats(0.015625, 1)))
     return Annotations.build(
-        column(n), column(a), column(k) if probs is None else None, num_items=n,
-        classes=[f"class {i}" for i in range(k)], annotators=[f"who {i}" for i in range(a)],
-        probs=probs, confidence=optional(), seconds=optional(),
-    )  # fmt: skip
+        column(n),
+        column(a),
+        column(k) if probs is None else None,
+        num_items=n,
+        classes=[f"class {i}" for i in range(k)],
+        annotators=[f"who {i}" for i in range(a)],
+        probs=probs,
+        confidence=optional(),
+        seconds=optional(),
+    )
 
 
 def same(one: Annotations, other: Annotations) -> None:
@@ -73,9 +79,13 @@ def test_order_of_the_rows_does_not_matter(table, random):
     order = list(range(table.num_pairs))
     random.shuffle(order)
     shuffled = Annotations.build(
-        table.item[order], table.annotator[order], table.label[order], num_items=table.num_items,
-        classes=table.classes, annotators=table.annotators,
-    )  # fmt: skip
+        table.item[order],
+        table.annotator[order],
+        table.label[order],
+        num_items=table.num_items,
+        classes=table.classes,
+        annotators=table.annotators,
+    )
     assert (np.diff(shuffled.item) >= 0).all()
     pairs = [sorted(zip(t.item, t.annotator, t.label, strict=True)) for t in (table, shuffled)]
     assert pairs[0] == pairs[1]
@@ -204,8 +214,9 @@ def test_long_vocabularies_are_cut_in_the_message():
     with pytest.raises(DataError, match=r"'0', '1', '2', '3', '4', '5', '6', '7', \.\.\."):
         Annotations.from_frame(
             pd.DataFrame({"item": ["a"], "annotator": ["u"], "label": ["12"]}),
-            items=["a"], classes=[str(k) for k in range(9)],
-        )  # fmt: skip
+            items=["a"],
+            classes=[str(k) for k in range(9)],
+        )
 
 
 @pytest.mark.parametrize("column", ["item", "annotator", "label"])

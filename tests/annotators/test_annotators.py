@@ -16,9 +16,7 @@ FORMS = ("full", "shared-diagonal")
 
 def head(classes: int = 3, annotators: int = 5, **settings) -> AnnotMixHead:
     torch.manual_seed(0)
-    return AnnotMixHead(embed_dim=8, **settings).build(
-        num_features=D, num_classes=classes, num_annotators=annotators
-    )  # fmt: skip
+    return AnnotMixHead(embed_dim=8, **settings).build(num_features=D, num_classes=classes, num_annotators=annotators)
 
 
 def asked(pairs: int, classes: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -154,9 +152,13 @@ def test_many_classes_and_annotators_stay_small_and_evaluation_runs_in_chunks() 
         for b in (0, 7):
             mine = batch.row == b
             one = batch._replace(
-                input=batch.input[b : b + 1], index=batch.index[:1], target=batch.target[:1],
-                row=torch.zeros(5, dtype=torch.int64), annotator=batch.annotator[mine], label=batch.label[mine],
-            )  # fmt: skip
+                input=batch.input[b : b + 1],
+                index=batch.index[:1],
+                target=batch.target[:1],
+                row=torch.zeros(5, dtype=torch.int64),
+                annotator=batch.annotator[mine],
+                label=batch.label[mine],
+            )
             alone = model.evaluate(one)
             assert alone.confusion is None, "whether matrices are kept depends on K, not on the batch"
             torch.testing.assert_close(whole.label_log_probs[mine], alone.label_log_probs, rtol=1e-4, atol=1e-4)

@@ -212,10 +212,17 @@ class FreezeBatchNorm(Callback):
 
 def trainer(folder: Path, devices: int = 1, **options: Any) -> Trainer:
     return Trainer(
-        accelerator="cpu", devices=devices, strategy="ddp_fork" if devices > 1 else "auto", logger=False,
-        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, num_sanity_val_steps=0,
-        default_root_dir=folder, **options,
-    )  # fmt: skip
+        accelerator="cpu",
+        devices=devices,
+        strategy="ddp_fork" if devices > 1 else "auto",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        **options,
+    )
 
 
 @pytest.fixture(scope="module", params=COMPETITORS)

@@ -39,8 +39,10 @@ def norm(layer: torch.nn.BatchNorm1d, x: list[float]) -> list[float]:
 def expected_matrix(madl: MaDL, h: list[float], v: list[float]) -> list[list[float]]:
     u = linear(madl.embed_features, h)
     both = [x + y for x, y in zip(u, v, strict=True)]
-    o = [sum(x * w * y for x, row in zip(both, W, strict=True) for w, y in zip(row, both, strict=True))
-         for W in madl.product.weight.tolist()]  # fmt: skip
+    o = [
+        sum(x * w * y for x, row in zip(both, W, strict=True) for w, y in zip(row, both, strict=True))
+        for W in madl.product.weight.tolist()
+    ]
     hidden = [max(0.0, x) for x in norm(madl.hidden[1], linear(madl.hidden[0], [*v, *u, *o]))]
     hidden = norm(madl.hidden[4], linear(madl.hidden[3], hidden))
     out = linear(madl.out, [max(0.0, x + y) for x, y in zip(hidden, v, strict=True)])

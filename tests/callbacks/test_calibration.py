@@ -40,8 +40,9 @@ def nll(logits, target):
 
 def best_temperature(loss):
     low, high = np.log(TEMPERATURE_RANGE)
-    return np.exp(minimize_scalar(lambda t: loss(np.exp(t)), bounds=(low, high), method="bounded",
-                                  options={"xatol": 1e-9}).x)  # fmt: skip
+    return np.exp(
+        minimize_scalar(lambda t: loss(np.exp(t)), bounds=(low, high), method="bounded", options={"xatol": 1e-9}).x
+    )
 
 
 @pytest.mark.parametrize("stage", ["fit", "test"])

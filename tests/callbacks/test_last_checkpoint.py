@@ -45,8 +45,10 @@ def test_last_is_the_last_epoch_and_best_the_best(data: Path, tmp_path: Path) ->
         assert path.is_file()
         assert not path.is_symlink()
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
-        "best.ckpt", "last.ckpt", "last.previous.ckpt",
-    ]  # fmt: skip
+        "best.ckpt",
+        "last.ckpt",
+        "last.previous.ckpt",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,22 @@ def test_last_under_any_validation(validation: list[str], data: Path, tmp_path: 
 
 
 def test_last_of_a_run_stopped_early(data: Path, tmp_path: Path) -> None:
-    stop = {"class_path": "lightning.pytorch.callbacks.EarlyStopping",
-            "init_args": {"monitor": "val/loss", "min_delta": 1000.0, "patience": 2}}  # fmt: skip
-    assert fit(data, tmp_path, "--trainer.max_epochs", "9", *FIRST_IS_BEST,
-               "--trainer.callbacks+", yaml.safe_dump(stop, default_flow_style=True)) == 0  # fmt: skip
+    stop = {
+        "class_path": "lightning.pytorch.callbacks.EarlyStopping",
+        "init_args": {"monitor": "val/loss", "min_delta": 1000.0, "patience": 2},
+    }
+    assert (
+        fit(
+            data,
+            tmp_path,
+            "--trainer.max_epochs",
+            "9",
+            *FIRST_IS_BEST,
+            "--trainer.callbacks+",
+            yaml.safe_dump(stop, default_flow_style=True),
+        )
+        == 0
+    )
     assert saved(tmp_path)["epoch"] == 2
 
 

@@ -34,8 +34,9 @@ def source(masks: bool = True) -> AnnotatedDataModule:
         target=target,
         split=np.array(["train"] * 20 + ["test"] * (N - 20)),
         masks=Masks.build(explained, 0 * explained, one, num_items=N, annotators=["ann"], picture=0 * explained)
-        if masks else None,
-    )  # fmt: skip
+        if masks
+        else None,
+    )
     module = AnnotatedDataModule("unused", batch_size=32)
     module.__dict__["data"] = data
     return module
@@ -51,9 +52,13 @@ def outcome(
         model.head.bias.zero_()
         model.input_std.fill_(std)
     trainer = Trainer(
-        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
-        default_root_dir=folder, callbacks=[MaskSensitivity(sigma)],
-    )  # fmt: skip
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        callbacks=[MaskSensitivity(sigma)],
+    )
     return trainer.test(model, source(masks), verbose=False)[0]
 
 

@@ -31,9 +31,13 @@ def annotated(kind: str) -> AnnotatedData:
     x = (rng.normal(size=shape) + truth.reshape(-1, *[1] * (len(shape) - 1))).astype(np.float32)
     marks = (rng.random(shape) < 0.3).astype(np.float32)
     votes = Annotations.build(
-        np.repeat(np.arange(N), 2), np.tile([0, 1], N), rng.integers(3, size=2 * N), num_items=N, classes=3,
+        np.repeat(np.arange(N), 2),
+        np.tile([0, 1], N),
+        rng.integers(3, size=2 * N),
+        num_items=N,
+        classes=3,
         annotators=2,
-    )  # fmt: skip
+    )
     return AnnotatedData(
         name="toy",
         items=tuple(f"i{i}" for i in range(N)),

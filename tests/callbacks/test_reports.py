@@ -167,10 +167,12 @@ def test_metrics_file(tmp_path, capsys):
     test = data.split == "test"
     assert found["truth"] is True
     assert found["evaluated"] == {
-        "data": "toy", "split": "test", "items": int(test.sum()),
+        "data": "toy",
+        "split": "test",
+        "items": int(test.sum()),
         "items_with_truth": int((data.target[test] >= 0).sum()),
         "votes": int(data.annotations.labels_per_item[test].sum()),
-    }  # fmt: skip
+    }
     assert "test/acc" in capsys.readouterr().out
 
 

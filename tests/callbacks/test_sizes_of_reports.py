@@ -45,10 +45,18 @@ def written(run: Path) -> set[str]:
     [
         (1.2e6, set()),
         (4.5e6, {"annotators.csv", "calibration.csv"}),
-        (2e9, {"annotators.csv", "calibration.csv", "confusion.parquet", "label_errors.parquet",
-               "label_errors_items.parquet"}),
+        (
+            2e9,
+            {
+                "annotators.csv",
+                "calibration.csv",
+                "confusion.parquet",
+                "label_errors.parquet",
+                "label_errors_items.parquet",
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_run_keeps_what_fits(room: float, kept: set[str], data: Path, tmp_path: Path, monkeypatch, caplog, capsys):
     monkeypatch.setattr(sizes, "memory", lambda: int(room / sizes.SHARE))
     assert fit(data, tmp_path, "-c", "configs/method/mv.yaml") == 0
@@ -83,9 +91,17 @@ def test_tables_of_50000_classes_are_refused_before_they_are_allocated(table: st
     row, pairs = votes.gather(np.arange(n))
     logits = np.zeros((n, k), dtype=np.float32)
     result = CleanPass(
-        np.arange(n), pairs, row, np.ones(n, dtype=bool), logits, np.zeros(len(pairs), np.float32), None, None, None,
+        np.arange(n),
+        pairs,
+        row,
+        np.ones(n, dtype=bool),
+        logits,
+        np.zeros(len(pairs), np.float32),
         None,
-    )  # fmt: skip
+        None,
+        None,
+        None,
+    )
     make = {
         "labels": lambda: label_table(data, result),
         "items": lambda: item_table(data, result),

@@ -23,9 +23,15 @@ def run(folder: Path, **settings) -> None:
 def one_of_two(rank: int, folder: Path) -> int:
     """Runs as torchrun would start it; the process group exists already."""
     environment = {
-        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0,
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1, "TORCHELASTIC_RUN_ID": "test",
-    }  # fmt: skip
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "GROUP_RANK": 0,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": 1,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
     os.environ.update({name: str(value) for name, value in environment.items()})
     run(folder, strategy="ddp", devices=2)
     return rank

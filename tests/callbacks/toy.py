@@ -34,9 +34,14 @@ def toy_data(*, truth: bool = True, exchangeable: bool = False, seed: int = 0, i
     target = np.where(generator.random(N) < 0.2, -1, target) if truth else np.full(N, -1)
     people = ["crowd"] if exchangeable else [f"person-{a}" for a in range(A)]
     annotations = Annotations.build(
-        item, annotator * (not exchangeable), label, num_items=N, classes=CLASSES, annotators=people,
+        item,
+        annotator * (not exchangeable),
+        label,
+        num_items=N,
+        classes=CLASSES,
+        annotators=people,
         exchangeable=exchangeable,
-    )  # fmt: skip
+    )
     if images:
         inputs = ArrayInputs(generator.integers(0, 255, (N, 9, 7, 3)).astype(np.uint8), "image")
     else:
@@ -100,8 +105,14 @@ class Toy(LightningModule):
 def toy_trainer(folder: Path, callbacks: list[Any], **kwargs: Any) -> Trainer:
     """A silent trainer of one epoch."""
     settings: dict[str, Any] = {
-        "max_epochs": 1, "default_root_dir": str(folder), "callbacks": callbacks, "logger": False,
-        "enable_progress_bar": False, "enable_checkpointing": False, "enable_model_summary": False,
-        "accelerator": "cpu", "devices": 1,
-    }  # fmt: skip
+        "max_epochs": 1,
+        "default_root_dir": str(folder),
+        "callbacks": callbacks,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+        "devices": 1,
+    }
     return Trainer(**(settings | kwargs))

@@ -23,17 +23,27 @@ def plan_study(classes: tuple[str, ...] = CLASSES, num_items: int = N) -> MixStu
     shift = rng.normal(0, 0.1, PAIRS) + 0.1 * (label1 == 0) - 0.1 * (label2 == 0)
     answer = np.clip(weight[at] + shift[at] + rng.normal(0, 0.1, len(at)), 0, 1).round(2)
     return MixStudy.build(
-        "infer", classes=classes, participants=[f"p{i}" for i in range(PEOPLE)], num_items=num_items,
+        "infer",
+        classes=classes,
+        participants=[f"p{i}" for i in range(PEOPLE)],
+        num_items=num_items,
         stimuli={
-            "name": [f"mix-{i}.png" for i in range(PAIRS)], "id1": np.arange(PAIRS), "id2": PAIRS + np.arange(PAIRS),
-            "label1": label1, "label2": label2, "weight": weight,
+            "name": [f"mix-{i}.png" for i in range(PAIRS)],
+            "id1": np.arange(PAIRS),
+            "id2": PAIRS + np.arange(PAIRS),
+            "label1": label1,
+            "label2": label2,
+            "weight": weight,
         },
         judgments={
-            "participant": person, "stimulus": at, "weight": answer, "confidence": rng.integers(0, 101, len(at)) / 100,
+            "participant": person,
+            "stimulus": at,
+            "weight": answer,
+            "confidence": rng.integers(0, 101, len(at)) / 100,
             "trial": np.concatenate([trial, np.full(PEOPLE, trial.max() + 1)]),
             "repeat": np.arange(len(at)) >= 3 * PAIRS,
         },
-    )  # fmt: skip
+    )
 
 
 def images(study: MixStudy, *, split: bool = False) -> AnnotatedData:
@@ -43,14 +53,20 @@ def images(study: MixStudy, *, split: bool = False) -> AnnotatedData:
     target[study.stimuli.id1], target[study.stimuli.id2] = study.stimuli.label1, study.stimuli.label2
     where[2 * PAIRS :: 2], where[2 * PAIRS + 1 :: 2] = "val", "test"
     return AnnotatedData(
-        name="pictures", items=tuple(f"i{i}" for i in range(n)),
+        name="pictures",
+        items=tuple(f"i{i}" for i in range(n)),
         inputs=ArrayInputs(rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8), "image"),
         annotations=Annotations.build(
-            np.repeat(np.arange(n), 2), np.tile([0, 1], n), np.repeat(target, 2), num_items=n, classes=study.classes,
+            np.repeat(np.arange(n), 2),
+            np.tile([0, 1], n),
+            np.repeat(target, 2),
+            num_items=n,
+            classes=study.classes,
             annotators=["x", "y"],
         ),
-        target=target, split=where if split else None,
-    )  # fmt: skip
+        target=target,
+        split=where if split else None,
+    )
 
 
 def words(text: str) -> str:

@@ -97,8 +97,12 @@ def test_prepare_offline_is_refused_and_leaves_no_folder(workplace, monkeypatch,
     monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
     assert main(["prepare", "mnist"]) == 2
     error = capsys.readouterr().err
-    for part in ("error: Cannot download https://", "train-images-idx3-ubyte.gz: no network here", "HILMIX_DATA",
-                 "data/downloads/mnist/train-images-idx3-ubyte.gz"):  # fmt: skip
+    for part in (
+        "error: Cannot download https://",
+        "train-images-idx3-ubyte.gz: no network here",
+        "HILMIX_DATA",
+        "data/downloads/mnist/train-images-idx3-ubyte.gz",
+    ):
         assert part in error
     assert not (workplace / "data" / "mnist").exists()
 
@@ -161,17 +165,32 @@ def tiny(**changes):
     votes = Annotations.build(
         [0, 1, 1], [0, 0, 1], [0, 1, 1], num_items=3, classes=["x", "y", "z"], annotators=["u", "v"]
     )
-    given = {"name": "tiny", "items": ("a", "b", "c"), "inputs": ArrayInputs(np.zeros((3, 2)), "vector"),
-             "annotations": votes} | changes  # fmt: skip
+    given = {
+        "name": "tiny",
+        "items": ("a", "b", "c"),
+        "inputs": ArrayInputs(np.zeros((3, 2)), "vector"),
+        "annotations": votes,
+    } | changes
     return AnnotatedData(**given)
 
 
 def test_check_prints_what_an_own_folder_holds(folder, capsys):
     assert main(["check", str(folder)]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    for text in ("tiny", "CC0", "image, 3 x 6 x 6", "items 10", "annotations 30", "3 to 3, mean 3.00",
-                 "3, with 10 to 10 labels, median 10", "known for 10 items", "wrong labels 6.7 %",
-                 "majority vote 100.0 % right", "agreement 86.7 % of pairs", "cat 50.0 % 50.0 %"):  # fmt: skip
+    for text in (
+        "tiny",
+        "CC0",
+        "image, 3 x 6 x 6",
+        "items 10",
+        "annotations 30",
+        "3 to 3, mean 3.00",
+        "3, with 10 to 10 labels, median 10",
+        "known for 10 items",
+        "wrong labels 6.7 %",
+        "majority vote 100.0 % right",
+        "agreement 86.7 % of pairs",
+        "cat 50.0 % 50.0 %",
+    ):
         assert text in out, text
 
 

@@ -29,11 +29,37 @@ def test_a_study_with_every_option(data, tmp_path, capsys):
     table = pd.DataFrame(np.full((N, 3), 1 / 3), columns=[f"prob_{c}" for c in CLASSES])
     table.assign(item=[f"i{i}" for i in range(N)]).to_parquet(tmp_path / "predictions.parquet")
     code = build(
-        data, tmp_path / "s", "--task", "select", "--pairs", "12", "--beta", "0.4", "--per-batch", "4",
-        "--repeats", "1", "--catch", "3", "--practice", "0", "--judgments", "5", "--wording", "first", "--seed", "7",
-        "--least-sure", str(tmp_path / "predictions.parquet"), "--consent", str(tmp_path / "consent.md"),
-        "--instructions", f"select={tmp_path / 'do.md'}", "--completion-code", "C0DE",
-    )  # fmt: skip
+        data,
+        tmp_path / "s",
+        "--task",
+        "select",
+        "--pairs",
+        "12",
+        "--beta",
+        "0.4",
+        "--per-batch",
+        "4",
+        "--repeats",
+        "1",
+        "--catch",
+        "3",
+        "--practice",
+        "0",
+        "--judgments",
+        "5",
+        "--wording",
+        "first",
+        "--seed",
+        "7",
+        "--least-sure",
+        str(tmp_path / "predictions.parquet"),
+        "--consent",
+        str(tmp_path / "consent.md"),
+        "--instructions",
+        f"select={tmp_path / 'do.md'}",
+        "--completion-code",
+        "C0DE",
+    )
     assert code == 0
     told = words(capsys.readouterr().out)
     assert "6 batches of 8 pictures (0 for practice, 4 mixes, 3 with a known answer, 1 repeats)" in told

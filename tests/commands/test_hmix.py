@@ -49,9 +49,11 @@ def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
         ("curves", "infer", "logit_b", "likelihood"): simulated.CURVE[1],
         ("anchoring", "construct", "anchoring", "all"): simulated.ANCHORING,
         ("confidence", "infer", "joint_slope", "one_sidedness"): simulated.CONFIDENCE[1],
-        **{("class_strengths", "infer", "strength", name): strength
-           for name, strength in zip(simulated.CLASSES, simulated.STRENGTH, strict=True)},
-    }  # fmt: skip
+        **{
+            ("class_strengths", "infer", "strength", name): strength
+            for name, strength in zip(simulated.CLASSES, simulated.STRENGTH, strict=True)
+        },
+    }
     for key, value in truth.items():
         assert long.loc[key, "low"] < value < long.loc[key, "high"], key
     out = words(capsys.readouterr().out)
@@ -77,8 +79,15 @@ def test_the_files_agree_with_each_other(mine, workplace, capsys):
     assert np.isclose(pd.read_csv("report/curves.csv")["value"][0], content["tables"]["curves"][0]["value"])
     pictures = {name for name in told if name.endswith(".png")}
     if plotting.available():
-        assert pictures == {"relabelling.png", "confidence.png", "midpoints.png", "reliability.png",
-                            "class_strengths.png", "label_pairs.png", "labels.png"}  # fmt: skip
+        assert pictures == {
+            "relabelling.png",
+            "confidence.png",
+            "midpoints.png",
+            "reliability.png",
+            "class_strengths.png",
+            "label_pairs.png",
+            "labels.png",
+        }
 
 
 @pytest.mark.parametrize("study", [simulated.construct(), simulated.categorical()])
@@ -142,11 +151,14 @@ def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
     assert [file.name for file in (workplace / "report").iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize(("option", "value", "said"), [
-    ("--level", "95", "--level is 95; allowed are numbers between 0 and 1"),
-    ("--num-items", "0", "--num-items is 0; allowed are whole numbers of at least 1"),
-    ("--num-items", "5", "expected a whole number from 0 to 4"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--level", "95", "--level is 95; allowed are numbers between 0 and 1"),
+        ("--num-items", "0", "--num-items is 0; allowed are whole numbers of at least 1"),
+        ("--num-items", "5", "expected a whole number from 0 to 4"),
+    ],
+)
 def test_bad_options_are_refused(mine, capsys, option, value, said):
     assert said in refused([str(mine), *OWN, option, value], capsys)
 
@@ -167,7 +179,7 @@ BAD = {
     "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': found 'Brid'; expected one of Airplane", REMEDY),
     "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "100." + REMEDY),
     "an image outside": ({"id2": 10_000}, "row 1, column 'id2': found '10000", "since num_items is 10000." + REMEDY),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

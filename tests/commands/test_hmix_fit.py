@@ -123,8 +123,9 @@ def test_bad_options_are_refused_before_any_work(mine, workplace, capsys):
 
 def test_images_that_do_not_fit_are_refused(mine, study, capsys):
     data, ask = images(study), ["--policy", "learned_statistics", "-o", "x.json", "--data"]
-    write_folder(AnnotatedData("grey", data.items, ArrayInputs(data.inputs.array[..., 0], "image"), data.annotations),
-                 "grey")  # fmt: skip
+    write_folder(
+        AnnotatedData("grey", data.items, ArrayInputs(data.inputs.array[..., 0], "image"), data.annotations), "grey"
+    )
     folder, other = [str(mine / "study"), *OWN], [str(mine / "study"), "--classes", *CLASSES, "--num-items", str(N + 1)]
     write_folder(replace(data, target=np.roll(data.target, 1)), "rolled")
     assert "Give the images that the study used, in their order" in refused([*folder, *ask, "rolled"], capsys)

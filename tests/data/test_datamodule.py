@@ -39,12 +39,17 @@ def annotated(*, split=SPLIT, target: bool = True, exchangeable: bool = False, *
         "items": tuple(f"i{i}" for i in range(N)),
         "inputs": ArrayInputs(rng.normal(2.0, 3.0, (N, D)).astype(np.float32), "vector"),
         "annotations": Annotations.build(
-            item, annotator * (not exchangeable), label, num_items=N, classes=["x", "y", "z"], annotators=people,
+            item,
+            annotator * (not exchangeable),
+            label,
+            num_items=N,
+            classes=["x", "y", "z"],
+            annotators=people,
             exchangeable=exchangeable,
         ),
         "target": np.arange(N) % K if target else np.full(N, -1),
         "split": split,
-    }  # fmt: skip
+    }
     return AnnotatedData(**{**settings, **changes})
 
 
@@ -291,8 +296,9 @@ def test_exchangeable_votes_have_one_known_annotator(tmp_path: Path) -> None:
 def test_a_checkpoint_refuses_other_classes(tmp_path: Path) -> None:
     state = module(tmp_path).state_dict()
     votes = annotated().annotations
-    other = Annotations.build(votes.item, votes.annotator, votes.label, num_items=N, classes=["x", "y", "w"],
-                              annotators=votes.annotators)  # fmt: skip
+    other = Annotations.build(
+        votes.item, votes.annotator, votes.label, num_items=N, classes=["x", "y", "w"], annotators=votes.annotators
+    )
     with pytest.raises(RunError, match=r"\['x', 'y', 'z'\].*'w'"):
         module(tmp_path / "o", annotated(annotations=other)).load_state_dict(state)
 
@@ -308,8 +314,14 @@ def test_on_other_items_annotators_are_known_by_name(tmp_path: Path) -> None:
     """ann, bob and a newcomer; dan had no training label, so his place has no name."""
     state = module(tmp_path).state_dict()
     votes = annotated().annotations
-    other = Annotations.build(votes.item, votes.annotator, votes.label, num_items=N, classes=votes.classes,
-                              annotators=["new", "dan", "bob", "ann"])  # fmt: skip
+    other = Annotations.build(
+        votes.item,
+        votes.annotator,
+        votes.label,
+        num_items=N,
+        classes=votes.classes,
+        annotators=["new", "dan", "bob", "ann"],
+    )
     there = module(tmp_path / "o", annotated(annotations=other, items=tuple(f"n{i}" for i in range(N))))
     there.load_state_dict(state)
     known = {int(a) for b in batches(there, "all") for a in b.annotator}

@@ -9,10 +9,17 @@ from hilmix.data.items import ArrayInputs
 def test_labels_masks_and_groups() -> None:
     target = np.array([1, 0, 1])
     data = explained_data(
-        "toy", ArrayInputs(np.zeros((3, 2)), "vector"), target, np.array(["train", "val", "test"]), items=tuple("abc"),
-        classes=("x", "y"), licence="CC0", pictures=ArrayInputs(np.eye(2), "vector"), painter="ann",
+        "toy",
+        ArrayInputs(np.zeros((3, 2)), "vector"),
+        target,
+        np.array(["train", "val", "test"]),
+        items=tuple("abc"),
+        classes=("x", "y"),
+        licence="CC0",
+        pictures=ArrayInputs(np.eye(2), "vector"),
+        painter="ann",
         explained=np.array([2, 1]),
-    )  # fmt: skip
+    )
     assert data.annotations.annotators == (ANNOTATOR,)
     assert data.annotations.label.tolist() == data.group.tolist() == target.tolist()
     assert data.groups == ("x", "y")

@@ -125,9 +125,11 @@ def test_a_truncated_image_is_named_when_it_is_decoded(save, name):
 
 def make(**changes):
     arguments = {
-        "name": "mine", "items": ("a", "b"), "inputs": ArrayInputs(np.zeros((2, 3)), "vector"),
+        "name": "mine",
+        "items": ("a", "b"),
+        "inputs": ArrayInputs(np.zeros((2, 3)), "vector"),
         "annotations": Annotations.from_dense([[0], [1]]),
-    }  # fmt: skip
+    }
     return AnnotatedData(**(arguments | changes))
 
 

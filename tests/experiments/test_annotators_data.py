@@ -31,12 +31,16 @@ def data():
         items=tuple(f"item {i}" for i in range(60)),
         inputs=ArrayInputs(np.arange(120.0).reshape(60, 2), "vector"),
         annotations=Annotations.build(
-            item, rng.integers(0, 5, len(item)), rng.integers(0, 3, len(item)), num_items=60, classes="abc",
+            item,
+            rng.integers(0, 5, len(item)),
+            rng.integers(0, 3, len(item)),
+            num_items=60,
+            classes="abc",
             annotators="vwxyz",
         ),
         target=rng.integers(0, 3, 60),
         split=np.repeat(["train", "test"], [50, 10]),
-    )  # fmt: skip
+    )
 
 
 def votes_of(data):

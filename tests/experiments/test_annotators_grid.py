@@ -57,9 +57,11 @@ def test_the_final_runs_use_the_rate_of_the_family(monkeypatch: pytest.MonkeyPat
     )
     jobs = grid.final_jobs(["digits-class-30"], ["mv", "hilmix"], (0, 1), "root", search)
     assert [job.key for job in jobs] == [
-        ("digits-class-30", "mv", 0.01, 0), ("digits-class-30", "mv", 0.01, 1),
-        ("digits-class-30", "hilmix", 0.02, 0), ("digits-class-30", "hilmix", 0.02, 1),
-    ]  # fmt: skip
+        ("digits-class-30", "mv", 0.01, 0),
+        ("digits-class-30", "mv", 0.01, 1),
+        ("digits-class-30", "hilmix", 0.02, 0),
+        ("digits-class-30", "hilmix", 0.02, 1),
+    ]
     assert all(job.tested for job in jobs)
     assert grid.search_jobs(DATA, ["hilmix"], None, "") == []
     with pytest.raises(ConfigError, match=r"fashion.*run `search`"):
@@ -139,11 +141,15 @@ def test_a_variant_differs_from_its_method_in_what_its_name_says(monkeypatch: py
 def settings_of(model: Any, data: Any) -> dict[str, Any]:
     who, mix = model.annotator_model, data.mix
     return {
-        "lr": model.lr, "scaling": model.lr_scaling, "mix": type(mix).__name__, "targets": type(data.targets).__name__,
-        "annotators": type(who).__name__, "alpha": getattr(mix, "alpha", None),
+        "lr": model.lr,
+        "scaling": model.lr_scaling,
+        "mix": type(mix).__name__,
+        "targets": type(data.targets).__name__,
+        "annotators": type(who).__name__,
+        "alpha": getattr(mix, "alpha", None),
         **{name: getattr(model, name, None) for name in ("warmup", "every")},
         **{name: getattr(who, name, None) for name in ("strength", "dependence")},
-    }  # fmt: skip
+    }
 
 
 class Refusing(Classifier):

@@ -52,14 +52,21 @@ def test_families_and_members_are_those_of_the_recipes():
 
 def test_the_rate_is_the_best_mean_agreement_then_the_lower_nll_then_the_smaller_rate():
     rows = search_rows(
-        ("mv", 0.0003, 100, 0.9, 1.0), ("mv", 0.0003, 101, 0.1, 1.0),  # best seed, worse mean
-        ("mv", 0.001, 100, 0.6, 1.0), ("mv", 0.001, 101, 0.6, 1.2),
-        ("mv", 0.003, 100, 0.6, 1.0), ("mv", 0.003, 101, 0.6, 1.1),  # a tie in agreement, lower NLL
-        ("mv", 0.01, 100, 0.6, 1.0), ("mv", 0.01, 101, 0.6, 1.1),  # a tie in both, larger rate
-        ("ds", 0.001, 100, 0.5, 1.0), ("ds", 0.001, 101, 0.5, 1.0),
-        ("ds", 0.01, 100, 0.9, math.nan), ("ds", 0.01, 101, 0.9, 1.0),  # diverged once
-        ("soft", 0.01, 100, math.nan, math.nan), ("soft", 0.01, 101, 0.9, 1.0),
-    )  # fmt: skip
+        ("mv", 0.0003, 100, 0.9, 1.0),
+        ("mv", 0.0003, 101, 0.1, 1.0),  # best seed, worse mean
+        ("mv", 0.001, 100, 0.6, 1.0),
+        ("mv", 0.001, 101, 0.6, 1.2),
+        ("mv", 0.003, 100, 0.6, 1.0),
+        ("mv", 0.003, 101, 0.6, 1.1),  # a tie in agreement, lower NLL
+        ("mv", 0.01, 100, 0.6, 1.0),
+        ("mv", 0.01, 101, 0.6, 1.1),  # a tie in both, larger rate
+        ("ds", 0.001, 100, 0.5, 1.0),
+        ("ds", 0.001, 101, 0.5, 1.0),
+        ("ds", 0.01, 100, 0.9, math.nan),
+        ("ds", 0.01, 101, 0.9, 1.0),  # diverged once
+        ("soft", 0.01, 100, math.nan, math.nan),
+        ("soft", 0.01, 101, 0.9, 1.0),
+    )
     assert chosen(rows) == {("digits-class", "mv"): 0.003, ("digits-class", "ds"): 0.001}
     assert chosen(rows.iloc[:0]) == {}
 
@@ -73,8 +80,9 @@ def test_rows_are_sorted_replaced_by_key_and_read_back_exactly(tmp_path: Path):
     add_row(file, dict(zip(KEY, ("b", "mv", 0.0003, 0), strict=True)) | {"acc": 0.25})
     table = read(file)
     assert list(table[KEY].itertuples(index=False, name=None)) == [
-        ("a", "mv", 0.1, 7), *(("b", "mv", lr, 0) for lr in LEARNING_RATES),
-    ]  # fmt: skip
+        ("a", "mv", 0.1, 7),
+        *(("b", "mv", lr, 0) for lr in LEARNING_RATES),
+    ]
     assert table["acc"].tolist()[1:] == pytest.approx([0.25, 1 / 3, 1 / 3, 1 / 3])
     assert np.isnan(table["acc"][0])
     assert [f.name for f in file.parent.iterdir()] == ["results.csv"]

@@ -77,10 +77,14 @@ def test_all_mixes_are_labelled_with_distributions(found, name: str) -> None:
     data = plan.data
     plan.mix.bind(data.annotations)
     batch = Batch(
-        data.inputs.fetch(rows).float() / 255, torch.from_numpy(rows), torch.from_numpy(data.target[rows]),
-        torch.from_numpy(rows), torch.zeros(32, dtype=torch.int64), torch.from_numpy(data.annotations.label[rows]),
+        data.inputs.fetch(rows).float() / 255,
+        torch.from_numpy(rows),
+        torch.from_numpy(data.target[rows]),
+        torch.from_numpy(rows),
+        torch.zeros(32, dtype=torch.int64),
+        torch.from_numpy(data.annotations.label[rows]),
         torch.from_numpy(data.annotations.probs[rows]).float(),
-    )  # fmt: skip
+    )
     mixed = plan.mix(batch, np.random.default_rng(0)).plan
     if mixed.shares is not None:
         on_row, host = mixed.shares[:32], mixed.shares[32:][mixed.partner]

@@ -46,7 +46,8 @@ def test_silent_annotator_equals_the_crowd_and_much_support_equals_the_counts():
     found = estimate_confusion(annotator, said, posterior, num_annotators=A)
     pooled = np.einsum("lc,lk->ck", posterior, said) + 1 / K
     np.testing.assert_allclose(found.confusion[A - 1], pooled / pooled.sum(1, keepdims=True))
-    many = estimate_confusion(np.repeat(annotator, 1000), np.repeat(said, 1000, 0), np.repeat(posterior, 1000, 0),
-                              num_annotators=A)  # fmt: skip
+    many = estimate_confusion(
+        np.repeat(annotator, 1000), np.repeat(said, 1000, 0), np.repeat(posterior, 1000, 0), num_annotators=A
+    )
     counts = np.einsum("lc,lk->ck", posterior[annotator == 0], said[annotator == 0])
     np.testing.assert_allclose(many.confusion[0], counts / counts.sum(1, keepdims=True), atol=1e-3)

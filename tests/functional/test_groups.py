@@ -32,7 +32,7 @@ def test_a_step_of_the_weights_is_exponentiated_and_sums_to_one() -> None:
 @pytest.mark.parametrize(
     ("core", "spurious", "expected"),
     [(0.5, 0.5, 0.0), (0.0, 1.0, 1.0), (1.0, 0.0, -1.0), (0.0, 0.2, 1.0), (0.8, 1.0, 1.0), (1.0, 1.0, 0.0)],
-)  # fmt: skip
+)
 def test_relative_core_sensitivity(core: float, spurious: float, expected: float) -> None:
     """+-1 where the difference is the largest that the mean allows."""
     found = relative_core_sensitivity(torch.tensor(core), torch.tensor(spurious))
@@ -41,8 +41,14 @@ def test_relative_core_sensitivity(core: float, spurious: float, expected: float
 
 def test_the_published_checkpoints() -> None:
     """Accuracies under spurious and core noise, and the printed negative, of six models of the authors' notebook."""
-    rows = [(0.893, 0.696, -0.479), (0.893, 0.656, -0.525), (0.821, 0.542, -0.439), (0.795, 0.421, -0.476),
-            (0.902, 0.623, -0.587), (0.929, 0.663, -0.650)]  # fmt: skip
+    rows = [
+        (0.893, 0.696, -0.479),
+        (0.893, 0.656, -0.525),
+        (0.821, 0.542, -0.439),
+        (0.795, 0.421, -0.476),
+        (0.902, 0.623, -0.587),
+        (0.929, 0.663, -0.650),
+    ]
     for spurious, core, printed in rows:
         found = relative_core_sensitivity(torch.tensor(core), torch.tensor(spurious))
         assert found.item() == pytest.approx(-printed, abs=0.005)

@@ -146,8 +146,13 @@ def test_settings_and_options_get_current_paths() -> None:
     assert with_current_paths(given) == {**given, "mix": {**given["mix"], "class_path": new}, "all": [new, 1, None]}
     assert given["all"][0] == old
     assert current_options(["fit", "--data.mix", old, f"--data.mix={old}", "--a=b=c", "--x="]) == [
-        "fit", "--data.mix", new, f"--data.mix={new}", "--a=b=c", "--x=",
-    ]  # fmt: skip
+        "fit",
+        "--data.mix",
+        new,
+        f"--data.mix={new}",
+        "--a=b=c",
+        "--x=",
+    ]
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
@@ -250,9 +255,14 @@ def mixes(num_classes: int, width: int) -> Mixes:
     label = torch.eye(num_classes)
     features = [torch.tensor(rng.normal(size=(4, width)), dtype=torch.float32) for _ in range(3)]
     return Mixes(
-        label[[0, 1, 2, 0]], label[[1, 2, 0, 2]], torch.tensor([0.25, 0.5, 0.75, 0.4]), torch.tensor([0, 1, 2, 0]),
-        torch.tensor([1, 2, 3, 2]), torch.tensor([0, 1, -1, 0]), *features,
-    )  # fmt: skip
+        label[[0, 1, 2, 0]],
+        label[[1, 2, 0, 2]],
+        torch.tensor([0.25, 0.5, 0.75, 0.4]),
+        torch.tensor([0, 1, 2, 0]),
+        torch.tensor([1, 2, 3, 2]),
+        torch.tensor([0, 1, -1, 0]),
+        *features,
+    )
 
 
 def test_every_policy_is_among_the_golden_files() -> None:

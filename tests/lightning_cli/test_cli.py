@@ -27,8 +27,16 @@ from hilmix.lightning_cli.run_folder import claim_run_dir
 ROOT = Path(__file__).parents[2]
 FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators
 METHODS = sorted(p.stem for p in (ROOT / "configs" / "method").glob("*.yaml"))
-QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
-         "false", "--trainer.log_every_n_steps", "1"]  # fmt: skip
+QUICK = [
+    "--trainer.max_epochs",
+    "1",
+    "--trainer.enable_progress_bar",
+    "false",
+    "--trainer.enable_model_summary",
+    "false",
+    "--trainer.log_every_n_steps",
+    "1",
+]
 QUIET = ["--trainer.enable_progress_bar", "false"]
 
 
@@ -50,7 +58,7 @@ def write(folder: Path, *, target: bool = True, seed: int = 0, annotators: tuple
         ),
         target=truth if target else np.full(n, -1),
         split=np.array(["train"] * 30 + ["val"] * 15 + ["test"] * 15),
-    )  # fmt: skip
+    )
     return write_folder(data, folder)
 
 
@@ -199,8 +207,11 @@ def test_short_class_names(data: Path, tmp_path: Path) -> None:
 def test_configs_are_found_from_any_working_directory(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     packaged = str(configs_folder() / "method" / "mv.yaml")
-    for given in (["-c", "configs/method/mv.yaml"], ["--config", "configs/method/mv.yaml"],
-                  ["-c=configs/method/mv.yaml"]):  # fmt: skip
+    for given in (
+        ["-c", "configs/method/mv.yaml"],
+        ["--config", "configs/method/mv.yaml"],
+        ["-c=configs/method/mv.yaml"],
+    ):
         assert with_packaged_configs(["fit", *given, "--run_dir", "x"]) == [
             "fit",
             f"--config={packaged}",
@@ -351,13 +362,31 @@ def test_a_run_folder_in_use(trained: Path, data: Path, refused) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("model.lr", "0.5"), ("model.annotator_model", "Perfect"), ("data.batch_size", "7"), ("data.mix", "ItemMix"),
-     ("data.mix.alpha", "0.7"), ("seed_everything", "9")],
-)  # fmt: skip
+    [
+        ("model.lr", "0.5"),
+        ("model.annotator_model", "Perfect"),
+        ("data.batch_size", "7"),
+        ("data.mix", "ItemMix"),
+        ("data.mix.alpha", "0.7"),
+        ("seed_everything", "9"),
+    ],
+)
 def test_resume_with_other_settings(option: str, value: str, trained: Path, data: Path, refused) -> None:
     """T4."""
-    told = refused("fit", "-c", "configs/method/annot-mix.yaml", "--data.root", data, "--run_dir", trained, *QUICK,
-                   "--ckpt_path", "last", f"--{option}", value)  # fmt: skip
+    told = refused(
+        "fit",
+        "-c",
+        "configs/method/annot-mix.yaml",
+        "--data.root",
+        data,
+        "--run_dir",
+        trained,
+        *QUICK,
+        "--ckpt_path",
+        "last",
+        f"--{option}",
+        value,
+    )
     assert "was trained with other settings" in told
     assert f"({option}: " in told
     assert f"{value} now)" in told
@@ -468,12 +497,14 @@ def csv_folder(folder: Path, **changes: pd.DataFrame | str) -> Path:
         ),
         ({"yaml": "name: mine\ninput: sound\n"}, "'input' is 'sound'"),
         (
-            {"items": pd.DataFrame({"item": [f"i{i}" for i in range(12)], "path": [f"{i}.png" for i in range(12)]}),
-             "yaml": "name: mine\ninput: image\n"},
+            {
+                "items": pd.DataFrame({"item": [f"i{i}" for i in range(12)], "path": [f"{i}.png" for i in range(12)]}),
+                "yaml": "name: mine\ninput: image\n",
+            },
             "0.png does not exist",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_data_folder(changes: dict, expected: str, tmp_path: Path, refused) -> None:
     folder = csv_folder(tmp_path / "mine", **changes)
     assert expected in refused("fit", "--data.root", folder, "--run_dir", tmp_path / "run", *QUICK)
@@ -564,8 +595,19 @@ def test_two_ranks_by_the_command_line(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path, workers: int) -> None:
     """SIGKILL in the middle of an epoch behind the first checkpoint; dropout and annot-mix on."""
-    settings = ["-c", "configs/method/annot-mix.yaml", "--data.root", data, "--data.batch_size", "2", *QUICK,
-                "--trainer.max_epochs", "40", "--data.num_workers", workers]  # fmt: skip
+    settings = [
+        "-c",
+        "configs/method/annot-mix.yaml",
+        "--data.root",
+        data,
+        "--data.batch_size",
+        "2",
+        *QUICK,
+        "--trainer.max_epochs",
+        "40",
+        "--data.num_workers",
+        workers,
+    ]
     assert main([str(a) for a in ("fit", *settings, "--run_dir", tmp_path / "straight")]) == 0
     run, command = tmp_path / "killed", [sys.executable, "-m", "hilmix", "fit", *map(str, settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -587,8 +629,18 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path, workers: i
 
 def test_a_start_that_failed_does_not_block_its_folder(data: Path, tmp_path: Path, refused) -> None:
     run = tmp_path / "run"
-    told = refused("fit", "-c", "configs/method/annot-mix-hidden.yaml", "--data.mix.layer", "nowhere",
-                   "--data.root", data, "--run_dir", run, *QUICK)  # fmt: skip
+    told = refused(
+        "fit",
+        "-c",
+        "configs/method/annot-mix-hidden.yaml",
+        "--data.mix.layer",
+        "nowhere",
+        "--data.root",
+        data,
+        "--run_dir",
+        run,
+        *QUICK,
+    )
     assert "no layer 'nowhere'" in told
     assert fit(data, run) == 0
 

@@ -20,8 +20,14 @@ from hilmix.modules import Classifier
 from hilmix.modules.stage_metrics import METRICS, StageMetrics
 from hilmix.types import StepOutput
 
-QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary",
-         "false"]  # fmt: skip
+QUICK = [
+    "--trainer.max_epochs",
+    "1",
+    "--trainer.enable_progress_bar",
+    "false",
+    "--trainer.enable_model_summary",
+    "false",
+]
 HERE = __name__
 DEFAULTS = [
     c["class_path"].rpartition(".")[2]
@@ -77,9 +83,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     n = 30
     truth = np.arange(n) % 2
     votes = Annotations.build(
-        np.repeat(np.arange(n), 2), np.tile([0, 1], n), np.repeat(truth, 2), num_items=n, classes=["x", "y"],
+        np.repeat(np.arange(n), 2),
+        np.tile([0, 1], n),
+        np.repeat(truth, 2),
+        num_items=n,
+        classes=["x", "y"],
         annotators=["a", "b"],
-    )  # fmt: skip
+    )
     toy = AnnotatedData(
         name="toy",
         items=tuple(f"i{i}" for i in range(n)),
@@ -248,10 +258,21 @@ def test_the_names_of_the_metrics() -> None:
     """Every metric of a stage with votes, targets and groups, and no other name."""
     stage, one = StageMetrics(2), torch.tensor([0, 1])
     probs = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    stage.update(StepOutput(
-        index=one, logits=probs.log(), target=one, row=one, annotator=one, label=one, probs=None, plan=None,
-        label_log_probs=probs.log(), diagonal=probs, group=one,
-    ))  # fmt: skip
+    stage.update(
+        StepOutput(
+            index=one,
+            logits=probs.log(),
+            target=one,
+            row=one,
+            annotator=one,
+            label=one,
+            probs=None,
+            plan=None,
+            label_log_probs=probs.log(),
+            diagonal=probs,
+            group=one,
+        )
+    )
     assert set(stage.compute()) <= set(METRICS)
     assert {f"val/{name}" for name in stage.compute()} >= {"val/loss", "val/acc", "val/vote_ece", "val/worst_group_acc"}
 
@@ -269,7 +290,7 @@ def test_the_names_of_the_metrics() -> None:
         (["-c", "configs/method/hilmix.yaml", "--model", f"{HERE}.OwnModel"], ["model.annotator_model"]),
         (["-c", "configs/explanation/rrr.yaml", "--model", f"{HERE}.OwnModel"], ["model.explanations"]),
     ],
-)  # fmt: skip
+)
 def test_settings_that_do_not_reach_their_class_are_refused(given, lost, data, tmp_path, capsys) -> None:
     assert fit(data, tmp_path / "run", *given) == 2
     told = sentence(capsys)
@@ -338,7 +359,7 @@ NESTED = {
         ["trainer.profiler.extended"],
         "PassThroughProfiler",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -373,8 +394,24 @@ def test_settings_of_a_replaced_part_are_refused(case: str, files, data, tmp_pat
     assert (given[1] if given[0] == "-c" else f"given by {given[2 if case == 'options' else 0]}") in told
     assert not (tmp_path / "run").exists()
     for unused in (", ".join(lost), lost[0].rpartition(".")[0]):
-        assert main(["fit", *given, "--unused_settings", f"[{unused}]", "--data.root", str(data), "--run_dir",
-                     str(tmp_path / "run"), *QUICK, "--trainer.fast_dev_run", "true"]) == 0, unused  # fmt: skip
+        assert (
+            main(
+                [
+                    "fit",
+                    *given,
+                    "--unused_settings",
+                    f"[{unused}]",
+                    "--data.root",
+                    str(data),
+                    "--run_dir",
+                    str(tmp_path / "run"),
+                    *QUICK,
+                    "--trainer.fast_dev_run",
+                    "true",
+                ]
+            )
+            == 0
+        ), unused
 
 
 @pytest.mark.parametrize("command", ["test", "validate", "predict"])
@@ -411,5 +448,7 @@ def test_files_that_are_combined_lose_nothing(method: str, data, tmp_path, monke
 def test_who_means_it_says_so(data: Path, tmp_path: Path) -> None:
     given = ["-c", "configs/method/mv.yaml", "--data", f"{HERE}.OwnData"]
     assert fit(data, tmp_path / "run", *given, "--unused_settings", "[data.targets, data.mix]") == 0
-    assert fit(data, tmp_path / "own", "--model", f"{HERE}.OwnModel", "--model.lr", "0.3", "--trainer.callbacks",
-               "[]") == 0  # fmt: skip
+    assert (
+        fit(data, tmp_path / "own", "--model", f"{HERE}.OwnModel", "--model.lr", "0.3", "--trainer.callbacks", "[]")
+        == 0
+    )

@@ -144,7 +144,7 @@ FILES: dict[str, tuple[Any, list[str]]] = {
         ["model.backbone.hidden", "int", "'a'"[1:-1]],
     ),
     "nan": ({"model": {"init_args": {"lr": float("nan")}}}, ["model.lr", "nan"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FILES)

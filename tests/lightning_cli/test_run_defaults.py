@@ -28,12 +28,16 @@ def write(
         items=tuple(f"i{i}" for i in range(n)),
         inputs=ArrayInputs((rng.normal(size=(n, 3)) + truth[:, None]).astype(np.float32), "vector"),
         annotations=Annotations.build(
-            np.repeat(np.arange(n), 2), np.tile([0, 1], n), rng.integers(2, size=2 * n), num_items=n,
-            classes=["x", "y"], annotators=["a", "b"],
+            np.repeat(np.arange(n), 2),
+            np.tile([0, 1], n),
+            rng.integers(2, size=2 * n),
+            num_items=n,
+            classes=["x", "y"],
+            annotators=["a", "b"],
         ),
         target=truth if target else np.full(n, -1),
         split=np.array(["train"] * 20 + ["val"] * 8 + ["test"] * (n - 28)) if split else None,
-    )  # fmt: skip
+    )
     return write_folder(data, folder)
 
 

@@ -161,9 +161,16 @@ def test_lightnings_requeue_signal_still_saves(data: Path, tmp_path: Path, monke
     tools.mkdir()
     (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/requeued\n')
     (tools / "scontrol").chmod(0o755)
-    for name, value in {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "job", "SLURM_PROCID": "0",
-                        "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NTASKS_PER_NODE": "1",
-                        "PATH": f"{tools}:{os.environ['PATH']}"}.items():  # fmt: skip
+    for name, value in {
+        "SLURM_NTASKS": "1",
+        "SLURM_JOB_ID": "77",
+        "SLURM_JOB_NAME": "job",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+        "SLURM_NTASKS_PER_NODE": "1",
+        "PATH": f"{tools}:{os.environ['PATH']}",
+    }.items():
         monkeypatch.setenv(name, value)
     run = tmp_path / "run"
     assert stopped(data, run, signal.SIGUSR1) == 0, (tmp_path / "run.log").read_text()

@@ -74,8 +74,11 @@ def test_one_class():
     metrics = M.ClassMetrics("val/")
     metrics.update(torch.ones(3, 1), torch.zeros(3, dtype=torch.long))
     assert {k: v.item() for k, v in metrics.compute().items()} == {
-        "val/acc": 1, "val/nll": 0, "val/brier": 0, "val/ece": 0,
-    }  # fmt: skip
+        "val/acc": 1,
+        "val/nll": 0,
+        "val/brier": 0,
+        "val/ece": 0,
+    }
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")

@@ -122,8 +122,13 @@ def test_the_mixed_input_lies_in_a_buffer_that_the_next_call_overwrites() -> Non
 
 def test_the_buffer_fits_smaller_larger_and_other_batches() -> None:
     policy = AnnotMix()
-    for items, pairs, dtype in ((4, 9, torch.float32), (2, 3, torch.float32), (6, 20, torch.float32),
-                                (4, 9, torch.float64), (4, 9, torch.float16)):  # fmt: skip
+    for items, pairs, dtype in (
+        (4, 9, torch.float32),
+        (2, 3, torch.float32),
+        (6, 20, torch.float32),
+        (4, 9, torch.float64),
+        (4, 9, torch.float16),
+    ):
         batch = batch_of(items, pairs, dtype=dtype)
         mixed = policy(batch, np.random.default_rng(0))
         plan, source = mixed.plan, batch.input[batch.row]

@@ -19,9 +19,11 @@ D = 4
 def setting(pairs: int, *, items: int = 3, classes: int = 3, annotators: int = 2, seed: int = 0, soft: bool = False):
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    model = Classifier(
-        classes, annotators, [D], MLP([5], dropout=0.0), AnnotMixHead(embed_dim=3, dropout=0.0)
-    ).double().eval()  # fmt: skip
+    model = (
+        Classifier(classes, annotators, [D], MLP([5], dropout=0.0), AnnotMixHead(embed_dim=3, dropout=0.0))
+        .double()
+        .eval()
+    )
     norm = model.annotator_model.hidden[2]
     norm.running_mean.normal_()
     norm.running_var.uniform_(0.5, 2.0)

@@ -102,9 +102,17 @@ def one_step(folder: Path, batches: list[Batch], penalties: list[EntropyPenalty]
     """The gradient, as what one step of SGD with learning rate 1 takes away."""
     seed_everything(0)
     model = Classifier(
-        K, A, [D], MLP([6], dropout=0.0), AnnotMixHead(embed_dim=4, dropout=0.0), penalties,
-        optimizer="SGD", lr=1.0, weight_decay=0.0, schedule="constant",
-    )  # fmt: skip
+        K,
+        A,
+        [D],
+        MLP([6], dropout=0.0),
+        AnnotMixHead(embed_dim=4, dropout=0.0),
+        penalties,
+        optimizer="SGD",
+        lr=1.0,
+        weight_decay=0.0,
+        schedule="constant",
+    )
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     options = {"max_steps": 1, "callbacks": [FreezeBatchNorm()]}
     trainer(folder, len(batches), **options).fit(model, Given(batches))

@@ -40,18 +40,28 @@ def data(masks: bool = True, groups: bool = True) -> AnnotatedData:
         items=tuple(f"i{i}" for i in range(n)),
         inputs=ArrayInputs(rng.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8), "image"),
         annotations=Annotations.build(
-            np.arange(n).repeat(2), rng.integers(0, A, 2 * n), rng.integers(0, K, 2 * n),
-            num_items=n, classes=K, annotators=A,
+            np.arange(n).repeat(2),
+            rng.integers(0, A, 2 * n),
+            rng.integers(0, K, 2 * n),
+            num_items=n,
+            classes=K,
+            annotators=A,
         ),
         target=rng.integers(0, K, n),
         split=np.array(["train"] * 32 + ["val"] * 8 + ["test"] * 8),
         masks=Masks.build(
-            explained, np.zeros(len(explained), int), ArrayInputs(left, "image"), num_items=n, annotators=["ann"],
+            explained,
+            np.zeros(len(explained), int),
+            ArrayInputs(left, "image"),
+            num_items=n,
+            annotators=["ann"],
             picture=np.zeros(len(explained), int),
-        ) if masks else None,
+        )
+        if masks
+        else None,
         group=np.arange(n) % 2 if groups else np.empty(0, np.int64),
         groups=("even", "odd") if groups else (),
-    )  # fmt: skip
+    )
 
 
 def module(mix: MixPolicy | None = None, source: AnnotatedData | None = None, **settings) -> AnnotatedDataModule:
@@ -218,10 +228,16 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, step: int) -
         made = model(EVERY, group_dro=GroupDRO(0.5))
         every = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
         Trainer(
-            accelerator="cpu", max_epochs=3, logger=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=[every] if resume is None else [],
+            accelerator="cpu",
+            max_epochs=3,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=tmp_path,
+            callbacks=[every] if resume is None else [],
             enable_checkpointing=resume is None,
-        ).fit(made, module(ItemMix()), ckpt_path=resume)  # fmt: skip
+        ).fit(made, module(ItemMix()), ckpt_path=resume)
         return {name: value for name, value in made.state_dict().items() if "metrics" not in name}
 
     straight = fit()
@@ -263,8 +279,10 @@ def part(items: int, seed: int) -> Batch:
 
 def joined(first: Batch, second: Batch) -> Batch:
     shift = len(first.index)
-    both = {name: torch.cat([getattr(first, name), getattr(second, name)])
-            for name in ("input", "target", "annotator", "label", "mask", "group")}  # fmt: skip
+    both = {
+        name: torch.cat([getattr(first, name), getattr(second, name)])
+        for name in ("input", "target", "annotator", "label", "mask", "group")
+    }
     row = torch.cat([first.row, second.row + shift])
     return Batch(index=torch.arange(shift + len(second.index)), row=row, **both)
 
@@ -276,9 +294,14 @@ def test_two_processes_take_the_step_of_one(tmp_path: Path, weighted: bool) -> N
     def one_step(batches: list[Batch]) -> dict[str, Tensor]:
         seed_everything(0)
         made = model(
-            [RRR(1.0), PGDEx(0.5, steps=2)], AnnotMixHead(embed_dim=4, dropout=0.0), optimizer="SGD", lr=1.0,
-            weight_decay=0.0, schedule="constant", group_dro=GroupDRO(1.0) if weighted else None,
-        ).eval()  # fmt: skip
+            [RRR(1.0), PGDEx(0.5, steps=2)],
+            AnnotMixHead(embed_dim=4, dropout=0.0),
+            optimizer="SGD",
+            lr=1.0,
+            weight_decay=0.0,
+            schedule="constant",
+            group_dro=GroupDRO(1.0) if weighted else None,
+        ).eval()
         before = {name: value.detach().clone() for name, value in made.state_dict().items()}
         ranks = {"devices": len(batches), "strategy": "ddp_fork" if len(batches) > 1 else "auto"}
         trainer(tmp_path, max_steps=1, **ranks).fit(made, Given(batches))
@@ -330,8 +353,13 @@ def test_masks_of_items_that_do_not_train_are_none(tmp_path: Path) -> None:
     source = data()
     assert source.masks is not None
     there = source.masks.item >= 32
-    fewer = Masks(source.masks.item[there], *(getattr(source.masks, n)[there] for n in ("annotator", "picture")),
-                  annotators=("ann",), pictures=source.masks.pictures, num_items=48)  # fmt: skip
+    fewer = Masks(
+        source.masks.item[there],
+        *(getattr(source.masks, n)[there] for n in ("annotator", "picture")),
+        annotators=("ann",),
+        pictures=source.masks.pictures,
+        num_items=48,
+    )
     with pytest.raises(ConfigError, match="the training items have none"):
         trainer(tmp_path, max_steps=1).fit(model([RRR()]), module(source=replace(source, masks=fewer)))
 

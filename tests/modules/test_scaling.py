@@ -107,21 +107,35 @@ def module(folder, x, target):
     rows = len(x)
     train = np.flatnonzero(np.arange(rows) % 4 < 2)
     data = AnnotatedData(
-        name="audio", items=tuple(f"i{i}" for i in range(rows)), inputs=ArrayInputs(x, "vector"),
+        name="audio",
+        items=tuple(f"i{i}" for i in range(rows)),
+        inputs=ArrayInputs(x, "vector"),
         annotations=Annotations.build(
-            train, np.zeros(len(train), np.int64), target[train], num_items=rows, classes=["a", "b", "c"],
+            train,
+            np.zeros(len(train), np.int64),
+            target[train],
+            num_items=rows,
+            classes=["a", "b", "c"],
             annotators=["ann"],
         ),
-        target=target, split=np.array(["train", "train", "val", "test"])[np.arange(rows) % 4],
-    )  # fmt: skip
+        target=target,
+        split=np.array(["train", "train", "val", "test"])[np.arange(rows) % 4],
+    )
     return AnnotatedDataModule(str(write_folder(data, folder, overwrite=True)), batch_size=16)
 
 
 def fitted(made, folder, epochs=1, model=None, **settings):
     seed_everything(0, verbose=False)
     model = model or Classifier(made.num_classes, made.num_annotators, made.input_shape, MLP([16]), **settings)
-    trainer = Trainer(max_epochs=epochs, logger=False, enable_progress_bar=False, enable_model_summary=False,
-                      enable_checkpointing=False, num_sanity_val_steps=0, default_root_dir=folder)  # fmt: skip
+    trainer = Trainer(
+        max_epochs=epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+    )
     trainer.fit(model, made)
     return model, trainer
 
@@ -164,8 +178,14 @@ def test_a_checkpoint_keeps_what_was_trained(tmp_path):
     other = module(tmp_path / "other", (x / UNITS_OF).astype(np.float32), genre)
     assert fitted(other, tmp_path, model=loaded)[0].scaled_by == "feature"
     resumed = Classifier(3, 1, [6], MLP([16]))
-    trainer = Trainer(max_epochs=2, logger=False, enable_progress_bar=False, enable_model_summary=False,
-                      enable_checkpointing=False, default_root_dir=tmp_path)  # fmt: skip
+    trainer = Trainer(
+        max_epochs=2,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
     trainer.fit(resumed, module(tmp_path / "data", x, genre), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     torch.testing.assert_close(resumed.input_std, first.input_std)
     assert resumed.scaled_by == "feature"

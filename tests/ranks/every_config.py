@@ -58,10 +58,12 @@ def build(
     seed_everything(3, verbose=False)
     module, _, name = model.get("class_path", f"{Classifier.__module__}.Classifier").rpartition(".")
     arguments = {
-        "num_classes": data.num_classes, "num_annotators": data.num_annotators, "input_shape": data.input_shape,
+        "num_classes": data.num_classes,
+        "num_annotators": data.num_annotators,
+        "input_shape": data.input_shape,
         "num_groups": data.num_groups,
         "backbone": {"class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [16], "dropout": dropout}},
-    }  # fmt: skip
+    }
     return getattr(importlib.import_module(module), name)(**arguments, **(model.get("init_args", {}) | changes)), data
 
 
@@ -70,15 +72,27 @@ def trainer(folder: Path, ranks: int, callbacks: list[Any], **settings: Any) -> 
     quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False)
     strategy = "ddp" if ranks > 1 else "auto"
     return Trainer(
-        accelerator="cpu", devices=ranks, strategy=strategy, default_root_dir=str(folder), callbacks=callbacks,
-        num_sanity_val_steps=0, **quiet, **settings,
-    )  # fmt: skip
+        accelerator="cpu",
+        devices=ranks,
+        strategy=strategy,
+        default_root_dir=str(folder),
+        callbacks=callbacks,
+        num_sanity_val_steps=0,
+        **quiet,
+        **settings,
+    )
 
 
 def as_torchrun(rank: int, ranks: int) -> None:
     """Sets what torchrun would set, so that Lightning joins the process group that exists."""
     environment = {
-        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks, "GROUP_RANK": 0,
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1, "TORCHELASTIC_RUN_ID": "test",
-    }  # fmt: skip
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": ranks,
+        "LOCAL_WORLD_SIZE": ranks,
+        "GROUP_RANK": 0,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": 1,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
     os.environ.update({name: str(value) for name, value in environment.items()})

@@ -49,9 +49,14 @@ def on_ranks(number: int, command: str, run: Path) -> subprocess.CompletedProces
     ranks = ["--trainer.devices", number, "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
     where = [command, "-c", run / "config.yaml", "--run_dir", run, "--ckpt_path", "last", *ranks]
     return subprocess.run(
-        [sys.executable, "-m", "hilmix", *map(str, where)], cwd=ROOT, capture_output=True, text=True, timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "hilmix", *map(str, where)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
 
 
 @pytest.mark.slow

@@ -78,9 +78,7 @@ class WithoutDraws(Callback):
 
 def parameters_after(folder: Path, root: Path, config: str, ranks: int) -> dict[str, Tensor]:
     """All weights and buffers, in float64, after some steps of gradient descent."""
-    model, data = build(
-        config, root, batch_size=16 // ranks, dropout=0.0, optimizer="SGD", lr=0.1, lr_scaling="none"
-    )  # fmt: skip
+    model, data = build(config, root, batch_size=16 // ranks, dropout=0.0, optimizer="SGD", lr=0.1, lr_scaling="none")
     data.__class__ = AnnotatedDataModule if ranks > 1 else OfBothRanks
     limits = {"max_epochs": EPOCHS, "limit_train_batches": STEPS, "limit_val_batches": 0}
     with pytest.MonkeyPatch.context() as patch:

@@ -146,9 +146,13 @@ def _from_arrays(file: Path, items: Sequence[str], inputs: Inputs, table: Path, 
     picture = array_rows(frame, table, file, len(array))
     try:
         masks = Masks.build(
-            codes(frame["item"], items, "item"), codes(frame["annotator"], people, "annotator"),
-            ArrayInputs(array, inputs.kind), num_items=len(items), annotators=people, picture=picture,
-        )  # fmt: skip
+            codes(frame["item"], items, "item"),
+            codes(frame["annotator"], people, "annotator"),
+            ArrayInputs(array, inputs.kind),
+            num_items=len(items),
+            annotators=people,
+            picture=picture,
+        )
         masks.check_shape(inputs.shape)
     except DataError as error:
         raise DataError(f"{table}: {error}") from error
@@ -200,9 +204,12 @@ def _from_pictures(
     findings.raise_if_any(folder)
     people = sorted({who for _, who in belongs.values()}, key=natural_order)
     return Masks.build(
-        [item for item, _ in belongs.values()], [people.index(who) for _, who in belongs.values()],
-        MaskPictures(files, inputs), num_items=len(items), annotators=people,
-    )  # fmt: skip
+        [item for item, _ in belongs.values()],
+        [people.index(who) for _, who in belongs.values()],
+        MaskPictures(files, inputs),
+        num_items=len(items),
+        annotators=people,
+    )
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -200,9 +200,7 @@ def simulate_confusions(
     weight = np.ones(len(annotators)) if propensities is None else propensities
     item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
     label = _categorical(matrix, annotator, truth[item], stream(seed, _LABEL))
-    return Annotations.build(
-        item, annotator, label, num_items=len(truth), classes=classes, annotators=annotators
-    )  # fmt: skip
+    return Annotations.build(item, annotator, label, num_items=len(truth), classes=classes, annotators=annotators)
 
 
 def _categorical(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.random.Generator) -> IntArray:

@@ -97,9 +97,16 @@ def decoy_digits(seed: int = 0) -> AnnotatedData:
     split = np.empty(len(target), dtype="<U5")
     split[train], split[val], split[test] = "train", "val", "test"
     return with_decoys(
-        "decoy-digits", pixels, target.astype(np.int64), split, paint=half_grey, classes=CLASSES, licence=LICENCE,
-        items=tuple(f"digit-{i:04d}" for i in range(len(target))), seed=seed,
-    )  # fmt: skip
+        "decoy-digits",
+        pixels,
+        target.astype(np.int64),
+        split,
+        paint=half_grey,
+        classes=CLASSES,
+        licence=LICENCE,
+        items=tuple(f"digit-{i:04d}" for i in range(len(target))),
+        seed=seed,
+    )
 
 
 def toy_bumps(seed: int = 0) -> AnnotatedData:
@@ -125,9 +132,14 @@ def toy_bumps(seed: int = 0) -> AnnotatedData:
     painted = DecoyImages(points, np.array([[0.0, 1.0]], dtype=np.float32), np.zeros(900, dtype=np.int64))
     classes = ("outer", "middle")
     return _data(
-        "toy-bumps", painted, (bump == 1).astype(np.int64), split, classes=classes, licence="none needed",
+        "toy-bumps",
+        painted,
+        (bump == 1).astype(np.int64),
+        split,
+        classes=classes,
+        licence="none needed",
         items=tuple(f"point-{i:04d}" for i in range(900)),
-    )  # fmt: skip
+    )
 
 
 def _data(
@@ -142,6 +154,14 @@ def _data(
 ) -> AnnotatedData:
     kind: InputKind = "vector" if painted.inputs.ndim == 2 else "image"
     return explained_data(
-        name, ArrayInputs(painted.inputs, kind), target, split, items=items, classes=classes, licence=licence,
-        pictures=ArrayInputs(painted.pictures, kind), picture=painted.picture, painter=PAINTER,
-    )  # fmt: skip
+        name,
+        ArrayInputs(painted.inputs, kind),
+        target,
+        split,
+        items=items,
+        classes=classes,
+        licence=licence,
+        pictures=ArrayInputs(painted.pictures, kind),
+        picture=painted.picture,
+        painter=PAINTER,
+    )

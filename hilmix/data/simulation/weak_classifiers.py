@@ -138,9 +138,13 @@ def simulate_classifiers(
     item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
     dense = classifier_labels(inputs, truth, num_annotators=num_annotators, seed=seed, **options)
     return Annotations.build(
-        item, annotator, dense[item, annotator], num_items=len(truth), classes=classes,
+        item,
+        annotator,
+        dense[item, annotator],
+        num_items=len(truth),
+        classes=classes,
         annotators=annotator_names(["classifier"] * num_annotators),
-    )  # fmt: skip
+    )
 
 
 def _standardised(inputs: ArrayLike) -> NDArray[np.float32]:

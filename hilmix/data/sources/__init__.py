@@ -23,11 +23,24 @@ from hilmix.errors import DataError
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        embedded.CLASS, embedded.INSTANCE, labelme.IMAGES, labelme.FEATURES, cifar10h.COUNTS, cifar10h.RAW,
-        cifar10n.SOURCE, cifar100n.SOURCE, cifar10s.SOURCE, mnist.MNIST, mnist.FASHION, sentiment.SOURCE,
-        *decoys.EVERY, isic.SOURCE, plant.SOURCE, salient_imagenet.SOURCE,
+        embedded.CLASS,
+        embedded.INSTANCE,
+        labelme.IMAGES,
+        labelme.FEATURES,
+        cifar10h.COUNTS,
+        cifar10h.RAW,
+        cifar10n.SOURCE,
+        cifar100n.SOURCE,
+        cifar10s.SOURCE,
+        mnist.MNIST,
+        mnist.FASHION,
+        sentiment.SOURCE,
+        *decoys.EVERY,
+        isic.SOURCE,
+        plant.SOURCE,
+        salient_imagenet.SOURCE,
     )
-}  # fmt: skip
+}
 
 __all__ = ["SOURCES", "Access", "Options", "Source", "find_source", "load_source"]
 

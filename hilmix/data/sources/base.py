@@ -18,9 +18,17 @@ T = TypeVar("T")
 Option = Literal["seed", "annotators", "labels_per_item"]
 MIRROR_VARIABLE = "HILMIX_DATA"
 UNREADABLE = (
-    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zlib.error,
-    pickle.UnpicklingError, tarfile.TarError, zipfile.BadZipFile,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    pickle.UnpicklingError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 """What damaged files raise in the libraries that read them."""
 
 

@@ -71,9 +71,11 @@ def _mirrored(paths: list[Path], split: str) -> Cifar:
 
 
 _ARCHIVE = RemoteFile(
-    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "cifar-10-python.tar.gz",
-    170_498_071, "md5:c58f30108f718f92721af3b95e74349a",
-)  # fmt: skip
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    "cifar-10-python.tar.gz",
+    170_498_071,
+    "md5:c58f30108f718f92721af3b95e74349a",
+)
 _FOLDER = "cifar-10-batches-py"
 TRAIN = Resource(
     (_ARCHIVE,),

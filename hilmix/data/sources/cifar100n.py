@@ -61,17 +61,28 @@ def read_images(paths: list[Path]) -> tuple[Cifar, Cifar]:
 _RAW = "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/52379972e7059d24a24d0dba7fc1c05551041427"
 _LABELS = Resource(
     (
-        RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-100_human.pt",
-                   "cifar10n/CIFAR-100_human.pt", 1_000_959),
+        RemoteFile(
+            "https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-100_human.pt",
+            "cifar10n/CIFAR-100_human.pt",
+            1_000_959,
+        ),
         RemoteFile(f"{_RAW}/side_info_cifar100N.csv", "cifar10n/side_info_cifar100N.csv", 207_844),
     ),
-    read_human, ("cifar10n/cifar100n.npz",), _mirrored,
-)  # fmt: skip
+    read_human,
+    ("cifar10n/cifar100n.npz",),
+    _mirrored,
+)
 _IMAGES = Resource(
-    (RemoteFile("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "cifar-100-python.tar.gz", 169_001_437,
-                "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
+    (
+        RemoteFile(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+            "cifar-100-python.tar.gz",
+            169_001_437,
+            "md5:eb9058c3a382ffc7106e4002c42a8d85",
+        ),
+    ),
     read_images,
-)  # fmt: skip
+)
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:
@@ -87,13 +98,18 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         items=(*(f"train-{i:05d}" for i in range(n)), *(f"test-{i:05d}" for i in range(m))),
         inputs=ArrayInputs(np.concatenate([train.images, test.images]), "image"),
         annotations=Annotations.build(
-            np.arange(n), annotator, human.label, num_items=n + m, classes=train.classes,
-            annotators=[str(a) for a in people], seconds=human.seconds,
+            np.arange(n),
+            annotator,
+            human.label,
+            num_items=n + m,
+            classes=train.classes,
+            annotators=[str(a) for a in people],
+            seconds=human.seconds,
         ),
         target=np.concatenate([train.target, test.target]),
         split=np.repeat(["train", "test"], [n, m]),
         licence=SOURCE.licence,
-    )  # fmt: skip
+    )
 
 
 SOURCE = Source(

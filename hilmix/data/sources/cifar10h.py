@@ -59,12 +59,16 @@ def _mirrored_raw(paths: list[Path]) -> Labels:
 
 _COUNTS = Resource(
     (RemoteFile(f"{_COUNTS_AT}/cifar10h-counts.npy", "cifar10h/cifar10h-counts.npy", 800_128),),
-    read_counts, ("cifar10h/cifar10h.npz",), read_counts,
-)  # fmt: skip
+    read_counts,
+    ("cifar10h/cifar10h.npz",),
+    read_counts,
+)
 _RAW = Resource(
     (RemoteFile(f"{_RAW_AT}/cifar10h-raw.zip", "cifar10h/cifar10h-raw.zip"),),
-    read_raw, ("cifar10h/cifar10h.npz",), _mirrored_raw,
-)  # fmt: skip
+    read_raw,
+    ("cifar10h/cifar10h.npz",),
+    _mirrored_raw,
+)
 
 
 def _build_counts(access: Access, options: Options) -> AnnotatedData:
@@ -90,12 +94,17 @@ def _build_raw(access: Access, options: Options) -> AnnotatedData:
         items=tuple(f"test-{i:05d}" for i in shown),
         inputs=ArrayInputs(images[shown], "image"),
         annotations=Annotations.build(
-            item, annotator, labels.label, num_items=len(shown), classes=classes,
-            annotators=[str(a) for a in people], seconds=labels.seconds,
+            item,
+            annotator,
+            labels.label,
+            num_items=len(shown),
+            classes=classes,
+            annotators=[str(a) for a in people],
+            seconds=labels.seconds,
         ),
         target=target[shown],
         licence=LICENCE,
-    )  # fmt: skip
+    )
 
 
 COUNTS = Source(

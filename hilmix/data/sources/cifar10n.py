@@ -45,10 +45,17 @@ def _mirrored(paths: list[Path]) -> NDArray[np.int64]:
 
 
 _LABELS = Resource(
-    (RemoteFile("https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-10_human.pt",
-                "cifar10n/CIFAR-10_human.pt", 2_401_007),),
-    read_human, ("cifar10n/cifar10n.npz",), _mirrored,
-)  # fmt: skip
+    (
+        RemoteFile(
+            "https://github.com/UCSC-REAL/cifar-10-100n/raw/52379972e7059d24a24d0dba7fc1c05551041427/data/CIFAR-10_human.pt",
+            "cifar10n/CIFAR-10_human.pt",
+            2_401_007,
+        ),
+    ),
+    read_human,
+    ("cifar10n/cifar10n.npz",),
+    _mirrored,
+)
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:
@@ -61,13 +68,18 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         items=(*(f"train-{i:05d}" for i in range(n)), *(f"test-{i:05d}" for i in range(m))),
         inputs=ArrayInputs(np.concatenate([train.images, test.images]), "image"),
         annotations=Annotations.build(
-            np.tile(np.arange(n), 3), np.zeros(3 * n, dtype=np.int64), np.concatenate(said), num_items=n + m,
-            classes=train.classes, annotators=["crowd"], exchangeable=True,
+            np.tile(np.arange(n), 3),
+            np.zeros(3 * n, dtype=np.int64),
+            np.concatenate(said),
+            num_items=n + m,
+            classes=train.classes,
+            annotators=["crowd"],
+            exchangeable=True,
         ),
         target=np.concatenate([train.target, test.target]),
         split=np.repeat(["train", "test"], [n, m]),
         licence=f"{LICENCE}; CIFAR-10 images: none stated",
-    )  # fmt: skip
+    )
 
 
 SOURCE = Source(

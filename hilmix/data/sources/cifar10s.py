@@ -101,10 +101,17 @@ def _mirrored(paths: list[Path]) -> Answers:
 
 
 _ANSWERS = Resource(
-    (RemoteFile("https://github.com/cambridge-mlg/cifar-10s/raw/86b114f0/cifar10s_data/raw_human_data.csv",
-                "cifar10s/raw_human_data.csv", 3_471_751),),
-    read_answers, ("cifar10s/cifar10s.npz",), _mirrored,
-)  # fmt: skip
+    (
+        RemoteFile(
+            "https://github.com/cambridge-mlg/cifar-10s/raw/86b114f0/cifar10s_data/raw_human_data.csv",
+            "cifar10s/raw_human_data.csv",
+            3_471_751,
+        ),
+    ),
+    read_answers,
+    ("cifar10s/cifar10s.npz",),
+    _mirrored,
+)
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:
@@ -123,12 +130,18 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         items=tuple(f"test-{i:05d}" for i in shown),
         inputs=ArrayInputs(images[shown], "image"),
         annotations=Annotations.build(
-            item, annotator, label, num_items=len(shown), classes=classes, annotators=people.tolist(),
-            probs=soft, seconds=answers.seconds,
+            item,
+            annotator,
+            label,
+            num_items=len(shown),
+            classes=classes,
+            annotators=people.tolist(),
+            probs=soft,
+            seconds=answers.seconds,
         ),
         target=target[shown],
         licence=LICENCE,
-    )  # fmt: skip
+    )
 
 
 SOURCE = Source(

@@ -57,9 +57,16 @@ def _from_mnist(
     def build(access: Access, options: Options) -> AnnotatedData:
         images, target, train = access.read(resource)
         return with_decoys(
-            name, images, target, published_split(train, len(target)), paint=paint, items=_names(train, len(target)),
-            classes=classes, licence=licence, seed=options.seed,
-        )  # fmt: skip
+            name,
+            images,
+            target,
+            published_split(train, len(target)),
+            paint=paint,
+            items=_names(train, len(target)),
+            classes=classes,
+            licence=licence,
+            seed=options.seed,
+        )
 
     return build
 
@@ -69,16 +76,29 @@ def _from_cifar(access: Access, options: Options) -> AnnotatedData:
     target = np.concatenate([train.target, test.target])
     size = len(train.target)
     return with_decoys(
-        CIFAR.name, np.concatenate([train.images, test.images]), target, published_split(size, len(target)),
-        paint=light_corner, items=_names(size, len(target)), classes=train.classes, licence=CIFAR.licence,
+        CIFAR.name,
+        np.concatenate([train.images, test.images]),
+        target,
+        published_split(size, len(target)),
+        paint=light_corner,
+        items=_names(size, len(target)),
+        classes=train.classes,
+        licence=CIFAR.licence,
         seed=options.seed,
-    )  # fmt: skip
+    )
 
 
 def _source(
-    name: str, summary: str, *, resource: Resource[mnist.Images], of: Source, classes: tuple[str, ...], paint: Paint,
-    citation: str, note: str,
-) -> Source:  # fmt: skip
+    name: str,
+    summary: str,
+    *,
+    resource: Resource[mnist.Images],
+    of: Source,
+    classes: tuple[str, ...],
+    paint: Paint,
+    citation: str,
+    note: str,
+) -> Source:
     return Source(
         name=name,
         summary=summary,
@@ -103,24 +123,37 @@ DIGITS = Source(
     note=f"Nothing to download. {_SHIFT}",
 )
 MNIST = _source(
-    "decoy-mnist", "70,000 digits in one half of the image, grey decoy in the other half",
-    paint=half_grey, citation=_HEO, **_MNIST,
+    "decoy-mnist",
+    "70,000 digits in one half of the image, grey decoy in the other half",
+    paint=half_grey,
+    citation=_HEO,
+    **_MNIST,
     note=f"{_SHIFT} One channel, where the release has three equal ones.",
-)  # fmt: skip
+)
 MNIST_CORNER = _source(
-    "decoy-mnist-corner", "70,000 digits with a grey decoy in one corner",
-    paint=dark_corner, citation=_ROSS, note=_SHIFT, **_MNIST,
-)  # fmt: skip
+    "decoy-mnist-corner",
+    "70,000 digits with a grey decoy in one corner",
+    paint=dark_corner,
+    citation=_ROSS,
+    note=_SHIFT,
+    **_MNIST,
+)
 FASHION = _source(
-    "decoy-fashion-mnist", "70,000 pictures of clothes with a grey decoy in one corner",
-    paint=dark_corner, citation=_ROSS, note=_SHIFT, **_FASHION,
-)  # fmt: skip
+    "decoy-fashion-mnist",
+    "70,000 pictures of clothes with a grey decoy in one corner",
+    paint=dark_corner,
+    citation=_ROSS,
+    note=_SHIFT,
+    **_FASHION,
+)
 COLOUR = _source(
-    "color-mnist", "70,000 digits in the colour of their class",
-    paint=class_colour, citation=f"{_RIEGER}; {_HEO}",
+    "color-mnist",
+    "70,000 digits in the colour of their class",
+    paint=class_colour,
+    citation=f"{_RIEGER}; {_HEO}",
     note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes.",
     **_MNIST,
-)  # fmt: skip
+)
 CIFAR = Source(
     name="decoy-cifar10",
     summary="60,000 CIFAR-10 images with a grey decoy in one corner",

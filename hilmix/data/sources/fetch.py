@@ -176,6 +176,10 @@ def _interrupted(file: RemoteFile, how: str) -> str:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        console=terminal(stderr=True), transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=terminal(stderr=True),
+        transient=True,
+    )

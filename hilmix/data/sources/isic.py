@@ -50,11 +50,19 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         raise DataError(f"'{missing[0]}' is missing ({len(missing)} are): images with a patch need its segmentation.")
     images = ImageFiles(paths, SIDE)
     return explained_data(
-        SOURCE.name, images, (group == 2).astype(np.int64), drawn_split(len(paths), 0.75, 0.1),
-        items=tuple(f"{path.parent.name}/{path.stem}" for path in paths), classes=CLASSES, licence=SOURCE.licence,
-        pictures=MaskPictures(segments, images, read=_patch), explained=np.flatnonzero(group == 1),
-        painter="segmentation", group=group, groups=GROUPS,
-    )  # fmt: skip
+        SOURCE.name,
+        images,
+        (group == 2).astype(np.int64),
+        drawn_split(len(paths), 0.75, 0.1),
+        items=tuple(f"{path.parent.name}/{path.stem}" for path in paths),
+        classes=CLASSES,
+        licence=SOURCE.licence,
+        pictures=MaskPictures(segments, images, read=_patch),
+        explained=np.flatnonzero(group == 1),
+        painter="segmentation",
+        group=group,
+        groups=GROUPS,
+    )
 
 
 SOURCE = Source(

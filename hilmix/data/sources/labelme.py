@@ -134,18 +134,27 @@ _ARCHIVE = RemoteFile(
     unverified="its author publishes it by http, without size or checksum",
 )
 _IMAGES = Resource(
-    (_ARCHIVE,), read_images, ("labelme/labelme.npz", "labelme/train_128.webp"), _mirrored_images,
-)  # fmt: skip
+    (_ARCHIVE,),
+    read_images,
+    ("labelme/labelme.npz", "labelme/train_128.webp"),
+    _mirrored_images,
+)
 _FEATURES = Resource(
-    (_ARCHIVE,), read_features, ("labelme/labelme.npz", "labelme/vgg16_features.npz"), _mirrored_features,
-)  # fmt: skip
+    (_ARCHIVE,),
+    read_features,
+    ("labelme/labelme.npz", "labelme/vgg16_features.npz"),
+    _mirrored_features,
+)
 
 
 def _data(name: str, found: LabelMe, kind: InputKind) -> AnnotatedData:
     item, annotator, label = found.votes.T
     people = int(annotator.max()) + 1
-    expect("LabelMe: train items, annotators, answers", (int((found.split == "train").sum()), people, len(item)),
-           (1_000, 59, 2_547))  # fmt: skip
+    expect(
+        "LabelMe: train items, annotators, answers",
+        (int((found.split == "train").sum()), people, len(item)),
+        (1_000, 59, 2_547),
+    )
     return AnnotatedData(
         name=name,
         items=found.items,

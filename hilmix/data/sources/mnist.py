@@ -76,9 +76,13 @@ FASHION_IMAGES = _resource(
     "fashion-mnist",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
     (26_421_880, 29_515, 4_422_102, 5_148),
-    ("md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d", "md5:25c81989df183df01b3e8a0aad5dffbe",
-     "md5:bef4ecab320f06d8554ea6380940ec79", "md5:bb300cfdad3c16e7a12a480ee83cd310"),
-)  # fmt: skip
+    (
+        "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "md5:bef4ecab320f06d8554ea6380940ec79",
+        "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    ),
+)
 
 
 def _builder(
@@ -92,21 +96,34 @@ def _builder(
             items=tuple(f"train-{i:05d}" if i < train else f"test-{i - train:05d}" for i in range(n)),
             inputs=ArrayInputs(images, "image"),
             annotations=simulate_classifiers(
-                images, target, classes=classes, num_annotators=options.annotators,
-                labels_per_item=options.labels_per_item, seed=options.seed,
+                images,
+                target,
+                classes=classes,
+                num_annotators=options.annotators,
+                labels_per_item=options.labels_per_item,
+                seed=options.seed,
             ),
             target=target,
             split=np.repeat(["train", "test"], [train, n - train]),
             licence=licence,
-        )  # fmt: skip
+        )
 
     return build
 
 
 DIGITS = tuple("0123456789")
 CLOTHES = (
-    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 _NOTE = (
     "Annotators are simulated weak classifiers, trained on biased bootstraps of train and test (annot-mix protocol)."
 )

@@ -94,10 +94,16 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     images, masks = _read(root, samples, leaves)
     _replace_background(images, masks, split == "train")
     return explained_data(
-        SOURCE.name, ArrayInputs(images, "image"), np.array([is_diseased(s) for s in samples]).astype(np.int64), split,
-        items=tuple(samples), classes=CLASSES, licence=SOURCE.licence, pictures=ArrayInputs(masks, "image"),
+        SOURCE.name,
+        ArrayInputs(images, "image"),
+        np.array([is_diseased(s) for s in samples]).astype(np.int64),
+        split,
+        items=tuple(samples),
+        classes=CLASSES,
+        licence=SOURCE.licence,
+        pictures=ArrayInputs(masks, "image"),
         painter="segmentation",
-    )  # fmt: skip
+    )
 
 
 SOURCE = Source(

@@ -17,9 +17,13 @@ FOLDER = "salient-imagenet"
 SIDE, SHORTER = 224, 256
 _MAPS, _IMAGES, _ANSWERS = "salient_imagenet_dataset", "imagenet/train", "discover_spurious_features.csv"
 _CLASSES = (
-    (306, "n02174001", "rhinoceros beetle"), (142, "n02033041", "dowitcher"), (270, "n02114548", "white wolf"),
-    (319, "n02268443", "dragonfly"), (366, "n02480855", "gorilla"), (389, "n02514041", "snoek"),
-)  # fmt: skip
+    (306, "n02174001", "rhinoceros beetle"),
+    (142, "n02033041", "dowitcher"),
+    (270, "n02114548", "white wolf"),
+    (319, "n02268443", "dragonfly"),
+    (366, "n02480855", "gorilla"),
+    (389, "n02514041", "snoek"),
+)
 """Number, WordNet id and name of the classes that Heo et al. train on, in their order."""
 _NEEDED = 3
 """Of five workers, how many must call a feature background or a separate object."""
@@ -96,10 +100,16 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     if not names:
         raise DataError(f"{root / _ANSWERS} calls no feature of the six classes spurious.")
     return explained_data(
-        SOURCE.name, ArrayInputs(np.stack(images), "image"), np.array(label), drawn_split(len(names), 0.6, 0.15),
-        items=tuple(names), classes=tuple(name for *_, name in _CLASSES), licence=SOURCE.licence,
-        pictures=ArrayInputs(np.stack(masks), "image"), painter="workers",
-    )  # fmt: skip
+        SOURCE.name,
+        ArrayInputs(np.stack(images), "image"),
+        np.array(label),
+        drawn_split(len(names), 0.6, 0.15),
+        items=tuple(names),
+        classes=tuple(name for *_, name in _CLASSES),
+        licence=SOURCE.licence,
+        pictures=ArrayInputs(np.stack(masks), "image"),
+        painter="workers",
+    )
 
 
 SOURCE = Source(

@@ -72,21 +72,29 @@ def dense_features(train: list[str], test: list[str], dimensions: int = DIMENSIO
 
 _ROOT = "https://github.com/fmenat/PyLearningCrowds/raw/3e0bce1b9ad1a49a07ef18c29a6e7722a152b344/data/Sentiment"
 _FILES = (
-    "answers.txt", "Sentiment_text_train.txt", "Sentiment_text_test.txt", "Sentiment_Z_train.txt",
+    "answers.txt",
+    "Sentiment_text_train.txt",
+    "Sentiment_text_test.txt",
+    "Sentiment_Z_train.txt",
     "Sentiment_Z_test.txt",
-)  # fmt: skip
+)
 SENTENCES = Resource(
     tuple(RemoteFile(f"{_ROOT}/{name}", f"sentiment/{name}") for name in _FILES),
-    read_texts, ("crowds/sentiment_polarity_text.npz",), _mirrored,
-)  # fmt: skip
+    read_texts,
+    ("crowds/sentiment_polarity_text.npz",),
+    _mirrored,
+)
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:
     train, test, target, votes = access.read(SENTENCES)
     item, annotator, label = votes.T
     people = int(annotator.max()) + 1
-    expect("Sentiment polarity: train and test sentences, truths, annotators, answers",
-           (len(train), len(test), len(target), people, len(item)), (4_999, 3_999, 8_998, 203, 27_746))  # fmt: skip
+    expect(
+        "Sentiment polarity: train and test sentences, truths, annotators, answers",
+        (len(train), len(test), len(target), people, len(item)),
+        (4_999, 3_999, 8_998, 203, 27_746),
+    )
     sizes = {"train": len(train), "test": len(test)}
     return AnnotatedData(
         name=SOURCE.name,
@@ -98,7 +106,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         target=target,
         split=np.repeat(list(sizes), list(sizes.values())),
         licence=LICENCE,
-    )  # fmt: skip
+    )
 
 
 SOURCE = Source(

@@ -96,9 +96,7 @@ def fit_curve(
     w, y = np.asarray(weight, dtype=np.float64), np.asarray(answer, dtype=np.float64)
     _check(kind, w, y)
     squares = criterion == "squares"
-    found = minimize(
-        _loss, _START[kind], args=(kind, w, y, squares), jac=True, method="BFGS", options={"gtol": 1e-9}
-    ).x  # fmt: skip
+    found = minimize(_loss, _START[kind], args=(kind, w, y, squares), jac=True, method="BFGS", options={"gtol": 1e-9}).x
     fitted, slopes = _curve(kind, w, found)
     spread = np.ones_like(y) if squares else _variance(fitted)
     weighted = slopes / np.sqrt(spread)[:, None]

@@ -5,10 +5,22 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 STATISTICS = (
-    "luminance", "squared_luminance", "log_contrast", "log_fine_contrast", "log_coarse_contrast", "log_edges",
-    "log_strongest_edge", "log_centre_edges", "log_centre_contrast", "log_border_contrast", "centre_against_border",
-    "log_colourfulness", "saturation", "dark", "bright",
-)  # fmt: skip
+    "luminance",
+    "squared_luminance",
+    "log_contrast",
+    "log_fine_contrast",
+    "log_coarse_contrast",
+    "log_edges",
+    "log_strongest_edge",
+    "log_centre_edges",
+    "log_centre_contrast",
+    "log_border_contrast",
+    "centre_against_border",
+    "log_colourfulness",
+    "saturation",
+    "dark",
+    "bright",
+)
 """The columns of :func:`image_statistics`."""
 _FLOOR = 0.01
 """Added before logarithms: 2.5 grey levels of 255, below which differences are not seen."""
@@ -36,13 +48,22 @@ def image_statistics(images: Tensor) -> Tensor:
     centre = _centre(light)
     inside, outside = light[:, centre], light[:, ~centre]
     columns = [
-        light.mean((1, 2)), light.mean((1, 2)).square(), _log(_sd(light)), _log(_sd(light - coarse)), _log(_sd(coarse)),
-        _log(edges.mean((1, 2))), _log(edges.amax((1, 2))), _log(edges[:, _centre(edges)].mean(1)),
-        _log(_sd(inside)), _log(_sd(outside)), (inside.mean(1) - outside.mean(1)).abs(),
+        light.mean((1, 2)),
+        light.mean((1, 2)).square(),
+        _log(_sd(light)),
+        _log(_sd(light - coarse)),
+        _log(_sd(coarse)),
+        _log(edges.mean((1, 2))),
+        _log(edges.amax((1, 2))),
+        _log(edges[:, _centre(edges)].mean(1)),
+        _log(_sd(inside)),
+        _log(_sd(outside)),
+        (inside.mean(1) - outside.mean(1)).abs(),
         _log(_colourfulness(red - green, (red + green) / 2 - blue)),
-        (images.amax(1) - images.amin(1)).mean((1, 2)), (light < 0.2).to(light.dtype).mean((1, 2)),
+        (images.amax(1) - images.amin(1)).mean((1, 2)),
+        (light < 0.2).to(light.dtype).mean((1, 2)),
         (light > 0.8).to(light.dtype).mean((1, 2)),
-    ]  # fmt: skip
+    ]
     return torch.stack(columns, 1)
 
 

@@ -129,8 +129,11 @@ def _named(
 ) -> FloatArray:
     """(M, K) shares of the named classes. Percents are summed before the division by 100: 29 + 71 is 100."""
     num_judgments, num_classes = impossible.shape
-    for name, column, low, high in (("top", top, 0, num_classes - 1), ("second", second, -1, num_classes - 1),
-                                    ("top_percent", top_percent, 0, 100)):  # fmt: skip
+    for name, column, low, high in (
+        ("top", top, 0, num_classes - 1),
+        ("second", second, -1, num_classes - 1),
+        ("top_percent", top_percent, 0, 100),
+    ):
         _check(column, name, low, high)
     _check(np.where(np.isnan(second_percent), 0.0, second_percent), "second_percent", 0, 100)
     percent = np.zeros((num_judgments, num_classes))

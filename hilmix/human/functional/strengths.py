@@ -64,8 +64,10 @@ def class_strengths(
     parts, part = connected_components(mixed, directed=False)
     if parts > 1:
         apart = int(np.argmax(part != part[0]))
-        raise DataError(f"class strengths: no chain of mixes joins class {apart} with class 0; their strengths can not "
-                        "be compared. Leave out the classes that were not mixed.")  # fmt: skip
+        raise DataError(
+            f"class strengths: no chain of mixes joins class {apart} with class 0; their strengths can not "
+            "be compared. Leave out the classes that were not mixed."
+        )
     classes = np.arange(num_classes)
     design = (label1[:, None] == classes).astype(np.float64) - (label2[:, None] == classes)
     _, who = np.unique(np.asarray(participant), return_inverse=True)

@@ -45,4 +45,4 @@ __all__ = [
     "UniformSmoothing",
     "as_mixes",
     "cross_validate",
-]  # fmt: skip
+]

@@ -44,9 +44,16 @@ class Mixes(NamedTuple):
     def swapped(self) -> "Mixes":
         """Returns the same mixes with the other image called the first."""
         return Mixes(
-            self.label2, self.label1, 1 - self.weight, self.id2, self.id1, self.participant,
-            self.features2, self.features1, self.features,
-        )  # fmt: skip
+            self.label2,
+            self.label1,
+            1 - self.weight,
+            self.id2,
+            self.id1,
+            self.participant,
+            self.features2,
+            self.features1,
+            self.features,
+        )
 
 
 class Perception(Part, nn.Module, ABC):
@@ -189,8 +196,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise DataError(f"{path} holds no perception policy: its 'format' is not '{FORMAT}'. Write one with save().")
     if found.get("version") != VERSION:
-        raise DataError(f"{path} has version {found.get('version')!r}; this hilmix reads version {VERSION}. Fit and "
-                        "save the policy again, or install the hilmix that wrote it.")  # fmt: skip
+        raise DataError(
+            f"{path} has version {found.get('version')!r}; this hilmix reads version {VERSION}. Fit and "
+            "save the policy again, or install the hilmix that wrote it."
+        )
     if missing := [key for key in ("class_path", "init_args") if key not in found]:
         raise DataError(f"{path} lacks {', '.join(missing)}; fit and save the policy again.")
     return found

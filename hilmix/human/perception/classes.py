@@ -130,9 +130,12 @@ class LabelPairs(_ClassCurves):
         said = said.take(said.label1 != said.label2).ordered()
         x = _log_odds(said)
         found = shrunk_logit(
-            np.column_stack([np.ones_like(x), x]), common[said.label1, said.label2] + slope * x, said.answer,
-            said.label1 * size + said.label2, num_groups=size * size,
-        )  # fmt: skip
+            np.column_stack([np.ones_like(x), x]),
+            common[said.label1, said.label2] + slope * x,
+            said.answer,
+            said.label1 * size + said.label2,
+            num_groups=size * size,
+        )
         offset, extra = found.deviation.T.reshape(2, size, size)  # 0 below the diagonal, as pairs are ordered
         return cls((common + offset - offset.T).tolist(), (slope + extra + extra.T).tolist())
 

@@ -176,9 +176,14 @@ def _predictions(
 def _score(judged: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
     stimulus = held_out_groups(judged, "mix")
     explained = explained_share(
-        judged.answer, predicted, judged.weight, participant=clusters, group=stimulus,
-        num_groups=int(stimulus.max()) + 1, level=level,
-    )  # fmt: skip
+        judged.answer,
+        predicted,
+        judged.weight,
+        participant=clusters,
+        group=stimulus,
+        num_groups=int(stimulus.max()) + 1,
+        level=level,
+    )
     lost = clustered_mean(deviance(judged.answer, predicted), clusters, level=level)
     spread = {"deviance": lost.mean, "deviance_low": lost.low, "deviance_high": lost.high}
     return {"answers": len(predicted)} | explained._asdict() | spread

@@ -96,9 +96,15 @@ class MixJudgments(NamedTuple):
 
 
 _COLUMNS = {
-    "label1": np.int64, "label2": np.int64, "weight": np.float64, "answer": np.float64, "confidence": np.float64,
-    "participant": np.int64, "id1": np.int64, "id2": np.int64,
-}  # fmt: skip
+    "label1": np.int64,
+    "label2": np.int64,
+    "weight": np.float64,
+    "answer": np.float64,
+    "confidence": np.float64,
+    "participant": np.int64,
+    "id1": np.int64,
+    "id2": np.int64,
+}
 
 
 def _check(name: str, column: NDArray[np.generic], low: float, high: float) -> None:

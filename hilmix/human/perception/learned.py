@@ -104,9 +104,13 @@ class LearnedPerception(Perception):
         if not np.isnan(shown.judged.confidence).all():
             confidence, sure = shown.fit_confidence(fitted.expected)
         return cls(
-            fitted.coefficients[shown.parts["class"]].tolist(), float(fitted.coefficients[0]), weights.tolist(),
-            fitted.dispersion, confidence, sure,
-        )  # fmt: skip
+            fitted.coefficients[shown.parts["class"]].tolist(),
+            float(fitted.coefficients[0]),
+            weights.tolist(),
+            fitted.dispersion,
+            confidence,
+            sure,
+        )
 
     def seen(self, mixes: Mixes) -> Tensor:
         t = self._class_scores(mixes)
@@ -136,8 +140,10 @@ class LearnedPerception(Perception):
             ConfigError: if nobody was asked.
         """
         if self.line is None or self.confidence_weights is None:
-            raise ConfigError("LearnedPerception was fitted to judgments that do not say how sure people are; give "
-                              "ConfidenceSmoothing a line.")  # fmt: skip
+            raise ConfigError(
+                "LearnedPerception was fitted to judgments that do not say how sure people are; give "
+                "ConfidenceSmoothing a line."
+            )
         first, second = self._features(mixes)
         base, pixels, seen = self.line
         sides = pixels * (2 * mixes.weight - 1).abs() + seen * (2 * self.share(mixes) - 1).abs()
@@ -219,8 +225,13 @@ class Shown(NamedTuple):
     @property
     def parts(self) -> dict[str, slice]:
         """Where the coefficients of each part are; the slope is the first of all."""
-        sizes = {"slope": 1, "class": self.judged.num_classes, "image": self.first.shape[1],
-                 "extra": self.extra.shape[1], "person": len(self.judged.participants)}  # fmt: skip
+        sizes = {
+            "slope": 1,
+            "class": self.judged.num_classes,
+            "image": self.first.shape[1],
+            "extra": self.extra.shape[1],
+            "person": len(self.judged.participants),
+        }
         ends = np.cumsum([0, *sizes.values()]).tolist()
         return {name: slice(*ends[i : i + 2]) for i, name in enumerate(sizes)}
 
@@ -229,9 +240,12 @@ class Shown(NamedTuple):
         said, odds = self.judged, _log_odds(self.judged)[:, None]
         hot, people = np.eye(said.num_classes), np.eye(len(said.participants))
         columns = [
-            odds, hot[said.label1] - hot[said.label2], self.first - self.second, self.extra,
+            odds,
+            hot[said.label1] - hot[said.label2],
+            self.first - self.second,
+            self.extra,
             people[said.participant] * odds,
-        ]  # fmt: skip
+        ]
         image = 2 + self.components.block
         extra = image.max() + 1 + self.extra_block
         block = np.concatenate(

@@ -107,8 +107,16 @@ class LookingPerception(LearnedPerception):
             )
         mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
         classifier = _classifier(shown, features).tolist()
-        blank = cls([0.0] * judged.num_classes, 1.0, [0.0] * len(mean), [0.0] * (2 * len(sizes) + 1), sizes, mean,
-                    scale, classifier)  # fmt: skip
+        blank = cls(
+            [0.0] * judged.num_classes,
+            1.0,
+            [0.0] * len(mean),
+            [0.0] * (2 * len(sizes) + 1),
+            sizes,
+            mean,
+            scale,
+            classifier,
+        )
         looks = blank.looks(as_mixes(shown.judged, features=features, mix_features=mix_features)).numpy()
         size = np.maximum(np.sqrt(np.square(looks).mean(0)), 1e-12)
         shown = shown._replace(extra=looks / size, extra_block=np.zeros(looks.shape[1], dtype=np.int64))
@@ -118,9 +126,18 @@ class LookingPerception(LearnedPerception):
         if not np.isnan(shown.judged.confidence).all():
             confidence, sure = shown.fit_confidence(fitted.expected)
         return cls(
-            part["class"].tolist(), float(part["slope"][0]), shown.components.folded(part["image"]).tolist(),
-            (part["extra"] / size).tolist(), sizes, mean, scale, classifier, fitted.dispersion, confidence, sure,
-        )  # fmt: skip
+            part["class"].tolist(),
+            float(part["slope"][0]),
+            shown.components.folded(part["image"]).tolist(),
+            (part["extra"] / size).tolist(),
+            sizes,
+            mean,
+            scale,
+            classifier,
+            fitted.dispersion,
+            confidence,
+            sure,
+        )
 
     def looks(self, mixes: Mixes) -> Tensor:
         """Returns (R, 2 B + 1) how much more each mix looks like image 1: cosines, distances, classifier."""

@@ -118,8 +118,10 @@ class ImageTable(Perception):
             ConfigError: if nobody was asked, or the fallback does not know.
         """
         if self.sures is None:
-            raise ConfigError("ImageTable was made from judgments that do not all say how sure people are; give "
-                              "ConfidenceSmoothing a line.")  # fmt: skip
+            raise ConfigError(
+                "ImageTable was made from judgments that do not all say how sure people are; give "
+                "ConfidenceSmoothing a line."
+            )
         place, _, known = self._find(mixes)
         sure = self.sures[place].to(mixes.weight.dtype)
         return sure if self.fallback is None else torch.where(known, sure, self.fallback.confidence(mixes))

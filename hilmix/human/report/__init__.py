@@ -5,5 +5,11 @@ from hilmix.human.report.summary import Studies, Summary, read_studies, summariz
 from hilmix.human.report.terminal import print_summary
 
 __all__ = [
-    "Studies", "Summary", "draw_figures", "print_summary", "read_studies", "summarize_studies", "write_summary",
-]  # fmt: skip
+    "Studies",
+    "Summary",
+    "draw_figures",
+    "print_summary",
+    "read_studies",
+    "summarize_studies",
+    "write_summary",
+]

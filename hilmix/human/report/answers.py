@@ -40,8 +40,10 @@ def curve_table(study: MixStudy, kind: FittedKind, criterion: Criterion, *, leve
     """
     fit = fitted(study, kind, criterion, level=level)
     names = [f"{kind}_{name}" for name in PARAMETERS[kind]]
-    rows = [(name, criterion, *values, fit.answers)
-            for name, *values in zip(names, fit.parameters, fit.low, fit.high, strict=True)]  # fmt: skip
+    rows = [
+        (name, criterion, *values, fit.answers)
+        for name, *values in zip(names, fit.parameters, fit.low, fit.high, strict=True)
+    ]
     return estimates(study, rows).assign(mean_squared_error=fit.mean_squared_error, people=fit.participants)
 
 
@@ -53,8 +55,9 @@ def midpoint_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     frame = frame.assign(exactly_half=np.isclose(frame["answer"], 0.5).astype(np.float64))
     by = None if study.judgments.start is None else "start"
     columns = {"answer": "midpoint", "absolute_deviation": "distance_from_half"}
-    return means(study, frame.rename(columns=columns), ("midpoint", "distance_from_half", "exactly_half"), by,
-                 level=level)  # fmt: skip
+    return means(
+        study, frame.rename(columns=columns), ("midpoint", "distance_from_half", "exactly_half"), by, level=level
+    )
 
 
 def anchoring_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:

@@ -92,6 +92,8 @@ def top_class_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     people = once.groupby("stimulus").size()
     alike = once.groupby(["stimulus", "top"]).size()
     pairs, agreed = (int((n * (n - 1)).sum()) // 2 for n in (people, alike))
-    rows = [("top_is_endpoint", ALL, found.mean, found.low, found.high, found.answers),
-            ("top_shared_by_two_people", ALL, agreed / pairs if pairs else np.nan, np.nan, np.nan, pairs)]  # fmt: skip
+    rows = [
+        ("top_is_endpoint", ALL, found.mean, found.low, found.high, found.answers),
+        ("top_shared_by_two_people", ALL, agreed / pairs if pairs else np.nan, np.nan, np.nan, pairs),
+    ]
     return estimates(study, rows)

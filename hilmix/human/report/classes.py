@@ -44,8 +44,10 @@ def strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     frame = answer_frame(study)
     frame = frame[frame["label1"] != frame["label2"]]
     n = np.bincount(frame[["label1", "label2"]].to_numpy().ravel(), minlength=study.num_classes)
-    rows = [("strength", study.classes[k], *values, n[k])
-            for k, *values in zip(used, found.strength, found.low, found.high, strict=True)]  # fmt: skip
+    rows = [
+        ("strength", study.classes[k], *values, n[k])
+        for k, *values in zip(used, found.strength, found.low, found.high, strict=True)
+    ]
     return estimates(study, rows)
 
 
@@ -63,8 +65,10 @@ def pair_frame(study: MixStudy, frame: pd.DataFrame) -> pd.DataFrame:
     pair = np.minimum(first, second) * study.num_classes + np.maximum(first, second)
     sign = 1 - 2 * (first > second).astype(np.int64)
     if not 2 <= len(np.unique(pair)) < len(frame):
-        raise DataError(f"label pairs: {len(frame)} answers to mixes of two classes, in {len(np.unique(pair))} pairs; "
-                        "needed are two pairs, and one of them with two answers.")  # fmt: skip
+        raise DataError(
+            f"label pairs: {len(frame)} answers to mixes of two classes, in {len(np.unique(pair))} pairs; "
+            "needed are two pairs, and one of them with two answers."
+        )
     shrunk = shrunk_means(sign * frame["deviation"].to_numpy(), pair, num_groups=study.num_classes**2).shrunk
     return frame.assign(pair=pair, sign=sign, shrunk=shrunk[pair])
 
@@ -82,6 +86,19 @@ def pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     for code, part in frame.groupby("pair"):
         first, second = (study.classes[k] for k in divmod(code, study.num_classes))
         found = clustered_mean(part["towards"], part["participant"], level=level)
-        rows.append((study.task, "deviation", f"{first} / {second}", found.mean, found.low, found.high, found.answers,
-                     part["shrunk"].iloc[0], first, second, found.clusters))  # fmt: skip
+        rows.append(
+            (
+                study.task,
+                "deviation",
+                f"{first} / {second}",
+                found.mean,
+                found.low,
+                found.high,
+                found.answers,
+                part["shrunk"].iloc[0],
+                first,
+                second,
+                found.clusters,
+            )
+        )
     return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "people"])

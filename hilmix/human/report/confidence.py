@@ -52,6 +52,19 @@ def confidence_bins(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
         place = np.clip(np.searchsorted(BINS, frame[measure].round(9), side="right") - 1, 0, len(BINS) - 2)
         for k, part in frame.groupby(place):
             found = clustered_mean(part["confidence"], part["participant"], level=level)
-            rows.append((study.task, "confidence", f"{measure} {BINS[k]:g}-{BINS[k + 1]:g}", found.mean, found.low,
-                         found.high, found.answers, measure, BINS[k], BINS[k + 1], found.clusters))  # fmt: skip
+            rows.append(
+                (
+                    study.task,
+                    "confidence",
+                    f"{measure} {BINS[k]:g}-{BINS[k + 1]:g}",
+                    found.mean,
+                    found.low,
+                    found.high,
+                    found.answers,
+                    measure,
+                    BINS[k],
+                    BINS[k + 1],
+                    found.clusters,
+                )
+            )
     return pd.DataFrame(rows, columns=[*COLUMNS, "measure", "bin_low", "bin_high", "people"])

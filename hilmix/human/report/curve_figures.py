@@ -49,10 +49,16 @@ def relabelling_figure(studies: Studies, summary: Summary) -> "Figure":
             right.plot(grid, curve - grid, color=color, linestyle=dashes, linewidth=1.6)
     _errors(left, points, label=f"mean, {100 * summary.level:g} % interval")
     _errors(right, points, less=points["weight"])
-    left.set(xlim=(0, 1), ylim=(-0.01, 1.01), xlabel="generating weight of image 1", ylabel="seen weight of image 1",
-             title="Relabelling curve")  # fmt: skip
-    right.set(xlim=(0, 1), xlabel="generating weight of image 1", ylabel="seen less generating",
-              title="Deviation of the mean")  # fmt: skip
+    left.set(
+        xlim=(0, 1),
+        ylim=(-0.01, 1.01),
+        xlabel="generating weight of image 1",
+        ylabel="seen weight of image 1",
+        title="Relabelling curve",
+    )
+    right.set(
+        xlim=(0, 1), xlabel="generating weight of image 1", ylabel="seen less generating", title="Deviation of the mean"
+    )
     right.grid(linewidth=0.6)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     return figure
@@ -75,8 +81,12 @@ def _curve(summary: Summary, kind: Any, criterion: str, grid: np.ndarray) -> np.
 def _errors(axis: "Axes", points: pd.DataFrame, *, less: Any = 0.0, x: str = "weight", **keywords: Any) -> None:
     value = points["value"]
     ends = np.nan_to_num(np.stack([value - points["low"], points["high"] - value]))
-    axis.errorbar(points[x], value - less, ends, **{"fmt": "o", "color": INK, "markersize": 4.5, "capsize": 3,
-                  "elinewidth": 1.2, "zorder": 5, **keywords})  # fmt: skip
+    axis.errorbar(
+        points[x],
+        value - less,
+        ends,
+        **{"fmt": "o", "color": INK, "markersize": 4.5, "capsize": 3, "elinewidth": 1.2, "zorder": 5, **keywords},
+    )
 
 
 def confidence_figure(studies: Studies, summary: Summary) -> "Figure":
@@ -86,8 +96,11 @@ def confidence_figure(studies: Studies, summary: Summary) -> "Figure":
     axes = figure.subplots(1, 3, sharey=True)
     points = _by_weight(summary.tables["weights"], "confidence")
     _errors(axes[0], points)
-    axes[0].set(xlabel="generating weight of image 1", ylabel=f"mean confidence, {100 * summary.level:g} % interval",
-                title="By weight")  # fmt: skip
+    axes[0].set(
+        xlabel="generating weight of image 1",
+        ylabel=f"mean confidence, {100 * summary.level:g} % interval",
+        title="By weight",
+    )
     bins = summary.tables["confidence_bins"]
     for axis, (measure, (name, label)), color in zip(axes[1:], _MEASURES.items(), (BLUE, RED), strict=True):
         part = bins[bins["measure"] == measure].assign(middle=lambda t: (t["bin_low"] + t["bin_high"]) / 2)
@@ -128,12 +141,21 @@ def midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
         width = 0.85 * step / len(parts)
         for k, (label, part) in enumerate(parts):
             share = np.array([(part["answer"] == value).mean() for value in chosen])
-            axis.bar(chosen * step + (k - (len(parts) - 1) / 2) * width, share, width, color=(BLUE, SKY, GREEN)[k % 3],
-                     label=label)  # fmt: skip
+            axis.bar(
+                chosen * step + (k - (len(parts) - 1) / 2) * width,
+                share,
+                width,
+                color=(BLUE, SKY, GREEN)[k % 3],
+                label=label,
+            )
         mean = table.query("study == @study.task and quantity == 'midpoint' and group == 'all'").iloc[0]
         axis.axvspan(mean["low"], mean["high"], color=RED, alpha=0.2, linewidth=0, zorder=0)
         axis.axvline(mean["value"], color=RED, linewidth=1.2, label=f"mean {mean['value']:.3f}")
-        axis.set(title=study.task, xlabel="weight of image 1 that shows half of each", ylabel="share of answers",
-                 xlim=(-0.06, 1.06))  # fmt: skip
+        axis.set(
+            title=study.task,
+            xlabel="weight of image 1 that shows half of each",
+            ylabel="share of answers",
+            xlim=(-0.06, 1.06),
+        )
         axis.legend(fontsize=8)
     return figure

@@ -77,9 +77,19 @@ def means(
         groups = [(ALL, there), *((f"{key:g}", part) for key, part in (there.groupby(by) if by else []))]
         for group, part in groups if len(there) else []:
             found = clustered_mean(part[quantity], part["participant"], level=level)
-            rows.append({"study": study.task, "quantity": quantity, "group": group, "value": found.mean,
-                         "low": found.low, "high": found.high, "n": found.answers, "sd": found.sd,
-                         "people": found.clusters})  # fmt: skip
+            rows.append(
+                {
+                    "study": study.task,
+                    "quantity": quantity,
+                    "group": group,
+                    "value": found.mean,
+                    "low": found.low,
+                    "high": found.high,
+                    "n": found.answers,
+                    "sd": found.sd,
+                    "people": found.clusters,
+                }
+            )
     return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "people"])
 
 

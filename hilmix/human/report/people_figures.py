@@ -33,8 +33,10 @@ def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
     axis = left.subplots()
     table = summary.tables["agreement"].query("quantity == 'icc_single'")
     table = table[~table["group"].str.startswith("cifar10s_")].iloc[::-1]
-    names = [f"{study}: {group.removeprefix('hmix_').replace('_', ' ').replace('image1', 'on image 1')}"
-             for study, group in zip(table["study"], table["group"], strict=True)]  # fmt: skip
+    names = [
+        f"{study}: {group.removeprefix('hmix_').replace('_', ' ').replace('image1', 'on image 1')}"
+        for study, group in zip(table["study"], table["group"], strict=True)
+    ]
     _intervals(axis, table, np.arange(len(table)), [_COLORS[task] for task in table["study"]])
     axis.axvline(0, color=MUTED, linewidth=0.8)
     axis.set_yticks(range(len(names)), list(map(figure_text, names)))
@@ -56,8 +58,15 @@ def _repeat_panel(axis: "Axes", studies: Studies, summary: Summary, task: str) -
     pairs = repeat_pairs(label_frame(study) if categorical else answer_frame(study, repeats=True))
     axis.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     dots = pairs.groupby([measure, f"{measure}_again"]).size().reset_index(name="pairs")
-    axis.scatter(dots[measure], dots[f"{measure}_again"], s=12 * dots["pairs"], color=_COLORS[task], alpha=0.6,
-                 edgecolors="white", linewidths=0.5)  # fmt: skip
+    axis.scatter(
+        dots[measure],
+        dots[f"{measure}_again"],
+        s=12 * dots["pairs"],
+        color=_COLORS[task],
+        alpha=0.6,
+        edgecolors="white",
+        linewidths=0.5,
+    )
     found = summary.tables["repeats"].query("study == @task and quantity == 'correlation' and group == @measure")
     value = found["value"].iloc[0] if len(found) else np.nan
     what = "mass off the endpoints" if categorical else "answer"
@@ -131,8 +140,11 @@ def label_figure(studies: Studies, summary: Summary) -> "Figure":
     axes = figure.subplots(1, len(RULES) + 1)
     for axis, rule in zip(axes, RULES, strict=False):
         bottom = np.zeros(len(weights))
-        for part, color, label in (("image1", BLUE, "class of image 1"), ("image2", SKY, "class of image 2"),
-                                   ("off_endpoints", RED, "other classes")):  # fmt: skip
+        for part, color, label in (
+            ("image1", BLUE, "class of image 1"),
+            ("image2", SKY, "class of image 2"),
+            ("off_endpoints", RED, "other classes"),
+        ):
             share = table[table["quantity"] == f"{rule}_{part}"]["value"].to_numpy()
             axis.bar(weights, share, bottom=bottom, color=color, label=label, width=0.7)
             middle = bottom + share / 2
@@ -154,8 +166,16 @@ def _entropy_panel(axis: "Axes", table: pd.DataFrame, weights: list[str], level:
         part = table[table["quantity"] == f"{name}_entropy"]
         place = np.arange(len(weights)) + 0.12 * (k - 1)
         ends = np.nan_to_num(np.stack([part["value"] - part["low"], part["high"] - part["value"]]))
-        axis.errorbar(place, part["value"], None if name == "mixup" else ends, fmt="o", color=color, markersize=5,
-                      capsize=3, label=name if name == "mixup" else f"{name} rule")  # fmt: skip
+        axis.errorbar(
+            place,
+            part["value"],
+            None if name == "mixup" else ends,
+            fmt="o",
+            color=color,
+            markersize=5,
+            capsize=3,
+            label=name if name == "mixup" else f"{name} rule",
+        )
     axis.set_xticks(range(len(weights)), weights)
     axis.set(
         title=f"Entropy, {100 * level:g} % interval",

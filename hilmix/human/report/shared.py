@@ -84,8 +84,10 @@ def explained_table(study: MixStudy, predictor: str, *, level: float = 0.95) -> 
     """
     frame = one_per_person(answer_frame(study))
     found = _explained(study, frame, PREDICTORS[predictor](study, frame), level)
-    rows = [("explained_share", predictor, found.share, found.low, found.high, len(frame)),
-            ("share_of_ceiling", predictor, found.of_ceiling, np.nan, np.nan, len(frame))]  # fmt: skip
+    rows = [
+        ("explained_share", predictor, found.share, found.low, found.high, len(frame)),
+        ("share_of_ceiling", predictor, found.of_ceiling, np.nan, np.nan, len(frame)),
+    ]
     return estimates(study, rows)
 
 
@@ -103,9 +105,14 @@ def ceiling_table(study: MixStudy) -> pd.DataFrame:
 
 def _explained(study: MixStudy, frame: pd.DataFrame, expected: FloatArray, level: float) -> ExplainedShare:
     return explained_share(
-        frame["deviation"], expected, np.zeros(len(frame)), participant=frame["participant"],
-        group=frame["stimulus"].to_numpy(), num_groups=len(study.stimuli), level=level,
-    )  # fmt: skip
+        frame["deviation"],
+        expected,
+        np.zeros(len(frame)),
+        participant=frame["participant"],
+        group=frame["stimulus"].to_numpy(),
+        num_groups=len(study.stimuli),
+        level=level,
+    )
 
 
 def _common_mean(study: MixStudy, frame: pd.DataFrame) -> FloatArray:

@@ -56,8 +56,11 @@ class Summary:
 
     def long(self) -> pd.DataFrame:
         """All estimates in one table: ``table`` and the columns of :data:`~hilmix.human.report.frame.COLUMNS`."""
-        parts = [frame[list(COLUMNS)].assign(table=name)[["table", *COLUMNS]]
-                 for name, frame in self.tables.items() if name not in COUNTED]  # fmt: skip
+        parts = [
+            frame[list(COLUMNS)].assign(table=name)[["table", *COLUMNS]]
+            for name, frame in self.tables.items()
+            if name not in COUNTED
+        ]
         return pd.concat(parts, ignore_index=True)
 
 

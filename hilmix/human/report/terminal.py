@@ -33,12 +33,20 @@ def print_summary(summary: Summary, console: Console) -> None:
     if "anchoring" in tables:
         row = tables["anchoring"].iloc[0]
         say(console, "", f"Per unit of start value the answer moves by {_estimate(row)}.")
-    _grid("Agreement between people, and of people with themselves (repeats)", _agreement(tables), console,
-          ["study", "group"])  # fmt: skip
+    _grid(
+        "Agreement between people, and of people with themselves (repeats)",
+        _agreement(tables),
+        console,
+        ["study", "group"],
+    )
     if "explained" in tables:
         rules = tables["explained"][tables["explained"]["quantity"] != "share_of_ceiling"].replace(ALL, _CEILING)
-        _grid("Share of squared deviation that simple rules remove, fitted on the same answers", rules, console,
-              column="study")  # fmt: skip
+        _grid(
+            "Share of squared deviation that simple rules remove, fitted on the same answers",
+            rules,
+            console,
+            column="study",
+        )
     if "class_strengths" in tables:
         strengths = _cut(tables["class_strengths"])
         _grid("Class strengths: seen that much further towards the class", strengths, console, column="study")
@@ -49,15 +57,21 @@ def print_summary(summary: Summary, console: Console) -> None:
     if "labels" in tables:
         keys = ["mixup_entropy", *(f"{rule}_{measure}" for measure in _LABELS for rule in RULES)]
         labels = tables["labels"]
-        _grid("Labels over the classes, by generating weight and clamp rule", labels[labels["quantity"].isin(keys)],
-              console, ["quantity"], "group")  # fmt: skip
+        _grid(
+            "Labels over the classes, by generating weight and clamp rule",
+            labels[labels["quantity"].isin(keys)],
+            console,
+            ["quantity"],
+            "group",
+        )
     _flags(tables["people"], console)
     for note in summary.notes:
         warn(console, note, title="not computed:")
 
 
-def _grid(title: str, table: pd.DataFrame, console: Console, row: Sequence[str] = ("group",), column: str = "quantity"
-          ) -> None:  # fmt: skip
+def _grid(
+    title: str, table: pd.DataFrame, console: Console, row: Sequence[str] = ("group",), column: str = "quantity"
+) -> None:
     """One cell per estimate; rows and columns in the order in which they first come."""
     if table.empty:
         return
@@ -88,8 +102,18 @@ def _estimate(row: "pd.Series[float]") -> str:
 
 def _counts(table: pd.DataFrame, console: Console) -> None:
     shown = Grid(header_style="dim")
-    columns = ["study", "people", "batches", "stimuli", "judgments", "repeats", "shown_twice", "median_seconds",
-               "untouched_trials", "flagged_people"]  # fmt: skip
+    columns = [
+        "study",
+        "people",
+        "batches",
+        "stimuli",
+        "judgments",
+        "repeats",
+        "shown_twice",
+        "median_seconds",
+        "untouched_trials",
+        "flagged_people",
+    ]
     for name in columns:
         shown.add_column(name.replace("_", " "), justify="left" if name == "study" else "right")
     for row in table[columns].to_dict("records"):
@@ -105,8 +129,12 @@ def _agreement(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame()
     both = pd.concat(parts)
-    names = {"icc_single": "ICC of one", "icc_average": "ICC of the mean", "correlation": "repeats: r",
-             "mean_absolute_difference": "repeats: mean |difference|"}  # fmt: skip
+    names = {
+        "icc_single": "ICC of one",
+        "icc_average": "ICC of the mean",
+        "correlation": "repeats: r",
+        "mean_absolute_difference": "repeats: mean |difference|",
+    }
     both = both[both["quantity"].isin(names) & ~both["group"].str.startswith("cifar10s_")]
     return both.assign(quantity=both["quantity"].map(names))
 
@@ -126,8 +154,12 @@ def _pairs(table: pd.DataFrame, console: Console) -> None:
     top = table.loc[order].groupby("study", sort=False).head(_STRONGEST)
     top = pd.concat([top[top["study"] == study] for study in table["study"].unique()])
     shrunk = top.assign(quantity="shrunk", value=top["shrunk"], low=None)
-    _grid(f"Label pairs that deviate most ({_STRONGEST} per study; positive: towards the first class)",
-          pd.concat([top, shrunk]), console, ["study", "group"])  # fmt: skip
+    _grid(
+        f"Label pairs that deviate most ({_STRONGEST} per study; positive: towards the first class)",
+        pd.concat([top, shrunk]),
+        console,
+        ["study", "group"],
+    )
 
 
 def _flags(table: pd.DataFrame, console: Console) -> None:

@@ -15,7 +15,25 @@ from hilmix.human.study.training import check_images, split_around_mixes, with_m
 from hilmix.human.study.write import write_released
 
 __all__ = [
-    "MIDPOINT_TASKS", "MIDPOINT_WEIGHTS", "TASKS", "ClassAnswers", "Judgments", "MixStudy", "Stimuli", "Task",
-    "answer_labels", "check_images", "mean_by_mix", "mix_labels", "read_hmix", "read_study", "rebuild_stimuli",
-    "released_inferences", "released_soft_labels", "render", "split_around_mixes", "with_mixes", "write_released",
-]  # fmt: skip
+    "MIDPOINT_TASKS",
+    "MIDPOINT_WEIGHTS",
+    "TASKS",
+    "ClassAnswers",
+    "Judgments",
+    "MixStudy",
+    "Stimuli",
+    "Task",
+    "answer_labels",
+    "check_images",
+    "mean_by_mix",
+    "mix_labels",
+    "read_hmix",
+    "read_study",
+    "rebuild_stimuli",
+    "released_inferences",
+    "released_soft_labels",
+    "render",
+    "split_around_mixes",
+    "with_mixes",
+    "write_released",
+]

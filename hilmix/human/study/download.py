@@ -17,11 +17,19 @@ _PEOPLE = {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
 
 FILES = (
     *(RemoteFile(f"{_TABLES}/{layout.file}", layout.file) for layout in LAYOUTS.values()),
-    RemoteFile(f"{_MADE}/{INFERENCES}", INFERENCES, 779_101,
-               "sha256:0cec610ca92a493a8551b923dec5fdfedfcca0fe199f55aa2447db16621bcea7"),
-    RemoteFile(f"{_MADE}/{SOFT_LABELS}", SOFT_LABELS, 23_785,
-               "sha256:1433a745204f798c5fc3c1c029b37a8a29e2e4c558320a9443a8d1dd93b0db6b"),
-)  # fmt: skip
+    RemoteFile(
+        f"{_MADE}/{INFERENCES}",
+        INFERENCES,
+        779_101,
+        "sha256:0cec610ca92a493a8551b923dec5fdfedfcca0fe199f55aa2447db16621bcea7",
+    ),
+    RemoteFile(
+        f"{_MADE}/{SOFT_LABELS}",
+        SOFT_LABELS,
+        23_785,
+        "sha256:1433a745204f798c5fc3c1c029b37a8a29e2e4c558320a9443a8d1dd93b0db6b",
+    ),
+)
 """The four tables, whose checksums nobody published and whose content is checked, and the two files made from them."""
 
 

@@ -53,10 +53,15 @@ def mix_labels(
         )
     id1, id2 = torch.tensor(shown.id1), torch.tensor(shown.id2)
     mixes = Mixes(
-        torch.tensor(label1), torch.tensor(label2), torch.tensor(shown.weight), id1, id2,
-        features1=None if features is None else features[id1], features2=None if features is None else features[id2],
+        torch.tensor(label1),
+        torch.tensor(label2),
+        torch.tensor(shown.weight),
+        id1,
+        id2,
+        features1=None if features is None else features[id1],
+        features2=None if features is None else features[id2],
         features=mix_features,
-    )  # fmt: skip
+    )
     with torch.no_grad():
         found: DoubleArray = policy(mixes).double().numpy()
     return found

@@ -20,8 +20,23 @@ NO_ALTERNATIVE = "No"
 FIRST_PAGE = 6
 """``trial_index`` of the first trial of a session without failed checks."""
 
-_PAGE = ("trial_type", "trial_index", "time_elapsed", "subject", "condition", "rt", "url", "view_history", "response",
-         "question_order", "success", "timeout", "failed_images", "failed_audio", "failed_video")  # fmt: skip
+_PAGE = (
+    "trial_type",
+    "trial_index",
+    "time_elapsed",
+    "subject",
+    "condition",
+    "rt",
+    "url",
+    "view_history",
+    "response",
+    "question_order",
+    "success",
+    "timeout",
+    "failed_images",
+    "failed_audio",
+    "failed_video",
+)
 _MIX = ("filename", "task", "subj_id", "label1", "label2", "mixtureCoeff", "id1", "id2")
 
 
@@ -42,26 +57,34 @@ class Layout(NamedTuple):
 NEEDED = ("subject", "task", "condition", "trial_index", "rt")
 LAYOUTS: dict[Task, Layout] = {
     "construct": Layout(
-        "hmix_construct_midpoint.csv", "select_create", "reconstruction",
+        "hmix_construct_midpoint.csv",
+        "select_create",
+        "reconstruction",
         ("index", *_PAGE, "final_value", "start_value", "task", "class_pair", "starting_value", "filename"),
         ("class_pair", "final_value", "start_value"),
     ),
     "select": Layout(
-        "hmix_select_shuffled_midpoint.csv", "select_shuffled", "survey-html-form",
+        "hmix_select_shuffled_midpoint.csv",
+        "select_shuffled",
+        "survey-html-form",
         ("index", *_PAGE, "task", "class_pair"),
         ("class_pair", "response"),
     ),
     "infer": Layout(
-        "hmix_infer_mixing_factor.csv", "rate_mixture", "multiple-slider",
+        "hmix_infer_mixing_factor.csv",
+        "rate_mixture",
+        "multiple-slider",
         ("index", *_PAGE, "responses", *_MIX, "class_pair"),
         ("filename", "label1", "label2", "mixtureCoeff", "id1", "id2", "responses"),  # `response` is there, and empty
     ),
     "categorical": Layout(
-        "hmix_categorical_soft_labels.csv", "spec_conf", "survey-html-form",
+        "hmix_categorical_soft_labels.csv",
+        "spec_conf",
+        "survey-html-form",
         (*_PAGE, *_MIX),
         ("filename", "label1", "label2", "mixtureCoeff", "id1", "id2", "response"),
     ),
-}  # fmt: skip
+}
 
 
 def check_classes(classes: Sequence[str]) -> None:

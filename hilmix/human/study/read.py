@@ -52,8 +52,11 @@ def read_study(
     shown = columns(table, classes, num_items)
     stimulus, first = _distinct(table, read, shown)
     page = pd.Series(table.numbers("trial_index", np.inf, whole=True))
-    table.refuse(pd.DataFrame({"who": participant, "page": page}).duplicated(), "trial_index",
-                 "a page once per participant; is a session in the file twice?")  # fmt: skip
+    table.refuse(
+        pd.DataFrame({"who": participant, "page": page}).duplicated(),
+        "trial_index",
+        "a page once per participant; is a session in the file twice?",
+    )
     judgments = _ANSWERS[task](table, classes) | {
         "participant": participant,
         "stimulus": stimulus,
@@ -63,9 +66,13 @@ def read_study(
         "batch": _batches(participant, stimulus, table["condition"]),
     }
     return MixStudy.build(
-        task, classes=classes, participants=list(people), num_items=num_items,
-        stimuli={name: np.asarray(values)[first] for name, values in shown.items()}, judgments=judgments,
-    )  # fmt: skip
+        task,
+        classes=classes,
+        participants=list(people),
+        num_items=num_items,
+        stimuli={name: np.asarray(values)[first] for name, values in shown.items()},
+        judgments=judgments,
+    )
 
 
 def _mixes(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[str, Any]:
@@ -144,8 +151,11 @@ def _categorised(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
     second = [str(answer["classSelect2"]).removeprefix("secondProb") for answer in said]
     ticked = [[key for key in answer if key.startswith("improbClassSelect")] for answer in said]
     keys = [f"improbClassSelect{name}" for name in classes]
-    table.refuse([not set(row) <= set(keys) for row in ticked], "response",
-                 f"improbClassSelect with the classes {', '.join(classes)}")  # fmt: skip
+    table.refuse(
+        [not set(row) <= set(keys) for row in ticked],
+        "response",
+        f"improbClassSelect with the classes {', '.join(classes)}",
+    )
     return {
         "top": table.codes("response", classes, texts=top),
         "top_percent": table.numbers("response", 100, texts=[answer["prob"] for answer in said]),

@@ -214,12 +214,16 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
     probs = np.zeros((len(row), len(data.classes)))
     probs[:, columns] = given[row]
     return Annotations.build(
-        len(data) + place[stimulus], np.array([names.index(p) for p in people], dtype=np.int64)[who],
-        num_items=len(data) + len(kept), classes=data.classes, annotators=names, probs=probs,
+        len(data) + place[stimulus],
+        np.array([names.index(p) for p in people], dtype=np.int64)[who],
+        num_items=len(data) + len(kept),
+        classes=data.classes,
+        annotators=names,
+        probs=probs,
         confidence=said.confidence[row] if per == "judgment" else None,
         seconds=said.seconds[row] if per == "judgment" else None,
         exchangeable=base.exchangeable and per == "mix",
-    )  # fmt: skip
+    )
 
 
 def _check_labels(labels: NDArray[np.float64], mixes: NDArray[np.object_]) -> None:
@@ -246,8 +250,9 @@ def _class_columns(classes: Sequence[str], data: AnnotatedData) -> IntArray:
 def _joined(base: Annotations, mixes: Annotations) -> Annotations:
     """Both tables; the mixes' items come last, so the rows stay sorted."""
     hard = np.eye(base.num_classes, dtype=np.float32)
-    columns: dict[str, Any] = {"probs": np.concatenate([hard[base.label] if base.probs is None else base.probs,
-                                                        mixes.probs])}  # fmt: skip
+    columns: dict[str, Any] = {
+        "probs": np.concatenate([hard[base.label] if base.probs is None else base.probs, mixes.probs])
+    }
     for name in ("confidence", "seconds"):
         parts = [getattr(table, name) for table in (base, mixes)]
         if any(part is not None for part in parts):

@@ -70,8 +70,16 @@ class TrialTable:
                 "take it out."
             )
 
-    def numbers(self, column: str, top: float, *, texts: Texts | None = None, optional: bool = False,
-                whole: bool = False, why: str = "") -> NDArray[np.float64]:  # fmt: skip
+    def numbers(
+        self,
+        column: str,
+        top: float,
+        *,
+        texts: Texts | None = None,
+        optional: bool = False,
+        whole: bool = False,
+        why: str = "",
+    ) -> NDArray[np.float64]:
         """(L,) float64 numbers in [0, top].
 
         Args:

@@ -78,13 +78,21 @@ def test_majority_splits_ties_and_skips_what_has_no_votes_or_truth():
 @pytest.fixture
 def data():
     votes = Annotations.build(
-        [0, 0, 1, 1, 1, 3], [0, 1, 0, 1, 2, 2], [0, 0, 1, 0, 1, 1],
-        num_items=5, classes=["cat", "dog", "eel"], annotators=["ann", "bob", "cyd", "dan"],
-    )  # fmt: skip
+        [0, 0, 1, 1, 1, 3],
+        [0, 1, 0, 1, 2, 2],
+        [0, 0, 1, 0, 1, 1],
+        num_items=5,
+        classes=["cat", "dog", "eel"],
+        annotators=["ann", "bob", "cyd", "dan"],
+    )
     return AnnotatedData(
-        name="tiny", items=tuple("abcde"), inputs=ArrayInputs(np.zeros((5, 2)), "vector"), annotations=votes,
-        target=np.array([0, 1, 1, 0, -1]), split=np.array(["train", "train", "train", "val", "test"]),
-    )  # fmt: skip
+        name="tiny",
+        items=tuple("abcde"),
+        inputs=ArrayInputs(np.zeros((5, 2)), "vector"),
+        annotations=votes,
+        target=np.array([0, 1, 1, 0, -1]),
+        split=np.array(["train", "train", "train", "val", "test"]),
+    )
 
 
 def test_description_counts_everything(data):

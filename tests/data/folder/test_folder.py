@@ -25,8 +25,12 @@ def folder(tmp_path):
     root.mkdir()
 
     def write(items=ITEMS, votes=VOTES, meta=META, annotators=None, inputs=None):
-        for name, text in (("items.csv", items), ("annotations.csv", votes), ("dataset.yaml", meta),
-                           ("annotators.csv", annotators)):  # fmt: skip
+        for name, text in (
+            ("items.csv", items),
+            ("annotations.csv", votes),
+            ("dataset.yaml", meta),
+            ("annotators.csv", annotators),
+        ):
             if text is not None:
                 (root / name).write_text(text)
         if inputs is not None:
@@ -109,9 +113,11 @@ def test_classes_of_soft_answers_come_from_the_columns(folder):
 
 def test_vectors_rows_and_annotator_features(folder):
     root = folder(
-        items="item,row\na,2\nb,0\nc,2\n", meta="input: vector\n", inputs=np.arange(6.0).reshape(3, 2),
+        items="item,row\na,2\nb,0\nc,2\n",
+        meta="input: vector\n",
+        inputs=np.arange(6.0).reshape(3, 2),
         annotators="annotator,age,fee\nbob,40,2\nann,30,1\n",
-    )  # fmt: skip
+    )
     data = read_folder(root)
     assert data.inputs.fetch(np.arange(3)).tolist() == [[4, 5], [0, 1], [4, 5]]
     assert data.annotator_features.tolist() == [[30, 1], [40, 2]]  # in the order of the annotators
@@ -131,8 +137,9 @@ def datasets(draw):
     kind = draw(st.sampled_from(["image", "vector"]))
     shape = (n, 3) if kind == "vector" else (n, 2, 2, *draw(st.sampled_from([(), (3,)])))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
-    names = st.lists(st.text("ab 01é,\"'", min_size=1, max_size=4).map(str.strip).filter(bool), min_size=k, max_size=k,
-                     unique=True)  # fmt: skip
+    names = st.lists(
+        st.text("ab 01é,\"'", min_size=1, max_size=4).map(str.strip).filter(bool), min_size=k, max_size=k, unique=True
+    )
     annotator = np.concatenate([np.arange(a), rng.integers(0, a, size)])  # everybody says something
     number = len(annotator)
     probs = rng.random((number, k)) + 0.01 if draw(st.booleans()) else None
@@ -140,11 +147,16 @@ def datasets(draw):
     return AnnotatedData(
         name=draw(st.sampled_from(["mine", "0", "yes", "a: b"])),
         items=tuple(f"item {i}" for i in range(n)),
-        inputs=ArrayInputs(rng.random(shape).astype(np.float32) if kind == "vector" else
-                           rng.integers(0, 256, shape, dtype=np.uint8), kind),
+        inputs=ArrayInputs(
+            rng.random(shape).astype(np.float32) if kind == "vector" else rng.integers(0, 256, shape, dtype=np.uint8),
+            kind,
+        ),
         annotations=Annotations.build(
-            rng.integers(0, n, number), annotator, rng.integers(0, k, number) if probs is None else None,
-            num_items=n, classes=draw(names),
+            rng.integers(0, n, number),
+            annotator,
+            rng.integers(0, k, number) if probs is None else None,
+            num_items=n,
+            classes=draw(names),
             annotators=[str(i) for i in range(a)],
             probs=probs,
             confidence=np.where(rng.random(number) < 0.5, np.nan, 0.25) if draw(st.booleans()) else None,
@@ -153,7 +165,7 @@ def datasets(draw):
         split=None if split is None else np.array(split),
         licence=draw(st.sampled_from([None, "MIT", "none: stated"])),
         annotator_features=rng.random((a, 2)).astype(np.float32) if draw(st.booleans()) else None,
-    )  # fmt: skip
+    )
 
 
 @given(datasets())

@@ -33,10 +33,14 @@ def test_nobody_twice_and_nobody_at_all() -> None:
 
 def test_group_sizes_by_split() -> None:
     data = AnnotatedData(
-        "toy", tuple("abcdef"), ArrayInputs(np.zeros((6, 4)), "vector"), Annotations.from_dense([[0]] * 6),
+        "toy",
+        tuple("abcdef"),
+        ArrayInputs(np.zeros((6, 4)), "vector"),
+        Annotations.from_dense([[0]] * 6),
         split=np.array(["train", "train", "train", "test", "test", "train"]),
-        group=np.array([0, 1, 0, 1, -1, 0]), groups=("x", "y"),
-    )  # fmt: skip
+        group=np.array([0, 1, 0, 1, -1, 0]),
+        groups=("x", "y"),
+    )
     table = group_sizes(data)
     assert table.index.tolist() == ["x", "y", "none"]
     assert table.to_dict("list") == {"train": [3, 1, 0], "test": [0, 1, 1]}

@@ -260,13 +260,22 @@ def test_round_trip(tmp_path, channels):
     )
     array = rng.random((3, *shape, *([channels] if channels else []))).astype(np.float32)
     masks = Masks.build(
-        [2, 0, 2, 1], [0, 0, 1, 1], ArrayInputs(array, images.kind), num_items=4, annotators=["7", "10"],
+        [2, 0, 2, 1],
+        [0, 0, 1, 1],
+        ArrayInputs(array, images.kind),
+        num_items=4,
+        annotators=["7", "10"],
         picture=[2, 0, 2, 0],
-    )  # fmt: skip
+    )
     data = AnnotatedData(
-        "toy", tuple("abcd"), images, Annotations.from_dense([[0], [1], [0], [1]]), masks=masks,
-        group=np.array([1, -1, 0, 1]), groups=("left", "right"),
-    )  # fmt: skip
+        "toy",
+        tuple("abcd"),
+        images,
+        Annotations.from_dense([[0], [1], [0], [1]]),
+        masks=masks,
+        group=np.array([1, -1, 0, 1]),
+        groups=("left", "right"),
+    )
     back = read_folder(write_folder(data, tmp_path / "out"))
     assert (back.groups, back.group.tolist()) == (("left", "right"), [1, -1, 0, 1])
     assert back.masks.annotators == ("7", "10")

@@ -23,9 +23,14 @@ def simulate(target, confusion, *, per_item=None, seed=0, propensities=None):
     classes = [f"c{k}" for k in range(confusion.shape[1])]
     names = [f"a{a}" for a in range(len(confusion))]
     return simulate_confusions(
-        target, confusion, classes=classes, annotators=names, seed=seed, propensities=propensities,
+        target,
+        confusion,
+        classes=classes,
+        annotators=names,
+        seed=seed,
+        propensities=propensities,
         labels_per_item=len(confusion) if per_item is None else per_item,
-    )  # fmt: skip
+    )
 
 
 def test_kinds_and_names_follow_the_mix():
@@ -119,8 +124,12 @@ def test_the_global_generator_is_left_alone():
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-@given(n=st.integers(0, 40), a=st.integers(1, 6), bounds=st.tuples(st.integers(0, 6), st.integers(0, 6)),
-       seed=st.integers(0, 9))  # fmt: skip
+@given(
+    n=st.integers(0, 40),
+    a=st.integers(1, 6),
+    bounds=st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    seed=st.integers(0, 9),
+)
 def test_thinning_gives_each_item_its_number_of_different_annotators(n, a, bounds, seed):
     low, high = sorted(min(b, a) for b in bounds)
     item, annotator = choose_pairs(n, np.ones(a), labels_per_item=(low, high), seed=seed)

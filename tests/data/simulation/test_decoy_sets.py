@@ -25,9 +25,16 @@ SPLIT = np.repeat(["train", "val", "test"], N // 3)
 
 def build(paint, images=IMAGES, rows=slice(None), seed=0):
     return with_decoys(
-        "toy", images[rows], TARGET[rows], SPLIT[rows], paint=paint, items=tuple(map(str, np.arange(N)[rows])),
-        classes=tuple("0123456789"), licence="CC0", seed=seed,
-    )  # fmt: skip
+        "toy",
+        images[rows],
+        TARGET[rows],
+        SPLIT[rows],
+        paint=paint,
+        items=tuple(map(str, np.arange(N)[rows])),
+        classes=tuple("0123456789"),
+        licence="CC0",
+        seed=seed,
+    )
 
 
 def grey_under_mask(data):
@@ -36,8 +43,10 @@ def grey_under_mask(data):
     return np.array([np.unique(image[:, mask[0] > 0]).item() for image, mask in zip(images, masks, strict=True)])
 
 
-@pytest.mark.parametrize(("paint", "told"), [(half_grey, lambda y: 25 * y), (dark_corner, lambda y: 255 - 25 * y),
-                                             (light_corner, lambda y: 25 * y)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("paint", "told"),
+    [(half_grey, lambda y: 25 * y), (dark_corner, lambda y: 255 - 25 * y), (light_corner, lambda y: 25 * y)],
+)
 def test_grey_decoys_tell_the_class_in_training_only(paint, told) -> None:
     colours = np.repeat(IMAGES[..., None], 3, axis=3) if paint is light_corner else IMAGES
     data = build(paint, colours)

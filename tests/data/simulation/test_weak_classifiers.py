@@ -69,9 +69,14 @@ def test_certain_ratios_give_the_whole_of_every_class(blobs):
 def test_unseen_classes_are_never_said(blobs):
     inputs, target = blobs
     dense = classifier_labels(
-        inputs, target, num_annotators=40, seed=0, ratio_a=(0.05, 0.1), ratio_b=(0.5, 1),
+        inputs,
+        target,
+        num_annotators=40,
+        seed=0,
+        ratio_a=(0.05, 0.1),
+        ratio_b=(0.5, 1),
         factory=lambda *, epochs, seed: KNeighborsClassifier(1),
-    )  # fmt: skip
+    )
     said = [len(np.unique(column)) for column in dense.T]
     assert min(said) == 2  # two of three known
     errors = np.stack([dense[target == k] != k for k in range(3)])

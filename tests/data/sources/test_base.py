@@ -16,9 +16,11 @@ NOWHERE = "http://127.0.0.1:9"  # nobody listens on the discard port
 @pytest.fixture
 def resource():
     return Resource(
-        (RemoteFile(f"{NOWHERE}/a.txt", "x/a.txt"),), lambda paths: "original " + paths[0].read_text(),
-        ("m/a.npz",), lambda paths: "mirror " + paths[0].read_text(),
-    )  # fmt: skip
+        (RemoteFile(f"{NOWHERE}/a.txt", "x/a.txt"),),
+        lambda paths: "original " + paths[0].read_text(),
+        ("m/a.npz",),
+        lambda paths: "mirror " + paths[0].read_text(),
+    )
 
 
 def place(path, text="here"):
@@ -68,11 +70,29 @@ def test_own_errors_pass_unchanged(tmp_path):
 
 def test_every_source_says_what_a_user_must_know():
     assert set(SOURCES) == {
-        "digits-class", "digits-instance", "labelme", "labelme-features", "cifar10h-counts", "cifar10h", "cifar10n",
-        "cifar100n", "cifar10s", "mnist", "fashion-mnist", "sentiment-polarity",
-        "decoy-digits", "decoy-mnist", "decoy-mnist-corner", "decoy-fashion-mnist", "color-mnist", "decoy-cifar10",
-        "toy-bumps", "isic", "plant", "salient-imagenet",
-    }  # fmt: skip
+        "digits-class",
+        "digits-instance",
+        "labelme",
+        "labelme-features",
+        "cifar10h-counts",
+        "cifar10h",
+        "cifar10n",
+        "cifar100n",
+        "cifar10s",
+        "mnist",
+        "fashion-mnist",
+        "sentiment-polarity",
+        "decoy-digits",
+        "decoy-mnist",
+        "decoy-mnist-corner",
+        "decoy-fashion-mnist",
+        "color-mnist",
+        "decoy-cifar10",
+        "toy-bumps",
+        "isic",
+        "plant",
+        "salient-imagenet",
+    }
     for name, source in SOURCES.items():
         assert source.name == name
         assert "\n" not in source.summary

@@ -41,9 +41,14 @@ def python2(content):
 
 def test_batches_are_joined_in_order_channels_last(tmp_path):
     parts = [batch(3, 0), batch(2, 1)]
-    path = archive(tmp_path / "c.tar.gz", {
-        "f/one": python2(parts[0]), "f/two": python2(parts[1]), "f/meta": python2({b"label_names": ["cat", "dog"]}),
-    })  # fmt: skip
+    path = archive(
+        tmp_path / "c.tar.gz",
+        {
+            "f/one": python2(parts[0]),
+            "f/two": python2(parts[1]),
+            "f/meta": python2({b"label_names": ["cat", "dog"]}),
+        },
+    )
     images, target, classes = read_batches(path, ["f/one", "f/two", "f/meta"], "labels")
     assert images.shape == (5, 32, 32, 3)
     assert classes == ("cat", "dog")
@@ -81,7 +86,7 @@ def test_bad_archives_are_refused_and_run_no_code(tmp_path, capsys, content, mes
     archive(tmp_path / "c.tar.gz", {"b": content, "m": python2({b"label_names": ["x"]})})
     resource = Resource(
         (RemoteFile("http://127.0.0.1:9/c", "c.tar.gz"),), lambda paths: read_batches(paths[0], ["b", "m"], "labels")
-    )  # fmt: skip
+    )
     with pytest.raises(DataError, match=message):
         Access(tmp_path).read(resource)
     assert "run" not in capsys.readouterr().out
@@ -93,7 +98,7 @@ def test_damaged_archives_are_refused(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     resource = Resource(
         (RemoteFile("http://127.0.0.1:9/c", "c.tar.gz"),), lambda paths: read_batches(paths[0], ["b", "m"], "labels")
-    )  # fmt: skip
+    )
     with pytest.raises(DataError, match=r"Cannot read .*c\.tar\.gz"):
         Access(tmp_path).read(resource)
 

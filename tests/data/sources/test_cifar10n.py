@@ -51,8 +51,12 @@ def test_torch_files_run_no_code(tmp_path, monkeypatch):
 
 
 def human(tmp_path, n=6):
-    columns = {key: np.arange(n) % (i + 2) for i, key in enumerate(
-        ["clean_label", "aggre_label", "worse_label", "random_label1", "random_label2", "random_label3"])}  # fmt: skip
+    columns = {
+        key: np.arange(n) % (i + 2)
+        for i, key in enumerate(
+            ["clean_label", "aggre_label", "worse_label", "random_label1", "random_label2", "random_label3"]
+        )
+    }
     torch.save(columns, tmp_path / "h.pt")
     return columns, read_human([tmp_path / "h.pt"])
 
@@ -87,7 +91,7 @@ def test_cifar10n_holds_train_with_votes_and_test_without():
     assert votes.label.tolist() == [0, 1, 2, 1, 1, 1]
     np.testing.assert_array_equal(
         data.inputs.fetch(np.array([1, 4])).permute(0, 2, 3, 1), np.stack([train.images[1], test.images[2]])
-    )  # fmt: skip
+    )
 
 
 def test_cifar10n_refuses_labels_of_other_images():
@@ -102,9 +106,7 @@ def test_cifar100n_pages_are_spread_over_five_images(tmp_path):
     found = cifar100n.read_human([tmp_path / "h.pt", tmp_path / "side.csv"])
     assert found.annotator.tolist() == [7] * 5 + [4] * 5
     assert found.seconds.tolist() == [2.0] * 5 + [10.0] * 5
-    data = cifar100n.SOURCE.build(
-        access(found, (cifar(range(10)), cifar([1])))(cifar100n.SOURCE), Options()
-    )  # fmt: skip
+    data = cifar100n.SOURCE.build(access(found, (cifar(range(10)), cifar([1])))(cifar100n.SOURCE), Options())
     votes = data.annotations
     assert votes.annotators == ("4", "7")
     assert votes.annotator.tolist() == [1] * 5 + [0] * 5

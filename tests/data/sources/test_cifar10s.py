@@ -13,9 +13,15 @@ from hilmix.data.sources.cifar10s import Answers, read_answers, soft_labels
 def answer(first, percent, second=-1, second_percent=np.nan, possible=range(10)):
     allowed = np.isin(np.arange(10), list(possible))
     return Answers(
-        np.array([0]), np.array(["x"]), np.array([first]), np.array([float(percent)]), np.array([second]),
-        np.array([float(second_percent)]), allowed[None], np.array([1.0]),
-    )  # fmt: skip
+        np.array([0]),
+        np.array(["x"]),
+        np.array([first]),
+        np.array([float(percent)]),
+        np.array([second]),
+        np.array([float(second_percent)]),
+        allowed[None],
+        np.array([1.0]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,15 +51,26 @@ def test_soft_labels_follow_the_rule(given, expected):
 
 def test_typed_answers_are_read(tmp_path):
     def response(first, prob, second, prob2, ruled_out):
-        return json.dumps({"classSelect": f"mostProb{first}", "prob": prob, "classSelect2": f"secondProb{second}",
-                           "prob2": prob2} | {f"improbClassSelect{c}": "1" for c in ruled_out})  # fmt: skip
+        return json.dumps(
+            {"classSelect": f"mostProb{first}", "prob": prob, "classSelect2": f"secondProb{second}", "prob2": prob2}
+            | {f"improbClassSelect{c}": "1" for c in ruled_out}
+        )
 
-    pd.DataFrame({
-        "subject": ["u", "u", "v", "v"], "rt": [1500, 2500.5, "", 10],
-        "response": [response("Cat", "75%", "Dog", " 25", ["Ship"]), response("Truck", "1000", "No", "", []),
-                     response("Deer", "", "Frog", "x", []), "{}"],
-        "task": ["spec_conf", "rerun_spec_conf", "spec_conf", ""], "img_id": [7.0, 3.0, 7.0, np.nan], "other": 0,
-    }).to_csv(tmp_path / "raw.csv")  # fmt: skip
+    pd.DataFrame(
+        {
+            "subject": ["u", "u", "v", "v"],
+            "rt": [1500, 2500.5, "", 10],
+            "response": [
+                response("Cat", "75%", "Dog", " 25", ["Ship"]),
+                response("Truck", "1000", "No", "", []),
+                response("Deer", "", "Frog", "x", []),
+                "{}",
+            ],
+            "task": ["spec_conf", "rerun_spec_conf", "spec_conf", ""],
+            "img_id": [7.0, 3.0, 7.0, np.nan],
+            "other": 0,
+        }
+    ).to_csv(tmp_path / "raw.csv")
     found = read_answers([tmp_path / "raw.csv"])
     assert found.item.tolist() == [7, 3, 7]
     assert found.annotator.tolist() == ["u", "u", "v"]

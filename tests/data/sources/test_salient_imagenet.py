@@ -19,8 +19,10 @@ def answers(rows):
     table = []
     for number, feature, aside in rows:
         said = (["background", "separate_object"] * 3)[:aside] + ["main_object"] * (5 - aside)
-        table += [{"WorkerId": w, "Input.class_index": number, "Input.feature_index": feature, "Answer.main": a}
-                  for w, a in enumerate(said)]  # fmt: skip
+        table += [
+            {"WorkerId": w, "Input.class_index": number, "Input.feature_index": feature, "Answer.main": a}
+            for w, a in enumerate(said)
+        ]
     return pd.DataFrame(table)
 
 
@@ -47,8 +49,9 @@ def downloads(tmp_path):
     root = tmp_path / "salient-imagenet"
     maps, images = root / "salient_imagenet_dataset", root / "imagenet" / "train"
     for wordnet, table in {
-        BEETLE: {"7": ["b3", "b1"], "8": ["b5", "b1"], "9": ["b1", "b2"]}, WOLF: {"5": ["w1", "w2"], "6": ["w9", "w1"]},
-    }.items():  # fmt: skip
+        BEETLE: {"7": ["b3", "b1"], "8": ["b5", "b1"], "9": ["b1", "b2"]},
+        WOLF: {"5": ["w1", "w2"], "6": ["w9", "w1"]},
+    }.items():
         (maps / wordnet).mkdir(parents=True)
         pd.DataFrame(table).to_csv(maps / wordnet / "image_names_map.csv", index=False)
         for feature, names in table.items():

@@ -29,9 +29,14 @@ def random_table(
     item, annotator, label = item[order], annotator[order], rng.integers(0, num_classes, len(order))
     probs = rng.dirichlet(np.ones(num_classes), len(order)) if soft else None
     return {
-        "item": item, "annotator": annotator, "label": label if probs is None else probs.argmax(1), "probs": probs,
-        "num_items": num_items, "num_annotators": num_annotators, "num_classes": num_classes,
-    }  # fmt: skip
+        "item": item,
+        "annotator": annotator,
+        "label": label if probs is None else probs.argmax(1),
+        "probs": probs,
+        "num_items": num_items,
+        "num_annotators": num_annotators,
+        "num_classes": num_classes,
+    }
 
 
 def loose(table: dict[str, Any]) -> Loose:
@@ -56,7 +61,11 @@ def crowd(folder: Path, name: str) -> tuple[Annotations, np.ndarray]:
     stored = np.load(folder / "crowds" / f"{name}.npz", allow_pickle=True)
     truth = stored["truth"].astype(np.int64)
     annotations = Annotations.build(
-        stored["item"], stored["annotator"], stored["label"], num_items=len(truth),
-        classes=len(stored["class_names"]), annotators=int(stored["annotator"].max()) + 1,
-    )  # fmt: skip
+        stored["item"],
+        stored["annotator"],
+        stored["label"],
+        num_items=len(truth),
+        classes=len(stored["class_names"]),
+        annotators=int(stored["annotator"].max()) + 1,
+    )
     return annotations, truth

@@ -87,9 +87,12 @@ def test_mace_equals_the_loops(method, soft):
 
 
 @given(
-    seed=st.integers(0, 10_000), density=st.floats(0, 1), num_classes=st.integers(1, 5),
-    soft=st.booleans(), method=st.sampled_from(["vb", "em"]),
-)  # fmt: skip
+    seed=st.integers(0, 10_000),
+    density=st.floats(0, 1),
+    num_classes=st.integers(1, 5),
+    soft=st.booleans(),
+    method=st.sampled_from(["vb", "em"]),
+)
 def test_the_history_never_falls(seed, density, num_classes, soft, method):
     table = random_table(seed, num_items=12, num_annotators=5, num_classes=num_classes, density=density, soft=soft)
     fit = mace(**table, method=method, restarts=2, seed=seed, tolerance=1e-9, max_rounds=40)

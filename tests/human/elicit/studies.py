@@ -76,10 +76,19 @@ def stimulus(number: int, task: Task, *, catch: bool = False) -> Stimulus:
     weights = ((0.0, 0.5, 1.0) if catch else OFFERED) if midpoint else None
     names = [hashlib.sha256(f"{number}/{i}".encode()).hexdigest()[:16] + ".png" for i in range(len(weights or [0]))]
     return Stimulus(
-        id=number, task=task, id1=2, id2=5, item1="two", item2="five", label1=1, label2=3,
-        weight=None if midpoint else 1.0 if catch else 0.5, images=tuple(names), weights=weights,
+        id=number,
+        task=task,
+        id1=2,
+        id2=5,
+        item1="two",
+        item2="five",
+        label1=1,
+        label2=3,
+        weight=None if midpoint else 1.0 if catch else 0.5,
+        images=tuple(names),
+        weights=weights,
         sha256=tuple("0" * 64 for _ in names),
-    )  # fmt: skip
+    )
 
 
 def fitting_answer(state: dict[str, Any]) -> dict[str, Any]:

@@ -39,8 +39,9 @@ def test_the_simulated_parameters_come_back_through_the_files_of_h_mix(mine, tmp
     """Build, serve, simulate, export, summarise: the whole way of a study."""
     told = export(Export(mine / "study", tmp_path / "hmix", "hmix"))
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
-        "hmix_infer_mixing_factor.csv", "processed_hmix_inferences.json",
-    }  # fmt: skip
+        "hmix_infer_mixing_factor.csv",
+        "processed_hmix_inferences.json",
+    }
     assert told[0].startswith(
         "Left out, unless you say --with-excluded: p008 (straight: 20 of 20 answers are 1); p016 ("
     )
@@ -95,8 +96,11 @@ def test_straight_into_fit(mine, tmp_path, monkeypatch):
 def test_native_tables_with_the_manifest(mine, tmp_path):
     export(Export(mine / "study", tmp_path / "out"))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "judgments.parquet", "participants.parquet", "stimuli.parquet", "study.json",
-    }  # fmt: skip
+        "judgments.parquet",
+        "participants.parquet",
+        "stimuli.parquet",
+        "study.json",
+    }
     judgments = pd.read_parquet(tmp_path / "out" / "judgments.parquet")
     people = pd.read_parquet(tmp_path / "out" / "participants.parquet")
     assert (len(people), people["excluded"].notna().sum()) == (PEOPLE, 3)
@@ -110,8 +114,10 @@ def test_studies_of_several_tasks(tmp_path):
     told = export(Export(folder, tmp_path / "hmix", "hmix"))
     assert told[0] == "Votes are left out; the layout of H-Mix has no place for them."
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
-        "hmix_construct_midpoint.csv", "hmix_categorical_soft_labels.csv", "hmix_individ_soft_labels.json",
-    }  # fmt: skip
+        "hmix_construct_midpoint.csv",
+        "hmix_categorical_soft_labels.csv",
+        "hmix_individ_soft_labels.json",
+    }
     with pytest.raises(ConfigError, match="has the tasks categorical, vote; say with --task"):
         export(Export(folder, tmp_path / "out", "folder", data=tmp_path))
 

@@ -171,8 +171,9 @@ def test_released_hmix_labels(real_data, categorical, rule, images):
     released = json.loads((real_data / "hmix" / "hmix_individ_soft_labels.json").read_text())
     rows = frame.groupby("filename").indices
     assert (len(rows), sum(map(len, released.values()))) == (100, 216)
-    same = [np.allclose(sorted(found[rows[name]].tolist()), sorted(labels), atol=1e-12)
-            for name, labels in released.items()]  # fmt: skip
+    same = [
+        np.allclose(sorted(found[rows[name]].tolist()), sorted(labels), atol=1e-12) for name, labels in released.items()
+    ]
     assert sum(same) == images
 
 
@@ -191,8 +192,12 @@ def test_released_cifar10s_labels(real_data):
     with np.load(real_data / "cifar10s" / "cifar10s.npz") as z:
         data = {name: z[name] for name in z.files}
     impossible = (data["impossible_mask"].astype(np.int64)[:, None] >> np.arange(K)) & 1 == 1
-    columns = (data["label"].astype(np.int64), data["label_prob"].astype(float),
-               data["second"].astype(np.int64), data["second_prob"].astype(float))  # fmt: skip
+    columns = (
+        data["label"].astype(np.int64),
+        data["label_prob"].astype(float),
+        data["second"].astype(np.int64),
+        data["second_prob"].astype(float),
+    )
     found = clamp_cifar10s(*columns, impossible=impossible)
     total, released = np.zeros((10_000, K)), np.zeros((10_000, K))
     np.add.at(total, data["item"], found)

@@ -70,8 +70,13 @@ def test_limits_of_shrinkage(groups):
     rows = group == 8
     own = fit_logit(design[rows], y[rows]) - [0.0, 0.9]  # judged 4,000 times: its own
     np.testing.assert_allclose(found.deviation[8], own, atol=2e-3)
-    many = shrunk_logit(design[np.tile(np.flatnonzero(rows), 50)], np.tile(common[rows], 50), np.tile(y[rows], 50),
-                        np.zeros(50 * rows.sum(), dtype=int), num_groups=1)  # fmt: skip
+    many = shrunk_logit(
+        design[np.tile(np.flatnonzero(rows), 50)],
+        np.tile(common[rows], 50),
+        np.tile(y[rows], 50),
+        np.zeros(50 * rows.sum(), dtype=int),
+        num_groups=1,
+    )
     np.testing.assert_allclose(many.deviation[0], own, atol=1e-4)
 
 
@@ -93,6 +98,7 @@ def test_equal_groups_get_the_common_curve():
     rng = np.random.default_rng(4)
     group = np.repeat(np.arange(50), 40)
     x = rng.normal(size=2000)
-    found = shrunk_logit(x[:, None], x, expit(x) + 0.1 * (-1) ** np.arange(2000) * expit(x) * expit(-x), group,
-                         num_groups=50)  # fmt: skip
+    found = shrunk_logit(
+        x[:, None], x, expit(x) + 0.1 * (-1) ** np.arange(2000) * expit(x) * expit(-x), group, num_groups=50
+    )
     np.testing.assert_allclose(found.deviation, 0, atol=1e-2)

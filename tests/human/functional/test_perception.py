@@ -102,8 +102,9 @@ def test_float32_is_close_to_float64_and_parameters_broadcast(kind):
     found = CURVES[kind](GRID.float(), p, q)
     assert found.shape == (2, len(GRID))
     # 2e-5: in float32 the last step before 1 is coarse, and a slope of .4 magnifies it
-    torch.testing.assert_close(found.double(), CURVES[kind](GRID.float().double(), p.double(), q.double()),
-                               rtol=2e-5, atol=2e-5)  # fmt: skip
+    torch.testing.assert_close(
+        found.double(), CURVES[kind](GRID.float().double(), p.double(), q.double()), rtol=2e-5, atol=2e-5
+    )
 
 
 def test_smoothing_by_the_published_formula():

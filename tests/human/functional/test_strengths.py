@@ -54,8 +54,13 @@ def test_swapping_images_changes_nothing(seed):
     y, label1, label2, who, _ = draw(seed)
     swap = np.random.default_rng(seed).random(len(y)) < 0.5
     found = class_strengths(y, label1, label2, participant=who, num_classes=K)
-    swapped = class_strengths(np.where(swap, -y, y), np.where(swap, label2, label1), np.where(swap, label1, label2),
-                              participant=who, num_classes=K)  # fmt: skip
+    swapped = class_strengths(
+        np.where(swap, -y, y),
+        np.where(swap, label2, label1),
+        np.where(swap, label1, label2),
+        participant=who,
+        num_classes=K,
+    )
     np.testing.assert_allclose(swapped, found, atol=1e-10)
 
 
@@ -126,6 +131,8 @@ def test_strengths_and_pairs_of_hmix(infer):
     pairs = shrunk_means(deviation, pair, num_groups=100)
     assert (pairs.answers > 0).sum() == 45
     assert 0.04 <= pairs.between / (pairs.between + pairs.within) <= 0.05
-    shrunk, raw = (explained_share(shown.answer, shown.weight + means[pair], shown.weight, **where).share
-                   for means in (pairs.shrunk, pairs.mean))  # fmt: skip
+    shrunk, raw = (
+        explained_share(shown.answer, shown.weight + means[pair], shown.weight, **where).share
+        for means in (pairs.shrunk, pairs.mean)
+    )
     assert 0.04 <= shrunk < raw

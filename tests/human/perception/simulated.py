@@ -70,8 +70,21 @@ def mixes(rows=12, *, seed=0, hard=False, dtype=torch.float64):
     return Mixes(labels[0].to(dtype), labels[1].to(dtype), weight.to(dtype), ids[0], ids[1], people, *looks)
 
 
-def judged(*, pairs=300, people=20, per_pair=3, seed=0, offset=0.0, slope=0.875, strengths=None, slopes=None,
-           offsets=None, images=10_000, precision=8.0, classes=K):  # fmt: skip
+def judged(
+    *,
+    pairs=300,
+    people=20,
+    per_pair=3,
+    seed=0,
+    offset=0.0,
+    slope=0.875,
+    strengths=None,
+    slopes=None,
+    offsets=None,
+    images=10_000,
+    precision=8.0,
+    classes=K,
+):
     """Judgments whose expectation is ``s(offset + b logit w + t_c - t_d)``, classes in order, beta noise."""
     rng = np.random.default_rng(seed)
     strengths = np.zeros(classes) if strengths is None else np.asarray(strengths)

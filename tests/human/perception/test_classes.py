@@ -38,9 +38,7 @@ def test_every_pair_has_its_curve(weight):
 def test_soft_labels_get_the_expectation_over_their_classes():
     policy, weight = LabelPairs(OFFSETS, SLOPES), 0.3
     y, z = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64), torch.tensor([[0.1, 0.6, 0.3]], dtype=torch.float64)
-    expected = sum(
-        y[0, c] * z[0, d] * policy(hard(c, d, weight, 3)) for c in range(3) for d in range(3)
-    )  # fmt: skip
+    expected = sum(y[0, c] * z[0, d] * policy(hard(c, d, weight, 3)) for c in range(3) for d in range(3))
     torch.testing.assert_close(policy(Mixes(y, z, torch.tensor([weight], dtype=torch.float64))), expected)
 
 

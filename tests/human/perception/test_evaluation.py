@@ -54,9 +54,11 @@ def test_groups_by_pair_share_no_image():
 @pytest.mark.parametrize("split", ["mix", "pair", "participant"])
 def test_nothing_that_is_held_out_is_fitted_to(split):
     said = judged(pairs=100, images=2000)
-    keys = {"mix": lambda j: set(zip(j.id1, j.id2, j.weight, strict=True)),
-            "pair": lambda j: {*j.id1.tolist(), *j.id2.tolist()},
-            "participant": lambda j: set(j.participant.tolist())}[split]  # fmt: skip
+    keys = {
+        "mix": lambda j: set(zip(j.id1, j.id2, j.weight, strict=True)),
+        "pair": lambda j: {*j.id1.tolist(), *j.id2.tolist()},
+        "participant": lambda j: set(j.participant.tolist()),
+    }[split]
     fitted = []
 
     class Spy(Identity):
@@ -78,9 +80,19 @@ def test_the_table_has_a_row_for_every_split_and_policy():
     found = cross_validate(said, folds=3)
     assert len(found) == 3 * len(POLICIES)
     assert found.columns.tolist() == [
-        "split", "policy", "groups", "answers", "share", "low", "high", "ceiling", "of_ceiling",
-        "deviance", "deviance_low", "deviance_high",
-    ]  # fmt: skip
+        "split",
+        "policy",
+        "groups",
+        "answers",
+        "share",
+        "low",
+        "high",
+        "ceiling",
+        "of_ceiling",
+        "deviance",
+        "deviance_low",
+        "deviance_high",
+    ]
     mixup = found[found["policy"] == "identity"]
     np.testing.assert_allclose(mixup["share"], 0.0, atol=1e-12)
     assert mixup["deviance"].nunique() == 1

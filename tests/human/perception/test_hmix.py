@@ -17,9 +17,7 @@ def test_colourful_detail_shows_through_and_the_mirror_image_agrees() -> None:
     noise = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     grey = torch.full((1, 3, 32, 32), 0.5)
     cat = torch.eye(10)[3:4]
-    mix = Mixes(
-        cat, cat, torch.tensor([0.4]), features1=image_statistics(noise), features2=image_statistics(grey)
-    )  # fmt: skip
+    mix = Mixes(cat, cat, torch.tensor([0.4]), features1=image_statistics(noise), features2=image_statistics(grey))
     policy = HMixPerception()
     assert policy.share(mix) > 0.5
     torch.testing.assert_close(policy.share(mix.swapped()), 1 - policy.share(mix))

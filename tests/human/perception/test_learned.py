@@ -64,8 +64,9 @@ def test_it_does_not_matter_which_image_the_study_calls_the_first():
 def test_the_scale_of_features_does_not_matter():
     said, size = looked(pairs=200), torch.tensor([1, 10, 100, 0.1, 3.0])
     one, other = LearnedPerception.fit(said, features=FEATURES), LearnedPerception.fit(said, features=FEATURES * size)
-    np.testing.assert_allclose(one.predict(said, features=FEATURES), other.predict(said, features=FEATURES * size),
-                               atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        one.predict(said, features=FEATURES), other.predict(said, features=FEATURES * size), atol=1e-5
+    )
 
 
 def test_people_do_not_blur_the_slope():

@@ -173,8 +173,12 @@ def test_features_reach_policies_by_image():
 def test_mixes_within_a_class_have_no_prediction():
     said = judged()
     with pytest.raises(DataError, match="label2, row 2: both images are of class 1, whose share says nothing"):
-        Identity().predict(said._replace(label1=np.where(np.arange(900) == 2, 1, said.label1),
-                                         label2=np.where(np.arange(900) == 2, 1, said.label2)))  # fmt: skip
+        Identity().predict(
+            said._replace(
+                label1=np.where(np.arange(900) == 2, 1, said.label1),
+                label2=np.where(np.arange(900) == 2, 1, said.label2),
+            )
+        )
 
 
 def written(path, **changes):

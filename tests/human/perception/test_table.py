@@ -59,8 +59,10 @@ def test_the_largest_ids_do_not_run_into_each_other():
 
 def test_means_by_hand():
     said = judged(pairs=3)
-    said = said._replace(answer=np.array([0.1, 0.2, 0.6, 0.0, 0.5, 1.0, 0.3, 0.3, 0.3]),
-                         confidence=np.array([1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 1.0, 0.2, 0.3]))  # fmt: skip
+    said = said._replace(
+        answer=np.array([0.1, 0.2, 0.6, 0.0, 0.5, 1.0, 0.3, 0.3, 0.3]),
+        confidence=np.array([1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 1.0, 0.2, 0.3]),
+    )
     turned = said.mirrored(np.arange(9) % 2 == 0)
     for given in (said, turned):
         np.testing.assert_allclose(ImageTable.fit(given).predict(said)[::3], [0.3, 0.5, 0.3], atol=1e-7)

@@ -29,24 +29,36 @@ def _design(rng: np.random.Generator, pairs: int, people: int, each: int) -> dic
     shown = np.stack([rng.permutation(pairs)[:each] for _ in range(people)])
     at = np.concatenate([shown, shown[:, :2]], 1)
     return {
-        "label1": first, "label2": second, "id1": np.arange(pairs), "id2": np.arange(pairs) + pairs,
-        "at": at.ravel(), "person": np.repeat(np.arange(people), each + 2),
+        "label1": first,
+        "label2": second,
+        "id1": np.arange(pairs),
+        "id2": np.arange(pairs) + pairs,
+        "at": at.ravel(),
+        "person": np.repeat(np.arange(people), each + 2),
         "trial": np.tile(np.arange(each + 2), people),
-    }  # fmt: skip
+    }
 
 
 def _study(task: Task, plan: dict[str, Any], stimuli: dict[str, Any], judgments: dict[str, Any]) -> MixStudy:
-    names = [f"{CLASSES[a]}_{i}_{CLASSES[b]}_{j}"
-             for a, i, b, j in zip(plan["label1"], plan["id1"], plan["label2"], plan["id2"], strict=True)]  # fmt: skip
+    names = [
+        f"{CLASSES[a]}_{i}_{CLASSES[b]}_{j}"
+        for a, i, b, j in zip(plan["label1"], plan["id1"], plan["label2"], plan["id2"], strict=True)
+    ]
     return MixStudy.build(
-        task, classes=CLASSES, participants=[f"p{k}" for k in range(plan["person"].max() + 1)], num_items=10_000,
+        task,
+        classes=CLASSES,
+        participants=[f"p{k}" for k in range(plan["person"].max() + 1)],
+        num_items=10_000,
         stimuli={"name": names, **{k: plan[k] for k in ("id1", "id2", "label1", "label2")}, **stimuli},
         judgments={
-            "participant": plan["person"], "stimulus": plan["at"], "trial": plan["trial"],
+            "participant": plan["person"],
+            "stimulus": plan["at"],
+            "trial": plan["trial"],
             "repeat": plan["trial"] >= plan["trial"].max() - 1,
-            "seconds": np.full(len(plan["at"]), 8.0), **judgments,
+            "seconds": np.full(len(plan["at"]), 8.0),
+            **judgments,
         },
-    )  # fmt: skip
+    )
 
 
 def infer(seed: int = 0, *, pairs: int = 1200, people: int = 60, each: int = 40) -> MixStudy:
@@ -80,7 +92,14 @@ def categorical(*, share: float = 0.25, people: int = 8, pairs: int = 20) -> Mix
     sure = plan["person"] < share * people
     named = (np.arange(4) == first[:, None]) | (np.arange(4) == other[:, None])
     return _study(
-        "categorical", plan, {"weight": np.full(pairs, 0.75)},
-        {"top": first, "top_percent": np.where(sure, 100.0, 60.0), "second": np.where(sure, -1, other),
-         "second_percent": np.where(sure, np.nan, 40.0), "impossible": ~named & ~sure[:, None]},
-    )  # fmt: skip
+        "categorical",
+        plan,
+        {"weight": np.full(pairs, 0.75)},
+        {
+            "top": first,
+            "top_percent": np.where(sure, 100.0, 60.0),
+            "second": np.where(sure, -1, other),
+            "second_percent": np.where(sure, np.nan, 40.0),
+            "impossible": ~named & ~sure[:, None],
+        },
+    )

@@ -18,8 +18,11 @@ LEVEL = 0.999  # so that a seed is not chosen for its luck
 
 
 def row(table: pd.DataFrame, quantity: str, group: str = "all", study: str | None = None) -> pd.Series:
-    (found,) = table[(table["quantity"] == quantity) & (table["group"] == group)
-                     & (True if study is None else table["study"] == study)].itertuples()  # fmt: skip
+    (found,) = table[
+        (table["quantity"] == quantity)
+        & (table["group"] == group)
+        & (True if study is None else table["study"] == study)
+    ].itertuples()
     return found
 
 
@@ -105,8 +108,9 @@ def test_a_second_look_that_nobody_flagged_is_counted_but_no_witness_of_agreemen
 def swapped(study: MixStudy) -> MixStudy:
     """Every mix told the other way round."""
     shown, said = study.stimuli, study.judgments
-    stimuli = replace(shown, id1=shown.id2, id2=shown.id1, label1=shown.label2, label2=shown.label1,
-                      weight=1 - shown.weight)  # fmt: skip
+    stimuli = replace(
+        shown, id1=shown.id2, id2=shown.id1, label1=shown.label2, label2=shown.label1, weight=1 - shown.weight
+    )
     return replace(study, stimuli=stimuli, judgments=replace(said, weight=1 - said.weight))
 
 
@@ -131,13 +135,26 @@ def flagged(weight: list[float], seconds: list[float], *, start: list[float]) ->
     """The flags of a person beside nine ordinary ones."""
     rng, rows = np.random.default_rng(0), len(weight)
     study = MixStudy.build(
-        "construct", classes=["a", "b"], participants=[f"p{k}" for k in range(10)], num_items=99,
-        stimuli={"name": [f"s{k}" for k in range(rows)], "id1": np.arange(rows), "id2": np.arange(rows) + rows,
-                 "label1": np.zeros(rows, int), "label2": np.ones(rows, int)},
-        judgments={"participant": np.repeat(np.arange(10), rows), "stimulus": np.tile(np.arange(rows), 10),
-                   "trial": np.tile(np.arange(rows), 10), "seconds": [*seconds, *rng.uniform(8, 12, 9 * rows)],
-                   "weight": [*weight, *rng.uniform(0.3, 0.7, 9 * rows)], "start": [*start, *np.full(9 * rows, 0.1)]},
-    )  # fmt: skip
+        "construct",
+        classes=["a", "b"],
+        participants=[f"p{k}" for k in range(10)],
+        num_items=99,
+        stimuli={
+            "name": [f"s{k}" for k in range(rows)],
+            "id1": np.arange(rows),
+            "id2": np.arange(rows) + rows,
+            "label1": np.zeros(rows, int),
+            "label2": np.ones(rows, int),
+        },
+        judgments={
+            "participant": np.repeat(np.arange(10), rows),
+            "stimulus": np.tile(np.arange(rows), 10),
+            "trial": np.tile(np.arange(rows), 10),
+            "seconds": [*seconds, *rng.uniform(8, 12, 9 * rows)],
+            "weight": [*weight, *rng.uniform(0.3, 0.7, 9 * rows)],
+            "start": [*start, *np.full(9 * rows, 0.1)],
+        },
+    )
     table = people_table(study)
     assert (table["flags"][1:] == "").all()
     assert summarize_studies({"construct": study}).tables["counts"]["judgments"].tolist() == [10 * rows]

@@ -9,9 +9,14 @@ from tests.human.study.synthetic import CLASSES
 
 
 def base_data(
-    study: MixStudy, *, seed: int = 0, exchangeable: bool = False, soft: bool = False, split: bool = True,
+    study: MixStudy,
+    *,
+    seed: int = 0,
+    exchangeable: bool = False,
+    soft: bool = False,
+    split: bool = True,
     classes: tuple[str, ...] = CLASSES,
-) -> AnnotatedData:  # fmt: skip
+) -> AnnotatedData:
     """As many images as the ids of the study point into, two to four votes each, all images of mixes in ``train``."""
     rng = np.random.default_rng(seed)
     n, k = study.num_items, len(classes)
@@ -27,13 +32,25 @@ def base_data(
         items=tuple(f"item-{i}" for i in range(n)),
         inputs=ArrayInputs(rng.integers(0, 256, (n, 4, 5, 3), dtype=np.uint8), "image"),
         annotations=Annotations.build(
-            item, rng.integers(0, 3, len(item)), rng.integers(0, k, len(item)), num_items=n, classes=classes,
-            annotators=["ann", "bob", "p1"], exchangeable=exchangeable,
-        ) if not soft else Annotations.build(
-            item, rng.integers(0, 3, len(item)), num_items=n, classes=classes, annotators=["ann", "bob", "p1"],
-            probs=rng.dirichlet(np.ones(k), len(item)), exchangeable=exchangeable,
+            item,
+            rng.integers(0, 3, len(item)),
+            rng.integers(0, k, len(item)),
+            num_items=n,
+            classes=classes,
+            annotators=["ann", "bob", "p1"],
+            exchangeable=exchangeable,
+        )
+        if not soft
+        else Annotations.build(
+            item,
+            rng.integers(0, 3, len(item)),
+            num_items=n,
+            classes=classes,
+            annotators=["ann", "bob", "p1"],
+            probs=rng.dirichlet(np.ones(k), len(item)),
+            exchangeable=exchangeable,
         ),
         target=truth,
         split=where if split else None,
         licence="CC0",
-    )  # fmt: skip
+    )

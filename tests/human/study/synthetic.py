@@ -36,15 +36,21 @@ def invent(task: Task, seed: int, *, classes: tuple[str, ...] = CLASSES, num_ite
     table = pd.DataFrame(rows)
     stimulus, keys = pd.factorize(table["key"])
     return MixStudy.build(
-        task, classes=classes, participants=[f"p{i}" for i in range(people)], num_items=num_items,
+        task,
+        classes=classes,
+        participants=[f"p{i}" for i in range(people)],
+        num_items=num_items,
         stimuli=_shown(rng, task, len(keys), classes, num_items),
         judgments={
-            "participant": table["person"], "stimulus": stimulus, "repeat": table["repeat"], "trial": table["trial"],
+            "participant": table["person"],
+            "stimulus": stimulus,
+            "repeat": table["repeat"],
+            "trial": table["trial"],
             "batch": table["batch"],
             "seconds": np.where(rng.random(len(table)) < 0.1, np.nan, rng.gamma(2, 5, len(table))),
             **_said(rng, task, len(table), len(classes)),
         },
-    )  # fmt: skip
+    )
 
 
 def _shown(rng: np.random.Generator, task: Task, size: int, classes: tuple[str, ...], num_items: int) -> dict[str, Any]:
@@ -76,8 +82,12 @@ def _said(rng: np.random.Generator, task: Task, rows: int, num_classes: int) -> 
 
 def answer_form(top: str, percent: str, second: str = "No", second_percent: str = "", ruled_out: tuple = ()) -> str:
     """What the page of the categorical task stored."""
-    form = {"classSelect": f"mostProb{top}", "prob": percent, "classSelect2": f"secondProb{second}",
-            "prob2": second_percent}  # fmt: skip
+    form = {
+        "classSelect": f"mostProb{top}",
+        "prob": percent,
+        "classSelect2": f"secondProb{second}",
+        "prob2": second_percent,
+    }
     return json.dumps(form | {f"improbClassSelect{name}": "1" for name in ruled_out})
 
 
@@ -86,28 +96,58 @@ def infer_row(
 ) -> dict:
     """One row as the page of the infer task stored it, for a mix of bird 12 (a quarter of it) and deer 3456."""
     return {
-        "trial_type": "multiple-slider", "trial_index": 6, "time_elapsed": 99_000, "subject": "u", "condition": 7,
-        "rt": 1500.5, "response": "", "subj_id": "", "task": "rate_mixture", "filename": name,
-        "responses": json.dumps({"mixingcoeff": slider, "confidence": confidence}), "label1": "Bird", "label2": "Deer",
-        "mixtureCoeff": 0.25, "id1": 12.0, "id2": 3456.0, "class_pair": f"{PAIR}.png",
-    } | cells  # fmt: skip
+        "trial_type": "multiple-slider",
+        "trial_index": 6,
+        "time_elapsed": 99_000,
+        "subject": "u",
+        "condition": 7,
+        "rt": 1500.5,
+        "response": "",
+        "subj_id": "",
+        "task": "rate_mixture",
+        "filename": name,
+        "responses": json.dumps({"mixingcoeff": slider, "confidence": confidence}),
+        "label1": "Bird",
+        "label2": "Deer",
+        "mixtureCoeff": 0.25,
+        "id1": 12.0,
+        "id2": 3456.0,
+        "class_pair": f"{PAIR}.png",
+    } | cells
 
 
 def construct_row(final: object = 0.6, **cells: Any) -> dict:
     """One row as the page of the construct task stored it."""
     return {
-        "index": 6, "trial_type": "reconstruction", "trial_index": 6, "subject": "u", "condition": 2, "rt": 900.0,
-        "response": "", "filename": "", "final_value": final, "start_value": 0.1, "starting_value": 0.1,
-        "task": "select_create", "class_pair": PAIR,
-    } | cells  # fmt: skip
+        "index": 6,
+        "trial_type": "reconstruction",
+        "trial_index": 6,
+        "subject": "u",
+        "condition": 2,
+        "rt": 900.0,
+        "response": "",
+        "filename": "",
+        "final_value": final,
+        "start_value": 0.1,
+        "starting_value": 0.1,
+        "task": "select_create",
+        "class_pair": PAIR,
+    } | cells
 
 
 def select_row(chosen: str = "select0.4", **cells: Any) -> dict:
     """One row as the page of the select task stored it."""
     return {
-        "index": 6, "trial_type": "survey-html-form", "trial_index": 6, "subject": "u", "condition": 5, "rt": 900.0,
-        "response": json.dumps({"select": chosen}), "task": "select_shuffled", "class_pair": PAIR,
-    } | cells  # fmt: skip
+        "index": 6,
+        "trial_type": "survey-html-form",
+        "trial_index": 6,
+        "subject": "u",
+        "condition": 5,
+        "rt": 900.0,
+        "response": json.dumps({"select": chosen}),
+        "task": "select_shuffled",
+        "class_pair": PAIR,
+    } | cells
 
 
 def categorical_row(response: str, **cells: Any) -> dict:

@@ -18,10 +18,14 @@ from tests.human.study.synthetic import (
     invent,
     select_row,
     write_rows,
-)  # fmt: skip
+)
 
-ROWS = {"construct": construct_row, "select": select_row, "infer": infer_row,
-        "categorical": lambda **cells: categorical_row(answer_form("Dog", "90"), **cells)}  # fmt: skip
+ROWS = {
+    "construct": construct_row,
+    "select": select_row,
+    "infer": infer_row,
+    "categorical": lambda **cells: categorical_row(answer_form("Dog", "90"), **cells),
+}
 
 
 def read_rows(folder, task, rows, **options):
@@ -84,8 +88,11 @@ def test_class_names_with_digits_and_underscores_are_told_from_ids(tmp_path):
 @pytest.mark.parametrize("task", TASKS)
 def test_repeats_are_flagged_and_other_pages_left_out(tmp_path, task):
     trial = LAYOUTS[task].trial
-    rows = [ROWS[task](task="", trial_type="instructions", trial_index=2), ROWS[task](trial_index=8),
-            ROWS[task](trial_index=9, task=f"rerun_{trial}")]  # fmt: skip
+    rows = [
+        ROWS[task](task="", trial_type="instructions", trial_index=2),
+        ROWS[task](trial_index=8),
+        ROWS[task](trial_index=9, task=f"rerun_{trial}"),
+    ]
     study = read_rows(tmp_path, task, rows)
     assert study.judgments.repeat.tolist() == [False, True]
     assert study.judgments.trial.tolist() == [0, 1]
@@ -102,12 +109,18 @@ def test_the_order_within_a_session_is_that_of_the_pages(tmp_path):
 
 def test_batches_are_sessions_of_one_condition_that_share_stimuli(tmp_path):
     def session(who, condition, *ids):
-        return [construct_row(subject=who, condition=condition, trial_index=i, class_pair=f"Cat_{n}_Dog_{n}")
-                for i, n in enumerate(ids)]  # fmt: skip
+        return [
+            construct_row(subject=who, condition=condition, trial_index=i, class_pair=f"Cat_{n}_Dog_{n}")
+            for i, n in enumerate(ids)
+        ]
 
-    rows = [*session("u", 0, 1, 2, 3), *session("v", 1, 3, 4),  # batches may overlap in what they show
-            *session("w", 0, 8, 9), *session("x", 0, 9),  # a later wave, same number; x did not finish
-            *session("y", 0, 2)]  # fmt: skip
+    rows = [
+        *session("u", 0, 1, 2, 3),
+        *session("v", 1, 3, 4),  # batches may overlap in what they show
+        *session("w", 0, 8, 9),
+        *session("x", 0, 9),  # a later wave, same number; x did not finish
+        *session("y", 0, 2),
+    ]
     said = read_rows(tmp_path, "construct", rows).judgments
     assert [said.batch[said.participant == p][0] for p in range(5)] == [0, 1, 2, 2, 0]
 
@@ -136,12 +149,19 @@ BROKEN = {
     "no trials": ("infer", [infer_row(task="")], "holds no trials"),
     "no participant": ("infer", [infer_row(subject="")], "column 'subject'"),
     "no name": ("infer", [infer_row(name="")], "column 'filename'"),
-    "an unknown label": ("infer", [infer_row(), infer_row(label2="Deere", trial_index=7)],
-                         "row 1, column 'label2': found 'Deere'; expected one of Airplane, "),
+    "an unknown label": (
+        "infer",
+        [infer_row(), infer_row(label2="Deere", trial_index=7)],
+        "row 1, column 'label2': found 'Deere'; expected one of Airplane, ",
+    ),
     "an unknown label in a pair": ("select", [select_row(class_pair="Bird_1_Bat_2")], "found 'Bird_1_Bat_2'; expected"),
     "a pair without ids": ("construct", [construct_row(class_pair="Bird_Deer")], "<class>_<id>_<class>_<id>"),
-    "an id outside the set": ("infer", [infer_row(id1=10000.0)], "found '10000.0'; expected a whole number from 0 to "
-                              "9999, since num_items is 10000. Correct the row or take it out."),
+    "an id outside the set": (
+        "infer",
+        [infer_row(id1=10000.0)],
+        "found '10000.0'; expected a whole number from 0 to "
+        "9999, since num_items is 10000. Correct the row or take it out.",
+    ),
     "an id in a pair outside the set": ("select", [select_row(class_pair="Bird_10000_Deer_2")], "from 0 to 9999"),
     "half an id": ("infer", [infer_row(id2=0.5)], "column 'id2': found '0.5'"),
     "no id": ("infer", [infer_row(id2="")], "column 'id2': found ''"),
@@ -162,7 +182,7 @@ BROKEN = {
     "a session twice": ("infer", [infer_row(), infer_row()], "row 1, column 'trial_index': found '6'"),
     "one name for two mixes": ("infer", [infer_row(), infer_row(id1=13.0, trial_index=7)], "row 1, column 'filename'"),
     "negative time": ("infer", [infer_row(rt=-1)], "column 'rt'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -206,8 +226,12 @@ def test_an_unmeasured_time_is_nan(tmp_path):
 
 def test_a_study_can_not_be_changed():
     study = invent("categorical", 0)
-    for values in (study.stimuli.weight, study.judgments.trial, study.judgments.answers.impossible,
-                   study.without_repeats().judgments.weight):  # fmt: skip
+    for values in (
+        study.stimuli.weight,
+        study.judgments.trial,
+        study.judgments.answers.impossible,
+        study.without_repeats().judgments.weight,
+    ):
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 0
 
@@ -229,8 +253,13 @@ def released(real_data):
 def test_the_released_studies_have_their_sizes(released, task):
     study = released[task]
     said = study.judgments
-    found = (len(study.participants), len(said), len(study.without_repeats().judgments), len(study.stimuli),
-             len(np.unique(said.batch)))  # fmt: skip
+    found = (
+        len(study.participants),
+        len(said),
+        len(study.without_repeats().judgments),
+        len(study.stimuli),
+        len(np.unique(said.batch)),
+    )
     assert found == SIZES[task]
     assert np.isfinite(said.seconds).all()
     assert (study.stimuli.label1 < study.stimuli.label2).all()

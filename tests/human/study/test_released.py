@@ -13,8 +13,10 @@ from tests.human.study.synthetic import PAIR, answer_form, categorical_row, infe
 
 def test_inferences_by_hand(tmp_path):
     answers = [("u", 50, 100, "rate_mixture"), ("v", 100, 50, "rate_mixture"), ("v", 0, 0, "rerun_rate_mixture")]
-    rows = [infer_row(slider=at, confidence=sure, subject=who, task=task, trial_index=6 + i)
-            for i, (who, at, sure, task) in enumerate(answers)]  # fmt: skip
+    rows = [
+        infer_row(slider=at, confidence=sure, subject=who, task=task, trial_index=6 + i)
+        for i, (who, at, sure, task) in enumerate(answers)
+    ]
     study = read_study(write_rows(tmp_path, "hmix_infer_mixing_factor.csv", rows), "infer")
     assert released_inferences(study) == {
         f"mixed_0.25_{PAIR}.png": {
@@ -39,7 +41,7 @@ def test_soft_labels_by_hand(tmp_path):
         categorical_row(answer_form("Cat", "100", ruled_out=others), trial_index=7),
     ]
     study = read_study(write_rows(tmp_path, "hmix_categorical_soft_labels.csv", rows), "categorical")
-    (first, second), = released_soft_labels(study).values()  # fmt: skip
+    ((first, second),) = released_soft_labels(study).values()
     expected = [0.1, 0, 0.2, 0.6, 0, 0, 0, 0, 0, 0.1]  # the missing 20 % goes to airplane and truck
     np.testing.assert_allclose(first, expected, atol=1e-15)
     np.testing.assert_allclose(second, np.array([0, 0, 0.05, 1, 0, 0, 0, 0, 0, 0.05]) / 1.1, atol=1e-15)
@@ -71,11 +73,16 @@ def test_mixes_that_nobody_judged_are_left_out():
     study = invent("infer", 3)
     first = study.judgments.participant == 0
     partial = study.build(
-        "infer", classes=study.classes, participants=study.participants, num_items=study.num_items,
+        "infer",
+        classes=study.classes,
+        participants=study.participants,
+        num_items=study.num_items,
         stimuli={key: getattr(study.stimuli, key) for key in ("name", "id1", "id2", "label1", "label2", "weight")},
-        judgments={key: getattr(study.judgments, key)[first] for key in
-                   ("participant", "stimulus", "weight", "confidence", "trial")},
-    )  # fmt: skip
+        judgments={
+            key: getattr(study.judgments, key)[first]
+            for key in ("participant", "stimulus", "weight", "confidence", "trial")
+        },
+    )
     seen = np.unique(partial.judgments.stimulus)
     assert 0 < len(seen) < len(study.stimuli)
     assert list(released_inferences(partial)) == [study.stimuli.name[i] for i in seen]

@@ -74,8 +74,9 @@ def test_a_study_is_rebuilt_from_its_own_images(task):
     else:
         assert found.shape == (last + 1, 11, 5, 7, 3)
         np.testing.assert_array_equal(found[last, 3], slow_render(a, b, 0.1 + 0.1 + 0.1))  # 0.30000000000000004
-        np.testing.assert_array_equal(rebuild_stimuli(study, images, midpoint_weights=[0.5])[last, 0],
-                                      slow_render(a, b, 0.5))  # fmt: skip
+        np.testing.assert_array_equal(
+            rebuild_stimuli(study, images, midpoint_weights=[0.5])[last, 0], slow_render(a, b, 0.5)
+        )
 
 
 def test_another_set_of_images_is_refused():

@@ -10,8 +10,16 @@ from tests.human.study.synthetic import invent
 
 STIMULI = {"name": ["m"], "id1": [1], "id2": [2], "label1": [0], "label2": [1], "weight": [0.25]}
 JUDGMENTS = {"participant": [0, 0], "stimulus": [0, 0], "trial": [0, 1], "weight": [0.5, 0.6], "confidence": [1, 0.2]}
-ANSWERS = {"participant": [0], "stimulus": [0], "trial": [0], "top": [0], "top_percent": [60.0], "second": [1],
-           "second_percent": [20.0], "impossible": [[False, True]]}  # fmt: skip
+ANSWERS = {
+    "participant": [0],
+    "stimulus": [0],
+    "trial": [0],
+    "top": [0],
+    "top_percent": [60.0],
+    "second": [1],
+    "second_percent": [20.0],
+    "impossible": [[False, True]],
+}
 
 
 def build(task="infer", *, stimuli=STIMULI, judgments=JUDGMENTS, **vocabularies):
@@ -79,9 +87,11 @@ BROKEN = {
     "a second outside": ({"task": "categorical", "judgments": ANSWERS | {"second": [2]}}, "second, row 0: 2 is out"),
     "a second below": ({"task": "categorical", "judgments": ANSWERS | {"second": [-2]}}, "second, row 0: -2 is out"),
     "a percent outside": ({"task": "categorical", "judgments": ANSWERS | {"top_percent": [101]}}, "0 to 100.0"),
-    "ticks of other classes": ({"task": "categorical", "judgments": ANSWERS | {"impossible": [[True]]}},
-                               r"shape \(1, 1\); expected \(1, 2\)"),
-}  # fmt: skip
+    "ticks of other classes": (
+        {"task": "categorical", "judgments": ANSWERS | {"impossible": [[True]]}},
+        r"shape \(1, 1\); expected \(1, 2\)",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)

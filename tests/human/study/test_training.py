@@ -24,7 +24,7 @@ from hilmix.human.study import (
     render,
     split_around_mixes,
     with_mixes,
-)  # fmt: skip
+)
 from tests.human.study.base_data import base_data
 from tests.human.study.synthetic import CLASSES, invent
 
@@ -72,13 +72,18 @@ def test_labels_per_judgment_come_from_the_participants(exchangeable):
     assert not new.exchangeable
     said = STUDY.judgments
     expected = {
-        (N + said.stimulus[j], STUDY.participants[said.participant[j]], *np.float32(labels[j]).tolist(),
-         np.float32(said.confidence[j]).item())
+        (
+            N + said.stimulus[j],
+            STUDY.participants[said.participant[j]],
+            *np.float32(labels[j]).tolist(),
+            np.float32(said.confidence[j]).item(),
+        )
         for j in np.flatnonzero(~said.repeat)
-    }  # fmt: skip
+    }
     rows = range(old.num_pairs, new.num_pairs)
-    found = {(new.item[r], new.annotators[new.annotator[r]], *new.probs[r].tolist(), new.confidence[r].item())
-             for r in rows}  # fmt: skip
+    found = {
+        (new.item[r], new.annotators[new.annotator[r]], *new.probs[r].tolist(), new.confidence[r].item()) for r in rows
+    }
     assert len(found) == len(rows) == (~said.repeat).sum() < L
     flat = [np.array(sorted((i, a, *map(float, r)) for i, a, *r in part), dtype=object) for part in (found, expected)]
     assert flat[0][:, :2].tolist() == flat[1][:, :2].tolist()
@@ -128,8 +133,9 @@ def test_the_result_is_a_data_folder_to_train_on(tmp_path, per, exchangeable):
     module = AnnotatedDataModule(str(tmp_path / "out"), targets=Aggregated("soft"))
     assert set(range(N, N + S)) <= set(module.rows("train").tolist())
     one = module.train_annotations
-    np.testing.assert_allclose(one.probs[one.item >= N], LABELS if per == "mix" else mean_by_mix(STUDY, labels),
-                               atol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(
+        one.probs[one.item >= N], LABELS if per == "mix" else mean_by_mix(STUDY, labels), atol=1e-6
+    )
 
 
 def broken_split(name):
@@ -151,12 +157,21 @@ REFUSED = {
     "nothing to validate on": (lambda: replace(base_data(STUDY), split=np.full(N, "train")), {}, "splits ['train']"),
     "a leak into the test": (lambda: broken_split("test"), {}, f"'item-{STUDY.stimuli.id2[1]}', which is in the split"),
     "a leak into validation": (lambda: broken_split("val"), {}, f"The mix '{STUDY.stimuli.name[1]}' was made of"),
-    "images in another order": (lambda: replace(base_data(STUDY), target=np.roll(base_data(STUDY).target, 7)), {},
-                                "Give the images that the study used, in their order"),
-    "the mixes twice": (lambda: replace(base_data(STUDY), items=(*STUDY.stimuli.name, *map(str, range(N - S)))), {},
-                        "has the name of a mix"),
-    "features of annotators": (lambda: replace(base_data(STUDY), annotator_features=np.zeros((3, 2), np.float32)), {},
-                               "has features of its annotators"),
+    "images in another order": (
+        lambda: replace(base_data(STUDY), target=np.roll(base_data(STUDY).target, 7)),
+        {},
+        "Give the images that the study used, in their order",
+    ),
+    "the mixes twice": (
+        lambda: replace(base_data(STUDY), items=(*STUDY.stimuli.name, *map(str, range(N - S)))),
+        {},
+        "has the name of a mix",
+    ),
+    "features of annotators": (
+        lambda: replace(base_data(STUDY), annotator_features=np.zeros((3, 2), np.float32)),
+        {},
+        "has features of its annotators",
+    ),
     "floats": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4, 5, 3), np.float32), "image")), {}, "are float32 of kin"),
     "vectors": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4)), "vector")), {}, "float64 of kind 'vector'"),
     "files": (lambda: with_inputs(ImageFiles([Path("none.png")] * N, 8)), {}, "these inputs are files of kind"),
@@ -166,7 +181,7 @@ REFUSED = {
     "no label": (lambda: base_data(STUDY), {"labels": LABELS * np.nan}, "label of the mix 'mixed_"),
     "a short choice": (lambda: base_data(STUDY), {"keep": [True]}, "keep has the shape (1,) and dtype bool"),
     "a choice by number": (lambda: base_data(STUDY), {"keep": np.arange(S)}, "expected (" + str(S) + ",) bool"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

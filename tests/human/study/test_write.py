@@ -30,12 +30,17 @@ def test_sliders_finer_than_one_percent_survive(tmp_path):
     study = invent("infer", 0)
     said = study.judgments
     fine = MixStudy.build(
-        "infer", classes=study.classes, participants=study.participants, num_items=study.num_items,
+        "infer",
+        classes=study.classes,
+        participants=study.participants,
+        num_items=study.num_items,
         stimuli={key: getattr(study.stimuli, key) for key in ("name", "id1", "id2", "label1", "label2", "weight")},
-        judgments={key: getattr(said, key) for key in
-                   ("participant", "stimulus", "trial", "repeat", "batch", "seconds", "confidence")}
+        judgments={
+            key: getattr(said, key)
+            for key in ("participant", "stimulus", "trial", "repeat", "batch", "seconds", "confidence")
+        }
         | {"weight": [1 - (i % 1000) / 1000 for i in range(len(said))]},
-    )  # fmt: skip
+    )
     write_released(fine, tmp_path)
     assert_same(read_study(tmp_path, "infer", classes=CLASSES, num_items=50), fine)
 
@@ -79,8 +84,21 @@ def test_every_cell_of_an_answer_is_written_as_released(tmp_path, real_data, tas
         mine, released = csv.DictReader(ours), csv.DictReader(theirs)
         assert mine.fieldnames == released.fieldnames
         rows = [row for row in released if row["task"]]
-        compared = ("trial_type", "subject", "task", "label1", "label2", "mixtureCoeff", "id1", "id2", "class_pair",
-                    "filename", "start_value", "starting_value", "responses")  # fmt: skip
+        compared = (
+            "trial_type",
+            "subject",
+            "task",
+            "label1",
+            "label2",
+            "mixtureCoeff",
+            "id1",
+            "id2",
+            "class_pair",
+            "filename",
+            "start_value",
+            "starting_value",
+            "responses",
+        )
         for found, expected in zip(mine, rows, strict=True):
             for column in compared:
                 assert found.get(column) == expected.get(column)

@@ -16,33 +16,64 @@ from hilmix.human.elicit.store.rows import Participant
 
 _WHO = [("participant", pa.string()), ("task", pa.string()), ("batch", pa.int64())]
 _SHOWN = [
-    ("item1", pa.string()), ("item2", pa.string()), ("id1", pa.int64()), ("id2", pa.int64()),
-    ("label1", pa.string()), ("label2", pa.string()), ("generating_weight", pa.float64()),
-]  # fmt: skip
+    ("item1", pa.string()),
+    ("item2", pa.string()),
+    ("id1", pa.int64()),
+    ("id2", pa.int64()),
+    ("label1", pa.string()),
+    ("label2", pa.string()),
+    ("generating_weight", pa.float64()),
+]
 JUDGMENTS = pa.schema(
     [
-        *_WHO, ("place", pa.int64()), ("trial", pa.int64()), ("kind", pa.string()), ("repeat_of", pa.int64()),
-        ("start", pa.float64()), ("stimulus", pa.int64()), *_SHOWN, ("weight", pa.float64()), ("position", pa.int64()),
-        ("confidence", pa.float64()), ("top", pa.string()), ("top_percent", pa.float64()), ("second", pa.string()),
-        ("second_percent", pa.float64()), ("impossible", pa.list_(pa.string())), ("label", pa.string()),
-        ("seconds", pa.float64()), ("received", pa.float64()), ("touched", pa.string()), ("times", pa.string()),
+        *_WHO,
+        ("place", pa.int64()),
+        ("trial", pa.int64()),
+        ("kind", pa.string()),
+        ("repeat_of", pa.int64()),
+        ("start", pa.float64()),
+        ("stimulus", pa.int64()),
+        *_SHOWN,
+        ("weight", pa.float64()),
+        ("position", pa.int64()),
+        ("confidence", pa.float64()),
+        ("top", pa.string()),
+        ("top_percent", pa.float64()),
+        ("second", pa.string()),
+        ("second_percent", pa.float64()),
+        ("impossible", pa.list_(pa.string())),
+        ("label", pa.string()),
+        ("seconds", pa.float64()),
+        ("received", pa.float64()),
+        ("touched", pa.string()),
+        ("times", pa.string()),
     ]
-)  # fmt: skip
+)
 """One row per answer, those to practice and catch trials too. Columns that a task does not ask for are null."""
 PARTICIPANTS = pa.schema(
     [
-        *_WHO, ("phase", pa.string()), ("joined", pa.float64()), ("consented", pa.float64()),
-        ("failed_checks", pa.int64()), ("answers", pa.int64()), ("clarity", pa.int64()), ("difficulty", pa.int64()),
-        ("flags", pa.list_(pa.string())), ("excluded", pa.string()),
+        *_WHO,
+        ("phase", pa.string()),
+        ("joined", pa.float64()),
+        ("consented", pa.float64()),
+        ("failed_checks", pa.int64()),
+        ("answers", pa.int64()),
+        ("clarity", pa.int64()),
+        ("difficulty", pa.int64()),
+        ("flags", pa.list_(pa.string())),
+        ("excluded", pa.string()),
     ]
-)  # fmt: skip
+)
 """One row per participant, excluded ones too: ``excluded`` is the rule and its numbers."""
 STIMULI = pa.schema(
     [
-        ("stimulus", pa.int64()), ("task", pa.string()), *_SHOWN, ("weights", pa.list_(pa.float64())),
+        ("stimulus", pa.int64()),
+        ("task", pa.string()),
+        *_SHOWN,
+        ("weights", pa.list_(pa.float64())),
         ("images", pa.list_(pa.string())),
     ]
-)  # fmt: skip
+)
 """One row per stimulus of the manifest."""
 
 

@@ -119,11 +119,19 @@ def _write_stimuli(
     def stimulus(s: _Shown) -> Stimulus:
         pictures, midpoint = [written[mix] for mix in s.mixes], s.task in MIDPOINT_TASKS
         return Stimulus(
-            id=s.id, task=s.task, id1=s.first, id2=s.second, item1=data.items[s.first], item2=data.items[s.second],
-            label1=int(label[s.first]), label2=int(label[s.second]), weight=None if midpoint else s.weights[0],
-            weights=s.weights if midpoint else None, images=tuple(picture.name for picture in pictures),
+            id=s.id,
+            task=s.task,
+            id1=s.first,
+            id2=s.second,
+            item1=data.items[s.first],
+            item2=data.items[s.second],
+            label1=int(label[s.first]),
+            label2=int(label[s.second]),
+            weight=None if midpoint else s.weights[0],
+            weights=s.weights if midpoint else None,
+            images=tuple(picture.name for picture in pictures),
             sha256=tuple(picture.sha256 for picture in pictures),
-        )  # fmt: skip
+        )
 
     return tuple(map(stimulus, shown))
 
@@ -136,17 +144,27 @@ def _manifest(
         for task in design.tasks
     }
     dataset = Dataset(
-        name=data.name, licence=data.licence, num_items=len(data), classes=data.classes,
+        name=data.name,
+        licence=data.licence,
+        num_items=len(data),
+        classes=data.classes,
         sha256=data_sha256(data, np.concatenate(drawn.pairs)),
-    )  # fmt: skip
+    )
     return Manifest(
-        name=name, seed=design.seed, hilmix=hilmix.__version__, dataset=dataset, wording=design.wording,
+        name=name,
+        seed=design.seed,
+        hilmix=hilmix.__version__,
+        dataset=dataset,
+        wording=design.wording,
         consent=own.consent or texts.consent(design.wording, trials=design.trials),
-        instructions=instructions | dict(own.instructions), thanks=texts.THANKS, completion_code=own.completion_code,
+        instructions=instructions | dict(own.instructions),
+        thanks=texts.THANKS,
+        completion_code=own.completion_code,
         settings=Settings(target_judgments=design.judgments),
         checks={task: texts.checks(task, design.wording) for task in design.tasks},
-        stimuli=stimuli, batches=_batches(design, drawn, stimuli),
-    )  # fmt: skip
+        stimuli=stimuli,
+        batches=_batches(design, drawn, stimuli),
+    )
 
 
 def _batches(design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:

@@ -27,10 +27,26 @@ from hilmix.human.elicit.design.schema import (
 )
 
 __all__ = [
-    "ANSWERS", "IMAGES", "MANIFEST", "MIDPOINT_TASKS", "TASKS", "Batch", "Check", "Dataset", "Kind", "Manifest",
-    "Settings", "Stimulus", "Task", "Trial", "Wording", "manifest_sha256", "read_manifest", "statements",
+    "ANSWERS",
+    "IMAGES",
+    "MANIFEST",
+    "MIDPOINT_TASKS",
+    "TASKS",
+    "Batch",
+    "Check",
+    "Dataset",
+    "Kind",
+    "Manifest",
+    "Settings",
+    "Stimulus",
+    "Task",
+    "Trial",
+    "Wording",
+    "manifest_sha256",
+    "read_manifest",
+    "statements",
     "write_manifest",
-]  # fmt: skip
+]
 
 MANIFEST, IMAGES, ANSWERS = "study.json", "images", "answers.sqlite"
 """What a study folder holds; the last is made when it is served."""

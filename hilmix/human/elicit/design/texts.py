@@ -101,13 +101,15 @@ Then press **Continue**.
 }
 
 _WHAT: dict[Task, tuple[str, str]] = {
-    "construct": ("Find the mix that is half the one class and half the other",
-                  "Find the mix that shows the first class most clearly"),
+    "construct": (
+        "Find the mix that is half the one class and half the other",
+        "Find the mix that shows the first class most clearly",
+    ),
     "select": ("Choose the mix that is half the one class and half the other", "Choose the sharpest picture"),
     "infer": ("Say how much of each of two classes is in a mix", "Say which of two pictures is sharper"),
     "categorical": ("Say which classes a picture may show, and how probable each is", "Describe the picture in words"),
     "vote": ("Say which class a picture shows, and how sure I am", "Describe the picture in words"),
-}  # fmt: skip
+}
 _HOW: dict[Task, tuple[str, str]] = {
     "construct": ("By stepping through the mixes with buttons or keys", "By typing a number"),
     "select": ("By choosing one of the mixes shown", "By typing a number"),

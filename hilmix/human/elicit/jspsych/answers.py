@@ -128,10 +128,16 @@ def _store(at: At, first: _Row, given: list[_Answered], *, complete: bool, faile
         touched = dict.fromkeys(CONTROLS[row.answer.task], False) | dict.fromkeys(row.touched, True)
         rows.add_answer(
             AnswerRow(
-                participant=person.number, trial=row.trial, key=str(uuid.uuid4()), answer=row.answer.model_dump(),
-                seconds=row.seconds, touched=touched, times=row.touched, received=row.started + row.time_elapsed / 1000,
+                participant=person.number,
+                trial=row.trial,
+                key=str(uuid.uuid4()),
+                answer=row.answer.model_dump(),
+                seconds=row.seconds,
+                touched=touched,
+                times=row.touched,
+                received=row.started + row.time_elapsed / 1000,
             )
-        )  # fmt: skip
+        )
     order = tuple(row.trial for row in given)
     rows.change(
         person.number,

@@ -16,9 +16,18 @@ from hilmix.human.elicit.serve.assignment import next_trial, shuffled
 from hilmix.human.elicit.store.rows import Participant
 
 Phase = Literal[
-    "consent", "instructions", "check", "practice", "trials", "survey", "done",
-    "failed_check", "withdrawn", "full", "expired",
-]  # fmt: skip
+    "consent",
+    "instructions",
+    "check",
+    "practice",
+    "trials",
+    "survey",
+    "done",
+    "failed_check",
+    "withdrawn",
+    "full",
+    "expired",
+]
 LEASED = ("instructions", "check", "trials")
 """Stored phases in which a participant holds a lease."""
 CLASSES_NAMED: tuple[Task, ...] = ("construct", "select", "infer")

@@ -23,8 +23,12 @@ CREATE TABLE events(
     participant INTEGER REFERENCES participants(number), at REAL NOT NULL, what TEXT NOT NULL, detail TEXT);
 CREATE INDEX events_of ON events(participant);
 """
-_OF_A_PARTICIPANT = {"answers": "participant", "surveys": "participant", "events": "participant",
-                     "participants": "number"}  # fmt: skip
+_OF_A_PARTICIPANT = {
+    "answers": "participant",
+    "surveys": "participant",
+    "events": "participant",
+    "participants": "number",
+}
 _CHANGEABLE = {"phase", "attempts", "batch", "lease_until", "order_json", "consented", "excluded"}
 
 
@@ -132,9 +136,17 @@ class Rows:
     def add_answer(self, given: AnswerRow) -> None:
         self._sql.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (given.participant, given.trial, given.key, json.dumps(given.answer), given.seconds,
-             json.dumps(given.touched), json.dumps(given.times), given.received),
-        )  # fmt: skip
+            (
+                given.participant,
+                given.trial,
+                given.key,
+                json.dumps(given.answer),
+                given.seconds,
+                json.dumps(given.touched),
+                json.dumps(given.times),
+                given.received,
+            ),
+        )
 
     def answer(self, number: int, trial: int) -> AnswerRow | None:
         row = self._sql.execute("SELECT * FROM answers WHERE participant = ? AND trial = ?", (number, trial)).fetchone()
@@ -169,8 +181,9 @@ class Rows:
     def coverage(self, now: float) -> Coverage:
         answers = self._sql.execute(
             "SELECT trial, CASE WHEN lease_until > ? THEN batch END, COUNT(*) FROM answers "
-            "JOIN participants ON number = participant WHERE excluded IS NULL GROUP BY 1, 2", (now,)
-        )  # fmt: skip
+            "JOIN participants ON number = participant WHERE excluded IS NULL GROUP BY 1, 2",
+            (now,),
+        )
         leases = self._sql.execute(
             "SELECT batch, COUNT(*) FROM participants WHERE lease_until > ? AND excluded IS NULL GROUP BY 1", (now,)
         )

@@ -10,12 +10,21 @@ from tests.human.elicit.studies import stimulus
 ANSWER: TypeAdapter[Any] = TypeAdapter(Answer)
 INFER = {"task": "infer", "weight": 0.5, "confidence": 1}
 CATEGORICAL = {
-    "task": "categorical", "top": 1, "top_percent": 60, "second": 3, "second_percent": 40.0, "impossible": [0],
-}  # fmt: skip
+    "task": "categorical",
+    "top": 1,
+    "top_percent": 60,
+    "second": 3,
+    "second_percent": 40.0,
+    "impossible": [0],
+}
 SUBMISSION = {
-    "key": "0b5f6a0e-5d6c-4f7e-9a51-6b1de4c0ffee", "trial": 3, "answer": INFER, "seconds": 1.5,
-    "touched": {"mix": True}, "times": {"mix": 1},
-}  # fmt: skip
+    "key": "0b5f6a0e-5d6c-4f7e-9a51-6b1de4c0ffee",
+    "trial": 3,
+    "answer": INFER,
+    "seconds": 1.5,
+    "touched": {"mix": True},
+    "times": {"mix": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +101,17 @@ def test_consent_is_given_or_not(accepted):
         Consent.model_validate({"accepted": accepted})
 
 
-@pytest.mark.parametrize("change", [{"clarity": 0}, {"clarity": 11}, {"difficulty": 1.5}, {"comments": "x" * 5001},
-                                    {"strategy": None}, {"strategy": "\ud800"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clarity": 0},
+        {"clarity": 11},
+        {"difficulty": 1.5},
+        {"comments": "x" * 5001},
+        {"strategy": None},
+        {"strategy": "\ud800"},
+    ],
+)
 def test_the_survey_is_bounded(change):
     good = {"clarity": 1, "difficulty": None, "strategy": "", "comments": "<script>"}
     SurveyAnswers.model_validate(good)

@@ -17,8 +17,16 @@ def person(
     out = []
     for i, (kind, value) in enumerate(zip(kinds, [0, *main, *catch, *repeats], strict=True)):
         of = i - len(main) - len(catch) if kind == "repeat" else None
-        given = AnswerRow(participant=1, trial=i, key="k", answer={"task": task, named: value}, seconds=seconds,
-                      touched={"mix": touched, "other": True}, times={}, received=float(i))  # fmt: skip
+        given = AnswerRow(
+            participant=1,
+            trial=i,
+            key="k",
+            answer={"task": task, named: value},
+            seconds=seconds,
+            touched={"mix": touched, "other": True},
+            times={},
+            received=float(i),
+        )
         trial = Trial(id=i, stimulus=of or i, kind=kind, of=of, start=None)
         out.append(AnsweredTrial(trial, stimulus(of or i, task, catch=kind == "catch"), given))
     return out

@@ -139,9 +139,11 @@ def test_votes_are_about_items_and_mixes(tmp_path, serve):
 def test_a_vote_on_a_single_image_is_about_its_row(tmp_path, serve):
     folder = make_study(tmp_path / "s", "vote", target_judgments=1)
     text = (folder / "study.json").read_text()
-    single = text.replace('"id2": 5', '"id2": 2').replace('"label2": 3', '"label2": 1').replace(
-        '"weight": 0.5', '"weight": 1.0'
-    )  # fmt: skip
+    single = (
+        text.replace('"id2": 5', '"id2": 2')
+        .replace('"label2": 3', '"label2": 1')
+        .replace('"weight": 0.5', '"weight": 1.0')
+    )
     (folder / "study.json").write_text(single)
     served = serve(folder)
     session(served.client)

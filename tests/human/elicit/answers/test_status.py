@@ -27,11 +27,28 @@ def take_part(client: httpx.Client, answer: Callable[[dict[str, Any]], dict[str,
 
 def test_an_empty_study(served):
     assert numbers(served.client) == {
-        "name": "Cats & dogs", "now": 1000.0, "phases": {}, "withdrawn": 0, "participants": [],
-        "tasks": [{"task": "infer", "stimuli": 6, "complete": 0, "counts": [6, 0], "batches": 2,
-                   "complete_batches": 0, "judgments": 0, "wanted": 6, "median_seconds": None, "agreement": None,
-                   "difference": None, "icc": None}],
-    }  # fmt: skip
+        "name": "Cats & dogs",
+        "now": 1000.0,
+        "phases": {},
+        "withdrawn": 0,
+        "participants": [],
+        "tasks": [
+            {
+                "task": "infer",
+                "stimuli": 6,
+                "complete": 0,
+                "counts": [6, 0],
+                "batches": 2,
+                "complete_batches": 0,
+                "judgments": 0,
+                "wanted": 6,
+                "median_seconds": None,
+                "agreement": None,
+                "difference": None,
+                "icc": None,
+            }
+        ],
+    }
 
 
 def test_weights_three_people_one_batch(tmp_path: Path, serve):
@@ -46,9 +63,17 @@ def test_weights_three_people_one_batch(tmp_path: Path, serve):
     between, within = 3 * (2 * (1.3 / 3 - 5.6 / 9) ** 2 + (1 - 5.6 / 9) ** 2) / 2, 2 * (0.65 - 1.3**2 / 3) / 6
     assert task.pop("icc") == pytest.approx((between - within) / (between + 2 * within))
     assert task == {
-        "task": "infer", "stimuli": 3, "complete": 3, "counts": [0, 0, 0, 3], "batches": 1, "complete_batches": 1,
-        "judgments": 9, "wanted": 9, "median_seconds": 2, "agreement": None,
-    }  # fmt: skip
+        "task": "infer",
+        "stimuli": 3,
+        "complete": 3,
+        "counts": [0, 0, 0, 3],
+        "batches": 1,
+        "complete_batches": 1,
+        "judgments": 9,
+        "wanted": 9,
+        "median_seconds": 2,
+        "agreement": None,
+    }
 
 
 def test_some_of_two_batches(tmp_path: Path, serve):
@@ -99,9 +124,17 @@ def test_people(served):
     assert shown["phases"] == {"survey": 1, "trials": 1}
     first, second = shown["participants"]
     assert first == {
-        "number": 1, "phase": "survey", "task": "infer", "joined": 1000.0, "done": 7, "total": 7, "median_seconds": 3,
-        "loads": 0, "flags": [], "excluded": None,
-    }  # fmt: skip
+        "number": 1,
+        "phase": "survey",
+        "task": "infer",
+        "joined": 1000.0,
+        "done": 7,
+        "total": 7,
+        "median_seconds": 3,
+        "loads": 0,
+        "flags": [],
+        "excluded": None,
+    }
     assert (second["done"], second["total"], second["loads"], second["median_seconds"]) == (1, 7, 1, 5)
     assert "code" not in str(shown)
 

@@ -21,16 +21,33 @@ def test_a_row_per_answer(task, tmp_path, serve):
         (trial, KINDS[trial], place) for place, trial in enumerate(shown)
     ]
     last = rows[-1]
-    fixed = {"participant": "p001", "task": task, "batch": 0, "repeat_of": 1, "seconds": 7.5, "received": 1000.0,
-             "item1": "two", "item2": "five", "id1": 2, "id2": 5, "label1": "dog", "label2": "horse"}  # fmt: skip
+    fixed = {
+        "participant": "p001",
+        "task": task,
+        "batch": 0,
+        "repeat_of": 1,
+        "seconds": 7.5,
+        "received": 1000.0,
+        "item1": "two",
+        "item2": "five",
+        "id1": 2,
+        "id2": 5,
+        "label1": "dog",
+        "label2": "horse",
+    }
     answers = {
         "construct": {"weight": 0.5, "start": 0.0},
         "select": {"weight": 0.5},
         "infer": {"weight": 0.8, "confidence": 0.25},
-        "categorical": {"top": "dog", "top_percent": 60, "second": "horse", "second_percent": 12.5,
-                        "impossible": ["cat"]},
+        "categorical": {
+            "top": "dog",
+            "top_percent": 60,
+            "second": "horse",
+            "second_percent": 12.5,
+            "impossible": ["cat"],
+        },
         "vote": {"label": "dog", "confidence": 1},
-    }  # fmt: skip
+    }
     assert {name: last[name] for name in fixed | answers[task]} == fixed | answers[task]
     assert last["generating_weight"] == (None if task in ("construct", "select") else 0.5)
     assert (json.loads(last["touched"]), json.loads(last["times"])) == ({"mix": True}, {"mix": 1.25})
@@ -48,8 +65,12 @@ def test_participants_are_all_there_and_their_secrets_are_not(served):
     found = tables(collected, with_excluded=False)
     one, two = found["participants"].to_pylist()
     assert (one["participant"], one["phase"], one["answers"], one["clarity"], one["difficulty"]) == (
-        "p001", "done", 7, 1, None,
-    )  # fmt: skip
+        "p001",
+        "done",
+        7,
+        1,
+        None,
+    )
     assert (two["participant"], two["phase"], two["excluded"], two["clarity"]) == (
         "p002",
         "trials",

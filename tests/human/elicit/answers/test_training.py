@@ -43,8 +43,9 @@ def test_each_answer_is_a_soft_label_of_the_mix_that_was_shown(data, infer):
     found = with_answers(data, infer, "infer")
     assert len(found) == N + PAIRS
     assert found.annotations.annotators == ("x", "y", "mine-p001", "mine-p002", "mine-p003")
-    given = {(one.person.number, one.shown.id): one for one in infer.counted(with_excluded=False)
-             if one.trial.kind == "main"}  # fmt: skip
+    given = {
+        (one.person.number, one.shown.id): one for one in infer.counted(with_excluded=False) if one.trial.kind == "main"
+    }
     assert len(given) == PAIRS * PEOPLE
     rows = found.annotations.to_frame(found.items).set_index(["item", "annotator"])
     for (number, _), one in given.items():
@@ -88,8 +89,10 @@ def test_votes_on_mixes_stay_votes(data, tmp_path):
     assert found.annotations.probs is None
     mine = found.annotations.to_frame(found.items).iloc[2 * N :]
     main = [one for one in answers.counted(with_excluded=False) if one.trial.kind == "main"]
-    said = sorted((CLASSES[one.given.answer["label"]], f"s-p{one.person.number:03d}",
-                   np.float32(one.given.answer["confidence"])) for one in main)  # fmt: skip
+    said = sorted(
+        (CLASSES[one.given.answer["label"]], f"s-p{one.person.number:03d}", np.float32(one.given.answer["confidence"]))
+        for one in main
+    )
     assert sorted(zip(mine["label"], mine["annotator"], mine["confidence"], strict=True)) == said
 
 
@@ -99,8 +102,12 @@ def test_votes_on_single_images_join_those_of_the_data(soft, tmp_path):
     if soft:
         base = data.annotations
         probs = np.tile([0.5, 0.3, 0.2], (base.num_pairs, 1))
-        data = replace(data, annotations=Annotations.build(base.item, base.annotator, num_items=N, classes=CLASSES,
-                                                           annotators=base.annotators, probs=probs))  # fmt: skip
+        data = replace(
+            data,
+            annotations=Annotations.build(
+                base.item, base.annotator, num_items=N, classes=CLASSES, annotators=base.annotators, probs=probs
+            ),
+        )
     answers = collected(data, tmp_path / "s", "vote", weights=(1.0,))
     found = with_answers(data, answers, "vote")
     assert (found.items, found.split) == (data.items, None)

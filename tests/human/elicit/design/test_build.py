@@ -34,11 +34,16 @@ def designs(draw) -> Design:
     per_batch = draw(st.integers(1, 6))
     return Design(
         tasks=tuple(draw(st.lists(st.sampled_from(TASKS), min_size=1, max_size=3, unique=True))),
-        pairs=per_batch * draw(st.integers(1, 3)), per_batch=per_batch, repeats=draw(st.integers(0, per_batch)),
-        catch=draw(st.integers(0, 3)), practice=draw(st.integers(0, 2)), judgments=draw(st.integers(1, 5)),
-        beta=draw(st.sampled_from([None, 0.5])), wording=draw(st.sampled_from(["third", "first"])),
+        pairs=per_batch * draw(st.integers(1, 3)),
+        per_batch=per_batch,
+        repeats=draw(st.integers(0, per_batch)),
+        catch=draw(st.integers(0, 3)),
+        practice=draw(st.integers(0, 2)),
+        judgments=draw(st.integers(1, 5)),
+        beta=draw(st.sampled_from([None, 0.5])),
+        wording=draw(st.sampled_from(["third", "first"])),
         seed=draw(st.integers(0, 2**40)),
-    )  # fmt: skip
+    )
 
 
 @settings(max_examples=25)
@@ -98,8 +103,10 @@ def test_ids_of_trials_tell_neither_kind_nor_place():
     place, number = zip(*enumerate(t.id for b in batches for t in b.trials), strict=True)
     assert abs(np.corrcoef(place, number)[0, 1]) < 4 / len(place) ** 0.5
     others = built(Design(**(vars(design) | {"seed": 1})), data=pictures(n=120)).batches
-    assert sum(t.id == o.id for b, c in zip(batches, others, strict=True)
-               for t, o in zip(b.trials, c.trials, strict=True)) < 10  # one is expected  # fmt: skip
+    assert (
+        sum(t.id == o.id for b, c in zip(batches, others, strict=True) for t, o in zip(b.trials, c.trials, strict=True))
+        < 10
+    )  # one is expected
 
 
 def test_tasks_share_pairs_weights_and_files(tmp_path):
@@ -161,8 +168,12 @@ def test_what_the_manifest_says_of_the_data(tmp_path):
     study = built(Design(tasks=("infer",), pairs=3, per_batch=3), tmp_path)
     rows = np.array([i for s in study.stimuli for i in (s.id1, s.id2)])
     assert study.dataset.model_dump() == {
-        "name": "pictures", "licence": "CC0", "num_items": N, "classes": CLASSES, "sha256": data_sha256(DATA, rows),
-    }  # fmt: skip
+        "name": "pictures",
+        "licence": "CC0",
+        "num_items": N,
+        "classes": CLASSES,
+        "sha256": data_sha256(DATA, rows),
+    }
     assert study.name == "mine"
     assert read_manifest(tmp_path / "mine") == study
 
@@ -195,10 +206,14 @@ def test_least_sure_pairs_are_shown():
     [
         (pictures(channels=4), "are uint8 with 4 channels"),
         (pictures(n=4), "give 1 pairs, but 12 are needed. Ask for fewer with --pairs"),
-        (AnnotatedData("d", tuple("ab"), ArrayInputs(np.zeros((2, 3)), "vector"), Annotations.from_dense([[0], [1]])),
-         "hold vectors"),
+        (
+            AnnotatedData(
+                "d", tuple("ab"), ArrayInputs(np.zeros((2, 3)), "vector"), Annotations.from_dense([[0], [1]])
+            ),
+            "hold vectors",
+        ),
     ],
-)  # fmt: skip
+)
 def test_data_that_will_not_do_leave_nothing_behind(tmp_path, data, message):
     with pytest.raises(DataError, match=message):
         built(Design(tasks=("infer",), pairs=30), tmp_path, data=data)

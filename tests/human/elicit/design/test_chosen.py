@@ -18,8 +18,10 @@ def test_what_is_written_is_read(tmp_path: Path):
     chosen = ChosenMixes(Pairs(np.array([3, 8]), np.array([1, 0])), np.array([0.1, 0.9]))
     write_chosen(tmp_path / "next.csv", chosen, [2.0, 1.0], pictures(), LABEL)
     assert (tmp_path / "next.csv").read_text().splitlines() == [
-        "item1,class1,item2,class2,weight,score", "i3,ant,i1,bee,0.1,2.0", "i8,cow,i0,ant,0.9,1.0",
-    ]  # fmt: skip
+        "item1,class1,item2,class2,weight,score",
+        "i3,ant,i1,bee,0.1,2.0",
+        "i8,cow,i0,ant,0.9,1.0",
+    ]
     again = read_chosen(tmp_path / "next.csv", pictures(), LABEL)
     assert [rows.tolist() for rows in again.pairs] == [[3, 8], [1, 0]]
     assert again.weight.tolist() == [0.1, 0.9]
@@ -60,9 +62,11 @@ def test_a_study_shows_exactly_these_mixes(tmp_path: Path, task):
     first, second = np.array([0, 4, 8, 9]), np.array([1, 3, 0, 10])
     weight = np.array([0.1, 0.33, 0.5, 0.9])
     study = build_study(
-        pictures(), tmp_path / "s", Design(tasks=(task,), pairs=4, per_batch=2),
+        pictures(),
+        tmp_path / "s",
+        Design(tasks=(task,), pairs=4, per_batch=2),
         chosen=ChosenMixes(Pairs(first, second), weight),
-    )  # fmt: skip
+    )
     shown = {kind: [] for kind in ("main", "practice", "catch", "repeat")}
     for batch in study.batches:
         for trial in batch.trials:

@@ -13,9 +13,13 @@ PROBS = [f"prob_{name}" for name in CLASSES]
 
 def test_the_class_is_the_target_or_the_majority_and_ties_have_none():
     votes = Annotations.build(
-        [0, 1, 1, 1, 2, 2], [0, 0, 1, 2, 0, 1], [0, 1, 1, 0, 0, 1], num_items=4, classes=["a", "b"],
+        [0, 1, 1, 1, 2, 2],
+        [0, 0, 1, 2, 0, 1],
+        [0, 1, 1, 0, 0, 1],
+        num_items=4,
+        classes=["a", "b"],
         annotators=["x", "y", "z"],
-    )  # fmt: skip
+    )
     inputs = ArrayInputs(np.zeros((4, 2, 2, 3), dtype=np.uint8), "image")
     data = AnnotatedData("d", ("p", "q", "r", "s"), inputs, votes, target=np.array([1, -1, -1, -1]))
     assert usable_labels(data).tolist() == [1, 1, -1, -1]

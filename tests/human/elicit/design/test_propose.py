@@ -97,9 +97,17 @@ def people(rows: int, *, seed: int = 0, classes: int = 3) -> AnsweredTrial:
     weight = rng.choice([0.1, 0.25, 0.5, 0.75, 0.9], rows)
     h = expit(0.8 * logit(weight) + t[id1 % classes] - t[id2 % classes])
     return AnsweredTrial(
-        id1 % classes, id2 % classes, weight, rng.beta(10 * h, 10 * (1 - h)), np.full(rows, np.nan),
-        np.arange(rows) // 30, id1, id2, classes, tuple(f"p{p}" for p in range((rows - 1) // 30 + 1)),
-    )  # fmt: skip
+        id1 % classes,
+        id2 % classes,
+        weight,
+        rng.beta(10 * h, 10 * (1 - h)),
+        np.full(rows, np.nan),
+        np.arange(rows) // 30,
+        id1,
+        id2,
+        classes,
+        tuple(f"p{p}" for p in range((rows - 1) // 30 + 1)),
+    )
 
 
 def test_belief_finds_strengths_and_is_as_sure_as_it_is_right():

@@ -63,8 +63,9 @@ def test_weights_are_even_in_all_and_in_each_pair_of_classes(batches, per_batch,
 
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(0, 1000))
 def test_which_of_two_classes_is_image_1_does_not_follow_from_the_weight(batches, per_batch, seed):
-    design = Design(tasks=("infer",), pairs=batches * per_batch, per_batch=per_batch, repeats=0, catch=0, practice=0,
-                    seed=seed)  # fmt: skip
+    design = Design(
+        tasks=("infer",), pairs=batches * per_batch, per_batch=per_batch, repeats=0, catch=0, practice=0, seed=seed
+    )
     two = np.arange(400) % 2
     drawn = draw(design, two, None, classes=("a", "b"))
     for w in design.weights:

@@ -32,8 +32,14 @@ def saved(
 ) -> list[dict[str, Any]]:
     """The rows of one participant, as jsPsych 8.3 saves them, up to some trial."""
     chosen = read_manifest(folder).batches[batch]
-    shared = {"participant": who, "batch": batch, "task": chosen.task, "manifest": manifest_sha256(folder),
-              "started": STARTED, "plugin_version": "1.0.0"}  # fmt: skip
+    shared = {
+        "participant": who,
+        "batch": batch,
+        "task": chosen.task,
+        "manifest": manifest_sha256(folder),
+        "started": STARTED,
+        "plugin_version": "1.0.0",
+    }
     rows: list[dict[str, Any]] = [{"trial_type": "hilmix-text"}]
     rows += [{"trial_type": "hilmix-text", "right": False}] * fails + [
         {"trial_type": "hilmix-text", "right": trials > 0}
@@ -41,8 +47,16 @@ def saved(
     for trial in chosen.trials[:trials]:
         said = CATCH.get(chosen.task, {}) if trial.kind == "catch" else {}
         answer = {"task": chosen.task} | ANSWERS[chosen.task] | said
-        rows.append({"trial_type": "hilmix-trial", "kind": trial.kind, "trial": trial.id, "answer": answer,
-                     "seconds": 2.5, "touched": {"mix": 1.5}})  # fmt: skip
+        rows.append(
+            {
+                "trial_type": "hilmix-trial",
+                "kind": trial.kind,
+                "trial": trial.id,
+                "answer": answer,
+                "seconds": 2.5,
+                "touched": {"mix": 1.5},
+            }
+        )
     return [row | shared | {"trial_index": i, "time_elapsed": 1000 * i} for i, row in enumerate(rows)]
 
 
@@ -126,7 +140,7 @@ Change = Callable[[list[dict[str, Any]]], Any]
         (lambda rows: [{**rows[0], "participant": "=1+1"}], "row 0: participant is refused"),
         (lambda rows: [{**rows[-1], "touched": {"<b>": 1}}], "row 0: touched"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused_as_a_whole(change: Change, message, tmp_path):
     study = make_study(tmp_path / "s")
     good, bad = saved(study, "good"), change(saved(study))

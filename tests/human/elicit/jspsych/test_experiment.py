@@ -32,18 +32,22 @@ def test_the_timeline_is_the_study_without_what_people_are_to_judge(written):
             shown = manifest.stimuli[original.stimulus]
             midpoint = source.task in ("construct", "select")
             assert trial == {
-                "id": original.id, "kind": original.kind, "images": list(shown.images),
-                "weights": list(shown.weights) if midpoint else None, "start": original.start,
+                "id": original.id,
+                "kind": original.kind,
+                "images": list(shown.images),
+                "weights": list(shown.weights) if midpoint else None,
+                "start": original.start,
                 "labels": [1, 3] if midpoint or source.task == "infer" else None,
-            }  # fmt: skip
+            }
             assert all((out / "images" / name).is_file() for name in shown.images)
 
 
 def test_nothing_comes_from_elsewhere_and_the_readme_says_what_goes_beside(written):
     _, out = written
     assert {file.name for file in out.iterdir()} == {file.name for file in PAGES.iterdir()} | {
-        "timeline.json", "images",
-    }  # fmt: skip
+        "timeline.json",
+        "images",
+    }
     for name in ("index.html", "experiment.js", "experiment.css"):
         assert "//" not in re.sub(r"^\s*//.*$|\s// .*$", "", (out / name).read_text(), flags=re.MULTILINE)
     needed = set(re.findall(r'(?:src|href)="([^"]+)"', (out / "index.html").read_text())) - {"data:,"}

@@ -178,8 +178,11 @@ class Person:
 def serious_findings(person: Person) -> list[tuple[str, list[str]]]:
     """What axe has to say against a page, and where."""
     found = Axe().run(person.page).response["violations"]
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found
-            if one["impact"] in ("serious", "critical")]  # fmt: skip
+    return [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def check_access(person: Person) -> None:
@@ -222,5 +225,9 @@ def _vote(person: Person) -> None:
 
 
 ANSWERS: dict[str, Callable[[Person], None]] = {
-    "construct": _construct, "select": _select, "infer": _infer, "categorical": _categorical, "vote": _vote,
-}  # fmt: skip
+    "construct": _construct,
+    "select": _select,
+    "infer": _infer,
+    "categorical": _categorical,
+    "vote": _vote,
+}

@@ -31,9 +31,14 @@ def test_from_the_link_to_the_completion_code(served):
     state = client.get(me).json()
     assert (state["phase"], state["task"], state["trial"], state["completion_code"]) == ("consent", None, None, None)
     assert state["study"] | {"consent": ""} == {
-        "name": "Cats & dogs", "wording": "third", "classes": ["cat", "dog", "frog", "horse"], "consent": "",
-        "statements": ["I agree &lt;b&gt;to all&lt;/b&gt;."], "instructions": None, "thanks": None,
-    }  # fmt: skip
+        "name": "Cats & dogs",
+        "wording": "third",
+        "classes": ["cat", "dog", "frog", "horse"],
+        "consent": "",
+        "statements": ["I agree &lt;b&gt;to all&lt;/b&gt;."],
+        "instructions": None,
+        "thanks": None,
+    }
     state = post(client, f"{me}/consent", {"accepted": True})
     assert (state["phase"], state["task"], state["study"]["consent"]) == ("instructions", "infer", None)
     assert state["attempts_left"] is None, "nothing was wrong yet"
@@ -158,9 +163,14 @@ def test_trials_come_in_order_and_only_ones_own(served):
 
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("consent", {"accepted": True}), ("instructions", {"read": True}), ("check", {"answers": [1]}), ("survey", SURVEY),
-     ("batch", {"wanted": True})],
-)  # fmt: skip
+    [
+        ("consent", {"accepted": True}),
+        ("instructions", {"read": True}),
+        ("check", {"answers": [1]}),
+        ("survey", SURVEY),
+        ("batch", {"wanted": True}),
+    ],
+)
 def test_every_step_is_taken_once_and_in_its_phase(served, path, body):
     client = served.client
     me, state = at_trials(client)

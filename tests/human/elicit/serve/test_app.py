@@ -132,7 +132,7 @@ def test_a_slow_body_is_refused_in_time():
         (b'{"accepted": ' + b"1" * 5000 + b"}", 400, "The body is not valid JSON."),
     ],
     ids=lambda value: str(value)[:40],
-)  # fmt: skip
+)
 def test_malformed_bodies_get_one_sentence(served, body, status, said):
     me = joined(served.client)
     reply = served.client.post(f"{me}/consent", content=body, headers={"content-type": "application/json"})

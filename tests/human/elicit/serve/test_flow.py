@@ -13,8 +13,19 @@ from hilmix.human.elicit.store.rows import Participant
 from tests.human.elicit.studies import OFFERED, make_tasks
 from tests.human.elicit.study_data import pictures
 
-SOMEBODY = Participant(number=1, code="c" * 24, platform=None, phase="trials", attempts=1, created=0.0, batch=0,
-                       lease_until=9.0, order=(0, 2, 1, 3), consented=1.0, excluded=None)  # fmt: skip
+SOMEBODY = Participant(
+    number=1,
+    code="c" * 24,
+    platform=None,
+    phase="trials",
+    attempts=1,
+    created=0.0,
+    batch=0,
+    lease_until=9.0,
+    order=(0, 2, 1, 3),
+    consented=1.0,
+    excluded=None,
+)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,33 @@ from tests.human.elicit.studies import (
     post,
 )
 
-ODD = [None, True, False, 0, 1, -1, 2**31, 10**30, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "0.5",
-       "\ud800", "\x00", "x" * 6000, [], [[]], {}, {"\ud800": 1}, {"__class__": 1}, "' OR 1=1 --"]  # fmt: skip
+ODD = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**31,
+    10**30,
+    10**400,
+    0.5,
+    -0.0,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "0.5",
+    "\ud800",
+    "\x00",
+    "x" * 6000,
+    [],
+    [[]],
+    {},
+    {"\ud800": 1},
+    {"__class__": 1},
+    "' OR 1=1 --",
+]
 FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -81,8 +106,11 @@ class Crowd:
         if step not in self.ready:
             client, me = self.served.client, joined(self.served.client)
             state: dict[str, Any] = {"trial": None}
-            for path, body in (("consent", {"accepted": True}), ("instructions", {"read": True}),
-                               ("check", {"answers": [1]})):  # fmt: skip
+            for path, body in (
+                ("consent", {"accepted": True}),
+                ("instructions", {"read": True}),
+                ("check", {"answers": [1]}),
+            ):
                 if path == step:
                     break
                 state = post(client, f"{me}/{path}", body)

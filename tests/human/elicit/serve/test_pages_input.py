@@ -52,8 +52,13 @@ def test_percents_are_numbers_and_no_class_is_named_twice(host, person):
     somebody.button("Continue").click()
     somebody.button("Start").wait_for()
     assert server.answers()[0].answer == {
-        "task": "categorical", "top": 1, "top_percent": 60, "second": None, "second_percent": None, "impossible": [],
-    }  # fmt: skip
+        "task": "categorical",
+        "top": 1,
+        "top_percent": 60,
+        "second": None,
+        "second_percent": None,
+        "impossible": [],
+    }
 
 
 def test_many_classes_are_in_a_list(host, person, tmp_path):

@@ -188,8 +188,14 @@ def test_names_of_a_study_bring_no_markup(host, person):
     somebody.page.goto(server.link)
     watching.page.goto(f"{server.origin}/status/{STATUS_TOKEN}")
     watching.page.locator("table").first.wait_for()
-    places = [somebody.consent, somebody.instructions, lambda: somebody.check(RIGHT), somebody.start,
-              lambda: somebody.answer_all("vote"), somebody.survey]  # fmt: skip
+    places = [
+        somebody.consent,
+        somebody.instructions,
+        lambda: somebody.check(RIGHT),
+        somebody.start,
+        lambda: somebody.answer_all("vote"),
+        somebody.survey,
+    ]
     for place in places:
         place()
         for page in (somebody.page, watching.page):

@@ -56,9 +56,11 @@ def test_the_researcher_sees_numbers(size, host, person):
         ["p003", NONE, "untouched: a control was not touched in 4 of 4 trials"],
     ]
     assert [row[:4] for row in cells(watching, "people")[1:]] == [
-        ["p001", "survey", "infer", "5 of 5"], ["p002", "survey", "infer", "5 of 5"],
-        ["p003", "survey", "infer", "5 of 5"], ["p004", "consent", NONE, "0 of 0"],
-    ]  # fmt: skip
+        ["p001", "survey", "infer", "5 of 5"],
+        ["p002", "survey", "infer", "5 of 5"],
+        ["p003", "survey", "infer", "5 of 5"],
+        ["p004", "consent", NONE, "0 of 0"],
+    ]
     assert "7.0 s" in said
 
 

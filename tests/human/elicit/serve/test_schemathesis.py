@@ -23,9 +23,11 @@ from hilmix.human.elicit.simulation.participants import served
 from tests.human.elicit.studies import LINK, STATUS_TOKEN, TOKEN, answer_all, at_trials, joined, make_study, post
 
 CHECKS = [
-    checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
     checks.response_schema_conformance,
-]  # fmt: skip
+]
 _APP = FastAPI(title="hilmix elicit")
 _APP.include_router(router)
 INTERFACE = schemathesis.openapi.from_dict(_APP.openapi())
@@ -51,8 +53,11 @@ class Study:
         if step not in ("consent", "instructions", "check", "survey"):
             return at_trials(self.client)
         me, state = joined(self.client), {"trial": None}
-        for earlier, body in (("consent", {"accepted": True}), ("instructions", {"read": True}),
-                              ("check", {"answers": [1]})):  # fmt: skip
+        for earlier, body in (
+            ("consent", {"accepted": True}),
+            ("instructions", {"read": True}),
+            ("check", {"answers": [1]}),
+        ):
             if earlier == step:
                 return me, state
             state = post(self.client, f"{me}/{earlier}", body)

@@ -66,8 +66,13 @@ def test_without_scatter_the_midpoint_is_where_the_curve_crosses_one_half():
 def test_percents_are_the_perceived_shares_and_the_rest_is_impossible():
     said = given(Behaviour(a=0, b=1, sd=0), "categorical", weight=0.3)
     assert said == {
-        "task": "categorical", "top": 3, "top_percent": 70, "second": 1, "second_percent": 30, "impossible": [0, 2],
-    }  # fmt: skip
+        "task": "categorical",
+        "top": 3,
+        "top_percent": 70,
+        "second": 1,
+        "second_percent": 30,
+        "impossible": [0, 2],
+    }
 
 
 def test_votes_follow_the_shares():

@@ -32,8 +32,16 @@ def join(store: Store, code: str, platform: str | None = None) -> int:
 
 
 def given(participant: int, trial: int, *, key: str = "k", value: float = 0.5, received: float = 3.0) -> AnswerRow:
-    return AnswerRow(participant=participant, trial=trial, key=key, answer={"task": "infer", "weight": value}, seconds=2.0,
-                 touched={"mix": True}, times={"mix": 1.5}, received=received)  # fmt: skip
+    return AnswerRow(
+        participant=participant,
+        trial=trial,
+        key=key,
+        answer={"task": "infer", "weight": value},
+        seconds=2.0,
+        touched={"mix": True},
+        times={"mix": 1.5},
+        received=received,
+    )
 
 
 def test_what_goes_in_comes_out_after_reopening(file):
