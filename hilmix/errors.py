@@ -16,7 +16,7 @@ class SizeError(DataError):
 
 
 class ConfigError(HilmixError, ValueError):
-    """A setting, or a combination of settings, can not work."""
+    """A setting, or a combination of settings, cannot work."""
 
 
 class RunError(HilmixError, RuntimeError):

@@ -54,7 +54,7 @@ def check_intact(path: Path | str) -> None:
     """
     place, version = Path(path).resolve(), _version(path)
     if fault := _fault(place) if version is None else _known_fault(place, version):
-        raise RunError(f"{path} can not be read as a checkpoint: {fault}. The file is damaged; use another checkpoint.")
+        raise RunError(f"{path} cannot be read as a checkpoint: {fault}. The file is damaged; use another checkpoint.")
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:

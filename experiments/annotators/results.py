@@ -37,7 +37,7 @@ def chosen(search: pd.DataFrame) -> dict[tuple[str, str], float]:
     """The learning rate of each (family, method): highest mean agreement with the votes on validation items.
 
     The mean is over the search seeds, after the last epoch; ties go to the lower mean NLL of the votes, then to the
-    smaller rate. A rate with a run that is not finite can not be chosen.
+    smaller rate. A rate with a run that is not finite cannot be chosen.
     """
     if search.empty:
         return {}

@@ -32,7 +32,7 @@ def whole_file(path: Path, *, flag: str = "--run_dir") -> Iterator[Path]:
         flag: the option of the command line that chose its folder, for the error.
 
     Raises:
-        RunError: if the file can not be written.
+        RunError: if the file cannot be written.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:

@@ -1,4 +1,4 @@
-"""Does a model hang on what people called irrelevant? Accuracy under noise there, and under noise elsewhere."""
+"""Does a model depend on what people called irrelevant? Accuracy under noise there, and under noise elsewhere."""
 
 from typing import Any
 

@@ -105,8 +105,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Builds, and says what to do next.
 
     Raises:
-        ConfigError: for options that can not be, alone or together.
-        DataError: if data, predictions or texts can not be used, or the output is there already.
+        ConfigError: for options that cannot be, alone or together.
+        DataError: if data, predictions or texts cannot be used, or the output is there already.
     """
     for option in ("weights", "beta", "least_sure"):
         if args.pairs_from is not None and getattr(args, option) is not None:

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Proposes, and says what to do next.
 
     Raises:
-        ConfigError: for options that can not be, alone or together.
-        DataError: if study, data or predictions can not be used, or the output is there already.
+        ConfigError: for options that cannot be, alone or together.
+        DataError: if study, data or predictions cannot be used, or the output is there already.
     """
     for name, smallest in (("number", 1), ("seed", 0)):
         if getattr(args, name) < smallest:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Prints the links and serves.
 
     Raises:
-        ConfigError: for an address that is none or in use, or tokens that can not be used.
+        ConfigError: for an address that is none or in use, or tokens that cannot be used.
         DataError: if the study cannot be served, or is served already.
     """
     if not 0 < args.port < 65536:

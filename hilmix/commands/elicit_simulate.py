@@ -41,8 +41,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Simulates, and says how far everybody came.
 
     Raises:
-        ConfigError: for options that can not be, alone or together.
-        DataError: if the study can not be served or reached, is another one, or has answers already.
+        ConfigError: for options that cannot be, alone or together.
+        DataError: if the study cannot be served or reached, is another one, or has answers already.
     """
     behaviours = [Behaviour.parse(text) for text in args.behaviour or ["logit"]]
     link = args.target.startswith(("http://", "https://"))

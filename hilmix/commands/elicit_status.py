@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """Shows the numbers.
 
     Raises:
-        DataError: if the study can not be read or was not served yet.
+        DataError: if the study cannot be read or was not served yet.
     """
     shown = render(read_status(args.study, time.time()))
     if not args.watch:

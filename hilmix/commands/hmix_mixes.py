@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
     Raises:
         ConfigError: for an unknown policy, or options that do not belong together.
-        DataError: if the study or the images can not be used, or the output is there already.
+        DataError: if the study or the images cannot be used, or the output is there already.
     """
     if args.out.exists():
         raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")

@@ -51,7 +51,7 @@ def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixS
 
     Raises:
         ConfigError: if the extra is not installed, or for options that say what the folder says already.
-        DataError: if there are no answers yet, or they can not be used.
+        DataError: if there are no answers yet, or they cannot be used.
     """
     if not (args.folder / ELICITED).is_file():
         return None

@@ -252,7 +252,7 @@ class AnnotatedDataModule(LightningDataModule):
         if self.trainer is not None and self.trainer.world_size > 1:
             if len(rows) < self.trainer.world_size:
                 raise ConfigError(
-                    f"{len(rows)} '{split}' items can not be shared by {self.trainer.world_size} devices; use fewer."
+                    f"{len(rows)} '{split}' items cannot be shared by {self.trainer.world_size} devices; use fewer."
                 )
             sampler = UnrepeatedDistributedSampler(
                 dataset, shuffle=False, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank

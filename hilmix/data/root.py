@@ -20,7 +20,7 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
 
     Raises:
         ConfigError: if embedded data shall be brought to another size.
-        DataError: if a folder can not be read.
+        DataError: if a folder cannot be read.
     """
     if not root:
         raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")

@@ -70,7 +70,7 @@ class Explanation(Part, ABC):
         """Is shown the network, (R, *input_shape) to logits (R, K), before training; by default no matter.
 
         Raises:
-            ConfigError: if the method can not be used with it.
+            ConfigError: if the method cannot be used with it.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Losses and accuracies by group, and how much a prediction hangs on what should matter."""
+"""Losses and accuracies by group, and how much a prediction depends on the features that should matter."""
 
 import torch
 from torch import Tensor

@@ -43,7 +43,7 @@ class HumanMix(MixPolicy):
 
     Raises:
         ConfigError: when training begins, if the policy does not fit the classes of the data or needs features that it
-            is not given, or if the file of features can not be used.
+            is not given, or if the file of features cannot be used.
 
     Reference: Collins et al., "Human-in-the-Loop Mixup", UAI 2023, for perceived labels of mixes. Differs from the
     paper: all mixes that training makes are relabelled, by a fitted policy, not some mixes by the people who saw them.
@@ -97,7 +97,7 @@ class HumanMix(MixPolicy):
             weight: (B,) float share of the row's own item.
 
         Raises:
-            ConfigError: before :meth:`bind`, or if features can not be had.
+            ConfigError: before :meth:`bind`, or if features cannot be had.
         """
         if self._num_classes is None:
             raise ConfigError("HumanMix has not been told the classes; call bind(annotations) before the first batch.")
@@ -146,7 +146,7 @@ def _read_features(file: Path, items: int) -> Tensor:
         table = np.load(file, allow_pickle=False)
     except (OSError, EOFError, ValueError, SyntaxError, MemoryError, BadZipFile, TokenError) as error:
         raise ConfigError(
-            f"mix: HumanMix can not read the features '{file}': {error}. Give '{STATISTICS}' or a .npy file."
+            f"mix: HumanMix cannot read the features '{file}': {error}. Give '{STATISTICS}' or a .npy file."
         ) from error
     if not (isinstance(table, np.ndarray) and table.dtype.kind in "fiu"):
         found = getattr(table, "dtype", "an archive of arrays")

@@ -278,7 +278,7 @@ def run(argv: list[str]) -> HilmixCLI:
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
         if error.errno in UNWRITABLE:
-            raise RunError(f"The run can not be written: {error}. Free space or choose another --run_dir.") from error
+            raise RunError(f"The run cannot be written: {error}. Free space or choose another --run_dir.") from error
         raise
     except Exception as error:
         if find_user_error(error) is None and (source := library_of(error)) is not None:

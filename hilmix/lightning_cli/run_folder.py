@@ -205,7 +205,7 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
         probe.write_bytes(b"\0" * 4096)
         probe.unlink()
     except OSError as error:
-        raise RunError(f"The run folder {run_dir} can not be written: {error}. Choose another --run_dir.") from error
+        raise RunError(f"The run folder {run_dir} cannot be written: {error}. Choose another --run_dir.") from error
 
 
 def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:

@@ -60,14 +60,14 @@ def training_pass(
             (T,) where groups count differently.
 
     Raises:
-        ConfigError: if the batch has no masks, or a hidden layer is mixed that a part can not follow.
+        ConfigError: if the batch has no masks, or a hidden layer is mixed that a part cannot follow.
     """
     refuse_without_masks(batch.mask is not None)
     assert batch.mask is not None
     walking = [type(part).__name__ for part in model.explanations if part.walks_network]
     if walking and batch.plan is not None and batch.plan.layer != "input":
         raise ConfigError(
-            f"{walking[0]} goes through the network layer by layer and can not follow data.mix into the layer "
+            f"{walking[0]} goes through the network layer by layer and cannot follow data.mix into the layer "
             f"'{batch.plan.layer}'; mix inputs (ItemMix, AnnotMix), or take RRR, AvgEx or PGDEx."
         )
     per_row = model.per_term(torch.tensor(float(len(x)), device=x.device))

@@ -51,7 +51,7 @@ def build_report(run_dir: Path | str) -> Path:
     """Writes ``report.html`` (and, with matplotlib, ``training_curves.png``) into a run folder and returns its path.
 
     Raises:
-        RunError: if the folder holds no run or can not be written.
+        RunError: if the folder holds no run or cannot be written.
     """
     run = read_run(run_dir)
     _draw_curves(run)

@@ -118,7 +118,7 @@ def read_run(folder: Path | str) -> Run:
     """Reads a run folder.
 
     Raises:
-        RunError: if it is missing, holds no run, or a file of it can not be read.
+        RunError: if it is missing, holds no run, or a file of it cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -29,7 +29,7 @@ def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
         console: where to print; default: the terminal.
 
     Raises:
-        RunError: if the folder holds no run or can not be written.
+        RunError: if the folder holds no run or cannot be written.
     """
     console = console or terminal()
     report = build_report(run_dir)

@@ -75,7 +75,7 @@ def test_prepare_and_check(capsys):
     assert out.rstrip().endswith("ok")
 
 
-def test_prepare_heeds_the_seed_and_out():
+def test_prepare_applies_the_seed_and_out():
     for seed, out in (("0", "one"), ("1", "other"), ("0", "again")):
         assert main(["prepare", "digits-class", "--seed", seed, "--out", out]) == 0
     one, other, again = (read_folder(name).annotations.label for name in ("one", "other", "again"))

@@ -99,7 +99,7 @@ def test_what_can_not_be_scored_is_told_and_the_policy_written(workplace, capsys
     pd.DataFrame(rows).to_csv("tiny/hmix_infer_mixing_factor.csv")
     assert main(["hmix", "fit", "tiny", "--policy", "logit", "-o", "tiny.json"]) == 0
     out = words(capsys.readouterr().out)
-    assert "not scored: held-out participants: cross-validation by participant: 1 groups can not be dealt" in out
+    assert "not scored: held-out participants: cross-validation by participant: 1 groups cannot be dealt" in out
     assert "removed" not in out
     assert (workplace / "tiny.json").is_file()
 

@@ -1,4 +1,4 @@
-"""Pictures as a viewer shows them; what can not be read is named with its remedy. More in test_items.py."""
+"""Pictures as a viewer shows them; what cannot be read is named with its remedy. More in test_items.py."""
 
 from pathlib import Path
 

@@ -207,7 +207,7 @@ def test_errors_say_what_to_give(tmp_path) -> None:
         bound(HumanMix(ClassStrengths([0.0, 1.0], 1.0)))
     with pytest.raises(ConfigError, match="features1"):
         bound(HumanMix(LearnedPerception([0.0] * K, 1.0, [1.0])))
-    with pytest.raises(ConfigError, match=r"can not read the features 'nowhere\.npy'"):
+    with pytest.raises(ConfigError, match=r"cannot read the features 'nowhere\.npy'"):
         bound(HumanMix(features="nowhere.npy"))
     np.save(tmp_path / "f.npy", np.zeros((7, 2)))
     with pytest.raises(ConfigError, match=r"shape \(7, 2\).*each of the 200 items"):

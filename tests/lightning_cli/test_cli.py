@@ -349,7 +349,7 @@ def test_a_file_that_is_no_checkpoint(content: bytes, data: Path, tmp_path: Path
     (tmp_path / "x.ckpt").write_bytes(content)
     for command in ("fit", "test"):
         told = refused(command, "--data.root", data, "--run_dir", tmp_path / "run", "--ckpt_path", tmp_path / "x.ckpt")
-        assert "x.ckpt can not be read as a checkpoint" in told
+        assert "x.ckpt cannot be read as a checkpoint" in told
 
 
 def test_a_run_folder_in_use(trained: Path, data: Path, refused) -> None:
@@ -518,14 +518,14 @@ def test_no_data_folder(tmp_path: Path, refused) -> None:
 
 def test_a_file_as_run_folder(data: Path, tmp_path: Path, refused) -> None:
     (tmp_path / "run").write_text("in the way")
-    assert "can not be written" in refused("fit", "--data.root", data, "--run_dir", tmp_path / "run")
+    assert "cannot be written" in refused("fit", "--data.root", data, "--run_dir", tmp_path / "run")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_run_folder(data: Path, tmp_path: Path, refused) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     told = refused("fit", "--data.root", data, "--run_dir", tmp_path / "closed" / "run")
-    assert "can not be written: [Errno 13]" in told
+    assert "cannot be written: [Errno 13]" in told
 
 
 def test_a_disk_that_fills_up_while_logging(data: Path, tmp_path: Path, monkeypatch, refused) -> None:

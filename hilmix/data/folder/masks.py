@@ -89,7 +89,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """Returns the mask that a picture shows, (H, W) uint8, 255 = irrelevant; see :class:`MaskPictures`.
 
     Raises:
-        DataError: if the file can not be read, is coloured and nowhere transparent, or holds only 0 and 1.
+        DataError: if the file cannot be read, is coloured and nowhere transparent, or holds only 0 and 1.
     """
     painted = np.array(read_picture(path, what="mask", remedy=_REMEDY, mode="RGBA"))
     alpha = painted[..., 3]

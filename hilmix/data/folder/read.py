@@ -178,7 +178,7 @@ def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | 
 
 
 def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:
-    """Writes a data folder in one stroke: into a temporary sibling that is renamed when complete.
+    """Writes a data folder atomically: into a temporary sibling that is renamed when complete.
 
     Inputs are stored as ``inputs.npy``. A folder that was interrupted never bears the final name.
 

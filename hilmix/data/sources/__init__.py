@@ -68,11 +68,11 @@ def load_source(
     Args:
         name: see :data:`SOURCES`.
         downloads: folder of the canonical files.
-        options: seed and the like, for the sources that heed them.
+        options: seed and the like, for the sources that support them.
         allow_unverified: whether to download files whose content cannot be verified.
 
     Raises:
-        DataError: for an unknown name, or if the data can not be had.
+        DataError: for an unknown name, or if the data cannot be had.
 
     Example:
         >>> len(load_source("digits-class"))

@@ -99,7 +99,7 @@ class Access:
         root = self.downloads / folder
         if missing := [root / part for part in parts if not (root / part).exists()]:
             raise DataError(
-                f"'{missing[0]}' is missing. hilmix can not download these data; docs/data_folder.md tells what "
+                f"'{missing[0]}' is missing. hilmix cannot download these data; docs/data_folder.md tells what "
                 f"belongs into '{root}'. Another place than '{self.downloads}' is given by --downloads."
             )
         return root
@@ -111,7 +111,7 @@ class Access:
         """Returns the content of a resource, downloading it if need be.
 
         Raises:
-            DataError: if it can not be had, naming URL and remedy, or does not hold what it should.
+            DataError: if it cannot be had, naming URL and remedy, or does not hold what it should.
         """
         if self.from_mirror(resource) and self.mirror is not None and resource.read_mirror is not None:
             paths, read = [self.mirror / path for path in resource.mirror], resource.read_mirror
@@ -154,7 +154,7 @@ class Source:
         citation: whom to cite.
         build: makes the data.
         resources: what it needs; empty for embedded data.
-        options: fields of :class:`Options` that it heeds.
+        options: fields of :class:`Options` that it supports.
         folder: folder under the download folder that the user fills by hand, where nothing can be downloaded.
         note: what a user should know before trusting results on it.
     """

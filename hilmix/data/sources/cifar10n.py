@@ -1,4 +1,4 @@
-"""CIFAR-10N: three human labels for each CIFAR-10 train image, from annotators who can not be told apart."""
+"""CIFAR-10N: three human labels for each CIFAR-10 train image, from annotators who cannot be told apart."""
 
 from pathlib import Path
 from typing import Any

@@ -132,7 +132,7 @@ def _wrong(file: RemoteFile, path: Path, found: str, expected: str) -> str:
 
 
 def _download(file: RemoteFile, part: Path, final: Path) -> None:
-    """Appends to ``part`` what is missing of it; starts over where the server can not resume."""
+    """Appends to ``part`` what is missing of it; starts over where the server cannot resume."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(file.url, headers={"User-Agent": "Mozilla/5.0 (compatible; hilmix)"})
     if have:

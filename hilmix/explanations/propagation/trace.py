@@ -1,4 +1,4 @@
-"""A network as a list of steps, found by one symbolic trace, or the reason why it can not be walked."""
+"""A network as a list of steps, found by one symbolic trace, or the reason why it cannot be walked."""
 
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ def steps_of(network: nn.Module) -> tuple[str, list[Step]]:
         with evaluation_mode(network):  # dropout written as a function, or paths dropped at random, vanish
             graph = tracer.trace(network)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # a TraceError is a ValueError
-        raise _refusal(_innermost(tracer.module_stack, network), f"it can not be traced: {error}") from error
+        raise _refusal(_innermost(tracer.module_stack, network), f"it cannot be traced: {error}") from error
     *_, output = graph.nodes
     needed = {output}
     for node in reversed(graph.nodes):  # checks of shapes, for example, are not

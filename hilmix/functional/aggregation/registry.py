@@ -40,7 +40,7 @@ class Aggregate(NamedTuple):
     posterior: FloatArray
     """(N, K) float64, a distribution for every item; what it is without votes depends on the aggregator."""
     hard: bool = False
-    """Whether the method decides for one class and ``posterior`` only repeats it (even where it can not decide)."""
+    """Whether the method decides for one class and ``posterior`` only repeats it (even where it cannot decide)."""
     skill: FloatArray | None = None
     """(A,) float64, higher is more trusted; None where the method does not tell annotators apart."""
     skill_name: str = ""
@@ -68,7 +68,7 @@ def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound
         on_round: called with the number of rounds done, where a method has several.
 
     Raises:
-        ConfigError: for another method, or one that can not serve these votes.
+        ConfigError: for another method, or one that cannot serve these votes.
 
     Example:
         >>> from hilmix.annotations import Annotations

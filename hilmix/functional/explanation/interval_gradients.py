@@ -108,7 +108,7 @@ def max_pool_gradient(
 ) -> Interval:
     """Returns the bounds of a gradient before max pooling, (R, C, H, W).
 
-    A pixel that can not be the largest of its window gets nothing of the window's gradient, one that is it in any case
+    A pixel that cannot be the largest of its window gets nothing of the window's gradient, one that is it in any case
     gets all, and any other nothing or all. Not exact: that exactly one of several gets it is forgotten.
 
     Args:

@@ -93,7 +93,7 @@ def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Pat
         seed: of the weights, which are those of :data:`~hilmix.human.elicit.design.settings.WEIGHTS`.
 
     Raises:
-        DataError: if these are other data, the predictions can not be used, or there are too few pairs.
+        DataError: if these are other data, the predictions cannot be used, or there are too few pairs.
     """
     manifest, label = _checked(study, data)
     probs = read_probs(predictions, data)

@@ -44,7 +44,7 @@ class Export(NamedTuple):
 
 
 def export(wanted: Export) -> list[str]:
-    """Writes an export in one stroke, and returns sentences about what it leaves out.
+    """Writes an export atomically, and returns sentences about what it leaves out.
 
     Raises:
         ConfigError: for an unknown format, or options that do not belong together.

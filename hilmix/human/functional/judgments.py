@@ -38,7 +38,7 @@ def clamp_hmix(
         impossible: (M, K), True where the person ruled the class out.
 
     Raises:
-        DataError: naming the judgment and the argument that can not be used, or that leaves no class any mass.
+        DataError: naming the judgment and the argument that cannot be used, or that leaves no class any mass.
 
     Reference:
         Collins et al., Human-in-the-Loop Mixup, UAI 2023: reproduces all 216 labels of hmix_individ_soft_labels.json.

@@ -65,7 +65,7 @@ def class_strengths(
     if parts > 1:
         apart = int(np.argmax(part != part[0]))
         raise DataError(
-            f"class strengths: no chain of mixes joins class {apart} with class 0; their strengths can not "
+            f"class strengths: no chain of mixes joins class {apart} with class 0; their strengths cannot "
             "be compared. Leave out the classes that were not mixed."
         )
     classes = np.arange(num_classes)

@@ -129,7 +129,7 @@ class Perception(Part, nn.Module, ABC):
             mix_features: (M, D) float features of the mixes themselves, for policies that look at them too.
 
         Raises:
-            DataError: if both images of a mix have one class, so that its label can not tell them apart.
+            DataError: if both images of a mix have one class, so that its label cannot tell them apart.
         """
         same = np.flatnonzero(judged.label1 == judged.label2)
         if len(same):
@@ -147,7 +147,7 @@ class Perception(Part, nn.Module, ABC):
         """Writes the policy into a JSON file, over one that is there; :meth:`load` gives it back to the last bit.
 
         Raises:
-            DataError: if the file can not be written.
+            DataError: if the file cannot be written.
         """
         text = json.dumps({"format": FORMAT, "version": VERSION, **self.spec()}, allow_nan=False)
         try:

@@ -71,7 +71,7 @@ class ClassStrengths(_ClassCurves):
             judged: M judgments; mixes within a class tell the slope only.
 
         Raises:
-            DataError: for judgments that can not be used, do not join all classes by a chain of mixes, or do not
+            DataError: for judgments that cannot be used, do not join all classes by a chain of mixes, or do not
                 determine the strengths.
         """
         said = judged.checked()
@@ -118,7 +118,7 @@ class LabelPairs(_ClassCurves):
 
         Raises:
             ConfigError: for another name.
-            DataError: for judgments that can not be used, or that do not determine the simpler policy.
+            DataError: for judgments that cannot be used, or that do not determine the simpler policy.
         """
         if towards not in ("curve", "strengths"):
             raise ConfigError(f"perception: towards is '{towards}'; allowed are curve, strengths.")

@@ -98,7 +98,7 @@ class GlobalCurve(Perception):
 
         Raises:
             ConfigError: for an unknown kind or criterion.
-            DataError: for judgments that can not be used, or that do not determine the curve.
+            DataError: for judgments that cannot be used, or that do not determine the curve.
         """
         said = judged.checked()
         said = said.take(said.label1 != said.label2).ordered() if ordered else said.doubled()

@@ -88,7 +88,7 @@ def cross_validate(
 
     Raises:
         ConfigError: for an unknown split or cluster.
-        DataError: for judgments that can not be used, or fewer groups than folds.
+        DataError: for judgments that cannot be used, or fewer groups than folds.
     """
     said = judged.checked()
     if cluster not in get_args(Cluster):
@@ -154,7 +154,7 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
     size = int(groups.max()) + 1
     if not 2 <= folds <= size:
         raise DataError(
-            f"cross-validation by {split}: {size} groups can not be dealt into {folds} folds; allowed are 2 to the "
+            f"cross-validation by {split}: {size} groups cannot be dealt into {folds} folds; allowed are 2 to the "
             "number of groups. Groups by pair are mixes that are linked by common images."
         )
     dealt: IntArray = np.random.default_rng(seed).permutation(size) % folds

@@ -94,7 +94,7 @@ class LearnedPerception(Perception):
 
         Raises:
             ConfigError: if the blocks do not add up to D.
-            DataError: for judgments that can not be used, or an image without features or with ones that are not
+            DataError: for judgments that cannot be used, or an image without features or with ones that are not
                 finite.
         """
         shown = Shown.of(judged, features, blocks, components)

@@ -64,7 +64,7 @@ class ParticipantCurves(Perception):
             ordered: whether people also differ in how far they lean towards the class that comes first.
 
         Raises:
-            DataError: for judgments that can not be used, or that do not determine the common curve.
+            DataError: for judgments that cannot be used, or that do not determine the common curve.
         """
         offset, slope = GlobalCurve.fit(judged, ordered=ordered).curve
         said = judged.checked()

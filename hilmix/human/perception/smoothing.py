@@ -83,7 +83,7 @@ class ConfidenceSmoothing(Smoothed):
             b: see the class.
 
         Raises:
-            DataError: for judgments that can not be used, or with confidences at fewer than two weights.
+            DataError: for judgments that cannot be used, or with confidences at fewer than two weights.
         """
         said = judged.checked()
         said = said.take(~np.isnan(said.confidence))

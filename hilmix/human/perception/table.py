@@ -78,7 +78,7 @@ class ImageTable(Perception):
 
         Raises:
             ConfigError: for an unknown average, or a shrunk one without a fallback.
-            DataError: for judgments that can not be used, or lack the confidence that the average needs.
+            DataError: for judgments that cannot be used, or lack the confidence that the average needs.
         """
         if average not in _AVERAGES or (average == "shrunk" and fallback is None):
             raise ConfigError(

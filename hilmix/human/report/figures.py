@@ -39,7 +39,7 @@ def draw_figures(studies: Studies, summary: Summary, folder: Path) -> list[Path]
         folder: made if it is not there.
 
     Raises:
-        RunError: if a file can not be written.
+        RunError: if a file cannot be written.
     """
     if not plotting.available():
         plotting.explain_absence()

@@ -80,7 +80,7 @@ def explained_table(study: MixStudy, predictor: str, *, level: float = 0.95) -> 
         level: of the intervals.
 
     Raises:
-        DataError: where the rule can not be fitted, or no stimulus has two answers.
+        DataError: where the rule cannot be fitted, or no stimulus has two answers.
     """
     frame = one_per_person(answer_frame(study))
     found = _explained(study, frame, PREDICTORS[predictor](study, frame), level)

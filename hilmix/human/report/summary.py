@@ -160,7 +160,7 @@ def write_summary(summary: Summary, folder: Path) -> list[Path]:
         folder: made if it is not there.
 
     Raises:
-        RunError: if a file can not be written.
+        RunError: if a file cannot be written.
     """
     files = [folder / "summary.json", folder / "summary.csv"]
     with whole_file(files[0], flag="-o") as partial_file:

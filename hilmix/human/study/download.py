@@ -40,7 +40,7 @@ def download_hmix(folder: Path) -> list[Path]:
         folder: made if it is not there.
 
     Raises:
-        DataError: if a file can not be had, is not the published one, or holds another number of participants.
+        DataError: if a file cannot be had, is not the published one, or holds another number of participants.
     """
     files = [fetch(file, folder) for file in FILES]
     for task, layout in LAYOUTS.items():

@@ -86,7 +86,7 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
     said, shown = study.judgments, study.stimuli
     if said.answers is not None:
         if smoothed:
-            raise DataError("The categorical task asks nobody how sure they are; its labels can not be smoothed by it.")
+            raise DataError("The categorical task asks nobody how sure they are; its labels cannot be smoothed by it.")
         form = said.answers
         return clamp_hmix(form.top, form.top_percent, form.second, form.second_percent, impossible=form.impossible)
     label1, label2 = torch.tensor(shown.label1[said.stimulus]), torch.tensor(shown.label2[said.stimulus])

@@ -88,7 +88,7 @@ LAYOUTS: dict[Task, Layout] = {
 
 
 def check_classes(classes: Sequence[str]) -> None:
-    """Refuses class names that the file of the categorical task can not hold.
+    """Refuses class names that the file of the categorical task cannot hold.
 
     Raises:
         DataError: if a class has the name that stands for "no alternative".

@@ -123,7 +123,7 @@ def test_unknown_name_lists_the_known():
 
 
 @pytest.mark.parametrize("name", ["digits-class", "digits-instance"])
-def test_embedded_data_heed_the_seed(name):
+def test_embedded_data_depend_on_the_seed(name):
     one, other = (load_source(name, options=Options(seed=s)) for s in (0, 1))
     assert one.name == name
     assert len(one) == 1797

@@ -45,7 +45,7 @@ def test_labels_of_another_length_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("source", [MNIST, FASHION])
-def test_options_are_heeded(source):
+def test_options_are_applied(source):
     class Given:
         def read(self, resource):
             rng = np.random.default_rng(0)

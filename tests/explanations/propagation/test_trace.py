@@ -44,7 +44,7 @@ class Doubled(nn.Linear):
         (Plain(lambda x: x + 1), r"it uses add, but not as the rule for it"),
         (Plain(lambda x: torch.add(x, x, alpha=-1)), r"it uses add, but not"),
         (Plain(lambda x: torch.flatten(x)), r"it uses flatten, but not"),
-        (nn.Sequential(Plain(lambda x: x if x.sum() > 0 else -x)), r"the layer '0' \(Plain\): it can not be traced"),
+        (nn.Sequential(Plain(lambda x: x if x.sum() > 0 else -x)), r"the layer '0' \(Plain\): it cannot be traced"),
         (nn.Sequential(Doubled(4, 4)), r"the layer '0' \(Doubled\)"),
         (Plain(lambda x: (x, x)), "has to return one tensor"),
     ],

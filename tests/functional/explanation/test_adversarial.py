@@ -140,7 +140,7 @@ def test_a_zero_radius_returns_the_inputs(attack):
 
 @pytest.mark.parametrize("with_grad", [False, True])
 def test_nothing_but_the_result_is_left_behind(with_grad):
-    """Parameters get no gradients, the inputs stay as they are, the result hangs on no graph; also under no_grad."""
+    """Parameters get no gradients, the inputs stay as they are, the result belongs to no graph; also under no_grad."""
     x, net = images().requires_grad_(), network()
     before, state = x.detach().clone(), {k: v.clone() for k, v in net.state_dict().items()}
     with torch.set_grad_enabled(with_grad):

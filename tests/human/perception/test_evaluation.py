@@ -132,11 +132,9 @@ def test_intervals_by_image_and_by_participant_differ_and_nothing_else():
 
 def test_refused():
     said = judged(pairs=4)
-    with pytest.raises(
-        DataError, match="by pair: 4 groups can not be dealt into 10 folds; allowed are 2 to the number"
-    ):
+    with pytest.raises(DataError, match="by pair: 4 groups cannot be dealt into 10 folds; allowed are 2 to the number"):
         cross_validate(said, splits=["pair"])
-    with pytest.raises(DataError, match="can not be dealt into 1 folds"):
+    with pytest.raises(DataError, match="cannot be dealt into 1 folds"):
         cross_validate(said, folds=1)
     with pytest.raises(ConfigError, match="split is 'class'; allowed are mix, pair, participant"):
         cross_validate(said, splits=["class"])

@@ -1,4 +1,4 @@
-"""The tables: known parameters come back, repeats and odd people are treated as promised, closed forms hold."""
+"""The tables: known parameters are recovered, repeats and odd participants treated as promised, closed forms hold."""
 
 from dataclasses import replace
 

@@ -60,7 +60,7 @@ class Infer(Model):
 
 
 class Categorical(Model):
-    """Percents of the likeliest class and of an alternative, and classes that can not be. Percents need not add up."""
+    """Percents of the likeliest class and of an alternative, and classes that cannot be. Percents need not add up."""
 
     task: Literal["categorical"]
     top: Number
@@ -132,7 +132,7 @@ class CheckAnswers(Model):
 
 
 class NewBatch(Model):
-    """That a participant wants trials, after a lease was given on or none was free."""
+    """That a participant wants trials, after a lease was reassigned or none was free."""
 
     wanted: Yes
 
@@ -147,7 +147,7 @@ class SurveyAnswers(Model):
 
 
 def problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | None, num_classes: int) -> str | None:
-    """Says why an answer can not have been given to what was shown; None where it can.
+    """Says why an answer cannot have been given to what was shown; None where it can.
 
     Args:
         answer: well-formed.

@@ -58,7 +58,7 @@ def build_study(
     own: OwnTexts | None = None,
     chosen: ChosenMixes | None = None,
 ) -> Manifest:
-    """Writes a study folder in one stroke, reads it back, and returns its manifest.
+    """Writes a study folder atomically, reads it back, and returns its manifest.
 
     Args:
         data: images with targets or votes; where they have a split, the training items are shown.
@@ -71,7 +71,7 @@ def build_study(
         chosen: the mixes to show, ``design.pairs`` of them, instead of drawn ones.
 
     Raises:
-        DataError: if the data can not be shown or are too few, the folder is there, or the consent asks for nothing.
+        DataError: if the data cannot be shown or are too few, the folder is there, or the consent asks for nothing.
     """
     folder, own = Path(folder), own or OwnTexts()
     if folder.exists():

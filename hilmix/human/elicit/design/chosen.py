@@ -36,7 +36,7 @@ def write_chosen(
         label: (N,) int64 classes.
 
     Raises:
-        DataError: if the file can not be written.
+        DataError: if the file cannot be written.
     """
     columns: dict[str, object] = {}
     for place, rows in enumerate(chosen.pairs, start=1):
@@ -58,7 +58,7 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         label: (N,) int64 class of each image, -1 for images that must not be used.
 
     Raises:
-        DataError: if the file can not be read or lacks a column, or for the first row that can not be shown.
+        DataError: if the file cannot be read or lacks a column, or for the first row that cannot be shown.
     """
     try:
         table = plain_cells(pd.read_csv(file, dtype={"item1": str, "item2": str}, keep_default_na=False))

@@ -14,7 +14,7 @@ from hilmix.types import UNKNOWN
 
 
 def check_showable(data: AnnotatedData) -> None:
-    """Refuses data whose inputs can not be shown.
+    """Refuses data whose inputs cannot be shown.
 
     Raises:
         DataError: for vectors, numbers other than bytes, and channels other than grey or red, green, blue.
@@ -44,7 +44,7 @@ def read_probs(file: Path | str, data: AnnotatedData) -> DoubleArray:
     """Returns (N, K) float64 class probabilities of the ``predictions.parquet`` of a run, NaN where an item has none.
 
     Raises:
-        DataError: if the file can not be read, lacks a column, or is about other items.
+        DataError: if the file cannot be read, lacks a column, or is about other items.
     """
     wanted = ["item", *(f"prob_{name}" for name in data.classes)]
     try:

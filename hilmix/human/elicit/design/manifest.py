@@ -102,7 +102,7 @@ def statements(consent: str) -> tuple[str, ...]:
 
 
 def _problems(study: Manifest) -> Iterator[str]:
-    """What fields say of each other that can not be."""
+    """What fields say of each other that cannot be."""
     if not study.statements:
         yield "consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'"
     for task in study.tasks:

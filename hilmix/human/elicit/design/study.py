@@ -41,7 +41,7 @@ class Study:
             DataError: if the manifest is not valid or an image is missing.
         """
         manifest = read_manifest(folder)
-        # No raw HTML: what a researcher pastes into a text can not become a script on a participant's page.
+        # No raw HTML: what a researcher pastes into a text cannot become a script on a participant's page.
         markdown = MarkdownIt("commonmark", {"html": False})
         files = {batch.id: _files(manifest, batch) for batch in manifest.batches}
         for name in sorted(frozenset[str]().union(*files.values())):

@@ -52,8 +52,8 @@ def import_answers(folder: Path, files: Iterable[Path]) -> dict[str, int]:
         files: JSON, one participant in each line.
 
     Raises:
-        DataError: naming file, participant and field, if a file can not be read or is not of this study, an answer can
-            not have been given to what its trial showed, or a participant is there already.
+        DataError: naming file, participant and field, if a file cannot be read or is not of this study, an answer
+            does not fit what its trial showed, or a participant is there already.
     """
     study = Study.open(folder)
     people = [(file, rows) for file in files for rows in _people(file)]
@@ -69,7 +69,7 @@ def _people(file: Path) -> Iterator[list[_Row]]:
     try:
         parsed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} can not be read as what jsPsych saves, a list in each line: {error}.") from error
+        raise DataError(f"{file} cannot be read as what jsPsych saves, a list in each line: {error}.") from error
     for saved in parsed:
         if not isinstance(saved, list) or not saved or not all(isinstance(row, dict) for row in saved):
             raise DataError(f"{file} is not what jsPsych saves; expected a list of rows in each line.")

@@ -55,7 +55,7 @@ def create_app(
         joins: how fast people may join, by default as :mod:`hilmix.human.elicit.serve.rate` has it.
 
     Raises:
-        DataError: if the folder or its answers file can not be used.
+        DataError: if the folder or its answers file cannot be used.
     """
     opened = Study.open(study)
     store = Store(opened.answers_file, manifest=opened.sha256)

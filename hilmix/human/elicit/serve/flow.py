@@ -35,7 +35,7 @@ CLASSES_NAMED: tuple[Task, ...] = ("construct", "select", "infer")
 
 
 class RequestError(Exception):
-    """A request that can not be granted: HTTP status and one sentence for the participant."""
+    """A request that cannot be granted: HTTP status and one sentence for the participant."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -105,7 +105,7 @@ class State(Model):
 
 
 class ParticipantState(NamedTuple):
-    """A participant, the trials answered, and whether the lease was given on."""
+    """A participant, the trials answered, and whether the lease was reassigned."""
 
     person: Participant
     answered: Collection[int]

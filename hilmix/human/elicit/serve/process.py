@@ -42,12 +42,12 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
     """Returns the tokens of a study: those given, else those kept in its answers file, else new ones; and keeps them.
 
     Raises:
-        ConfigError: for a token that can not stand in a link or is easily guessed, or if both are the same.
-        DataError: if the study can not be served.
+        ConfigError: for a token that cannot stand in a link or is easily guessed, or if both are the same.
+        DataError: if the study cannot be served.
     """
     for option, token in (("--study-token", study), ("--status-token", status)):
         if token is not None and not _TOKEN.fullmatch(token):
-            raise ConfigError(f"{option} can not be used; allowed are 8 to 100 letters, digits, '-' and '_'.")
+            raise ConfigError(f"{option} cannot be used; allowed are 8 to 100 letters, digits, '-' and '_'.")
     opened = Study.open(folder)
     store = Store(opened.answers_file, manifest=opened.sha256)
 
@@ -82,7 +82,7 @@ def listener(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"Can not listen on --host {host} --port {port}: {reason}. Give another, or stop what uses it."
+            f"Cannot listen on --host {host} --port {port}: {reason}. Give another, or stop what uses it."
         ) from error
     return held
 

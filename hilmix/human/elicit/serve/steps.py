@@ -74,7 +74,7 @@ def consent(at: At, code: str, body: given_by.Consent) -> State:
 
 
 def new_batch(at: At, code: str, body: given_by.NewBatch) -> State:
-    """A participant whose lease was given on, or who found none free, asks for a batch."""
+    """A participant whose lease was reassigned, or who found none free, asks for a batch."""
     return _assign(at, code, _in_phase(at, code, "expired", "full").person)
 
 

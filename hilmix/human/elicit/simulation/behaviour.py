@@ -134,7 +134,7 @@ def _midpoint(who: Behaviour, shown: Stimulus, kind: Kind, offered: Sequence[flo
     if who.name == "random":
         return float(rng.choice(np.sort(offered)))
     if kind == "catch" and shown.right_weight is not None:
-        return shown.right_weight  # the one mix among single images can not be mistaken
+        return shown.right_weight  # the one mix among single images cannot be mistaken
     looks_half = _scattered(who, 0.5, rng)
     half = _sigmoid((_logit(min(max(looks_half, 0.001), 0.999)) - who.a) / who.b)
     return min(offered, key=lambda weight: (abs(weight - half), weight))

@@ -56,7 +56,7 @@ def simulate(
 
     Raises:
         ConfigError: for fewer than one person or behaviour, or a negative seed.
-        DataError: if the server can not be reached, refuses a step, or serves another study.
+        DataError: if the server cannot be reached, refuses a step, or serves another study.
     """
     if people < 1:
         raise ConfigError(f"--people is {people}; allowed are whole numbers of at least 1.")

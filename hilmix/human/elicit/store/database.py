@@ -126,7 +126,7 @@ def read_rows(path: Path, job: Job[T], *, manifest: str | None = None, checked: 
             _check(sql, path, manifest)
             return job(Rows(sql))
     except (sqlite3.Error, JSONDecodeError) as error:
-        raise DataError(f"'{path}' can not be read as the answers of a study: {error}.") from error
+        raise DataError(f"'{path}' cannot be read as the answers of a study: {error}.") from error
 
 
 def _opened(path: Path, manifest: str) -> sqlite3.Connection:
@@ -147,7 +147,7 @@ def _opened(path: Path, manifest: str) -> sqlite3.Connection:
         _check(sql, path, manifest)
         _keep_digests(sql)
     except (OSError, sqlite3.Error) as error:
-        raise DataError(f"'{path}' can not be opened as the answers of a study: {error}.") from error
+        raise DataError(f"'{path}' cannot be opened as the answers of a study: {error}.") from error
     return sql
 
 

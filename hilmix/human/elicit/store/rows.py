@@ -129,7 +129,7 @@ class Rows:
         if "order" in columns:
             columns["order_json"] = json.dumps(list(columns.pop("order")))
         if not columns.keys() <= _CHANGEABLE:
-            raise ValueError(f"{sorted(columns.keys() - _CHANGEABLE)} can not be changed")
+            raise ValueError(f"{sorted(columns.keys() - _CHANGEABLE)} cannot be changed")
         assignments = ", ".join(f"{name} = ?" for name in columns)
         self._sql.execute(f"UPDATE participants SET {assignments} WHERE number = ?", (*columns.values(), number))
 

@@ -1,4 +1,4 @@
-"""Answers given over HTTP come back as studies and annotations."""
+"""Answers given over HTTP are read as studies and annotations."""
 
 import numpy as np
 import pandas as pd

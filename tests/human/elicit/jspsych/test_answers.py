@@ -153,7 +153,7 @@ def test_what_is_no_json_or_not_there_is_told(tmp_path):
     study = make_study(tmp_path / "s")
     (tmp_path / "a").write_text("[\n{")
     for name in ("a", "missing"):
-        with pytest.raises(DataError, match=f"{name} can not be read as what jsPsych saves"):
+        with pytest.raises(DataError, match=f"{name} cannot be read as what jsPsych saves"):
             import_answers(study, [tmp_path / name])
 
 

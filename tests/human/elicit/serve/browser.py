@@ -45,7 +45,7 @@ RIGHT = [1]
 @contextmanager
 def launched() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Playwright leaves out the sandbox, which root in a container can not have; only our pages are loaded.
+        # Playwright leaves out the sandbox, which root in a container cannot have; only our pages are loaded.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--disable-gpu"])
         yield browser
         browser.close()

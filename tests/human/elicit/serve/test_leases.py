@@ -1,4 +1,4 @@
-"""Leases that run out, batches that are given on, and studies that are full, over HTTP."""
+"""Leases that run out, batches that are reassigned, and studies that are full, over HTTP."""
 
 from tests.human.elicit.studies import answer_all, at_trials, joined, post, refused, submission
 

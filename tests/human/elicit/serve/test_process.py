@@ -189,7 +189,7 @@ def test_tokens_are_drawn_once_kept_and_replaced_when_given(tmp_path):
 
 @pytest.mark.parametrize("token", ["short", "with/slash-and-more", "", "x" * 101, "ünicode-token"])
 def test_tokens_that_no_link_can_hold_are_refused(tmp_path, token):
-    with pytest.raises(ConfigError, match="--status-token can not be used; allowed are 8 to 100"):
+    with pytest.raises(ConfigError, match="--status-token cannot be used; allowed are 8 to 100"):
         keep_tokens(make_study(tmp_path / "s"), status=token)
 
 

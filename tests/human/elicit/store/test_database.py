@@ -193,9 +193,9 @@ def test_other_files_are_refused_with_the_remedy(file, store, tmp_path):
         read_rows(file, lambda rows: rows.answers())
     text = tmp_path / "text.sqlite"
     text.write_text("no data base at all" * 100)
-    with pytest.raises(DataError, match="can not be opened"):
+    with pytest.raises(DataError, match="cannot be opened"):
         Store(text, manifest="m")
-    with pytest.raises(DataError, match="can not be opened"):
+    with pytest.raises(DataError, match="cannot be opened"):
         Store(tmp_path / "absent" / "answers.sqlite", manifest="m")
 
 
@@ -204,7 +204,7 @@ def test_reading_beside_the_server_sees_what_is_committed_and_can_not_write(file
     assert read_rows(file, lambda rows: [p.code for p in rows.participants()]) == ["alice"]
     with pytest.raises(DataError, match="readonly"):
         read_rows(file, lambda rows: rows.change(number, phase="done"))
-    with pytest.raises(DataError, match="can not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_rows(file.with_name("absent"), lambda rows: rows.answers())
     assert not file.with_name("absent").exists()
 

@@ -93,7 +93,7 @@ const TASKS = {
       if (topPercent.value() + (none ? 0 : secondPercent.value()) > 100) return "Both percents together are more than 100.";
       const impossible = boxes.filter((box) => box.checked).map((box) => Number(box.value));
       if (impossible.includes(top.value()) || impossible.includes(second.value()))
-        return "A class that you gave a percent can not be impossible.";
+        return "A class that you gave a percent cannot be impossible.";
       return {
         top: top.value(), top_percent: topPercent.value(), impossible,
         second: none ? null : second.value(), second_percent: none ? null : secondPercent.value(),
