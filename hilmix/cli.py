@@ -1,17 +1,13 @@
 """The command line: LightningCLI for training and evaluation, and the other sub-commands."""
 
-import re
 import sys
 from collections.abc import Sequence
 
 import hilmix
 from hilmix.checks import near_names
-from hilmix.errors import ConfigError, HilmixError, RunError, unfit_weights
+from hilmix.errors import ConfigError, HilmixError, RunError, find_user_error
+from hilmix.lightning_cli import SUBCOMMANDS
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
-"""Those that train or use a model."""
-_LOST = re.compile("Connection (closed|reset) by peer|remote process exited")
-"""What gloo and NCCL raise in the processes that wait for one that has failed."""
 HELP = """usage: hilmix COMMAND ...
 
 Train calibrated classifiers from the votes of many imperfect annotators.
@@ -96,17 +92,4 @@ def _of_system(error: Exception) -> HilmixError | None:
         return RunError(
             f"Cannot use '{error.filename}': {error.strerror or error}. Choose another, or change its rights."
         )
-    return None
-
-
-def find_user_error(error: BaseException | None) -> HilmixError | None:
-    """The error meant for the user, which jsonargparse may have wrapped."""
-    while error is not None:
-        if isinstance(error, HilmixError):
-            return error
-        if isinstance(error, RuntimeError) and _LOST.search(str(error)):
-            return RunError("Another process of this run has failed; its own message has the reason.")
-        if isinstance(error, RuntimeError) and (unfit := unfit_weights(str(error))) is not None:
-            return RunError(unfit)
-        error = error.__cause__ or error.__context__
     return None

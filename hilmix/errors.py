@@ -2,6 +2,10 @@
 
 import re
 
+_KEY = re.compile('"[^"]+"')
+_LOST = re.compile("Connection (closed|reset) by peer|remote process exited")
+"""What gloo and NCCL raise in the processes that wait for one that has failed."""
+
 
 class HilmixError(Exception):
     """Base of every error that is the input's fault. The command line prints its message and exits with 2."""
@@ -21,6 +25,23 @@ class ConfigError(HilmixError, ValueError):
 
 class RunError(HilmixError, RuntimeError):
     """A run folder or checkpoint is missing, taken, unwritable or belongs to another run."""
+
+
+def find_user_error(error: BaseException | None) -> HilmixError | None:
+    """Return the error meant for the user in a chain of causes, where jsonargparse or Lightning may have wrapped it.
+
+    Args:
+        error: that was caught; its causes and contexts are searched, the outermost first.
+    """
+    while error is not None:
+        if isinstance(error, HilmixError):
+            return error
+        if isinstance(error, RuntimeError) and _LOST.search(str(error)):
+            return RunError("Another process of this run has failed; its own message has the reason.")
+        if isinstance(error, RuntimeError) and (unfit := unfit_weights(str(error))) is not None:
+            return RunError(unfit)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def unfit_weights(message: str, file: str = "the checkpoint") -> str | None:
@@ -48,9 +69,6 @@ settings of the same run."
     found["of another size are"] = [f'"{key}"' for key in sizes]
     faults = "; ".join(f"{kind} {_first(keys)}" for kind, keys in found.items() if keys)
     return f"The weights in {file} do not fit the model: {faults}. Use a checkpoint and settings of the same run."
-
-
-_KEY = re.compile('"[^"]+"')
 
 
 def _first(keys: list[str], count: int = 5) -> str:

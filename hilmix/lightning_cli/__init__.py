@@ -2,3 +2,6 @@
 
 Imports nothing here, so that ``hilmix --help`` does not load torch.
 """
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+"""Commands that train or use a model."""

@@ -28,10 +28,10 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
-from hilmix.cli import SUBCOMMANDS, find_user_error
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
-from hilmix.errors import ConfigError, RunError
+from hilmix.errors import ConfigError, RunError, find_user_error
+from hilmix.lightning_cli import SUBCOMMANDS
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.default_callbacks import add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.exit_codes import exit_codes

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilmix.cli import main, told
-from hilmix.errors import DataError, RunError
+from hilmix.cli import main
+from hilmix.errors import DataError, RunError, find_user_error
 from hilmix.terminal import refuse
 from tests.ranks.every_config import small_folder
 from tests.ranks.test_evaluation import FILES, differences
@@ -39,9 +39,9 @@ def test_the_first_process_alone_prints_the_line_of_an_error(variable, monkeypat
     "text", ["[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:1", "Connection reset by peer"]
 )
 def test_a_process_that_waits_for_a_failed_one_raises_no_bug(text):
-    assert isinstance(told(RuntimeError(text)), RunError)
-    assert told(RuntimeError("shape mismatch")) is None
-    assert told(ConnectionResetError("Connection reset by peer")) is None
+    assert isinstance(find_user_error(RuntimeError(text)), RunError)
+    assert find_user_error(RuntimeError("shape mismatch")) is None
+    assert find_user_error(ConnectionResetError("Connection reset by peer")) is None
 
 
 def on_ranks(number: int, command: str, run: Path) -> subprocess.CompletedProcess[str]:
