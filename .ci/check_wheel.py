@@ -20,7 +20,12 @@ def main(wheel: Path) -> None:
     """Exits with a message where the wheel lacks a config, a study's pages, ``py.typed`` or the licence, or fails."""
     wanted = sorted(str(f.relative_to(ROOT / "configs")) for f in (ROOT / "configs").rglob("*.yaml"))
     held = zipfile.ZipFile(wheel).namelist()
-    for name in ("hilmix/py.typed", "hilmix/human/elicit/serve/pages/index.html", "licenses/LICENSE"):
+    for name in (
+        "hilmix/py.typed",
+        "hilmix/__init__.pyi",
+        "hilmix/human/elicit/serve/pages/index.html",
+        "licenses/LICENSE",
+    ):
         if not any(entry.endswith(name) for entry in held):
             sys.exit(f"{wheel.name} lacks {name}.")
     with tempfile.TemporaryDirectory() as folder:
