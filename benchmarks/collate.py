@@ -8,7 +8,8 @@ from torch import Tensor
 from benchmarks.timing import Result, interleaved
 from hilmix.annotations import Annotations
 from hilmix.data.dataset import ItemDataset
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.types import Batch
 
 ITEMS, ANNOTATORS, CLASSES, PER_ITEM, BATCH = 10_000, 2571, 10, 51, 128

@@ -22,7 +22,8 @@ from benchmarks.crowd import Client, Log, Participant, Reply, Sender, now
 from benchmarks.server import Server, free_port
 from benchmarks.timing import Result
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.manifest import ANSWERS, Manifest
 from hilmix.human.elicit.design.settings import Design

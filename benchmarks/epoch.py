@@ -16,7 +16,8 @@ from hilmix.annotators import Perfect
 from hilmix.backbones import TimmBackbone
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.folder.read import write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.targets import Aggregated, Pairs
 from hilmix.mix import ItemMix, NoMix
 from hilmix.modules import Classifier, EMClassifier

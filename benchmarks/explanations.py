@@ -13,7 +13,8 @@ from benchmarks.timing import Result, ratio
 from hilmix.annotations import Annotations
 from hilmix.backbones import TimmBackbone
 from hilmix.data import AnnotatedDataModule
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.explanations import CDEP, RRR, AvgEx, Explanation, IBPEx, PGDEx
 from hilmix.modules import Classifier

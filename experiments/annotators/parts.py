@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.splits import strata_of, stratified_split
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN

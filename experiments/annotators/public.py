@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from experiments.annotators.features import Features
 from experiments.annotators.parts import SEED, chosen_items, hold_out, pixels
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10h, cifar10n, labelme, sentiment
 from hilmix.data.sources.base import Access, Options
 

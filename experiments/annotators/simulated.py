@@ -12,7 +12,8 @@ import numpy as np
 
 from experiments.annotators.parts import SEED, hold_out, pixels
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.annotators import (
     Kind,
     annotator_kinds,

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from experiments.explanations.settings import EXACT
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 
 MASK_SEED = 0

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10, cifar10h
 from hilmix.data.sources.base import Access
 from hilmix.errors import DataError

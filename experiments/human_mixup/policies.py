@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from experiments.human_mixup.data import Source, soft_annotations, source
 from hilmix.data.dataset import Augmentation
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.human.functional.perception import two_hot
 from hilmix.human.image_features import statistics_of
 from hilmix.human.perception import (

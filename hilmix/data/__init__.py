@@ -2,7 +2,8 @@
 
 from hilmix.data.datamodule import AnnotatedDataModule
 from hilmix.data.folder.read import read_folder, write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs, ImageFiles
+from hilmix.data.inputs import ArrayInputs, ImageFiles
+from hilmix.data.items import AnnotatedData
 from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
 
 __all__ = [

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.inputs import Inputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 
 ANNOTATOR = "label"

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.items import AnnotatedData, ImageFiles, Inputs
+from hilmix.data.inputs import ImageFiles, Inputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
 
 _SAME = ("classes", "annotators", "items", "split", "votes", "masks", "groups")

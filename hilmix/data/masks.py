@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hilmix.columns import IntArray, ranges, whole_numbers
+from hilmix.data.inputs import Inputs
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.inputs import as_float
-
-if TYPE_CHECKING:
-    from hilmix.data.items import Inputs
 
 MaskAggregation = Literal["union", "agreement"]
 
@@ -40,7 +38,7 @@ class Masks:
     annotator: IntArray
     picture: IntArray
     annotators: tuple[str, ...]
-    pictures: "Inputs"
+    pictures: Inputs
     num_items: int
 
     @classmethod
@@ -48,7 +46,7 @@ class Masks:
         cls,
         item: ArrayLike,
         annotator: ArrayLike,
-        pictures: "Inputs",
+        pictures: Inputs,
         *,
         num_items: int,
         annotators: Sequence[str],

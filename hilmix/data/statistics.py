@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from hilmix.annotations import IntArray
-from hilmix.data.items import Inputs
+from hilmix.data.inputs import Inputs
 from hilmix.functional.inputs import as_float
 from hilmix.functional.random import step_generator
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from hilmix.columns import IntArray
-from hilmix.data.items import Inputs
+from hilmix.data.inputs import Inputs
 from hilmix.functional.inputs import as_float
 from hilmix.human.functional.image_statistics import STATISTICS, image_statistics
 

@@ -9,7 +9,8 @@ from scipy.special import log_softmax, logsumexp, softmax
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from hilmix.callbacks import CalibrationReport
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.tracker import expected_votes
 from hilmix.functional.calibration import TEMPERATURE_RANGE
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer

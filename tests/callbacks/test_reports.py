@@ -12,7 +12,8 @@ from hilmix import plotting
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, PredictionFile
 from hilmix.callbacks.annotators import chosen_annotators
 from hilmix.callbacks.files import write_table
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.thumbnails import thumbnails
 from hilmix.errors import RunError
 from tests.callbacks.toy import CLASSES, N, Toy, confusions, toy_data, toy_datamodule, toy_trainer

@@ -11,7 +11,8 @@ from torch import Tensor
 from hilmix.annotations import Annotations
 from hilmix.data.datamodule import AnnotatedDataModule
 from hilmix.data.folder.read import write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.types import Batch, StepOutput
 
 N, K, A = 61, 3, 4

@@ -10,7 +10,8 @@ import torch
 from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
 from hilmix.data.folder.read import write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.human.functional.image_statistics import image_statistics
 from hilmix.human.perception import POLICIES, ConfidenceSmoothing, LearnedPerception, Mixes, Perception, cross_validate
 from hilmix.human.study import MixStudy, read_study, write_released

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hilmix.data.explained import ANNOTATOR, drawn_split, explained_data
-from hilmix.data.items import ArrayInputs
+from hilmix.data.inputs import ArrayInputs
 
 
 def test_labels_masks_and_groups() -> None:

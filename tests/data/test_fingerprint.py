@@ -11,7 +11,8 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.data.fingerprint import of_contents, of_inputs, of_votes
-from hilmix.data.items import AnnotatedData, ArrayInputs, ImageFiles
+from hilmix.data.inputs import ArrayInputs, ImageFiles
+from hilmix.data.items import AnnotatedData
 from tests.lightning_cli.test_cli import fit, write
 
 GO_ON = ["--trainer.max_epochs", "2", "--ckpt_path", "last"]

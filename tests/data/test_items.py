@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import MIXED_SIZE, AnnotatedData, ArrayInputs, ImageFiles
+from hilmix.data.inputs import MIXED_SIZE, ArrayInputs, ImageFiles
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 
 

@@ -13,7 +13,8 @@ from experiments.annotators.parts import chosen_items, hold_out, pixels
 from experiments.annotators.settings import EMBEDDED, FAMILY_OF
 from hilmix.annotations import Annotations
 from hilmix.data.folder.read import read_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access
 from hilmix.data.sources.mnist import FASHION, Images
 

@@ -8,7 +8,8 @@ import pytest
 from hilmix.annotations import Annotations
 from hilmix.annotators import CoNAL, CrowdAR, CrowdLayer, DawidSkene, TraceReg
 from hilmix.data.folder.describe import describe
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.functional import sizes
 from hilmix.functional.aggregation import aggregate

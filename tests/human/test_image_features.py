@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hilmix.data.items import ArrayInputs
+from hilmix.data.inputs import ArrayInputs
 from hilmix.human.functional.image_statistics import image_statistics
 from hilmix.human.image_features import statistics_of
 

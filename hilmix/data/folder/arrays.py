@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import IntArray
-from hilmix.data.items import Inputs
+from hilmix.data.inputs import Inputs
 from hilmix.errors import DataError
 
 _AT_ONCE = 1024

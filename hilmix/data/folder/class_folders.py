@@ -9,7 +9,8 @@ from PIL import Image
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
 from hilmix.data.folder.image_layout import Part, is_hidden, read_layout, require_utf8
-from hilmix.data.items import AnnotatedData, ImageFiles
+from hilmix.data.inputs import ImageFiles
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 
@@ -34,7 +35,7 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
 
     Args:
         root: the folder, see :func:`~hilmix.data.folder.image_layout.read_layout`.
-        image_size: as for :class:`~hilmix.data.items.ImageFiles`.
+        image_size: as for :class:`~hilmix.data.inputs.ImageFiles`.
 
     Raises:
         DataError: if there are fewer than two classes, one has no image, folders may mean splits or classes, an image

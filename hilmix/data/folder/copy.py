@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hilmix.data.folder.masks import mask_owners
 from hilmix.data.folder.read import FolderContents, examine_folder, read_folder
 from hilmix.data.folder.tables import read_table, stripped
-from hilmix.data.items import ImageFiles
+from hilmix.data.inputs import ImageFiles
 from hilmix.data.pictures import UNREADABLE
 from hilmix.errors import DataError
 from hilmix.faults import FaultyDataError

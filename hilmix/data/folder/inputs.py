@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilmix.data.folder.arrays import array_rows, not_finite, read_array
 from hilmix.data.folder.tables import read_table
-from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.pictures import examine_pictures
 from hilmix.errors import DataError
 from hilmix.faults import Findings

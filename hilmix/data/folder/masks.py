@@ -14,7 +14,7 @@ from hilmix.annotations import IntArray
 from hilmix.columns import codes, natural_order
 from hilmix.data.folder.arrays import array_rows, read_array, write_array
 from hilmix.data.folder.tables import read_table
-from hilmix.data.items import ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.masks import Masks
 from hilmix.data.pictures import PictureError, read_picture, upright_size
 from hilmix.errors import DataError

@@ -22,7 +22,8 @@ from hilmix.data.folder.masks import read_masks, write_masks
 from hilmix.data.folder.meta import read_meta
 from hilmix.data.folder.tables import read_table
 from hilmix.data.folder.votes import note_lookalikes, read_classes, read_label_rules, read_votes
-from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.inputs import Inputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.faults import Fault, Findings
 from hilmix.types import UNKNOWN
@@ -34,7 +35,7 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
     Args:
         root: the folder.
         image_size: side in pixels that image files are brought to; see
-            :class:`~hilmix.data.items.ImageFiles`.
+            :class:`~hilmix.data.inputs.ImageFiles`.
 
     Raises:
         FaultyDataError: with all faults found, each with file, column or key, rows, what was found and what must be.

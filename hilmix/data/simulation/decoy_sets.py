@@ -9,7 +9,8 @@ from sklearn.model_selection import train_test_split
 
 from hilmix.annotations import IntArray
 from hilmix.data.explained import explained_data
-from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
+from hilmix.data.inputs import ArrayInputs, InputKind
+from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.decoys import (
     GREY_STEP,
     Bytes,

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.fetch import RemoteFile

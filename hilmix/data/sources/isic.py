@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from hilmix.data.explained import drawn_split, explained_data
 from hilmix.data.folder.masks import MaskPictures
-from hilmix.data.items import AnnotatedData, ImageFiles
+from hilmix.data.inputs import ImageFiles
+from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
 from hilmix.data.sources.base import Access, Options, Source
 from hilmix.errors import DataError

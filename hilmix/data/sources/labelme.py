@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs, InputKind
+from hilmix.data.inputs import ArrayInputs, InputKind
+from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.cifar10 import read_sheet
 from hilmix.data.sources.fetch import RemoteFile

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.fetch import RemoteFile

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilmix.data.explained import explained_data
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_pixels
 from hilmix.data.simulation.decoys import Bytes
 from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, expect

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilmix.data.explained import drawn_split, explained_data
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
 from hilmix.data.sources.base import Access, Options, Source, expect
 from hilmix.errors import DataError

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.columns import IntArray
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.splits import strata_of, stratified_split
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.study.labels import refuse_midpoints

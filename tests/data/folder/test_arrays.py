@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilmix.data.folder.arrays import array_rows, read_array, write_array
-from hilmix.data.items import ArrayInputs
+from hilmix.data.inputs import ArrayInputs
 from hilmix.errors import DataError
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from hilmix.cli import main
 from hilmix.data.folder.arrays import not_finite, read_array
 from hilmix.data.folder.read import examine_folder, read_folder
-from hilmix.data.items import ArrayInputs, ImageFiles
+from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.pictures import UNREADABLE, PictureError, examine_pictures, read_pixels
 from hilmix.errors import DataError, RunError
 from hilmix.faults import FaultyDataError

@@ -16,7 +16,8 @@ from hilmix.data.folder.describe import (
     pairwise_agreement,
     squared_counts,
 )
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 COUNTS = arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 4)), elements=st.integers(0, 4))

@@ -10,7 +10,8 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.data.folder.read import read_folder, write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 
 ITEMS = "item,split,target,path\na,train,cat,a.png\nb,train,dog,b.png\nc,val,,c.png\n"

@@ -11,7 +11,8 @@ from PIL import Image
 from hilmix.annotations import Annotations
 from hilmix.data.folder.masks import ANNOTATOR, read_mask
 from hilmix.data.folder.read import read_folder, write_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.errors import DataError
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 
 CLASSES = ("ant", "bee", "cow")
 N = 60

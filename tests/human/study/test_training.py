@@ -8,7 +8,7 @@ import pytest
 
 from hilmix.data.datamodule import AnnotatedDataModule
 from hilmix.data.folder.read import read_folder, write_folder
-from hilmix.data.items import ArrayInputs, ImageFiles
+from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.masks import Masks
 from hilmix.data.sources import Access, find_source
 from hilmix.data.sources.base import Options

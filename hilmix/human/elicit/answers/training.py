@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, name_of
 from hilmix.human.elicit.design.images import data_sha256

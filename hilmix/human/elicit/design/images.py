@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.items import AnnotatedData, Inputs
+from hilmix.data.inputs import Inputs
+from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import PictureError, read_picture
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.manifest import IMAGES, Manifest

@@ -9,7 +9,8 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.data.folder.read import read_folder
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.answers.read import StudyAnswers, collect
 from hilmix.human.elicit.answers.training import with_answers

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study
 from hilmix.human.elicit.design.images import data_sha256

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from hilmix.annotations import Annotations
-from hilmix.data.items import AnnotatedData, ArrayInputs
+from hilmix.data.inputs import ArrayInputs
+from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
 from tests.human.elicit.study_data import CLASSES, N, pictures

@@ -1,0 +1,138 @@
+"""Random access to the inputs of items: arrays in memory or on disk, and image files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms import v2
+
+from hilmix.columns import IntArray
+from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
+from hilmix.errors import DataError
+
+InputKind = Literal["image", "vector"]
+MIXED_SIZE = 128
+"""Side in pixels that image files of several sizes are brought to, unless a size is given."""
+_MOST_STRETCHED = 16
+
+
+class Inputs(Protocol):
+    """Random access to N inputs of one shape."""
+
+    kind: InputKind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (D,)."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        """(B, C, H, W) uint8 or float32, or (B, D) float32, a fresh tensor."""
+
+
+class ArrayInputs:
+    """Inputs that lie in one array, in memory or memory-mapped.
+
+    Args:
+        array: (N, H, W) or (N, H, W, C) uint8 or float images with C in {1, 3, 4}, or (N, D) numbers.
+        kind: ``image`` or ``vector``.
+
+    Raises:
+        DataError: if the shape does not fit the kind.
+    """
+
+    def __init__(self, array: NDArray, kind: InputKind) -> None:
+        fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
+        fits = fits and min(array.shape[1:]) > 0
+        if not fits:
+            raise DataError(
+                f"inputs of kind '{kind}' have shape {array.shape}; expected "
+                + ("(N, D)." if kind == "vector" else "(N, H, W) or (N, H, W, C) with at most 4 channels last.")
+            )
+        self.array, self.kind = array, kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if self.kind == "vector":
+            return (self.array.shape[1],)
+        channels = self.array.shape[3] if self.array.ndim == 4 else 1
+        return (channels, *self.array.shape[1:3])
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        part = np.ascontiguousarray(self.array[rows])
+        if self.kind == "vector":
+            return torch.from_numpy(part.astype(np.float32, copy=False))
+        part = part[:, None] if part.ndim == 3 else np.moveaxis(part, 3, 1)
+        if part.dtype != np.uint8:
+            part = part.astype(np.float32)  # torch knows no numbers of another byte order
+        return torch.from_numpy(np.ascontiguousarray(part))
+
+
+class ImageFiles:
+    """Image files, decoded to RGB when fetched, brought to one square size where they differ.
+
+    Args:
+        paths: N files.
+        size: side in pixels; the shorter side is resized, the centre cropped. By default the common size of all
+            files, or 128 where they differ.
+        sizes: N widths and heights where they are known already, None for files that must not be fetched.
+
+    Raises:
+        BadPicturesError: naming the files whose header cannot be read; with ``size`` or ``sizes`` none is looked at.
+    """
+
+    kind: InputKind = "image"
+
+    def __init__(
+        self, paths: Sequence[Path], size: int | None = None, *, sizes: Sequence[Size | None] | None = None
+    ) -> None:
+        self.paths = list(paths)
+        if sizes is None and size is None:
+            sizes, faults, _ = examine_pictures(self.paths)
+            if faults:
+                raise BadPicturesError(faults)
+        self.sizes = None if sizes is None else tuple(sizes)
+        found = set() if size is not None or sizes is None else {one for one in sizes if one is not None}
+        self._resize: v2.Transform | None = None
+        if len(found) == 1:
+            self._width, self._height = found.pop()
+        else:
+            self._width = self._height = size or MIXED_SIZE
+            self._resize = v2.Compose(
+                [_shortened, v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)]
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (3, self._height, self._width)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def fetch(self, rows: IntArray) -> Tensor:
+        return torch.stack([self._decode(self.paths[r]) for r in rows])
+
+    def fit(self, picture: Tensor) -> Tensor:
+        """A (C, H', W') picture of a file's own size, brought to the common size as the files are."""
+        return picture if self._resize is None else self._resize(picture)
+
+    def _decode(self, path: Path) -> Tensor:
+        return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
+
+
+def _shortened(picture: Tensor) -> Tensor:
+    """The middle of a picture whose long side would fill the memory once the short one is enlarged."""
+    height, width = picture.shape[-2:]
+    longest = _MOST_STRETCHED * min(height, width)
+    if max(height, width) <= longest:
+        return picture
+    return v2.functional.center_crop(picture, [min(height, longest), min(width, longest)])
