@@ -22,8 +22,8 @@ HEAD = """# {title}
 """
 INDEX = """# API
 
-Public is what stands on these pages: what `__all__` of `hilmix` and of its packages lists. Every other name is private and
-may change in any version ([stability](../../CONTRIBUTING.md#stability)). Written by `python docs/make_api.py`.
+Public is what stands on these pages: what `__all__` of `hilmix` and of its packages lists. Every other name is private
+and may change in any version ([stability](../../CONTRIBUTING.md#stability)). Written by `python docs/make_api.py`.
 
 {links}
 """
