@@ -68,6 +68,28 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
     return found
 
 
+def import_object(path: str, kind: type[T]) -> T:
+    """Return the object that the user named as ``package.module:NAME``; runs its module.
+
+    Args:
+        path: typed by the user or written in code. A path out of a file needs :func:`require_trust` first.
+        kind: the class that it must be an instance of.
+
+    Raises:
+        ConfigError: if the path is none, there is no such object, or it is of another class.
+    """
+    module, _, name = path.partition(":")
+    if not (_DOTTED.fullmatch(module) and name.isidentifier()):
+        raise ConfigError(f"{kind.__name__} must be named like 'package.module:NAME', got '{path}'.")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"No {kind.__name__} at '{path}': {error}. Add its folder to PYTHONPATH.") from error
+    if not isinstance(found, kind):
+        raise ConfigError(f"'{path}' must be {with_article(kind.__name__)}, got {with_article(type(found).__name__)}.")
+    return found
+
+
 def require_trust(class_path: object, *, start: str) -> None:
     """Refuses a class path that must not be followed; imports nothing.
 

@@ -42,7 +42,8 @@ class AnnotatedDataModule(LightningDataModule):
 
     Args:
         root: a data folder (``docs/data_folder.md``), or embedded data: ``digits-class`` or ``digits-instance`` with
-            simulated annotators, ``decoy-digits`` or ``toy-bumps`` with masks and groups.
+            simulated annotators, ``decoy-digits`` or ``toy-bumps`` with masks and groups; or
+            ``package.module:NAME`` of a :class:`~hilmix.data.sources.Source` that needs no files.
         targets: what training learns from: every vote (default), one aggregate per item, or the true labels.
         mix: the mix policy; default: none.
         batch_size: items per batch and rank.

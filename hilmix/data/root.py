@@ -1,33 +1,47 @@
-"""What the root of a data module names: embedded data, or a folder."""
+"""Load what the root of a data module names: a data folder, embedded data, or a source outside the package."""
 
 from pathlib import Path
 
 from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources import load_source
-from hilmix.errors import ConfigError
+from hilmix.data.sources import SOURCES, find_source, is_source_path, load_source
+from hilmix.errors import ConfigError, DataError
+from hilmix.trusted import require_trust
 
-EMBEDDED = ("digits-class", "digits-instance", "decoy-digits", "toy-bumps")
-"""Data that need no folder."""
+EMBEDDED = tuple(name for name, source in SOURCES.items() if not source.needs_files)
+"""Names of the sources that are made on the fly."""
 
 
 def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
-    """Returns the data of a folder, or embedded data where no folder has their name.
+    """Return the data of a folder, or of a source that needs no files where no folder has its name.
 
     Args:
-        root: path of a data folder, or one of :data:`EMBEDDED`.
-        image_size: side in pixels that image files are brought to; see :func:`hilmix.data.folder.read.read_folder`.
+        root: path of a data folder, one of :data:`EMBEDDED`, or ``package.module:NAME`` of a source elsewhere, in a
+            package that is trusted (:func:`hilmix.trusted.trust`): a checkpoint or a config may name it.
+        image_size: side in pixels that image files are resized to; see :func:`hilmix.data.folder.read.read_folder`.
 
     Raises:
-        ConfigError: if embedded data shall be brought to another size.
-        DataError: if a folder cannot be read.
+        ConfigError: if embedded data are to be resized, or the source is missing or not trusted.
+        DataError: if a folder cannot be read, or a source needs files.
     """
     if not root:
         raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")
-    if root not in EMBEDDED or Path(root).exists():
+    if Path(root).exists() or not (root in EMBEDDED or is_source_path(root)):
         return read_folder(root, image_size=image_size)
     if image_size is not None:
         raise ConfigError(
-            f"data.image_size is {image_size}, but '{root}' is embedded; sizes are changed of files only."
+            f"`data.image_size` must be left out for '{root}', which is no folder of image files, got {image_size}."
         )
+    if is_source_path(root):
+        _check_source(root)
     return load_source(root)
+
+
+def _check_source(path: str) -> None:
+    """Refuse a source that may not be imported, or that has files to download."""
+    require_trust(path.replace(":", "."), start="`data.root`")
+    if find_source(path).needs_files:
+        raise DataError(
+            f"`data.root` must be a data folder or a source that needs no files, got '{path}'. Write it as a folder: "
+            f"hilmix data prepare {path}"
+        )

@@ -125,8 +125,8 @@ def test_a_file_that_cannot_be_verified_needs_consent(name, workplace, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["prepare", "cifar"], "There is no data set 'cifar'; known are"),
-        (["show", "cifar"], "There is no data set 'cifar'"),
+        (["prepare", "cifar"], "got 'cifar'"),
+        (["show", "cifar"], "got 'cifar'"),
         (
             ["prepare", "digits-class", "--annotators", "3"],
             "digits-class has no option --annotators; its options: --seed",

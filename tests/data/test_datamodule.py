@@ -187,7 +187,7 @@ def test_settings_are_checked(tmp_path: Path, settings: dict) -> None:
 
 
 def test_embedded_data_have_their_size() -> None:
-    with pytest.raises(ConfigError, match=r"data.image_size is 64, but 'decoy-digits' is embedded"):
+    with pytest.raises(ConfigError, match=r"data\.image_size.*'decoy-digits'.*64"):
         _ = AnnotatedDataModule("decoy-digits", image_size=64).input_shape
 
 

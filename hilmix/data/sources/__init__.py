@@ -1,58 +1,82 @@
-"""Public data sets by name. ``hilmix data list`` shows them; one file each."""
+"""Public data sets by name. ``hilmix data list`` shows them; one file each, which registers itself by lying here."""
 
+import importlib
+import pkgutil
+import re
 from pathlib import Path
+from types import ModuleType
 
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources import (
-    cifar10h,
-    cifar10n,
-    cifar10s,
-    cifar100n,
-    decoys,
-    embedded,
-    isic,
-    labelme,
-    mnist,
-    plant,
-    salient_imagenet,
-    sentiment,
-)
-from hilmix.data.sources.base import Access, Options, Source
+from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
+from hilmix.trusted import import_object
 
-SOURCES: dict[str, Source] = {
-    source.name: source
-    for source in (
-        embedded.CLASS,
-        embedded.INSTANCE,
-        labelme.IMAGES,
-        labelme.FEATURES,
-        cifar10h.COUNTS,
-        cifar10h.RAW,
-        cifar10n.SOURCE,
-        cifar100n.SOURCE,
-        cifar10s.SOURCE,
-        mnist.MNIST,
-        mnist.FASHION,
-        sentiment.SOURCE,
-        *decoys.EVERY,
-        isic.SOURCE,
-        plant.SOURCE,
-        salient_imagenet.SOURCE,
-    )
-}
+__all__ = [
+    "SOURCES",
+    "Access",
+    "Options",
+    "RemoteFile",
+    "Resource",
+    "Source",
+    "expect",
+    "find_source",
+    "load_source",
+]
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
-__all__ = ["SOURCES", "Access", "Options", "Source", "find_source", "load_source"]
+
+def collect_sources(modules: list[ModuleType]) -> dict[str, Source]:
+    """Return the sources that stand in modules, by name; those that need no files first, then by name.
+
+    Args:
+        modules: in which every :class:`Source` among the values of a module counts.
+
+    Raises:
+        ValueError: if two sources have one name.
+    """
+    found: dict[str, Source] = {}
+    for module in modules:
+        for source in vars(module).values():
+            if isinstance(source, Source) and found.setdefault(source.name, source) is not source:
+                raise ValueError(f"`name` of a source must be unique, got '{source.name}' again in {module.__name__}.")
+    return dict(sorted(found.items(), key=lambda entry: (entry[1].needs_files, entry[0])))
+
+
+def _import_all() -> list[ModuleType]:
+    return [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+
+
+SOURCES: dict[str, Source] = collect_sources(_import_all())
+"""The public data sets, by name."""
+
+
+def is_source_path(name: str) -> bool:
+    """Whether a name has the form ``package.module:NAME``, of a source outside this folder."""
+    return _PATH.fullmatch(name) is not None
 
 
 def find_source(name: str) -> Source:
-    """Returns the source of that name.
+    """Return a public data set by its name, or a source of another package.
+
+    Args:
+        name: see :data:`SOURCES`, or ``package.module:NAME``, a :class:`Source` in a module that is imported.
 
     Raises:
+        ConfigError: if there is no source at such a path.
         DataError: listing the names, if there is none.
+
+    Example:
+        >>> find_source("hilmix.data.sources.mnist:MNIST").name
+        'mnist'
     """
+    if is_source_path(name):
+        return import_object(name, Source)
     if name not in SOURCES:
-        raise DataError(f"There is no data set '{name}'; known are: {', '.join(SOURCES)}.")
+        raise DataError(
+            f"`name` of a data set must be one of {', '.join(SOURCES)}, or package.module:NAME of your own, "
+            f"got '{name}'."
+        )
     return SOURCES[name]
 
 
@@ -63,16 +87,16 @@ def load_source(
     options: Options | None = None,
     allow_unverified: bool = False,
 ) -> AnnotatedData:
-    """Returns a public data set in memory, downloading what is missing.
+    """Return a data set in memory, downloading what is missing.
 
     Args:
-        name: see :data:`SOURCES`.
+        name: as of :func:`find_source`.
         downloads: folder of the canonical files.
         options: seed and the like, for the sources that support them.
         allow_unverified: whether to download files whose content cannot be verified.
 
     Raises:
-        DataError: for an unknown name, or if the data cannot be had.
+        DataError: for an unknown name, or if the data cannot be obtained.
 
     Example:
         >>> len(load_source("digits-class"))

@@ -169,6 +169,11 @@ class Source:
     folder: str = ""
     note: str = ""
 
+    @property
+    def needs_files(self) -> bool:
+        """Whether files are downloaded, or placed by hand, before the data can be made."""
+        return bool(self.resources or self.folder)
+
 
 def expect(what: str, found: object, expected: object) -> None:
     """Refuses content that is not what the authors published.

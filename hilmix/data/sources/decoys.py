@@ -173,4 +173,3 @@ TOY = Source(
     options=("seed",),
     note="Nothing to download. A mask on every item marks the second coordinate; the groups are the classes.",
 )
-EVERY = (DIGITS, MNIST, MNIST_CORNER, FASHION, COLOUR, CIFAR, TOY)
