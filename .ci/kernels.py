@@ -1,7 +1,8 @@
 """Runs the numerical tests under each kind of kernels that this processor has, as their rounding differs.
 
-OpenBLAS (numpy, scipy) and ATen (torch) do not see each other, so one run covers a kind of either. What the processor
-or the installed library lacks is skipped, with the reason.
+OpenBLAS (numpy, scipy) and torch do not see each other, so one run covers a kind of either. In torch, ATen's level also
+limits the instructions of oneDNN and MKL, which compute convolutions and products of matrices. What the processor or the
+installed library lacks is skipped, with the reason.
 """
 
 import os
@@ -13,12 +14,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TESTS = (
     "tests/functional",
+    "tests/human/functional",
     "tests/human/perception",
     "tests/test_regularizers.py",
     "tests/human/elicit/design/test_propose.py",
 )
 LEVELS = ("default", "avx2", "avx512")
 """Of ATen, in the order in which a processor must know more."""
+TORCH = {"default": ("SSE41", "COMPATIBLE"), "avx2": ("AVX2", "AVX2"), "avx512": ("AVX512_CORE", "AVX512")}
+"""The limits of oneDNN and MKL that belong to a level."""
 CORES = {"Haswell": "avx2", "Zen": "avx2", "SkylakeX": "avx512"}
 """Of OpenBLAS, and the level whose instructions they use."""
 ATEN = "import torch; print(torch.backends.cpu.get_cpu_capability())"
@@ -30,7 +34,13 @@ print(*{d["architecture"] for d in threadpoolctl.threadpool_info() if d["interna
 
 def environment(core: str | None = None, level: str | None = None) -> dict[str, str]:
     """The environment of a child process in which these kernels run, and otherwise those of the processor."""
-    given = {"OPENBLAS_CORETYPE": core, "ATEN_CPU_CAPABILITY": level}
+    onednn, mkl = TORCH.get(level or "", (None, None))
+    given = {
+        "OPENBLAS_CORETYPE": core,
+        "ATEN_CPU_CAPABILITY": level,
+        "ONEDNN_MAX_CPU_ISA": onednn,
+        "MKL_CBWR": mkl,
+    }
     kept = {name: value for name, value in os.environ.items() if name not in given}
     return kept | {name: value for name, value in given.items() if value} | {"OMP_NUM_THREADS": "1"}
 

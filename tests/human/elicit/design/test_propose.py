@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, excess_after, propose
 from hilmix.human.perception import ClassStrengths
-from hilmix.human.perception.judged import AnsweredTrial
+from hilmix.human.perception.judged import MixJudgments
 from hilmix.human.perception.learned import COMPONENTS, Shown
 
 CLASSES = ("a", "b", "c")
@@ -88,7 +88,7 @@ def test_the_unknown_class_is_asked_about():
     assert set(found.rows.tolist()) == {1, 2}, "both pairs with class c, and not that of a and b"
 
 
-def people(rows: int, *, seed: int = 0, classes: int = 3) -> AnsweredTrial:
+def people(rows: int, *, seed: int = 0, classes: int = 3) -> MixJudgments:
     """Answers to random mixes of 20 images per class, given by people with strengths 0.5, 0, -0.5 and slope 0.8."""
     rng, t = np.random.default_rng(seed), np.array([0.5, 0.0, -0.5])
     id1, id2 = rng.integers(0, 60, (2, 4 * rows))
@@ -96,7 +96,7 @@ def people(rows: int, *, seed: int = 0, classes: int = 3) -> AnsweredTrial:
     id1, id2 = id1[keep], id2[keep]
     weight = rng.choice([0.1, 0.25, 0.5, 0.75, 0.9], rows)
     h = expit(0.8 * logit(weight) + t[id1 % classes] - t[id2 % classes])
-    return AnsweredTrial(
+    return MixJudgments(
         id1 % classes,
         id2 % classes,
         weight,
