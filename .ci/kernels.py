@@ -1,8 +1,8 @@
 """Runs the numerical tests under each kind of kernels that this processor has, as their rounding differs.
 
 OpenBLAS (numpy, scipy) and torch do not see each other, so one run covers a kind of either. In torch, ATen's level also
-limits the instructions of oneDNN and MKL, which compute convolutions and products of matrices. What the processor or the
-installed library lacks is skipped, with the reason.
+limits the instructions of oneDNN and MKL, which compute convolutions and products of matrices. What the processor or
+the installed library lacks is skipped, with the reason.
 """
 
 import os
