@@ -38,12 +38,20 @@ def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
     }
 
 
-def content_digest(data: AnnotatedData) -> str:
-    """Returns a digest of the items' names, votes, targets, and of up to 64 inputs: the same wherever the data lie."""
+def digest_content(data: AnnotatedData, *, ordered: bool = False) -> str:
+    """Return a digest of the items' names, votes, targets, and of up to 64 inputs: the same wherever the data lie.
+
+    Args:
+        data: all items.
+        ordered: whether the order of an item's annotations counts, as in the files of older versions.
+    """
     votes = data.annotations
+    columns: list[NDArray[Any] | None] = [votes.item, votes.annotator, votes.label, votes.probs]
+    if not ordered:
+        columns = _in_order(_content_order(votes), *columns)
     some = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
-    columns = (votes.item, votes.annotator, votes.label, votes.probs, data.target, data.inputs.fetch(some).numpy())
-    return _of_names([_of_names(data.items), *votes.annotators, *votes.classes, _of_columns(*columns)])
+    digest = _of_columns(*columns, data.target, data.inputs.fetch(some).numpy())
+    return _of_names([_of_names(data.items), *votes.annotators, *votes.classes, digest])
 
 
 def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.fingerprint import content_digest, identity, of_contents, of_votes, refuse_other_data
+from hilmix.data.fingerprint import digest_content, identity, of_contents, of_votes, refuse_other_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.model_names import ModelNames, NamedData, read_model_names, recode_for_model
 from hilmix.data.run_split import drawn_split, split_of_run
@@ -159,10 +159,13 @@ class ServedData:
         std = seen.std(0)
         return torch.from_numpy((features - seen.mean(0)) / np.where(std > 1e-6, std, 1.0)).float()
 
-    @property
-    def content_digest(self) -> str:
-        """By which the data are recognised at another place."""
-        return content_digest(self.own)
+    def content_digest(self, *, ordered: bool = False) -> str:
+        """Return what the data are recognised by at another place; see :func:`~hilmix.data.fingerprint.digest_content`.
+
+        Args:
+            ordered: whether the order of an item's annotations counts, as in the files of older versions.
+        """
+        return digest_content(self.own, ordered=ordered)
 
     @property
     def drawn(self) -> dict[str, Any] | None:

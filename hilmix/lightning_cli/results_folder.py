@@ -27,17 +27,20 @@ def mark(folder: Path, data: AnnotatedDataModule) -> None:
 def results_folder(run_dir: Path, data: AnnotatedDataModule) -> Path:
     """Returns where results on a data set belong: the run folder, or a folder inside for data other than the run's.
 
-    Data are the same if they lie in the same place or have the same content.
+    Data are the same if they lie in the same place or have the same content, whatever the order of their annotations.
 
     Args:
         run_dir: the run folder.
         data: that are evaluated.
     """
     own, here = owner(run_dir), _mark_of(data)
-    if not own or any(own.get(name) == here[name] for name in ("root", "content")):
+    # a version that digested the annotations in the order of the table may have written the folder
+    contents = (here["content"], data.served.content_digest(ordered=True))
+    if not own or own.get("root") == here["root"] or own.get("content") in contents:
         return run_dir
     name = re.sub(r"[^\w.-]+", "-", here["name"])[:40]
-    return run_dir / f"{OTHER_DATA}{name}-{here['content'][:8]}"
+    folders = [run_dir / f"{OTHER_DATA}{name}-{content[:8]}" for content in contents]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def moved(loggers: Any, folder: Path) -> list[Logger]:
@@ -52,7 +55,7 @@ def moved(loggers: Any, folder: Path) -> list[Logger]:
 
 
 def _mark_of(data: AnnotatedDataModule) -> dict[str, str]:
-    return {"name": data.data.name, "root": _place(data.root), "content": data.served.content_digest}
+    return {"name": data.data.name, "root": _place(data.root), "content": data.served.content_digest()}
 
 
 def _place(root: str) -> str:

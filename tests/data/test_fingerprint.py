@@ -1,5 +1,7 @@
 """A run goes on with the very data it began with; anything else is refused by name."""
 
+from dataclasses import replace
+from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.fingerprint import of_contents, of_inputs, of_votes
+from hilmix.data.fingerprint import digest_content, of_contents, of_inputs, of_votes
 from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.items import AnnotatedData
 from tests.lightning_cli.test_cli import fit, write
@@ -117,6 +119,20 @@ def test_digests_of_permutations_are_equal(name: str) -> None:
         other.loc[row, columns] = other.loc[(row + 2) % 5, columns].to_numpy()
         if not other.equals(alone):
             assert digests(other) != digests(alone)
+
+
+def test_the_digest_of_the_content_is_that_of_older_versions_where_order_counts() -> None:
+    votes = Annotations.build([0, 0, 1], [1, 0, 1], [0, 1, 1], num_items=2, classes=["x", "y"], annotators=["a", "b"])
+    data = AnnotatedData("d", ("p", "q"), ArrayInputs(np.eye(2, dtype=np.float32), "vector"), votes)
+    swapped = replace(
+        data, annotations=replace(votes, annotator=votes.annotator[[1, 0, 2]], label=votes.label[[1, 0, 2]])
+    )
+    assert digest_content(data) == digest_content(swapped)
+    assert digest_content(data, ordered=True) != digest_content(swapped, ordered=True)
+    columns = (votes.item, votes.annotator, votes.label, np.array([-1, -1]), np.eye(2, dtype=np.float32))
+    values = sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
+    parts = [sha256(b"p\nq").hexdigest(), "a", "b", "x", "y", values]
+    assert digest_content(data, ordered=True) == sha256("\n".join(parts).encode()).hexdigest()
 
 
 def test_a_checkpoint_without_the_unordered_digests_is_matched_by_order(trained: Path, copy: Path, capsys) -> None:
