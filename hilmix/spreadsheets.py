@@ -21,7 +21,8 @@ def csv_text(table: pd.DataFrame, *, index: bool = False) -> str:
     cells = [str(column) for column in safe.columns] + [v for c in _texts(safe) for v in safe.iloc[:, c]]
     broken = any(isinstance(cell, str) and "\r" in cell for cell in cells)
     # a lone carriage return is quoted only where it is part of the line end
-    return safe.to_csv(index=False, lineterminator="\r\n" if broken else "\n")
+    text: str = safe.to_csv(index=False, lineterminator="\r\n" if broken else "\n")
+    return text
 
 
 def plain_cells(table: pd.DataFrame) -> pd.DataFrame:

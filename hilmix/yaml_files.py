@@ -14,7 +14,7 @@ _BAD_SCALARS = (ValueError, OverflowError, LookupError, AttributeError, TypeErro
 """What PyYAML's constructors raise for a scalar that does not fit its tag, such as the date 2026-13-45."""
 
 
-class YAMLBomb(yaml.YAMLError):
+class YAMLBomb(yaml.YAMLError):  # type: ignore[misc]  # PyYAML ships no types
     """A text whose aliases stand for far more than is written, or contain themselves."""
 
 

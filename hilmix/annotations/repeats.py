@@ -26,10 +26,11 @@ def check_duplicates(value: object) -> Duplicates:
     Raises:
         DataError: if it is no way to treat repeated rows.
     """
-    for known in get_args(Duplicates):
-        if value == known:
-            return known
-    raise DataError(f"duplicates is {value!r}; must be one of {', '.join(get_args(Duplicates))}.")
+    known: tuple[Duplicates, ...] = get_args(Duplicates)
+    for name in known:
+        if value == name:
+            return name
+    raise DataError(f"duplicates is {value!r}; must be one of {', '.join(known)}.")
 
 
 def repeated(item: IntArray, annotator: IntArray, keep: Literal["last", "first"]) -> NDArray[np.bool_]:

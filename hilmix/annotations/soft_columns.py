@@ -166,7 +166,8 @@ def find_contradictions(probs: NDArray[np.float64], label: IntArray) -> NDArray[
     if not probs.shape[1]:
         return np.zeros(len(label), dtype=bool)
     own = np.take_along_axis(probs, np.maximum(label, 0)[:, None], 1)[:, 0]
-    return (label >= 0) & (own < probs.max(1) * (1 - TIE))
+    contradicted: NDArray[np.bool_] = (label >= 0) & (own < probs.max(1) * (1 - TIE))
+    return contradicted
 
 
 def distributions(probs: ArrayLike, rows: int, num_classes: int) -> NDArray[np.float64]:

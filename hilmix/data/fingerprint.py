@@ -159,11 +159,11 @@ def _content_order(votes: Annotations) -> IntArray:
     return np.lexsort(keys)
 
 
-def _in_order(order: IntArray, *columns: NDArray | None) -> list[NDArray | None]:
+def _in_order(order: IntArray, *columns: NDArray[Any] | None) -> list[NDArray[Any] | None]:
     return [None if column is None else column[order] for column in columns]
 
 
-def _of_columns(*columns: NDArray | None) -> str:
+def _of_columns(*columns: NDArray[Any] | None) -> str:
     return hashlib.sha256(b"".join(c.tobytes() for c in columns if c is not None)).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class ArrayInputs:
         DataError: if the shape does not fit the kind.
     """
 
-    def __init__(self, array: NDArray, kind: InputKind) -> None:
+    def __init__(self, array: NDArray[Any], kind: InputKind) -> None:
         fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
         fits = fits and min(array.shape[1:]) > 0
         if not fits:
@@ -135,4 +135,5 @@ def _shortened(picture: Tensor) -> Tensor:
     longest = _MOST_STRETCHED * min(height, width)
     if max(height, width) <= longest:
         return picture
-    return v2.functional.center_crop(picture, [min(height, longest), min(width, longest)])
+    middle: Tensor = v2.functional.center_crop(picture, [min(height, longest), min(width, longest)])
+    return middle

@@ -110,7 +110,8 @@ def _round_table(table: np.ndarray, generator: np.random.Generator) -> IntArray:
     rest = (table - low).round(9)
     rows, columns = table.shape
     if not rest.any():
-        return low.astype(np.int64)
+        whole: IntArray = low.astype(np.int64)
+        return whole
     column_sum = rest.sum(axis=0).round(6)
     in_column = np.tile(np.eye(columns), (1, rows))
     solution = linprog(
@@ -124,4 +125,5 @@ def _round_table(table: np.ndarray, generator: np.random.Generator) -> IntArray:
     )
     if not solution.success:
         raise RuntimeError(f"No split of these sizes was found: {solution.message}")
-    return (low + solution.x.reshape(table.shape).round()).astype(np.int64)
+    rounded: IntArray = (low + solution.x.reshape(table.shape).round()).astype(np.int64)
+    return rounded

@@ -112,4 +112,5 @@ def check_monitors(trainer: Trainer, model: LightningModule) -> None:
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Returns the callbacks of a trainer."""
-    return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    return callbacks

@@ -138,7 +138,8 @@ def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> f
 def _pairs(size: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) ordered pairs of an item's answers; the sums of float32 probabilities are whole up to rounding."""
     whole = np.rint(size)
-    return whole * (whole - 1)
+    pairs: NDArray[np.float64] = whole * (whole - 1)
+    return pairs
 
 
 def _agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[np.float64]:
@@ -150,8 +151,8 @@ def _agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[
 def _chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.float64]:
     """(L,) chance that an answer names the given class of its row; of no meaning where that is unknown."""
     if votes.probs is None:
-        return (votes.label == label).astype(np.float64)
-    return np.take_along_axis(votes.probs, np.maximum(label, 0)[:, None], 1)[:, 0].astype(np.float64)
+        return np.asarray(votes.label == label, dtype=np.float64)
+    return np.asarray(np.take_along_axis(votes.probs, np.maximum(label, 0)[:, None], 1)[:, 0], dtype=np.float64)
 
 
 def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:

@@ -1,7 +1,6 @@
 """The inputs of a data folder, images or ``inputs.npy``, and the features of its annotators."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,9 +133,9 @@ def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Find
     return _numbers(frame.drop(columns="annotator").iloc[row], file, found)
 
 
-def _numbers(frame: pd.DataFrame, file: Path, found: Findings) -> Any:
+def _numbers(frame: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.float32] | None:
     try:
-        features = frame.to_numpy(dtype=np.float32)
+        features: NDArray[np.float32] = frame.to_numpy(dtype=np.float32)
     except (ValueError, TypeError) as error:
         found.fault("number", file, found=f"every column but 'annotator' must be numeric: {error}")
         return None

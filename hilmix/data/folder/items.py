@@ -79,7 +79,8 @@ def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.s
             rows=bad,
         )
         return None
-    return items["split"].to_numpy(dtype=str)
+    splits: NDArray[np.str_] = items["split"].to_numpy(dtype=str)
+    return splits
 
 
 def read_groups(items: pd.DataFrame, file: Path, found: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -69,7 +69,8 @@ def _pixels(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    return _pixels(masks, rows).mean(1, dtype=np.float64)
+    marked: NDArray[np.float64] = _pixels(masks, rows).mean(1, dtype=np.float64)
+    return marked
 
 
 def _overlap(masks: Masks) -> float:

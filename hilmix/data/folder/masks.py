@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,7 +160,7 @@ def _from_arrays(file: Path, items: Sequence[str], inputs: Inputs, table: Path, 
     return masks
 
 
-def _check_range(array: NDArray, file: Path) -> None:
+def _check_range(array: NDArray[Any], file: Path) -> None:
     """Refuses numbers that would not mean what they seem to; bytes are read up to the first that is above 1."""
     if array.dtype.kind == "f":
         low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)

@@ -25,7 +25,7 @@ class _Null(str):
     __slots__ = ()
 
 
-class _TextLoader(yaml.SafeLoader):
+class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
     """Builds lists, maps and text only."""
 
     def scalar(self, node: yaml.ScalarNode) -> str:
@@ -38,7 +38,8 @@ class _TextLoader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if again := sorted({key for key in keys if keys.count(key) > 1}):  # PyYAML would keep the last
             raise yaml.MarkedYAMLError(f"the key(s) {again} occur more than once", node.start_mark)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 for _kind in ("bool", "int", "float", "timestamp", "value", "merge"):

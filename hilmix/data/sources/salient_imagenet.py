@@ -84,7 +84,8 @@ def _mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
         path = folder / f"feature_{feature}" / f"{name}.JPEG"
         maps.append(np.asarray(read_picture(path, what="mask", mode="L")))
         expect(f"{path}: size", maps[-1].shape, (SIDE, SIDE))
-    return np.max(maps, axis=0)
+    largest: NDArray[np.uint8] = np.max(maps, axis=0)
+    return largest
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:

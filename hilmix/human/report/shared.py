@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hilmix.functional.agreement import ExplainedShare, explained_share, intraclass_correlation, repeat_reliability
 from hilmix.functional.clusters import clustered_mean
 from hilmix.human.functional.association import clustered_correlation
+from hilmix.human.functional.curve_fits import CurveFit
 from hilmix.human.report.answers import fitted
 from hilmix.human.report.classes import fitted_strengths, pair_frame
 from hilmix.human.report.frame import ALL, answer_frame, estimates, one_per_person
@@ -120,15 +121,21 @@ def _common_mean(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 
 
 def _logit_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    return fitted(study, "logit", "likelihood")(frame["generating_weight"]) - frame["generating_weight"].to_numpy()
+    return _curve_deviations(fitted(study, "logit", "likelihood"), frame)
 
 
 def _logistic_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    return fitted(study, "logistic", "squares")(frame["generating_weight"]) - frame["generating_weight"].to_numpy()
+    return _curve_deviations(fitted(study, "logistic", "squares"), frame)
+
+
+def _curve_deviations(curve: CurveFit, frame: pd.DataFrame) -> FloatArray:
+    deviations: FloatArray = curve(frame["generating_weight"]) - frame["generating_weight"].to_numpy()
+    return deviations
 
 
 def _weight_means(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    return frame.groupby("generating_weight")["deviation"].transform("mean").to_numpy()
+    means: FloatArray = frame.groupby("generating_weight")["deviation"].transform("mean").to_numpy()
+    return means
 
 
 def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
@@ -140,7 +147,8 @@ def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 
 def _pairs(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
     pairs = pair_frame(study, frame)
-    return (pairs["sign"] * pairs["shrunk"]).reindex(frame.index, fill_value=0.0).to_numpy()
+    deviations: FloatArray = (pairs["sign"] * pairs["shrunk"]).reindex(frame.index, fill_value=0.0).to_numpy()
+    return deviations
 
 
 PREDICTORS: Mapping[str, Callable[[MixStudy, pd.DataFrame], FloatArray]] = {

@@ -122,7 +122,8 @@ def _batches(participant: IntArray, stimulus: IntArray, condition: "pd.Series[st
     shown = pd.factorize(pd.MultiIndex.from_arrays([condition, stimulus]))[0]
     size = (int(participant.max(initial=-1)) + 1, int(shown.max(initial=-1)) + 1)
     graph = coo_array((np.ones(len(shown)), (participant, shown + size[0])), shape=(sum(size), sum(size)))
-    return pd.factorize(connected_components(graph, directed=False)[1][participant])[0]
+    batches: IntArray = pd.factorize(connected_components(graph, directed=False)[1][participant])[0]
+    return batches
 
 
 def _constructed(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class TrialTable:
             why: where the range comes from, for the error.
         """
         cells = pd.Series(self[column] if texts is None else texts, dtype=object).astype(str).str.strip()
-        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        values: NDArray[np.float64] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
         bad = ~((values >= 0) & (values <= top) & np.isfinite(values))
         if whole:
             bad |= values != np.floor(values)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from hilmix.human.elicit.design.manifest import Model, Stimulus, Task
+from hilmix.human.elicit.design.manifest import Stimulus, Task
+from hilmix.human.elicit.design.schema import Model
 
 CONTROLS: dict[Task, tuple[str, ...]] = {
     "construct": ("step",),

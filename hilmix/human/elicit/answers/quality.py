@@ -80,9 +80,9 @@ def exclusion(found: Sequence[Flag]) -> str | None:
 def passes_catch(shown: Stimulus, answer: dict[str, Any]) -> bool:
     """Returns whether an answer agrees with the known one of a catch trial."""
     if answer["task"] in CLASS_TASKS:
-        return said(answer) == shown.right_label
+        return bool(said(answer) == shown.right_label)
     assert shown.right_weight is not None  # the manifest refuses other catch trials
-    return abs(said(answer) - shown.right_weight) <= CATCH_TOLERANCE
+    return bool(abs(said(answer) - shown.right_weight) <= CATCH_TOLERANCE)
 
 
 def said(answer: dict[str, Any]) -> Any:

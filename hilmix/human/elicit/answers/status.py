@@ -11,7 +11,8 @@ import numpy as np
 from hilmix.errors import DataError
 from hilmix.functional.agreement import intraclass_correlation
 from hilmix.human.elicit.answers import quality
-from hilmix.human.elicit.design.manifest import Manifest, Model, Task
+from hilmix.human.elicit.design.manifest import Manifest, Task
+from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.rows import AnswerRow, Participant, Rows

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 from hilmix.human.elicit.answers import bodies as answers
 from hilmix.human.elicit.answers.status import Status, status
-from hilmix.human.elicit.design.manifest import Model
+from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
 from hilmix.human.elicit.serve.flow import RequestError, State

@@ -10,7 +10,8 @@ are not stored.
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
-from hilmix.human.elicit.design.manifest import Model, Stimulus, Task, Wording
+from hilmix.human.elicit.design.manifest import Stimulus, Task, Wording
+from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve.assignment import next_trial, shuffled
 from hilmix.human.elicit.store.rows import Participant

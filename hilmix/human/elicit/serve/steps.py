@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hilmix.human.elicit.answers import bodies as given_by
 from hilmix.human.elicit.answers import quality
-from hilmix.human.elicit.design.manifest import Model
+from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import flow
 from hilmix.human.elicit.serve.assignment import choose, judgments, next_trial, still_wanted, trial_order
