@@ -122,25 +122,23 @@ def test_the_same_data_at_another_place_are_the_runs(run: Path, tmp_path: Path) 
 
 
 def test_the_same_data_with_shuffled_annotations_are_the_runs(run: Path, tmp_path: Path) -> None:
-    """Found by the digest of this version, and by that of older ones where the order is the same."""
-    shutil.move(tmp_path / "mine", tmp_path / "moved")
-    older = AnnotatedDataModule(str(tmp_path / "moved")).served.content_digest(ordered=True)
-    table = tmp_path / "moved" / "annotations.parquet"
-    votes = pd.read_parquet(table)
-    votes.sample(frac=1, random_state=0).to_parquet(table, index=False)
-    assert AnnotatedDataModule(str(tmp_path / "moved")).served.content_digest(ordered=True) != older
-    assert go("predict", run, "--data.root", tmp_path / "moved") == 0
-    assert (run / "predictions.parquet").is_file()
-    assert not [*run.glob("on-*")]
-    mark = json.dumps({"name": "toy", "root": "gone", "content": older})
-    (run / "data.json").write_text(mark)
-    assert go("predict", run, "--data.root", tmp_path / "moved") == 0
-    (other,) = run.glob("on-*")
-    votes.to_parquet(table, index=False)
-    shutil.rmtree(other)
-    (run / "data.json").write_text(mark)
-    assert go("predict", run, "--data.root", tmp_path / "moved") == 0
-    assert not [*run.glob("on-*")]
+    """Recognised by the digest of this version; by that of older ones where the order is the same."""
+    moved = shutil.move(tmp_path / "mine", tmp_path / "moved")
+
+    def shuffle(seed: int) -> str:
+        votes = pd.read_parquet(moved / "annotations.parquet").sample(frac=1, random_state=seed)
+        votes.to_parquet(moved / "annotations.parquet", index=False)
+        return AnnotatedDataModule(str(moved)).served.content_digest(ordered=True)
+
+    older = shuffle(0)
+    written = json.loads((run / "data.json").read_text())["content"]
+    assert written != older
+    for content, again, belongs in ((written, False, True), (older, False, True), (older, True, False)):
+        if again:
+            shuffle(1)
+        (run / "data.json").write_text(json.dumps({"name": "toy", "root": "gone", "content": content}))
+        assert go("predict", run, "--data.root", moved) == 0
+        assert bool([*run.glob("on-*")]) != belongs
 
 
 def test_a_relative_root_is_that_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
