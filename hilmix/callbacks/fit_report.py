@@ -1,6 +1,7 @@
 """When the reports of ``fit`` are made, and of which weights."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from hilmix.errors import SizeError
 log = logging.getLogger(__name__)
 
 
-class FitReport(Callback):
+class FitReport(Callback, ABC):
     """Base of the reports on a trained model, made once ``fit`` has nothing left to train.
 
     Behind every ``on_train_end``, so that callbacks that average weights have put them into the model, wherever they
@@ -41,9 +42,9 @@ class FitReport(Callback):
             if trainer.is_global_zero:
                 log.warning("%s is left out: %s", type(self).__name__, error)
 
+    @abstractmethod
     def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes the report; every rank calls it."""
-        raise NotImplementedError
 
 
 def apply_averages(trainer: Trainer, pl_module: LightningModule) -> None:

@@ -179,7 +179,7 @@ def test_form_is_checked() -> None:
 
 @pytest.mark.parametrize("path", ["builtins.eval", "hilmix.mix.ItemMix", "torch.nn.Linear"])
 def test_foreign_class_paths_are_refused(path: str) -> None:
-    with pytest.raises(ConfigError, match="is not a AnnotatorModel"):
+    with pytest.raises(ConfigError, match="is not an AnnotatorModel"):
         AnnotatorModel.from_spec({"class_path": path, "init_args": {}})
 
 

@@ -1,6 +1,7 @@
 """A run gives the same with and without its reports: weights, metrics, predictions, and what is drawn next."""
 
 import random
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def extras(folder: Path) -> list[Any]:
     return [
         ModelCheckpoint(folder, monitor="val/loss"),
         LearningRateMonitor(),
-        *(getattr(callbacks, name)() for name in callbacks.__all__),
+        *(kind() for name in callbacks.__all__ if not isabstract(kind := getattr(callbacks, name))),
     ]
 
 
