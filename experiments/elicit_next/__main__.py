@@ -13,10 +13,10 @@ import torch
 
 from experiments.elicit_next.simulated import CLASSES, ITEMS, UNEXPLAINED_SD, World, random_mixes
 from experiments.markers import fill
-from hilmix.human.elicit.ask import POOL, fit_belief
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
+from hilmix.human.elicit.next_mixes import POOL, fit_belief
 from hilmix.plotting import BLUE, MUTED, STYLE
 
 HERE = Path(__file__).parent

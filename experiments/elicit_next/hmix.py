@@ -19,9 +19,9 @@ from torch import Tensor
 from experiments.elicit_next.__main__ import HERE, HOW, PAGE
 from experiments.markers import fill
 from hilmix.data.sources import Access, cifar10
-from hilmix.human.elicit.ask import fit_belief
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Candidates, propose
+from hilmix.human.elicit.next_mixes import fit_belief
 from hilmix.human.functional.image_statistics import image_statistics
 from hilmix.human.perception import MixJudgments
 from hilmix.human.study import read_study
@@ -36,7 +36,7 @@ def read() -> tuple[MixJudgments, Tensor]:
     study = read_study(folder / "hmix", "infer").without_repeats()
     first = np.unique(study.judgments.stimulus, return_index=True)[1]
     images = torch.from_numpy(np.asarray(Access(folder, folder).read(cifar10.TEST).images))
-    return study.judged().take(first), image_statistics(images.permute(0, 3, 1, 2).float() / 255).double()
+    return study.to_judgments().take(first), image_statistics(images.permute(0, 3, 1, 2).float() / 255).double()
 
 
 def curve(judged: MixJudgments, features: Tensor, seed: int, how: str) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_
 from hilmix.human.elicit.design.propose import Candidates
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.perception.hmix import DISPERSION, SLOPE, STRENGTHS
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 
 CLASSES = tuple("abcdefghij")
 ITEMS = 600

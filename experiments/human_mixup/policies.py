@@ -12,7 +12,7 @@ from hilmix.data.dataset import Augmentation
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.human.functional.perception import two_hot
-from hilmix.human.image_features import statistics_of
+from hilmix.human.image_features import compute_statistics
 from hilmix.human.perception import (
     ClassStrengths,
     ConfidenceSmoothing,
@@ -62,7 +62,7 @@ class Training:
 
 def table() -> ImageTable:
     """The mean of what people saw in each mix, and how sure they were."""
-    return ImageTable.fit(source().study.judged())
+    return ImageTable.fit(source().study.to_judgments())
 
 
 def smoothed() -> ConfidenceSmoothing:
@@ -103,7 +103,7 @@ MIX_LABELS: dict[str, Callable[[], FloatArray]] = {
     "human-smoothed": lambda: mix_labels(source().study, smoothed()),
     "human-matched": lambda: mix_labels(source().study, _matched(table())),
     "mixup-matched": lambda: mix_labels(source().study, _matched(Identity())),
-    "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.judged())),
+    "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.to_judgments())),
     "off-endpoints": lambda: mix_labels(source().study, _off_endpoints(table())),
     "uniform": lambda: np.full((len(source().study.stimuli), 10), 0.1),
     "random": _random,
@@ -179,7 +179,7 @@ ELICITED = (
 
 def learned(features: torch.Tensor) -> LearnedPerception:
     """The learned policy on some features of the images."""
-    return LearnedPerception.fit(source().study.judged(), features=features)
+    return LearnedPerception.fit(source().study.to_judgments(), features=features)
 
 
 def reversed_(policy: LearnedPerception) -> LearnedPerception:
@@ -190,11 +190,11 @@ def reversed_(policy: LearnedPerception) -> LearnedPerception:
 
 def statistics() -> torch.Tensor:
     """(N, 15) statistics of all images."""
-    return statistics_of(source().base.inputs, np.arange(len(source().base)))
+    return compute_statistics(source().base.inputs, np.arange(len(source().base)))
 
 
 def _smoothed_by_line(policy: Perception) -> ConfidenceSmoothing:
-    return ConfidenceSmoothing.fit(source().study.judged(), policy=policy)
+    return ConfidenceSmoothing.fit(source().study.to_judgments(), policy=policy)
 
 
 def _matched_line(policy: Perception, alpha: float) -> UniformSmoothing:
@@ -207,8 +207,8 @@ def _matched_line(policy: Perception, alpha: float) -> UniformSmoothing:
 ALL_MIXES: dict[str, Callable[[Settings], MixPolicy]] = {
     "all-mixup": lambda s: ItemMix(s.mixup),
     "all-cutmix": lambda s: CutMix(s.cutmix),
-    "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.judged()), s.mixup),
-    "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.judged()), s.mixup),
+    "all-logit": lambda s: HumanMix(GlobalCurve.fit(source().study.to_judgments()), s.mixup),
+    "all-strengths": lambda s: HumanMix(ClassStrengths.fit(source().study.to_judgments()), s.mixup),
     "all-learned": lambda s: HumanMix(learned(statistics()), s.mixup, features="statistics"),
     "all-learned-reversed": lambda s: HumanMix(reversed_(learned(statistics())), s.mixup, features="statistics"),
     "all-off-endpoints": lambda s: HumanMix(_off_endpoints(Identity()), s.mixup),

@@ -22,7 +22,7 @@ from experiments.perception.features import features
 from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
-from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, MixJudgments, as_mixes
+from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, MixJudgments, to_mixes
 from hilmix.human.perception.evaluation import held_out_groups
 from hilmix.human.study import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 
@@ -104,14 +104,14 @@ def certainty(infer: MixJudgments, eyes: dict[str, Eyes]) -> list[dict[str, obje
         seen, out = infer.take(fold != held), fold == held
         unseen = infer.take(out)
         mean[out] = seen.confidence.mean()
-        sure["line"][out] = ConfidenceSmoothing.fit(seen, policy=ClassStrengths.fit(seen)).confidence(as_mixes(unseen))
+        sure["line"][out] = ConfidenceSmoothing.fit(seen, policy=ClassStrengths.fit(seen)).confidence(to_mixes(unseen))
         for name in names[1:]:
             policy, mine = fit(seen, name, eyes)
-            shown = as_mixes(unseen, features=mine.images, mix_features=mine.at(unseen))
+            shown = to_mixes(unseen, features=mine.images, mix_features=mine.at(unseen))
             with torch.no_grad():
-                h = policy.share(shown)
+                h = policy.mean_share(shown)
                 sure[name][out] = policy.confidence(shown)
-                spread[name][out] = policy.spread(shown).square()
+                spread[name][out] = policy.answer_std(shown).square()
             level[name][out] = policy.dispersion * float((h * (1 - h)).mean())
             error[name][out] = np.square(unseen.answer - h.numpy())
     given = {"participant": infer.participant, "group": mix, "num_groups": int(mix.max()) + 1}
@@ -125,7 +125,7 @@ def run(weights: Path, cache: Path) -> None:
     folder = Path(os.environ["HILMIX_DATA"]) / "hmix"
     infer = read_study(folder, "infer").without_repeats()
     everything = Eyes.of(infer, weights, cache)
-    said = infer.judged().checked()
+    said = infer.to_judgments().validate()
     studies = [read_study(folder, task).without_repeats() for task in MIDPOINT_TASKS]
     rows = [row for study in studies for row in midpoints(study, said, everything, weights, cache)]
     rows += certainty(said, {kind: everything.only(kind) for kind in KINDS})

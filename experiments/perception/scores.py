@@ -132,7 +132,7 @@ def run(weights: Path, cache: Path, seeds: int) -> None:
             done = set(rows.loc[(rows["seed"] == seed) & (rows["split"] == split), "policy"])
             for name, how in policies(eyes, seed, split).items():
                 if name not in done:
-                    row = cross_validate(study.judged(), {name: how}, splits=[split], seed=seed)
+                    row = cross_validate(study.to_judgments(), {name: how}, splits=[split], seed=seed)
                     row.insert(0, "seed", seed)
                     rows = pd.concat([rows, row.round(4)], ignore_index=True) if len(rows) else row.round(4)
                     rows.to_csv(FILE, index=False)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hilmix.data.folder.read import read_folder
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.ask import ask_model, ask_perception
 from hilmix.human.elicit.design.chosen import write_chosen
+from hilmix.human.elicit.next_mixes import find_next_by_model, find_next_by_perception
 from hilmix.terminal import Console, say
 
 _ABOUT = """By:
@@ -48,9 +48,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
         raise DataError(f"'{args.out}' exists already. Remove it, or choose another file with -o.")
     data = read_folder(args.data)
     if args.predictions is None:
-        asked = ask_perception(args.study, data, args.number, seed=args.seed)
+        asked = find_next_by_perception(args.study, data, args.number, seed=args.seed)
     else:
-        asked = ask_model(args.study, data, args.number, predictions=args.predictions, seed=args.seed)
+        asked = find_next_by_model(args.study, data, args.number, predictions=args.predictions, seed=args.seed)
     write_chosen(args.out, asked.chosen, asked.score.tolist(), data, asked.label)
     say(
         console,

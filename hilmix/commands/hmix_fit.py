@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     _check(args)
     study = read_inferences(args, console)
-    judged = study.judged()
+    judged = study.to_judgments()
     features = None if args.data is None else statistics_of_mixed(read_images(args, study), study)
     fit = policy_by_name(args.policy, features)
     policy = fit(judged)

@@ -139,7 +139,7 @@ def _policy(data: AnnotatedData, study: MixStudy, args: argparse.Namespace) -> t
     """The policy, fitted now or read, and the features that it needs."""
     if args.policy in NAMES:
         features = statistics_of_mixed(data, study) if args.policy == LEARNED else None
-        return policy_by_name(args.policy, features)(study.judged()), features
+        return policy_by_name(args.policy, features)(study.to_judgments()), features
     policy = Perception.load(args.policy)
     if args.smooth and any(isinstance(part, ConfidenceSmoothing | UniformSmoothing) for part in policy.modules()):
         raise ConfigError(f"--smooth would smooth twice: the policy in {args.policy} smooths already. Leave it out.")

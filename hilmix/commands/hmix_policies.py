@@ -11,7 +11,7 @@ from hilmix.commands.elicit import import_extra
 from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.image_features import statistics_of
+from hilmix.human.image_features import compute_statistics
 from hilmix.human.perception import POLICIES, LearnedPerception
 from hilmix.human.perception.evaluation import Fit
 from hilmix.human.study import MixStudy, Task, check_images, read_study
@@ -115,7 +115,7 @@ def statistics_of_mixed(data: AnnotatedData, study: MixStudy) -> Tensor:
             f"{data.name} holds inputs of kind '{data.inputs.kind}' and shape {tuple(shape)}; {LEARNED} needs colour "
             f"images of at least {_SMALLEST} pixels a side."
         )
-    return statistics_of(data.inputs, np.unique([study.stimuli.id1, study.stimuli.id2]))
+    return compute_statistics(data.inputs, np.unique([study.stimuli.id1, study.stimuli.id2]))
 
 
 def policy_by_name(name: str, features: Tensor | None) -> Fit:

@@ -70,9 +70,9 @@ class HumanMix(MixPolicy):
         if self.features not in (None, STATISTICS):
             self._table = _read_features(Path(self.features), annotations.num_items)
         with torch.no_grad():  # a blend of nothing in particular: what does not fit is told before the first step
-            self.perception.to("cpu").shares(self._any_blend())
+            self.perception.to("cpu").shares(self._probe_mixes())
 
-    def _any_blend(self) -> Mixes:
+    def _probe_mixes(self) -> Mixes:
         label = torch.full((1, self._num_classes or 0), 0.5)
         item = torch.zeros(1, dtype=torch.int64)
         width = len(STATISTICS_COLUMNS) if self._table is None else self._table.shape[1]
@@ -82,12 +82,12 @@ class HumanMix(MixPolicy):
     def draw(self, batch: Batch, generator: np.random.Generator) -> MixPlan:
         items, device = len(batch.index), batch.row.device
         partner, weight = draw_partners(items, generator), draw_weights(items, self.alpha, generator)
-        mixes = self.blends(batch, partner.to(device), weight.to(device))
+        mixes = self.build_mixes(batch, partner.to(device), weight.to(device))
         with torch.no_grad():
             own, _, uniform = self.perception.to(device).shares(mixes).unbind(1)
         return MixPlan(partner, weight, shares=torch.stack([own, mixes.weight * uniform], 1))
 
-    def blends(self, batch: Batch, partner: Tensor, weight: Tensor) -> Mixes:
+    def build_mixes(self, batch: Batch, partner: Tensor, weight: Tensor) -> Mixes:
         """Returns the 2L blends that the answers are asked of: on the row of their item, and of its host. Image 1 is
         always the item that the answer is about.
 
@@ -107,7 +107,7 @@ class HumanMix(MixPolicy):
         summed = weight.new_zeros(len(partner), self._num_classes).index_add_(0, row, said)
         label = torch.where(votes > 0, summed / votes.clamp_min(1), 1 / self._num_classes)
         item, mate = row.repeat(2), torch.cat([partner[row], host])
-        who, features = self._who(batch.annotator), self._features(batch)
+        who, features = self._participants(batch.annotator), self._features(batch)
         return Mixes(
             said.repeat(2, 1),
             label[mate],
@@ -119,7 +119,7 @@ class HumanMix(MixPolicy):
             None if features is None else features[mate],
         )
 
-    def _who(self, annotator: Tensor) -> Tensor | None:
+    def _participants(self, annotator: Tensor) -> Tensor | None:
         """(L,) places among the participants of the study, -1 for somebody else."""
         if self._participant is None:
             return None

@@ -12,7 +12,7 @@ from hilmix.human.functional.image_statistics import STATISTICS, image_statistic
 _AT_ONCE = 256
 
 
-def statistics_of(inputs: Inputs, rows: IntArray) -> Tensor:
+def compute_statistics(inputs: Inputs, rows: IntArray) -> Tensor:
     """Returns (N, 15) float32 statistics of images, NaN where not asked for.
 
     Args:

@@ -57,7 +57,7 @@ def some_mixes() -> Mixes:
 @pytest.mark.parametrize("name", ["identity", "logistic_ordered", "class_strengths", "image_table"])
 def test_the_file_holds_what_python_fits(mine, study, capsys, name):
     assert fit(mine, "--policy", name, "-o", "policy.json") == 0
-    judged = read_study(mine / "study", "infer", classes=CLASSES, num_items=N).without_repeats().judged()
+    judged = read_study(mine / "study", "infer", classes=CLASSES, num_items=N).without_repeats().to_judgments()
     expected = POLICIES[name](judged)
     torch.testing.assert_close(Perception.load("policy.json")(some_mixes()), expected(some_mixes()), rtol=0, atol=0)
     out = words(capsys.readouterr().out)
@@ -85,7 +85,7 @@ def test_the_policy_that_looks_gets_statistics_of_the_right_images(mine, study, 
     assert fit(mine, *learned, "-o", "learned.json") == 0
     assert fit(mine, *learned, "-o", "smooth.json", "--smooth") == 0
     found, smooth = Perception.load("learned.json"), Perception.load("smooth.json")
-    judged = read_study(mine / "study", "infer", classes=CLASSES, num_items=N).without_repeats().judged()
+    judged = read_study(mine / "study", "infer", classes=CLASSES, num_items=N).without_repeats().to_judgments()
     pixels = torch.from_numpy(images(study).inputs.array).permute(0, 3, 1, 2).float() / 255
     expected = LearnedPerception.fit(judged, features=image_statistics(pixels))
     torch.testing.assert_close(found.image_weights, expected.image_weights, rtol=1e-4, atol=1e-5)

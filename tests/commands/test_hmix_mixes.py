@@ -57,7 +57,7 @@ def test_the_folder_holds_images_and_mixes(mine, capsys):
 
 def test_smoothing_goes_by_how_sure_people_were_of_that_mix(mine):
     assert mixes(mine, "--policy", "image_table", "--smooth", "-o", "out") == 0
-    expected = mix_labels(STUDY, ConfidenceSmoothing(ImageTable.fit(FIRST.judged()), line=None))
+    expected = mix_labels(STUDY, ConfidenceSmoothing(ImageTable.fit(FIRST.to_judgments()), line=None))
     np.testing.assert_allclose(read_folder("out").annotations.probs[-PAIRS:], expected, atol=1e-6)
 
 

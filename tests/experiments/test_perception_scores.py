@@ -52,6 +52,6 @@ def test_networks_do_not_depend_on_the_order_and_learn() -> None:
     network = fit_network(said.take(np.arange(900)), features, [D])
     unseen = said.take(np.arange(900, 1200))
     found = network.predict(unseen, features=features)
-    turned = network.predict(unseen.mirrored(np.ones(300, dtype=bool)), features=features)
+    turned = network.predict(unseen.swap_images(np.ones(300, dtype=bool)), features=features)
     np.testing.assert_allclose(found, 1 - turned, atol=1e-5)
     assert np.mean((found - unseen.answer) ** 2) < 0.5 * np.mean((unseen.weight - unseen.answer) ** 2)

@@ -171,8 +171,8 @@ def test_statistics_are_those_of_the_images_of_the_batch() -> None:
 def test_images_that_were_judged_are_known_by_their_rows() -> None:
     batch = batch_of(2, 0, one_each=True)
     mix = bound(HumanMix(ImageTable([100], [101], [0.25], [0.7], fallback=Identity())))
-    blends = mix.blends(batch, torch.tensor([1, 0]), torch.tensor([0.25, 0.5]))
-    seen = mix.perception.seen(blends)
+    build_mixes = mix.build_mixes(batch, torch.tensor([1, 0]), torch.tensor([0.25, 0.5]))
+    seen = mix.perception.perceived_share(build_mixes)
     # rows: item 0 on its own row, item 1 on its own, item 0 on row 1 (its host), item 1 on row 0
     torch.testing.assert_close(seen, torch.tensor([0.7, 0.5, 0.5, 0.3]))
 

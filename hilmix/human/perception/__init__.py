@@ -8,12 +8,12 @@ Example:
     [[0.75, 0.25]]
 """
 
-from hilmix.human.perception.base import Mixes, Perception, SavedPerception, as_mixes
+from hilmix.human.perception.base import Mixes, Perception, SavedPerception, to_mixes
 from hilmix.human.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, LabelPairs
 from hilmix.human.perception.curves import GlobalCurve, Identity
 from hilmix.human.perception.evaluation import POLICIES, cross_validate
 from hilmix.human.perception.hmix import HMixPerception
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 from hilmix.human.perception.learned import LearnedPerception
 from hilmix.human.perception.looking import LookingPerception
 from hilmix.human.perception.off_endpoints import HMIX_OFF, OffEndpoints
@@ -43,6 +43,6 @@ __all__ = [
     "SavedPerception",
     "Smoothed",
     "UniformSmoothing",
-    "as_mixes",
     "cross_validate",
+    "to_mixes",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.functional.perception import smooth_uniformly
 from hilmix.human.functional.relabelling import blend_classes, blend_labels
-from hilmix.human.perception.judged import FloatArray, MixJudgments
+from hilmix.human.perception.judgments import FloatArray, MixJudgments
 from hilmix.parts import Part
 
 FORMAT = "hilmix perception"
@@ -41,7 +41,7 @@ class Mixes(NamedTuple):
     features: Tensor | None = None
     """(R, D) float features of the mix itself, for policies that look at that too."""
 
-    def swapped(self) -> "Mixes":
+    def swap(self) -> "Mixes":
         """Returns the same mixes with the other image called the first."""
         return Mixes(
             self.label2,
@@ -60,7 +60,7 @@ class Perception(Part, nn.Module, ABC):
     """Turns mixes into the labels that people would give them.
 
     A call takes :class:`Mixes` and returns (R, K) distributions, differentiable in labels and weights. In training it
-    is arbitrary which image is called the first, so the label of a mix and of its :meth:`Mixes.swapped` are the same:
+    is arbitrary which image is called the first, so the label of a mix and of its :meth:`Mixes.swap` are the same:
     a policy that prefers an image does so by its class, never by its place.
 
     The parameters are arguments of the constructor, plain values: a policy is written into YAML, a checkpoint or a file
@@ -83,7 +83,7 @@ class Perception(Part, nn.Module, ABC):
             return self.relabel(mixes)
 
     @abstractmethod
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         """Returns the share of image 1 that people see, in [0, 1]: (R,), or (R, K, K) by the classes of image 1 and
         image 2; what a subclass writes.
         """
@@ -94,7 +94,7 @@ class Perception(Part, nn.Module, ABC):
 
     def relabel(self, mixes: Mixes) -> Tensor:
         """Returns (R, K) labels."""
-        seen = self.seen(mixes)
+        seen = self.perceived_share(mixes)
         blend = blend_labels if seen.ndim == 1 else blend_classes
         return smooth_uniformly(blend(mixes.label1, mixes.label2, seen), self.uniform_share(mixes))
 
@@ -104,7 +104,7 @@ class Perception(Part, nn.Module, ABC):
         A share by classes is averaged over the classes of both images, drawn independently from their labels.
         """
         with torch.autocast(mixes.weight.device.type, enabled=False):
-            seen, uniform = self.seen(mixes), self.uniform_share(mixes)
+            seen, uniform = self.perceived_share(mixes), self.uniform_share(mixes)
             if seen.ndim > 1:
                 seen = torch.einsum("rc,rcd,rd->r", mixes.label1, seen, mixes.label2)
             return torch.stack([(1 - uniform) * seen, (1 - uniform) * (1 - seen), uniform], 1)
@@ -118,7 +118,7 @@ class Perception(Part, nn.Module, ABC):
         raise ConfigError(f"{type(self).__name__} does not say how sure people are; give ConfidenceSmoothing a line.")
 
     def predict(
-        self, judged: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None
+        self, judgments: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None
     ) -> FloatArray:
         """Returns the answer that the policy expects in each judgment, (M,) float64: the share of image 1's class in
         what the label gives to the two classes.
@@ -131,15 +131,16 @@ class Perception(Part, nn.Module, ABC):
         Raises:
             DataError: if both images of a mix have one class, so that its label cannot tell them apart.
         """
-        same = np.flatnonzero(judged.label1 == judged.label2)
+        same = np.flatnonzero(judgments.label1 == judgments.label2)
         if len(same):
+            row = same[0]
             raise DataError(
-                f"judgments label2, row {same[0]}: both images are of class {judged.label2[same[0]]}, whose share says "
-                "nothing about the weight; leave out mixes within a class."
+                f"judgments label2, row {row}: must differ from label1, got {judgments.label2[row]} for both, and the "
+                "label of such a mix does not depend on the weight. Leave out mixes within a class."
             )
         with torch.no_grad():
-            label = self(as_mixes(judged, features=features, mix_features=mix_features)).cpu().double().numpy()
-        first, second = (label[np.arange(len(label)), c] for c in (judged.label1, judged.label2))
+            label = self(to_mixes(judgments, features=features, mix_features=mix_features)).cpu().double().numpy()
+        first, second = (label[np.arange(len(label)), c] for c in (judgments.label1, judgments.label2))
         share: FloatArray = first / (first + second)
         return share
 
@@ -170,7 +171,7 @@ class Perception(Part, nn.Module, ABC):
             raise ConfigError(f"{path}: {error}") from error
 
 
-def as_mixes(judged: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:
+def to_mixes(judgments: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None) -> Mixes:
     """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
 
     Args:
@@ -178,12 +179,11 @@ def as_mixes(judged: MixJudgments, *, features: Tensor | None = None, mix_featur
         features: (N, D) float features of all images, by id.
         mix_features: (M, D) float features of the mixes themselves.
     """
-    hot = torch.eye(judged.num_classes, dtype=torch.float64)
-    id1, id2, who, label1, label2 = (
-        torch.tensor(v) for v in (judged.id1, judged.id2, judged.participant, judged.label1, judged.label2)
-    )
-    looks = (None, None) if features is None else (features[id1], features[id2])
-    return Mixes(hot[label1], hot[label2], torch.tensor(judged.weight), id1, id2, who, looks[0], looks[1], mix_features)
+    hot = torch.eye(judgments.num_classes, dtype=torch.float64)
+    names = ("label1", "label2", "weight", "id1", "id2", "participant")
+    label1, label2, weight, id1, id2, participant = (torch.tensor(getattr(judgments, name)) for name in names)
+    own = (None, None) if features is None else (features[id1], features[id2])
+    return Mixes(hot[label1], hot[label2], weight, id1, id2, participant, own[0], own[1], mix_features)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -220,8 +220,8 @@ class SavedPerception(Perception):
         self.policy = Perception.load(file)
         self.participants = self.policy.participants
 
-    def seen(self, mixes: Mixes) -> Tensor:
-        return self.policy.seen(mixes)
+    def perceived_share(self, mixes: Mixes) -> Tensor:
+        return self.policy.perceived_share(mixes)
 
     def uniform_share(self, mixes: Mixes) -> Tensor:
         return self.policy.uniform_share(mixes)

@@ -14,7 +14,7 @@ from hilmix.human.functional.logit_fits import fit_logit, shrunk_logit
 from hilmix.human.functional.perception import logit_curve
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import FloatArray, MixJudgments
+from hilmix.human.perception.judgments import FloatArray, MixJudgments
 
 Centre = Literal["curve", "strengths"]
 
@@ -37,7 +37,7 @@ class _ClassCurves(Perception):
     slope: Tensor
     """(K, K) b, or () for all."""
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         if mixes.label1.shape[1] != len(self.offset):
             raise ConfigError(
                 f"perception: {type(self).__name__} was fitted to {len(self.offset)} classes, but the labels have "
@@ -64,7 +64,7 @@ class ClassStrengths(_ClassCurves):
         self.register_buffer("slope", torch.tensor(float(slope)))
 
     @classmethod
-    def fit(cls, judged: MixJudgments) -> Self:
+    def fit(cls, judgments: MixJudgments) -> Self:
         """Returns the strengths, of sum 0, and the slope of the greatest quasi-likelihood.
 
         Args:
@@ -74,16 +74,16 @@ class ClassStrengths(_ClassCurves):
             DataError: for judgments that cannot be used, do not join all classes by a chain of mixes, or do not
                 determine the strengths.
         """
-        said = judged.checked()
-        hot = np.eye(said.num_classes)
-        effects = contrasts(said.num_classes)
-        design = np.column_stack([_log_odds(said), (hot[said.label1] - hot[said.label2]) @ effects])
-        if find_coordinates(design).rows.shape[1] < said.num_classes:
+        judgments = judgments.validate()
+        hot = np.eye(judgments.num_classes)
+        effects = contrasts(judgments.num_classes)
+        design = np.column_stack([_log_odds(judgments), (hot[judgments.label1] - hot[judgments.label2]) @ effects])
+        if find_coordinates(design).rows.shape[1] < judgments.num_classes:
             raise DataError(
-                f"class strengths: the mixes do not join all {said.num_classes} classes by a chain, or all are even. "
-                "Leave out the classes that were not mixed, or judge more mixes."
+                f"class strengths: a chain of mixes must join all {judgments.num_classes} classes, and one weight "
+                "differ from 0.5. Leave out the classes that were not mixed, or collect more judgments."
             )
-        found = fit_logit(design, said.answer)
+        found = fit_logit(design, judgments.answer)
         return cls((effects @ found[1:]).tolist(), float(found[0]))
 
 
@@ -106,7 +106,7 @@ class LabelPairs(_ClassCurves):
             )
 
     @classmethod
-    def fit(cls, judged: MixJudgments, *, towards: Centre = "curve") -> Self:
+    def fit(cls, judgments: MixJudgments, *, towards: Centre = "curve") -> Self:
         """Returns the curves of the pairs, drawn by empirical Bayes towards a simpler policy of the same answers.
 
         The less a pair was judged, and the less pairs differ from the simpler policy, the closer it is to that, which
@@ -122,33 +122,33 @@ class LabelPairs(_ClassCurves):
         """
         if towards not in ("curve", "strengths"):
             raise ConfigError(f"perception: towards is '{towards}'; allowed are curve, strengths.")
-        said, size = judged.checked(), judged.num_classes
-        common, slope = np.zeros((size, size)), GlobalCurve.fit(said).curve[1]
+        judgments, size = judgments.validate(), judgments.num_classes
+        common, slope = np.zeros((size, size)), GlobalCurve.fit(judgments).curve[1]
         if towards == "strengths":
-            strengths = ClassStrengths.fit(said)
+            strengths = ClassStrengths.fit(judgments)
             common, slope = strengths.offset.double().numpy(), float(strengths.slope)
-        said = said.take(said.label1 != said.label2).ordered()
-        x = _log_odds(said)
+        judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class()
+        x = _log_odds(judgments)
         found = shrunk_logit(
             np.column_stack([np.ones_like(x), x]),
-            common[said.label1, said.label2] + slope * x,
-            said.answer,
-            said.label1 * size + said.label2,
+            common[judgments.label1, judgments.label2] + slope * x,
+            judgments.answer,
+            judgments.label1 * size + judgments.label2,
             num_groups=size * size,
         )
         offset, extra = found.deviation.T.reshape(2, size, size)  # 0 below the diagonal, as pairs are ordered
         return cls((common + offset - offset.T).tolist(), (slope + extra + extra.T).tolist())
 
 
-def _log_odds(judged: MixJudgments) -> FloatArray:
+def _log_odds(judgments: MixJudgments) -> FloatArray:
     """(M,) logit of the weights, none of which may be 0 or 1."""
-    ends = np.flatnonzero((judged.weight == 0) | (judged.weight == 1))
+    ends = np.flatnonzero((judgments.weight == 0) | (judgments.weight == 1))
     if len(ends):
         raise DataError(
-            f"judgments weight, row {ends[0]}: {judged.weight[ends[0]]:g}; every logit curve is 0 and 1 at the pure "
+            f"judgments weight, row {ends[0]}: {judgments.weight[ends[0]]:g}; every logit curve is 0 and 1 at the pure "
             "images. Leave their answers out."
         )
-    odds: FloatArray = logit(judged.weight)
+    odds: FloatArray = logit(judgments.weight)
     return odds
 
 

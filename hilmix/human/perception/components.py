@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 
 from hilmix.errors import ConfigError
 from hilmix.functional.information import cutoff, spread_or_one
-from hilmix.human.perception.judged import FloatArray, IntArray
+from hilmix.human.perception.judgments import FloatArray, IntArray
 
 
 class Components(NamedTuple):
@@ -24,7 +24,7 @@ class Components(NamedTuple):
     """(Q,) int64, which block of features each component belongs to."""
 
     @classmethod
-    def of(cls, features: FloatArray, sizes: Sequence[int], most: int) -> Self:
+    def fit(cls, features: FloatArray, sizes: Sequence[int], most: int) -> Self:
         """Returns the leading principal components of each block of columns.
 
         Args:
@@ -55,7 +55,7 @@ class Components(NamedTuple):
         found: FloatArray = ((features - self.mean) / self.scale) @ self.basis
         return found
 
-    def folded(self, coefficients: FloatArray) -> FloatArray:
+    def to_feature_weights(self, coefficients: FloatArray) -> FloatArray:
         """Returns (D,) weights of the features themselves that do what (Q,) coefficients do to the components."""
         found: FloatArray = (self.basis @ coefficients) / self.scale
         return found

@@ -10,7 +10,7 @@ from hilmix.human.functional.curve_fits import Criterion, FittedKind, fit_curve
 from hilmix.human.functional.perception import CURVES, CurveKind
 from hilmix.human.functional.relabelling import ordered_curve
 from hilmix.human.perception.base import Mixes, Perception
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 
 CENTRES: dict[CurveKind, tuple[int, float]] = {
     "logit": (0, 0.0),
@@ -31,12 +31,12 @@ class Identity(Perception):
     """
 
     @classmethod
-    def fit(cls, judged: MixJudgments) -> Self:
+    def fit(cls, judgments: MixJudgments) -> Self:
         """Returns the policy, whatever people said."""
-        judged.checked()
+        judgments.validate()
         return cls()
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         return mixes.weight
 
 
@@ -79,7 +79,7 @@ class GlobalCurve(Perception):
     @classmethod
     def fit(
         cls,
-        judged: MixJudgments,
+        judgments: MixJudgments,
         *,
         kind: CurveKind = "logit",
         ordered: bool = False,
@@ -100,17 +100,21 @@ class GlobalCurve(Perception):
             ConfigError: for an unknown kind or criterion.
             DataError: for judgments that cannot be used, or that do not determine the curve.
         """
-        said = judged.checked()
-        said = said.take(said.label1 != said.label2).ordered() if ordered else said.doubled()
+        judgments = judgments.validate()
+        if ordered:
+            judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class()
+        else:
+            judgments = judgments.add_swapped()
         free: FittedKind = "logistic" if kind == "logistic_anchored" else kind
-        alone = np.arange(len(said.weight))  # its intervals are not asked for, and mirror images of a person cancel out
-        found = list(fit_curve(free, said.weight, said.answer, alone, criterion=criterion).parameters)
+        # Every answer is a cluster of its own: intervals are not used, and an answer and its swapped copy cancel out.
+        alone = np.arange(len(judgments.weight))
+        found = list(fit_curve(free, judgments.weight, judgments.answer, alone, criterion=criterion).parameters)
         if not ordered:
             place, centre = CENTRES[kind]
             found[place] = centre  # where the fit is up to rounding
         return cls(kind, (found[0], found[1]), ordered)
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         first, second = self.curve
         if not self.ordered:
             return CURVES[self.kind](mixes.weight, first, second)

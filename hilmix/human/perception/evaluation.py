@@ -18,7 +18,7 @@ from hilmix.functional.clusters import clustered_mean
 from hilmix.human.perception.base import Perception
 from hilmix.human.perception.classes import ClassStrengths, LabelPairs
 from hilmix.human.perception.curves import GlobalCurve, Identity
-from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
+from hilmix.human.perception.judgments import FloatArray, IntArray, MixJudgments
 from hilmix.human.perception.participants import ParticipantCurves
 from hilmix.human.perception.table import ImageTable
 
@@ -30,12 +30,12 @@ NEAREST_END = 0.005
 """Predictions are kept so far off 0 and 1 in the deviance, which would be infinite there: half a step of the slider."""
 
 
-def _table(judged: MixJudgments) -> Perception:
-    return ImageTable.fit(judged, fallback=GlobalCurve.fit(judged))
+def _table(judgments: MixJudgments) -> Perception:
+    return ImageTable.fit(judgments, fallback=GlobalCurve.fit(judgments))
 
 
-def _shrunk_table(judged: MixJudgments) -> Perception:
-    return ImageTable.fit(judged, average="shrunk", fallback=ClassStrengths.fit(judged))
+def _shrunk_table(judgments: MixJudgments) -> Perception:
+    return ImageTable.fit(judgments, average="shrunk", fallback=ClassStrengths.fit(judgments))
 
 
 POLICIES: dict[str, Fit] = {
@@ -58,7 +58,7 @@ curve, shrunk ones on class strengths."""
 
 
 def cross_validate(
-    judged: MixJudgments,
+    judgments: MixJudgments,
     policies: Mapping[str, Fit] = POLICIES,
     *,
     splits: Sequence[Split] = get_args(Split),
@@ -90,21 +90,21 @@ def cross_validate(
         ConfigError: for an unknown split or cluster.
         DataError: for judgments that cannot be used, or fewer groups than folds.
     """
-    said = judged.checked()
+    judgments = judgments.validate()
     if cluster not in get_args(Cluster):
         raise ConfigError(f"cross-validation: cluster is '{cluster}'; allowed are {', '.join(get_args(Cluster))}.")
-    clusters = said.participant if cluster == "participant" else held_out_groups(said, "pair")
+    clusters = judgments.participant if cluster == "participant" else held_out_groups(judgments, "pair")
     rows = []
     for split in splits:
-        groups = held_out_groups(said, split)
+        groups = held_out_groups(judgments, split)
         fold = _assign_folds(groups, folds, split, seed)
-        for name, predicted in _predictions(said, policies, fold, features).items():
-            score = _score(said, predicted, clusters, level)
+        for name, predicted in _predictions(judgments, policies, fold, features).items():
+            score = _score(judgments, predicted, clusters, level)
             rows.append({"split": split, "policy": name, "groups": int(groups.max()) + 1} | score)
     return pd.DataFrame(rows)
 
 
-def held_out_groups(judged: MixJudgments, split: Split) -> IntArray:
+def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
     """Returns what must be held out together, (M,) int64 from 0.
 
     Args:
@@ -117,14 +117,14 @@ def held_out_groups(judged: MixJudgments, split: Split) -> IntArray:
         ConfigError: for an unknown split.
     """
     if split == "participant":
-        return _codes(judged.participant)
-    one_way_round = judged.mirrored(judged.id1 > judged.id2)
+        return _codes(judgments.participant)
+    sorted_images = judgments.swap_images(judgments.id1 > judgments.id2)
     if split == "mix":
-        fine = np.round(one_way_round.weight * 1e6)  # 0.1 and 1 - 0.9
-        return _codes(np.column_stack([one_way_round.id1, one_way_round.id2, fine]))
+        fine = np.round(sorted_images.weight * 1e6)  # 0.1 and 1 - 0.9
+        return _codes(np.column_stack([sorted_images.id1, sorted_images.id2, fine]))
     if split != "pair":
         raise ConfigError(f"cross-validation: split is '{split}'; allowed are {', '.join(get_args(Split))}.")
-    images, at = np.unique(np.concatenate([judged.id1, judged.id2]), return_inverse=True)
+    images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
     first, second = at.reshape(2, -1)
     linked = coo_array((np.ones(len(first)), (first, second)), shape=(len(images), len(images)))
     return _codes(connected_components(linked, directed=False)[1][first])
@@ -162,28 +162,28 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
 
 
 def _predictions(
-    judged: MixJudgments, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
+    judgments: MixJudgments, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
 ) -> dict[str, FloatArray]:
     predicted = {name: np.full(len(fold), np.nan) for name in policies}
     for held in np.unique(fold):
         out = fold == held
-        seen, unseen = judged.take(~out), judged.take(out)
+        seen, unseen = judgments.take(~out), judgments.take(out)
         for name, fit in policies.items():
             predicted[name][out] = fit(seen).predict(unseen, features=features)
     return predicted
 
 
-def _score(judged: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
-    stimulus = held_out_groups(judged, "mix")
+def _score(judgments: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
+    stimulus = held_out_groups(judgments, "mix")
     explained = explained_share(
-        judged.answer,
+        judgments.answer,
         predicted,
-        judged.weight,
+        judgments.weight,
         participant=clusters,
         group=stimulus,
         num_groups=int(stimulus.max()) + 1,
         level=level,
     )
-    lost = clustered_mean(deviance(judged.answer, predicted), clusters, level=level)
+    lost = clustered_mean(deviance(judgments.answer, predicted), clusters, level=level)
     spread = {"deviance": lost.mean, "deviance_low": lost.low, "deviance_high": lost.high}
     return {"answers": len(predicted)} | explained._asdict() | spread

@@ -56,7 +56,7 @@ class HMixPerception(LearnedPerception):
         >>> from hilmix.human.perception import Mixes
         >>> grey, noise = (image_statistics(x) for x in (torch.full((1, 3, 32, 32), 0.5), torch.rand(1, 3, 32, 32)))
         >>> cat = torch.eye(10)[3:4]
-        >>> HMixPerception().share(Mixes(cat, cat, torch.tensor([0.5]), features1=noise, features2=grey)) > 0.5
+        >>> HMixPerception().mean_share(Mixes(cat, cat, torch.tensor([0.5]), features1=noise, features2=grey)) > 0.5
         tensor([True])
     """
 

@@ -15,7 +15,7 @@ from hilmix.human.functional.ridge_logit import ridge_logit
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.classes import _log_odds
 from hilmix.human.perception.components import Components
-from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
+from hilmix.human.perception.judgments import FloatArray, IntArray, MixJudgments
 
 COMPONENTS = 64
 
@@ -73,7 +73,7 @@ class LearnedPerception(Perception):
     @classmethod
     def fit(
         cls,
-        judged: MixJudgments,
+        judgments: MixJudgments,
         *,
         features: Tensor,
         blocks: Sequence[int] | None = None,
@@ -97,14 +97,14 @@ class LearnedPerception(Perception):
             DataError: for judgments that cannot be used, or an image without features or with ones that are not
                 finite.
         """
-        shown = Shown.of(judged, features, blocks, components)
+        shown = RegressionColumns.build(judgments, features, blocks, components)
         fitted = shown.fit_shares()
-        image = fitted.coefficients[shown.parts["image"]]
-        weights, confidence, sure = shown.components.folded(image), None, None
-        if not np.isnan(shown.judged.confidence).all():
+        image = fitted.coefficients[shown.slices["image"]]
+        weights, confidence, sure = shown.components.to_feature_weights(image), None, None
+        if not np.isnan(shown.judgments.confidence).all():
             confidence, sure = shown.fit_confidence(fitted.expected)
         return cls(
-            fitted.coefficients[shown.parts["class"]].tolist(),
+            fitted.coefficients[shown.slices["class"]].tolist(),
             float(fitted.coefficients[0]),
             weights.tolist(),
             fitted.dispersion,
@@ -112,25 +112,25 @@ class LearnedPerception(Perception):
             sure,
         )
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         t = self._class_scores(mixes)
-        offset = t[:, :, None] - t[:, None, :] + self._lead(mixes)[:, None, None]
+        offset = t[:, :, None] - t[:, None, :] + self._image_advantage(mixes)[:, None, None]
         return logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
 
-    def share(self, mixes: Mixes) -> Tensor:
+    def mean_share(self, mixes: Mixes) -> Tensor:
         """Returns (R,) what people see of image 1, with each image's strength averaged over its label."""
         classes = (self._class_scores(mixes) * (mixes.label1 - mixes.label2)).sum(1)
-        return logit_curve(mixes.weight, classes + self._lead(mixes), self.slope.to(mixes.weight.dtype))
+        return logit_curve(mixes.weight, classes + self._image_advantage(mixes), self.slope.to(mixes.weight.dtype))
 
-    def spread(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) the standard deviation of people's answers around :meth:`share`.
+    def answer_std(self, mixes: Mixes) -> Tensor:
+        """Returns (R,) the standard deviation of people's answers around :meth:`mean_share`.
 
         Raises:
             ConfigError: without a dispersion.
         """
         if self.dispersion is None:
             raise ConfigError("LearnedPerception has no dispersion; fit it to judgments.")
-        h = self.share(mixes)
+        h = self.mean_share(mixes)
         return (self.dispersion * h * (1 - h)).sqrt()
 
     def confidence(self, mixes: Mixes) -> Tensor:
@@ -146,7 +146,7 @@ class LearnedPerception(Perception):
             )
         first, second = self._features(mixes)
         base, pixels, seen = self.line
-        sides = pixels * (2 * mixes.weight - 1).abs() + seen * (2 * self.share(mixes) - 1).abs()
+        sides = pixels * (2 * mixes.weight - 1).abs() + seen * (2 * self.mean_share(mixes) - 1).abs()
         return torch.sigmoid(base + sides + (first + second) @ self.confidence_weights.to(first.dtype))
 
     def _class_scores(self, mixes: Mixes) -> Tensor:
@@ -158,7 +158,7 @@ class LearnedPerception(Perception):
             )
         return self.strengths.to(mixes.weight.dtype).expand(len(mixes.weight), -1)
 
-    def _lead(self, mixes: Mixes) -> Tensor:
+    def _image_advantage(self, mixes: Mixes) -> Tensor:
         """(R,) how much stronger image 1 is than image 2, classes aside."""
         first, second = self._features(mixes)
         return (first - second) @ self.image_weights.to(first.dtype)
@@ -182,21 +182,21 @@ class LearnedPerception(Perception):
         return f"{len(self.strengths)} classes, {len(self.image_weights)} features, slope={float(self.slope):.3g}"
 
 
-class Shares(NamedTuple):
+class ShareFit(NamedTuple):
     """A fit of what people see."""
 
     coefficients: FloatArray
-    """(P,) of the columns of :meth:`Shown.design`."""
+    """(P,) of the columns of :meth:`RegressionColumns.design`."""
     expected: FloatArray
     """(M,) share of image 1 that people see, whoever they are."""
     dispersion: float
     """Variance of the answers around it in units of ``h (1 - h)``, differences between people included."""
 
 
-class Shown(NamedTuple):
+class RegressionColumns(NamedTuple):
     """Judgments as regression columns."""
 
-    judged: MixJudgments
+    judgments: MixJudgments
     components: Components
     first: FloatArray
     """(M, Q) components of image 1."""
@@ -208,59 +208,59 @@ class Shown(NamedTuple):
     """(E,) int64 from 0, which of the further kinds each is of."""
 
     @classmethod
-    def of(cls, judged: MixJudgments, features: Tensor, blocks: Sequence[int] | None, components: int) -> Self:
+    def build(cls, judgments: MixJudgments, features: Tensor, blocks: Sequence[int] | None, components: int) -> Self:
         """Checks judgments and features and takes the components of those images that were judged."""
-        said = judged.checked()
-        images, at = np.unique(np.concatenate([said.id1, said.id2]), return_inverse=True)
+        judgments = judgments.validate()
+        images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
         if images[-1] >= len(features):
             raise DataError(f"judgments: image {images[-1]} has no features; {len(features)} images have.")
         values = features.detach().cpu()[torch.from_numpy(images)].double().numpy()
         if not np.isfinite(values).all():
             raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} are not finite.")
-        found = Components.of(values, blocks or [values.shape[1]], components)
+        found = Components.fit(values, blocks or [values.shape[1]], components)
         first, second = found(values)[at.reshape(2, -1)]
-        none = np.zeros((len(said.weight), 0))
-        return cls(said, found, first, second, none, np.zeros(0, dtype=np.int64))
+        none = np.zeros((len(judgments.weight), 0))
+        return cls(judgments, found, first, second, none, np.zeros(0, dtype=np.int64))
 
     @property
-    def parts(self) -> dict[str, slice]:
+    def slices(self) -> dict[str, slice]:
         """Where the coefficients of each part are; the slope is the first of all."""
         sizes = {
             "slope": 1,
-            "class": self.judged.num_classes,
+            "class": self.judgments.num_classes,
             "image": self.first.shape[1],
             "extra": self.extra.shape[1],
-            "person": len(self.judged.participants),
+            "participant": len(self.judgments.participants),
         }
         ends = np.cumsum([0, *sizes.values()]).tolist()
         return {name: slice(*ends[i : i + 2]) for i, name in enumerate(sizes)}
 
     def design(self) -> tuple[FloatArray, IntArray]:
         """(M, P) columns of the logit of what people see, and (P,) their blocks."""
-        said, odds = self.judged, _log_odds(self.judged)[:, None]
-        hot, people = np.eye(said.num_classes), np.eye(len(said.participants))
+        judgments, odds = self.judgments, _log_odds(self.judgments)[:, None]
+        hot, people = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
         columns = [
             odds,
-            hot[said.label1] - hot[said.label2],
+            hot[judgments.label1] - hot[judgments.label2],
             self.first - self.second,
             self.extra,
-            people[said.participant] * odds,
+            people[judgments.participant] * odds,
         ]
         image = 2 + self.components.block
         extra = image.max() + 1 + self.extra_block
         block = np.concatenate(
-            [[-1], np.zeros(said.num_classes, np.int64), image, extra, np.ones(len(people), np.int64)]
+            [[-1], np.zeros(judgments.num_classes, np.int64), image, extra, np.ones(len(people), np.int64)]
         )
         return np.concatenate(columns, 1), block
 
-    def fit_shares(self) -> Shares:
+    def fit_shares(self) -> ShareFit:
         """Returns the fit of what people see."""
         design, block = self.design()
-        found = ridge_logit(design, block, self.judged.answer).coefficients
-        everybody = slice(0, self.parts["person"].start)
-        h = expit(design[:, everybody] @ found[everybody])
-        phi = np.square(self.judged.answer - h).sum() / (h * (1 - h)).sum()
-        return Shares(found, h, float(phi))
+        found = ridge_logit(design, block, self.judgments.answer).coefficients
+        common = slice(0, self.slices["participant"].start)
+        h = expit(design[:, common] @ found[common])
+        phi = np.square(self.judgments.answer - h).sum() / (h * (1 - h)).sum()
+        return ShareFit(found, h, float(phi))
 
     def fit_confidence(self, seen: FloatArray) -> tuple[tuple[float, float, float], list[float]]:
         """Returns the line, and the weights of the features, of how sure people are.
@@ -268,12 +268,12 @@ class Shown(NamedTuple):
         Args:
             seen: (M,) share of image 1 that people see.
         """
-        said, asked = self.judged, ~np.isnan(self.judged.confidence)
-        line = np.column_stack([np.ones_like(seen), np.abs(2 * said.weight - 1), np.abs(2 * seen - 1)])
-        people, both = np.eye(len(said.participants)), self.first + self.second
-        design = np.concatenate([line, both, people[said.participant]], 1)
+        judgments, asked = self.judgments, ~np.isnan(self.judgments.confidence)
+        line = np.column_stack([np.ones_like(seen), np.abs(2 * judgments.weight - 1), np.abs(2 * seen - 1)])
+        people, both = np.eye(len(judgments.participants)), self.first + self.second
+        design = np.concatenate([line, both, people[judgments.participant]], 1)
         block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(people), np.int64)])
-        found = ridge_logit(design[asked], block, said.confidence[asked]).coefficients
-        weights = self.components.folded(found[3 : 3 + both.shape[1]])
+        found = ridge_logit(design[asked], block, judgments.confidence[asked]).coefficients
+        weights = self.components.to_feature_weights(found[3 : 3 + both.shape[1]])
         base = float(found[0] - 2 * self.components.mean @ weights)
         return (base, float(found[1]), float(found[2])), weights.tolist()

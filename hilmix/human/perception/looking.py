@@ -12,9 +12,9 @@ from torch.nn.functional import normalize
 from hilmix.checks import NonNegative
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.information import penalised_root
-from hilmix.human.perception.base import Mixes, as_mixes
-from hilmix.human.perception.judged import FloatArray, MixJudgments
-from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, Shown
+from hilmix.human.perception.base import Mixes, to_mixes
+from hilmix.human.perception.judgments import FloatArray, MixJudgments
+from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, RegressionColumns
 
 
 class LookingPerception(LearnedPerception):
@@ -73,7 +73,7 @@ class LookingPerception(LearnedPerception):
     @classmethod
     def fit(
         cls,
-        judged: MixJudgments,
+        judgments: MixJudgments,
         *,
         features: Tensor,
         blocks: Sequence[int] | None = None,
@@ -99,7 +99,7 @@ class LookingPerception(LearnedPerception):
         if mix_features is None:
             raise ConfigError("LookingPerception.fit needs mix_features, (M, D) features of the mixes.")
         sizes = list(blocks or [features.shape[1]])
-        shown = Shown.of(judged, features, sizes, components)
+        shown = RegressionColumns.build(judgments, features, sizes, components)
         if mix_features.shape != (len(shown.first), features.shape[1]) or not bool(mix_features.isfinite().all()):
             raise DataError(
                 f"mix_features have the shape {tuple(mix_features.shape)}; expected are finite numbers of the shape "
@@ -108,7 +108,7 @@ class LookingPerception(LearnedPerception):
         mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
         classifier = _classifier(shown, features).tolist()
         blank = cls(
-            [0.0] * judged.num_classes,
+            [0.0] * judgments.num_classes,
             1.0,
             [0.0] * len(mean),
             [0.0] * (2 * len(sizes) + 1),
@@ -117,18 +117,18 @@ class LookingPerception(LearnedPerception):
             scale,
             classifier,
         )
-        looks = blank.looks(as_mixes(shown.judged, features=features, mix_features=mix_features)).numpy()
-        size = np.maximum(np.sqrt(np.square(looks).mean(0)), 1e-12)
-        shown = shown._replace(extra=looks / size, extra_block=np.zeros(looks.shape[1], dtype=np.int64))
+        similarity = blank.similarity(to_mixes(shown.judgments, features=features, mix_features=mix_features)).numpy()
+        size = np.maximum(np.sqrt(np.square(similarity).mean(0)), 1e-12)
+        shown = shown._replace(extra=similarity / size, extra_block=np.zeros(similarity.shape[1], dtype=np.int64))
         fitted = shown.fit_shares()
-        part = {name: fitted.coefficients[where] for name, where in shown.parts.items()}
+        part = {name: fitted.coefficients[where] for name, where in shown.slices.items()}
         confidence, sure = None, None
-        if not np.isnan(shown.judged.confidence).all():
+        if not np.isnan(shown.judgments.confidence).all():
             confidence, sure = shown.fit_confidence(fitted.expected)
         return cls(
             part["class"].tolist(),
             float(part["slope"][0]),
-            shown.components.folded(part["image"]).tolist(),
+            shown.components.to_feature_weights(part["image"]).tolist(),
             (part["extra"] / size).tolist(),
             sizes,
             mean,
@@ -139,9 +139,9 @@ class LookingPerception(LearnedPerception):
             sure,
         )
 
-    def looks(self, mixes: Mixes) -> Tensor:
+    def similarity(self, mixes: Mixes) -> Tensor:
         """Returns (R, 2 B + 1) how much more each mix looks like image 1: cosines, distances, classifier."""
-        first, second, mix = (self._standardised(f) for f in (*self._features(mixes), self._of_mix(mixes)))
+        first, second, mix = (self._standardise(f) for f in (*self._features(mixes), self._mix_features(mixes)))
         cosines, distances = [], []
         for a, b, m in zip(*(torch.split(f, self.blocks, 1) for f in (first, second, mix)), strict=True):
             cosines.append(((normalize(a) - normalize(b)) * normalize(m)).sum(1))
@@ -149,18 +149,20 @@ class LookingPerception(LearnedPerception):
         says = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
         return torch.stack([*cosines, *distances, says], 1)
 
-    def _lead(self, mixes: Mixes) -> Tensor:
-        return super()._lead(mixes) + self.looks(mixes)[:, :-1] @ self.look_weights[:-1].to(mixes.weight.dtype)
+    def _image_advantage(self, mixes: Mixes) -> Tensor:
+        return super()._image_advantage(mixes) + self.similarity(mixes)[:, :-1] @ self.look_weights[:-1].to(
+            mixes.weight.dtype
+        )
 
     def _class_scores(self, mixes: Mixes) -> Tensor:
-        mix = self._standardised(self._of_mix(mixes))
+        mix = self._standardise(self._mix_features(mixes))
         says = mix @ self.classifier.to(mix.dtype).T
         return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * says
 
-    def _standardised(self, features: Tensor) -> Tensor:
+    def _standardise(self, features: Tensor) -> Tensor:
         return (features - self.mean.to(features.dtype)) / self.scale.to(features.dtype)
 
-    def _of_mix(self, mixes: Mixes) -> Tensor:
+    def _mix_features(self, mixes: Mixes) -> Tensor:
         if mixes.features is None:
             raise ConfigError(
                 "LookingPerception looks at the mix; these mixes come without features, which no mix policy computes. "
@@ -169,13 +171,13 @@ class LookingPerception(LearnedPerception):
         return mixes.features.to(mixes.weight.dtype)
 
 
-def _classifier(shown: Shown, features: Tensor) -> FloatArray:
+def _classifier(shown: RegressionColumns, features: Tensor) -> FloatArray:
     """(K, D) ridge regression of the classes of the images on their standardised features."""
-    said, (mean, scale) = shown.judged, shown.components[:2]
-    images, first = np.unique(np.concatenate([said.id1, said.id2]), return_index=True)
-    classes = np.concatenate([said.label1, said.label2])[first]
+    judgments, (mean, scale) = shown.judgments, shown.components[:2]
+    images, first = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_index=True)
+    classes = np.concatenate([judgments.label1, judgments.label2])[first]
     x = (features.detach().cpu()[torch.from_numpy(images)].double().numpy() - mean) / scale
-    y = np.eye(said.num_classes)[classes]
+    y = np.eye(judgments.num_classes)[classes]
     root = penalised_root(x, np.full(x.shape[1], float(x.shape[1])))
     found: FloatArray = (root @ (root.T @ (x.T @ (y - y.mean(0))))).T
     return found

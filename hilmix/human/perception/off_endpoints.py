@@ -9,7 +9,7 @@ from torch import Tensor
 from hilmix.checks import Positive, Share
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.perception.base import Mixes, Perception
-from hilmix.human.perception.judged import FloatArray
+from hilmix.human.perception.judgments import FloatArray
 from hilmix.human.perception.smoothing import Smoothed
 
 HMIX_OFF = (0.419, 2.74)

@@ -14,7 +14,7 @@ from hilmix.human.functional.perception import logit_curve
 from hilmix.human.functional.relabelling import ordered_curve
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 
 
 class ParticipantCurves(Perception):
@@ -56,7 +56,7 @@ class ParticipantCurves(Perception):
         self.register_buffer("offsets", torch.tensor([*(offsets or [0.0] * len(slopes)), offset], dtype=torch.float32))
 
     @classmethod
-    def fit(cls, judged: MixJudgments, *, ordered: bool = False) -> Self:
+    def fit(cls, judgments: MixJudgments, *, ordered: bool = False) -> Self:
         """Returns the curves of the participants, drawn towards that of all by empirical Bayes.
 
         Args:
@@ -66,18 +66,18 @@ class ParticipantCurves(Perception):
         Raises:
             DataError: for judgments that cannot be used, or that do not determine the common curve.
         """
-        offset, slope = GlobalCurve.fit(judged, ordered=ordered).curve
-        said = judged.checked()
-        said = said.take(said.label1 != said.label2).ordered() if ordered else said
-        x = logit(said.weight)
+        offset, slope = GlobalCurve.fit(judgments, ordered=ordered).curve
+        judgments = judgments.validate()
+        judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class() if ordered else judgments
+        x = logit(judgments.weight)
         design = np.column_stack([x, np.ones_like(x)]) if ordered else x[:, None]
         found = shrunk_logit(
-            design, offset + slope * x, said.answer, said.participant, num_groups=len(said.participants)
+            design, offset + slope * x, judgments.answer, judgments.participant, num_groups=len(judgments.participants)
         ).deviation
         offsets = (offset + found[:, 1]).tolist() if ordered else None
-        return cls(list(said.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
+        return cls(list(judgments.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         who = self._places(mixes)
         slope, offset = self.slopes[who], self.offsets[who]
         if not self.ordered:

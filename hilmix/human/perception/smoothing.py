@@ -12,7 +12,7 @@ from hilmix.errors import DataError
 from hilmix.human.functional.perception import SMOOTHING, uniform_share
 from hilmix.human.perception.base import Mixes, Perception
 from hilmix.human.perception.curves import GlobalCurve
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 
 HMIX_CONFIDENCE = (0.625, 0.826)
 """Confidence at the even weight and at the pure images, fitted to the infer answers of H-Mix. Not universal."""
@@ -33,8 +33,8 @@ class Smoothed(Perception, ABC):
     def added_share(self, mixes: Mixes) -> Tensor:
         """Returns (R,) what is spread of the policy's label; what a subclass writes."""
 
-    def seen(self, mixes: Mixes) -> Tensor:
-        return self.policy.seen(mixes)
+    def perceived_share(self, mixes: Mixes) -> Tensor:
+        return self.policy.perceived_share(mixes)
 
     def uniform_share(self, mixes: Mixes) -> Tensor:
         added, inner = self.added_share(mixes), self.policy.uniform_share(mixes)
@@ -73,7 +73,9 @@ class ConfidenceSmoothing(Smoothed):
         self.line, self.a, self.b = line, float(a), float(b)
 
     @classmethod
-    def fit(cls, judged: MixJudgments, *, policy: Perception, a: float = SMOOTHING[0], b: float = SMOOTHING[1]) -> Self:
+    def fit(
+        cls, judgments: MixJudgments, *, policy: Perception, a: float = SMOOTHING[0], b: float = SMOOTHING[1]
+    ) -> Self:
         """Returns the smoothing with the least-squares line of confidence, its ends kept in [0, 1].
 
         Args:
@@ -85,15 +87,15 @@ class ConfidenceSmoothing(Smoothed):
         Raises:
             DataError: for judgments that cannot be used, or with confidences at fewer than two weights.
         """
-        said = judged.checked()
-        said = said.take(~np.isnan(said.confidence))
-        side = np.abs(2 * said.weight - 1)
+        judgments = judgments.validate()
+        judgments = judgments.take(~np.isnan(judgments.confidence))
+        side = np.abs(2 * judgments.weight - 1)
         if len(np.unique(side.round(9))) < 2:
             raise DataError(
                 f"confidence line: {len(side)} judgments state a confidence, at fewer than two distances from the even "
                 "weight, which a line needs."
             )
-        slope, middle = np.polyfit(side, said.confidence, 1)
+        slope, middle = np.polyfit(side, judgments.confidence, 1)
         ends = np.clip([middle, middle + slope], 0.0, 1.0)
         return cls(policy, (float(ends[0]), float(ends[1])), a, b)
 

@@ -12,7 +12,7 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.functional.agreement import one_way
 from hilmix.human.functional.judgments import confidence_weighted_mean
 from hilmix.human.perception.base import Mixes, Perception
-from hilmix.human.perception.judged import FloatArray, IntArray, MixJudgments
+from hilmix.human.perception.judgments import FloatArray, IntArray, MixJudgments
 
 Average = Literal["mean", "confidence", "shrunk"]
 
@@ -66,7 +66,7 @@ class ImageTable(Perception):
         self.participants = () if self.fallback is None else self.fallback.participants
 
     @classmethod
-    def fit(cls, judged: MixJudgments, *, average: Average = "mean", fallback: Perception | None = None) -> Self:
+    def fit(cls, judgments: MixJudgments, *, average: Average = "mean", fallback: Perception | None = None) -> Self:
         """Returns the table of all judged mixes.
 
         Args:
@@ -85,24 +85,26 @@ class ImageTable(Perception):
                 f"perception: average is '{average}'; allowed are {', '.join(_AVERAGES)}, 'shrunk' with a fallback to "
                 "shrink to."
             )
-        said = judged.checked()
-        said = said.mirrored(said.id1 > said.id2)
-        _check("id2", torch.tensor(said.id2, dtype=torch.float64), len(said.id2))
-        keys, _ = _keys(*(torch.tensor(v) for v in (said.id1, said.id2, said.weight)))
+        judgments = judgments.validate()
+        judgments = judgments.swap_images(judgments.id1 > judgments.id2)
+        _check("id2", torch.tensor(judgments.id2, dtype=torch.float64), len(judgments.id2))
+        keys, _ = _keys(*(torch.tensor(v) for v in (judgments.id1, judgments.id2, judgments.weight)))
         _, first, group = np.unique(keys.numpy(), return_index=True, return_inverse=True)
-        seen = _average(said, average, group, len(first), fallback)
-        sure = None if np.isnan(said.confidence).any() else _means(said.confidence, group, len(first)).tolist()
-        shown = said.take(first)
+        seen = _average(judgments, average, group, len(first), fallback)
+        sure = (
+            None if np.isnan(judgments.confidence).any() else _means(judgments.confidence, group, len(first)).tolist()
+        )
+        shown = judgments.take(first)
         columns = (shown.id1.tolist(), shown.id2.tolist(), shown.weight.tolist(), seen.tolist(), sure)
         return cls(*columns, fallback)
 
-    def seen(self, mixes: Mixes) -> Tensor:
+    def perceived_share(self, mixes: Mixes) -> Tensor:
         place, turned, known = self._find(mixes)
         share = self.answers[place].to(mixes.weight.dtype)
         share = torch.where(turned, 1 - share, share)
         if self.fallback is None:
             return share
-        other = self.fallback.seen(mixes)
+        other = self.fallback.perceived_share(mixes)
         by_class = (-1, *[1] * (other.ndim - 1))
         return torch.where(known.reshape(by_class), share.reshape(by_class), other)
 
@@ -174,19 +176,19 @@ def _means(values: FloatArray, group: IntArray, groups: int) -> FloatArray:
 
 
 def _average(
-    said: MixJudgments, average: Average, group: IntArray, groups: int, fallback: Perception | None
+    judgments: MixJudgments, average: Average, group: IntArray, groups: int, fallback: Perception | None
 ) -> FloatArray:
-    mean = _means(said.answer, group, groups)
+    mean = _means(judgments.answer, group, groups)
     if average == "shrunk" and fallback is not None:
-        expected = fallback.predict(said)
-        deviation = one_way(said.answer - expected, group, num_groups=groups)
+        expected = fallback.predict(judgments)
+        deviation = one_way(judgments.answer - expected, group, num_groups=groups)
         between = deviation.group_variance
         trust = between / np.maximum(between + deviation.within / deviation.answers, np.finfo(np.float64).tiny)
         centre = _means(expected, group, groups)
         return np.clip(centre + trust * (mean - centre), 0.0, 1.0)
     if average == "confidence":
-        _stated(said.confidence)
-        weighted = confidence_weighted_mean(said.answer, said.confidence, group, num_groups=groups)
+        _stated(judgments.confidence)
+        weighted = confidence_weighted_mean(judgments.answer, judgments.confidence, group, num_groups=groups)
         return np.where(np.isnan(weighted), mean, weighted)
     return mean
 

@@ -10,9 +10,9 @@ from scipy.stats import entropy
 from hilmix.errors import DataError
 from hilmix.functional.clusters import clustered_mean
 from hilmix.human.functional.judgments import clamp_cifar10s, clamp_hmix
-from hilmix.human.report.frame import ALL, answer_frame, estimates, means, one_per_person
+from hilmix.human.report.frame import ALL, answer_frame, drop_repeated_answers, estimates, means
 from hilmix.human.study import MixStudy
-from hilmix.human.study.released import says_nothing
+from hilmix.human.study.released import find_empty_answers
 from hilmix.human.study.tables import ClassAnswers, take_rows
 
 RULES: Mapping[str, Callable[..., NDArray[np.float64]]] = {"hmix": clamp_hmix, "cifar10s": clamp_cifar10s}
@@ -45,7 +45,7 @@ def label_frame(study: MixStudy) -> pd.DataFrame:
         DataError: for another task.
     """
     answers = class_answers(study)
-    usable = ~says_nothing(answers)
+    usable = ~find_empty_answers(answers)
     frame = answer_frame(study, repeats=True)[usable].reset_index(drop=True)
     kept = take_rows(answers, usable)
     given = frame["generating_weight"].to_numpy()
@@ -88,7 +88,7 @@ def top_class_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     frame = frame[~frame["repeat"]]
     mixed = (frame["top"] == frame["label1"]) | (frame["top"] == frame["label2"])
     found = clustered_mean(mixed, frame["participant"], level=level)
-    once = one_per_person(frame)
+    once = drop_repeated_answers(frame)
     people = once.groupby("stimulus").size()
     alike = once.groupby(["stimulus", "top"]).size()
     pairs, agreed = (int((n * (n - 1)).sum()) // 2 for n in (people, alike))

@@ -11,7 +11,7 @@ from hilmix.human.report.frame import COLUMNS, answer_frame, estimates
 from hilmix.human.study import MixStudy
 
 
-def fitted_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray, ClassStrengths]:
+def fit_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray, ClassStrengths]:
     """Returns the classes that were mixed with another one, as codes in ascending order, and their strengths.
 
     Raises:
@@ -38,9 +38,9 @@ def strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     to mixes that contain it.
 
     Raises:
-        DataError: as :func:`fitted_strengths`.
+        DataError: as :func:`fit_strengths`.
     """
-    used, found = fitted_strengths(study, level=level)
+    used, found = fit_strengths(study, level=level)
     frame = answer_frame(study)
     frame = frame[frame["label1"] != frame["label2"]]
     n = np.bincount(frame[["label1", "label2"]].to_numpy().ravel(), minlength=study.num_classes)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from hilmix import plotting
 from hilmix.callbacks.files import whole_file
-from hilmix.human.report.curve_figures import confidence_figure, midpoint_figure, relabelling_figure
-from hilmix.human.report.people_figures import (
+from hilmix.human.report.agreement_figures import (
     label_figure,
     pair_figure,
     reliability_figure,
     strength_figure,
 )
+from hilmix.human.report.curve_figures import confidence_figure, midpoint_figure, relabelling_figure
 from hilmix.human.report.summary import Studies, Summary
 
 if TYPE_CHECKING:

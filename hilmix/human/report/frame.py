@@ -50,7 +50,7 @@ def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
     )
 
 
-def one_per_person(frame: pd.DataFrame) -> pd.DataFrame:
+def drop_repeated_answers(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows without those in which somebody met a stimulus again, flagged as repeat or not: of agreement between
     people, a person is no witness twice."""
     return frame.sort_values("trial", kind="stable").drop_duplicates(["participant", "stimulus"]).sort_index()

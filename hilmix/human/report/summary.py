@@ -13,13 +13,7 @@ import pandas as pd
 from hilmix.callbacks.files import whole_file, write_table
 from hilmix.errors import DataError
 from hilmix.human.functional.curve_fits import PARAMETERS
-from hilmix.human.report.answers import CRITERIA, anchoring_table, curve_table, midpoint_table, weight_table
-from hilmix.human.report.categorical import RULES, label_frame, label_table, top_class_table
-from hilmix.human.report.classes import pair_table, strength_table
-from hilmix.human.report.confidence import confidence_bins, confidence_table
-from hilmix.human.report.frame import COLUMNS, answer_frame
-from hilmix.human.report.people import count_table, people_table
-from hilmix.human.report.shared import (
+from hilmix.human.report.agreement import (
     PREDICTORS,
     WEIGHT_PREDICTORS,
     agreement_table,
@@ -27,6 +21,12 @@ from hilmix.human.report.shared import (
     explained_table,
     repeat_table,
 )
+from hilmix.human.report.answers import CRITERIA, anchoring_table, curve_table, midpoint_table, weight_table
+from hilmix.human.report.categorical import RULES, label_frame, label_table, top_class_table
+from hilmix.human.report.classes import pair_table, strength_table
+from hilmix.human.report.confidence import confidence_bins, confidence_table
+from hilmix.human.report.frame import COLUMNS, answer_frame
+from hilmix.human.report.participants import count_table, participant_table
 from hilmix.human.study import MIDPOINT_TASKS, TASKS, MixStudy, Task, read_study
 from hilmix.human.study.layout import CLASSES, LAYOUTS, NUM_ITEMS, ORIGIN
 
@@ -108,7 +108,7 @@ def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
 
 def _parts(study: MixStudy, level: float) -> Iterator[Part]:
     yield "counts", "counts", partial(count_table, study)
-    yield "people", "people", partial(people_table, study)
+    yield "people", "people", partial(participant_table, study)
     yield "weights", "means", partial(weight_table, study, level=level)
     if study.task == "infer":
         yield from _infer_parts(study, level)

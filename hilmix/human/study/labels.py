@@ -25,7 +25,7 @@ def mix_labels(
 ) -> DoubleArray:
     """Returns what a policy says of every mix, (S, K) float64 distributions over the study's classes.
 
-    ``Identity`` gives the labels of mixup, ``ImageTable.fit(study.judged())`` the mean of what people saw,
+    ``Identity`` gives the labels of mixup, ``ImageTable.fit(study.to_judgments())`` the mean of what people saw,
     ``ConfidenceSmoothing(table, line=None)`` the same smoothed by how sure they were.
 
     Args:

@@ -74,14 +74,14 @@ def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
     answers = study.judgments.answers
     if answers is None:
         raise DataError(f"Soft labels need a study of the task 'categorical'; this one is '{study.task}'.")
-    usable = ~says_nothing(answers)
+    usable = ~find_empty_answers(answers)
     kept = take_rows(answers, usable)
     labels = clamp_hmix(kept.top, kept.top_percent, kept.second, kept.second_percent, impossible=kept.impossible)
     lists = _per_stimulus(study.judgments.stimulus[usable], labels, len(study.stimuli))
     return {name: given for name, given in zip(study.stimuli.name, lists, strict=True) if given}
 
 
-def says_nothing(answers: ClassAnswers) -> NDArray[np.bool_]:
+def find_empty_answers(answers: ClassAnswers) -> NDArray[np.bool_]:
     """Returns (L,) bool, which answers give no class any percent and tick all as impossible: no label follows."""
     second = np.nan_to_num(answers.second_percent)
     overwritten = (answers.second == answers.top) & ~np.isnan(answers.second_percent)

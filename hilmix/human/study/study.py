@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from hilmix.errors import DataError
-from hilmix.human.perception.judged import MixJudgments
+from hilmix.human.perception.judgments import MixJudgments
 from hilmix.human.study.tables import (
     TASKS,
     Judgments,
@@ -92,7 +92,7 @@ class MixStudy:
         """The study without the trials that were flagged as shown once more; vocabularies and stimuli stay."""
         return replace(self, judgments=take_rows(self.judgments, ~self.judgments.repeat))
 
-    def judged(self) -> MixJudgments:
+    def to_judgments(self) -> MixJudgments:
         """The answers of an infer study as plain arrays, which perception policies are fitted to; repeats as well, so
         take :meth:`without_repeats` first where they should not count.
 

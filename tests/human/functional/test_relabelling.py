@@ -47,8 +47,8 @@ def test_an_ordered_curve_belongs_to_the_earlier_class(kind):
     seen = ordered_curve(kind, weight, 1.3, 0.7, num_classes=3)
     torch.testing.assert_close(seen[:, 0, 2], CURVES[kind](weight, 1.3, 0.7))
     torch.testing.assert_close(seen[:, 2, 0], 1 - CURVES[kind](1 - weight, 1.3, 0.7))
-    mirrored = ordered_curve(kind, 1 - weight, 1.3, 0.7, num_classes=3)
-    torch.testing.assert_close(mirrored.transpose(1, 2), 1 - seen)
+    swap_images = ordered_curve(kind, 1 - weight, 1.3, 0.7, num_classes=3)
+    torch.testing.assert_close(swap_images.transpose(1, 2), 1 - seen)
 
 
 def test_gradients():

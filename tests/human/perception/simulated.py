@@ -66,8 +66,8 @@ def mixes(rows=12, *, seed=0, hard=False, dtype=torch.float64):
     ids = torch.randint(0, 1000, (2, rows), generator=generator)
     weight[:2], ids[:, :2] = torch.tensor([0.25, 0.1]), torch.tensor([[3, 1], [9, 4]])
     people = torch.randint(-1, 2, (rows,), generator=generator)
-    looks = torch.randn(3, rows, D, dtype=torch.float64, generator=generator)
-    return Mixes(labels[0].to(dtype), labels[1].to(dtype), weight.to(dtype), ids[0], ids[1], people, *looks)
+    similarity = torch.randn(3, rows, D, dtype=torch.float64, generator=generator)
+    return Mixes(labels[0].to(dtype), labels[1].to(dtype), weight.to(dtype), ids[0], ids[1], people, *similarity)
 
 
 def judged(

@@ -59,7 +59,7 @@ def test_known_strengths_are_recovered():
 @pytest.mark.parametrize("fit", [ClassStrengths.fit, LabelPairs.fit])
 def test_fits_do_not_depend_on_the_order_of_the_pairs(fit):
     said = judged(strengths=STRENGTHS)
-    turned = said.mirrored(np.random.default_rng(0).random(900) < 0.5)
+    turned = said.swap_images(np.random.default_rng(0).random(900) < 0.5)
     torch.testing.assert_close(fit(turned)(mixes()), fit(said)(mixes()), rtol=0, atol=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_pairs_are_drawn_towards_strengths_if_asked():
 def test_strengths_are_only_there_where_mixes_join_the_classes():
     said = judged()
     apart = said.take((said.label1 + said.label2 == 1) | (said.label1 + said.label2 == 5))  # 0 with 1, 2 with 3
-    with pytest.raises(DataError, match="the mixes do not join all 4 classes by a chain"):
+    with pytest.raises(DataError, match=r"class strengths: .*4 classes"):
         ClassStrengths.fit(apart)
     with pytest.raises(DataError, match=r"weight, row 3: 1; every logit curve is 0 and 1 at the pure images"):
         ClassStrengths.fit(said._replace(weight=np.where(np.arange(900) == 3, 1.0, said.weight)))

@@ -35,7 +35,7 @@ def test_deviance_is_that_of_the_binomial():
 
 def test_groups_by_mix_are_images_and_weight_in_either_order():
     said = judged(pairs=50)
-    turned = said.mirrored(np.arange(150) % 2 == 0)
+    turned = said.swap_images(np.arange(150) % 2 == 0)
     groups = held_out_groups(turned, "mix")
     np.testing.assert_array_equal(groups[::3], groups[1::3])
     assert len(np.unique(groups)) == 50
@@ -144,14 +144,14 @@ def test_refused():
 
 def test_a_study_gives_its_judgments():
     study = invent("infer", 3)
-    said, rows = study.judged().checked(), study.to_frame()
+    said, rows = study.to_judgments().validate(), study.to_frame()
     np.testing.assert_array_equal(said.weight, rows["generating_weight"])
     np.testing.assert_array_equal(said.answer, rows["weight"])
     np.testing.assert_array_equal(said.id2, rows["id2"])
     assert [study.classes[c] for c in said.label1] == rows["label1"].tolist()
     assert [said.participants[p] for p in said.participant] == rows["participant"].tolist()
     with pytest.raises(DataError, match="a study of the task 'infer'; this one is 'select'"):
-        invent("select", 3).judged()
+        invent("select", 3).to_judgments()
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def hmix(real_data) -> MixStudy:
 
 
 def test_the_constants_are_those_of_hmix(hmix):
-    said = hmix.judged()
+    said = hmix.to_judgments()
     assert GlobalCurve.fit(said).curve[1] == pytest.approx(HMIX_LOGIT_SLOPE, abs=5e-4)
     np.testing.assert_allclose(GlobalCurve.fit(said, ordered=True).curve, (-0.098, 0.875), atol=1e-3)
     found = GlobalCurve.fit(said, kind="logistic", ordered=True, criterion="squares").curve
@@ -174,7 +174,7 @@ def test_the_constants_are_those_of_hmix(hmix):
 
 def test_what_policies_explain_of_hmix(hmix):
     names = ("logit", "logistic", "class_strengths", "label_pairs", "label_pairs_of_strengths", "participants")
-    found = cross_validate(hmix.judged(), {name: POLICIES[name] for name in names}, splits=["pair"])
+    found = cross_validate(hmix.to_judgments(), {name: POLICIES[name] for name in names}, splits=["pair"])
     share = found.set_index("policy")["share"]
     assert found["ceiling"][0] == pytest.approx(0.338, abs=1e-3)
     assert found["groups"].eq(1251).all()

@@ -19,8 +19,8 @@ def test_colourful_detail_shows_through_and_the_mirror_image_agrees() -> None:
     cat = torch.eye(10)[3:4]
     mix = Mixes(cat, cat, torch.tensor([0.4]), features1=image_statistics(noise), features2=image_statistics(grey))
     policy = HMixPerception()
-    assert policy.share(mix) > 0.5
-    torch.testing.assert_close(policy.share(mix.swapped()), 1 - policy.share(mix))
+    assert policy.mean_share(mix) > 0.5
+    torch.testing.assert_close(policy.mean_share(mix.swap()), 1 - policy.mean_share(mix))
 
 
 def test_the_constants_are_the_fit_to_h_mix(real_data) -> None:
@@ -29,7 +29,7 @@ def test_the_constants_are_the_fit_to_h_mix(real_data) -> None:
     from hilmix.human.study import read_study
 
     images = torch.from_numpy(Access(real_data, real_data).read(cifar10.TEST).images).permute(0, 3, 1, 2).float() / 255
-    judged = read_study(real_data / "hmix", "infer").without_repeats().judged()
+    judged = read_study(real_data / "hmix", "infer").without_repeats().to_judgments()
     fitted = LearnedPerception.fit(judged, features=image_statistics(images)).spec()["init_args"]
     shipped = HMixPerception()
     for name in ("strengths", "slope", "image_weights", "confidence_weights"):

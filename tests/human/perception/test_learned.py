@@ -6,7 +6,7 @@ import torch
 from scipy.special import expit, logit
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.perception import ClassStrengths, LearnedPerception, as_mixes, cross_validate
+from hilmix.human.perception import ClassStrengths, LearnedPerception, cross_validate, to_mixes
 from tests.human.perception.simulated import LEARNED, POLICIES, STRENGTHS, D, K, judged, mixes
 
 IMAGES = 3000
@@ -40,7 +40,7 @@ def test_confidence_is_recovered():
     _, pixels, seen = policy.line
     assert (pixels, seen) == (pytest.approx(1, abs=0.15), pytest.approx(0.5, abs=0.15))
     np.testing.assert_allclose(policy.confidence_weights, 0.1 * np.array(LEARNED), atol=0.03)
-    sure = policy.confidence(as_mixes(said, features=FEATURES)).numpy()
+    sure = policy.confidence(to_mixes(said, features=FEATURES)).numpy()
     assert np.mean(sure) == pytest.approx(np.mean(said.confidence), abs=0.005)
     assert np.corrcoef(sure, said.confidence)[0, 1] > 0.6
 
@@ -55,7 +55,7 @@ def test_it_is_worth_looking_where_images_differ_and_harmless_where_not():
 
 def test_it_does_not_matter_which_image_the_study_calls_the_first():
     said = looked(pairs=200)
-    turned = said.mirrored(np.arange(600) % 3 == 0)
+    turned = said.swap_images(np.arange(600) % 3 == 0)
     one, other = (LearnedPerception.fit(j, features=FEATURES) for j in (said, turned))
     np.testing.assert_allclose(one.image_weights, other.image_weights, atol=1e-5)
     np.testing.assert_allclose(one.confidence_weights, other.confidence_weights, atol=1e-5)
@@ -82,14 +82,14 @@ def test_share_and_spread_are_those_of_the_label():
     policy, shown = POLICIES["learned"], mixes(50, hard=True)
     different = shown.label1.argmax(1) != shown.label2.argmax(1)
     first = (policy(shown) * shown.label1).sum(1)
-    torch.testing.assert_close(policy.share(shown)[different], first[different])
-    h = policy.share(shown)
-    torch.testing.assert_close(policy.spread(shown), (0.3 * h * (1 - h)).sqrt())
+    torch.testing.assert_close(policy.mean_share(shown)[different], first[different])
+    h = policy.mean_share(shown)
+    torch.testing.assert_close(policy.answer_std(shown), (0.3 * h * (1 - h)).sqrt())
 
 
 def test_confidence_does_not_depend_on_the_order():
     policy, shown = POLICIES["learned"], mixes(50)
-    torch.testing.assert_close(policy.confidence(shown.swapped()), policy.confidence(shown))
+    torch.testing.assert_close(policy.confidence(shown.swap()), policy.confidence(shown))
     assert ((policy.confidence(shown) > 0) & (policy.confidence(shown) < 1)).all()
 
 
@@ -99,7 +99,7 @@ def test_without_confidences_it_says_so():
     with pytest.raises(ConfigError, match="do not say how sure people are; give ConfidenceSmoothing a line"):
         policy.confidence(mixes())
     with pytest.raises(ConfigError, match="has no dispersion"):
-        LearnedPerception(STRENGTHS.tolist(), 0.9, LEARNED).spread(mixes())
+        LearnedPerception(STRENGTHS.tolist(), 0.9, LEARNED).answer_std(mixes())
 
 
 def test_refused():

@@ -25,7 +25,7 @@ def seen_mixes(pairs=1500):
 
 def test_looks_are_cosines_distances_and_what_the_classifier_says():
     policy, shown = POLICIES["looking"], mixes(7)
-    found = policy.looks(shown).numpy()
+    found = policy.similarity(shown).numpy()
     scale, mean = 1.3, 0.1
     for row in range(7):
         a, b, m = ((f[row].numpy() - mean) / scale for f in (shown.features1, shown.features2, shown.features))
@@ -43,7 +43,7 @@ def test_looks_are_cosines_distances_and_what_the_classifier_says():
 
 def test_looks_change_their_sign_with_the_order():
     policy, shown = POLICIES["looking"], mixes(20)
-    torch.testing.assert_close(policy.looks(shown.swapped()), -policy.looks(shown))
+    torch.testing.assert_close(policy.similarity(shown.swap()), -policy.similarity(shown))
 
 
 def test_gradients_reach_labels_where_the_mix_is_an_image():
@@ -60,11 +60,11 @@ def test_what_the_mix_looks_like_is_learned():
     said, mix = seen_mixes()
     train, test = np.arange(4500) < 3000, np.arange(4500) >= 3000
     blind = LearnedPerception.fit(said.take(train), features=FEATURES)
-    looks = LookingPerception.fit(said.take(train), features=FEATURES, mix_features=mix[train])
+    similarity = LookingPerception.fit(said.take(train), features=FEATURES, mix_features=mix[train])
     unseen = said.take(test)
     errors = [
         np.mean((policy.predict(unseen, features=FEATURES, mix_features=mix[test]) - unseen.answer) ** 2)
-        for policy in (blind, looks)
+        for policy in (blind, similarity)
     ]
     assert errors[1] < 0.6 * errors[0]
 

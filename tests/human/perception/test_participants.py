@@ -54,7 +54,7 @@ def test_a_participant_without_judgments_has_the_common_curve():
 
 def test_a_participant_with_very_many_judgments_has_their_own_curve():
     said = judged(pairs=20_000, people=2, slopes=[-0.3, 0.4])
-    found, mine = ParticipantCurves.fit(said), said.take(said.participant == 1).doubled()
+    found, mine = ParticipantCurves.fit(said), said.take(said.participant == 1).add_swapped()
     own = fit_curve("logit", mine.weight, mine.answer, mine.participant).parameters[1]
     assert float(found.slopes[1]) == pytest.approx(own, abs=1e-3)
 
@@ -67,7 +67,7 @@ def test_participants_that_do_not_differ_get_one_curve():
 @pytest.mark.parametrize("ordered", [False, True])
 def test_fits_do_not_depend_on_the_order_of_the_pairs(ordered):
     said = judged(slopes=np.linspace(-0.5, 0.5, 20))
-    turned = said.mirrored(np.random.default_rng(0).random(900) < 0.5)
+    turned = said.swap_images(np.random.default_rng(0).random(900) < 0.5)
     shown = mixes()._replace(participant=torch.arange(12))
     expected = ParticipantCurves.fit(said, ordered=ordered)(shown)
     torch.testing.assert_close(ParticipantCurves.fit(turned, ordered=ordered)(shown), expected, rtol=0, atol=1e-6)

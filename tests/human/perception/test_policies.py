@@ -16,7 +16,7 @@ from hilmix.human.perception import (
     Mixes,
     Perception,
     SavedPerception,
-    as_mixes,
+    to_mixes,
 )
 from hilmix.parts import Part
 from tests.human.perception.simulated import ANCHORED, POLICIES, STRENGTHS, judged, mixes
@@ -28,7 +28,7 @@ every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES
 @pytest.mark.parametrize("hard", [True, False])
 def test_the_label_does_not_depend_on_which_image_is_the_first(policy, hard):
     shown = mixes(200, hard=hard)
-    torch.testing.assert_close(policy(shown.swapped()), policy(shown), rtol=0, atol=1e-12)
+    torch.testing.assert_close(policy(shown.swap()), policy(shown), rtol=0, atol=1e-12)
 
 
 @every_policy
@@ -165,14 +165,14 @@ def test_predictions_are_the_share_of_the_first_class():
 def test_features_reach_policies_by_image():
     said = judged(pairs=5, images=50)
     features = torch.arange(100.0).reshape(50, 2)
-    shown = as_mixes(said, features=features)
+    shown = to_mixes(said, features=features)
     assert torch.equal(shown.features1, features[said.id1])
-    assert torch.equal(shown.swapped().features1, features[said.id2])
+    assert torch.equal(shown.swap().features1, features[said.id2])
 
 
 def test_mixes_within_a_class_have_no_prediction():
     said = judged()
-    with pytest.raises(DataError, match="label2, row 2: both images are of class 1, whose share says nothing"):
+    with pytest.raises(DataError, match=r"label2, row 2: .*got 1"):
         Identity().predict(
             said._replace(
                 label1=np.where(np.arange(900) == 2, 1, said.label1),

@@ -12,7 +12,7 @@ from hilmix.human.perception import (
     ImageTable,
     OffEndpoints,
     UniformSmoothing,
-    as_mixes,
+    to_mixes,
 )
 from tests.human.perception.simulated import judged, mixes
 
@@ -36,7 +36,7 @@ def test_the_policys_own_confidence():
     said = judged(pairs=10)
     table = ImageTable.fit(said)
     found = ConfidenceSmoothing(table, line=None)
-    torch.testing.assert_close(found.confidence(as_mixes(said)), table.confidence(as_mixes(said)))
+    torch.testing.assert_close(found.confidence(to_mixes(said)), table.confidence(to_mixes(said)))
 
 
 def test_the_line_is_recovered():

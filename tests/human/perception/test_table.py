@@ -6,7 +6,7 @@ import torch
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.functional.strengths import shrunk_means
-from hilmix.human.perception import GlobalCurve, Identity, ImageTable, Mixes, ParticipantCurves, as_mixes
+from hilmix.human.perception import GlobalCurve, Identity, ImageTable, Mixes, ParticipantCurves, to_mixes
 from tests.human.perception.simulated import judged
 
 CAT, DOG = torch.eye(2, dtype=torch.float64)
@@ -63,12 +63,12 @@ def test_means_by_hand():
         answer=np.array([0.1, 0.2, 0.6, 0.0, 0.5, 1.0, 0.3, 0.3, 0.3]),
         confidence=np.array([1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 1.0, 0.2, 0.3]),
     )
-    turned = said.mirrored(np.arange(9) % 2 == 0)
+    turned = said.swap_images(np.arange(9) % 2 == 0)
     for given in (said, turned):
         np.testing.assert_allclose(ImageTable.fit(given).predict(said)[::3], [0.3, 0.5, 0.3], atol=1e-7)
         weighted = ImageTable.fit(given, average="confidence").predict(said)
         np.testing.assert_allclose(weighted[::3], [0.25, 0.5, 0.3], atol=1e-7)  # all confidences 0: plain mean
-        sure = ImageTable.fit(given).confidence(as_mixes(said))
+        sure = ImageTable.fit(given).confidence(to_mixes(said))
         np.testing.assert_allclose(sure[::3], [2 / 3, 0.0, 0.5], atol=1e-7)
 
 

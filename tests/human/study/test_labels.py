@@ -44,7 +44,7 @@ def test_soft_labels_of_the_images_are_mixed_as_they_are():
 
 def test_a_table_gives_the_mean_of_the_answers_and_its_smoothing_goes_by_the_mean_confidence():
     study = invent("infer", 2).without_repeats()
-    table = ImageTable.fit(study.judged())
+    table = ImageTable.fit(study.to_judgments())
     shown, said = study.stimuli, study.judgments
     plain, smooth = mix_labels(study, table), mix_labels(study, ConfidenceSmoothing(table, line=None))
     for i in range(len(shown)):
@@ -123,7 +123,7 @@ def test_the_mean_of_the_released_answers_is_the_table(real_data):
     study = read_study(real_data / "hmix", "infer").without_repeats()
     found = mean_by_mix(study, answer_labels(study))
     assert found.shape == (2_070, 10)
-    np.testing.assert_allclose(found, mix_labels(study, ImageTable.fit(study.judged())), atol=1e-6)
+    np.testing.assert_allclose(found, mix_labels(study, ImageTable.fit(study.to_judgments())), atol=1e-6)
     shown = study.stimuli
     share = found[np.arange(2_070), shown.label1]
     np.testing.assert_allclose(share, mean_by_mix(study, study.judgments.weight))

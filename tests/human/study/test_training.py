@@ -229,7 +229,7 @@ def test_the_released_mixes_join_the_images_of_cifar10h(real_data, tmp_path):
     data = find_source("cifar10h-counts").build(Access(tmp_path, real_data), Options())
     data = split_around_mixes(data, study)
     assert [(data.split == name).sum() for name in ("train", "val", "test")] == [6_000, 1_000, 3_000]
-    policy = ImageTable.fit(study.without_repeats().judged())
+    policy = ImageTable.fit(study.without_repeats().to_judgments())
     found = with_mixes(data, study, mix_labels(study, policy))
     shown, said = study.stimuli, study.judgments
     assert len(found) == 12_070

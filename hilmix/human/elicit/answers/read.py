@@ -2,7 +2,7 @@
 
 Example:
     >>> infer = read_answers("studies/mine")["infer"].without_repeats()  # doctest: +SKIP
-    >>> ImageTable.fit(infer.judged())  # any perception policy  # doctest: +SKIP
+    >>> ImageTable.fit(infer.to_judgments())  # any perception policy  # doctest: +SKIP
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from hilmix.functional.information import information_root, penalised_root
 from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_pairs
 from hilmix.human.functional.ridge_logit import FREE, ridge_logit
-from hilmix.human.perception.learned import Shown
+from hilmix.human.perception.learned import RegressionColumns
 
 LEAST_VARIANCE = 0.01
 """Of the coefficients of a block a priori, whatever its evidence: a block that told nothing yet may still tell."""
@@ -36,20 +36,20 @@ class Belief(NamedTuple):
     """Variance of people's own slopes."""
 
     @classmethod
-    def of(cls, shown: Shown) -> Self:
+    def fit(cls, shown: RegressionColumns) -> Self:
         """Returns the Laplace approximation around the penalised fit, with people's own slopes integrated out.
 
         The prior variances are those that follow from the answers, but at least :data:`LEAST_VARIANCE`.
         """
         design, block = shown.design()
-        fitted = ridge_logit(design, block, shown.judged.answer)
+        fitted = ridge_logit(design, block, shown.judgments.answer)
         variance = np.maximum(fitted.variance, LEAST_VARIANCE)
         penalty = np.where(block >= 0, 1 / variance[block], FREE)
         share = expit(design @ fitted.coefficients)
         known = share * (1 - share) / fitted.dispersion
         root = penalised_root(design * np.sqrt(known)[:, None], penalty)
         covariance = root @ root.T
-        end = shown.parts["person"].start
+        end = shown.slices["participant"].start
         return cls(fitted.coefficients[:end], covariance[:end, :end], fitted.dispersion, float(variance[1]))
 
 
@@ -63,7 +63,7 @@ class Candidates(NamedTuple):
     """(C,) int64, which pair a mix is of."""
 
     @classmethod
-    def of(cls, pairs: Pairs, weights: tuple[float, ...]) -> Self:
+    def cross(cls, pairs: Pairs, weights: tuple[float, ...]) -> Self:
         """Returns every pair at every weight."""
         pair = np.repeat(np.arange(len(pairs.first)), len(weights))
         return cls(Pairs(pairs.first[pair], pairs.second[pair]), np.tile(weights, len(pairs.first)), pair)
@@ -73,7 +73,7 @@ class Candidates(NamedTuple):
         return ChosenMixes(Pairs(self.pairs.first[rows], self.pairs.second[rows]), self.weight[rows])
 
     def columns(self, label: IntArray, components: DoubleArray, *, num_classes: int) -> DoubleArray:
-        """Returns the columns (C, 1 + K + Q) of the logit of what people see, as :meth:`Shown.design` has them.
+        """Returns the columns (C, 1 + K + Q) of :meth:`RegressionColumns.design`.
 
         Args:
             label: (N,) int64 class of each image.
@@ -120,7 +120,7 @@ def draw_candidates(
     new = np.array([frozenset(pair) not in used for pair in zip(*(rows.tolist() for rows in drawn), strict=True)])
     flip = rng.random(int(new.sum())) < 0.5
     first, second = drawn.first[new], drawn.second[new]
-    return Candidates.of(Pairs(np.where(flip, second, first), np.where(flip, first, second)), weights)
+    return Candidates.cross(Pairs(np.where(flip, second, first), np.where(flip, first, second)), weights)
 
 
 def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: IntArray, number: int) -> Proposal:

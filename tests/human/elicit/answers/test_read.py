@@ -52,7 +52,7 @@ def test_an_infer_study_with_every_number_in_its_place(served):
     assert shown.name == ("mixed_0.5_dog_2_horse_5.png",)
     assert [getattr(shown, c)[0] for c in ("id1", "id2", "label1", "label2", "weight")] == [2, 5, 1, 3, 0.5]
     fresh = study.without_repeats()
-    label = mix_labels(fresh, ImageTable.fit(fresh.judged()))
+    label = mix_labels(fresh, ImageTable.fit(fresh.to_judgments()))
     np.testing.assert_allclose(label, [[0, 0.1, 0, 0.9]], atol=1e-6)  # the mean of trials 1, 2 and 3
 
 

@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, excess_after, propose
 from hilmix.human.perception import ClassStrengths
-from hilmix.human.perception.judged import MixJudgments
-from hilmix.human.perception.learned import COMPONENTS, Shown
+from hilmix.human.perception.judgments import MixJudgments
+from hilmix.human.perception.learned import COMPONENTS, RegressionColumns
 
 CLASSES = ("a", "b", "c")
 
@@ -82,7 +82,7 @@ def test_a_pair_comes_once_and_either_order_of_images_is_the_same():
 
 def test_the_unknown_class_is_asked_about():
     covariance = np.diag([0.001, 0.001, 0.001, 1.0])
-    pairs = Candidates.of(Pairs(np.array([0, 0, 1]), np.array([1, 2, 2])), (0.5,))
+    pairs = Candidates.cross(Pairs(np.array([0, 0, 1]), np.array([1, 2, 2])), (0.5,))
     x = pairs.columns(np.array([0, 1, 2]), np.zeros((3, 0)), num_classes=3)
     found = propose(Belief(np.zeros(4), covariance, 0.2, 0.0), x, pairs.weight, pairs.pair, 2)
     assert set(found.rows.tolist()) == {1, 2}, "both pairs with class c, and not that of a and b"
@@ -114,7 +114,7 @@ def test_belief_finds_strengths_and_is_as_sure_as_it_is_right():
     features = torch.from_numpy(np.random.default_rng(9).normal(size=(60, 4)))
     inside = total = 0
     for seed in range(20):
-        belief = Belief.of(Shown.of(people(300, seed=seed), features, None, COMPONENTS))
+        belief = Belief.fit(RegressionColumns.build(people(300, seed=seed), features, None, COMPONENTS))
         truth = np.array([0.8, 0.5, 0.0, -0.5, 0, 0, 0, 0])
         for c, d in ((0, 1), (0, 2), (1, 2)):
             x = np.zeros(8)
@@ -126,7 +126,7 @@ def test_belief_finds_strengths_and_is_as_sure_as_it_is_right():
 
 def test_belief_without_features_is_near_class_strengths():
     judged = people(2000)
-    belief = Belief.of(Shown.of(judged, torch.zeros(60, 1), None, COMPONENTS))
+    belief = Belief.fit(RegressionColumns.build(judged, torch.zeros(60, 1), None, COMPONENTS))
     simple = ClassStrengths.fit(judged)
     assert belief.mean[1] - belief.mean[2] == pytest.approx(float(simple.offset[0, 1]), abs=0.02)
     assert belief.mean[0] == pytest.approx(float(simple.slope), abs=0.02)
@@ -134,11 +134,13 @@ def test_belief_without_features_is_near_class_strengths():
 
 def test_columns_are_those_of_the_fit():
     judged = people(50)
-    shown = Shown.of(judged, torch.from_numpy(np.random.default_rng(1).normal(size=(60, 4))), None, COMPONENTS)
+    shown = RegressionColumns.build(
+        judged, torch.from_numpy(np.random.default_rng(1).normal(size=(60, 4))), None, COMPONENTS
+    )
     features = torch.from_numpy(np.random.default_rng(1).normal(size=(60, 4)))
     mixes = Candidates(Pairs(judged.id1, judged.id2), judged.weight, np.arange(50))
     x = mixes.columns(np.arange(60) % 3, shown.components(features.numpy()), num_classes=3)
-    np.testing.assert_allclose(x, shown.design()[0][:, : shown.parts["person"].start])
+    np.testing.assert_allclose(x, shown.design()[0][:, : shown.slices["participant"].start])
 
 
 def test_candidates_are_new_balanced_pairs_at_every_weight():

@@ -26,7 +26,7 @@ def count_table(study: MixStudy) -> pd.DataFrame:
     once = frame[~frame["repeat"]]
     per_person = once.groupby("participant").size()
     seen = once.drop_duplicates(["participant", "stimulus"]).groupby("stimulus").size()
-    people = people_table(study)
+    people = participant_table(study)
     return pd.DataFrame(
         [
             {
@@ -50,7 +50,7 @@ def count_table(study: MixStudy) -> pd.DataFrame:
     )
 
 
-def people_table(study: MixStudy) -> pd.DataFrame:
+def participant_table(study: MixStudy) -> pd.DataFrame:
     """Returns one row per person: trials, repeats, the commonest answer and its share, trials that look untouched,
     median seconds, mean deviation and confidence, and ``flags`` joined by spaces, empty for most.
 

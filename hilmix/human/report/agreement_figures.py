@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hilmix.human.report.agreement import repeat_pairs
 from hilmix.human.report.categorical import RULES, label_frame
 from hilmix.human.report.frame import ALL, answer_frame
-from hilmix.human.report.shared import repeat_pairs
 from hilmix.human.report.summary import Studies, Summary
 from hilmix.names import figure_text
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure, short_names

@@ -47,7 +47,7 @@ class MixJudgments(NamedTuple):
         """
         return self._replace(**{name: getattr(self, name)[rows] for name in _COLUMNS})
 
-    def mirrored(self, where: NDArray[np.bool_]) -> Self:
+    def swap_images(self, where: NDArray[np.bool_]) -> Self:
         """Returns the same judgments with the two images of some rows swapped.
 
         Args:
@@ -62,16 +62,16 @@ class MixJudgments(NamedTuple):
             answer=np.where(where, 1 - self.answer, self.answer),
         )
 
-    def ordered(self) -> Self:
+    def sort_by_class(self) -> Self:
         """Returns the same judgments with the image first whose class comes first."""
-        return self.mirrored(self.label1 > self.label2)
+        return self.swap_images(self.label1 > self.label2)
 
-    def doubled(self) -> Self:
+    def add_swapped(self) -> Self:
         """Returns every judgment twice, as it is and mirrored: what is fitted to it prefers no place."""
         twice = self.take(np.tile(np.arange(len(self.weight)), 2))
-        return twice.mirrored(np.arange(len(twice.weight)) >= len(self.weight))
+        return twice.swap_images(np.arange(len(twice.weight)) >= len(self.weight))
 
-    def checked(self) -> Self:
+    def validate(self) -> Self:
         """Returns the judgments as arrays of the declared types.
 
         Raises:

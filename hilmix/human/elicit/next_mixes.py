@@ -17,9 +17,9 @@ from hilmix.human.elicit.design.manifest import Manifest, read_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, least_sure_pairs, spread
 from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
-from hilmix.human.image_features import statistics_of
-from hilmix.human.perception.judged import MixJudgments
-from hilmix.human.perception.learned import COMPONENTS, Shown
+from hilmix.human.image_features import compute_statistics
+from hilmix.human.perception.judgments import MixJudgments
+from hilmix.human.perception.learned import COMPONENTS, RegressionColumns
 
 POOL = 2000
 """Pairs among which the most telling are looked for."""
@@ -36,7 +36,7 @@ class NextMixes(NamedTuple):
     note: str
 
 
-def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> NextMixes:
+def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> NextMixes:
     """Returns the mixes whose judgments would make the fit of what people see better the most.
 
     The fit is that of classes and image statistics to the ``infer`` answers so far; see
@@ -59,7 +59,7 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
             f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
             "to 'infer'. --by model needs none."
         )
-    judged = answers["infer"].without_repeats().judged()
+    judgments = answers["infer"].without_repeats().to_judgments()
     candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)
     pairs = len(candidates.weight) // len(WEIGHTS)
     if pairs < number:
@@ -67,8 +67,8 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
             f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
             "needed. Ask for fewer with --number."
         )
-    used = np.unique(np.concatenate([judged.id1, judged.id2, *candidates.pairs]))
-    belief, components = fit_belief(judged, statistics_of(data.inputs, used), used)
+    used = np.unique(np.concatenate([judgments.id1, judgments.id2, *candidates.pairs]))
+    belief, components = fit_belief(judgments, compute_statistics(data.inputs, used), used)
     columns = candidates.columns(label, components, num_classes=len(data.classes))
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
@@ -82,7 +82,7 @@ def ask_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) 
     return NextMixes(candidates.chosen(found.rows), found.gain, label, note)
 
 
-def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> NextMixes:
+def find_next_by_model(study: Path, data: AnnotatedData, number: int, *, predictions: Path, seed: int) -> NextMixes:
     """Returns mixes of images that a model takes most for each other's class, and that the study does not show.
 
     Args:
@@ -106,7 +106,7 @@ def ask_model(study: Path, data: AnnotatedData, number: int, *, predictions: Pat
     return NextMixes(ChosenMixes(pairs, weight), score, label, note)
 
 
-def fit_belief(judged: MixJudgments, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
+def fit_belief(judgments: MixJudgments, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
     """Returns what the judgments say of people's perception, and (N, Q) the components of images, 0 for those not used.
 
     Args:
@@ -114,10 +114,10 @@ def fit_belief(judged: MixJudgments, features: Tensor, used: IntArray) -> tuple[
         features: (N, D) of images, by id.
         used: rows of images with features.
     """
-    shown = Shown.of(judged, features, None, COMPONENTS)
+    shown = RegressionColumns.build(judgments, features, None, COMPONENTS)
     components = np.zeros((len(features), shown.components.basis.shape[1]))
     components[used] = shown.components(features[torch.from_numpy(used)].double().numpy())
-    return Belief.of(shown), components
+    return Belief.fit(shown), components
 
 
 def _checked(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:

@@ -14,27 +14,27 @@ def same(one, other):
 def test_mirrors():
     said = judged()
     some = np.arange(900) % 3 == 0
-    turned = said.mirrored(some)
+    turned = said.swap_images(some)
     assert (turned.label1[some] == said.label2[some]).all()
     assert (turned.id2[some] == said.id1[some]).all()
     np.testing.assert_array_equal(turned.answer[some], 1 - said.answer[some])
     np.testing.assert_array_equal(turned.weight[~some], said.weight[~some])
-    assert same(turned.ordered()._replace(weight=said.weight, answer=said.answer), said)
-    np.testing.assert_allclose(turned.ordered().answer, said.answer, atol=1e-15)
+    assert same(turned.sort_by_class()._replace(weight=said.weight, answer=said.answer), said)
+    np.testing.assert_allclose(turned.sort_by_class().answer, said.answer, atol=1e-15)
 
 
 def test_doubled_judgments_are_followed_by_their_mirror_images():
     said = judged()
-    twice = said.doubled()
+    twice = said.add_swapped()
     assert same(twice.take(np.arange(900)), said)
-    assert same(twice.take(np.arange(900, 1800)), said.mirrored(np.ones(900, dtype=bool)))
+    assert same(twice.take(np.arange(900, 1800)), said.swap_images(np.ones(900, dtype=bool)))
 
 
 def test_plain_lists_will_do():
     said = judged(pairs=1)
     lists = said._replace(**{name: getattr(said, name).tolist() for name in said._fields[:8]})
-    assert same(lists.checked(), said)
-    assert lists.checked().label1.dtype == np.int64
+    assert same(lists.validate(), said)
+    assert lists.validate().label1.dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_values_out_of_range_are_refused(column, value, message):
     said = judged()
     getattr(said, column)[2] = value
     with pytest.raises(DataError, match=message):
-        said.checked()
+        said.validate()
 
 
 def test_columns_of_other_lengths_and_none_at_all_are_refused():
     with pytest.raises(DataError, match=r"judgments id2 has the shape \(899,\); expected \(900,\), as weight has"):
-        judged()._replace(id2=judged().id2[1:]).checked()
+        judged()._replace(id2=judged().id2[1:]).validate()
     with pytest.raises(DataError, match="judgments: there are none"):
-        judged().take(np.zeros(900, dtype=bool)).checked()
+        judged().take(np.zeros(900, dtype=bool)).validate()

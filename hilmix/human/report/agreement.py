@@ -11,8 +11,8 @@ from hilmix.functional.clusters import clustered_mean
 from hilmix.human.functional.association import clustered_correlation
 from hilmix.human.functional.curve_fits import CurveFit
 from hilmix.human.report.answers import fitted
-from hilmix.human.report.classes import fitted_strengths, pair_frame
-from hilmix.human.report.frame import ALL, answer_frame, estimates, one_per_person
+from hilmix.human.report.classes import fit_strengths, pair_frame
+from hilmix.human.report.frame import ALL, answer_frame, drop_repeated_answers, estimates
 from hilmix.human.study import MixStudy
 
 FloatArray = NDArray[np.float64]
@@ -31,7 +31,7 @@ def agreement_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level
     Raises:
         DataError: as :func:`~hilmix.functional.agreement.intraclass_correlation`.
     """
-    once = one_per_person(frame[~frame["repeat"] & frame[measure].notna()])
+    once = drop_repeated_answers(frame[~frame["repeat"] & frame[measure].notna()])
     found = intraclass_correlation(
         once[measure], once["stimulus"].to_numpy(), num_groups=len(study.stimuli), level=level
     )
@@ -46,7 +46,7 @@ def agreement_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level
 def repeat_pairs(frame: pd.DataFrame) -> pd.DataFrame:
     """Returns the trials flagged as shown once more beside the same person's first answer: each measure twice, as
     ``<measure>`` and ``<measure>_again``."""
-    first = one_per_person(frame[~frame["repeat"]])
+    first = drop_repeated_answers(frame[~frame["repeat"]])
     return first.merge(frame[frame["repeat"]], on=["participant", "stimulus"], suffixes=("", "_again"))
 
 
@@ -83,7 +83,7 @@ def explained_table(study: MixStudy, predictor: str, *, level: float = 0.95) -> 
     Raises:
         DataError: where the rule cannot be fitted, or no stimulus has two answers.
     """
-    frame = one_per_person(answer_frame(study))
+    frame = drop_repeated_answers(answer_frame(study))
     found = _explained(study, frame, PREDICTORS[predictor](study, frame), level)
     rows = [
         ("explained_share", predictor, found.share, found.low, found.high, len(frame)),
@@ -99,7 +99,7 @@ def ceiling_table(study: MixStudy) -> pd.DataFrame:
     Raises:
         DataError: where no stimulus has two answers.
     """
-    frame = one_per_person(answer_frame(study))
+    frame = drop_repeated_answers(answer_frame(study))
     found = _explained(study, frame, np.zeros(len(frame)), 0.95)
     return estimates(study, [("noise_ceiling", ALL, found.ceiling, np.nan, np.nan, len(frame))])
 
@@ -139,7 +139,7 @@ def _weight_means(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 
 
 def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    used, strengths = fitted_strengths(study)
+    used, strengths = fit_strengths(study)
     expected, mixed = np.zeros(len(frame)), (frame["label1"] != frame["label2"]).to_numpy()
     expected[mixed] = strengths(*(np.searchsorted(used, frame[name][mixed]) for name in ("label1", "label2")))
     return expected
