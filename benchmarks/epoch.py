@@ -15,7 +15,7 @@ from hilmix.annotations import Annotations
 from hilmix.annotators import Perfect
 from hilmix.backbones import TimmBackbone
 from hilmix.data import AnnotatedDataModule
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.targets import Aggregated, Pairs

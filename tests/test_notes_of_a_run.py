@@ -7,7 +7,7 @@ import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 from hilmix.cli import main
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from tests.lightning_cli.test_cli import QUIET, fit, write
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hilmix.cli import main
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.lightning_cli.config_files import check_configs
 from hilmix.yaml_files import MAX_ADDED, MAX_DEPTH, YAMLBomb, check_yaml, load_yaml

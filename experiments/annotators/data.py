@@ -20,8 +20,8 @@ from rich.table import Table
 
 from experiments.annotators import public, simulated
 from experiments.annotators.features import Features
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.folder.describe import describe
-from hilmix.data.folder.read import read_folder, write_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access
 from hilmix.data.sources.mnist import FASHION, MNIST

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.splits import strata_of, stratified_split
+from hilmix.data.splits import draw_stratified_split, find_strata
 from hilmix.errors import DataError
 from hilmix.types import UNKNOWN
 
@@ -64,7 +64,7 @@ def hold_out(data: AnnotatedData, fraction: float = HELD_OUT, *, part: str = "va
     """
     split = np.full(len(data), "train", dtype="<U5") if data.split is None else data.split.astype("<U5")
     train = np.flatnonzero(split == "train")
-    voted = strata_of(data.annotations, np.full(len(data), UNKNOWN), seed=SEED)[train]
-    held = stratified_split(voted, [1 - fraction, fraction], seed=SEED)[1]
+    voted = find_strata(data.annotations, np.full(len(data), UNKNOWN), seed=SEED)[train]
+    held = draw_stratified_split(voted, [1 - fraction, fraction], seed=SEED)[1]
     split[train[held]] = part
     return replace(data, split=split)

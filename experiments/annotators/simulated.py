@@ -26,7 +26,7 @@ from hilmix.data.simulation.digits import digits
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
 from hilmix.data.sources import mnist
 from hilmix.data.sources.base import Access, Source
-from hilmix.data.splits import stratified_split
+from hilmix.data.splits import draw_stratified_split
 
 LabelsPerItem = int | tuple[int, int]
 
@@ -136,4 +136,4 @@ def _sample(access: Access, source: Source, train: int) -> AnnotatedData:
 
 def _stratified(target: IntArray, number: int) -> IntArray:
     share = number / len(target)
-    return stratified_split(target, [1 - share, share], seed=SEED)[1]
+    return draw_stratified_split(target, [1 - share, share], seed=SEED)[1]

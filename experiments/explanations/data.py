@@ -11,7 +11,7 @@ from experiments.explanations.masks import MaskCase
 from experiments.explanations.settings import DATA, REPO
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import load_source
-from hilmix.data.splits import stratified_split
+from hilmix.data.splits import draw_stratified_split
 
 SUBSET_SEED = 0
 DOWNLOADS = Path(os.environ.get("HILMIX_DOWNLOADS", REPO / "data" / "downloads"))
@@ -25,7 +25,7 @@ def source(name: str) -> AnnotatedData:
     rows = np.flatnonzero(data.split == "train")
     if size is None or size >= len(rows):
         return data
-    kept, _ = stratified_split(data.target[rows], [size / len(rows), 1 - size / len(rows)], seed=SUBSET_SEED)
+    kept, _ = draw_stratified_split(data.target[rows], [size / len(rows), 1 - size / len(rows)], seed=SUBSET_SEED)
     split = data.split.astype("<U6")
     split[np.delete(rows, kept)] = "unused"
     return replace(data, split=split)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hilmix.callbacks.files import write_table
-from hilmix.data.folder.read import LabelledItems, read_labels
+from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError, HilmixError
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
 from hilmix.terminal import Console, Grid, literal, pairs, refuse, say_notes, terminal, warn

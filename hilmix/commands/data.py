@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hilmix.commands import data_check
+from hilmix.data.folder import write_folder
 from hilmix.data.folder.class_folders import ANNOTATOR, read_class_folders
-from hilmix.data.folder.read import write_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import SOURCES, Access, Options, Source, find_source
 from hilmix.errors import ConfigError, DataError, HilmixError

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from hilmix.data.folder import FolderContents, examine_folder
 from hilmix.data.folder.copy import CleanedCopy, copy_readable
 from hilmix.data.folder.describe import Description, describe
-from hilmix.data.folder.mask_summary import group_sizes, summarise_masks
-from hilmix.data.folder.read import FolderContents, examine_folder
+from hilmix.data.folder.mask_summary import count_group_sizes, summarise_masks
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
@@ -195,7 +195,7 @@ def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
 
 
 def _groups(data: AnnotatedData) -> Grid:
-    sizes = group_sizes(data)
+    sizes = count_group_sizes(data)
     table = Grid("group", *sizes.columns)
     for name, row in zip(sizes.index, sizes.to_numpy(), strict=True):
         table.add_row(name, *(f"{n:,}" for n in row))

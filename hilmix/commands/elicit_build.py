@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study

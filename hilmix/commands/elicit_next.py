@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.design.chosen import write_chosen
 from hilmix.human.elicit.next_mixes import find_next_by_model, find_next_by_perception

@@ -17,7 +17,7 @@ from hilmix.commands.hmix_policies import (
     read_inferences,
     statistics_of_mixed,
 )
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.functional.perception import smooth_by_confidence

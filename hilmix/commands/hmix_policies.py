@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from hilmix.commands.elicit import import_extra
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.image_features import compute_statistics

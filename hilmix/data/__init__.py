@@ -1,9 +1,11 @@
-"""Data: annotated items, folders, sources, simulated annotators, and the DataModule."""
+"""Annotated data in memory and in folders, and batches of them for training."""
 
 from hilmix.data.datamodule import AnnotatedDataModule
-from hilmix.data.folder.read import read_folder, write_folder
-from hilmix.data.inputs import ArrayInputs, ImageFiles
+from hilmix.data.folder import read_folder, write_folder
+from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.items import AnnotatedData
+from hilmix.data.masks import Masks
+from hilmix.data.splits import draw_stratified_split
 from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
 
 __all__ = [
@@ -12,9 +14,13 @@ __all__ = [
     "AnnotatedDataModule",
     "ArrayInputs",
     "ImageFiles",
+    "InputKind",
+    "Inputs",
+    "Masks",
     "Pairs",
     "Targets",
     "TrueLabels",
+    "draw_stratified_split",
     "read_folder",
     "write_folder",
 ]

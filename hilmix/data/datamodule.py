@@ -1,27 +1,25 @@
-"""From a data folder to annotator-aware batches, mixed on the device."""
+"""Lightning data module: from a data folder to batches of annotations, mixed on the device."""
 
 import logging
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.checks import NonNegativeInt, OpenShare, PositiveInt, check_settings
-from hilmix.data.dataset import Augmentation, ItemDataset, one_batch
-from hilmix.data.fingerprint import refuse_other_data
+from hilmix.data.dataset import Augmentation, ItemDataset
+from hilmix.data.fingerprint import require_same_data
+from hilmix.data.for_model import DataForModel
 from hilmix.data.items import AnnotatedData
+from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_sampler
 from hilmix.data.masks import MaskAggregation
-from hilmix.data.model_names import ModelNames, read_model_names, warn_of_unknown
+from hilmix.data.model_names import ModelNames, read_model_names, warn_about_unknown
 from hilmix.data.root import load_root
-from hilmix.data.samplers import EpochSampler
-from hilmix.data.served import ServedData
 from hilmix.data.statistics import input_activity, input_statistics
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError
@@ -54,7 +52,7 @@ class AnnotatedDataModule(LightningDataModule):
             annotations are then not used: "noisy validation" where the folder's have no votes.
         test_fraction: share of all items to hold out for testing if the folder has no split.
         split_seed: seed of the held-out draws; independent of the run's seed, so that seeds share a split.
-        mask_aggregation: how the masks of several people become one of an item: their ``union``, or ``agreement``, the
+        mask_aggregation: how several annotators' masks of an item are combined: their ``union``, or ``agreement``, the
             share of them that marked a pixel.
         mix_masks: masks of mixed rows: ``max`` trusts no pixel that was marked in either image, ``weighted`` mixes
             masks as the images are mixed.
@@ -103,36 +101,36 @@ class AnnotatedDataModule(LightningDataModule):
         self.split_seed = split_seed
         self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
-        self.served = ServedData(
-            self._own_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
+        self.for_model = DataForModel(
+            self._get_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
         )
 
     # -- what the data are -------------------------------------------------------------------------------------------
 
     @cached_property
     def data(self) -> AnnotatedData:
-        """All items with all their votes, in the codes of the model that is served; may be set in place of a root."""
+        """All items with all their votes, in the codes of the model at hand; may be set in place of a root."""
         data = load_root(self.root, image_size=self.image_size)
         if self.augment != "none" and data.inputs.kind != "image":
-            raise ConfigError(f"data.augment is '{self.augment}', but {data.name} holds vectors; allowed is 'none'.")
+            raise ConfigError(f"`data.augment` must be 'none' for the vectors of {data.name}, got '{self.augment}'.")
         return data
 
-    def _own_data(self) -> AnnotatedData:
+    def _get_data(self) -> AnnotatedData:
         return self.data
 
-    def _serve(self, state: dict[str, Any] | None, names: ModelNames | None = None) -> None:
-        self.served.serve(state, names)
-        self.data = self.served.data
+    def _set_model(self, state: dict[str, Any] | None, names: ModelNames | None = None) -> None:
+        self.for_model.set_model(state, names)
+        self.data = self.for_model.data
 
     @property
     def split(self) -> NDArray[np.str_]:
-        """(N,) ``train``, ``val``, ``test``, or ``unused``; for the items of a run as the run drew it."""
-        return self.served.split
+        """(N,) ``train``, ``val``, ``test`` or ``unused``; a model's own items keep the split of its run."""
+        return self.for_model.split
 
     @property
     def train_annotations(self) -> Annotations:
-        """What training learns from; the rows of the whole items table."""
-        return self.served.train_annotations
+        """Annotations that training learns from; their items are rows of the whole items table."""
+        return self.for_model.train_annotations
 
     @property
     def num_classes(self) -> int:
@@ -161,8 +159,8 @@ class AnnotatedDataModule(LightningDataModule):
         return len(self.data.groups)
 
     def annotator_features(self) -> Tensor:
-        """(A, F) float metadata of the annotators, standardised over those with a training label."""
-        return self.served.annotator_features()
+        """Return (A, F) float metadata of the annotators, standardised over those with a training label."""
+        return self.for_model.annotator_features()
 
     @property
     def input_shape(self) -> list[int]:
@@ -172,23 +170,23 @@ class AnnotatedDataModule(LightningDataModule):
     @property
     def trained_annotators(self) -> NDArray[np.bool_]:
         """(A,) whether the annotator labelled a training item."""
-        return self.served.trained_annotators
+        return self.for_model.trained_annotators
 
     @property
     def annotator_ids(self) -> IntArray:
         """(A,) the model's id of every annotator of the data, -1 if it was never seen in training."""
-        return self.served.annotator_ids
+        return self.for_model.annotator_ids
 
     def rows(self, split: str) -> IntArray:
-        """Rows of a split's items in the whole table."""
-        return self.served.rows(split)
+        """Return the rows of a split's items in the whole table."""
+        return self.for_model.rows(split)
 
     def input_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the training inputs, per channel (C,) or feature (D,), after ``as_float``."""
+        """Return mean and deviation of the training inputs after ``as_float``, per channel (C,) or feature (D,)."""
         return input_statistics(self.data.inputs, self.rows("train"), seed=self.split_seed)
 
     def input_activity(self) -> Tensor:
-        """Share of values of the training inputs that are not 0, per channel (C,) or feature (D,)."""
+        """Return the share of values of the training inputs that are not 0, per channel (C,) or feature (D,)."""
         return input_activity(self.data.inputs, self.rows("train"), seed=self.split_seed)
 
     # -- batches -----------------------------------------------------------------------------------------------------
@@ -196,15 +194,15 @@ class AnnotatedDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         self.seed = run_seed()
         # without a trainer, a state that was loaded by hand stays
-        state = self._trained_on if self.trainer is not None else self.served.trained_on
-        if stage != "fit":  # a checkpoint that is still to be loaded may bring another model: see _match
-            return self._serve(state if state is self.served.trained_on else None)
-        self._serve(None, read_model_names(state))
+        state = self._trained_on if self.trainer is not None else self.for_model.trained_on
+        if stage != "fit":  # a checkpoint that is still to be loaded may bring another model: see _follow_checkpoint
+            return self._set_model(state if state is self.for_model.trained_on else None)
+        self._set_model(None, read_model_names(state))
         if not self.train_annotations.num_pairs:
-            raise ConfigError(f"{self.data.name}: no training item has an annotation; there is nothing to learn from.")
+            raise ConfigError(f"At least one training item of {self.data.name} must have an annotation, got none.")
         self.mix.bind(self.train_annotations)
         if not self.data.annotations.exchangeable and not self.targets.aggregates:
-            warn_of_unknown(self.data.annotations.annotators, self.annotator_ids)
+            warn_about_unknown(self.data.annotations.annotators, self.annotator_ids)
 
     @property
     def _trained_on(self) -> dict[str, Any] | None:
@@ -213,76 +211,56 @@ class AnnotatedDataModule(LightningDataModule):
         return getattr(model, "trained_on", None)
 
     @property
-    def _fitting(self) -> bool:
+    def _is_fitting(self) -> bool:
         return self.trainer is not None and self.trainer.state.fn == "fit"
 
-    def _match(self) -> None:
-        """Serves the model at hand, whose checkpoint is loaded by now."""
+    def _follow_checkpoint(self) -> None:
+        """Express the data in the codes of the model at hand, whose checkpoint is loaded by now."""
         state = self._trained_on
-        if state is not None and not self._fitting:
-            self._serve(state)
+        if state is not None and not self._is_fitting:
+            self._set_model(state)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         annotations, trainer = self.train_annotations, self.trainer
         assert trainer is not None
         dataset = ItemDataset(
             self.data,
-            self.served.epoch_rows(self.repeat_explained),
+            self.for_model.epoch_rows(self.repeat_explained),
             annotations,
-            annotator_ids=self.served.target_ids,
+            annotator_ids=self.for_model.target_ids,
             augment=self.augment,
             masks=self.mask_aggregation,
             seed=self.seed,
         )
-        sampler = EpochSampler(dataset, seed=self.seed, num_replicas=trainer.world_size, rank=trainer.global_rank)
-        # Lightning asks for the loader after it has restored its counters, but not the loader's position
-        epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
-        if batches.is_last_batch:
-            sampler.resume(epoch=epochs.ready, items=0)
-        else:
-            done: int = batches.current.processed  # type: ignore[attr-defined]  # a _ProcessedTracker, typed as its base
-            sampler.resume(epoch=trainer.current_epoch, items=done * self.batch_size)
-        return self._loader(dataset, sampler)
+        sampler = build_train_sampler(dataset, trainer, batch_size=self.batch_size, seed=self.seed)
+        return self._build_loader(dataset, sampler)
 
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:
-        """The items of a split (or ``all``) in order, un-augmented, with the votes as given; no item twice."""
+        """Return a loader of a split's items (or ``all``), un-augmented, with the votes as given; no item twice."""
         rows = np.arange(len(self.data)) if split == "all" else self.rows(split)
         ids = self.annotator_ids
         dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=ids, masks=self.mask_aggregation)
-        sampler = None
-        if self.trainer is not None and self.trainer.world_size > 1:
-            if len(rows) < self.trainer.world_size:
-                raise ConfigError(
-                    f"{len(rows)} '{split}' items cannot be shared by {self.trainer.world_size} devices; use fewer."
-                )
-            sampler = UnrepeatedDistributedSampler(
-                dataset, shuffle=False, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank
-            )
-        return self._loader(dataset, sampler)
+        sampler = build_clean_sampler(dataset, self.trainer, split)
+        return self._build_loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        self._match()
+        self._follow_checkpoint()
         return self.clean_dataloader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        self._match()
+        self._follow_checkpoint()
         if not len(self.rows("test")):
-            raise ConfigError(f"{self.data.name} has no test items; mark some in the items table, or drop its splits.")
+            raise ConfigError(
+                f"`split` of {self.data.name} must be 'test' for some items, got none. Or remove that column."
+            )
         return self.clean_dataloader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        self._match()
+        self._follow_checkpoint()
         return self.clean_dataloader("all")
 
-    def _loader(self, dataset: ItemDataset, sampler: Sampler[int] | None) -> DataLoader[Batch]:
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            collate_fn=one_batch,  # type: ignore[arg-type]  # __getitems__ hands it a whole batch
-            pin_memory=torch.cuda.is_available(),
-        )
+    def _build_loader(self, dataset: ItemDataset, sampler: Sampler[int] | None) -> DataLoader[Batch]:
+        return build_loader(dataset, sampler, batch_size=self.batch_size, num_workers=self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         mask = None if batch.mask is None else as_float(batch.mask)
@@ -300,14 +278,14 @@ class AnnotatedDataModule(LightningDataModule):
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed, **self.served.state()}
+        return {"seed": self.seed, **self.for_model.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seed = state_dict["seed"]
-        if self._fitting:
-            return refuse_other_data(state_dict, self.served.fingerprint, self.data.name)
-        self._serve(state_dict)
-        if state_dict["items"] != self.served.identity["items"] and not self.data.annotations.exchangeable:
-            people = np.unique(self.data.annotations.annotator)
-            unknown = int((self.annotator_ids[people] == UNKNOWN).sum())
-            log.info("%d of %d annotators were not seen in training", unknown, len(people))
+        if self._is_fitting:
+            return require_same_data(state_dict, self.for_model.fingerprint, self.data.name)
+        self._set_model(state_dict)
+        if state_dict["items"] != self.for_model.identity["items"] and not self.data.annotations.exchangeable:
+            annotators = np.unique(self.data.annotations.annotator)
+            unknown = int((self.annotator_ids[annotators] == UNKNOWN).sum())
+            log.info("%d of %d annotators were not seen in training", unknown, len(annotators))

@@ -48,7 +48,7 @@ class ItemDataset(Dataset[Batch]):
     ) -> None:
         self.data, self.rows, self.annotations = data, rows, annotations
         self.annotator_ids, self.masks, self.seed = annotator_ids, masks, seed
-        self._augment = _augmentation(augment, data.inputs.shape)
+        self._augment = _build_augmentation(augment, data.inputs.shape)
 
     @cached_property
     def _draw(self) -> IntArray:
@@ -69,7 +69,7 @@ class ItemDataset(Dataset[Batch]):
         inputs = self.data.inputs.fetch(index)
         mask = None if self.data.masks is None else self.data.masks.fetch(index, self.masks)
         if self._augment is not None:
-            inputs, mask = self._augmented(inputs, mask, epoch, self._draw[position])
+            inputs, mask = self._augment_batch(inputs, mask, epoch, self._draw[position])
         row, pair = self.annotations.gather(index)
         notes = self.annotations
         return Batch(
@@ -85,7 +85,7 @@ class ItemDataset(Dataset[Batch]):
             group=torch.from_numpy(self.data.group[index]) if self.data.groups else None,
         )
 
-    def _augmented(
+    def _augment_batch(
         self, images: Tensor, masks: Tensor | None, epoch: IntArray, draw: IntArray
     ) -> tuple[Tensor, Tensor | None]:
         assert self._augment is not None
@@ -103,7 +103,7 @@ class ItemDataset(Dataset[Batch]):
         return moved, moved_masks
 
 
-def _augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transform | None:
+def _build_augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transform | None:
     if name == "none":
         return None
     height, width = shape[1:]
@@ -114,6 +114,6 @@ def _augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transform | 
     return v2.Compose([crop, v2.RandomHorizontalFlip()])
 
 
-def one_batch(batch: Batch) -> Batch:
+def pass_batch(batch: Batch) -> Batch:
     """The data set has collated already."""
     return batch

@@ -12,7 +12,7 @@ ANNOTATOR = "label"
 """Who says the class: the label of the original data."""
 
 
-def explained_data(
+def build_explained_data(
     name: str,
     inputs: Inputs,
     target: IntArray,
@@ -65,7 +65,7 @@ def explained_data(
     )
 
 
-def drawn_split(total: int, train: float, val: float) -> NDArray[np.str_]:
+def draw_split(total: int, train: float, val: float) -> NDArray[np.str_]:
     """Returns (total,): shares of the items, drawn once and for all as the robust_mlx release does (seed 42)."""
     order = np.random.default_rng(42).permutation(total)
     split = np.full(total, "test", dtype="<U5")

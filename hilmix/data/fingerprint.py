@@ -22,19 +22,20 @@ MOST_BYTES = 2**28
 """Of inputs that are read for a digest, about a second's work; of larger ones evenly spaced rows are."""
 
 
-def identity(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
-    """Returns what tells data apart, plain values, at little cost.
+def fingerprint_items(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str, Any]:
+    """Return the names, split, masks and groups of data as plain values, at little cost.
 
     Args:
         data: all items.
         split: (N,) split of each.
     """
+    masks = data.masks
     return {
         "classes": list(data.classes),
-        "items": _of_names(data.items),
-        "split": _of_names(split),
-        "masks": None if data.masks is None else _of_columns(data.masks.item, data.masks.annotator, data.masks.picture),
-        "groups": [*data.groups, _of_columns(data.group)],
+        "items": _digest_names(data.items),
+        "split": _digest_names(split),
+        "masks": None if masks is None else _digest_columns(masks.item, masks.annotator, masks.picture),
+        "groups": [*data.groups, _digest_columns(data.group)],
     }
 
 
@@ -48,14 +49,14 @@ def digest_content(data: AnnotatedData, *, ordered: bool = False) -> str:
     votes = data.annotations
     columns: list[NDArray[Any] | None] = [votes.item, votes.annotator, votes.label, votes.probs]
     if not ordered:
-        columns = _in_order(_content_order(votes), *columns)
+        columns = _reorder(_sort_by_content(votes), *columns)
     some = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
-    digest = _of_columns(*columns, data.target, data.inputs.fetch(some).numpy())
-    return _of_names([_of_names(data.items), *votes.annotators, *votes.classes, digest])
+    digest = _digest_columns(*columns, data.target, data.inputs.fetch(some).numpy())
+    return _digest_names([_digest_names(data.items), *votes.annotators, *votes.classes, digest])
 
 
-def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> dict[str, Any]:
-    """Returns the same of what training learns from.
+def fingerprint_annotations(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> dict[str, Any]:
+    """Return digests of the annotations that training learns from.
 
     The order of rows in the table does not matter, but where an annotator labels an item several times: of these the
     last or the first counts, whichever ``duplicates`` says (with ``keep`` all count, in any order).
@@ -67,13 +68,13 @@ def of_votes(votes: Annotations, known: Sequence[bool] | NDArray[np.bool_]) -> d
     columns = (votes.item, votes.annotator, votes.label, votes.probs)
     return {
         "annotators": [name if k else "" for name, k in zip(votes.annotators, known, strict=True)],
-        "votes": _of_columns(*columns),
-        f"votes{_UNORDERED}": _of_columns(*_in_order(_content_order(votes), *columns)),
+        "votes": _digest_columns(*columns),
+        f"votes{_UNORDERED}": _digest_columns(*_reorder(_sort_by_content(votes), *columns)),
     }
 
 
-def of_contents(data: AnnotatedData, votes: Annotations) -> dict[str, str | None]:
-    """Returns digests of what training reads of the items, beside their names and votes.
+def fingerprint_contents(data: AnnotatedData, votes: Annotations) -> dict[str, str | None]:
+    """Return digests of what training reads of the items, beside their names and votes.
 
     Args:
         data: all items.
@@ -81,19 +82,19 @@ def of_contents(data: AnnotatedData, votes: Annotations) -> dict[str, str | None
     """
     features, confidence = data.annotator_features, votes.confidence
     return {
-        "inputs": of_inputs(data.inputs),
-        "targets": _of_columns(data.target),
-        "mask pictures": None if data.masks is None else of_inputs(data.masks.pictures),
-        "annotator metadata": None if features is None else _of_columns(features),
-        "confidence": None if confidence is None else _of_columns(confidence),
+        "inputs": digest_inputs(data.inputs),
+        "targets": _digest_columns(data.target),
+        "mask pictures": None if data.masks is None else digest_inputs(data.masks.pictures),
+        "annotator metadata": None if features is None else _digest_columns(features),
+        "confidence": None if confidence is None else _digest_columns(confidence),
         f"confidence{_UNORDERED}": None
         if confidence is None
-        else _of_columns(*_in_order(_content_order(votes), confidence)),
+        else _digest_columns(*_reorder(_sort_by_content(votes), confidence)),
     }
 
 
-def of_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
-    """Returns a digest of inputs: of all their bytes, or of evenly spaced rows where they are large.
+def digest_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
+    """Return a digest of inputs: of all their bytes, or of evenly spaced rows where they are large.
 
     Of image files the bytes of the files count, with the sizes in bytes of all of them.
 
@@ -105,25 +106,25 @@ def of_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
     if isinstance(inputs, ImageFiles):
         sizes = np.array([path.stat().st_size if path.is_file() else -1 for path in inputs.paths], dtype=np.int64)
         digest.update(sizes.tobytes())
-        for row in _spaced(len(sizes), int(sizes.sum()), most):
+        for row in _space_rows(len(sizes), int(sizes.sum()), most):
             if sizes[row] >= 0:
                 digest.update(inputs.paths[row].read_bytes())
         return digest.hexdigest()
     size = inputs.fetch(np.arange(1)).nbytes if len(inputs) else 0
-    rows = _spaced(len(inputs), size * len(inputs), most)
+    rows = _space_rows(len(inputs), size * len(inputs), most)
     for part in np.array_split(rows, max(1, len(rows) * size // 2**24)):
         digest.update(inputs.fetch(part).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _spaced(number: int, size: int, most: int) -> IntArray:
+def _space_rows(number: int, size: int, most: int) -> IntArray:
     """Rows of ``number`` that weigh ``size`` bytes together: all, or so many as weigh ``most``, evenly spaced."""
     share = number if size <= most else max(1, number * most // size)
     return np.unique(np.linspace(0, number - 1, share).astype(np.int64)) if number else np.arange(0)
 
 
-def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> None:
-    """Makes sure that a checkpoint suits the data.
+def require_same_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> None:
+    """Refuse data that a checkpoint was not trained on.
 
     Args:
         saved: identity and votes in the checkpoint.
@@ -143,11 +144,11 @@ def refuse_other_data(saved: dict[str, Any], now: dict[str, Any], name: str) -> 
     if "votes" in now and (changed := [name for name, key in keys.items() if now[key] != saved[key]]):
         raise RunError(
             f"The checkpoint was trained on other data: {', '.join(changed)} of '{name}' differ. Resume with the data "
-            "it was trained on, or start a fresh run in another --run_dir."
+            "it was trained on, or start a fresh run in another run_dir."
         )
 
 
-def _content_order(votes: Annotations) -> IntArray:
+def _sort_by_content(votes: Annotations) -> IntArray:
     """(L,) rows sorted by what they hold, so that the order in which a table lists them is lost."""
     keys: list[NDArray[Any]] = [votes.label, votes.annotator, votes.item]
     if votes.probs is not None:
@@ -159,13 +160,13 @@ def _content_order(votes: Annotations) -> IntArray:
     return np.lexsort(keys)
 
 
-def _in_order(order: IntArray, *columns: NDArray[Any] | None) -> list[NDArray[Any] | None]:
+def _reorder(order: IntArray, *columns: NDArray[Any] | None) -> list[NDArray[Any] | None]:
     return [None if column is None else column[order] for column in columns]
 
 
-def _of_columns(*columns: NDArray[Any] | None) -> str:
+def _digest_columns(*columns: NDArray[Any] | None) -> str:
     return hashlib.sha256(b"".join(c.tobytes() for c in columns if c is not None)).hexdigest()
 
 
-def _of_names(names: Iterable[object]) -> str:
+def _digest_names(names: Iterable[object]) -> str:
     return hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()

@@ -108,7 +108,7 @@ class ImageFiles:
         else:
             self._width = self._height = size or MIXED_SIZE
             self._resize = v2.Compose(
-                [_shortened, v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)]
+                [_crop_long_side, v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)]
             )
 
     @property
@@ -129,7 +129,7 @@ class ImageFiles:
         return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
 
 
-def _shortened(picture: Tensor) -> Tensor:
+def _crop_long_side(picture: Tensor) -> Tensor:
     """The middle of a picture whose long side would fill the memory once the short one is enlarged."""
     height, width = picture.shape[-2:]
     longest = _MOST_STRETCHED * min(height, width)

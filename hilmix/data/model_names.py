@@ -26,7 +26,7 @@ class ModelNames(NamedTuple):
     """A names, in the order of the annotator model's tables; empty for one that had no training label."""
 
 
-class NamedData(NamedTuple):
+class RecodedData(NamedTuple):
     """Data in the codes of a model."""
 
     data: AnnotatedData
@@ -43,7 +43,7 @@ def read_model_names(state: Mapping[str, Any] | None) -> ModelNames | None:
     return ModelNames(tuple(state["classes"]), tuple(annotators))
 
 
-def recode_for_model(data: AnnotatedData, names: ModelNames) -> NamedData:
+def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
     """Returns the data in the codes of a model, matched by name, whatever the order of the data's own lists.
 
     Args:
@@ -53,7 +53,7 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> NamedData:
     Raises:
         RunError: if the data have a class that the model lacks.
     """
-    refuse_unknown_classes(data.classes, names.classes, data.name)
+    require_known_classes(data.classes, names.classes, data.name)
     own, people = data.annotations, data.annotations.annotators
     same_people = len(people) == len(names.annotators) and all(
         name in ("", mine) for name, mine in zip(names.annotators, people, strict=True)
@@ -63,15 +63,15 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> NamedData:
     known = np.zeros(len(union), dtype=bool)
     known[: len(names.annotators)] = [name != "" for name in names.annotators]
     if same_people and data.classes == names.classes:
-        return NamedData(data, known)
-    place = _places(data.classes, names.classes)
-    moved = _renamed(own, names.classes, place, union, _places(people, union))
+        return RecodedData(data, known)
+    place = _find_places(data.classes, names.classes)
+    moved = _recode_annotations(own, names.classes, place, union, _find_places(people, union))
     target = np.where(data.target == UNKNOWN, UNKNOWN, place[data.target]) if len(place) else data.target
-    features = _padded(data.annotator_features, people, union)
-    return NamedData(replace(data, annotations=moved, target=target, annotator_features=features), known)
+    features = _pad_features(data.annotator_features, people, union)
+    return RecodedData(replace(data, annotations=moved, target=target, annotator_features=features), known)
 
 
-def refuse_unknown_classes(own: Sequence[str], model: Sequence[str], data: str) -> None:
+def require_known_classes(own: Sequence[str], model: Sequence[str], data: str) -> None:
     """Makes sure that a model has every class of the data.
 
     Raises:
@@ -84,7 +84,7 @@ def refuse_unknown_classes(own: Sequence[str], model: Sequence[str], data: str) 
         )
 
 
-def _renamed(
+def _recode_annotations(
     own: Annotations, classes: tuple[str, ...], class_place: IntArray, annotators: tuple[str, ...], place: IntArray
 ) -> Annotations:
     probs = None
@@ -101,21 +101,23 @@ def _renamed(
     )
 
 
-def _padded(features: NDArray[Any] | None, people: tuple[str, ...], union: tuple[str, ...]) -> NDArray[Any] | None:
+def _pad_features(
+    features: NDArray[Any] | None, people: tuple[str, ...], union: tuple[str, ...]
+) -> NDArray[Any] | None:
     """(A', F) metadata in the order of ``union``, NaN for annotators that the data do not have."""
     if features is None:
         return None
     padded = np.full((len(union), features.shape[1]), np.nan, dtype=features.dtype)
-    padded[_places(people, union)] = features
+    padded[_find_places(people, union)] = features
     return padded
 
 
-def _places(names: Sequence[str], among: Sequence[str]) -> IntArray:
+def _find_places(names: Sequence[str], among: Sequence[str]) -> IntArray:
     where = {name: place for place, name in enumerate(among)}
     return np.array([where[name] for name in names], dtype=np.int64)
 
 
-def warn_of_unknown(annotators: Sequence[str], ids: IntArray) -> None:
+def warn_about_unknown(annotators: Sequence[str], ids: IntArray) -> None:
     """Logs which annotators have no place in the model: those without a label when it was trained."""
     names = [name for name, place in zip(annotators, ids, strict=True) if name and place == UNKNOWN]
     if names:

@@ -86,7 +86,9 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
             f"The {what} {path} is a decompression bomb or far too large: {error}. {remedy}", "large-image"
         ) from error
     except _DAMAGE as error:
-        raise PictureError(f"Cannot read the {what} {path}: {_reason(error)}. {remedy}", "unreadable-image") from error
+        raise PictureError(
+            f"Cannot read the {what} {path}: {_describe_error(error)}. {remedy}", "unreadable-image"
+        ) from error
     if picture.format == "EPS" or min(picture.size) < 1:  # EPS is a program, which Pillow would have Ghostscript run
         picture.close()
         found = "EPS is no image of pixels" if picture.format == "EPS" else "it has no pixels"
@@ -122,7 +124,9 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
     except PictureError:
         raise
     except (*_DAMAGE, Image.DecompressionBombError) as error:
-        raise PictureError(f"Cannot decode the {what} {path}: {_reason(error)}. {remedy}", "damaged-image") from error
+        raise PictureError(
+            f"Cannot decode the {what} {path}: {_describe_error(error)}. {remedy}", "damaged-image"
+        ) from error
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
@@ -134,7 +138,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     return np.array(read_picture(path, mode="RGB"))
 
 
-def upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Size:
+def read_upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Size:
     """Returns width and height as a viewer shows the picture: phones store it lying and say so.
 
     Arguments and errors as of :func:`open_picture`.
@@ -151,7 +155,9 @@ def upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     except PictureError:
         raise
     except _DAMAGE as error:
-        raise PictureError(f"Cannot read the {what} {path}: {_reason(error)}. {remedy}", "damaged-image") from error
+        raise PictureError(
+            f"Cannot read the {what} {path}: {_describe_error(error)}. {remedy}", "damaged-image"
+        ) from error
     return (height, width) if lying else (width, height)
 
 
@@ -174,7 +180,7 @@ def examine_pictures(paths: Sequence[Path], file: Path | str = "", *, decode: bo
         file: the table that names them, for the faults.
         decode: whether the pixels are decoded too.
     """
-    read: Callable[[Path], Size] = _decoded_size if decode else upright_size
+    read: Callable[[Path], Size] = _decode_size if decode else read_upright_size
     sizes: list[Size | None] = []
     bad: list[tuple[int, PictureError]] = []
     for row, path in enumerate(paths):
@@ -187,8 +193,8 @@ def examine_pictures(paths: Sequence[Path], file: Path | str = "", *, decode: bo
     return Pictures(sizes, faults, [row for row, _ in bad])
 
 
-def _decoded_size(path: Path) -> Size:
-    size = upright_size(path)
+def _decode_size(path: Path) -> Size:
+    size = read_upright_size(path)
     read_pixels(path)
     return size
 
@@ -200,5 +206,5 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return str(error).rstrip(".") or type(error).__name__

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 _NAMES = np.array(["train", "val", "test", "unused"])
 
 
-def drawn_split(data: AnnotatedData, split: NDArray[np.str_], settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns what a checkpoint keeps of a split that was drawn, or None where all of it was given.
+def save_split(data: AnnotatedData, split: NDArray[np.str_], settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a drawn split as plain values for a checkpoint, or None where the whole split was given.
 
     Args:
         data: all items.
@@ -34,25 +34,25 @@ def drawn_split(data: AnnotatedData, split: NDArray[np.str_], settings: Mapping[
     return {"settings": dict(settings), "items": torch.from_numpy(_digests(data.items)), "split": torch.tensor(codes)}
 
 
-def split_of_run(
-    data: AnnotatedData, split: NDArray[np.str_], drawn: dict[str, Any] | None, settings: Mapping[str, Any]
+def restore_split(
+    data: AnnotatedData, split: NDArray[np.str_], saved: dict[str, Any] | None, settings: Mapping[str, Any]
 ) -> NDArray[np.str_]:
-    """Returns the split of the data at hand, with the items of a run in the parts that the run drew.
+    """Return the split of the data, with the items of a run in the parts that the run drew.
 
     Items that the run did not have keep their given split, or are ``unused`` where none is given.
 
     Args:
         data: all items.
         split: (N,) that a fresh draw gives.
-        drawn: what :func:`drawn_split` returned in training.
+        saved: what :func:`save_split` returned in training.
         settings: those of the fresh draw.
 
     Raises:
         RunError: if other settings, or the split in the data, contradict the run's.
     """
-    if drawn is None:
+    if saved is None:
         return split
-    run_items, run_split = drawn["items"].numpy(), _NAMES[drawn["split"].numpy()]
+    run_items, run_split = saved["items"].numpy(), _NAMES[saved["split"].numpy()]
     order = np.argsort(run_items)
     digests = _digests(data.items)
     place = order[np.searchsorted(run_items, digests, sorter=order).clip(max=len(order) - 1)]
@@ -60,10 +60,10 @@ def split_of_run(
     merged = np.where(hit, run_split[place], split if data.split is not None else "unused")
     if not hit.any() or np.array_equal(merged, split):
         return split
-    if drawn["settings"] != dict(settings):
+    if saved["settings"] != dict(settings):
         raise RunError(
             "The checkpoint was trained on another split of the same items, so test items may have been trained "
-            f"on. Its settings were {_words(drawn['settings'])}; give these, or leave them out on the command line."
+            f"on. Its settings were {_words(saved['settings'])}; give these, or leave them out on the command line."
         )
     if data.split is not None and ((data.split == "test") != (merged == "test"))[hit].any():
         raise RunError(

@@ -12,7 +12,7 @@ from hilmix.functional.aggregation import majority
 from hilmix.types import UNKNOWN
 
 
-def strata_of(annotations: Annotations, target: IntArray, *, seed: int = 0) -> IntArray:
+def find_strata(annotations: Annotations, target: IntArray, *, seed: int = 0) -> IntArray:
     """Returns (N,) int64 strata: the target where known, else the majority vote, else one stratum of their own (K).
 
     Args:
@@ -34,7 +34,7 @@ def assign_splits(
 
     Args:
         given: the data's own split, (N,), or None.
-        strata: (N,) integers; see :func:`strata_of`.
+        strata: (N,) integers; see :func:`find_strata`.
         val_fraction: share of the training items to hold out for validation; given validation items are then unused.
             None keeps the given validation items, or holds out a tenth if there are none. A given split without
             training items (data to be scored) stays as it is.
@@ -48,7 +48,7 @@ def assign_splits(
     def hold_out(rows: IntArray, fraction: float, name: str) -> IntArray:
         if not 0 < fraction < 1:
             raise ConfigError(f"data.{name} is {fraction}; allowed are numbers between 0 and 1, both excluded.")
-        held = rows[stratified_split(strata[rows], [1 - fraction, fraction], seed=seed)[1]]
+        held = rows[draw_stratified_split(strata[rows], [1 - fraction, fraction], seed=seed)[1]]
         if not 0 < len(held) < len(rows):
             raise ConfigError(f"data.{name} = {fraction} leaves nothing on one side of {len(rows)} items.")
         return held
@@ -67,7 +67,7 @@ def assign_splits(
     return split
 
 
-def stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int) -> tuple[IntArray, ...]:
+def draw_stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int) -> tuple[IntArray, ...]:
     """Returns the sorted rows of each part; every row is in exactly one.
 
     Each part holds its fraction of every stratum, and of all rows, to within less than one item: of a stratum of
@@ -82,7 +82,7 @@ def stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int)
         ConfigError: if the fractions are not shares of 1.
 
     Example:
-        >>> train, test = stratified_split(np.array([0, 0, 1, 1]), [0.5, 0.5], seed=0)
+        >>> train, test = draw_stratified_split(np.array([0, 0, 1, 1]), [0.5, 0.5], seed=0)
         >>> len(train), len(test)
         (2, 2)
     """

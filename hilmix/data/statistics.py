@@ -22,9 +22,9 @@ def input_statistics(inputs: Inputs, rows: IntArray, *, seed: int) -> tuple[Tens
         rows: those to read; of more than 4,096 a sample.
         seed: of the sample.
     """
-    rows = _sampled(rows, seed)
+    rows = _sample_rows(rows, seed)
     count, mean, spread = 0, torch.zeros(1), torch.zeros(1)
-    for part in _chunks(rows):
+    for part in _split_rows(rows):
         x = as_float(inputs.fetch(part)).double()
         axes = [0, *range(2, x.ndim)]
         size, step = x[:, 0].numel(), x.mean(axes) - mean
@@ -41,20 +41,21 @@ def input_activity(inputs: Inputs, rows: IntArray, *, seed: int) -> Tensor:
         rows: those to read; of more than 4,096 the sample of :func:`input_statistics`.
         seed: of the sample.
     """
-    rows = _sampled(rows, seed)
+    rows = _sample_rows(rows, seed)
     shares = [
-        (x != 0).double().mean([0, *range(2, x.ndim)]) * len(x) for x in (inputs.fetch(part) for part in _chunks(rows))
+        (x != 0).double().mean([0, *range(2, x.ndim)]) * len(x)
+        for x in (inputs.fetch(part) for part in _split_rows(rows))
     ]
     return (torch.stack(shares).sum(0) / len(rows)).float()
 
 
-def _sampled(rows: IntArray, seed: int) -> IntArray:
+def _sample_rows(rows: IntArray, seed: int) -> IntArray:
     if len(rows) <= MOST_ITEMS:
         return rows
     generator = step_generator(seed, 0, stream="sample")
     return np.sort(generator.choice(rows, MOST_ITEMS, replace=False))
 
 
-def _chunks(rows: IntArray) -> list[IntArray]:
+def _split_rows(rows: IntArray) -> list[IntArray]:
     """Rows in parts of at most 64: images of thousands of items are large."""
     return np.array_split(rows, -(-len(rows) // CHUNK))

@@ -69,10 +69,12 @@ class Aggregated(Targets):
         votes = annotations.subset(items)
         voted = np.flatnonzero(votes.labels_per_item > 0)
         result = aggregation.aggregate(self.by, votes, seed=self.seed)
-        log.info("Aggregated %d items by %s%s.", len(voted), self.by, _note(result))
+        log.info("Aggregated %d items by %s%s.", len(voted), self.by, _describe_result(result))
         if not result.hard:
-            return _one_per_item(votes, voted, probs=result.posterior[voted])
-        return _one_per_item(votes, voted, label=aggregation.majority(result.posterior, seed=self.seed).label[voted])
+            return _build_one_per_item(votes, voted, probs=result.posterior[voted])
+        return _build_one_per_item(
+            votes, voted, label=aggregation.majority(result.posterior, seed=self.seed).label[voted]
+        )
 
 
 class TrueLabels(Targets):
@@ -85,10 +87,10 @@ class TrueLabels(Targets):
                 f"TrueLabels needs the target of every training item, but {len(unknown)} of {len(items)} are unknown "
                 f"(first: row {unknown.min()}). Fill the column 'target', or train on Pairs or Aggregated."
             )
-        return _one_per_item(annotations, items, label=target[items])
+        return _build_one_per_item(annotations, items, label=target[items])
 
 
-def _note(result: aggregation.Aggregate) -> str:
+def _describe_result(result: aggregation.Aggregate) -> str:
     if result.ties is not None:
         return f"; the seed decided {result.ties} ties"
     if result.converged is None:
@@ -97,7 +99,7 @@ def _note(result: aggregation.Aggregate) -> str:
     return f"; {state}" + ("" if result.rounds is None else f" after {result.rounds} rounds")
 
 
-def _one_per_item(
+def _build_one_per_item(
     like: Annotations, items: IntArray, *, label: IntArray | None = None, probs: np.ndarray | None = None
 ) -> Annotations:
     return Annotations.build(

@@ -35,7 +35,7 @@ def results_folder(run_dir: Path, data: AnnotatedDataModule) -> Path:
     """
     own, here = owner(run_dir), _mark_of(data)
     # a version that digested the annotations in the order of the table may have written the folder
-    contents = (here["content"], data.served.content_digest(ordered=True))
+    contents = (here["content"], data.for_model.content_digest(ordered=True))
     if not own or own.get("root") == here["root"] or own.get("content") in contents:
         return run_dir
     name = re.sub(r"[^\w.-]+", "-", here["name"])[:40]
@@ -55,7 +55,7 @@ def moved(loggers: Any, folder: Path) -> list[Logger]:
 
 
 def _mark_of(data: AnnotatedDataModule) -> dict[str, str]:
-    return {"name": data.data.name, "root": _place(data.root), "content": data.served.content_digest()}
+    return {"name": data.data.name, "root": _place(data.root), "content": data.for_model.content_digest()}
 
 
 def _place(root: str) -> str:

@@ -69,7 +69,7 @@ def found_settings(trainer: Trainer, pl_module: LightningModule) -> list[tuple[s
 def _save_data(data: AnnotatedDataModule, folder: Path) -> None:
     """Keeps which data the run is about, and the split if it was drawn, in the columns of an items table."""
     mark(folder, data)
-    if data.served.drawn is not None:
+    if data.for_model.saved_split is not None:
         write_table(pd.DataFrame({"item": list(data.data.items), "split": data.split}), folder / "split.csv")
 
 

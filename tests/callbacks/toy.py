@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hilmix.annotations import Annotations
 from hilmix.data.datamodule import AnnotatedDataModule
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.types import Batch, StepOutput

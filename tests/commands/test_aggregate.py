@@ -8,7 +8,7 @@ import pytest
 
 from hilmix.cli import main as hilmix
 from hilmix.commands.aggregate import main
-from hilmix.data.folder.read import read_labels
+from hilmix.data.folder import read_labels
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.commands.data import main
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import SOURCES, Options
@@ -294,7 +294,7 @@ def test_a_full_disk_is_one_clear_message(monkeypatch, capsys):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hilmix.data.folder.read.yaml.safe_dump", full)
+    monkeypatch.setattr("hilmix.data.folder.write.yaml.safe_dump", full)
     assert main(["prepare", "digits-class"]) == 2
     assert "Cannot write 'data/digits-class': [Errno 28] No space left on device" in capsys.readouterr().err
     assert os.listdir("data") == []

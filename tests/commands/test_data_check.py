@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hilmix.cli import main
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.errors import DataError
 from tests.data.folder.test_bad_files import BAD, GOOD, write
 

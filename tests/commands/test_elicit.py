@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilmix.cli import main
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.human.elicit.design.images import check_images
 from hilmix.human.elicit.design.manifest import read_manifest
 from tests.commands.human import words

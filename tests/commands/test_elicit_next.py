@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hilmix.cli import main
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.human.elicit.design.manifest import read_manifest
 from tests.commands.human import words
 from tests.human.elicit.study_data import CLASSES, N, pictures

@@ -9,7 +9,7 @@ import torch
 
 from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.human.functional.image_statistics import image_statistics

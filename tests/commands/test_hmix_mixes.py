@@ -7,7 +7,7 @@ import pytest
 
 from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.human.perception import ConfidenceSmoothing, Identity, ImageTable
 from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, rebuild_stimuli, write_released
 from tests.commands.human import OWN, PAIRS, N, images, plan_study, words

@@ -17,7 +17,7 @@ from hilmix import plotting
 from hilmix.annotations import Annotations
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile
 from hilmix.cli import main
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.human.study import write_released

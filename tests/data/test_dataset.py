@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from hilmix.annotations import Annotations
 from hilmix.data import AnnotatedData, ArrayInputs
-from hilmix.data.dataset import ItemDataset, one_batch
+from hilmix.data.dataset import ItemDataset, pass_batch
 from hilmix.data.masks import Masks
 from hilmix.data.samplers import EpochSampler
 
@@ -126,7 +126,7 @@ def test_augmentation_leaves_the_global_random_state_alone() -> None:
 def loaded(workers: int) -> list[torch.Tensor]:
     items = dataset(augment="crop-flip", seed=1)
     sampler = EpochSampler(items, seed=1)
-    loader = DataLoader(items, batch_size=5, sampler=sampler, num_workers=workers, collate_fn=one_batch)
+    loader = DataLoader(items, batch_size=5, sampler=sampler, num_workers=workers, collate_fn=pass_batch)
     out = []
     for epoch in range(2):
         sampler.set_epoch(epoch)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from hilmix.data.explained import ANNOTATOR, drawn_split, explained_data
+from hilmix.data.explained import ANNOTATOR, build_explained_data, draw_split
 from hilmix.data.inputs import ArrayInputs
 
 
 def test_labels_masks_and_groups() -> None:
     target = np.array([1, 0, 1])
-    data = explained_data(
+    data = build_explained_data(
         "toy",
         ArrayInputs(np.zeros((3, 2)), "vector"),
         target,
@@ -29,7 +29,7 @@ def test_labels_masks_and_groups() -> None:
 
 def test_the_split_is_that_of_the_releases() -> None:
     """Salient ImageNet is shuffled by ``permuted``, the others by ``permutation``: the same order."""
-    split = drawn_split(445, 0.6, 0.15)
+    split = draw_split(445, 0.6, 0.15)
     order = np.random.default_rng(42).permuted(list(range(445)))
     assert set(np.flatnonzero(split == "train")) == set(order[:267])
     assert set(np.flatnonzero(split == "val")) == set(order[267:333])

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.fingerprint import digest_content, of_contents, of_inputs, of_votes
+from hilmix.data.fingerprint import digest_content, digest_inputs, fingerprint_annotations, fingerprint_contents
 from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.items import AnnotatedData
 from tests.lightning_cli.test_cli import fit, write
@@ -91,8 +91,8 @@ def test_a_changed_row_among_shuffled_ones_is_refused(trained: Path, copy: Path,
 def digests(frame: pd.DataFrame, **settings: str) -> tuple[object, object]:
     votes = Annotations.from_frame(frame, items=list("pqr"), classes=["x", "y"], **settings)
     empty = AnnotatedData("d", tuple("pqr"), ArrayInputs(np.zeros((3, 1)), "vector"), votes)
-    votes_digest = of_votes(votes, [True] * votes.num_annotators)["votes in any order"]
-    return votes_digest, of_contents(empty, votes)["confidence in any order"]
+    votes_digest = fingerprint_annotations(votes, [True] * votes.num_annotators)["votes in any order"]
+    return votes_digest, fingerprint_contents(empty, votes)["confidence in any order"]
 
 
 SOFT = {"prob_x": [0.3, 0.3, 0.6, 0.2, 0.9, 0.7], "prob_y": [0.7, 0.7, 0.4, 0.8, 0.1, 0.3]}
@@ -151,21 +151,21 @@ def test_a_checkpoint_without_the_unordered_digests_is_matched_by_order(trained:
 
 def test_each_byte_of_small_arrays_and_files_counts(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 255, (12, 5, 4, 3)).astype(np.uint8)
-    seen = {of_inputs(ArrayInputs(values, "image"))}
+    seen = {digest_inputs(ArrayInputs(values, "image"))}
     for row in range(12):
         other = values.copy()
         other[row, 2, 1, 0] ^= 1
-        seen.add(of_inputs(ArrayInputs(other, "image")))
+        seen.add(digest_inputs(ArrayInputs(other, "image")))
     assert len(seen) == 13
     paths = [tmp_path / f"{i}.png" for i in range(12)]
     for path, picture in zip(paths, values, strict=True):
         Image.fromarray(picture).save(path)
-    before = of_inputs(ImageFiles(paths))
-    assert of_inputs(ImageFiles(paths)) == before
+    before = digest_inputs(ImageFiles(paths))
+    assert digest_inputs(ImageFiles(paths)) == before
     for path in paths:
         content = path.read_bytes()
         path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
-        assert of_inputs(ImageFiles(paths, size=4)) != before
+        assert digest_inputs(ImageFiles(paths, size=4)) != before
         path.write_bytes(content)
 
 
@@ -179,10 +179,10 @@ def test_large_inputs_are_sampled() -> None:
             read.extend(rows.tolist())
             return super().fetch(rows)
 
-    first = of_inputs(Counted(values, "vector"), most=40_000)
+    first = digest_inputs(Counted(values, "vector"), most=40_000)
     assert len(read) <= 101 + 1
     assert {0, 999} <= set(read)
     changed = values.copy()
     changed[999] = 1
-    assert of_inputs(ArrayInputs(changed, "vector"), most=40_000) != first
-    assert of_inputs(ArrayInputs(values, "vector"), most=40_000) == first
+    assert digest_inputs(ArrayInputs(changed, "vector"), most=40_000) != first
+    assert digest_inputs(ArrayInputs(values, "vector"), most=40_000) == first

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from hilmix.data.pictures import open_picture, read_picture, upright_size
+from hilmix.data.pictures import open_picture, read_picture, read_upright_size
 from hilmix.errors import DataError
 
 
@@ -23,7 +23,7 @@ def lying(path: Path) -> Path:
 def test_pictures_stand_upright(tmp_path: Path) -> None:
     path = lying(tmp_path / "x.jpg")
     picture = read_picture(path)
-    assert picture.size == upright_size(path) == (32, 48)
+    assert picture.size == read_upright_size(path) == (32, 48)
     red = np.asarray(picture)[..., 0]
     assert red[30:].min() > 200
     assert red[:18].max() < 50

@@ -12,7 +12,7 @@ from experiments.annotators.features import Features, extract
 from experiments.annotators.parts import chosen_items, hold_out, pixels
 from experiments.annotators.settings import EMBEDDED, FAMILY_OF
 from hilmix.annotations import Annotations
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access

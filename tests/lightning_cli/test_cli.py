@@ -450,7 +450,7 @@ def test_a_wrong_config_file(text: str, expected: str, tmp_path: Path, refused) 
         (["--data.batch_size", "0"], "`data.batch_size` must be >= 1, got 0"),
         (["--trainer.accelerator", "abacus"], "abacus"),
         (["--model.backbone", "TimmBackbone"], "needs images"),
-        (["--data.augment", "crop-flip"], "holds vectors"),
+        (["--data.augment", "crop-flip"], "data.augment"),
         (["--data.val_fraction", "2"], "`data.val_fraction` must be in (0, 1) or null, got 2.0"),
     ],
 )

@@ -128,7 +128,7 @@ def test_the_same_data_with_shuffled_annotations_are_the_runs(run: Path, tmp_pat
     def shuffle(seed: int) -> str:
         votes = pd.read_parquet(moved / "annotations.parquet").sample(frac=1, random_state=seed)
         votes.to_parquet(moved / "annotations.parquet", index=False)
-        return AnnotatedDataModule(str(moved)).served.content_digest(ordered=True)
+        return AnnotatedDataModule(str(moved)).for_model.content_digest(ordered=True)
 
     older = shuffle(0)
     written = json.loads((run / "data.json").read_text())["content"]

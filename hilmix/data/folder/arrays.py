@@ -1,4 +1,4 @@
-"""The arrays of a data folder, ``inputs.npy`` and ``masks.npy``: read, addressed by a table, written in parts."""
+"""The arrays of a data folder, ``inputs.npy`` and ``masks.npy``: read, and addressed by a table."""
 
 import tokenize
 import zipfile
@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.annotations import IntArray
-from hilmix.data.inputs import Inputs
 from hilmix.errors import DataError
 
 _AT_ONCE = 1024
@@ -51,24 +50,24 @@ def read_array(file: Path) -> NDArray[Any]:
     return array
 
 
-def not_finite(array: NDArray[Any]) -> IntArray:
+def find_not_finite(array: NDArray[Any]) -> IntArray:
     """Returns the rows of an array (N, ...) that hold NaN, infinity, or numbers beyond those of 32 bits."""
     if array.dtype.kind in "biu":
         return np.empty(0, dtype=np.int64)
     bad = [
         start + np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(1))
         for start in range(0, len(array), _AT_ONCE)
-        for part in [_float32(array[start : start + _AT_ONCE])]
+        for part in [_to_float32(array[start : start + _AT_ONCE])]
     ]
     return np.concatenate([np.empty(0, dtype=np.int64), *bad])
 
 
-def _float32(part: NDArray[Any]) -> NDArray[np.float32]:
+def _to_float32(part: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         return part.astype(np.float32)
 
 
-def array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) -> IntArray:
+def read_array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) -> IntArray:
     """Returns which row of an array each row of a table means: column ``row``, or one after the other.
 
     Args:
@@ -89,15 +88,3 @@ def array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) -> In
             f"{table}: its lines need rows {rows.min():.0f} to {rows.max():.0f}, {array.name} has {length} rows."
         )
     return rows.astype(np.int64)
-
-
-def write_array(inputs: Inputs, rows: IntArray, file: Path) -> None:
-    """Writes some of the inputs as an array with the channels last, a thousand at a time."""
-    pixels = inputs.kind == "image"
-    first = inputs.fetch(rows[:1]).numpy()
-    shape = (len(rows), *(np.moveaxis(first, 1, 3) if pixels else first).shape[1:])
-    stored = np.lib.format.open_memmap(file, mode="w+", dtype=first.dtype, shape=shape)
-    for start in range(0, len(rows), _AT_ONCE):
-        part = inputs.fetch(rows[start : start + _AT_ONCE]).numpy()
-        stored[start : start + _AT_ONCE] = np.moveaxis(part, 1, 3) if pixels else part
-    stored.flush()

@@ -44,14 +44,14 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
     found = Findings()
     parts = read_layout(root, found)
     classes = sorted({part.name for part in parts}, key=natural_order)
-    images, left_out = _files(root, parts, found)
+    images, left_out = _find_files(root, parts, found)
     paths = [file for _, file in images]
     splits = [part.split for part, _ in images]
     label = [classes.index(part.name) for part, _ in images]
     data = AnnotatedData(
         name=root.resolve().name,
         items=tuple(file.relative_to(root).as_posix() for file in paths),
-        inputs=_inputs(paths, image_size),
+        inputs=_build_inputs(paths, image_size),
         annotations=Annotations.build(
             np.arange(len(paths)),
             np.zeros(len(paths)),
@@ -67,7 +67,7 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
     return ClassFolders(data, left_out)
 
 
-def _files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[Part, Path]], tuple[Path, ...]]:
+def _find_files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[Part, Path]], tuple[Path, ...]]:
     """The images with their folders, and the files that are none."""
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     images: list[tuple[Part, Path]] = []
@@ -79,7 +79,7 @@ def _files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[P
         images += [(part, file) for file in files if file.suffix.lower() in suffixes]
         left_out += [file for file in files if file.suffix.lower() not in suffixes]
     _check_filled(parts, {part for part, _ in images}, found)
-    beside = [f for f in _beside(root, parts) if f.suffix.lower() in suffixes]
+    beside = [f for f in _find_files_beside(root, parts) if f.suffix.lower() in suffixes]
     if beside:
         text = f"images outside of class folders are left out, such as '{beside[0]}'"
         found.note("left-out", root, found=text, count=len(beside))
@@ -98,13 +98,13 @@ def _check_filled(parts: list[Part], filled: set[Part], found: Findings) -> None
             found.note("class-missing", folder, found=f"no image of class '{name}' in {', '.join(map(str, missing))}")
 
 
-def _beside(root: Path, parts: list[Part]) -> list[Path]:
+def _find_files_beside(root: Path, parts: list[Part]) -> list[Path]:
     """Files above the class folders."""
     above = sorted({root, *(part.folder.parent for part in parts)})
     return [f for folder in above for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
 
 
-def _inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
+def _build_inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
     inputs = ImageFiles(paths, image_size)
     _, height, width = inputs.shape
     if image_size is None and max(height, width) > LARGEST_SIDE:

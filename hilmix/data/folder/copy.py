@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hilmix.data.folder.masks import mask_owners
+from hilmix.data.folder.masks import find_mask_items
 from hilmix.data.folder.read import FolderContents, examine_folder, read_folder
-from hilmix.data.folder.tables import read_table, stripped
+from hilmix.data.folder.tables import read_table, strip_header
 from hilmix.data.inputs import ImageFiles
 from hilmix.data.pictures import UNREADABLE
 from hilmix.errors import DataError
@@ -54,7 +54,7 @@ def copy_readable(root: Path, out: Path) -> CleanedCopy:
     others = [fault for fault in examined.found.faults if fault.kind not in UNREADABLE]
     if others:
         raise FaultyDataError(root, others, examined.found.notes)
-    bad = _unreadable(examined)
+    bad = _find_unreadable(examined)
     if bad.all():
         raise DataError(f"{root}: no image can be read, so that nothing is left to copy. Correct 'path' in its items.")
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
@@ -91,7 +91,7 @@ def _check_place(root: Path, out: Path) -> None:
         raise DataError(f"'{out}' exists already. Remove it, or choose another folder with -o.")
 
 
-def _unreadable(examined: FolderContents) -> Rows:
+def _find_unreadable(examined: FolderContents) -> Rows:
     """(N,) the items whose image cannot be read."""
     assert examined.items is not None, "without names there would be other faults"
     if not isinstance(examined.inputs, ImageFiles) or examined.inputs.sizes is None:
@@ -108,10 +108,10 @@ def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> Cleane
         if (root / name).is_file():
             shutil.copyfile(root / name, out / name)
     for path in set(paths[~bad] if len(paths) else ()):
-        if _inside(path, root):
+        if _is_inside(path, root):
             _copy_file(path, root, out)
     items = read_table(root, "items")[1]
-    owners = mask_owners(root, examined.items, list(items["path"]) if "path" in items else None)
+    owners = find_mask_items(root, examined.items, list(items["path"]) if "path" in items else None)
     kept = {file: item for file, item in owners.items() if item not in set(names[bad])}
     for file in kept:
         _copy_file(file, root, out)
@@ -139,10 +139,10 @@ def _copy_table(root: Path, stem: str, out: Path, gone: set[str]) -> int:
 def _copy_parquet(file: Path, target: Path, drop: set[int], root: Path) -> None:
     table = pq.ParquetFile(file).read()
     table = table.take(pa.array([row for row in range(len(table)) if row not in drop], pa.int64()))
-    headers = list(map(stripped, table.column_names))
+    headers = list(map(strip_header, table.column_names))
     if "path" in headers:
         place = headers.index("path")
-        cells = [cell if cell is None else _rooted(str(cell), root) for cell in table.column(place).to_pylist()]
+        cells = [cell if cell is None else _make_absolute(str(cell), root) for cell in table.column(place).to_pylist()]
         table = table.set_column(place, "path", pa.array(cells, pa.string()))
     pq.write_table(table, target)
 
@@ -151,23 +151,23 @@ def _copy_csv(file: Path, target: Path, drop: set[int], root: Path) -> None:
     with file.open(encoding="utf-8", newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
         lines = (line for line in csv.reader(source) if any(cell.strip() for cell in line) or len(line) > 1)
         writer, header = csv.writer(copy, lineterminator="\r\n"), next(lines)
-        headers = [stripped(name.removeprefix("\ufeff")) for name in header]
+        headers = [strip_header(name.removeprefix("\ufeff")) for name in header]
         place = headers.index("path") if "path" in headers else None
         writer.writerow(header)
         for row, line in enumerate(lines):
             if row not in drop:
-                writer.writerow([_rooted(c, root) if i == place else c for i, c in enumerate(line)])
+                writer.writerow([_make_absolute(c, root) if i == place else c for i, c in enumerate(line)])
 
 
-def _rooted(path: str, root: Path) -> str:
+def _make_absolute(path: str, root: Path) -> str:
     """The path of an image for a folder elsewhere: relative if the image lies in the folder, else the whole path."""
     found = root / path.strip()
-    if not path.strip() or (_inside(found, root) and not Path(path.strip()).is_absolute()):
+    if not path.strip() or (_is_inside(found, root) and not Path(path.strip()).is_absolute()):
         return path
-    return os.path.relpath(found, os.path.abspath(root)) if _inside(found, root) else os.path.abspath(found)
+    return os.path.relpath(found, os.path.abspath(root)) if _is_inside(found, root) else os.path.abspath(found)
 
 
-def _inside(path: Path, root: Path) -> bool:
+def _is_inside(path: Path, root: Path) -> bool:
     """Whether a path leads into the folder as it is written, whatever links it goes through."""
     return Path(os.path.abspath(root)) in Path(os.path.abspath(path)).parents
 

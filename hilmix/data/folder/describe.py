@@ -62,17 +62,19 @@ def describe(data: AnnotatedData) -> Description:
     known = data.target != UNKNOWN
     per_annotator = np.bincount(votes.annotator, minlength=votes.num_annotators)
     truth = data.target[votes.item]
-    wrong = 1 - _chance(votes, truth)[truth != UNKNOWN]
+    wrong = 1 - _compute_chance(votes, truth)[truth != UNKNOWN]
     return Description(
         items=len(data),
-        splits=_splits(data),
+        splits=_count_splits(data),
         annotations=votes.num_pairs,
         annotators=votes.num_annotators,
-        labels_per_item=_spread(per_item, float(per_item.mean()) if len(per_item) else 0.0),
-        labels_per_annotator=_spread(per_annotator, float(np.median(per_annotator)) if len(per_annotator) else 0.0),
+        labels_per_item=_compute_spread(per_item, float(per_item.mean()) if len(per_item) else 0.0),
+        labels_per_annotator=_compute_spread(
+            per_annotator, float(np.median(per_annotator)) if len(per_annotator) else 0.0
+        ),
         empty_items=int((votes.labels_per_item == 0).sum()),
         class_votes=counts.sum(0) / max(1.0, counts.sum()),
-        class_targets=_balance(data.target[known], votes.num_classes) if known.any() else None,
+        class_targets=_compute_balance(data.target[known], votes.num_classes) if known.any() else None,
         known_targets=int(known.sum()),
         pairwise_agreement=pairwise_agreement(compared, squares),
         krippendorff_alpha=krippendorff_alpha(compared, squares),
@@ -101,8 +103,8 @@ def pairwise_agreement(counts: ArrayLike, squares: ArrayLike | None = None) -> f
     """
     votes = np.asarray(counts, dtype=np.float64)
     total = votes.sum(1)
-    pairs = _pairs(total).sum()
-    return float(_agreeing(votes, squares).sum() / pairs) if pairs else np.nan
+    pairs = _count_pairs(total).sum()
+    return float(_count_agreeing(votes, squares).sum() / pairs) if pairs else np.nan
 
 
 def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> float:
@@ -131,24 +133,24 @@ def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> f
     expected = total * (total - 1) - (votes.sum(0) ** 2 - squared.sum(0)).sum()
     if expected <= _ROUNDING * total:
         return np.nan
-    observed = ((_pairs(size) - _agreeing(votes, squared)) / (size - 1)).sum()
+    observed = ((_count_pairs(size) - _count_agreeing(votes, squared)) / (size - 1)).sum()
     return float(1 - (total - 1) * observed / expected)
 
 
-def _pairs(size: NDArray[np.float64]) -> NDArray[np.float64]:
+def _count_pairs(size: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) ordered pairs of an item's answers; the sums of float32 probabilities are whole up to rounding."""
     whole = np.rint(size)
     pairs: NDArray[np.float64] = whole * (whole - 1)
     return pairs
 
 
-def _agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[np.float64]:
+def _count_agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[np.float64]:
     """(N,) expected number of ordered pairs of different answers that name one class."""
     agreeing: NDArray[np.float64] = (votes**2 - (votes if squares is None else np.asarray(squares))).sum(1)
     return agreeing
 
 
-def _chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.float64]:
+def _compute_chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.float64]:
     """(L,) chance that an answer names the given class of its row; of no meaning where that is unknown."""
     if votes.probs is None:
         return np.asarray(votes.label == label, dtype=np.float64)
@@ -174,15 +176,15 @@ def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:
     return float((winners[np.arange(len(truth)), truth] / winners.sum(1)).mean())
 
 
-def _balance(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+def _compute_balance(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
     return np.bincount(labels, minlength=num_classes) / len(labels)
 
 
-def _spread(numbers: NDArray[np.int64], centre: float) -> tuple[int, float, int]:
+def _compute_spread(numbers: NDArray[np.int64], centre: float) -> tuple[int, float, int]:
     return int(numbers.min(initial=numbers.max(initial=0))), centre, int(numbers.max(initial=0))
 
 
-def _splits(data: AnnotatedData) -> dict[str, tuple[int, int]]:
+def _count_splits(data: AnnotatedData) -> dict[str, tuple[int, int]]:
     voted = data.annotations.labels_per_item > 0
     if data.split is None:
         return {"all": (len(data), int(voted.sum()))}

@@ -50,11 +50,11 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
     """
     if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(f"There is no folder at '{root}'. Give a folder of images with one sub-folder per class.")
-    top = visible_folders(root)
-    named = [one for one in top if _split_of(one)]
-    with_classes = [one for one in named if visible_folders(one)]
+    top = list_visible_folders(root)
+    named = [one for one in top if _match_split(one)]
+    with_classes = [one for one in named if list_visible_folders(one)]
     if (named and len(named) == len(top) and with_classes) or _are_splits(top):
-        return _checked(root, _splits_first(root, top, found))
+        return _check_layout(root, _read_splits_first(root, top, found))
     if with_classes and (len(named) > 1 or not _has_files(with_classes[0])):
         split, other = with_classes[0].name, next(one.name for one in top if one not in named)
         raise DataError(
@@ -63,34 +63,36 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
         )
     if len(named) > 1:
         raise DataError(
-            f"'{root}' has the folders {_listed(named)}, which name splits, and no class folders in "
+            f"'{root}' has the folders {_list_names(named)}, which name splits, and no class folders in "
             f"'{named[0].name}'. Sort the images into SPLIT/CLASS/..., or rename the folders if they are classes."
         )
-    return _checked(root, _classes_first(top, found))
+    return _check_layout(root, _read_classes_first(top, found))
 
 
-def visible_folders(root: Path) -> list[Path]:
+def list_visible_folders(root: Path) -> list[Path]:
     """Returns the sub-folders that are not hidden, numbers by value."""
     found = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(_HIDDEN)]
     return sorted(found, key=lambda one: natural_order(one.name))
 
 
-def _splits_first(root: Path, named: list[Path], found: Findings) -> list[Part]:
+def _read_splits_first(root: Path, named: list[Path], found: Findings) -> list[Part]:
     seen: dict[str, Path] = {}
     for folder in named:
-        split = _split_of(folder) or _split_in(folder)
+        split = _match_split(folder) or _find_split_word(folder)
         assert split is not None
         if split in seen:
             raise DataError(
                 f"'{root}' has two folders of the split '{split}', '{seen[split].name}' and '{folder.name}'. Keep one."
             )
         seen[split] = folder
-        if not visible_folders(folder):
+        if not list_visible_folders(folder):
             raise DataError(
-                f"'{folder}' has no class folders, as '{_fullest(named).name}' has. Sort its images into classes, or "
-                "move it elsewhere; images without a class need a table (docs/data_folder.md)."
+                f"'{folder}' has no class folders, as '{_find_fullest(named).name}' has. Sort its images into classes, "
+                "or move it elsewhere; images without a class need a table (docs/data_folder.md)."
             )
-    parts = [Part(one, one.name.strip(), split) for split, folder in seen.items() for one in visible_folders(folder)]
+    parts = [
+        Part(one, one.name.strip(), split) for split, folder in seen.items() for one in list_visible_folders(folder)
+    ]
     if len(seen) == 1:
         found.note("layout", root, found=f"'{named[0].name}' is the only split, so that none is stored; one is drawn")
         return [part._replace(split=None) for part in parts]
@@ -99,29 +101,29 @@ def _splits_first(root: Path, named: list[Path], found: Findings) -> list[Part]:
     return parts
 
 
-def _classes_first(top: list[Path], found: Findings) -> list[Part]:
+def _read_classes_first(top: list[Path], found: Findings) -> list[Part]:
     """Classes, with splits below where all of their folders are named so."""
-    below = [(one, visible_folders(one)) for one in top]
+    below = [(one, list_visible_folders(one)) for one in top]
     inner = [sub for _, folders in below for sub in folders]
-    if not inner or not any(_split_of(sub) for sub in inner):
+    if not inner or not any(_match_split(sub) for sub in inner):
         return [Part(one, one.name.strip(), None) for one in top]
     for one, folders in below:
-        others = [sub for sub in folders if not _split_of(sub)]
+        others = [sub for sub in folders if not _match_split(sub)]
         if others or not folders or _has_files(one):
             raise DataError(
-                f"Some class folders hold splits ('{next(s for s in inner if _split_of(s))}'), and '{one}' holds other "
-                "images too. Sort all images into SPLIT/CLASS/..., or rename the folders if they mean no splits."
+                f"Some class folders hold splits ('{next(s for s in inner if _match_split(s))}'), and '{one}' holds "
+                "other images too. Sort all images into SPLIT/CLASS/..., or rename the folders if they mean no splits."
             )
     found.note("layout", top[0].parent, found="read the folders as classes, and the folders in them as splits")
-    return [Part(sub, one.name.strip(), _split_of(sub)) for one, folders in below for sub in folders]
+    return [Part(sub, one.name.strip(), _match_split(sub)) for one, folders in below for sub in folders]
 
 
-def _checked(root: Path, parts: list[Part]) -> list[Part]:
+def _check_layout(root: Path, parts: list[Part]) -> list[Part]:
     names = dict.fromkeys(part.name for part in parts)
     for part in parts:
         require_utf8(part.folder)
     if len(names) < 2:
-        inside = [one for one in visible_folders(root) if len(visible_folders(one)) > 1]
+        inside = [one for one in list_visible_folders(root) if len(list_visible_folders(one)) > 1]
         hint = f" Or give '{inside[0]}', if its folders are the classes." if inside else ""
         raise DataError(
             f"'{root}' has {len(names)} sub-folder(s) that are classes; expected one per class, at least two, with its "
@@ -142,11 +144,11 @@ def require_utf8(path: Path) -> None:
         raise DataError(f"The name of '{path}' is not UTF-8; rename it.") from error
 
 
-def _split_of(folder: Path) -> str | None:
+def _match_split(folder: Path) -> str | None:
     return SPLIT_NAMES.get(folder.name.lower())
 
 
-def _split_in(folder: Path) -> str | None:
+def _find_split_word(folder: Path) -> str | None:
     """The split that one of the words of a name means, as in ``train_images`` or ``images-val2017``."""
     words = (word.lower() for word in _WORD.findall(folder.name))
     found = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
@@ -155,8 +157,8 @@ def _split_in(folder: Path) -> str | None:
 
 def _are_splits(top: list[Path]) -> bool:
     """Whether all folders have a split in their names, each another, and hold folders alone."""
-    splits = {_split_in(one) for one in top}
-    alone = all(visible_folders(one) and not _has_files(one) for one in top)
+    splits = {_find_split_word(one) for one in top}
+    alone = all(list_visible_folders(one) and not _has_files(one) for one in top)
     return len(top) > 1 and None not in splits and len(splits) == len(top) and alone
 
 
@@ -169,9 +171,9 @@ def _has_files(folder: Path) -> bool:
     return any(one.is_file() and not is_hidden(one, folder) for one in folder.iterdir())
 
 
-def _fullest(folders: list[Path]) -> Path:
-    return max(folders, key=lambda one: len(visible_folders(one)))
+def _find_fullest(folders: list[Path]) -> Path:
+    return max(folders, key=lambda one: len(list_visible_folders(one)))
 
 
-def _listed(folders: list[Path]) -> str:
+def _list_names(folders: list[Path]) -> str:
     return ", ".join(f"'{one.name}'" for one in folders)

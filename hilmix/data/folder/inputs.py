@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilmix.data.folder.arrays import array_rows, not_finite, read_array
+from hilmix.data.folder.arrays import find_not_finite, read_array, read_array_rows
 from hilmix.data.folder.tables import read_table
 from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.pictures import examine_pictures
@@ -37,10 +37,10 @@ def read_inputs(
         decode: whether the pixels of image files are decoded, not only their headers.
     """
     if "path" in items.columns:
-        return _image_files(root, kind, items, file, image_size, found, decode=decode)
+        return _read_image_files(root, kind, items, file, image_size, found, decode=decode)
     with found.catch("inputs", root / "inputs.npy"):
-        inputs = _array(root, kind, items, file, image_size)
-        bad = not_finite(inputs.array)
+        inputs = _read_array_inputs(root, kind, items, file, image_size)
+        bad = find_not_finite(inputs.array)
         if len(bad):
             text = f"its input in {root / 'inputs.npy'} holds NaN or infinity, or numbers beyond those of 32 bits"
             found.fault("not-finite", file, found=text, remedy="Replace them or remove the items.", rows=bad)
@@ -48,7 +48,7 @@ def read_inputs(
     return None
 
 
-def _image_files(
+def _read_image_files(
     root: Path,
     kind: InputKind,
     items: pd.DataFrame,
@@ -71,11 +71,13 @@ def _image_files(
     return ImageFiles(paths, image_size, sizes=seen.sizes)
 
 
-def _array(root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None) -> ArrayInputs:
+def _read_array_inputs(
+    root: Path, kind: InputKind, items: pd.DataFrame, file: Path, image_size: int | None
+) -> ArrayInputs:
     if not (root / "inputs.npy").is_file():
         raise DataError(f"{file} has no column 'path' and {root / 'inputs.npy'} is missing; one of them is needed.")
     array = read_array(root / "inputs.npy")
-    rows = array_rows(items, file, root / "inputs.npy", len(array))
+    rows = read_array_rows(items, file, root / "inputs.npy", len(array))
     if not np.array_equal(rows, np.arange(len(array))):
         array = array[rows]
     if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):
@@ -130,10 +132,10 @@ def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Find
             found=f"annotator '{missing[0]}' of the annotations has no row ({len(missing)} missing)",
         )
         return None
-    return _numbers(frame.drop(columns="annotator").iloc[row], file, found)
+    return _read_features(frame.drop(columns="annotator").iloc[row], file, found)
 
 
-def _numbers(frame: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.float32] | None:
+def _read_features(frame: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.float32] | None:
     try:
         features: NDArray[np.float32] = frame.to_numpy(dtype=np.float32)
     except (ValueError, TypeError) as error:

@@ -58,7 +58,7 @@ def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[s
     return tuple(names) if len(found.faults) == before else None
 
 
-def item_names_at_hand(items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]:
+def find_item_names(items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]:
     """The names to examine annotations against where the items are faulty; without items, all that are labelled."""
     frame = items if "item" in items.columns else votes
     return tuple(dict.fromkeys(frame["item"].dropna())) if "item" in frame.columns else ()
@@ -74,7 +74,7 @@ def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.s
             "split",
             file,
             "split",
-            found=f"split is {_shown(items['split'].iloc[bad[0]])}",
+            found=f"split is {_quote(items['split'].iloc[bad[0]])}",
             expected=f"{list(SPLITS)} in every row, or no split column at all (then a stratified one is drawn)",
             rows=bad,
         )
@@ -108,5 +108,5 @@ def read_groups(items: pd.DataFrame, file: Path, found: Findings) -> tuple[NDArr
     return column.of(places(column.texts, names), UNKNOWN).astype(np.int64), names
 
 
-def _shown(name: Any) -> str:
+def _quote(name: Any) -> str:
     return "empty" if pd.isna(name) else f"'{name}'"

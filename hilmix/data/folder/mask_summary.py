@@ -35,7 +35,7 @@ class MaskSummary:
 
 def summarise_masks(masks: Masks) -> MaskSummary:
     """Returns what the masks hold, decoding each twice at most."""
-    marked = np.concatenate([np.empty(0), *(_marked(masks, rows) for rows in _parts(masks.num_masks))])
+    marked = np.concatenate([np.empty(0), *(_compute_marked(masks, rows) for rows in _split_rows(masks.num_masks))])
     given = masks.per_item[masks.explained]
     return MaskSummary(
         masks=masks.num_masks,
@@ -44,11 +44,11 @@ def summarise_masks(masks: Masks) -> MaskSummary:
         per_item=(int(given.min(initial=given.max(initial=0))), int(given.max(initial=0))),
         marked=float(marked.mean()) if len(marked) else np.nan,
         empty=int((marked == 0).sum()),
-        overlap=_overlap(masks),
+        overlap=_compute_overlap(masks),
     )
 
 
-def group_sizes(data: AnnotatedData) -> pd.DataFrame:
+def count_group_sizes(data: AnnotatedData) -> pd.DataFrame:
     """Items of each group by split: one row per group and one, ``none``, for items without, if there are such."""
     split = np.full(len(data), "all") if data.split is None else data.split
     columns = ["all"] if data.split is None else [s for s in SPLITS if (split == s).any()]
@@ -58,25 +58,25 @@ def group_sizes(data: AnnotatedData) -> pd.DataFrame:
     return pd.DataFrame(table, index=rows)
 
 
-def _parts(length: int) -> list[NDArray[np.int64]]:
+def _split_rows(length: int) -> list[NDArray[np.int64]]:
     return [np.arange(start, min(start + _AT_ONCE, length)) for start in range(0, length, _AT_ONCE)]
 
 
-def _pixels(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _fetch_pixels(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """(m, pixels) of some masks."""
     flat: NDArray[np.float32] = as_float(masks.pictures.fetch(masks.picture[rows])).flatten(1).numpy()
     return flat
 
 
-def _marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    marked: NDArray[np.float64] = _pixels(masks, rows).mean(1, dtype=np.float64)
+def _compute_marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    marked: NDArray[np.float64] = _fetch_pixels(masks, rows).mean(1, dtype=np.float64)
     return marked
 
 
-def _overlap(masks: Masks) -> float:
+def _compute_overlap(masks: Masks) -> float:
     shares: list[float] = []
     for item in np.flatnonzero(masks.per_item > 1):
-        own = _pixels(masks, masks.gather([item])[1])
+        own = _fetch_pixels(masks, masks.gather([item])[1])
         for one, other in combinations(own, 2):
             either = np.maximum(one, other).sum()
             shares.append(float(np.minimum(one, other).sum() / either) if either else 1.0)

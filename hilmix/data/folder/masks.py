@@ -1,4 +1,4 @@
-"""The masks of a data folder: pictures drawn in any paint program, or one array. Read, checked and written here."""
+"""The masks of a data folder: pictures drawn in any paint program, or one array. Read and checked here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from hilmix.annotations import IntArray
 from hilmix.columns import codes, natural_order
-from hilmix.data.folder.arrays import array_rows, read_array, write_array
+from hilmix.data.folder.arrays import read_array, read_array_rows
 from hilmix.data.folder.tables import read_table
 from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
 from hilmix.data.masks import Masks
-from hilmix.data.pictures import PictureError, read_picture, upright_size
+from hilmix.data.pictures import PictureError, read_picture, read_upright_size
 from hilmix.errors import DataError
 from hilmix.faults import Findings, group_faults
 
@@ -49,8 +49,8 @@ def read_masks(
     if drawn and stored:
         raise DataError(f"{root} holds both pictures in 'masks' and masks.npy or its table; keep one.")
     if drawn:
-        return _from_pictures(root / "masks", items, inputs, paths, decode=decode)
-    return _from_arrays(root / "masks.npy", items, inputs, table, frame) if stored else None
+        return _read_mask_pictures(root / "masks", items, inputs, paths, decode=decode)
+    return _read_mask_array(root / "masks.npy", items, inputs, table, frame) if stored else None
 
 
 class MaskPictures:
@@ -107,31 +107,17 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     return grey
 
 
-def mask_owners(root: Path, items: Sequence[str], paths: Sequence[str] | None) -> dict[Path, str]:
+def find_mask_items(root: Path, items: Sequence[str], paths: Sequence[str] | None) -> dict[Path, str]:
     """Returns the item of every picture in the folder ``masks``; arguments as of :func:`read_masks`.
 
     Raises:
         DataError: for a picture that belongs to no item, or may belong to several.
     """
-    names = _Names(items, paths)
-    return {file: items[names.find(file, root / "masks")[0]] for file in _pictures(root / "masks")}
+    names = _MaskNames(items, paths)
+    return {file: items[names.find(file, root / "masks")[0]] for file in _list_pictures(root / "masks")}
 
 
-def write_masks(masks: Masks, items: Sequence[str], folder: Path) -> None:
-    """Writes the table ``masks`` and ``masks.npy``; a picture that several masks share is stored once."""
-    shown, row = np.unique(masks.picture, return_inverse=True)
-    frame = pd.DataFrame(
-        {
-            "item": np.asarray(items, dtype=object)[masks.item],
-            "annotator": np.asarray(masks.annotators, dtype=object)[masks.annotator],
-            "row": row,
-        }
-    )
-    frame.to_parquet(folder / "masks.parquet", index=False)
-    write_array(masks.pictures, shown, folder / "masks.npy")
-
-
-def _from_arrays(file: Path, items: Sequence[str], inputs: Inputs, table: Path, frame: pd.DataFrame) -> Masks:
+def _read_mask_array(file: Path, items: Sequence[str], inputs: Inputs, table: Path, frame: pd.DataFrame) -> Masks:
     if not file.is_file() or frame.columns.empty:
         raise DataError(f"{file} and a table masks.csv or masks.parquet are needed together; one is missing.")
     if "item" not in frame.columns:
@@ -144,7 +130,7 @@ def _from_arrays(file: Path, items: Sequence[str], inputs: Inputs, table: Path, 
     people = sorted(set(frame["annotator"]), key=natural_order)
     array = read_array(file)
     _check_range(array, file)
-    picture = array_rows(frame, table, file, len(array))
+    picture = read_array_rows(frame, table, file, len(array))
     try:
         masks = Masks.build(
             codes(frame["item"], items, "item"),
@@ -180,15 +166,15 @@ def _check_range(array: NDArray[Any], file: Path) -> None:
             raise DataError(f"{file} holds only 0 and 1 as uint8, where 255 means irrelevant; multiply it by 255.")
 
 
-def _from_pictures(
+def _read_mask_pictures(
     folder: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None, *, decode: bool
 ) -> Masks | None:
     if inputs.kind != "image":
         raise DataError(f"{folder} holds pictures, but dataset.yaml says 'input: vector'; use masks.npy instead.")
-    files = _pictures(folder)
+    files = _list_pictures(folder)
     if not files:
         return None
-    names, findings = _Names(items, paths), Findings()
+    names, findings = _MaskNames(items, paths), Findings()
     belongs: dict[Path, tuple[int, str]] = {}
     bad: list[tuple[str, str, int]] = []
     for place, file in enumerate(files):
@@ -198,7 +184,7 @@ def _from_pictures(
             if decode:
                 read_mask(file)
         except DataError as error:
-            bad.append((_kind(error), str(error), place))
+            bad.append((_fault_kind(error), str(error), place))
     findings.faults += [replace(fault, rows=()) for fault in group_faults(bad, folder)]
     with findings.catch("repeated-mask", folder):
         _check_once(belongs)
@@ -213,16 +199,16 @@ def _from_pictures(
     )
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return [f for f in sorted(folder.rglob("*")) if f.is_file() and not _hidden(f.relative_to(folder))]
+def _list_pictures(folder: Path) -> list[Path]:
+    return [f for f in sorted(folder.rglob("*")) if f.is_file() and not _is_hidden(f.relative_to(folder))]
 
 
-def _kind(error: DataError) -> str:
+def _fault_kind(error: DataError) -> str:
     """Of a fault of a mask; that of an image is another, since a mask is dropped more easily than an item."""
     return error.kind.replace("image", "mask") if isinstance(error, PictureError) else "mask"
 
 
-class _Names:
+class _MaskNames:
     """Which item a picture of a mask belongs to: that of an image file of the same name, or of that name itself.
 
     The first of these that fits one item alone: path of the image, its last part, name of the item, its last part.
@@ -232,7 +218,7 @@ class _Names:
         self._items = items
         self._tables: list[dict[str, set[int]]] = []
         for names in (paths or (), items):
-            bare = [_bare(name) for name in names]
+            bare = [_drop_suffix(name) for name in names]
             for keys in (names, [b.as_posix() for b in bare], [b.name for b in bare]):
                 table: dict[str, set[int]] = {}
                 for row, key in enumerate(keys):
@@ -262,15 +248,15 @@ class _Names:
         )
 
 
-def _bare(name: str) -> Path:
+def _drop_suffix(name: str) -> Path:
     path = Path(name)
     return path.with_suffix("") if path.name else path
 
 
 def _check_size(file: Path, item: int, inputs: Inputs) -> None:
-    size = upright_size(file, what="mask", remedy=_REMEDY)
+    size = read_upright_size(file, what="mask", remedy=_REMEDY)
     if isinstance(inputs, ImageFiles):
-        known = upright_size(inputs.paths[item]) if inputs.sizes is None else inputs.sizes[item]
+        known = read_upright_size(inputs.paths[item]) if inputs.sizes is None else inputs.sizes[item]
         if known is None:  # the image itself cannot be read
             return
         expected, image = known, f"its image {inputs.paths[item]}"
@@ -290,5 +276,5 @@ def _check_once(belongs: dict[Path, tuple[int, str]]) -> None:
         first[key] = file
 
 
-def _hidden(path: Path) -> bool:
+def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)

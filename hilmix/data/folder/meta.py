@@ -61,7 +61,9 @@ def read_meta(root: Path, found: Findings) -> dict[str, Any]:
     for key in sorted(set(map(str, stated)) - set(_KEYS)):
         found.fault("unknown-key", file, key, found=f"unknown key '{key}'", expected=f"keys of {list(_KEYS)}")
     meta = {
-        key: _value(key, stated[key], file, found) for key in _KEYS if not isinstance(stated.get(key, _Null()), _Null)
+        key: _read_value(key, stated[key], file, found)
+        for key in _KEYS
+        if not isinstance(stated.get(key, _Null()), _Null)
     }
     meta = {key: value for key, value in meta.items() if value is not None}
     if stated and isinstance(stated.get("input", _Null()), _Null):
@@ -72,9 +74,9 @@ def read_meta(root: Path, found: Findings) -> dict[str, Any]:
     return {"name": root.resolve().name} | meta
 
 
-def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
+def _read_value(key: str, value: Any, file: Path, found: Findings) -> Any:
     if key in _LISTS:
-        return _names(key, value, file, found)
+        return _read_names(key, value, file, found)
     if not isinstance(value, str):
         found.fault("key", file, key, found=f"'{key}' is {short(repr(value))}", expected="a text, not a list or map")
     elif key in _CHOICES and value not in _CHOICES[key]:
@@ -90,7 +92,7 @@ def _value(key: str, value: Any, file: Path, found: Findings) -> Any:
     return None
 
 
-def _names(key: str, value: Any, file: Path, found: Findings) -> tuple[str, ...] | None:
+def _read_names(key: str, value: Any, file: Path, found: Findings) -> tuple[str, ...] | None:
     """The names of a list; under ``missing`` one name may stand alone, and an empty one means empty cells."""
     listed = [value] if key == "missing" and isinstance(value, str) else value
     if key == "missing" and listed == []:

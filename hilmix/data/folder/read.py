@@ -1,32 +1,25 @@
-"""The data folder: ``items``, ``annotations`` and ``dataset.yaml``. Read, checked, and written here.
-
-``docs/data_folder.md`` describes the layout. Every other source is prepared into it.
-"""
+"""Read and check a data folder: ``items``, ``annotations`` and ``dataset.yaml``; see ``docs/data_folder.md``."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.annotations.repeats import Duplicates
-from hilmix.data.folder.arrays import write_array
 from hilmix.data.folder.inputs import read_annotator_features, read_inputs
-from hilmix.data.folder.items import item_names_at_hand, read_groups, read_item_names, read_split
-from hilmix.data.folder.masks import read_masks, write_masks
+from hilmix.data.folder.items import find_item_names, read_groups, read_item_names, read_split
+from hilmix.data.folder.masks import read_masks
 from hilmix.data.folder.meta import read_meta
 from hilmix.data.folder.tables import read_table
-from hilmix.data.folder.votes import note_lookalikes, read_classes, read_label_rules, read_votes
+from hilmix.data.folder.votes import note_similar_names, read_classes, read_label_rules, read_votes
 from hilmix.data.inputs import Inputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.faults import Fault, Findings
-from hilmix.types import UNKNOWN
 
 
 def read_folder(root: Path | str, *, image_size: int | None = None) -> AnnotatedData:
@@ -142,7 +135,7 @@ class _Tables(NamedTuple):
     groups: tuple[str, ...]
 
 
-def _looked_in(root: Path) -> str:
+def _describe_place(root: Path) -> str:
     """Where a relative path was looked for; the config of a run keeps its root as it was given."""
     if root.is_absolute():
         return ""
@@ -156,8 +149,8 @@ def _looked_in(root: Path) -> str:
 def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | None]:
     if not os.path.isdir(root):  # False, not an error, for a name that is too long
         raise DataError(
-            f"There is no data folder at '{root}'{_looked_in(root)}. Give a folder with items.csv, annotations.csv "
-            "and dataset.yaml (docs/data_folder.md), or prepare one: hilmix data list."
+            f"There is no data folder at '{root}'{_describe_place(root)}. Give a folder with items.csv, "
+            "annotations.csv and dataset.yaml (docs/data_folder.md), or prepare one: hilmix data list."
         )
     meta = read_meta(root, found)
     items_file, items = read_table(root, "items", found)
@@ -166,69 +159,13 @@ def _read_labels(root: Path, found: Findings) -> tuple[_Tables, LabelledItems | 
     split = read_split(items, items_file, found)
     group, groups = read_groups(items, items_file, found)
     tables = _Tables(meta, items_file, items, names, split, group, groups)
-    note_lookalikes(names or (), items_file, "item", found)
-    note_lookalikes(groups, items_file, "group", found)
+    note_similar_names(names or (), items_file, "item", found)
+    note_similar_names(groups, items_file, "group", found)
     declared = read_label_rules(meta)
     coded, target = read_classes(votes, votes_file, items, items_file, declared, found)
     # rows are examined even where items are faulty, against the names that there are
-    known = names if names is not None else item_names_at_hand(items, votes)
+    known = names if names is not None else find_item_names(items, votes)
     annotations = read_votes(votes, votes_file, known, coded, declared, found)
     if names is None or annotations is None:
         return tables, None
     return tables, LabelledItems(str(meta["name"]), names, annotations, target, declared.duplicates)
-
-
-def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = False) -> Path:
-    """Writes a data folder atomically: into a temporary sibling that is renamed when complete.
-
-    Inputs are stored as ``inputs.npy``. A folder that was interrupted never bears the final name.
-
-    Raises:
-        DataError: if ``root`` exists and ``overwrite`` is not set.
-    """
-    root = Path(root)
-    if root.exists() and not overwrite:
-        raise DataError(f"'{root}' exists already. Remove it, or choose another folder.")
-    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write_parts(data, partial)
-        if root.exists():
-            shutil.rmtree(root)
-        partial.rename(root)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return root
-
-
-def _write_parts(data: AnnotatedData, folder: Path) -> None:
-    items = pd.DataFrame({"item": list(data.items), "row": np.arange(len(data))})
-    if data.split is not None:
-        items["split"] = data.split
-    if (data.target != UNKNOWN).any():
-        names = np.asarray([*data.classes, None], dtype=object)  # -1 picks the None
-        items["target"] = names[data.target]
-    if data.groups:
-        items["group"] = np.asarray([*data.groups, None], dtype=object)[data.group]
-    items.to_parquet(folder / "items.parquet", index=False)
-    data.annotations.to_frame(data.items).to_parquet(folder / "annotations.parquet", index=False)
-    if data.annotator_features is not None:
-        who = pd.DataFrame({"annotator": list(data.annotations.annotators)})
-        columns = [f"feature_{i}" for i in range(data.annotator_features.shape[1])]
-        pd.concat([who, pd.DataFrame(data.annotator_features, columns=columns)], axis=1).to_parquet(
-            folder / "annotators.parquet", index=False
-        )
-    write_array(data.inputs, np.arange(len(data)), folder / "inputs.npy")
-    if data.masks is not None and data.masks.num_masks:
-        write_masks(data.masks, data.items, folder)
-    meta: dict[str, Any] = {"name": data.name, "input": data.inputs.kind, "classes": list(data.classes)}
-    if data.licence:
-        meta["licence"] = data.licence
-    if data.annotations.exchangeable:
-        meta["identity"] = "exchangeable"
-    elif data.annotations.distinct() is not data.annotations:
-        meta["duplicates"] = "keep"
-    elif data.duplicates != "last":
-        meta["duplicates"] = data.duplicates
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -36,9 +36,9 @@ def read_table(
     """
     findings = Findings() if found is None else found
     file, frame = _read(root, stem, findings, required)
-    frame = _once(frame.rename(columns=stripped), file, findings)
+    frame = _drop_repeated_columns(frame.rename(columns=strip_header), file, findings)
     for column in _NAMES & set(frame.columns):
-        frame[column] = _as_names(frame[column], file, column, findings)
+        frame[column] = _read_names_column(frame[column], file, column, findings)
     _check_numbers(frame, file, findings)
     if found is None:
         findings.raise_if_any(root)
@@ -64,7 +64,7 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
     try:
         if file.suffix == ".parquet":
-            return file, _some_columns(read_parquet(file), file, found)
+            return file, _require_columns(read_parquet(file), file, found)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             return file, _read_csv(file)
@@ -77,7 +77,7 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
 def _read_csv(file: Path) -> pd.DataFrame:
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
     headers = pd.read_csv(file, nrows=0, **options).columns
-    return pd.read_csv(file, dtype={c: str for c in headers if stripped(c) in _NAMES}, **options)
+    return pd.read_csv(file, dtype={c: str for c in headers if strip_header(c) in _NAMES}, **options)
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
@@ -90,18 +90,18 @@ def read_parquet(file: Path) -> pd.DataFrame:
         return parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
 
 
-def stripped(header: object) -> str:
+def strip_header(header: object) -> str:
     """The name of a column, without blanks around it, as after the commas of ``item, label``."""
     return str(header).strip()
 
 
-def _some_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
+def _require_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
     if frame.columns.empty:
         found.fault("empty-table", file, found="it has no columns", remedy="Write one row per item or label.")
     return frame
 
 
-def _once(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
+def _drop_repeated_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
     """The table with each column once; Parquet files may repeat them."""
     again = frame.columns[frame.columns.duplicated()]
     for name in dict.fromkeys(map(str, again)):
@@ -109,7 +109,7 @@ def _once(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
     return frame.loc[:, ~frame.columns.duplicated()]
 
 
-def _as_names(column: "pd.Series[Any]", file: Path, where: str, found: Findings) -> "pd.Series[Any]":
+def _read_names_column(column: "pd.Series[Any]", file: Path, where: str, found: Findings) -> "pd.Series[Any]":
     """Names as str, None for missing; labels and targets as written, ``dataset.yaml`` decides their spelling."""
     names = read_names(column)
     if where in ("annotator", "group") and len(rows := names.rows(MISSING_TEXTS)):

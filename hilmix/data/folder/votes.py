@@ -38,10 +38,10 @@ def read_classes(
     """Returns labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
     target = items["target"] if "target" in items.columns else None
     coded = code_classes(votes, votes_file, declared, found, target=target, target_file=items_file)
-    note_lookalikes((*coded.classes, *declared.missing), votes_file, "label", found)
+    note_similar_names((*coded.classes, *declared.missing), votes_file, "label", found)
     if coded.target is None:
         return coded, np.full(len(items), UNKNOWN, dtype=np.int64)
-    _note_strangers(coded, votes_file, found)
+    _note_disjoint_classes(coded, votes_file, found)
     return coded, np.where(coded.target < 0, UNKNOWN, coded.target)
 
 
@@ -54,15 +54,15 @@ def read_votes(
     columns = code_votes(votes, file, coded, declared, found, items=names)
     if columns is None:
         return None
-    note_lookalikes(columns["annotators"], file, "annotator", found)
+    note_similar_names(columns["annotators"], file, "annotator", found)
     return Annotations.build(**columns)
 
 
-def note_lookalikes(names: Sequence[str], file: Path, where: str, found: Findings) -> None:
+def note_similar_names(names: Sequence[str], file: Path, where: str, found: Findings) -> None:
     """Notes names that look the same: but for case, Unicode form, blanks, or how a number is written."""
     groups = lookalikes(names)
     if groups:
-        shown = "; ".join(" and ".join(map(_spelled_out, group)) for group in groups[:_GROUPS_SHOWN])
+        shown = "; ".join(" and ".join(map(_spell_out, group)) for group in groups[:_GROUPS_SHOWN])
         more = f"; and {len(groups) - _GROUPS_SHOWN} more" * (len(groups) > _GROUPS_SHOWN)
         found.note(
             "similar-names",
@@ -74,12 +74,12 @@ def note_lookalikes(names: Sequence[str], file: Path, where: str, found: Finding
         )
 
 
-def _spelled_out(name: str) -> str:
+def _spell_out(name: str) -> str:
     """A name in quotes, with its code points where a reader may not see how it differs."""
     return f"'{name}'" if name.isascii() else f"'{name}' ({ascii(name)[1:-1]})"
 
 
-def _note_strangers(coded: CodedLabels, file: Path, found: Findings) -> None:
+def _note_disjoint_classes(coded: CodedLabels, file: Path, found: Findings) -> None:
     """Notes targets none of which is ever a label: two ways to write the same classes, most likely."""
     if coded.label is None or coded.target is None:
         return

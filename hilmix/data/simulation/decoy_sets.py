@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from hilmix.annotations import IntArray
-from hilmix.data.explained import explained_data
+from hilmix.data.explained import build_explained_data
 from hilmix.data.inputs import ArrayInputs, InputKind
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.decoys import (
@@ -154,7 +154,7 @@ def _data(
     licence: str,
 ) -> AnnotatedData:
     kind: InputKind = "vector" if painted.inputs.ndim == 2 else "image"
-    return explained_data(
+    return build_explained_data(
         name,
         ArrayInputs(painted.inputs, kind),
         target,

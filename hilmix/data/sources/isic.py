@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilmix.data.explained import drawn_split, explained_data
+from hilmix.data.explained import build_explained_data, draw_split
 from hilmix.data.folder.masks import MaskPictures
 from hilmix.data.inputs import ImageFiles
 from hilmix.data.items import AnnotatedData
@@ -50,11 +50,11 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     if missing := [path for path in segments if not path.is_file()]:
         raise DataError(f"'{missing[0]}' is missing ({len(missing)} are): images with a patch need its segmentation.")
     images = ImageFiles(paths, SIDE)
-    return explained_data(
+    return build_explained_data(
         SOURCE.name,
         images,
         (group == 2).astype(np.int64),
-        drawn_split(len(paths), 0.75, 0.1),
+        draw_split(len(paths), 0.75, 0.1),
         items=tuple(f"{path.parent.name}/{path.stem}" for path in paths),
         classes=CLASSES,
         licence=SOURCE.licence,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.explained import explained_data
+from hilmix.data.explained import build_explained_data
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_pixels
@@ -94,7 +94,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         raise DataError(f"{root / _MASKS} has no mask of '{missing[0]}' ({len(missing)} are missing).")
     images, masks = _read(root, samples, leaves)
     _replace_background(images, masks, split == "train")
-    return explained_data(
+    return build_explained_data(
         SOURCE.name,
         ArrayInputs(images, "image"),
         np.array([is_diseased(s) for s in samples]).astype(np.int64),

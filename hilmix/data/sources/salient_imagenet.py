@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.explained import drawn_split, explained_data
+from hilmix.data.explained import build_explained_data, draw_split
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
@@ -101,11 +101,11 @@ def _build(access: Access, options: Options) -> AnnotatedData:
             label.append(k)
     if not names:
         raise DataError(f"{root / _ANSWERS} calls no feature of the six classes spurious.")
-    return explained_data(
+    return build_explained_data(
         SOURCE.name,
         ArrayInputs(np.stack(images), "image"),
         np.array(label),
-        drawn_split(len(names), 0.6, 0.15),
+        draw_split(len(names), 0.6, 0.15),
         items=tuple(names),
         classes=tuple(name for *_, name in _CLASSES),
         licence=SOURCE.licence,

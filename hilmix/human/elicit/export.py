@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 import pyarrow.parquet as pq
 
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.read import StudyAnswers, collect, mix_studies
 from hilmix.human.elicit.answers.tables import tables

@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.columns import IntArray
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.splits import strata_of, stratified_split
+from hilmix.data.splits import draw_stratified_split, find_strata
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.study.labels import refuse_midpoints
 from hilmix.human.study.stimuli import rebuild_stimuli
@@ -112,8 +112,8 @@ def split_around_mixes(
             f"but only {len(free)} are in no mix; allowed are shares of 0 and more (for val_fraction above 0) that fit."
         )
     shares = np.array([test_fraction, val_fraction]) * len(data) / len(free)
-    strata = strata_of(data.annotations, data.target, seed=seed)[free]
-    test, val, _ = stratified_split(strata, [*shares, 1 - shares.sum()], seed=seed)
+    strata = find_strata(data.annotations, data.target, seed=seed)[free]
+    test, val, _ = draw_stratified_split(strata, [*shares, 1 - shares.sum()], seed=seed)
     split = np.full(len(data), "train", dtype="<U5")
     split[free[test]], split[free[val]] = "test", "val"
     return replace(data, split=split)

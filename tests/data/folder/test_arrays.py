@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilmix.data.folder.arrays import array_rows, read_array, write_array
+from hilmix.data.folder.arrays import read_array, read_array_rows
+from hilmix.data.folder.write import write_array
 from hilmix.data.inputs import ArrayInputs
 from hilmix.errors import DataError
 
@@ -35,10 +36,10 @@ def test_text_is_refused(tmp_path: Path) -> None:
 
 def test_rows_of_a_table() -> None:
     def rows(*values: float, length: int = 3) -> list[int]:
-        return array_rows(pd.DataFrame({"row": values}), Path("t.csv"), Path("x.npy"), length).tolist()
+        return read_array_rows(pd.DataFrame({"row": values}), Path("t.csv"), Path("x.npy"), length).tolist()
 
     assert rows(2, 0, 2) == [2, 0, 2]
-    assert array_rows(pd.DataFrame({"item": ["a", "b"]}), Path("t.csv"), Path("x.npy"), 2).tolist() == [0, 1]
+    assert read_array_rows(pd.DataFrame({"item": ["a", "b"]}), Path("t.csv"), Path("x.npy"), 2).tolist() == [0, 1]
     for bad in (0.5, np.nan):
         with pytest.raises(DataError, match=r"t\.csv, row 1: 'row' is .*expected a row of x\.npy"):
             rows(0, bad)

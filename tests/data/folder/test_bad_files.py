@@ -17,8 +17,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from hilmix.cli import main
-from hilmix.data.folder.arrays import not_finite, read_array
-from hilmix.data.folder.read import examine_folder, read_folder
+from hilmix.data.folder import examine_folder, read_folder
+from hilmix.data.folder.arrays import find_not_finite, read_array
 from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.pictures import UNREADABLE, PictureError, examine_pictures, read_pixels
 from hilmix.errors import DataError, RunError
@@ -211,9 +211,9 @@ def test_rows_that_are_not_finite():
     array = np.zeros((3000, 2))
     array[[5, 1500], [0, 1]] = np.nan, -np.inf
     array[2999] = 3e38
-    assert not_finite(array).tolist() == [5, 1500]
-    assert not_finite(np.zeros((0, 4))).tolist() == []
-    assert not_finite(np.zeros((3, 4), dtype=np.int64)).tolist() == []
+    assert find_not_finite(array).tolist() == [5, 1500]
+    assert find_not_finite(np.zeros((0, 4))).tolist() == []
+    assert find_not_finite(np.zeros((3, 4), dtype=np.int64)).tolist() == []
 
 
 @pytest.mark.parametrize("kind", [">f4", "<f8", ">i2", "u2", "?", "f2", "g"])

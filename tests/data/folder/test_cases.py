@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hilmix.commands.data import main
+from hilmix.data.folder import examine_folder, read_folder, read_labels
 from hilmix.data.folder.describe import describe
-from hilmix.data.folder.read import examine_folder, read_folder, read_labels
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 SHARED = Path(__file__).parents[4] / "shared" / "cases" / "data"

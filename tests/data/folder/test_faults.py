@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hilmix.data.folder.read import examine_folder, read_folder
+from hilmix.data.folder import examine_folder, read_folder
 from hilmix.errors import DataError
 from hilmix.faults import ROWS_SHOWN, FaultyDataError, Findings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError

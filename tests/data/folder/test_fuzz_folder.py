@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hilmix.cli import main
-from hilmix.data.folder.read import examine_folder, read_folder, read_labels
+from hilmix.data.folder import examine_folder, read_folder, read_labels
 from hilmix.data.pictures import UNREADABLE
 from hilmix.errors import DataError
 from tests.data.folder.mutations import make, mutate

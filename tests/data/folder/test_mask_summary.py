@@ -5,7 +5,7 @@ import pytest
 
 from hilmix.annotations import Annotations
 from hilmix.data import AnnotatedData, ArrayInputs
-from hilmix.data.folder.mask_summary import group_sizes, summarise_masks
+from hilmix.data.folder.mask_summary import count_group_sizes, summarise_masks
 from hilmix.data.masks import Masks
 
 PICTURES = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0.5, 1, 0, 0]])
@@ -41,7 +41,7 @@ def test_group_sizes_by_split() -> None:
         group=np.array([0, 1, 0, 1, -1, 0]),
         groups=("x", "y"),
     )
-    table = group_sizes(data)
+    table = count_group_sizes(data)
     assert table.index.tolist() == ["x", "y", "none"]
     assert table.to_dict("list") == {"train": [3, 1, 0], "test": [0, 1, 1]}
     assert table.to_numpy().sum() == len(data)

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from hilmix.annotations import Annotations
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.folder.masks import ANNOTATOR, read_mask
-from hilmix.data.folder.read import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hilmix.data.folder import examine_folder, read_folder, read_labels, write_folder
 from hilmix.data.folder.describe import describe
-from hilmix.data.folder.read import examine_folder, read_folder, read_labels, write_folder
 from hilmix.faults import FaultyDataError
 
 

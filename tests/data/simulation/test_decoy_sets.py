@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from hilmix.data.explained import ANNOTATOR
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.simulation.decoy_sets import (
     class_colour,
     dark_corner,

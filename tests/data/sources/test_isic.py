@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.sources import SOURCES, Options
 from hilmix.data.sources.base import Access
 from hilmix.errors import DataError

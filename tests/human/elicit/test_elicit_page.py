@@ -13,7 +13,7 @@ import pytest
 
 from hilmix.cli import main
 from hilmix.commands import elicit_serve
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.human.elicit.design.manifest import TASKS, Manifest, Settings
 from hilmix.human.elicit.export import FORMATS
 from hilmix.human.elicit.serve.steps import PLATFORM_IDS

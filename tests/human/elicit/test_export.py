@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilmix.cli import main
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.read import read_answers
 from hilmix.human.elicit.design.build import build_study

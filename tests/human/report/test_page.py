@@ -7,7 +7,7 @@ import pytest
 
 from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
-from hilmix.data.folder.read import write_folder
+from hilmix.data.folder import write_folder
 from hilmix.human.report import summarize_studies
 from hilmix.human.report.figures import FIGURES
 from hilmix.human.study import write_released

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hilmix.data.datamodule import AnnotatedDataModule
-from hilmix.data.folder.read import read_folder, write_folder
+from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.masks import Masks
 from hilmix.data.sources import Access, find_source

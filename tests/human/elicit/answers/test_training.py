@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hilmix.annotations import Annotations
-from hilmix.data.folder.read import read_folder
+from hilmix.data.folder import read_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError

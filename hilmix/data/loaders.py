@@ -1,0 +1,57 @@
+"""Samplers and loaders of batches: seeded and resumable in training, each item once in evaluation."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from torch.utils.data import DataLoader, Sampler
+
+from hilmix.data.dataset import ItemDataset, pass_batch
+from hilmix.data.samplers import EpochSampler
+from hilmix.errors import ConfigError
+from hilmix.types import Batch
+
+
+def build_loader(
+    dataset: ItemDataset, sampler: Sampler[int] | None, *, batch_size: int, num_workers: int
+) -> DataLoader[Batch]:
+    """Return a loader of batches; without a sampler in the order of the data set."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=pass_batch,  # type: ignore[arg-type]  # __getitems__ hands it a whole batch
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def build_train_sampler(dataset: ItemDataset, trainer: Trainer, *, batch_size: int, seed: int) -> EpochSampler:
+    """Return the sampler of training, at the position that the trainer's counters tell."""
+    sampler = EpochSampler(dataset, seed=seed, num_replicas=trainer.world_size, rank=trainer.global_rank)
+    # Lightning asks for the loader after it has restored its counters, but not the loader's position
+    epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
+    if batches.is_last_batch:
+        sampler.resume(epoch=epochs.ready, items=0)
+    else:
+        current: Any = batches.current  # a _ProcessedTracker, typed as its base
+        sampler.resume(epoch=trainer.current_epoch, items=current.processed * batch_size)
+    return sampler
+
+
+def build_clean_sampler(dataset: ItemDataset, trainer: Trainer | None, split: str) -> Sampler[int] | None:
+    """Return a sampler that shares the items among devices, none twice; None where one device takes all.
+
+    Raises:
+        ConfigError: if there are fewer items than devices.
+    """
+    if trainer is None or trainer.world_size == 1:
+        return None
+    if len(dataset) < trainer.world_size:
+        raise ConfigError(
+            f"Devices must be at most as many as items of '{split}', got {trainer.world_size} for {len(dataset)} items."
+        )
+    return UnrepeatedDistributedSampler(
+        dataset, shuffle=False, num_replicas=trainer.world_size, rank=trainer.global_rank
+    )
