@@ -106,8 +106,8 @@ async def load(server: Server, people: Sequence[Participant]) -> Outage:
 
 def differences(folder: Path, people: Sequence[Participant]) -> tuple[int, int]:
     """Returns how many acknowledged answers are not stored as they were sent, and how many rows are beyond those."""
-    codes = {one.number: one.code for one in read_rows(folder / ANSWERS, Rows.participants)}
-    rows = read_rows(folder / ANSWERS, Rows.answers)
+    codes = {one.number: one.code for one in read_rows(folder / ANSWERS, Rows.read_participants)}
+    rows = read_rows(folder / ANSWERS, Rows.read_answers)
     stored = {
         (f"/api/p/{codes[row.participant]}", row.trial): (row.key, row.answer, row.seconds, row.touched, row.times)
         for row in rows
@@ -165,7 +165,7 @@ def measure() -> list[Result]:
         bare = measure_bare(Path(place) / "bare.sqlite")
         folder, port, log = Path(place) / "study", free_port(), Log()
         study = made_up_study(folder)
-        link = keep_tokens(folder).links("127.0.0.1", port)["participants"]
+        link = keep_tokens(folder).build_links("127.0.0.1", port)["participants"]
         people = [Participant(link, study, number, log) for number in range(PEOPLE)]
         with Server("hilmix", "elicit", "serve", str(folder), "--port", str(port), port=port) as server:
             outage = asyncio.run(load(server, people))

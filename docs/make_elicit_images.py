@@ -102,7 +102,7 @@ def _before(browser: Browser, person: Person, rights: list[int]) -> None:
 
 def _status(browser: Browser, server: Server, study: Manifest) -> None:
     behaviours = [Behaviour(name) for name in ("fails-catch", "untouched", "logit", "logit", "logit")]
-    simulate(server.link, study, people=7, behaviours=behaviours)
+    simulate(server.link, study, participants=7, behaviours=behaviours)
     for steps in range(2):  # two people at work
         person = _person(browser, DESKTOP)
         person.page.goto(server.link)

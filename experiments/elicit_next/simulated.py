@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import beta
 
-from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_pairs, spread
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, draw_pairs
 from hilmix.human.elicit.design.propose import Candidates
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.perception.hmix import DISPERSION, SLOPE, STRENGTHS
@@ -105,7 +105,9 @@ class World(NamedTuple):
 def random_mixes(label: IntArray, number: int, rng: np.random.Generator) -> Candidates:
     """Draws mixes as ``hilmix elicit build`` does: classes, images and weights balanced, either image first."""
     pairs = draw_pairs(label, number, classes=CLASSES, rng=rng)
-    weight = np.array(WEIGHTS)[spread(label[pairs.first] * len(CLASSES) + label[pairs.second], len(WEIGHTS), rng)]
+    weight = np.array(WEIGHTS)[
+        draw_balanced_codes(label[pairs.first] * len(CLASSES) + label[pairs.second], len(WEIGHTS), rng)
+    ]
     flip = rng.random(number) < 0.5
     first, second = np.where(flip, pairs.second, pairs.first), np.where(flip, pairs.first, pairs.second)
     return Candidates(Pairs(first, second), weight, np.arange(number))

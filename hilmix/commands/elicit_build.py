@@ -8,7 +8,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study
 from hilmix.human.elicit.design.chosen import ChosenMixes, read_chosen
-from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
+from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
 from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, statements
 from hilmix.human.elicit.design.schema import TASKS, Task
 from hilmix.human.elicit.design.settings import PER_BATCH, WEIGHTS, Design
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
 def _chosen(file: Path, data: AnnotatedData) -> ChosenMixes:
     check_showable(data)
-    return read_chosen(file, data, usable_labels(data))
+    return read_chosen(file, data, find_usable_labels(data))
 
 
 def _per_batch(pairs: int, *, divide: bool) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hilmix.errors import ConfigError
 from hilmix.human.elicit.design.manifest import read_manifest
-from hilmix.human.elicit.serve.process import keep_tokens, listener, serve
-from hilmix.human.elicit.store.lock import only_server
+from hilmix.human.elicit.serve.process import bind_socket, keep_tokens, serve
+from hilmix.human.elicit.store.lock import lock_study
 from hilmix.terminal import Console, say
 
 
@@ -33,10 +33,10 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if not 0 < args.port < 65536:
         raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
     read_manifest(args.study)  # a folder that is no study gets no lock file
-    with only_server(args.study):
+    with lock_study(args.study):
         tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
-        held = listener(args.host, args.port)
-        for what, link in tokens.links(args.host, args.port).items():
+        held = bind_socket(args.host, args.port)
+        for what, link in tokens.build_links(args.host, args.port).items():
             say(console, f"{what:<14}{link}")
         say(console, "Stop with Ctrl+C; nothing is lost.")
-        serve(args.study, tokens, on=held)
+        serve(args.study, tokens, listener=held)

@@ -56,10 +56,10 @@ def run(args: argparse.Namespace, console: Console) -> None:
         raise ConfigError(f"The link '{args.target}' is not that of participants, http://HOST/join/TOKEN.")
     if link:
         found = simulate(
-            args.target, read_manifest(args.study), people=args.people, behaviours=behaviours, seed=args.seed
+            args.target, read_manifest(args.study), participants=args.people, behaviours=behaviours, seed=args.seed
         )
     else:
-        found = simulate_study(Path(args.target), people=args.people, behaviours=behaviours, seed=args.seed)
+        found = simulate_study(Path(args.target), participants=args.people, behaviours=behaviours, seed=args.seed)
     ends = ", ".join(f"{count:,} {phase}" for phase, count in Counter(one.phase for one in found).items())
     folder = args.study if link else args.target
     say(

@@ -61,7 +61,7 @@ def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixS
         )
     read = import_extra("hilmix.human.elicit.answers.read")
     studies: dict[Task, MixStudy] = read.read_answers(args.folder)
-    for name, reason in read.collect(args.folder).excluded.items():
+    for name, reason in read.collect_answers(args.folder).excluded.items():
         say(console, f"left out: {name} ({reason})")
     return studies
 

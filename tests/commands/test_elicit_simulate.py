@@ -3,8 +3,8 @@
 import pytest
 
 from hilmix.cli import main
-from hilmix.human.elicit.answers.read import collect
-from hilmix.human.elicit.simulation.participants import served
+from hilmix.human.elicit.answers.read import collect_answers
+from hilmix.human.elicit.simulation.participants import run_server
 from tests.commands.human import words
 from tests.human.elicit.studies import make_study
 
@@ -50,10 +50,10 @@ def test_a_folder_then_its_export(workplace, capsys):
 
 
 def test_a_link(workplace, capsys):
-    with served(workplace / "s") as link:
+    with run_server(workplace / "s") as link:
         assert main(["elicit", "simulate", link, "--study", "s", "--people", "2"]) == 0
     assert "2 simulated participants gave 28 answers" in words(capsys.readouterr().out)
-    assert len(collect(workplace / "s").people) == 2
+    assert len(collect_answers(workplace / "s").participants) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import StudyAnswers, collect, mix_studies
+from hilmix.human.elicit.answers.read import StudyAnswers, collect_answers, mix_studies
 from hilmix.human.elicit.answers.tables import tables
 from hilmix.human.elicit.answers.training import TRAINABLE, with_answers
 from hilmix.human.elicit.design.manifest import MANIFEST, Task
@@ -65,7 +65,7 @@ def export(wanted: Export) -> list[str]:
         with _whole_folder(wanted.out) as folder:
             write_jspsych(wanted.study, folder)
         return []
-    collected = collect(wanted.study)
+    collected = collect_answers(wanted.study)
     notes = _left_out(collected, wanted)
     return [*notes, *_WRITERS[wanted.format](collected, wanted)]
 
@@ -89,7 +89,7 @@ def _folder(collected: StudyAnswers, wanted: Export) -> list[str]:
     assert wanted.data is not None
     task = wanted.task or _only_task(collected)
     data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
-    with _told(wanted.out):
+    with _naming_folder(wanted.out):
         write_folder(data, wanted.out)
     method = "annot-mix" if task == "vote" else "soft"
     return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
@@ -135,7 +135,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with _told(out):
+        with _naming_folder(out):
             partial.mkdir(parents=True)
             yield partial
             partial.rename(out)
@@ -144,7 +144,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(out: Path) -> Iterator[None]:
+def _naming_folder(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -12,9 +12,9 @@ from hilmix.errors import DataError
 from hilmix.human.elicit.answers.read import read_answers
 from hilmix.human.elicit.answers.training import check_data
 from hilmix.human.elicit.design.chosen import ChosenMixes
-from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
+from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
-from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, least_sure_pairs, spread
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, least_sure_pairs
 from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.image_features import compute_statistics
@@ -52,7 +52,7 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     Raises:
         DataError: if these are other data, there are no such answers, or too few pairs.
     """
-    manifest, label = _checked(study, data)
+    manifest, label = _check_study(study, data)
     answers = read_answers(study)
     if "infer" not in answers:
         raise DataError(
@@ -95,12 +95,12 @@ def find_next_by_model(study: Path, data: AnnotatedData, number: int, *, predict
     Raises:
         DataError: if these are other data, the predictions cannot be used, or there are too few pairs.
     """
-    manifest, label = _checked(study, data)
+    manifest, label = _check_study(study, data)
     probs = read_probs(predictions, data)
     free = np.where(np.isnan(probs).any(axis=1), -1, label)
     free[np.concatenate(_shown(manifest))] = -1
     pairs, rng = least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
-    weight = np.array(WEIGHTS)[spread(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
+    weight = np.array(WEIGHTS)[draw_balanced_codes(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
     score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
     note = "score is the sum of the probabilities that the model gives each image of the other's class."
     return NextMixes(ChosenMixes(pairs, weight), score, label, note)
@@ -120,11 +120,11 @@ def fit_belief(judgments: MixJudgments, features: Tensor, used: IntArray) -> tup
     return Belief.fit(shown), components
 
 
-def _checked(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:
+def _check_study(study: Path, data: AnnotatedData) -> tuple[Manifest, IntArray]:
     manifest = read_manifest(study)
     check_showable(data)
     check_data(data, manifest)
-    return manifest, usable_labels(data)
+    return manifest, find_usable_labels(data)
 
 
 def _shown(manifest: Manifest) -> Pairs:

@@ -10,7 +10,7 @@ from hilmix.functional.agreement import ExplainedShare, explained_share, intracl
 from hilmix.functional.clusters import clustered_mean
 from hilmix.human.functional.association import clustered_correlation
 from hilmix.human.functional.curve_fits import CurveFit
-from hilmix.human.report.answers import fitted
+from hilmix.human.report.answers import fit_study_curve
 from hilmix.human.report.classes import fit_strengths, pair_frame
 from hilmix.human.report.frame import ALL, answer_frame, drop_repeated_answers, estimates
 from hilmix.human.study import MixStudy
@@ -121,11 +121,11 @@ def _common_mean(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 
 
 def _logit_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    return _curve_deviations(fitted(study, "logit", "likelihood"), frame)
+    return _curve_deviations(fit_study_curve(study, "logit", "likelihood"), frame)
 
 
 def _logistic_curve(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
-    return _curve_deviations(fitted(study, "logistic", "squares"), frame)
+    return _curve_deviations(fit_study_curve(study, "logistic", "squares"), frame)
 
 
 def _curve_deviations(curve: CurveFit, frame: pd.DataFrame) -> FloatArray:

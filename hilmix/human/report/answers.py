@@ -19,7 +19,7 @@ def weight_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     return means(study, answer_frame(study), quantities, "generating_weight", level=level)
 
 
-def fitted(study: MixStudy, kind: FittedKind, criterion: Criterion, *, level: float = 0.95) -> CurveFit:
+def fit_study_curve(study: MixStudy, kind: FittedKind, criterion: Criterion, *, level: float = 0.95) -> CurveFit:
     """Returns the relabelling curve of a study; pure images are left out where the curve is 0 and 1 there anyway.
 
     Raises:
@@ -36,9 +36,9 @@ def curve_table(study: MixStudy, kind: FittedKind, criterion: Criterion, *, leve
     """Returns the two parameters of a relabelling curve, ``logit_a`` for example, the criterion as group.
 
     Raises:
-        DataError: as :func:`fitted`.
+        DataError: as :func:`fit_study_curve`.
     """
-    fit = fitted(study, kind, criterion, level=level)
+    fit = fit_study_curve(study, kind, criterion, level=level)
     names = [f"{kind}_{name}" for name in PARAMETERS[kind]]
     rows = [
         (name, criterion, *values, fit.answers)

@@ -56,7 +56,7 @@ def participant_table(study: MixStudy) -> pd.DataFrame:
 
     A flag is a hint for a reader. Nobody is left out of any table because of one.
     """
-    frame = answer_frame(study, repeats=True).assign(said=_said(study), untouched=_untouched(study))
+    frame = answer_frame(study, repeats=True).assign(said=_answer_texts(study), untouched=_untouched(study))
     by_person = frame.groupby("participant")
     counts = frame.groupby(["participant", "said"]).size().rename("same").reset_index()
     common = counts.sort_values("same", ascending=False, kind="stable").drop_duplicates("participant")
@@ -90,7 +90,7 @@ def participant_table(study: MixStudy) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _said(study: MixStudy) -> np.ndarray:
+def _answer_texts(study: MixStudy) -> np.ndarray:
     """(L,) text of each answer; without the confidence and, in the categorical task, all but the top class."""
     answers = study.judgments.answers
     if answers is not None:

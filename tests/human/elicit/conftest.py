@@ -34,10 +34,10 @@ class Served:
         self.client = TestClient(self.app)
 
     def rows(self, job: Job[T]) -> T:
-        return self.app.state.desk.store.run(job)
+        return self.app.state.context.store.run(job)
 
     def answers(self) -> list[tuple[int, int]]:
-        return [(one.participant, one.trial) for one in self.rows(Rows.answers)]
+        return [(one.participant, one.trial) for one in self.rows(Rows.read_answers)]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def serve() -> Iterator:
 
     yield start
     for served in running:
-        served.app.state.desk.store.close()
+        served.app.state.context.store.close()
 
 
 @pytest.fixture

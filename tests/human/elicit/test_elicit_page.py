@@ -18,7 +18,7 @@ from hilmix.human.elicit.design.manifest import TASKS, Manifest, Settings
 from hilmix.human.elicit.export import FORMATS
 from hilmix.human.elicit.serve.steps import PLATFORM_IDS
 from hilmix.human.elicit.simulation.behaviour import NAMES
-from hilmix.human.elicit.simulation.participants import served
+from hilmix.human.elicit.simulation.participants import run_server
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.rows import Rows
 from tests.human.elicit.study_data import pictures
@@ -39,9 +39,9 @@ class Reader:
         self.running = running
         self.link = ""
 
-    def serve(self, folder, tokens, *, on):
-        on.close()
-        self.link = self.running.enter_context(served(folder))
+    def serve(self, folder, tokens, *, listener):
+        listener.close()
+        self.link = self.running.enter_context(run_server(folder))
         assert tokens.study in self.link
 
     def do(self, program: str, *arguments: str) -> None:
@@ -77,7 +77,7 @@ def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
         monkeypatch.setattr(elicit_serve, "serve", reader.serve)
         for command in commands:
             reader.do(*command)
-    assert read_rows(Path("backup.sqlite"), Rows.participants) == []
+    assert read_rows(Path("backup.sqlite"), Rows.read_participants) == []
     for code in blocks("python"):
         exec(compile(code, "elicit.md", "exec"), {})
 

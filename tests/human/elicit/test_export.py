@@ -31,7 +31,7 @@ def mine(tmp_path_factory) -> Path:
     write_folder(data, root / "data")
     build_study(data, root / "study", Design(tasks=("infer",), pairs=40, per_batch=20, judgments=PEOPLE))
     good = Behaviour(a=TRUTH["logit_a"], b=TRUTH["logit_b"], sd=0.15)
-    simulate_study(root / "study", people=PEOPLE, behaviours=[good] * 7 + [Behaviour("straight-liner")])
+    simulate_study(root / "study", participants=PEOPLE, behaviours=[good] * 7 + [Behaviour("straight-liner")])
     return root
 
 
@@ -110,7 +110,7 @@ def test_native_tables_with_the_manifest(mine, tmp_path):
 
 def test_studies_of_several_tasks(tmp_path):
     folder = make_tasks(tmp_path / "s", ["vote", "categorical", "construct"], target_judgments=1)
-    simulate_study(folder, people=3, behaviours=[Behaviour()])
+    simulate_study(folder, participants=3, behaviours=[Behaviour()])
     told = export(Export(folder, tmp_path / "hmix", "hmix"))
     assert told[0] == "Votes are left out; the layout of H-Mix has no place for them."
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
@@ -154,7 +154,7 @@ def test_tasks_that_a_format_can_not_hold(mine, tmp_path):
         ("select", "folder", "Answers to the task 'select' say which mix is half and half and are no labels"),
     ):
         folder = make_study(tmp_path / task, task)
-        simulate_study(folder, people=1, behaviours=[Behaviour()])
+        simulate_study(folder, participants=1, behaviours=[Behaviour()])
         with pytest.raises(DataError, match=message):
             export(Export(folder, tmp_path / "out", form, data=mine / "data" if form == "folder" else None))
     assert not (tmp_path / "out").exists()

@@ -147,7 +147,7 @@ class SurveyAnswers(Model):
     comments: FreeText
 
 
-def problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | None, num_classes: int) -> str | None:
+def find_problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | None, num_classes: int) -> str | None:
     """Says why an answer cannot have been given to what was shown; None where it can.
 
     Args:

@@ -28,7 +28,7 @@ class AnsweredTrial(NamedTuple):
 
     trial: Trial
     shown: Stimulus
-    given: AnswerRow
+    row: AnswerRow
 
 
 class Flag(NamedTuple):
@@ -38,7 +38,7 @@ class Flag(NamedTuple):
     detail: str
 
 
-def judged(
+def find_answered_trials(
     manifest: Manifest, trials: Mapping[int, Trial], answers: Iterable[AnswerRow], order: Collection[int]
 ) -> list[AnsweredTrial]:
     """Returns the answers to the trials of ``order``, each with what it showed; those of an earlier batch are left out.
@@ -53,14 +53,14 @@ def judged(
     return [AnsweredTrial(trials[one.trial], manifest.stimuli[trials[one.trial].stimulus], one) for one in mine]
 
 
-def flags(judged: Sequence[AnsweredTrial], *, minimum_seconds: float) -> list[Flag]:
+def find_flags(trials: Sequence[AnsweredTrial], *, minimum_seconds: float) -> list[Flag]:
     """Returns the rules that a participant breaks, in a fixed order; practice does not count.
 
     Args:
-        judged: the answered trials.
+        trials: the answered trials.
         minimum_seconds: a trial answered sooner is a fast one.
     """
-    counted = [one for one in judged if one.trial.kind != "practice"]
+    counted = [one for one in trials if one.trial.kind != "practice"]
     found = {
         "catch": _catch(counted),
         "fast": _fast(counted, minimum_seconds),
@@ -71,7 +71,7 @@ def flags(judged: Sequence[AnsweredTrial], *, minimum_seconds: float) -> list[Fl
     return [Flag(rule, detail) for rule, detail in found.items() if detail is not None]
 
 
-def exclusion(found: Sequence[Flag]) -> str | None:
+def exclusion_reason(found: Sequence[Flag]) -> str | None:
     """Returns why a participant is excluded, "rule: numbers" joined by semicolons; None where no flag excludes."""
     reasons = [f"{flag.rule}: {flag.detail}" for flag in found if flag.rule in EXCLUDING]
     return "; ".join(reasons) or None
@@ -80,36 +80,36 @@ def exclusion(found: Sequence[Flag]) -> str | None:
 def passes_catch(shown: Stimulus, answer: dict[str, Any]) -> bool:
     """Returns whether an answer agrees with the known one of a catch trial."""
     if answer["task"] in CLASS_TASKS:
-        return bool(said(answer) == shown.right_label)
+        return bool(answer_value(answer) == shown.right_label)
     assert shown.right_weight is not None  # the manifest refuses other catch trials
-    return bool(abs(said(answer) - shown.right_weight) <= CATCH_TOLERANCE)
+    return bool(abs(answer_value(answer) - shown.right_weight) <= CATCH_TOLERANCE)
 
 
-def said(answer: dict[str, Any]) -> Any:
+def answer_value(answer: dict[str, Any]) -> Any:
     """Returns the one number that stands for an answer: a weight or a class."""
     return answer[{"categorical": "top", "vote": "label"}.get(answer["task"], "weight")]
 
 
-def _catch(judged: Sequence[AnsweredTrial]) -> str | None:
-    catch = [one for one in judged if one.trial.kind == "catch"]
-    failed = sum(not passes_catch(one.shown, one.given.answer) for one in catch)
+def _catch(trials: Sequence[AnsweredTrial]) -> str | None:
+    catch = [one for one in trials if one.trial.kind == "catch"]
+    failed = sum(not passes_catch(one.shown, one.row.answer) for one in catch)
     if len(catch) < MIN_CATCH or failed <= FAILED_CATCH * len(catch):
         return None
     return f"{failed} of {len(catch)} catch trials failed"
 
 
-def _fast(judged: Sequence[AnsweredTrial], minimum: float) -> str | None:
-    fast = sum(one.given.seconds < minimum for one in judged)
-    if fast <= FAST_SHARE * len(judged):
+def _fast(trials: Sequence[AnsweredTrial], minimum: float) -> str | None:
+    fast = sum(one.row.seconds < minimum for one in trials)
+    if fast <= FAST_SHARE * len(trials):
         return None
-    return f"{fast} of {len(judged)} trials took less than {minimum:g} s"
+    return f"{fast} of {len(trials)} trials took less than {minimum:g} s"
 
 
-def _straight(judged: Sequence[AnsweredTrial]) -> str | None:
-    main = [one for one in judged if one.trial.kind == "main"]
+def _straight(trials: Sequence[AnsweredTrial]) -> str | None:
+    main = [one for one in trials if one.trial.kind == "main"]
     if len(main) < MIN_STRAIGHT:
         return None
-    usual, count = Counter(said(one.given.answer) for one in main).most_common(1)[0]
+    usual, count = Counter(answer_value(one.row.answer) for one in main).most_common(1)[0]
     # The midpoint at one half is what the pixels say, and reaching it takes steps or a search each time.
     honest = main[0].shown.task in MIDPOINT_TASKS and usual == 0.5
     if honest or count < STRAIGHT_SHARE * len(main):
@@ -117,12 +117,12 @@ def _straight(judged: Sequence[AnsweredTrial]) -> str | None:
     return f"{count} of {len(main)} answers are {usual:g}"
 
 
-def _repeats(judged: Sequence[AnsweredTrial]) -> str | None:
-    by_trial = {one.trial.id: said(one.given.answer) for one in judged}
-    pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in judged if one.trial.of in by_trial]
+def _repeats(trials: Sequence[AnsweredTrial]) -> str | None:
+    by_trial = {one.trial.id: answer_value(one.row.answer) for one in trials}
+    pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in trials if one.trial.of in by_trial]
     if not pairs:
         return None
-    if judged[0].shown.task in CLASS_TASKS:
+    if trials[0].shown.task in CLASS_TASKS:
         other = sum(again != before for again, before in pairs)
         return (
             f"{other} of {len(pairs)} repeats named another class" if other > REPEAT_OTHER_LABEL * len(pairs) else None
@@ -131,8 +131,8 @@ def _repeats(judged: Sequence[AnsweredTrial]) -> str | None:
     return f"repeats differ by {mean:.2f} on average" if mean > REPEAT_DIFFERENCE else None
 
 
-def _untouched(judged: Sequence[AnsweredTrial]) -> str | None:
-    untouched = sum(not all(one.given.touched.values()) for one in judged)
-    if untouched <= UNTOUCHED_SHARE * len(judged):
+def _untouched(trials: Sequence[AnsweredTrial]) -> str | None:
+    untouched = sum(not all(one.row.touched.values()) for one in trials)
+    if untouched <= UNTOUCHED_SHARE * len(trials):
         return None
-    return f"a control was not touched in {untouched} of {len(judged)} trials"
+    return f"a control was not touched in {untouched} of {len(trials)} trials"

@@ -29,11 +29,11 @@ COUNTED = ("main", "repeat")
 class Judgment(NamedTuple):
     """An answer, who gave it, and what it is about. ``place`` is its place, from 0, among all that the person gave."""
 
-    person: Participant
+    participant: Participant
     batch: int
     trial: Trial
     shown: Stimulus
-    given: AnswerRow
+    row: AnswerRow
     place: int
 
 
@@ -42,7 +42,7 @@ class StudyAnswers:
     """All that a study folder holds, by participant and in the order received."""
 
     manifest: Manifest
-    people: tuple[Participant, ...]
+    participants: tuple[Participant, ...]
     surveys: tuple[Survey, ...]
     judgments: tuple[Judgment, ...]
 
@@ -51,16 +51,16 @@ class StudyAnswers:
         return [
             one
             for one in self.judgments
-            if one.trial.kind in COUNTED and (with_excluded or one.person.excluded is None)
+            if one.trial.kind in COUNTED and (with_excluded or one.participant.excluded is None)
         ]
 
     @property
     def excluded(self) -> dict[str, str]:
         """Participants whom the rules of quality exclude, by name, with the reason."""
-        return {name_of(one.number): one.excluded for one in self.people if one.excluded is not None}
+        return {participant_name(one.number): one.excluded for one in self.participants if one.excluded is not None}
 
 
-def name_of(number: int) -> str:
+def participant_name(number: int) -> str:
     """Returns the name of a participant outside the server: it tells nothing of code or platform."""
     return f"p{number:03d}"
 
@@ -72,7 +72,7 @@ def mix_name(manifest: Manifest, shown: Stimulus) -> str:
     return pair if shown.weight is None else f"mixed_{shown.weight!r}_{pair}.png"
 
 
-def collect(folder: Path | str) -> StudyAnswers:
+def collect_answers(folder: Path | str) -> StudyAnswers:
     """Reads a study folder with its answers, in one state.
 
     Raises:
@@ -82,12 +82,16 @@ def collect(folder: Path | str) -> StudyAnswers:
     manifest, file = read_manifest(folder), folder / ANSWERS
     if not file.is_file():
         raise DataError(_no_answers(folder))
-    people, surveys, answers = read_rows(
-        file, lambda rows: (rows.participants(), rows.surveys(), rows.answers()), manifest=manifest_sha256(folder)
+    participants, surveys, answers = read_rows(
+        file,
+        lambda rows: (rows.read_participants(), rows.read_surveys(), rows.read_answers()),
+        manifest=manifest_sha256(folder),
     )
     if not answers:
         raise DataError(_no_answers(folder))
-    return StudyAnswers(manifest, tuple(people), tuple(surveys), tuple(_judgments(manifest, people, answers)))
+    return StudyAnswers(
+        manifest, tuple(participants), tuple(surveys), tuple(_judgments(manifest, participants, answers))
+    )
 
 
 def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
@@ -102,9 +106,9 @@ def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmi
             them.
 
     Raises:
-        DataError: if there are no such answers, or as :func:`collect`.
+        DataError: if there are no such answers, or as :func:`collect_answers`.
     """
-    studies = mix_studies(collect(folder), with_excluded=with_excluded)
+    studies = mix_studies(collect_answers(folder), with_excluded=with_excluded)
     if not studies:
         raise DataError(
             f"{folder} holds no answers about weights or classes of mixes that count; excluded participants, practice "
@@ -131,9 +135,9 @@ def read_votes(folder: Path | str, *, with_excluded: bool = False) -> Annotation
         with_excluded: count participants whom the rules of quality exclude, too.
 
     Raises:
-        DataError: if there are no votes, or as :func:`collect`.
+        DataError: if there are no votes, or as :func:`collect_answers`.
     """
-    votes = vote_annotations(collect(folder), with_excluded=with_excluded)
+    votes = vote_annotations(collect_answers(folder), with_excluded=with_excluded)
     if not votes.num_pairs:
         raise DataError(f"{folder} holds no votes that count; other tasks are read by read_answers.")
     return votes
@@ -146,16 +150,16 @@ def vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) ->
     manifest = collected.manifest
     place = {mix_name(manifest, shown): row for row, shown in enumerate(vote_mixes(manifest))}
     size = manifest.dataset.num_items
-    who, people = _people(votes)
+    who, participants = _participants(votes)
     return Annotations.build(
         [one.shown.id1 if one.shown.single else size + place[mix_name(manifest, one.shown)] for one in votes],
         who,
-        [one.given.answer["label"] for one in votes],
+        [one.row.answer["label"] for one in votes],
         num_items=size + len(place),
         classes=manifest.dataset.classes,
-        annotators=people,
-        confidence=[one.given.answer["confidence"] for one in votes],
-        seconds=[one.given.seconds for one in votes],
+        annotators=participants,
+        confidence=[one.row.answer["confidence"] for one in votes],
+        seconds=[one.row.seconds for one in votes],
     )
 
 
@@ -175,19 +179,19 @@ def _no_answers(folder: Path) -> str:
     )
 
 
-def _judgments(manifest: Manifest, people: Sequence[Participant], answers: Sequence[AnswerRow]) -> list[Judgment]:
-    by_number = {one.number: one for one in people}
+def _judgments(manifest: Manifest, participants: Sequence[Participant], answers: Sequence[AnswerRow]) -> list[Judgment]:
+    by_number = {one.number: one for one in participants}
     trials = {trial.id: (batch.id, trial) for batch in manifest.batches for trial in batch.trials}
-    order = {(one.number, trial): place for one in people for place, trial in enumerate(one.order)}
+    order = {(one.number, trial): place for one in participants for place, trial in enumerate(one.order)}
 
     def when(given: AnswerRow) -> tuple[int, float, int]:
         return given.participant, given.received, order.get((given.participant, given.trial), -1)
 
     out: list[Judgment] = []
     for given in sorted(answers, key=when):
-        person, (batch, trial) = by_number[given.participant], trials[given.trial]
-        place = out[-1].place + 1 if out and out[-1].person is person else 0
-        out.append(Judgment(person, batch, trial, manifest.stimuli[trial.stimulus], given, place))
+        participant, (batch, trial) = by_number[given.participant], trials[given.trial]
+        place = out[-1].place + 1 if out and out[-1].participant is participant else 0
+        out.append(Judgment(participant, batch, trial, manifest.stimuli[trial.stimulus], given, place))
     return out
 
 
@@ -198,11 +202,11 @@ def mix_study(task: hmix.Task, manifest: Manifest, rows: Sequence[Judgment]) -> 
     stimuli: dict[str, Any] = {"name": names}
     for column in ("id1", "id2", "label1", "label2", *(() if task in hmix.MIDPOINT_TASKS else ("weight",))):
         stimuli[column] = [getattr(one, column) for one in shown]
-    who, people = _people(rows)
+    who, participants = _participants(rows)
     judgments: dict[str, Any] = {
         "participant": who,
         "stimulus": stimulus,
-        "seconds": [one.given.seconds for one in rows],
+        "seconds": [one.row.seconds for one in rows],
         "repeat": [one.trial.kind == "repeat" for one in rows],
         "trial": pd.Series(who).groupby(who).cumcount(),
         "batch": [one.batch for one in rows],
@@ -210,16 +214,16 @@ def mix_study(task: hmix.Task, manifest: Manifest, rows: Sequence[Judgment]) -> 
     return MixStudy.build(
         task,
         classes=manifest.dataset.classes,
-        participants=people,
+        participants=participants,
         num_items=manifest.dataset.num_items,
         stimuli=stimuli,
-        judgments=judgments | _said(task, rows, len(manifest.dataset.classes)),
+        judgments=judgments | _answer_columns(task, rows, len(manifest.dataset.classes)),
     )
 
 
-def _said(task: Task, rows: Sequence[Judgment], num_classes: int) -> dict[str, Any]:
+def _answer_columns(task: Task, rows: Sequence[Judgment], num_classes: int) -> dict[str, Any]:
     """The columns of the answers."""
-    answers = [one.given.answer for one in rows]
+    answers = [one.row.answer for one in rows]
     if task == "categorical":
         return _forms(answers, num_classes)
     columns: dict[str, Any] = {"weight": [one["weight"] for one in answers]}
@@ -243,8 +247,8 @@ def _forms(answers: Sequence[Mapping[str, Any]], num_classes: int) -> dict[str, 
     }
 
 
-def _people(rows: Sequence[Judgment]) -> tuple[NDArray[np.int64], list[str]]:
-    return _distinct([name_of(one.person.number) for one in rows])
+def _participants(rows: Sequence[Judgment]) -> tuple[NDArray[np.int64], list[str]]:
+    return _distinct([participant_name(one.participant.number) for one in rows])
 
 
 def _distinct(names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:

@@ -103,19 +103,19 @@ def status(study: Study, rows: Rows, now: float) -> Status:
         rows: of its answers file.
         now: seconds since 1970.
     """
-    people, events = rows.participants(), rows.events()
+    participants, events = rows.read_participants(), rows.read_events()
     loads = Counter(event.participant for event in events if event.what == "loaded")
     given: dict[int, list[AnswerRow]] = defaultdict(list)
-    for one in rows.answers():
+    for one in rows.read_answers():
         given[one.participant].append(one)
-    counted = [one for person in people if person.excluded is None for one in given[person.number]]
+    counted = [one for participant in participants if participant.excluded is None for one in given[participant.number]]
     return Status(
         name=study.manifest.name,
         now=now,
         tasks=tuple(_task(study, task, counted) for task in study.manifest.tasks),
-        phases=dict(Counter(person.phase for person in people)),
+        phases=dict(Counter(participant.phase for participant in participants)),
         withdrawn=sum(event.what == "withdrew" for event in events),
-        participants=tuple(_participant(study, one, given[one.number], loads[one.number]) for one in people),
+        participants=tuple(_participant(study, one, given[one.number], loads[one.number]) for one in participants),
     )
 
 
@@ -130,7 +130,7 @@ def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
     said: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
     mine = [one for one in given if one.trial in of_trial]
     for one in mine:
-        said[of_trial[one.trial]].append(quality.said(one.answer))
+        said[of_trial[one.trial]].append(quality.answer_value(one.answer))
     pairs = [pair for values in said.values() for pair in combinations(values, 2)]
     counts = Counter(min(len(values), target) for values in said.values())
     names = task in quality.CLASS_TASKS
@@ -159,20 +159,20 @@ def _icc(manifest: Manifest, said: dict[int, list[float]]) -> float | None:
     return intraclass_correlation(values, group, num_groups=len(beyond)).single
 
 
-def _participant(study: Study, person: Participant, given: Sequence[AnswerRow], loads: int) -> ParticipantStatus:
-    judged = quality.judged(study.manifest, study.trials, given, person.order)
-    found = quality.flags(judged, minimum_seconds=study.manifest.settings.minimum_seconds)
+def _participant(study: Study, participant: Participant, given: Sequence[AnswerRow], loads: int) -> ParticipantStatus:
+    judged = quality.find_answered_trials(study.manifest, study.trials, given, participant.order)
+    found = quality.find_flags(judged, minimum_seconds=study.manifest.settings.minimum_seconds)
     return ParticipantStatus(
-        number=person.number,
-        phase=person.phase,
-        task=None if person.batch is None else study.manifest.batches[person.batch].task,
-        joined=person.created,
+        number=participant.number,
+        phase=participant.phase,
+        task=None if participant.batch is None else study.manifest.batches[participant.batch].task,
+        joined=participant.created,
         done=len(judged),
-        total=len(person.order),
+        total=len(participant.order),
         median_seconds=_median(given),
         loads=loads,
         flags=tuple(FlagStatus(rule=flag.rule, detail=flag.detail) for flag in found),
-        excluded=person.excluded,
+        excluded=participant.excluded,
     )
 
 

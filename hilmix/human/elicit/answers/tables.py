@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hilmix.human.elicit.answers import quality
-from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, name_of
+from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, participant_name
 from hilmix.human.elicit.design.manifest import Manifest
 from hilmix.human.elicit.store.rows import Participant
 
@@ -85,7 +85,7 @@ def tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, pa.Tabl
         with_excluded: judgments of participants whom the rules of quality exclude, too.
     """
     manifest = collected.manifest
-    given = [one for one in collected.judgments if with_excluded or one.person.excluded is None]
+    given = [one for one in collected.judgments if with_excluded or one.participant.excluded is None]
     return {
         "judgments": pa.Table.from_pylist([_judgment(manifest, one) for one in given], JUDGMENTS),
         "participants": pa.Table.from_pylist(_participants(collected), PARTICIPANTS),
@@ -100,7 +100,7 @@ def tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, pa.Tabl
 
 
 def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
-    classes, answer = manifest.dataset.classes, dict(one.given.answer)
+    classes, answer = manifest.dataset.classes, dict(one.row.answer)
     for name in ("top", "second", "label"):
         if answer.get(name) is not None:
             answer[name] = classes[answer[name]]
@@ -110,17 +110,17 @@ def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
         answer
         | _shown(manifest, one.shown.id)
         | {
-            "participant": name_of(one.person.number),
+            "participant": participant_name(one.participant.number),
             "batch": one.batch,
             "place": one.place,
             "trial": one.trial.id,
             "kind": one.trial.kind,
             "repeat_of": one.trial.of,
             "start": one.trial.start,
-            "seconds": one.given.seconds,
-            "received": one.given.received,
-            "touched": json.dumps(one.given.touched),
-            "times": json.dumps(one.given.times),
+            "seconds": one.row.seconds,
+            "received": one.row.received,
+            "touched": json.dumps(one.row.touched),
+            "times": json.dumps(one.row.times),
         }
     )
 
@@ -141,33 +141,35 @@ def _shown(manifest: Manifest, stimulus: int) -> dict[str, Any]:
 
 
 def _participants(collected: StudyAnswers) -> list[dict[str, Any]]:
-    answers: dict[int, list[Judgment]] = {person.number: [] for person in collected.people}
+    answers: dict[int, list[Judgment]] = {participant.number: [] for participant in collected.participants}
     for one in collected.judgments:
-        answers[one.person.number].append(one)
+        answers[one.participant.number].append(one)
     surveys = {survey.participant: survey for survey in collected.surveys}
     out = []
-    for person in collected.people:
-        survey = surveys.get(person.number)
+    for participant in collected.participants:
+        survey = surveys.get(participant.number)
         out.append(
             {
-                "participant": name_of(person.number),
-                "task": None if person.batch is None else collected.manifest.batches[person.batch].task,
-                "batch": person.batch,
-                "phase": person.phase,
-                "joined": person.created,
-                "consented": person.consented,
-                "failed_checks": person.attempts,
-                "answers": len(answers[person.number]),
+                "participant": participant_name(participant.number),
+                "task": None if participant.batch is None else collected.manifest.batches[participant.batch].task,
+                "batch": participant.batch,
+                "phase": participant.phase,
+                "joined": participant.created,
+                "consented": participant.consented,
+                "failed_checks": participant.attempts,
+                "answers": len(answers[participant.number]),
                 "clarity": None if survey is None else survey.clarity,
                 "difficulty": None if survey is None else survey.difficulty,
-                "flags": _flags(collected.manifest, person, answers[person.number]),
-                "excluded": person.excluded,
+                "flags": _flags(collected.manifest, participant, answers[participant.number]),
+                "excluded": participant.excluded,
             }
         )
     return out
 
 
-def _flags(manifest: Manifest, person: Participant, answers: Sequence[Judgment]) -> list[str]:
-    judged = [quality.AnsweredTrial(one.trial, one.shown, one.given) for one in answers if one.trial.id in person.order]
-    found = quality.flags(judged, minimum_seconds=manifest.settings.minimum_seconds)
+def _flags(manifest: Manifest, participant: Participant, answers: Sequence[Judgment]) -> list[str]:
+    judged = [
+        quality.AnsweredTrial(one.trial, one.shown, one.row) for one in answers if one.trial.id in participant.order
+    ]
+    found = quality.find_flags(judged, minimum_seconds=manifest.settings.minimum_seconds)
     return [f"{flag.rule}: {flag.detail}" for flag in found]

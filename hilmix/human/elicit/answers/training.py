@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, name_of
+from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, participant_name
 from hilmix.human.elicit.design.images import data_sha256
 from hilmix.human.elicit.design.manifest import Manifest, Task
 from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
@@ -51,7 +51,7 @@ def with_answers(
     rows = [one for one in collected.counted(with_excluded=with_excluded) if one.shown.task == task]
     if not any(one.trial.kind == "main" for one in rows):
         raise DataError(f"The study has no answers to the task '{task}' that count.")
-    _check_people(data, collected.manifest, rows)
+    _check_participants(data, collected.manifest, rows)
     if task != "vote":
         study = _renamed(mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
         return _with_mixes(data, study, answer_labels(study))
@@ -64,7 +64,7 @@ def with_answers(
 
 def annotator_name(manifest: Manifest, number: int) -> str:
     """Returns what a participant is called among the annotators of the data."""
-    return f"{manifest.name}-{name_of(number)}"
+    return f"{manifest.name}-{participant_name(number)}"
 
 
 def check_data(data: AnnotatedData, manifest: Manifest) -> None:
@@ -88,10 +88,10 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
         )
 
 
-def _check_people(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> None:
+def _check_participants(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> None:
     if data.annotator_features is not None:
         raise DataError(f"{data.name} has features of its annotators, which participants lack; drop them.")
-    there = {annotator_name(manifest, one.person.number) for one in rows} & set(data.annotations.annotators)
+    there = {annotator_name(manifest, one.participant.number) for one in rows} & set(data.annotations.annotators)
     if there:
         raise DataError(f"{data.name} has an annotator '{min(there)}' already; are the answers of this study in there?")
 
@@ -102,12 +102,12 @@ def _renamed(study: MixStudy, manifest: Manifest) -> MixStudy:
 
 def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) -> Annotations:
     """The annotations of the data and votes on items of theirs; a crowd of the data becomes one annotator."""
-    people = list(dict.fromkeys(annotator_name(manifest, one.person.number) for one in votes))
-    place = {name: base.num_annotators + row for row, name in enumerate(people)}
-    label = np.array([one.given.answer["label"] for one in votes])
+    participants = list(dict.fromkeys(annotator_name(manifest, one.participant.number) for one in votes))
+    place = {name: base.num_annotators + row for row, name in enumerate(participants)}
+    label = np.array([one.row.answer["label"] for one in votes])
     more = {
-        "confidence": [one.given.answer["confidence"] for one in votes],
-        "seconds": [one.given.seconds for one in votes],
+        "confidence": [one.row.answer["confidence"] for one in votes],
+        "seconds": [one.row.seconds for one in votes],
     }
     columns: dict[str, Any] = {}
     for name, values in more.items():
@@ -115,11 +115,11 @@ def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) ->
         columns[name] = np.concatenate([np.full(base.num_pairs, np.nan) if given is None else given, values])
     return Annotations.build(
         np.concatenate([base.item, [one.shown.id1 for one in votes]]),
-        np.concatenate([base.annotator, [place[annotator_name(manifest, one.person.number)] for one in votes]]),
+        np.concatenate([base.annotator, [place[annotator_name(manifest, one.participant.number)] for one in votes]]),
         np.concatenate([base.label, label]),
         num_items=base.num_items,
         classes=base.classes,
-        annotators=(*base.annotators, *people),
+        annotators=(*base.annotators, *participants),
         probs=None if base.probs is None else np.concatenate([base.probs, np.eye(base.num_classes)[label]]),
         **columns,
     )
@@ -150,11 +150,11 @@ def _pixels(data: AnnotatedData) -> NDArray[np.uint8]:
 def _with_vote_mixes(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> AnnotatedData:
     # Votes as the categorical answers that they amount to: all of the mass on one class.
     rest: dict[str, Any] = {"top_percent": 100.0, "second": None, "second_percent": None, "impossible": []}
-    forms = [one._replace(given=replace(one.given, answer={"top": one.given.answer["label"], **rest})) for one in rows]
+    forms = [one._replace(row=replace(one.row, answer={"top": one.row.answer["label"], **rest})) for one in rows]
     study = _renamed(mix_study("categorical", manifest, forms), manifest)
-    sure = np.array([one.given.answer["confidence"] for one in rows])
+    sure = np.array([one.row.answer["confidence"] for one in rows])
     study = replace(study, judgments=replace(study.judgments, confidence=sure))
-    labels = np.eye(study.num_classes)[[one.given.answer["label"] for one in rows]]
+    labels = np.eye(study.num_classes)[[one.row.answer["label"] for one in rows]]
     found = _with_mixes(data, study, labels)
     if data.annotations.probs is not None:
         return found

@@ -15,11 +15,11 @@ from hilmix.errors import DataError
 from hilmix.human.elicit.design import texts
 from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.images import Mix, check_images, data_sha256, write_images
-from hilmix.human.elicit.design.items import check_showable, usable_labels
+from hilmix.human.elicit.design.items import check_showable, find_usable_labels
 from hilmix.human.elicit.design.manifest import IMAGES, Manifest, read_manifest, statements, write_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, Batch, Dataset, Kind, Settings, Stimulus, Task, Trial
-from hilmix.human.elicit.design.settings import Design, StudyMixes, deal, draw, trial_numbers
+from hilmix.human.elicit.design.settings import Design, StudyMixes, assign_batches, draw_mixes, draw_trial_ids
 
 OFFERED = tuple(i / 10 for i in range(11))
 """Weights of the midpoint tasks."""
@@ -79,8 +79,8 @@ def build_study(
     if own.consent is not None and not statements(own.consent):
         raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
     check_showable(data)
-    label = usable_labels(data)
-    drawn = draw(design, label, probs, classes=data.classes, chosen=chosen)
+    label = find_usable_labels(data)
+    drawn = draw_mixes(design, label, probs, classes=data.classes, chosen=chosen)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -169,10 +169,10 @@ def _manifest(
 
 def _batches(design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:
     batches: list[Batch] = []
-    number = iter(trial_numbers(design))
+    number = iter(draw_trial_ids(design))
     for place, task in enumerate(design.tasks):
         offset = place * len(drawn.weight)
-        for main in deal(design, drawn, task):
+        for main in assign_batches(design, drawn, task):
             trials = _trials(design, (offset + main).tolist(), offset + design.pairs, stimuli, number)
             batches.append(Batch(id=len(batches), task=task, trials=trials))
     return tuple(batches)

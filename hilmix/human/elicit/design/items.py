@@ -29,7 +29,7 @@ def check_showable(data: AnnotatedData) -> None:
         )
 
 
-def usable_labels(data: AnnotatedData) -> IntArray:
+def find_usable_labels(data: AnnotatedData) -> IntArray:
     """Returns (N,) int64 the class of each image that a study may show, -1 for the others.
 
     The class is the target, or the majority vote where that is unknown. Ties have no class. Where the data have a

@@ -172,7 +172,7 @@ def read_manifest(folder: Path | str) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        raise DataError(f"{file}: {_told(error)}.") from error
+        raise DataError(f"{file}: {_describe(error)}.") from error
 
 
 def write_manifest(study: Manifest, folder: Path | str) -> Path:
@@ -187,7 +187,7 @@ def manifest_sha256(folder: Path | str) -> str:
     return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
 
 
-def _told(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     """The first problem: field, what was found, what is allowed."""
     first = error.errors(include_url=False)[0]
     where, kind = _path(first["loc"]), first["type"]

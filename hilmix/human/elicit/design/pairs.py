@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
     """(P,) int64; for a single image the same as ``first``."""
 
 
-def spread(strata: IntArray, into: int, rng: np.random.Generator) -> IntArray:
+def draw_balanced_codes(strata: IntArray, into: int, rng: np.random.Generator) -> IntArray:
     """Returns codes in [0, into), each as often as any other up to one, in all and within each stratum.
 
     Strata that follow each other are also even together: with ``strata = a * n + b`` the codes are even in each ``a``.
@@ -32,7 +32,7 @@ def spread(strata: IntArray, into: int, rng: np.random.Generator) -> IntArray:
         rng: source of which get which.
 
     Example:
-        >>> codes = spread(np.array([0, 0, 1, 1]), 2, np.random.default_rng(0))
+        >>> codes = draw_balanced_codes(np.array([0, 0, 1, 1]), 2, np.random.default_rng(0))
         >>> sorted(codes[:2].tolist()), sorted(codes[2:].tolist())
         ([0, 1], [0, 1])
     """

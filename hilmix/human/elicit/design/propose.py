@@ -32,7 +32,7 @@ class Belief(NamedTuple):
     """(P, P) symmetric, positive definite."""
     dispersion: float
     """phi."""
-    people: float
+    slope_variance: float
     """Variance of people's own slopes."""
 
     @classmethod
@@ -143,7 +143,7 @@ def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: Int
         Fedorov, Theory of Optimal Experiments, 1972 (linear criteria, one-point exchange); Chaloner and Verdinelli,
         Statistical Science 10, 1995, section 4 (generalised linear models, at the current estimate).
     """
-    precision, criterion = _weighed(belief, columns, weight)
+    precision, criterion = _precision_and_criterion(belief, columns, weight)
     covariance, free = belief.covariance.copy(), np.ones(len(columns), dtype=bool)
     before = float((criterion * covariance).sum())
     rows, gain = np.empty(number, dtype=np.int64), np.empty(number)
@@ -167,16 +167,18 @@ def excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows
         weight: (C,) their weights of image 1.
         rows: (n,) int64 of the candidates.
     """
-    precision, criterion = _weighed(belief, columns, weight)
+    precision, criterion = _precision_and_criterion(belief, columns, weight)
     prior = information_root(belief.covariance, len(columns)).T
     asked = (columns[rows] @ prior) * np.sqrt(precision[rows])[:, None]  # in units of the prior: information above 1
     root = prior @ penalised_root(asked, np.ones(prior.shape[1]))
     return float((criterion * (root @ root.T)).sum())
 
 
-def _weighed(belief: Belief, columns: DoubleArray, weight: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+def _precision_and_criterion(
+    belief: Belief, columns: DoubleArray, weight: DoubleArray
+) -> tuple[DoubleArray, DoubleArray]:
     """(C,) precision of a judgment of each candidate, and (P, P) the matrix M of the criterion."""
     share = expit(columns @ belief.mean)
     matters = np.maximum(share * (1 - share), _LEAST)
-    precision = 1 / (belief.dispersion / matters + belief.people * logit(weight) ** 2)
+    precision = 1 / (belief.dispersion / matters + belief.slope_variance * logit(weight) ** 2)
     return precision, (columns * (matters / len(columns))[:, None]).T @ columns

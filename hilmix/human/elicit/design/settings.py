@@ -12,11 +12,11 @@ from hilmix.human.elicit.design.pairs import (
     DoubleArray,
     IntArray,
     Pairs,
+    draw_balanced_codes,
     draw_images,
     draw_pairs,
     least_sure_images,
     least_sure_pairs,
-    spread,
 )
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, TASKS, Task, Wording
 
@@ -118,7 +118,7 @@ class StudyMixes(NamedTuple):
     """(P,) int64 of the main mixes: which two classes, whatever their order."""
 
 
-def draw(
+def draw_mixes(
     design: Design,
     label: IntArray,
     probs: DoubleArray | None,
@@ -144,7 +144,7 @@ def draw(
     couple = np.minimum(a, b) * k + np.maximum(a, b)
     weight, group = _weights(design, couple, rng)
     if not design.single_images:
-        flip = spread(group, 2, rng).astype(bool)
+        flip = draw_balanced_codes(group, 2, rng).astype(bool)
         if chosen is not None:
             flip[: design.pairs] = False
             weight[: design.pairs], group[: design.pairs] = chosen.weight, np.digitize(chosen.weight, _FIFTHS)
@@ -153,7 +153,7 @@ def draw(
     return StudyMixes(pairs, weight, group[: design.pairs], couple[: design.pairs])
 
 
-def deal(design: Design, drawn: StudyMixes, task: Task) -> list[IntArray]:
+def assign_batches(design: Design, drawn: StudyMixes, task: Task) -> list[IntArray]:
     """Returns the main mixes of each batch, in random order: batches of one size, each with all weights and classes.
 
     Each weight, or in the midpoint tasks each pair of classes, is in each batch as often as in any other up to one.
@@ -161,11 +161,11 @@ def deal(design: Design, drawn: StudyMixes, task: Task) -> list[IntArray]:
     rng = np.random.default_rng([design.seed, _BATCHES, TASKS.index(task)])
     weights = 0 if task in MIDPOINT_TASKS else drawn.group
     number = design.pairs // design.per_batch
-    batch = spread(weights * (drawn.couple.max() + 1) + drawn.couple, number, rng)
+    batch = draw_balanced_codes(weights * (drawn.couple.max() + 1) + drawn.couple, number, rng)
     return [rng.permutation(np.flatnonzero(batch == b)) for b in range(number)]
 
 
-def trial_numbers(design: Design) -> list[int]:
+def draw_trial_ids(design: Design) -> list[int]:
     """Returns the ids of all trials in the order of the manifest, shuffled: an id tells a participant no kind."""
     total = design.trials * len(design.tasks) * (design.pairs // design.per_batch)
     numbers: list[int] = np.random.default_rng([design.seed, _NUMBERS]).permutation(total).tolist()
@@ -203,6 +203,6 @@ def _weights(design: Design, couple: IntArray, rng: np.random.Generator) -> tupl
     if design.beta is not None:
         weight = rng.beta(design.beta, design.beta, size=len(couple))
         return weight, np.digitize(weight, _FIFTHS)
-    main, others = (spread(part, len(design.weights), rng) for part in np.split(couple, [design.pairs]))
+    main, others = (draw_balanced_codes(part, len(design.weights), rng) for part in np.split(couple, [design.pairs]))
     group = np.concatenate([main, others])
     return np.array(design.weights, dtype=np.float64)[group], group

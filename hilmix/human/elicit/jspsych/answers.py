@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.bodies import CONTROLS, Answer, Control, Number, Seconds, Select, problem
+from hilmix.human.elicit.answers.bodies import CONTROLS, Answer, Control, Number, Seconds, Select, find_problem
 from hilmix.human.elicit.design.manifest import Trial
 from hilmix.human.elicit.design.schema import Sha256
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.steps import At, verdict
+from hilmix.human.elicit.serve.steps import StepContext, record_flags
 from hilmix.human.elicit.store.database import Store
 from hilmix.human.elicit.store.rows import AnswerRow
 
@@ -56,15 +56,17 @@ def import_answers(folder: Path, files: Iterable[Path]) -> dict[str, int]:
             does not fit what its trial showed, or a participant is there already.
     """
     study = Study.open(folder)
-    people = [(file, rows) for file in files for rows in _people(file)]
+    participants = [(file, rows) for file in files for rows in _participants(file)]
     store = Store(study.answers_file, manifest=study.sha256)
     try:
-        return store.run(lambda rows: dict(_import(At(study, rows, time.time()), *one) for one in people))
+        return store.run(
+            lambda rows: dict(_import(StepContext(study, rows, time.time()), *one) for one in participants)
+        )
     finally:
         store.close()
 
 
-def _people(file: Path) -> Iterator[list[_Row]]:
+def _participants(file: Path) -> Iterator[list[_Row]]:
     """The rows of each participant of a file."""
     try:
         parsed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -85,24 +87,24 @@ def _row(file: Path, place: int, row: dict[str, Any]) -> _Row:
         raise DataError(f"{file}, row {place}: {field} is refused: {first['msg']}.") from error
 
 
-def _import(at: At, file: Path, rows: list[_Row]) -> tuple[str, int]:
-    first, manifest = rows[0], at.study.manifest
+def _import(context: StepContext, file: Path, rows: list[_Row]) -> tuple[str, int]:
+    first, manifest = rows[0], context.study.manifest
     where = f"{file}, participant {first.participant}"
     if any(
         (row.participant, row.batch, row.manifest) != (first.participant, first.batch, first.manifest) for row in rows
     ):
         raise DataError(f"{where}: rows of several participants, batches or studies are in one line.")
-    if first.manifest != at.study.sha256 or first.batch >= len(manifest.batches):
-        raise DataError(f"{where}: the answers are to another study.json than that of {at.study.folder}.")
-    if at.rows.by_code(CODE + first.participant) is not None:
-        raise DataError(f"{where} is in {at.study.folder} already; leave the file out.")
+    if first.manifest != context.study.sha256 or first.batch >= len(manifest.batches):
+        raise DataError(f"{where}: the answers are to another study.json than that of {context.study.folder}.")
+    if context.rows.find_by_code(CODE + first.participant) is not None:
+        raise DataError(f"{where} is in {context.study.folder} already; leave the file out.")
     given = [row for row in rows if isinstance(row, _Answered)]
     trials = {trial.id: trial for trial in manifest.batches[first.batch].trials}
     for row in given:
-        _check(at.study, trials, row, where)
+        _check(context.study, trials, row, where)
     if len({row.trial for row in given}) < len(given):
         raise DataError(f"{where}: a trial was answered twice.")
-    _store(at, first, given, complete=len(given) == len(trials), failed=sum(row.right is False for row in rows))
+    _store(context, first, given, complete=len(given) == len(trials), failed=sum(row.right is False for row in rows))
     return first.participant, len(given)
 
 
@@ -114,21 +116,21 @@ def _check(study: Study, trials: dict[int, Trial], row: _Answered, where: str) -
     if isinstance(row.answer, Select) and weights is not None and row.answer.position < len(weights):
         # The page shuffles the mixes and does not say how: any offered weight may have stood at any place.
         weights = (row.answer.weight,) * len(weights) if row.answer.weight in weights else weights
-    wrong = problem(row.answer, shown, weights=weights, num_classes=study.num_classes)
+    wrong = find_problem(row.answer, shown, weights=weights, num_classes=study.num_classes)
     if wrong is not None:
         raise DataError(f"{where}, trial {row.trial}: {wrong}")
 
 
-def _store(at: At, first: _Row, given: list[_Answered], *, complete: bool, failed: int) -> None:
-    rows = at.rows
+def _store(context: StepContext, first: _Row, given: list[_Answered], *, complete: bool, failed: int) -> None:
+    rows = context.rows
     rows.add_participant(code=CODE + first.participant, platform=None, now=first.started)
-    person = rows.by_code(CODE + first.participant)
-    assert person is not None
+    participant = rows.find_by_code(CODE + first.participant)
+    assert participant is not None
     for row in given:
         touched = dict.fromkeys(CONTROLS[row.answer.task], False) | dict.fromkeys(row.touched, True)
         rows.add_answer(
             AnswerRow(
-                participant=person.number,
+                participant=participant.number,
                 trial=row.trial,
                 key=str(uuid.uuid4()),
                 answer=row.answer.model_dump(),
@@ -139,12 +141,12 @@ def _store(at: At, first: _Row, given: list[_Answered], *, complete: bool, faile
             )
         )
     order = tuple(row.trial for row in given)
-    rows.change(
-        person.number,
+    rows.update_participant(
+        participant.number,
         phase="done" if complete else "trials" if given else "failed_check",
         attempts=failed,
         batch=first.batch,
         order=order,
         consented=first.started,
-        excluded=verdict(at, person.number, order) if complete else None,
+        excluded=record_flags(context, participant.number, order) if complete else None,
     )

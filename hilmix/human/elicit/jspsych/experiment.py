@@ -7,7 +7,7 @@ from typing import Any
 
 from hilmix.human.elicit.design.manifest import IMAGES, Batch, Manifest, manifest_sha256
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.flow import CLASSES_NAMED
+from hilmix.human.elicit.serve.flow import TASKS_NAMING_CLASSES
 
 PAGES = Path(__file__).parent / "pages"
 TIMELINE = "timeline.json"
@@ -65,7 +65,7 @@ def _batch(manifest: Manifest, batch: Batch) -> dict[str, Any]:
                 "kind": trial.kind,
                 "images": shown.images,
                 "weights": shown.weights,
-                "labels": (shown.label1, shown.label2) if shown.task in CLASSES_NAMED else None,
+                "labels": (shown.label1, shown.label2) if shown.task in TASKS_NAMING_CLASSES else None,
                 "start": trial.start,
             }
         )

@@ -12,14 +12,14 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, RedirectResponse
 
-from hilmix.human.elicit.answers import bodies as answers
+from hilmix.human.elicit.answers import bodies
 from hilmix.human.elicit.answers.status import Status, status
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
 from hilmix.human.elicit.serve.flow import RequestError, State
 from hilmix.human.elicit.serve.rate import TokenBucket
-from hilmix.human.elicit.serve.steps import At, SaveResult
+from hilmix.human.elicit.serve.steps import SaveResult, StepContext
 from hilmix.human.elicit.store.database import Store, read_rows
 
 T = TypeVar("T")
@@ -60,16 +60,16 @@ class RequestContext:
 
     async def do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Runs a step in a transaction; returns once its changes are on the disk."""
-        job = self.store.submit(lambda rows: step(At(self.study, rows, self.clock()), *arguments))
+        job = self.store.submit(lambda rows: step(StepContext(self.study, rows, self.clock()), *arguments))
         return await asyncio.wrap_future(job)
 
 
-async def _desk(request: Request) -> RequestContext:
-    desk: RequestContext = request.app.state.desk
-    return desk
+async def _context(request: Request) -> RequestContext:
+    context: RequestContext = request.app.state.context
+    return context
 
 
-TheDesk = Annotated[RequestContext, Depends(_desk)]
+Context = Annotated[RequestContext, Depends(_context)]
 _CODES = (400, 403, 404, 408, 409, 413, 422, 429)
 router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 # Coroutines: what waits for the disk waits for the store's one thread. Plain functions would each take a worker thread,
@@ -77,14 +77,14 @@ router = APIRouter(responses={code: {"model": Failure} for code in _CODES})
 
 
 @router.get("/join/{study_token}", status_code=303, response_class=RedirectResponse)
-async def join(study_token: str, request: Request, desk: TheDesk) -> RedirectResponse:
+async def join(study_token: str, request: Request, context: Context) -> RedirectResponse:
     """The link of the study: makes a participant and leads to the page of that participant."""
-    _same(study_token, desk.study_token)
-    if wait := desk.joins.wait(desk.clock()):
+    _same(study_token, context.study_token)
+    if wait := context.joins.wait(context.clock()):
         raise TooManyError(wait)
-    code = await desk.do(steps.join, request.query_params, request.cookies.get(COOKIE))
+    code = await context.do(steps.join, request.query_params, request.cookies.get(COOKIE))
     reply = RedirectResponse(f"/p/{code}", status_code=303)
-    if desk.study.manifest.settings.keep_platform_id == "hash":
+    if context.study.manifest.settings.keep_platform_id == "hash":
         reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
     return reply
 
@@ -96,74 +96,74 @@ def page(code: str) -> FileResponse:
 
 
 @router.get("/api/p/{code}")
-async def look(code: str, desk: TheDesk) -> State:
+async def get_state(code: str, context: Context) -> State:
     """Where a participant stands, and all that the page needs."""
-    return await desk.do(steps.look, code)
+    return await context.do(steps.read_state, code)
 
 
 @router.delete("/api/p/{code}")
-async def withdraw(code: str, desk: TheDesk) -> State:
+async def withdraw(code: str, context: Context) -> State:
     """Deletes everything that a participant gave."""
-    return await desk.do(steps.withdraw, code)
+    return await context.do(steps.withdraw, code)
 
 
 @router.post("/api/p/{code}/consent")
-async def consent(code: str, body: answers.Consent, desk: TheDesk) -> State:
+async def consent(code: str, body: bodies.Consent, context: Context) -> State:
     """Agrees to every statement."""
-    return await desk.do(steps.consent, code, body)
+    return await context.do(steps.consent, code, body)
 
 
 @router.post("/api/p/{code}/batch")
-async def new_batch(code: str, body: answers.NewBatch, desk: TheDesk) -> State:
+async def new_batch(code: str, body: bodies.NewBatch, context: Context) -> State:
     """Asks for trials, in phase expired or full."""
-    return await desk.do(steps.new_batch, code, body)
+    return await context.do(steps.new_batch, code, body)
 
 
 @router.post("/api/p/{code}/instructions")
-async def instructions(code: str, body: answers.Read, desk: TheDesk) -> State:
+async def instructions(code: str, body: bodies.Read, context: Context) -> State:
     """Has read the instructions."""
-    return await desk.do(steps.instructions, code, body)
+    return await context.do(steps.instructions, code, body)
 
 
 @router.post("/api/p/{code}/check")
-async def check(code: str, body: answers.CheckAnswers, desk: TheDesk) -> State:
+async def check(code: str, body: bodies.CheckAnswers, context: Context) -> State:
     """Answers the comprehension check."""
-    return await desk.do(steps.check, code, body)
+    return await context.do(steps.check, code, body)
 
 
 @router.post("/api/p/{code}/answers")
-async def answer(code: str, body: answers.Submission, desk: TheDesk) -> SaveResult:
+async def answer(code: str, body: bodies.Submission, context: Context) -> SaveResult:
     """Answers the trial at hand. Sent again with the same key, returns what is stored."""
-    return await desk.do(steps.answer, code, body)
+    return await context.do(steps.answer, code, body)
 
 
 @router.post("/api/p/{code}/survey")
-async def survey(code: str, body: answers.SurveyAnswers, desk: TheDesk) -> State:
+async def survey(code: str, body: bodies.SurveyAnswers, context: Context) -> State:
     """Closes the study."""
-    return await desk.do(steps.survey, code, body)
+    return await context.do(steps.survey, code, body)
 
 
 @router.get("/api/p/{code}/images/{file}", response_class=FileResponse)
-async def image(code: str, file: str, desk: TheDesk) -> FileResponse:
+async def image(code: str, file: str, context: Context) -> FileResponse:
     """An image of the participant's trials. Names are of content, so that a browser may keep it for good."""
-    path = desk.study.image_file(await desk.do(steps.image, code, file))
+    path = context.study.image_file(await context.do(steps.image, code, file))
     return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
 
 
 @router.get("/status/{status_token}", response_class=FileResponse)
-def status_page(status_token: str, desk: TheDesk) -> FileResponse:
+def status_page(status_token: str, context: Context) -> FileResponse:
     """The page on which a researcher follows the study."""
-    _same(status_token, desk.status_token)
+    _same(status_token, context.status_token)
     return _page("status.html")
 
 
 @router.get("/api/status/{status_token}")
-def numbers(status_token: str, desk: TheDesk) -> Status:
+def get_status(status_token: str, context: Context) -> Status:
     """What that page shows."""
-    _same(status_token, desk.status_token)
+    _same(status_token, context.status_token)
     # On a connection of its own: reading all answers takes long, and nobody's answer should wait for it.
-    now = desk.clock()
-    return read_rows(desk.study.answers_file, lambda rows: status(desk.study, rows, now), checked=False)
+    now = context.clock()
+    return read_rows(context.study.answers_file, lambda rows: status(context.study, rows, now), checked=False)
 
 
 def _same(token: str, right: str) -> None:

@@ -78,7 +78,7 @@ def create_app(
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.desk = RequestContext(opened, store, study_token, status_token, clock, joins or TokenBucket())
+    app.state.context = RequestContext(opened, store, study_token, status_token, clock, joins or TokenBucket())
     app.include_router(router)
     if PAGES.is_dir():
         app.mount("/static", StaticFiles(directory=PAGES))

@@ -10,20 +10,20 @@ from hilmix.human.elicit.store.rows import Coverage
 T = TypeVar("T")
 
 
-def shuffled(items: Sequence[T], *, seed: int, salt: str) -> list[T]:
+def shuffle(items: Sequence[T], *, seed: int, salt: str) -> list[T]:
     """Returns the items in an order drawn from seed and salt: the same in every release, unlike that of a generator."""
     places = range(len(items))
     drawn = sorted(places, key=lambda i: hashlib.sha256(f"{seed}/{salt}/{i}".encode()).digest())
     return [items[i] for i in drawn]
 
 
-def trial_order(batch: Batch, *, seed: int, participant: int) -> tuple[int, ...]:
+def draw_trial_order(batch: Batch, *, seed: int, participant: int) -> tuple[int, ...]:
     """Returns the trial ids in the order for a participant: practice, then main and catch shuffled, then repeats."""
     by_kind = {"practice": 0, "main": 1, "catch": 1, "repeat": 2}
     parts: list[list[int]] = [[], [], []]
     for trial in batch.trials:
         parts[by_kind[trial.kind]].append(trial.id)
-    middle = shuffled(parts[1], seed=seed, salt=f"order/{participant}/{batch.id}")
+    middle = shuffle(parts[1], seed=seed, salt=f"order/{participant}/{batch.id}")
     return (*parts[0], *middle, *parts[2])
 
 
@@ -32,7 +32,7 @@ def next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
     return next((trial for trial in order if trial not in answered), None)
 
 
-def judgments(study: Manifest, coverage: Coverage) -> dict[int, int]:
+def count_judgments(study: Manifest, coverage: Coverage) -> dict[int, int]:
     """Returns, per stimulus of a main trial, its judgments: those given, and those that running leases promise.
 
     Whoever holds a lease counts once for each trial of the batch, answered or not yet.
@@ -48,12 +48,12 @@ def judgments(study: Manifest, coverage: Coverage) -> dict[int, int]:
     return total
 
 
-def choose(study: Manifest, counts: Mapping[int, int], *, judged: Collection[int]) -> Batch | None:
+def choose_batch(study: Manifest, counts: Mapping[int, int], *, judged: Collection[int]) -> Batch | None:
     """Returns the batch to give out: the least filled one that still needs judgments; None when none does.
 
     Args:
         study: the manifest.
-        counts: judgments per stimulus, from :func:`judgments`.
+        counts: judgments per stimulus, from :func:`count_judgments`.
         judged: stimuli that the participant has judged; a batch with one of them is another person's.
     """
     free = []
@@ -65,13 +65,13 @@ def choose(study: Manifest, counts: Mapping[int, int], *, judged: Collection[int
     return min(free)[-1] if free else None
 
 
-def still_wanted(study: Manifest, batch: Batch, counts: Mapping[int, int], *, answered: Collection[int]) -> bool:
+def needs_judgments(study: Manifest, batch: Batch, counts: Mapping[int, int], *, answered: Collection[int]) -> bool:
     """Returns whether whoever let a lease run out may go on: others have not made up for all the rest meanwhile.
 
     Args:
         study: the manifest.
         batch: theirs.
-        counts: judgments per stimulus, from :func:`judgments`, in which they no longer hold a lease.
+        counts: judgments per stimulus, from :func:`count_judgments`, in which they no longer hold a lease.
         answered: trials that they have answered.
     """
     rest = [trial.stimulus for trial in _main(batch) if trial.id not in answered]

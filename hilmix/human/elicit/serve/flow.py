@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from hilmix.human.elicit.design.manifest import Stimulus, Task, Wording
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.assignment import next_trial, shuffled
+from hilmix.human.elicit.serve.assignment import next_trial, shuffle
 from hilmix.human.elicit.store.rows import Participant
 
 Phase = Literal[
@@ -31,7 +31,7 @@ Phase = Literal[
 ]
 LEASED = ("instructions", "check", "trials")
 """Stored phases in which a participant holds a lease."""
-CLASSES_NAMED: tuple[Task, ...] = ("construct", "select", "infer")
+TASKS_NAMING_CLASSES: tuple[Task, ...] = ("construct", "select", "infer")
 """Tasks whose page names the classes of the two images."""
 
 
@@ -73,9 +73,10 @@ class Question(Model):
 class TrialView(Model):
     """A trial: catch trials and repeats look like any other.
 
-    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as :func:`told`,
-    where the task offers some; ``labels`` the classes of image 1 and 2, where the task names them; ``start`` the
-    weight to begin at; ``class_order`` the classes in the order to list, where the task asks for classes.
+    ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as
+    :func:`displayed_weights`, where the task offers some; ``labels`` the classes of image 1 and 2, where the task names
+    them; ``start`` the weight to begin at; ``class_order`` the classes in the order to list, where the task asks for
+    classes.
     """
 
     id: int
@@ -108,43 +109,43 @@ class State(Model):
 class ParticipantState(NamedTuple):
     """A participant, the trials answered, and whether the lease was reassigned."""
 
-    person: Participant
+    participant: Participant
     answered: Collection[int]
-    given_on: bool
+    reassigned: bool
 
 
-def phase(study: Study, standing: ParticipantState) -> Phase:
+def phase(study: Study, current: ParticipantState) -> Phase:
     """Returns the phase."""
-    person = standing.person
-    if person.phase in LEASED and standing.given_on:
+    participant = current.participant
+    if participant.phase in LEASED and current.reassigned:
         return "expired"
-    if person.phase == "trials":
-        trial = next_trial(person.order, standing.answered)
+    if participant.phase == "trials":
+        trial = next_trial(participant.order, current.answered)
         return "practice" if trial is not None and study.trials[trial].kind == "practice" else "trials"
-    return person.phase  # type: ignore[return-value]
+    return participant.phase  # type: ignore[return-value]
 
 
-def state(study: Study, standing: ParticipantState) -> State:
+def state(study: Study, current: ParticipantState) -> State:
     """Returns what the page of a participant shows."""
-    person, now = standing.person, phase(study, standing)
-    batch = None if person.batch is None else study.manifest.batches[person.batch]
+    participant, now = current.participant, phase(study, current)
+    batch = None if participant.batch is None else study.manifest.batches[participant.batch]
     task = None if batch is None else batch.task
     active = now in ("practice", "trials")
-    rest = [trial for trial in person.order if trial not in standing.answered] if active else []
+    rest = [trial for trial in participant.order if trial not in current.answered] if active else []
     return State(
         phase=now,
         task=task,
         study=_study_view(study, now, task),
         check=_questions(study, task) if now == "check" and task is not None else None,
-        attempts_left=_attempts_left(study, person, now),
-        progress=_progress(study, standing, practice=now == "practice"),
-        trial=_trial_view(study, person, rest[0]) if rest else None,
-        preload=_images(study, person, rest[1]) if rest[1:] else (),
+        attempts_left=_attempts_left(study, participant, now),
+        progress=_progress(study, current, practice=now == "practice"),
+        trial=_trial_view(study, participant, rest[0]) if rest else None,
+        preload=_images(study, participant, rest[1]) if rest[1:] else (),
         completion_code=study.manifest.completion_code if now == "done" else None,
     )
 
 
-def nobody(study: Study) -> State:
+def withdrawn_state(study: Study) -> State:
     """Returns what is left of a participant who has withdrawn."""
     return State(
         phase="withdrawn",
@@ -159,18 +160,18 @@ def nobody(study: Study) -> State:
     )
 
 
-def offered(study: Study, person: Participant, trial: int) -> list[tuple[str, float]] | None:
-    """Returns the images that a trial offers, with their :func:`told` weights, in the order on the page, or None."""
+def find_offered_images(study: Study, participant: Participant, trial: int) -> list[tuple[str, float]] | None:
+    """Returns the offered images of a trial with their :func:`displayed_weights`, in the order of the page, or None."""
     shown = study.stimulus(trial)
     if shown.weights is None:
         return None
-    pairs = list(zip(shown.images, told(shown) or (), strict=True))
+    pairs = list(zip(shown.images, displayed_weights(shown) or (), strict=True))
     if shown.task == "construct":
         return pairs  # the manifest has them by rising weight
-    return shuffled(pairs, seed=study.manifest.seed, salt=f"offer/{person.number}/{trial}")
+    return shuffle(pairs, seed=study.manifest.seed, salt=f"offer/{participant.number}/{trial}")
 
 
-def told(shown: Stimulus) -> tuple[float, ...] | None:
+def displayed_weights(shown: Stimulus) -> tuple[float, ...] | None:
     """Returns the weights of the offered mixes as pages are told them, None where none are offered: evenly apart.
 
     The real ones are so in main trials only, and would give a catch trial away.
@@ -181,7 +182,9 @@ def told(shown: Stimulus) -> tuple[float, ...] | None:
     return tuple(place / last for place in range(last + 1))
 
 
-def retold(answer: dict[str, Any], one: tuple[float, ...] | None, other: tuple[float, ...] | None) -> dict[str, Any]:
+def convert_weight(
+    answer: dict[str, Any], one: tuple[float, ...] | None, other: tuple[float, ...] | None
+) -> dict[str, Any]:
     """Returns an answer whose weight is one of ``one`` with the weight at the same place of ``other``, if any."""
     if one is None or other is None:
         return answer
@@ -205,33 +208,39 @@ def _questions(study: Study, task: Task) -> tuple[Question, ...]:
     return tuple(Question(question=one.question, choices=one.choices) for one in study.manifest.checks[task])
 
 
-def _attempts_left(study: Study, person: Participant, now: Phase) -> int | None:
-    told = now == "check" or (now == "instructions" and person.attempts > 0)
-    return study.manifest.settings.check_attempts - person.attempts if told else None
+def _attempts_left(study: Study, participant: Participant, now: Phase) -> int | None:
+    told = now == "check" or (now == "instructions" and participant.attempts > 0)
+    return study.manifest.settings.check_attempts - participant.attempts if told else None
 
 
-def _progress(study: Study, standing: ParticipantState, *, practice: bool) -> Progress:
-    counted = [trial for trial in standing.person.order if (study.trials[trial].kind == "practice") == practice]
-    return Progress(done=sum(trial in standing.answered for trial in counted), total=len(counted))
+def _progress(study: Study, current: ParticipantState, *, practice: bool) -> Progress:
+    counted = [trial for trial in current.participant.order if (study.trials[trial].kind == "practice") == practice]
+    return Progress(done=sum(trial in current.answered for trial in counted), total=len(counted))
 
 
-def _trial_view(study: Study, person: Participant, trial: int) -> TrialView:
-    shown, offer, start = study.stimulus(trial), offered(study, person, trial), study.trials[trial].start
+def _trial_view(study: Study, participant: Participant, trial: int) -> TrialView:
+    shown, offer, start = (
+        study.stimulus(trial),
+        find_offered_images(study, participant, trial),
+        study.trials[trial].start,
+    )
     classes = range(study.num_classes)
     return TrialView(
         id=trial,
         kind="practice" if study.trials[trial].kind == "practice" else "trial",
-        images=_images(study, person, trial),
+        images=_images(study, participant, trial),
         weights=None if offer is None else tuple(weight for _, weight in offer),
-        labels=(shown.label1, shown.label2) if shown.task in CLASSES_NAMED else None,
-        start=None if start is None else retold({"weight": start}, shown.weights, told(shown))["weight"],
+        labels=(shown.label1, shown.label2) if shown.task in TASKS_NAMING_CLASSES else None,
+        start=None
+        if start is None
+        else convert_weight({"weight": start}, shown.weights, displayed_weights(shown))["weight"],
         class_order=None
-        if shown.task in CLASSES_NAMED
-        else tuple(shuffled(classes, seed=study.manifest.seed, salt=f"classes/{person.number}")),
+        if shown.task in TASKS_NAMING_CLASSES
+        else tuple(shuffle(classes, seed=study.manifest.seed, salt=f"classes/{participant.number}")),
     )
 
 
-def _images(study: Study, person: Participant, trial: int) -> tuple[str, ...]:
-    offer = offered(study, person, trial)
+def _images(study: Study, participant: Participant, trial: int) -> tuple[str, ...]:
+    offer = find_offered_images(study, participant, trial)
     names = study.stimulus(trial).images if offer is None else [name for name, _ in offer]
-    return tuple(f"/api/p/{person.code}/images/{name}" for name in names)
+    return tuple(f"/api/p/{participant.code}/images/{name}" for name in names)

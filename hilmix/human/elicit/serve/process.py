@@ -32,7 +32,7 @@ class Tokens(NamedTuple):
     study: str
     status: str
 
-    def links(self, host: str, port: int) -> dict[str, str]:
+    def build_links(self, host: str, port: int) -> dict[str, str]:
         """Returns what each link is for, and the link."""
         start = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return {"participants": f"{start}/join/{self.study}", "status": f"{start}/status/{self.status}"}
@@ -53,7 +53,7 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
 
     def keep(rows: Rows) -> Tokens:
         given = {"study": study, "status": status}
-        kept = {name: token or rows.meta(f"{name}_token") or _new() for name, token in given.items()}
+        kept = {name: token or rows.read_meta(f"{name}_token") or _new() for name, token in given.items()}
         if kept["study"] == kept["status"]:
             raise ConfigError("--study-token and --status-token are the same; participants must not see the numbers.")
         for name, token in kept.items():
@@ -66,7 +66,7 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
         store.close()
 
 
-def listener(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """Returns a socket that holds an address, for :func:`serve` to listen on.
 
     Raises:
@@ -87,7 +87,7 @@ def listener(host: str, port: int) -> socket.socket:
     return held
 
 
-def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
+def serve(folder: Path, tokens: Tokens, *, listener: socket.socket) -> None:
     """Serves a study until the process is told to stop; what was acknowledged survives any other end, too."""
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
@@ -100,7 +100,7 @@ def serve(folder: Path, tokens: Tokens, *, on: socket.socket) -> None:
         proxy_headers=False,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[on])
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 class PromptHeaders(H11Protocol):

@@ -75,19 +75,19 @@ class Behaviour:
                 raise ConfigError(f"--behaviour is '{text}'; expected NAME or NAME:a=NUMBER,b=NUMBER,sd=NUMBER.")
         return cls(name, **values)  # type: ignore[arg-type]
 
-    def perceived(self, weight: float) -> float:
+    def perceived_weight(self, weight: float) -> float:
         """Returns how much of image 1 is seen on average in a mix of this weight, in [0, 1]."""
         return weight if weight in (0, 1) else _sigmoid(self.a + self.b * _logit(weight))
 
 
-def seconds(who: Behaviour, rng: np.random.Generator) -> float:
+def seconds(behaviour: Behaviour, rng: np.random.Generator) -> float:
     """Returns how long an answer takes."""
-    usual = _FAST_SECONDS if who.name == "fast" else _SECONDS
+    usual = _FAST_SECONDS if behaviour.name == "fast" else _SECONDS
     return round(float(usual * rng.lognormal(0, _SPREAD)), 3)
 
 
 def answer(
-    who: Behaviour,
+    behaviour: Behaviour,
     shown: Stimulus,
     kind: Kind,
     *,
@@ -106,56 +106,58 @@ def answer(
         rng: of this person and trial.
     """
     if shown.task in CLASS_TASKS:
-        return _class_answer(who, shown, kind, num_classes, rng)
+        return _class_answer(behaviour, shown, kind, num_classes, rng)
     if offered is None:
-        seen = _seen(who, shown, kind, rng)
-        return {"task": shown.task, "weight": seen, "confidence": _confidence(who, seen)}
-    weight = _midpoint(who, shown, kind, offered, rng)
+        seen = _seen(behaviour, shown, kind, rng)
+        return {"task": shown.task, "weight": seen, "confidence": _confidence(behaviour, seen)}
+    weight = _midpoint(behaviour, shown, kind, offered, rng)
     place = {"position": list(offered).index(weight)} if shown.task == "select" else {}
     return {"task": shown.task, "weight": weight} | place
 
 
-def _seen(who: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Generator) -> float:
+def _seen(behaviour: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Generator) -> float:
     """The weight of image 1 in the eyes of a person, in whole percents."""
     assert shown.weight is not None
-    if who.name == "straight-liner":
+    if behaviour.name == "straight-liner":
         return 1.0
-    if who.name == "random":
+    if behaviour.name == "random":
         return round(float(rng.random()), 2)
-    if who.name == "fails-catch" and kind == "catch":
+    if behaviour.name == "fails-catch" and kind == "catch":
         return 1.0 - shown.weight
-    return round(_scattered(who, who.perceived(shown.weight), rng), 2)
+    return round(_scattered(behaviour, behaviour.perceived_weight(shown.weight), rng), 2)
 
 
-def _midpoint(who: Behaviour, shown: Stimulus, kind: Kind, offered: Sequence[float], rng: np.random.Generator) -> float:
+def _midpoint(
+    behaviour: Behaviour, shown: Stimulus, kind: Kind, offered: Sequence[float], rng: np.random.Generator
+) -> float:
     """The offered weight that looks half and half to a person."""
-    if who.name == "straight-liner" or (who.name == "fails-catch" and kind == "catch"):
+    if behaviour.name == "straight-liner" or (behaviour.name == "fails-catch" and kind == "catch"):
         return max(offered)
-    if who.name == "random":
+    if behaviour.name == "random":
         return float(rng.choice(np.sort(offered)))
     if kind == "catch" and shown.right_weight is not None:
         return shown.right_weight  # the one mix among single images cannot be mistaken
-    looks_half = _scattered(who, 0.5, rng)
-    half = _sigmoid((_logit(min(max(looks_half, 0.001), 0.999)) - who.a) / who.b)
+    looks_half = _scattered(behaviour, 0.5, rng)
+    half = _sigmoid((_logit(min(max(looks_half, 0.001), 0.999)) - behaviour.a) / behaviour.b)
     return min(offered, key=lambda weight: (abs(weight - half), weight))
 
 
 def _class_answer(
-    who: Behaviour, shown: Stimulus, kind: Kind, num_classes: int, rng: np.random.Generator
+    behaviour: Behaviour, shown: Stimulus, kind: Kind, num_classes: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    if who.name == "straight-liner":
+    if behaviour.name == "straight-liner":
         seen = {0: 1.0}
-    elif who.name == "random":
+    elif behaviour.name == "random":
         seen = {int(rng.integers(num_classes)): 1.0}
     elif shown.single:
         seen = {shown.label1: 1.0}
     else:
-        weight = _seen(who, shown, kind, rng)
+        weight = _seen(behaviour, shown, kind, rng)
         seen = {shown.label1: weight, shown.label2: round(1 - weight, 2)}
     if shown.task == "vote":
         labels, share = list(seen), list(seen.values())
         label = labels[int(rng.choice(len(labels), p=share))]
-        return {"task": "vote", "label": label, "confidence": _confidence(who, seen[label])}
+        return {"task": "vote", "label": label, "confidence": _confidence(behaviour, seen[label])}
     ordered = sorted(seen, key=lambda label: -seen[label])
     second = ordered[1] if len(ordered) > 1 and seen[ordered[1]] > 0 else None
     return {
@@ -168,16 +170,16 @@ def _class_answer(
     }
 
 
-def _confidence(who: Behaviour, seen: float) -> float:
+def _confidence(behaviour: Behaviour, seen: float) -> float:
     """The more one-sided, the surer, as people are."""
-    return 0.5 if who.name in ("straight-liner", "random") else round(0.5 + abs(seen - 0.5), 2)
+    return 0.5 if behaviour.name in ("straight-liner", "random") else round(0.5 + abs(seen - 0.5), 2)
 
 
-def _scattered(who: Behaviour, mean: float, rng: np.random.Generator) -> float:
+def _scattered(behaviour: Behaviour, mean: float, rng: np.random.Generator) -> float:
     """A Beta distribution whose standard deviation at one half is ``sd``, and less towards 0 and 1."""
-    if mean in (0, 1) or who.sd == 0:
+    if mean in (0, 1) or behaviour.sd == 0:
         return mean
-    size = 1 / (4 * who.sd**2) - 1
+    size = 1 / (4 * behaviour.sd**2) - 1
     return float(rng.beta(mean * size, (1 - mean) * size))
 
 

@@ -21,12 +21,12 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.bodies import CONTROLS
 from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
 from hilmix.human.elicit.serve.app import create_app
-from hilmix.human.elicit.serve.flow import retold, told
+from hilmix.human.elicit.serve.flow import convert_weight, displayed_weights
 from hilmix.human.elicit.serve.process import keep_tokens
 from hilmix.human.elicit.serve.rate import TokenBucket
 from hilmix.human.elicit.simulation.behaviour import Behaviour, answer, seconds
 from hilmix.human.elicit.store.database import read_rows
-from hilmix.human.elicit.store.lock import only_server
+from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
 
 COMMENT = "hilmix elicit simulate"
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
 
 def simulate(
-    link: str, study: Manifest, *, people: int, behaviours: Sequence[Behaviour], seed: int = 0
+    link: str, study: Manifest, *, participants: int, behaviours: Sequence[Behaviour], seed: int = 0
 ) -> tuple[Outcome, ...]:
     """Sends people through a study that is being served, and returns how far each came.
 
@@ -58,17 +58,21 @@ def simulate(
         ConfigError: for fewer than one person or behaviour, or a negative seed.
         DataError: if the server cannot be reached, refuses a step, or serves another study.
     """
-    if people < 1:
-        raise ConfigError(f"--people is {people}; allowed are whole numbers of at least 1.")
+    if participants < 1:
+        raise ConfigError(f"--people is {participants}; allowed are whole numbers of at least 1.")
     if seed < 0:
         raise ConfigError(f"--seed is {seed}; allowed are whole numbers of at least 0.")
     if not behaviours:
         raise ConfigError("There is no behaviour to simulate; give at least one.")
-    turns = islice(cycle(behaviours), people)
-    return tuple(Person(link, study, who, (seed, number)).go() for number, who in enumerate(turns))
+    turns = islice(cycle(behaviours), participants)
+    return tuple(
+        SimulatedParticipant(link, study, behaviour, (seed, number)).go() for number, behaviour in enumerate(turns)
+    )
 
 
-def simulate_study(folder: Path, *, people: int, behaviours: Sequence[Behaviour], seed: int = 0) -> tuple[Outcome, ...]:
+def simulate_study(
+    folder: Path, *, participants: int, behaviours: Sequence[Behaviour], seed: int = 0
+) -> tuple[Outcome, ...]:
     """Serves a study that nobody has joined yet, on a free port of this machine, and sends people through it.
 
     Raises:
@@ -77,17 +81,17 @@ def simulate_study(folder: Path, *, people: int, behaviours: Sequence[Behaviour]
             :func:`simulate`.
     """
     study, file = read_manifest(folder), folder / ANSWERS
-    if file.exists() and read_rows(file, Rows.participants):
+    if file.exists() and read_rows(file, Rows.read_participants):
         raise DataError(
             f"People have joined {folder} already, and simulated answers would be mixed with theirs. Simulate in a "
             f"copy of the folder without {ANSWERS}."
         )
-    with only_server(folder), served(folder) as link:
-        return simulate(link, study, people=people, behaviours=behaviours, seed=seed)
+    with lock_study(folder), run_server(folder) as link:
+        return simulate(link, study, participants=participants, behaviours=behaviours, seed=seed)
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def run_server(folder: Path) -> Iterator[str]:
     """Serves a study on a free port of this machine, in a thread; yields the participants' link."""
     tokens = keep_tokens(folder)
     # people of our own making may join as fast as they can
@@ -101,17 +105,17 @@ def served(folder: Path) -> Iterator[str]:
         thread.start()
         try:
             # Connections wait in the socket's queue until the server takes them, so there is nothing to wait for.
-            yield tokens.links("127.0.0.1", listener.getsockname()[1])["participants"]
+            yield tokens.build_links("127.0.0.1", listener.getsockname()[1])["participants"]
         finally:
             server.should_exit = True
             thread.join()
 
 
-class Person:
+class SimulatedParticipant:
     """One participant. Draws depend on seed, person and trial alone, not on the order of the trials."""
 
-    def __init__(self, link: str, study: Manifest, who: Behaviour, stream: tuple[int, int]) -> None:
-        self.link, self.study, self.who, self.stream = link, study, who, stream
+    def __init__(self, link: str, study: Manifest, behaviour: Behaviour, stream: tuple[int, int]) -> None:
+        self.link, self.study, self.behaviour, self.stream = link, study, behaviour, stream
         self.trials: dict[int, Trial] = {trial.id: trial for batch in study.batches for trial in batch.trials}
 
     def go(self) -> Outcome:
@@ -125,7 +129,7 @@ class Person:
         reply = client.get(self.link)
         if reply.status_code != 303:
             raise DataError(
-                f"The link does not lead into a study: {_said(reply)} Take what hilmix elicit serve prints."
+                f"The link does not lead into a study: {_error_text(reply)} Take what hilmix elicit serve prints."
             )
         start = self.link.partition("/join/")[0]
         self.me = f"{start}/api{reply.headers['location']}"
@@ -136,11 +140,11 @@ class Person:
             state = self._json(client.post(f"{self.me}/{path}", json=sent))
             if path == "answers":
                 state, given = state["state"], given + 1
-        return Outcome(self.who, state["phase"], given)
+        return Outcome(self.behaviour, state["phase"], given)
 
     def _json(self, reply: httpx.Response) -> dict[str, Any]:
         if reply.status_code != 200:
-            raise DataError(f"The study refused a step of a simulated participant: {_said(reply)}")
+            raise DataError(f"The study refused a step of a simulated participant: {_error_text(reply)}")
         state: dict[str, Any] = reply.json()
         return state
 
@@ -167,27 +171,27 @@ class Person:
                 f"The server shows trial {view['id']} of task {task}, which is not in study.json: give its study."
             )
         rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
-        real = None if shown.weights is None else dict(zip(told(shown) or (), shown.weights, strict=True))
+        real = None if shown.weights is None else dict(zip(displayed_weights(shown) or (), shown.weights, strict=True))
         said = answer(
-            self.who,
+            self.behaviour,
             shown,
             trial.kind,
             offered=None if real is None else [real[weight] for weight in view["weights"]],
             num_classes=len(self.study.dataset.classes),
             rng=rng,
         )
-        took, touched = seconds(self.who, rng), self.who.name != "untouched"
+        took, touched = seconds(self.behaviour, rng), self.behaviour.name != "untouched"
         return {
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
-            "answer": retold(said, shown.weights, told(shown)),
+            "answer": convert_weight(said, shown.weights, displayed_weights(shown)),
             "seconds": took,
             "touched": dict.fromkeys(CONTROLS[task], touched),
             "times": dict.fromkeys(CONTROLS[task], took) if touched else {},
         }
 
 
-def _said(reply: httpx.Response) -> str:
+def _error_text(reply: httpx.Response) -> str:
     try:
         return str(reply.json()["error"])
     except (ValueError, KeyError, TypeError):

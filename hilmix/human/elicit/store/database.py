@@ -84,7 +84,7 @@ class Store:
             self._sql.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(job, rows) for job, _ in batch]
             self._sql.execute("COMMIT")
-            if rows.withdrew:  # what was deleted must not stay readable in the log
+            if rows.deleted:  # what was deleted must not stay readable in the log
                 self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:  # a full or broken disk: nobody of this batch is told that it was saved
             if self._sql.in_transaction:
@@ -155,7 +155,7 @@ def _keep_digests(sql: sqlite3.Connection) -> None:
     sql.execute("BEGIN IMMEDIATE")
     keep_digests(sql)
     rows = Rows(sql)
-    if rows.meta("version") != VERSION:
+    if rows.read_meta("version") != VERSION:
         rows.set_meta("version", VERSION)
     sql.execute("COMMIT")
 
@@ -168,9 +168,9 @@ def _fill(sql: sqlite3.Connection, manifest: str) -> None:
 
 def _check(sql: sqlite3.Connection, path: Path, manifest: str | None) -> None:
     rows = Rows(sql)
-    if (version := rows.meta("version")) not in _READABLE:
+    if (version := rows.read_meta("version")) not in _READABLE:
         raise DataError(f"'{path}' has schema version {version}; this hilmix reads {' and '.join(_READABLE)}.")
-    if manifest is not None and rows.meta("manifest") != manifest:
+    if manifest is not None and rows.read_meta("manifest") != manifest:
         raise DataError(
             f"'{path}' holds the answers to another study.json than the one beside it. Put the former one back, or "
             "move the answers away to begin anew."

@@ -15,7 +15,7 @@ _FAR = 1 << 20
 
 
 @contextmanager
-def only_server(study: Path) -> Iterator[None]:
+def lock_study(study: Path) -> Iterator[None]:
     """Holds the lock of a study.
 
     Args:

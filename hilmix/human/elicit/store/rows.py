@@ -99,9 +99,9 @@ class Rows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._sql = connection
-        self.withdrew = False
+        self.deleted = False
 
-    def meta(self, key: str) -> str | None:
+    def read_meta(self, key: str) -> str | None:
         row = self._sql.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else row["value"]
 
@@ -113,18 +113,18 @@ class Rows:
         number = self._sql.execute(insert, (code, platform, now)).lastrowid
         self.add_event(number, what="joined", now=now)
 
-    def by_code(self, code: str) -> Participant | None:
+    def find_by_code(self, code: str) -> Participant | None:
         row = self._sql.execute("SELECT * FROM participants WHERE code = ?", (code,)).fetchone()
         return None if row is None else _participant(row)
 
-    def by_platform(self, platform: str) -> Participant | None:
+    def find_by_platform(self, platform: str) -> Participant | None:
         row = self._sql.execute("SELECT * FROM participants WHERE platform = ?", (platform,)).fetchone()
         return None if row is None else _participant(row)
 
-    def participants(self) -> list[Participant]:
+    def read_participants(self) -> list[Participant]:
         return [_participant(row) for row in self._sql.execute("SELECT * FROM participants ORDER BY number")]
 
-    def change(self, number: int, **columns: Any) -> None:
+    def update_participant(self, number: int, **columns: Any) -> None:
         """Sets columns of a participant; ``order`` takes the trial ids."""
         if "order" in columns:
             columns["order_json"] = json.dumps(list(columns.pop("order")))
@@ -148,15 +148,15 @@ class Rows:
             ),
         )
 
-    def answer(self, number: int, trial: int) -> AnswerRow | None:
+    def find_answer(self, number: int, trial: int) -> AnswerRow | None:
         row = self._sql.execute("SELECT * FROM answers WHERE participant = ? AND trial = ?", (number, trial)).fetchone()
         return None if row is None else _given(row)
 
-    def answered(self, number: int) -> set[int]:
+    def read_answered_trials(self, number: int) -> set[int]:
         """The trials that a participant has answered."""
         return {row["trial"] for row in self._sql.execute("SELECT trial FROM answers WHERE participant = ?", (number,))}
 
-    def answers(self, number: int | None = None) -> list[AnswerRow]:
+    def read_answers(self, number: int | None = None) -> list[AnswerRow]:
         """The answers of one participant, or of all, in the order received."""
         where, values = ("", ()) if number is None else ("WHERE participant = ?", (number,))
         select = f"SELECT * FROM answers {where} ORDER BY participant, received, trial"
@@ -165,7 +165,7 @@ class Rows:
     def add_survey(self, survey: Survey) -> None:
         self._sql.execute("INSERT INTO surveys VALUES (?, ?, ?, ?, ?)", survey)
 
-    def surveys(self) -> list[Survey]:
+    def read_surveys(self) -> list[Survey]:
         return [Survey(*row) for row in self._sql.execute("SELECT * FROM surveys ORDER BY participant")]
 
     def add_event(self, number: int | None, *, what: str, now: float, detail: str | None = None) -> None:
@@ -175,10 +175,10 @@ class Rows:
         select = "SELECT COUNT(*) FROM events WHERE participant = ? AND what = ?"
         return int(self._sql.execute(select, (number, what)).fetchone()[0])
 
-    def events(self) -> list[Event]:
+    def read_events(self) -> list[Event]:
         return [Event(*row) for row in self._sql.execute("SELECT * FROM events ORDER BY rowid")]
 
-    def coverage(self, now: float) -> Coverage:
+    def read_coverage(self, now: float) -> Coverage:
         answers = self._sql.execute(
             "SELECT trial, CASE WHEN lease_until > ? THEN batch END, COUNT(*) FROM answers "
             "JOIN participants ON number = participant WHERE excluded IS NULL GROUP BY 1, 2",
@@ -189,12 +189,12 @@ class Rows:
         )
         return Coverage({(trial, batch): count for trial, batch, count in answers}, dict(tuple(row) for row in leases))
 
-    def withdraw(self, number: int, now: float) -> None:
+    def delete_participant(self, number: int, now: float) -> None:
         """Deletes every row of a participant; that somebody withdrew remains, without saying who."""
         for table, column in _OF_A_PARTICIPANT.items():
             self._sql.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         self.add_event(None, what="withdrew", now=now)
-        self.withdrew = True
+        self.deleted = True
 
 
 def _participant(row: sqlite3.Row) -> Participant:

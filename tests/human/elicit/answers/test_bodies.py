@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hilmix.human.elicit.answers.bodies import Answer, Categorical, Consent, Submission, SurveyAnswers, problem
+from hilmix.human.elicit.answers.bodies import Answer, Categorical, Consent, Submission, SurveyAnswers, find_problem
 from tests.human.elicit.studies import stimulus
 
 ANSWER: TypeAdapter[Any] = TypeAdapter(Answer)
@@ -120,7 +120,7 @@ def test_the_survey_is_bounded(change):
 
 
 def check(answer: dict[str, Any], task: str, weights=None) -> str | None:
-    return problem(ANSWER.validate_python(answer), stimulus(0, task), weights=weights, num_classes=4)
+    return find_problem(ANSWER.validate_python(answer), stimulus(0, task), weights=weights, num_classes=4)
 
 
 def test_an_answer_fits_what_was_shown():

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from hilmix.human.elicit.answers.quality import AnsweredTrial, Flag, exclusion, flags, passes_catch
+from hilmix.human.elicit.answers.quality import AnsweredTrial, Flag, exclusion_reason, find_flags, passes_catch
 from hilmix.human.elicit.design.manifest import Trial
 from hilmix.human.elicit.store.rows import AnswerRow
 from tests.human.elicit.studies import stimulus
@@ -33,7 +33,7 @@ def person(
 
 
 def found(judged: list[AnsweredTrial], minimum: float = 0.3) -> dict[str, str]:
-    return dict(flags(judged, minimum_seconds=minimum))
+    return dict(find_flags(judged, minimum_seconds=minimum))
 
 
 def test_an_honest_person_has_no_flag():
@@ -48,7 +48,7 @@ def test_an_honest_person_has_no_flag():
 def test_catch_trials_have_one_right_answer(task, right, wrong):
     def said(value: Any) -> bool:
         one = person(task, main=[], catch=[value])[-1]
-        return passes_catch(one.shown, one.given.answer)
+        return passes_catch(one.shown, one.row.answer)
 
     assert said(right)
     assert not said(wrong)
@@ -62,7 +62,7 @@ def test_more_than_half_of_at_least_two_catch_trials():
 
 def test_fast_answers():
     judged = person("infer", main=[0.1, 0.2, 0.3, 0.4])
-    quick = [one._replace(given=AnswerRow(**{**vars(one.given), "seconds": 0.1})) for one in judged]
+    quick = [one._replace(row=AnswerRow(**{**vars(one.row), "seconds": 0.1})) for one in judged]
     assert found([*quick[:3], *judged[3:]]) == {}, "two of four, and practice does not count"
     assert found([*quick[:4], *judged[4:]]) == {"fast": "3 of 4 trials took less than 0.3 s"}
 
@@ -95,5 +95,7 @@ def test_controls_left_where_they_were():
 
 
 def test_only_some_rules_exclude_and_all_reasons_are_told():
-    assert exclusion([Flag("repeats", "r"), Flag("untouched", "u")]) is None
-    assert exclusion([Flag("catch", "c"), Flag("repeats", "r"), Flag("straight", "s")]) == "catch: c; straight: s"
+    assert exclusion_reason([Flag("repeats", "r"), Flag("untouched", "u")]) is None
+    assert (
+        exclusion_reason([Flag("catch", "c"), Flag("repeats", "r"), Flag("straight", "s")]) == "catch: c; straight: s"
+    )

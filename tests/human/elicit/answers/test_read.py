@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.read import collect, mix_name, read_answers, read_votes, vote_mixes
+from hilmix.human.elicit.answers.read import collect_answers, mix_name, read_answers, read_votes, vote_mixes
 from hilmix.human.elicit.design.manifest import read_manifest
 from hilmix.human.elicit.store.rows import Rows
 from hilmix.human.perception import ImageTable
@@ -31,7 +31,7 @@ def session(client, say=None, *, stop: int = 7) -> tuple[str, list[int]]:
 
 
 def exclude(served, number: int, reason: str) -> None:
-    served.rows(lambda rows: rows.change(number, excluded=reason))
+    served.rows(lambda rows: rows.update_participant(number, excluded=reason))
 
 
 def test_an_infer_study_with_every_number_in_its_place(served):
@@ -67,7 +67,7 @@ def test_everybody_has_a_name_of_their_own_that_stays(served, tmp_path):
     exclude(served, 2, "catch: 2 of 2")
     study = read_answers(served.folder)["infer"]
     assert (study.participants, len(study.judgments)) == (("p003",), few)
-    assert collect(served.folder).excluded == {"p002": "catch: 2 of 2"}
+    assert collect_answers(served.folder).excluded == {"p002": "catch: 2 of 2"}
     study = read_answers(served.folder, with_excluded=True)["infer"]
     np.testing.assert_array_equal(np.bincount(study.judgments.participant), [4, few])
     np.testing.assert_array_equal(study.judgments.batch, [1] * 4 + [0] * few)
@@ -174,7 +174,9 @@ def test_answers_to_another_manifest_are_refused(served):
 
 def test_the_order_is_that_of_the_session_even_within_one_tick_of_the_clock(served):
     _, shown = session(served.client)
-    judgments = collect(served.folder).judgments
+    judgments = collect_answers(served.folder).judgments
     assert [one.trial.id for one in judgments] == shown
     assert [one.place for one in judgments] == list(range(7))
-    assert {one.person.number for one in judgments} == {person.number for person in served.rows(Rows.participants)}
+    assert {one.participant.number for one in judgments} == {
+        person.number for person in served.rows(Rows.read_participants)
+    }

@@ -141,4 +141,4 @@ def test_people(served):
 
 def test_it_reads_beside_a_server(served):
     at_trials(served.client)
-    assert read_rows(served.folder / "answers.sqlite", lambda rows: len(rows.participants())) == 1
+    assert read_rows(served.folder / "answers.sqlite", lambda rows: len(rows.read_participants())) == 1

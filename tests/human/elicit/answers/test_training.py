@@ -12,7 +12,7 @@ from hilmix.data.folder import read_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.read import StudyAnswers, collect
+from hilmix.human.elicit.answers.read import StudyAnswers, collect_answers
 from hilmix.human.elicit.answers.training import with_answers
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.settings import Design
@@ -26,8 +26,8 @@ PAIRS, PEOPLE = 12, 3
 
 def collected(data: AnnotatedData, folder: Path, task: str, *, behaviours=("logit",), **design) -> StudyAnswers:
     build_study(data, folder, Design(tasks=(task,), pairs=PAIRS, per_batch=PAIRS, judgments=PEOPLE, **design))
-    simulate_study(folder, people=PEOPLE, behaviours=[Behaviour(name) for name in behaviours])
-    return collect(folder)
+    simulate_study(folder, participants=PEOPLE, behaviours=[Behaviour(name) for name in behaviours])
+    return collect_answers(folder)
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +45,21 @@ def test_each_answer_is_a_soft_label_of_the_mix_that_was_shown(data, infer):
     assert len(found) == N + PAIRS
     assert found.annotations.annotators == ("x", "y", "mine-p001", "mine-p002", "mine-p003")
     given = {
-        (one.person.number, one.shown.id): one for one in infer.counted(with_excluded=False) if one.trial.kind == "main"
+        (one.participant.number, one.shown.id): one
+        for one in infer.counted(with_excluded=False)
+        if one.trial.kind == "main"
     }
     assert len(given) == PAIRS * PEOPLE
     rows = found.annotations.to_frame(found.items).set_index(["item", "annotator"])
     for (number, _), one in given.items():
-        shown, weight = one.shown, one.given.answer["weight"]
+        shown, weight = one.shown, one.row.answer["weight"]
         name = f"mixed_{shown.weight}_{CLASSES[shown.label1]}_{shown.id1}_{CLASSES[shown.label2]}_{shown.id2}.png"
         row = rows.loc[(name, f"mine-p{number:03d}")]
         expected = np.zeros(3)
         expected[shown.label1], expected[shown.label2] = weight, 1 - weight
         np.testing.assert_allclose(row[[f"prob_{c}" for c in CLASSES]].astype(float), expected, atol=1e-6)
-        assert row["confidence"] == pytest.approx(one.given.answer["confidence"])
-        assert row["seconds"] == pytest.approx(one.given.seconds)
+        assert row["confidence"] == pytest.approx(one.row.answer["confidence"])
+        assert row["seconds"] == pytest.approx(one.row.seconds)
         picture = found.inputs.fetch(np.array([found.items.index(name)]))[0].permute(1, 2, 0).numpy()
         images = data.inputs.array
         np.testing.assert_array_equal(picture, render(images[shown.id1], images[shown.id2], shown.weight))
@@ -76,9 +78,9 @@ def test_categorical_percents_become_distributions(data, tmp_path):
     found = with_answers(data, answers, "categorical")
     one = answers.counted(with_excluded=False)[0]
     label = np.zeros(3)
-    label[one.given.answer["top"]] = one.given.answer["top_percent"] / 100
-    if one.given.answer["second"] is not None:
-        label[one.given.answer["second"]] = one.given.answer["second_percent"] / 100
+    label[one.row.answer["top"]] = one.row.answer["top_percent"] / 100
+    if one.row.answer["second"] is not None:
+        label[one.row.answer["second"]] = one.row.answer["second_percent"] / 100
     rows = found.annotations.to_frame(found.items)
     mine = rows[(rows["annotator"] == "s-p001") & (rows["item"].str.contains(f"_{one.shown.id1}_"))]
     assert (np.abs(mine[[f"prob_{c}" for c in CLASSES]].to_numpy() - label).max(1) < 1e-6).any()
@@ -91,7 +93,7 @@ def test_votes_on_mixes_stay_votes(data, tmp_path):
     mine = found.annotations.to_frame(found.items).iloc[2 * N :]
     main = [one for one in answers.counted(with_excluded=False) if one.trial.kind == "main"]
     said = sorted(
-        (CLASSES[one.given.answer["label"]], f"s-p{one.person.number:03d}", np.float32(one.given.answer["confidence"]))
+        (CLASSES[one.row.answer["label"]], f"s-p{one.participant.number:03d}", np.float32(one.row.answer["confidence"]))
         for one in main
     )
     assert sorted(zip(mine["label"], mine["annotator"], mine["confidence"], strict=True)) == said
@@ -114,7 +116,7 @@ def test_votes_on_single_images_join_those_of_the_data(soft, tmp_path):
     assert (found.items, found.split) == (data.items, None)
     counts = np.zeros((N, 3))
     for one in answers.counted(with_excluded=False):
-        counts[one.shown.id1, one.given.answer["label"]] += one.trial.kind == "main"
+        counts[one.shown.id1, one.row.answer["label"]] += one.trial.kind == "main"
     np.testing.assert_allclose(found.annotations.counts(), data.annotations.counts() + counts, atol=1e-6)
     assert found.annotations.annotators == ("x", "y", "s-p001", "s-p002", "s-p003")
     assert np.isnan(found.annotations.confidence).sum() == 2 * N

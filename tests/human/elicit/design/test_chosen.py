@@ -6,7 +6,7 @@ import pytest
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.chosen import ChosenMixes, read_chosen, write_chosen
-from hilmix.human.elicit.design.items import usable_labels
+from hilmix.human.elicit.design.items import find_usable_labels
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.settings import Design
 from tests.human.elicit.study_data import N, pictures
@@ -46,7 +46,7 @@ def test_a_row_that_can_not_be_shown_is_named(tmp_path: Path, rows, message):
     data = pictures(split=True)
     (tmp_path / "next.csv").write_text("\n".join(["item1,item2,weight", *rows]))
     with pytest.raises(DataError, match=message):
-        read_chosen(tmp_path / "next.csv", data, usable_labels(data))
+        read_chosen(tmp_path / "next.csv", data, find_usable_labels(data))
 
 
 def test_files_that_are_none(tmp_path: Path):

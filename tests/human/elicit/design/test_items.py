@@ -6,7 +6,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
-from hilmix.human.elicit.design.items import check_showable, read_probs, usable_labels
+from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
 from tests.human.elicit.study_data import CLASSES, N, pictures
 
 PROBS = [f"prob_{name}" for name in CLASSES]
@@ -23,12 +23,12 @@ def test_the_class_is_the_target_or_the_majority_and_ties_have_none():
     )
     inputs = ArrayInputs(np.zeros((4, 2, 2, 3), dtype=np.uint8), "image")
     data = AnnotatedData("d", ("p", "q", "r", "s"), inputs, votes, target=np.array([1, -1, -1, -1]))
-    assert usable_labels(data).tolist() == [1, 1, -1, -1]
+    assert find_usable_labels(data).tolist() == [1, 1, -1, -1]
 
 
 def test_only_training_items_are_used():
     data = pictures(split=True)
-    assert np.array_equal(usable_labels(data) >= 0, data.split == "train")
+    assert np.array_equal(find_usable_labels(data) >= 0, data.split == "train")
 
 
 @pytest.mark.parametrize(

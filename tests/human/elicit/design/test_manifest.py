@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.manifest import Manifest, manifest_sha256, read_manifest, statements, write_manifest
-from hilmix.human.elicit.design.settings import Design, trial_numbers
+from hilmix.human.elicit.design.settings import Design, draw_trial_ids
 from tests.human.elicit.study_data import pictures
 
 DESIGN = Design(tasks=("infer", "construct"), pairs=4, per_batch=2, practice=1, catch=1, repeats=1)
@@ -65,7 +65,7 @@ def test_right_answers(study):
 
 
 NULL = object()
-TAKEN = trial_numbers(DESIGN)[0]
+TAKEN = draw_trial_ids(DESIGN)[0]
 FIRST, LAST = ("batches", 0, "trials", 0), ("batches", 0, "trials", 4)
 WRONG = [
     (("format",), "mine", "format is 'mine'; it should be 'hilmix elicit'"),

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilmix.errors import DataError
-from hilmix.human.elicit.design.pairs import Pairs, draw_images, draw_pairs, least_sure_images, least_sure_pairs, spread
+from hilmix.human.elicit.design.pairs import (
+    Pairs,
+    draw_balanced_codes,
+    draw_images,
+    draw_pairs,
+    least_sure_images,
+    least_sure_pairs,
+)
 
 SEEDS = st.integers(0, 2**32)
 
@@ -19,7 +26,7 @@ def even(counts) -> bool:
 
 @given(st.lists(st.integers(0, 4), max_size=60), st.integers(1, 7), SEEDS)
 def test_spread_is_even_in_all_and_in_each_stratum(strata, into, seed):
-    codes = spread(np.array(strata, dtype=np.int64), into, np.random.default_rng(seed))
+    codes = draw_balanced_codes(np.array(strata, dtype=np.int64), into, np.random.default_rng(seed))
     assert even(np.bincount(codes, minlength=into))
     for stratum in set(strata):
         assert even(np.bincount(codes[np.array(strata) == stratum], minlength=into))
@@ -28,7 +35,7 @@ def test_spread_is_even_in_all_and_in_each_stratum(strata, into, seed):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1), st.integers(1, 7), SEEDS)
 def test_spread_is_even_in_strata_that_follow_each_other(both, into, seed):
     outer, inner = np.array(both).T
-    codes = spread(outer * 4 + inner, into, np.random.default_rng(seed))
+    codes = draw_balanced_codes(outer * 4 + inner, into, np.random.default_rng(seed))
     assert all(even(np.bincount(codes[outer == a], minlength=into)) for a in set(outer))
 
 

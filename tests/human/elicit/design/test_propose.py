@@ -26,7 +26,7 @@ def excess(belief: Belief, x: np.ndarray, weight: np.ndarray, rows) -> float:
     information = np.linalg.inv(belief.covariance)
     for row in rows:
         h = expit(x[row] @ belief.mean)
-        noise = belief.dispersion / (h * (1 - h)) + belief.people * logit(weight[row]) ** 2
+        noise = belief.dispersion / (h * (1 - h)) + belief.slope_variance * logit(weight[row]) ** 2
         information = information + np.outer(x[row], x[row]) / noise
     covariance = np.linalg.inv(information)
     h = expit(x @ belief.mean)

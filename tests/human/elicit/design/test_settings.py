@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.design.settings import Design, deal, draw
+from hilmix.human.elicit.design.settings import Design, assign_batches, draw_mixes
 
 CLASSES = ("a", "b", "c", "d")
 LABEL = np.arange(400) % 4
@@ -52,7 +52,7 @@ def couples(drawn, design) -> list[frozenset[int]]:
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(0, 1000))
 def test_weights_are_even_in_all_and_in_each_pair_of_classes(batches, per_batch, seed):
     design = Design(tasks=("infer",), pairs=batches * per_batch, per_batch=per_batch, repeats=0, seed=seed)
-    drawn = draw(design, LABEL, None, classes=CLASSES)
+    drawn = draw_mixes(design, LABEL, None, classes=CLASSES)
     weight, couple = drawn.weight[: design.pairs], couples(drawn, design)
     assert set(weight) <= set(design.weights)
     assert even([(weight == w).sum() for w in design.weights])
@@ -67,7 +67,7 @@ def test_which_of_two_classes_is_image_1_does_not_follow_from_the_weight(batches
         tasks=("infer",), pairs=batches * per_batch, per_batch=per_batch, repeats=0, catch=0, practice=0, seed=seed
     )
     two = np.arange(400) % 2
-    drawn = draw(design, two, None, classes=("a", "b"))
+    drawn = draw_mixes(design, two, None, classes=("a", "b"))
     for w in design.weights:
         assert even(np.bincount(two[drawn.pairs.first[drawn.weight == w]], minlength=2))
 
@@ -75,8 +75,8 @@ def test_which_of_two_classes_is_image_1_does_not_follow_from_the_weight(batches
 @given(st.integers(1, 4), st.integers(1, 20), st.sampled_from(["infer", "select"]), st.integers(0, 1000))
 def test_batches_are_equal_and_even_and_share_nothing(batches, per_batch, task, seed):
     design = Design(tasks=(task,), pairs=batches * per_batch, per_batch=per_batch, repeats=0, seed=seed)
-    drawn = draw(design, LABEL, None, classes=CLASSES)
-    dealt = deal(design, drawn, task)
+    drawn = draw_mixes(design, LABEL, None, classes=CLASSES)
+    dealt = assign_batches(design, drawn, task)
     assert [len(batch) for batch in dealt] == [per_batch] * batches
     assert sorted(np.concatenate(dealt)) == list(range(design.pairs))
     kinds = drawn.weight[: design.pairs].tolist() if task == "infer" else couples(drawn, design)
@@ -86,7 +86,7 @@ def test_batches_are_equal_and_even_and_share_nothing(batches, per_batch, task, 
 
 def test_catch_trials_show_one_image_and_the_other_in_turn():
     design = Design(**PLAIN, catch=3, practice=1)
-    drawn = draw(design, LABEL, None, classes=CLASSES)
+    drawn = draw_mixes(design, LABEL, None, classes=CLASSES)
     assert drawn.weight[-3:].tolist() == [0, 1, 0]
     assert 0 < drawn.weight[-4] < 1
     assert len(drawn.weight) == len(drawn.pairs.first) == 64
@@ -94,27 +94,27 @@ def test_catch_trials_show_one_image_and_the_other_in_turn():
 
 def test_beta_weights_are_of_that_distribution_and_even_over_batches():
     design = Design(tasks=("infer",), pairs=6000, beta=0.4, catch=0, practice=0)
-    drawn = draw(design, np.arange(20000) % 4, None, classes=CLASSES)
+    drawn = draw_mixes(design, np.arange(20000) % 4, None, classes=CLASSES)
     assert kstest(drawn.weight, beta(0.4, 0.4).cdf).pvalue > 0.01
     for fifth in range(5):
         here = (drawn.weight >= fifth / 5) & (drawn.weight < (fifth + 1) / 5)
-        assert even([here[batch].sum() for batch in deal(design, drawn, "infer")])
+        assert even([here[batch].sum() for batch in assign_batches(design, drawn, "infer")])
 
 
 def test_draws_follow_from_the_seed_and_from_nothing_else():
-    one, same = (draw(Design(**PLAIN, seed=3), LABEL, None, classes=CLASSES) for _ in range(2))
-    other = draw(Design(**PLAIN, seed=4), LABEL, None, classes=CLASSES)
+    one, same = (draw_mixes(Design(**PLAIN, seed=3), LABEL, None, classes=CLASSES) for _ in range(2))
+    other = draw_mixes(Design(**PLAIN, seed=4), LABEL, None, classes=CLASSES)
     assert np.array_equal(one.pairs, same.pairs)
     assert np.array_equal(one.weight, same.weight)
     assert not np.array_equal(one.pairs, other.pairs)
-    both = draw(Design(tasks=("vote", "infer"), pairs=60, seed=3), LABEL, None, classes=CLASSES)
+    both = draw_mixes(Design(tasks=("vote", "infer"), pairs=60, seed=3), LABEL, None, classes=CLASSES)
     assert np.array_equal(one.pairs, both.pairs), "another task changes no pair"
 
 
 def least_sure(design, label=LABEL, seen=200):
     probs = np.full((len(label), 4), np.nan)
     probs[:seen] = np.random.default_rng(0).dirichlet(np.ones(4), seen)
-    return probs, draw(design, label, probs, classes=CLASSES)
+    return probs, draw_mixes(design, label, probs, classes=CLASSES)
 
 
 @pytest.mark.parametrize("tasks", [("infer",), ("vote",)])
@@ -142,7 +142,7 @@ def test_least_sure_needs_enough_predictions():
 
 def test_single_images_are_their_own_partner_with_weight_1():
     design = Design(tasks=("vote",), pairs=30, weights=(1.0,))
-    drawn = draw(design, LABEL, None, classes=CLASSES)
+    drawn = draw_mixes(design, LABEL, None, classes=CLASSES)
     assert np.array_equal(*drawn.pairs)
     assert (drawn.weight == 1).all()
     assert design.trials == 36

@@ -9,7 +9,7 @@ import pytest
 
 from hilmix.cli import main
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.read import collect, read_answers, read_votes
+from hilmix.human.elicit.answers.read import collect_answers, read_answers, read_votes
 from hilmix.human.elicit.design.manifest import Task, manifest_sha256, read_manifest
 from hilmix.human.elicit.jspsych.answers import import_answers
 from hilmix.human.elicit.store.database import read_rows
@@ -69,11 +69,11 @@ def written(path: Path, *people: Any) -> Path:
 def test_answers_come_back(task, tmp_path):
     study = make_study(tmp_path / "s", task)
     assert import_answers(study, [written(tmp_path / "a", saved(study, fails=1))]) == {"abc123": 7}
-    collected = collect(study)
-    (person,) = collected.people
+    collected = collect_answers(study)
+    (person,) = collected.participants
     assert (person.phase, person.attempts, person.excluded, person.consented) == ("done", 1, None, STARTED)
     assert [one.trial.id for one in collected.judgments] == list(person.order) == list(range(7))
-    first = collected.judgments[0].given
+    first = collected.judgments[0].row
     assert first.answer == {"task": task} | ANSWERS[task]
     assert (first.seconds, first.times, first.received) == (2.5, {"mix": 1.5}, STARTED + 3)
     assert first.touched["mix"]
@@ -96,7 +96,7 @@ def test_many_people_at_once_into_a_study_that_is_served(served, tmp_path):
         written(tmp_path / "more", saved(served.folder, "left", trials=3)),
     ]
     assert import_answers(served.folder, files) == {"one": 7, "failed": 0, "careless": 7, "left": 3}
-    people = served.rows(Rows.participants)
+    people = served.rows(Rows.read_participants)
     assert [one.phase for one in people] == ["trials", "done", "failed_check", "done", "trials"]
     assert [one.attempts for one in people] == [0, 0, 2, 0, 0]
     assert [one.excluded for one in people] == [None] * 3 + ["fast: 6 of 6 trials took less than 0.3 s", None]
@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused_as_a_whole(change: Change, message, tmp_pa
     good, bad = saved(study, "good"), change(saved(study))
     with pytest.raises(DataError, match=message):
         import_answers(study, [written(tmp_path / "a", good, bad)])
-    assert not (study / "answers.sqlite").exists() or not read_rows(study / "answers.sqlite", Rows.participants)
+    assert not (study / "answers.sqlite").exists() or not read_rows(study / "answers.sqlite", Rows.read_participants)
 
 
 def test_what_is_no_json_or_not_there_is_told(tmp_path):

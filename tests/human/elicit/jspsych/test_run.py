@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hilmix.human.elicit.answers.bodies import CONTROLS
-from hilmix.human.elicit.answers.read import collect
+from hilmix.human.elicit.answers.read import collect_answers
 from hilmix.human.elicit.design.manifest import TASKS, Task, read_manifest
 from hilmix.human.elicit.export import Export, export
 from hilmix.human.elicit.jspsych.answers import import_answers
@@ -112,14 +112,12 @@ def test_a_session_under_jspsych(task, size, hosted, browser, tmp_path):
     (tmp_path / "answers.json").write_text(json.dumps(rows))
     (taken,) = import_answers(study, [tmp_path / "answers.json"]).values()
     assert taken == len(trials)
-    collected = collect(study)
+    collected = collect_answers(study)
     assert [one.trial.id for one in collected.judgments] == [row["trial"] for row in given]
     for one in collected.judgments:
-        assert set(CONTROLS[task]) <= set(one.given.touched)
-        assert all(one.given.touched.values())
-        assert one.given.answer["task"] == task
-    assert (collected.people[0].phase, collected.people[0].attempts) == ("done", 1)
+        assert set(CONTROLS[task]) <= set(one.row.touched)
+        assert all(one.row.touched.values())
+        assert one.row.answer["task"] == task
+    assert (collected.participants[0].phase, collected.participants[0].attempts) == ("done", 1)
     if task == "infer":
-        assert {(one.given.answer["weight"], one.given.answer["confidence"]) for one in collected.judgments} == {
-            (0.8, 0.2)
-        }
+        assert {(one.row.answer["weight"], one.row.answer["confidence"]) for one in collected.judgments} == {(0.8, 0.2)}

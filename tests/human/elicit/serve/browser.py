@@ -84,7 +84,7 @@ class Server:
         return f"{self.origin}/join/{TOKEN}"
 
     def answers(self) -> list[AnswerRow]:
-        return read_rows(self.folder / "answers.sqlite", Rows.answers)
+        return read_rows(self.folder / "answers.sqlite", Rows.read_answers)
 
 
 class Person:

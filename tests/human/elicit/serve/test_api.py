@@ -64,8 +64,10 @@ def test_from_the_link_to_the_completion_code(served):
     assert state["phase"] == "survey"
     state = post(client, f"{me}/survey", SURVEY)
     assert (state["phase"], state["completion_code"], state["study"]["thanks"]) == ("done", "C0DE", "<p>Thanks!</p>\n")
-    assert [(one.clarity, one.strategy) for one in served.rows(Rows.surveys)] == [(9, "I looked <b>hard</b>")]
-    assert [one.answer for one in served.rows(Rows.answers)] == [fitting_answer({"task": "infer", "trial": {}})] * 7
+    assert [(one.clarity, one.strategy) for one in served.rows(Rows.read_surveys)] == [(9, "I looked <b>hard</b>")]
+    assert [one.answer for one in served.rows(Rows.read_answers)] == [
+        fitting_answer({"task": "infer", "trial": {}})
+    ] * 7
 
 
 def test_markdown_of_the_researcher_brings_no_markup_of_its_own(served):
@@ -120,7 +122,7 @@ def test_a_wrong_check_leads_back_and_two_end_it(served):
     refused(client.post(f"{me}/instructions", json={"read": True}), 409, "failed_check")
     _, state = at_trials(client)
     assert state["trial"]["id"] == 0, "whoever fails gives the batch back"
-    assert [e.detail for e in served.rows(Rows.events) if e.what == "failed check"] == [
+    assert [e.detail for e in served.rows(Rows.read_events) if e.what == "failed check"] == [
         "attempt 1: [0]",
         "attempt 2: [0]",
     ]
@@ -193,10 +195,10 @@ def test_withdrawal_deletes_every_row_at_any_time(served):
     assert (state["phase"], state["trial"]) == ("withdrawn", None)
     refused(client.get(me), 404, "after a withdrawal nothing of it is kept")
     refused(client.delete(me), 404, "not known")
-    assert [one.number for one in served.rows(Rows.participants)] == [2]
+    assert [one.number for one in served.rows(Rows.read_participants)] == [2]
     assert served.answers() == [(2, 7)]
-    assert served.rows(Rows.surveys) == []
-    assert [e.participant for e in served.rows(Rows.events) if e.participant != 2] == [None]
+    assert served.rows(Rows.read_surveys) == []
+    assert [e.participant for e in served.rows(Rows.read_events) if e.participant != 2] == [None]
     _, state = at_trials(client)
     assert state["trial"]["id"] == 0, "the batch is free again"
 
@@ -204,7 +206,7 @@ def test_withdrawal_deletes_every_row_at_any_time(served):
 def test_a_restart_goes_on_where_everybody_was(served, serve):
     me, state = at_trials(served.client)
     state = post(served.client, f"{me}/answers", submission(state))["state"]
-    served.app.state.desk.store.close()
+    served.app.state.context.store.close()
     again = serve(served.folder)
     assert again.client.get(me).json() == state
 
@@ -217,8 +219,8 @@ def test_straight_liners_are_excluded_visibly_and_others_make_up_for_them(tmp_pa
         state = post(client, f"{me}/answers", submission(state, seconds=0.5, touched={"mix": False}))["state"]
     assert state["phase"] == "survey", "nobody is told"
     reason = "fast: 15 of 15 trials took less than 1 s; straight: 12 of 12 answers are 0.8"
-    assert served.rows(Rows.participants)[0].excluded == reason
-    events = [(e.what, e.detail) for e in served.rows(Rows.events) if e.what.startswith(("flag", "excl"))]
+    assert served.rows(Rows.read_participants)[0].excluded == reason
+    events = [(e.what, e.detail) for e in served.rows(Rows.read_events) if e.what.startswith(("flag", "excl"))]
     assert events[-1] == ("excluded", reason)
     assert [what for what, _ in events] == ["flag fast", "flag straight", "flag untouched", "excluded"]
     numbers = client.get(f"/api/status/{STATUS_TOKEN}").json()
@@ -231,7 +233,7 @@ def test_reloads_during_the_trials_are_noted_up_to_a_limit(served):
     me, _ = at_trials(served.client)
     for _ in range(130):
         served.client.get(me)
-    assert sum(e.what == "loaded" for e in served.rows(Rows.events)) == 100
+    assert sum(e.what == "loaded" for e in served.rows(Rows.read_events)) == 100
 
 
 @pytest.mark.parametrize("task", ["construct", "select"])
@@ -251,5 +253,5 @@ def test_what_is_stored_is_the_weight_of_the_mix_and_not_the_one_that_was_told(t
         assert saved["answer"] == post(served.client, f"{me}/answers", sent)["answer"] == told
         state = saved["state"]
     kinds = {trial.id: trial.kind for trial in read_manifest(tmp_path / "s").batches[0].trials}
-    stored = {(kinds[one.trial], one.answer["weight"]) for one in served.rows(Rows.answers)}
+    stored = {(kinds[one.trial], one.answer["weight"]) for one in served.rows(Rows.read_answers)}
     assert stored == {("main", 0.1), ("repeat", 0.1), ("catch", CATCH_OFFERED[1])}

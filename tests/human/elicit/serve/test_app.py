@@ -143,7 +143,7 @@ def test_malformed_bodies_get_one_sentence(served, body, status, said):
 
 
 def test_a_failure_of_the_server_tells_no_more_than_that(served):
-    served.app.state.desk.store.close()
+    served.app.state.context.store.close()
     reply = TestClient(served.app, raise_server_exceptions=False).get("/api/p/" + "A" * 24)
     assert reply.status_code == 500
     assert reply.json()["error"].startswith("The server failed; nothing was saved.")

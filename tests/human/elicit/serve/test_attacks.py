@@ -126,7 +126,7 @@ def test_what_participants_write_is_in_no_export(tmp_path, serve):
     refused(served.client.post(f"{me}/answers", json=submission(state, touched={text: True})), 422, "Field")
     answer_all(served.client, me, state)
     post(served.client, f"{me}/survey", {"clarity": 1, "difficulty": 1, "strategy": text, "comments": text})
-    assert served.rows(Rows.surveys)[0].comments == text
+    assert served.rows(Rows.read_surveys)[0].comments == text
     for format in ("native", "hmix"):
         export(Export(served.folder, tmp_path / format, format))
         written = b"".join(file.read_bytes() for file in (tmp_path / format).iterdir())
@@ -175,13 +175,13 @@ def test_tokens_open_their_own_door_only(served):
     for token in ("x", LINK.rpartition("/")[2]):
         refused(served.client.get(f"/api/status/{token}"), 404, "not valid")
         refused(served.client.get(f"/status/{token}"), 404, "not valid")
-    assert served.rows(Rows.participants) == []
+    assert served.rows(Rows.read_participants) == []
 
 
 def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
     assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
     assert not served.client.cookies
-    assert {one.platform for one in served.rows(Rows.participants)} == {None}
+    assert {one.platform for one in served.rows(Rows.read_participants)} == {None}
     hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
     first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
     assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
@@ -193,8 +193,8 @@ def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
     assert joined(hashing.client) != joined(hashing.client)
     files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
     assert b"p1" not in files
-    key = bytes.fromhex(hashing.rows(lambda rows: rows.meta("hash_key")))
-    assert hashing.rows(Rows.participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
+    key = bytes.fromhex(hashing.rows(lambda rows: rows.read_meta("hash_key")))
+    assert hashing.rows(Rows.read_participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
 
 
 def test_codes_can_not_be_guessed(served):

@@ -8,7 +8,15 @@ import pytest
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.settings import Design
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.flow import ParticipantState, nobody, offered, phase, retold, state, told
+from hilmix.human.elicit.serve.flow import (
+    ParticipantState,
+    convert_weight,
+    displayed_weights,
+    find_offered_images,
+    phase,
+    state,
+    withdrawn_state,
+)
 from hilmix.human.elicit.store.rows import Participant
 from tests.human.elicit.studies import OFFERED, make_tasks
 from tests.human.elicit.study_data import pictures
@@ -35,7 +43,7 @@ def study(tmp_path_factory) -> Study:
 
 
 @pytest.mark.parametrize(
-    ("stored", "answered", "given_on", "expected"),
+    ("stored", "answered", "reassigned", "expected"),
     [
         ("consent", (), False, "consent"),
         ("instructions", (), False, "instructions"),
@@ -50,8 +58,8 @@ def study(tmp_path_factory) -> Study:
         ("full", (), False, "full"),
     ],
 )
-def test_phase(study, stored, answered, given_on, expected):
-    assert phase(study, ParticipantState(replace(SOMEBODY, phase=stored), set(answered), given_on)) == expected
+def test_phase(study, stored, answered, reassigned, expected):
+    assert phase(study, ParticipantState(replace(SOMEBODY, phase=stored), set(answered), reassigned)) == expected
 
 
 def test_texts_are_shown_in_their_phases_only(study):
@@ -76,12 +84,12 @@ def test_the_trial_at_hand_and_what_to_load_ahead(study):
 
 
 def test_steps_rise_and_thumbnails_are_shuffled_with_their_images(study):
-    assert [weight for _, weight in offered(study, SOMEBODY, 1)] == list(OFFERED)
-    by_person = [offered(study, replace(SOMEBODY, number=number), 8) for number in range(20)]
+    assert [weight for _, weight in find_offered_images(study, SOMEBODY, 1)] == list(OFFERED)
+    by_person = [find_offered_images(study, replace(SOMEBODY, number=number), 8) for number in range(20)]
     assert len({tuple(offer) for offer in by_person}) > 10
     shown = study.stimulus(8)
     assert {frozenset(offer) for offer in by_person} == {frozenset(zip(shown.images, shown.weights, strict=True))}
-    assert offered(study, SOMEBODY, 15) is None
+    assert find_offered_images(study, SOMEBODY, 15) is None
 
 
 def test_class_order_is_the_persons_own_and_stays(study):
@@ -94,7 +102,11 @@ def test_class_order_is_the_persons_own_and_stays(study):
 
 
 def test_nothing_is_left_of_those_who_withdrew(study):
-    assert (nobody(study).phase, nobody(study).task, nobody(study).trial) == ("withdrawn", None, None)
+    assert (withdrawn_state(study).phase, withdrawn_state(study).task, withdrawn_state(study).trial) == (
+        "withdrawn",
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("task", ["construct", "select"])
@@ -111,6 +123,6 @@ def test_weights_that_pages_are_told_give_no_catch_trial_away(task, tmp_path):
         assert (shown.weights[1] == 0.1) == (trial.kind == "main")
         for address, weight in zip(view.images, view.weights, strict=True):
             place = shown.images.index(address.rpartition("/")[2])
-            meant = retold({"task": task, "weight": weight}, told(shown), shown.weights)
+            meant = convert_weight({"task": task, "weight": weight}, displayed_weights(shown), shown.weights)
             assert meant == {"task": task, "weight": shown.weights[place]}
-            assert retold(meant, shown.weights, told(shown))["weight"] == weight
+            assert convert_weight(meant, shown.weights, displayed_weights(shown))["weight"] == weight

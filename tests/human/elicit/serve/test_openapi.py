@@ -128,7 +128,7 @@ def crowds(tmp_path_factory):
     there = [Crowd(tmp_path_factory.mktemp("crowd") / task, task) for task in TASKS]
     yield there
     for crowd in there:
-        crowd.served.app.state.desk.store.close()
+        crowd.served.app.state.context.store.close()
 
 
 @pytest.mark.parametrize("step", ["consent", "batch", "instructions", "check", "answers", "survey"])

@@ -167,7 +167,7 @@ def test_what_is_written_in_the_survey_outlives_its_page_until_it_is_sent(host, 
     other.at("survey")
     somebody.button("Finish").click()
     somebody.at("done")
-    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.surveys)
+    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.read_surveys)
     assert survey[1:] == (None, 10, 'I <b>looked</b>.\n"Long"', "No.")
     other.page.get_by_label("Anything else?").fill("Yes?")
     other.button("Finish").click()

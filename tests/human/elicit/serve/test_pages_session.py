@@ -72,7 +72,7 @@ def check_answers(server: Server, task: Task) -> None:
         assert all(0 <= at <= one.seconds for at in one.times.values())
         assert {name.removesuffix("_first") for name in one.times} == set(one.touched)
         assert 0.3 <= one.seconds < 30
-    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.surveys)
+    (survey,) = read_rows(server.folder / "answers.sqlite", Rows.read_surveys)
     assert (survey.clarity, survey.difficulty, survey.strategy) == (8, None, "I looked at the <b>ears</b>.")
 
 

@@ -133,9 +133,9 @@ def test_kill_9_in_the_middle_loses_and_doubles_nothing(tmp_path):
 
 
 def _stored(folder: Path) -> dict[str, dict[int, tuple[str, dict[str, Any], float]]]:
-    people = {one.number: one.code for one in read_rows(folder / "answers.sqlite", Rows.participants)}
+    people = {one.number: one.code for one in read_rows(folder / "answers.sqlite", Rows.read_participants)}
     out: dict[str, dict[int, tuple[str, dict[str, Any], float]]] = {f"/api/p/{code}": {} for code in people.values()}
-    for one in read_rows(folder / "answers.sqlite", Rows.answers):
+    for one in read_rows(folder / "answers.sqlite", Rows.read_answers):
         mine = out[f"/api/p/{people[one.participant]}"]
         assert one.trial not in mine, "doubled"
         mine[one.trial] = (one.key, one.answer, one.seconds)
@@ -171,7 +171,7 @@ def test_sixty_people_at_once_each_sending_everything_twice(tmp_path, serve):
 
     asyncio.run(crowd())
     assert set(statuses) == {200}
-    people = served.rows(Rows.participants)
+    people = served.rows(Rows.read_participants)
     assert [sum(one.batch == batch for one in people) for batch in range(3)] == [20, 20, 20]
     assert sorted(served.answers()) == sorted((one.number, trial) for one in people for trial in one.order)
 
@@ -184,7 +184,7 @@ def test_tokens_are_drawn_once_kept_and_replaced_when_given(tmp_path):
     assert keep_tokens(folder) == drawn
     assert keep_tokens(folder, study=TOKEN) == (TOKEN, drawn.status)
     assert keep_tokens(folder).study == TOKEN
-    assert drawn.links("::1", 80)["status"] == f"http://[::1]:80/status/{drawn.status}"
+    assert drawn.build_links("::1", 80)["status"] == f"http://[::1]:80/status/{drawn.status}"
 
 
 @pytest.mark.parametrize("token", ["short", "with/slash-and-more", "", "x" * 101, "ünicode-token"])

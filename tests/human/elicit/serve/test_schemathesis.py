@@ -19,7 +19,7 @@ from schemathesis import checks
 
 from hilmix.human.elicit.serve.api import router
 from hilmix.human.elicit.serve.process import keep_tokens
-from hilmix.human.elicit.simulation.participants import served
+from hilmix.human.elicit.simulation.participants import run_server
 from tests.human.elicit.studies import LINK, STATUS_TOKEN, TOKEN, answer_all, at_trials, joined, make_study, post
 
 CHECKS = [
@@ -68,7 +68,7 @@ class Study:
 def study(tmp_path_factory) -> Iterator[Study]:
     folder = make_study(tmp_path_factory.mktemp("schema") / "s", target_judgments=100_000)
     keep_tokens(folder, study=TOKEN, status=STATUS_TOKEN)
-    with served(folder) as link:
+    with run_server(folder) as link:
         yield Study(link)
 
 

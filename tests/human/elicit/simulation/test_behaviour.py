@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from hilmix.errors import ConfigError
-from hilmix.human.elicit.answers.bodies import Answer, problem
+from hilmix.human.elicit.answers.bodies import Answer, find_problem
 from hilmix.human.elicit.answers.quality import passes_catch
 from hilmix.human.elicit.design.manifest import TASKS
 from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour, answer, seconds
@@ -29,7 +29,7 @@ def test_every_answer_is_one_that_the_server_takes(name, task, kind):
         said = given(Behaviour(name), task, kind=kind, seed=seed, weight=[0.01, 0.3, 0.99][seed % 3])
         shown = stimulus(0, task, catch=kind == "catch")
         checked = TypeAdapter(Answer).validate_python(said)
-        assert problem(checked, shown, weights=shown.weights, num_classes=len(CLASSES)) is None
+        assert find_problem(checked, shown, weights=shown.weights, num_classes=len(CLASSES)) is None
         if kind == "catch" and name in ("logit", "fast", "untouched"):
             assert passes_catch(shown, said)
         if (
@@ -45,7 +45,7 @@ def test_the_mean_is_the_curve_and_a_fit_finds_it_again():
     said = np.array([given(who, "infer", weight=w, seed=i)["weight"] for i, w in enumerate(weights)])
     for weight in np.unique(weights):
         curve = 1 / (1 + np.exp(-(0.4 + 0.6 * np.log(weight / (1 - weight)))))
-        assert who.perceived(weight) == pytest.approx(curve)
+        assert who.perceived_weight(weight) == pytest.approx(curve)
         assert abs(said[weights == weight].mean() - curve) < 4 * 0.15 / 20
         spread = 2 * 0.15 * np.sqrt(curve * (1 - curve))
         assert said[weights == weight].std() == pytest.approx(spread, rel=0.15)

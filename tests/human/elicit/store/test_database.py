@@ -28,7 +28,7 @@ def store(file: Path):
 
 def join(store: Store, code: str, platform: str | None = None) -> int:
     store.run(lambda rows: rows.add_participant(code=code, platform=platform, now=1.0))
-    return store.run(lambda rows: rows.by_code(code)).number
+    return store.run(lambda rows: rows.find_by_code(code)).number
 
 
 def given(participant: int, trial: int, *, key: str = "k", value: float = 0.5, received: float = 3.0) -> AnswerRow:
@@ -50,14 +50,18 @@ def test_what_goes_in_comes_out_after_reopening(file):
     one = given(number, 4, value=0.1 + 0.2)
     store.run(lambda rows: rows.add_answer(one))
     store.run(lambda rows: rows.add_survey(Survey(number, 7, None, "a\x00b ✓", "")))
-    store.run(lambda rows: rows.change(number, phase="trials", batch=2, order=(4, 3), lease_until=9.5, excluded="why"))
+    store.run(
+        lambda rows: rows.update_participant(
+            number, phase="trials", batch=2, order=(4, 3), lease_until=9.5, excluded="why"
+        )
+    )
     store.close()
     again = Store(file, manifest="m")
-    person = again.run(lambda rows: rows.by_platform("hash"))
+    person = again.run(lambda rows: rows.find_by_platform("hash"))
     assert (person.code, person.phase, person.batch, person.order) == ("alice", "trials", 2, (4, 3))
     assert (person.lease_until, person.excluded, person.attempts, person.consented) == (9.5, "why", 0, None)
-    assert again.run(lambda rows: rows.answers()) == [one]
-    assert again.run(lambda rows: rows.surveys()) == [Survey(number, 7, None, "a\x00b ✓", "")]
+    assert again.run(lambda rows: rows.read_answers()) == [one]
+    assert again.run(lambda rows: rows.read_surveys()) == [Survey(number, 7, None, "a\x00b ✓", "")]
     again.close()
 
 
@@ -79,7 +83,7 @@ def test_what_a_job_raises_undoes_it_and_only_it(store):
     store.run(lambda rows: rows.add_answer(given(number, 2)))
     with pytest.raises(sqlite3.IntegrityError):
         store.run(lambda rows: rows.add_answer(given(number, 2, key="other")))
-    assert [one.trial for one in store.run(lambda rows: rows.answers(number))] == [2]
+    assert [one.trial for one in store.run(lambda rows: rows.read_answers(number))] == [2]
 
 
 def test_jobs_of_many_threads_are_committed_together_each_on_its_own(store):
@@ -112,7 +116,7 @@ def test_jobs_of_many_threads_are_committed_together_each_on_its_own(store):
     for thread in threads:
         thread.join()
     assert sorted(failures) == list(range(1, 40, 2))
-    assert [one.trial for one in store.run(lambda rows: rows.answers())] == list(range(0, 40, 2))
+    assert [one.trial for one in store.run(lambda rows: rows.read_answers())] == list(range(0, 40, 2))
 
 
 def test_a_job_given_up_before_its_turn_is_left_out_and_later_ones_run(store):
@@ -126,7 +130,7 @@ def test_a_job_given_up_before_its_turn_is_left_out_and_later_ones_run(store):
     assert not first.cancel(), "it is too late to give up what has begun"
     go.set()
     assert (first.result(10), later.result(10)) == (True, None)
-    assert [one.trial for one in store.run(lambda rows: rows.answers())] == [2]
+    assert [one.trial for one in store.run(lambda rows: rows.read_answers())] == [2]
 
 
 def test_nobody_is_told_that_an_answer_was_saved_when_the_commit_fails(store, monkeypatch):
@@ -135,7 +139,7 @@ def test_nobody_is_told_that_an_answer_was_saved_when_the_commit_fails(store, mo
     with pytest.raises(sqlite3.OperationalError, match="disk is full"):
         store.run(lambda rows: rows.add_answer(given(number, 1)))
     monkeypatch.setattr(store, "_sql", store._sql.sql)
-    assert store.run(lambda rows: rows.answers()) == []
+    assert store.run(lambda rows: rows.read_answers()) == []
 
 
 class FailsToCommit:
@@ -160,14 +164,14 @@ def test_withdrawal_leaves_nothing_readable_and_no_number_is_given_twice(file, s
     store.run(lambda rows: rows.add_answer(given(other, 1, key="bob-key")))
     store.run(lambda rows: rows.add_survey(Survey(number, 1, 2, "alice-strategy", "alice-comment")))
     store.run(lambda rows: rows.add_event(number, what="phase", detail="alice-detail", now=2.0))
-    store.run(lambda rows: rows.withdraw(number, 5.0))
+    store.run(lambda rows: rows.delete_participant(number, 5.0))
     left = b"".join(part.read_bytes() for part in file.parent.iterdir())
     assert b"alice" not in left
     assert b"bob-key" in left
-    events = store.run(lambda rows: rows.events())
+    events = store.run(lambda rows: rows.read_events())
     assert [(e.participant, e.what, e.detail) for e in events] == [(other, "joined", None), (None, "withdrew", None)]
-    assert [one.participant for one in store.run(lambda rows: rows.answers())] == [other]
-    store.run(lambda rows: rows.withdraw(other, 6.0))
+    assert [one.participant for one in store.run(lambda rows: rows.read_answers())] == [other]
+    store.run(lambda rows: rows.delete_participant(other, 6.0))
     assert join(store, "carol") > other
 
 
@@ -177,8 +181,10 @@ def test_coverage_counts_answers_by_running_lease_and_leaves_the_excluded_out(st
         store.run(lambda rows, n=number: rows.add_answer(given(n, 1)))
     leases = [(0, 10.0, None), (0, 4.0, None), (1, 10.0, None), (0, 10.0, "fast: ...")]
     for number, (batch, until, why) in zip(people, leases, strict=True):
-        store.run(lambda r, n=number, b=batch, u=until, w=why: r.change(n, batch=b, lease_until=u, excluded=w))
-    answers, running = store.run(lambda rows: rows.coverage(5.0))
+        store.run(
+            lambda r, n=number, b=batch, u=until, w=why: r.update_participant(n, batch=b, lease_until=u, excluded=w)
+        )
+    answers, running = store.run(lambda rows: rows.read_coverage(5.0))
     assert answers == {(1, 0): 1, (1, None): 1, (1, 1): 1}
     assert running == {0: 1, 1: 1}
 
@@ -190,7 +196,7 @@ def test_other_files_are_refused_with_the_remedy(file, store, tmp_path):
     with pytest.raises(DataError, match="schema version 99"):
         Store(file, manifest="m")
     with pytest.raises(DataError, match="schema version 99"):
-        read_rows(file, lambda rows: rows.answers())
+        read_rows(file, lambda rows: rows.read_answers())
     text = tmp_path / "text.sqlite"
     text.write_text("no data base at all" * 100)
     with pytest.raises(DataError, match="cannot be opened"):
@@ -201,18 +207,18 @@ def test_other_files_are_refused_with_the_remedy(file, store, tmp_path):
 
 def test_reading_beside_the_server_sees_what_is_committed_and_can_not_write(file, store):
     number = join(store, "alice")
-    assert read_rows(file, lambda rows: [p.code for p in rows.participants()]) == ["alice"]
+    assert read_rows(file, lambda rows: [p.code for p in rows.read_participants()]) == ["alice"]
     with pytest.raises(DataError, match="readonly"):
-        read_rows(file, lambda rows: rows.change(number, phase="done"))
+        read_rows(file, lambda rows: rows.update_participant(number, phase="done"))
     with pytest.raises(DataError, match="cannot be read"):
-        read_rows(file.with_name("absent"), lambda rows: rows.answers())
+        read_rows(file.with_name("absent"), lambda rows: rows.read_answers())
     assert not file.with_name("absent").exists()
 
 
 def test_columns_that_nothing_may_change_are_refused(store):
     number = join(store, "alice")
     with pytest.raises(ValueError, match="code"):
-        store.run(lambda rows: rows.change(number, code="mallory"))
+        store.run(lambda rows: rows.update_participant(number, code="mallory"))
 
 
 def test_a_closed_store_takes_no_job(file):
@@ -220,7 +226,7 @@ def test_a_closed_store_takes_no_job(file):
     store.close()
     store.close()
     with pytest.raises(RuntimeError, match="closed"):
-        store.run(lambda rows: rows.answers())
+        store.run(lambda rows: rows.read_answers())
 
 
 def test_answers_acknowledged_before_kill_9_are_there(file):
@@ -241,7 +247,7 @@ def test_answers_acknowledged_before_kill_9_are_there(file):
     told += [int(line) for line in child.stdout.read().split("\n")[:-1]]
     child.wait()
     store = Store(file, manifest="m")
-    kept = [one.trial for one in store.run(lambda rows: rows.answers())]
+    kept = [one.trial for one in store.run(lambda rows: rows.read_answers())]
     store.close()
     assert kept[: len(told)] == told
     assert len(kept) <= len(told) + 1, "at most one answer was on its way"

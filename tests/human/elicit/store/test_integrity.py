@@ -45,7 +45,7 @@ def everything(file: Path) -> list:
 def refuses(file: Path, manifest: str) -> bool:
     """Whether the reader refuses it; the writer must agree."""
     try:
-        read_rows(file, lambda rows: (rows.participants(), rows.answers()), manifest=manifest)
+        read_rows(file, lambda rows: (rows.read_participants(), rows.read_answers()), manifest=manifest)
     except DataError as error:
         told = str(error)
     else:
@@ -157,17 +157,19 @@ def test_all_that_is_written_keeps_the_file_whole(tmp_path):
     for name in ("anna", "bea"):
         store = Store(file, manifest="m")
         store.run(lambda rows, name=name: rows.add_participant(code=name, platform=None, now=1.0))
-        number = store.run(lambda rows, name=name: rows.by_code(name)).number
-        store.run(lambda rows, n=number: rows.change(n, phase="trials", batch=1, order=(3, 4), lease_until=9.5))
+        number = store.run(lambda rows, name=name: rows.find_by_code(name)).number
+        store.run(
+            lambda rows, n=number: rows.update_participant(n, phase="trials", batch=1, order=(3, 4), lease_until=9.5)
+        )
         store.run(lambda rows, n=number: [rows.add_answer(given(n, trial)) for trial in (3, 4)])
         store.run(lambda rows, n=number: rows.add_survey(Survey(n, 1, None, "a\x00b ✓", "")))
-        store.run(lambda rows: rows.set_meta("token", "t" * len(rows.participants())))
-        read_rows(file, Rows.answers)  # beside the open store
+        store.run(lambda rows: rows.set_meta("token", "t" * len(rows.read_participants())))
+        read_rows(file, Rows.read_answers)  # beside the open store
         store.close()
     store = Store(file, manifest="m")
-    store.run(lambda rows: rows.withdraw(1, 5.0))
+    store.run(lambda rows: rows.delete_participant(1, 5.0))
     store.close()
-    assert [one.participant for one in read_rows(file, Rows.answers)] == [2, 2]
+    assert [one.participant for one in read_rows(file, Rows.read_answers)] == [2, 2]
     with sqlite3.connect(file) as sql:
         left = {of for (of,) in sql.execute("SELECT of FROM digests")}
     assert not [of for of in left if of.startswith(("participants 1", "answers 1 ", "surveys 1"))]
@@ -186,14 +188,14 @@ def old_file(file: Path, seconds: float = 2.0) -> None:
 def test_a_file_of_before_is_read_as_it_was_and_protected_once_it_was_opened(tmp_path):
     file = tmp_path / "answers.sqlite"
     old_file(file)
-    assert [one.seconds for one in read_rows(file, Rows.answers, manifest="m")] == [2.0]
+    assert [one.seconds for one in read_rows(file, Rows.read_answers, manifest="m")] == [2.0]
     Store(file, manifest="m").close()
-    assert [one.seconds for one in read_rows(file, Rows.answers, manifest="m")] == [2.0]
+    assert [one.seconds for one in read_rows(file, Rows.read_answers, manifest="m")] == [2.0]
     with sqlite3.connect(file) as sql:
         sql.execute("UPDATE answers SET seconds = 3.0")
     sql.close()
     with pytest.raises(DataError, match=r"answers 1 3"):
-        read_rows(file, Rows.answers)
+        read_rows(file, Rows.read_answers)
 
 
 def test_text_that_is_no_json_in_a_file_of_before(tmp_path):
@@ -203,4 +205,4 @@ def test_text_that_is_no_json_in_a_file_of_before(tmp_path):
         sql.execute("UPDATE answers SET answer_json = '{bad'")
     sql.close()
     with pytest.raises(DataError, match=r"answers\.sqlite"):
-        read_rows(file, Rows.answers)
+        read_rows(file, Rows.read_answers)

@@ -14,41 +14,41 @@ import uvicorn
 from hilmix.cli import main
 from hilmix.errors import DataError
 from hilmix.human.elicit.serve import process as serve
-from hilmix.human.elicit.store.lock import only_server
+from hilmix.human.elicit.store.lock import lock_study
 from tests.human.elicit.studies import make_study
 
 
 def test_a_second_server_is_refused_and_the_first_one_named(tmp_path, capsys):
     folder = make_study(tmp_path / "s")
-    with only_server(folder):
+    with lock_study(folder):
         assert main(["elicit", "serve", str(folder), "--port", "9"]) == 2
         assert main(["elicit", "simulate", str(folder), "--people", "1"]) == 2
     told = capsys.readouterr().err
     assert told.count(f"process {os.getpid()} ") == 2
     assert not (folder / "answers.sqlite").exists()
-    with only_server(folder):
+    with lock_study(folder):
         pass
 
 
 def test_the_lock_ends_with_its_process(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from hilmix.human.elicit.store.lock import only_server\n"
-        "with only_server(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from hilmix.human.elicit.store.lock import lock_study\n"
+        "with lock_study(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(DataError, match=f"process {other.pid} "), only_server(tmp_path):
+        with pytest.raises(DataError, match=f"process {other.pid} "), lock_study(tmp_path):
             pass
         other.send_signal(signal.SIGKILL)
         other.wait(20)
-    with only_server(tmp_path):
+    with lock_study(tmp_path):
         assert (tmp_path / "server.lock").read_text().startswith(f"{os.getpid()} ")
 
 
 def test_two_studies_do_not_meet(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    with only_server(tmp_path / "a"), only_server(tmp_path / "b"):
+    with lock_study(tmp_path / "a"), lock_study(tmp_path / "b"):
         pass
 
 
@@ -146,6 +146,6 @@ def test_the_study_is_served_so(monkeypatch, tmp_path):
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: seen.update(http=self.config.http))
     folder = make_study(tmp_path / "s")
     tokens = serve.keep_tokens(folder)
-    with serve.listener("127.0.0.1", 0) as held:
-        serve.serve(folder, tokens, on=held)
+    with serve.bind_socket("127.0.0.1", 0) as held:
+        serve.serve(folder, tokens, listener=held)
     assert seen["http"] is serve.PromptHeaders
