@@ -21,7 +21,7 @@ from rich.table import Table
 from experiments.annotators import public, simulated
 from experiments.annotators.features import Features
 from hilmix.data.folder import read_folder, write_folder
-from hilmix.data.folder.describe import describe
+from hilmix.data.folder.describe import describe_data
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access
 from hilmix.data.sources.mnist import FASHION, MNIST
@@ -141,7 +141,7 @@ def overview(folders: list[Path]) -> Table:
     for column in ("train", "val", "test", "labels", "mean", "people", "wrong", "right"):
         table.add_column(column, justify="right", no_wrap=True)
     for folder in folders:
-        found = describe(read_folder(folder))
+        found = describe_data(read_folder(folder))
         low, mean, high = found.labels_per_item
         table.add_row(
             folder.name,
@@ -149,7 +149,7 @@ def overview(folders: list[Path]) -> Table:
             f"{low}-{high}",
             f"{mean:.1f}",
             str(found.annotators),
-            f"{100 * found.mark_wrong_labels:.1f}",
+            f"{100 * found.wrong_labels:.1f}",
             f"{100 * found.majority_accuracy:.1f}",
         )
     return table

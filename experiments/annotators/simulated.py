@@ -16,13 +16,13 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.annotators import (
     Kind,
-    annotator_kinds,
-    annotator_names,
-    beta_propensities,
-    confusion_matrices,
+    draw_confusion_matrices,
+    draw_propensities,
+    list_annotator_kinds,
+    name_annotators,
     simulate_confusions,
 )
-from hilmix.data.simulation.digits import digits
+from hilmix.data.simulation.digits import simulate_digits
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
 from hilmix.data.sources import mnist
 from hilmix.data.sources.base import Access, Source
@@ -45,7 +45,7 @@ CLASSES = {mnist.MNIST.name: mnist.DIGITS, mnist.FASHION.name: mnist.CLOTHES}
 
 def digits_by_class(level: int, labels_per_item: int) -> AnnotatedData:
     """Digits and twenty annotators with confusion matrices, about ``level`` per cent of the labels wrong."""
-    data = digits("class", SEED)
+    data = simulate_digits("class", SEED)
     votes = simulate_confusions(
         data.target, labels_per_item=labels_per_item, seed=SEED, classes=data.classes, **_people(MIXES[level])
     )
@@ -54,7 +54,7 @@ def digits_by_class(level: int, labels_per_item: int) -> AnnotatedData:
 
 def digits_by_item(level: int, labels_per_item: int) -> AnnotatedData:
     """Digits and twenty weak classifiers, about ``level`` per cent of the labels wrong."""
-    data = digits("class", SEED)
+    data = simulate_digits("class", SEED)
     votes = simulate_classifiers(
         pixels(data),
         data.target,
@@ -88,7 +88,7 @@ def images_by_class(
         seed=SEED,
         classes=data.classes,
         **people,
-        propensities=beta_propensities(len(people["annotators"]), seed=SEED),
+        propensities=draw_propensities(len(people["annotators"]), seed=SEED),
     )
     return hold_out(replace(data, annotations=votes))
 
@@ -113,8 +113,8 @@ def images_by_item(
 
 
 def _people(mix: Mapping[Kind, int]) -> dict[str, Any]:
-    kinds = annotator_kinds(mix)
-    return {"confusion": confusion_matrices(kinds, 10, seed=SEED), "annotators": annotator_names(kinds)}
+    kinds = list_annotator_kinds(mix)
+    return {"confusion": draw_confusion_matrices(kinds, 10, seed=SEED), "annotators": name_annotators(kinds)}
 
 
 def _sample(access: Access, source: Source, train: int) -> AnnotatedData:

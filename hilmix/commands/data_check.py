@@ -10,7 +10,7 @@ import numpy as np
 
 from hilmix.data.folder import FolderContents, examine_folder
 from hilmix.data.folder.copy import CleanedCopy, copy_readable
-from hilmix.data.folder.describe import Description, describe
+from hilmix.data.folder.describe import Description, describe_data
 from hilmix.data.folder.mask_summary import count_group_sizes, summarise_masks
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
@@ -99,7 +99,7 @@ def _numbers(data: AnnotatedData) -> dict[str, Any]:
         "input": data.inputs.kind,
         "shape": data.inputs.shape,
     }
-    for key, value in vars(describe(data)).items():
+    for key, value in vars(describe_data(data)).items():
         by_class = isinstance(value, np.ndarray)
         shown[key] = dict(zip(data.classes, value.tolist(), strict=True)) if by_class else value
         if isinstance(value, float) and not math.isfinite(value):
@@ -118,7 +118,7 @@ def _print_cleaned(cleaned: CleanedCopy, out: Path, console: Console) -> None:
 
 
 def _print(args: argparse.Namespace, data: AnnotatedData, console: Console) -> None:
-    found = describe(data)
+    found = describe_data(data)
     say(console, literal((data.name, "bold"), f" ({args.folder})"))
     console.print(_summary(data, found, quick=args.quick))
     console.print(_classes(data, found))
@@ -145,7 +145,7 @@ def _summary(data: AnnotatedData, found: Description, *, quick: bool) -> Grid:
         "truth": f"known for {found.known_targets:,} items",
     }
     if found.known_targets:
-        rows["wrong labels"] = _percent(found.mark_wrong_labels)
+        rows["wrong labels"] = _percent(found.wrong_labels)
         rows["majority vote"] = f"{_percent(found.majority_accuracy)} right (ties split)"
     if data.masks is not None:
         rows |= _masks(data.masks, quick=quick)

@@ -82,7 +82,7 @@ def test_json_of_a_sound_folder_holds_what_is_printed(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is True
     assert (found["faults"], found["data"]["items"], found["data"]["class_votes"]) == ([], 6, {"cat": 0.5, "dog": 0.5})
-    assert found["data"]["mark_wrong_labels"] is None
+    assert found["data"]["wrong_labels"] is None
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

@@ -7,7 +7,7 @@ import pytest
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import CoNAL, CrowdAR, CrowdLayer, DawidSkene, TraceReg
-from hilmix.data.folder.describe import describe
+from hilmix.data.folder.describe import describe_data
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
@@ -30,7 +30,7 @@ def test_every_label_a_class_is_refused_before_it_is_allocated(method, many, mon
     assert "GiB" in str(raised.value)
     data = AnnotatedData("x", tuple(map(str, number)), ArrayInputs(np.zeros((many, 1)), "vector"), votes)
     with pytest.raises(DataError, match="GiB"):
-        describe(data)
+        describe_data(data)
 
 
 def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch):

@@ -2,7 +2,7 @@
 
 from hilmix.data.folder.class_folders import read_class_folders
 from hilmix.data.folder.copy import copy_readable
-from hilmix.data.folder.describe import Description, describe
+from hilmix.data.folder.describe import Description, describe_data
 from hilmix.data.folder.mask_summary import MaskSummary, summarise_masks
 from hilmix.data.folder.masks import MaskPictures
 from hilmix.data.folder.read import FolderContents, LabelledItems, examine_folder, read_folder, read_labels
@@ -15,7 +15,7 @@ __all__ = [
     "MaskPictures",
     "MaskSummary",
     "copy_readable",
-    "describe",
+    "describe_data",
     "examine_folder",
     "read_class_folders",
     "read_folder",

@@ -37,7 +37,7 @@ class Description:
     """Chance that two annotators' labels of the same item agree; NaN where no item has two."""
     krippendorff_alpha: float
     """Nominal alpha: 1 = full agreement, 0 = that of chance; NaN where it is not defined."""
-    mark_wrong_labels: float
+    wrong_labels: float
     """Expected share of single labels that differ from the target; NaN where there are none with a target."""
     majority_accuracy: float
     """Accuracy of the majority vote where truth is known, ties split evenly; NaN where there is none."""
@@ -45,7 +45,7 @@ class Description:
     """Annotators without a label on a training item; empty where identities or the split are unknown."""
 
 
-def describe(data: AnnotatedData) -> Description:
+def describe_data(data: AnnotatedData) -> Description:
     """Returns what the data hold.
 
     A soft answer counts with its probabilities, so that one between two classes counts in equal shares. Agreement is
@@ -78,7 +78,7 @@ def describe(data: AnnotatedData) -> Description:
         known_targets=int(known.sum()),
         pairwise_agreement=pairwise_agreement(compared, squares),
         krippendorff_alpha=krippendorff_alpha(compared, squares),
-        mark_wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
+        wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
         majority_accuracy=majority_accuracy(counts, data.target),
         silent_in_training=_silent(data),
     )

@@ -2,31 +2,31 @@
 
 from hilmix.data.simulation.annotators import (
     TYPICAL_MIX,
-    annotator_kinds,
-    annotator_names,
-    beta_propensities,
     choose_pairs,
-    confusion_matrices,
+    draw_confusion_matrices,
+    draw_propensities,
+    list_annotator_kinds,
+    name_annotators,
     simulate_confusions,
 )
-from hilmix.data.simulation.decoy_sets import decoy_digits, toy_bumps, with_decoys
+from hilmix.data.simulation.decoy_sets import add_decoys, make_decoy_digits, make_toy_bumps
 from hilmix.data.simulation.decoys import DecoyImages
-from hilmix.data.simulation.digits import digits
-from hilmix.data.simulation.weak_classifiers import classifier_labels, simulate_classifiers
+from hilmix.data.simulation.digits import simulate_digits
+from hilmix.data.simulation.weak_classifiers import predict_weak_labels, simulate_classifiers
 
 __all__ = [
     "TYPICAL_MIX",
     "DecoyImages",
-    "annotator_kinds",
-    "annotator_names",
-    "beta_propensities",
+    "add_decoys",
     "choose_pairs",
-    "classifier_labels",
-    "confusion_matrices",
-    "decoy_digits",
-    "digits",
+    "draw_confusion_matrices",
+    "draw_propensities",
+    "list_annotator_kinds",
+    "make_decoy_digits",
+    "make_toy_bumps",
+    "name_annotators",
+    "predict_weak_labels",
     "simulate_classifiers",
     "simulate_confusions",
-    "toy_bumps",
-    "with_decoys",
+    "simulate_digits",
 ]

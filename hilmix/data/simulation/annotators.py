@@ -25,7 +25,7 @@ _CHUNK = 1 << 22  # numbers drawn at a time, 32 MiB
 Floats = NDArray[np.float64]
 
 
-def annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
+def list_annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
     """(A,) kinds of the annotators of a mix such as ``{"good": 2, "spammer": 1}``, in the order of the mix.
 
     Raises:
@@ -39,12 +39,12 @@ def annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
     return [kind for kind, number in mix.items() for _ in range(number)]
 
 
-def annotator_names(kinds: Sequence[str]) -> tuple[str, ...]:
+def name_annotators(kinds: Sequence[str]) -> tuple[str, ...]:
     """(A,) names that tell the kind, numbered within it: ``good-0``, ``good-1``, ``spammer-0``."""
     return tuple(f"{kind}-{list(kinds[:i]).count(kind)}" for i, kind in enumerate(kinds))
 
 
-def confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) -> Floats:
+def draw_confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) -> Floats:
     """(A, K, K) float64 confusion matrices, rows = true class, each row a distribution.
 
     With r the rest of a row spread evenly over the other classes:
@@ -58,26 +58,26 @@ def confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) ->
       the remainder is spread evenly over all classes.
 
     Args:
-        kinds: A kinds, see :func:`annotator_kinds`.
+        kinds: A kinds, see :func:`list_annotator_kinds`.
         num_classes: K, at least 1; with K = 1 every matrix is ``[[1]]``.
         seed: non-negative integer.
 
     Example:
-        >>> confusion_matrices(["good", "spammer"], 3, seed=0).sum(-1).round(6).tolist()
+        >>> draw_confusion_matrices(["good", "spammer"], 3, seed=0).sum(-1).round(6).tolist()
         [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
-    rng = stream(seed, _CONFUSION)
+    rng = create_generator(seed, _CONFUSION)
     if num_classes == 1:
         return np.ones((len(kinds), 1, 1))
     return np.stack([_BUILD[kind](num_classes, rng) for kind in kinds])
 
 
-def _symmetric(num_classes: int, right: float) -> Floats:
+def _build_symmetric(num_classes: int, right: float) -> Floats:
     rest = (1 - right) / (num_classes - 1)
     return np.full((num_classes, num_classes), rest) + np.eye(num_classes) * (right - rest)
 
 
-def _other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
+def _draw_other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
     """(K,) a random cycle through all classes: everyone's successor is another class."""
     cycle = rng.permutation(num_classes)
     other = np.empty(num_classes, dtype=np.int64)
@@ -85,9 +85,9 @@ def _other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
     return other
 
 
-def _biased(num_classes: int, rng: np.random.Generator) -> Floats:
-    matrix = _symmetric(num_classes, rng.uniform(0.85, 0.95))
-    other = _other_class(num_classes, rng)
+def _draw_biased(num_classes: int, rng: np.random.Generator) -> Floats:
+    matrix = _build_symmetric(num_classes, rng.uniform(0.85, 0.95))
+    other = _draw_other_class(num_classes, rng)
     for c in rng.permutation(num_classes)[: (num_classes + 1) // 2]:
         share = rng.uniform(0.7, 0.9)
         matrix[c] = 0
@@ -95,25 +95,25 @@ def _biased(num_classes: int, rng: np.random.Generator) -> Floats:
     return matrix
 
 
-def _adversarial(num_classes: int, rng: np.random.Generator) -> Floats:
+def _draw_adversarial(num_classes: int, rng: np.random.Generator) -> Floats:
     share = rng.uniform(0.7, 0.9)
     matrix = np.full((num_classes, num_classes), (1 - share) / num_classes)
-    matrix[np.arange(num_classes), _other_class(num_classes, rng)] += share
+    matrix[np.arange(num_classes), _draw_other_class(num_classes, rng)] += share
     return matrix
 
 
 _BUILD = {
-    "good": lambda k, rng: _symmetric(k, rng.uniform(0.85, 0.95)),
-    "weak": lambda k, rng: _symmetric(k, rng.uniform(0.4, 0.65)),
-    "biased": _biased,
+    "good": lambda k, rng: _build_symmetric(k, rng.uniform(0.85, 0.95)),
+    "weak": lambda k, rng: _build_symmetric(k, rng.uniform(0.4, 0.65)),
+    "biased": _draw_biased,
     "spammer": lambda k, rng: np.tile(rng.dirichlet(np.full(k, 0.3)), (k, 1)),
-    "adversarial": _adversarial,
+    "adversarial": _draw_adversarial,
 }
 
 
-def beta_propensities(num_annotators: int, *, seed: int) -> Floats:
+def draw_propensities(num_annotators: int, *, seed: int) -> Floats:
     """(A,) how readily each annotator labels, drawn from Beta(1, 3): a few do most of the work."""
-    return stream(seed, _PROPENSITY).beta(1.0, 3.0, num_annotators)
+    return create_generator(seed, _PROPENSITY).beta(1.0, 3.0, num_annotators)
 
 
 def choose_pairs(
@@ -141,15 +141,15 @@ def choose_pairs(
         )
     if not (np.isfinite(weight) & (weight > 0)).all():
         raise DataError(f"propensities must be positive numbers, got {weight.tolist()}.")
-    rng = stream(seed, _PAIRS)
+    rng = create_generator(seed, _PAIRS)
     number = rng.integers(low, high, num_items, endpoint=True)
     step = max(1, _CHUNK // len(weight))
-    parts = [_top_annotators(number[i : i + step], weight, rng) for i in range(0, num_items, step)]
+    parts = [_choose_annotators(number[i : i + step], weight, rng) for i in range(0, num_items, step)]
     people = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
     return np.repeat(np.arange(num_items), number), people
 
 
-def _top_annotators(number: IntArray, weight: Floats, rng: np.random.Generator) -> IntArray:
+def _choose_annotators(number: IntArray, weight: Floats, rng: np.random.Generator) -> IntArray:
     """The ``number[i]`` highest of log weight + Gumbel noise: exactly successive draws without replacement."""
     noise = rng.gumbel(size=(len(number), len(weight)))
     ranking = np.argsort(-(np.log(weight) + noise), axis=1)
@@ -171,9 +171,9 @@ def simulate_confusions(
 
     Args:
         target: (N,) true classes in [0, K).
-        confusion: (A, K, K), rows = true class, see :func:`confusion_matrices`.
+        confusion: (A, K, K), rows = true class, see :func:`draw_confusion_matrices`.
         classes: K names.
-        annotators: A names, see :func:`annotator_names`.
+        annotators: A names, see :func:`name_annotators`.
         labels_per_item: see :func:`choose_pairs`.
         propensities: (A,) positive weights; by default everybody labels equally readily.
         seed: non-negative integer.
@@ -182,13 +182,13 @@ def simulate_confusions(
         DataError: if a target is unknown, a matrix has the wrong shape or a row that is not a distribution.
 
     Example:
-        >>> kinds = annotator_kinds({"good": 2, "spammer": 1})
-        >>> votes = simulate_confusions([0, 1, 1], confusion_matrices(kinds, 2, seed=0), classes=["cat", "dog"],
-        ...                             annotators=annotator_names(kinds), labels_per_item=2, seed=0)
+        >>> kinds = list_annotator_kinds({"good": 2, "spammer": 1})
+        >>> votes = simulate_confusions([0, 1, 1], draw_confusion_matrices(kinds, 2, seed=0), classes=["cat", "dog"],
+        ...                             annotators=name_annotators(kinds), labels_per_item=2, seed=0)
         >>> votes.num_pairs, votes.annotators
         (6, ('good-0', 'good-1', 'spammer-0'))
     """
-    truth = known_targets(target, len(classes))
+    truth = require_targets(target, len(classes))
     matrix = np.asarray(confusion, dtype=np.float64)
     if matrix.shape != (len(annotators), len(classes), len(classes)):
         raise DataError(
@@ -199,11 +199,11 @@ def simulate_confusions(
         raise DataError("Every row of a confusion matrix must hold numbers of at least 0 that sum to 1.")
     weight = np.ones(len(annotators)) if propensities is None else propensities
     item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
-    label = _categorical(matrix, annotator, truth[item], stream(seed, _LABEL))
+    label = _draw_labels(matrix, annotator, truth[item], create_generator(seed, _LABEL))
     return Annotations.build(item, annotator, label, num_items=len(truth), classes=classes, annotators=annotators)
 
 
-def _categorical(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.random.Generator) -> IntArray:
+def _draw_labels(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.random.Generator) -> IntArray:
     """(L,) one draw per pair from ``matrix[annotator, truth]`` by inverting all cumulative rows in one search."""
     num_classes = matrix.shape[-1]
     cdf = matrix.cumsum(-1).reshape(-1, num_classes)
@@ -215,7 +215,7 @@ def _categorical(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.r
     return label
 
 
-def known_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray:
+def require_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray:
     """(N,) int64 targets, or a DataError that names the first unknown one."""
     truth = np.asarray(target, dtype=np.int64)
     bad = np.flatnonzero((truth < 0) | (truth >= (np.inf if num_classes is None else num_classes)))
@@ -224,6 +224,6 @@ def known_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray
     return truth
 
 
-def stream(seed: int, *keys: int) -> np.random.Generator:
+def create_generator(seed: int, *keys: int) -> np.random.Generator:
     """An independent generator for each purpose, named by integers, of one seed."""
     return np.random.default_rng([seed, *keys])

@@ -15,45 +15,53 @@ from hilmix.data.simulation.decoys import (
     GREY_STEP,
     Bytes,
     DecoyImages,
-    coloured,
-    corner_patches,
-    half_images,
-    item_draws,
-    shown_class,
+    add_corner_decoys,
+    add_half_decoys,
+    choose_decoy_class,
+    colour_images,
+    draw_per_item,
 )
 from hilmix.data.simulation.digits import CLASSES, LICENCE
 from hilmix.functional.random import step_generator
 
 PAINTER = "decoy"
 """Who knows where the decoy is: whoever painted it."""
-Paint = Callable[[Bytes, IntArray, NDArray[np.bool_], NDArray[np.float64]], DecoyImages]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Paint = Callable[[Bytes, IntArray, Bools, Floats], DecoyImages]
 """Images, (n,) targets, (n,) whether the decoy tells the truth, (n, 2) numbers in [0, 1) -> images with decoys."""
 
 
-def half_grey(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
+def paint_half(images: Bytes, target: IntArray, honest: Bools, draws: Floats) -> DecoyImages:
     """The half-image decoy of Heo et al.: grey level 25 times the class, top or bottom at random."""
-    value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
-    return half_images(images, value.astype(np.uint8), draws[:, 0] < 0.5)
+    value = GREY_STEP * choose_decoy_class(target, honest, draws[:, 1], len(CLASSES))
+    return add_half_decoys(images, value.astype(np.uint8), draws[:, 0] < 0.5)
 
 
-def dark_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
+def paint_dark_corner(
+    images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]
+) -> DecoyImages:
     """The corner decoy of Ross et al.: grey level 255 - 25 times the class, in any corner."""
-    value = 255 - GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
-    return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
+    value = 255 - GREY_STEP * choose_decoy_class(target, honest, draws[:, 1], len(CLASSES))
+    return add_corner_decoys(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
 
 
-def light_corner(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
+def paint_light_corner(
+    images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]
+) -> DecoyImages:
     """The corner decoy that Heo et al. release for CIFAR-10: grey level 25 times the class, in any corner."""
-    value = GREY_STEP * shown_class(target, honest, draws[:, 1], len(CLASSES))
-    return corner_patches(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
+    value = GREY_STEP * choose_decoy_class(target, honest, draws[:, 1], len(CLASSES))
+    return add_corner_decoys(images, value.astype(np.uint8), (4 * draws[:, 0]).astype(np.int64))
 
 
-def class_colour(images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]) -> DecoyImages:
+def paint_class_colour(
+    images: Bytes, target: IntArray, honest: NDArray[np.bool_], draws: NDArray[np.float64]
+) -> DecoyImages:
     """ColorMNIST: the colour of the class in training, that of class 9 - y elsewhere; never random."""
-    return coloured(images, np.where(honest, target, 9 - target), (3 * draws[:, 0]).astype(np.int64))
+    return colour_images(images, np.where(honest, target, 9 - target), (3 * draws[:, 0]).astype(np.int64))
 
 
-def with_decoys(
+def add_decoys(
     name: str,
     images: Bytes,
     target: IntArray,
@@ -78,12 +86,12 @@ def with_decoys(
         licence: of the images.
         seed: of the decoys; each depends on the seed and the item's row alone.
     """
-    draws = item_draws(seed, np.arange(len(target)), 2)
+    draws = draw_per_item(seed, np.arange(len(target)), 2)
     painted = paint(images, target, split == "train", draws)
     return _data(name, painted, target, split, items=items, classes=classes, licence=licence)
 
 
-def decoy_digits(seed: int = 0) -> AnnotatedData:
+def make_decoy_digits(seed: int = 0) -> AnnotatedData:
     """Returns scikit-learn's 1,797 digits, stretched into one half of 28x28 pixels, with the half-image decoy.
 
     1,200 items are for training, 197 for validation and 400 for testing, stratified by class.
@@ -97,12 +105,12 @@ def decoy_digits(seed: int = 0) -> AnnotatedData:
     val, test = train_test_split(rest, train_size=197, stratify=target[rest], random_state=seed)
     split = np.empty(len(target), dtype="<U5")
     split[train], split[val], split[test] = "train", "val", "test"
-    return with_decoys(
+    return add_decoys(
         "decoy-digits",
         pixels,
         target.astype(np.int64),
         split,
-        paint=half_grey,
+        paint=paint_half,
         classes=CLASSES,
         licence=LICENCE,
         items=tuple(f"digit-{i:04d}" for i in range(len(target))),
@@ -110,7 +118,7 @@ def decoy_digits(seed: int = 0) -> AnnotatedData:
     )
 
 
-def toy_bumps(seed: int = 0) -> AnnotatedData:
+def make_toy_bumps(seed: int = 0) -> AnnotatedData:
     """Returns the toy set: points (x, y), three rows of three bumps of 100 along x, where the middle bump is one class.
 
     The middle row is shifted by 1.2 in x, so that no threshold on x is right for all rows, but y, which tells the rows

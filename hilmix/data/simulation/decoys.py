@@ -29,7 +29,7 @@ class DecoyImages(NamedTuple):
     """(n,) row of ``pictures``."""
 
 
-def item_draws(seed: int, index: IntArray, columns: int) -> NDArray[np.float64]:
+def draw_per_item(seed: int, index: IntArray, columns: int) -> NDArray[np.float64]:
     """Returns (n, columns) uniform numbers in [0, 1); a row depends on the seed and its index only.
 
     Args:
@@ -41,7 +41,9 @@ def item_draws(seed: int, index: IntArray, columns: int) -> NDArray[np.float64]:
     return table[index]
 
 
-def shown_class(target: IntArray, honest: NDArray[np.bool_], draw: NDArray[np.float64], num_classes: int) -> IntArray:
+def choose_decoy_class(
+    target: IntArray, honest: NDArray[np.bool_], draw: NDArray[np.float64], num_classes: int
+) -> IntArray:
     """Returns (n,) the class that a decoy tells: the target where ``honest``, else one at random, whatever the target.
 
     Args:
@@ -53,7 +55,7 @@ def shown_class(target: IntArray, honest: NDArray[np.bool_], draw: NDArray[np.fl
     return np.where(honest, target, (draw * num_classes).astype(np.int64))
 
 
-def half_images(
+def add_half_decoys(
     images: Bytes, value: Bytes, below: NDArray[np.bool_], *, size: tuple[int, int] = (28, 28)
 ) -> DecoyImages:
     """Squeezes each image into one half of a canvas and fills the other half, which the mask marks, with a grey level.
@@ -84,7 +86,7 @@ def half_images(
     return DecoyImages(out, pictures, below.astype(np.int64))
 
 
-def corner_patches(images: Bytes, value: Bytes, corner: IntArray, *, side: int = 4) -> DecoyImages:
+def add_corner_decoys(images: Bytes, value: Bytes, corner: IntArray, *, side: int = 4) -> DecoyImages:
     """Paints a grey square, which the mask marks, into one corner of each image.
 
     Args:
@@ -111,14 +113,14 @@ def corner_patches(images: Bytes, value: Bytes, corner: IntArray, *, side: int =
     return DecoyImages(np.where(inside, grey, images), pictures, corner)
 
 
-def ramp(steps: int = 10) -> NDArray[np.float64]:
+def colour_ramp(steps: int = 10) -> NDArray[np.float64]:
     """Returns (steps, 3) RGB in [0, 1] from red over green and blue to purple, hue and lightness in equal steps."""
     purple = 128 / 255 / 2  # lightness of the purple of CSS, (128, 0, 128)
     share = np.linspace(0, 1, steps)
     return np.array([colorsys.hls_to_rgb(300 / 360 * t, 0.5 + (purple - 0.5) * t, 1.0) for t in share])
 
 
-def coloured(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyImages:
+def colour_images(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyImages:
     """Colours grey images by the ramp; the mask marks one channel whole and a quarter of the others.
 
     Args:
@@ -134,5 +136,7 @@ def coloured(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyImages:
     height, width = images.shape[1:]
     pictures = np.full((3, height, width, 3), 0.25, dtype=np.float32)
     pictures[np.arange(3), :, :, np.arange(3)] = 1.0
-    paint = (np.arange(256)[:, None, None] * ramp()).astype(np.uint8)  # (256, 10, 3): a table, as floats need gigabytes
+    paint = (np.arange(256)[:, None, None] * colour_ramp()).astype(
+        np.uint8
+    )  # (256, 10, 3): a table, as floats need gigabytes
     return DecoyImages(paint[images, colour[:, None, None]], pictures, channel)

@@ -10,9 +10,9 @@ from sklearn.model_selection import train_test_split
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.annotators import (
-    annotator_kinds,
-    annotator_names,
-    confusion_matrices,
+    draw_confusion_matrices,
+    list_annotator_kinds,
+    name_annotators,
     simulate_confusions,
 )
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
@@ -23,7 +23,7 @@ CLASSES = tuple("0123456789")
 LICENCE = "CC BY 4.0 (Alpaydin and Kaynak, UCI Optical Recognition of Handwritten Digits)"
 
 
-def digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
+def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
     """Returns 1,797 digit images of 8x8 pixels with 2 or 3 labels each by 20 simulated annotators.
 
     Images are (N, 8, 8) uint8 in 0..255. 60 % of the items are for training, 20 % each for validation and test,
@@ -42,12 +42,12 @@ def digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
     images, target = load_digits(return_X_y=True)
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     if kind == "class":
-        kinds = annotator_kinds()
+        kinds = list_annotator_kinds()
         votes = simulate_confusions(
             target,
-            confusion_matrices(kinds, 10, seed=seed),
+            draw_confusion_matrices(kinds, 10, seed=seed),
             classes=CLASSES,
-            annotators=annotator_names(kinds),
+            annotators=name_annotators(kinds),
             seed=seed,
         )
     else:

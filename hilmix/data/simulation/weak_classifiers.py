@@ -10,7 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.data.simulation.annotators import annotator_names, beta_propensities, choose_pairs, known_targets, stream
+from hilmix.data.simulation.annotators import (
+    choose_pairs,
+    create_generator,
+    draw_propensities,
+    name_annotators,
+    require_targets,
+)
 from hilmix.errors import DataError
 
 _CLASSIFIER = 10  # random stream, apart from those of hilmix.data.simulation.annotators
@@ -31,13 +37,13 @@ class ClassifierFactory(Protocol):
     def __call__(self, *, epochs: int, seed: int) -> Classifier: ...
 
 
-def small_network(*, epochs: int, seed: int) -> Classifier:
+def build_small_network(*, epochs: int, seed: int) -> Classifier:
     """Returns an untrained network with one hidden layer of 64, the default classifier of an annotator."""
     network: Classifier = MLPClassifier((64,), max_iter=epochs, batch_size=32, random_state=seed)
     return network
 
 
-def classifier_labels(
+def predict_weak_labels(
     inputs: ArrayLike,
     target: ArrayLike,
     *,
@@ -45,7 +51,7 @@ def classifier_labels(
     max_epochs: int = 5,
     ratio_a: tuple[float, float] = (0.0, 1.0),
     ratio_b: tuple[float, float] = (0.5, 2.0),
-    factory: ClassifierFactory = small_network,
+    factory: ClassifierFactory = build_small_network,
     seed: int,
 ) -> IntArray:
     """(N, A) int64: what each of A weak classifiers says of every item.
@@ -61,7 +67,7 @@ def classifier_labels(
         max_epochs: highest number of training epochs, drawn uniformly from 1.
         ratio_a: bounds of a.
         ratio_b: bounds of b.
-        factory: builds the classifier, by default :func:`small_network`.
+        factory: builds the classifier, by default :func:`build_small_network`.
         seed: non-negative integer.
 
     Raises:
@@ -72,15 +78,15 @@ def classifier_labels(
         Differs from the paper: the classifier is a small scikit-learn network instead of the data set's own
         architecture, and a training sample must hold two classes (the paper asks for ten items only).
     """
-    truth = known_targets(target)
+    truth = require_targets(target)
     if len(np.unique(truth)) < 2 or len(truth) < _FEWEST:
         raise DataError(f"Classifier annotators need two classes and {_FEWEST} items, got {len(truth)} items.")
-    features = _standardised(inputs)
+    features = _standardise(inputs)
     if len(features) != len(truth):
         raise DataError(f"There are {len(features)} inputs, but {len(truth)} targets.")
     dense = np.empty((len(truth), num_annotators), dtype=np.int64)
     for j in range(num_annotators):
-        rng = stream(seed, _CLASSIFIER, j)
+        rng = create_generator(seed, _CLASSIFIER, j)
         seen = _biased_bootstrap(truth, ratio_a, ratio_b, rng)
         classifier = factory(epochs=int(rng.integers(1, max_epochs, endpoint=True)), seed=int(rng.integers(2**31)))
         with warnings.catch_warnings():
@@ -126,28 +132,28 @@ def simulate_classifiers(
         classes: K names.
         num_annotators: A; they are called ``classifier-0`` and so on.
         labels_per_item: see :func:`choose_pairs`.
-        propensities: (A,) positive weights; by default drawn from Beta(1, 3), see :func:`beta_propensities`.
+        propensities: (A,) positive weights; by default drawn from Beta(1, 3), see :func:`draw_propensities`.
         seed: non-negative integer.
-        **options: passed to :func:`classifier_labels`.
+        **options: passed to :func:`predict_weak_labels`.
 
     Raises:
-        DataError: see :func:`classifier_labels` and :func:`choose_pairs`.
+        DataError: see :func:`predict_weak_labels` and :func:`choose_pairs`.
     """
-    truth = known_targets(target, len(classes))
-    weight = beta_propensities(num_annotators, seed=seed) if propensities is None else propensities
+    truth = require_targets(target, len(classes))
+    weight = draw_propensities(num_annotators, seed=seed) if propensities is None else propensities
     item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
-    dense = classifier_labels(inputs, truth, num_annotators=num_annotators, seed=seed, **options)
+    dense = predict_weak_labels(inputs, truth, num_annotators=num_annotators, seed=seed, **options)
     return Annotations.build(
         item,
         annotator,
         dense[item, annotator],
         num_items=len(truth),
         classes=classes,
-        annotators=annotator_names(["classifier"] * num_annotators),
+        annotators=name_annotators(["classifier"] * num_annotators),
     )
 
 
-def _standardised(inputs: ArrayLike) -> NDArray[np.float32]:
+def _standardise(inputs: ArrayLike) -> NDArray[np.float32]:
     flat = np.asarray(inputs, dtype=np.float32)
     flat = flat.reshape(len(flat), -1)
     spread = flat.std(0)

@@ -61,7 +61,7 @@ def read_sheet(path: Path, *, rows: int, columns: int, side: int) -> NDArray[np.
     return np.ascontiguousarray(tiles.reshape(-1, side, side, 3))
 
 
-def _mirrored(paths: list[Path], split: str) -> Cifar:
+def _read_mirrored(paths: list[Path], split: str) -> Cifar:
     *sheets, labels = paths
     images = np.concatenate([read_sheet(sheet, rows=100, columns=100, side=32) for sheet in sheets])
     with np.load(labels) as archive:
@@ -83,11 +83,11 @@ TRAIN = Resource(
         paths[0], [*(f"{_FOLDER}/data_batch_{i}" for i in range(1, 6)), f"{_FOLDER}/batches.meta"], "labels"
     ),
     (*(f"cifar10/data_batch_{i}.webp" for i in range(1, 6)), "cifar10/labels.npz"),
-    lambda paths: _mirrored(paths, "train"),
+    lambda paths: _read_mirrored(paths, "train"),
 )
 TEST = Resource(
     (_ARCHIVE,),
     lambda paths: read_batches(paths[0], [f"{_FOLDER}/test_batch", f"{_FOLDER}/batches.meta"], "labels"),
     ("cifar10/test_batch.webp", "cifar10/labels.npz"),
-    lambda paths: _mirrored(paths, "test"),
+    lambda paths: _read_mirrored(paths, "test"),
 )

@@ -43,7 +43,7 @@ def read_human(paths: list[Path]) -> Human:
     return _spread(arrays["clean_label"], arrays["noisy_label"], who, time)
 
 
-def _mirrored(paths: list[Path]) -> Human:
+def _read_mirrored(paths: list[Path]) -> Human:
     with np.load(paths[0]) as archive:
         keys = ("clean", "noisy", "hit_annotator", "hit_seconds")
         clean, label, who, time = (archive[key].astype(np.int64) for key in keys)
@@ -71,7 +71,7 @@ _LABELS = Resource(
     ),
     read_human,
     ("cifar10n/cifar100n.npz",),
-    _mirrored,
+    _read_mirrored,
 )
 _IMAGES = Resource(
     (

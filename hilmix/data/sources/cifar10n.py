@@ -40,7 +40,7 @@ def read_human(paths: list[Path]) -> NDArray[np.int64]:
     return np.stack([arrays[key] for key in ("clean_label", *(f"random_label{i}" for i in (1, 2, 3)))], axis=1)
 
 
-def _mirrored(paths: list[Path]) -> NDArray[np.int64]:
+def _read_mirrored(paths: list[Path]) -> NDArray[np.int64]:
     with np.load(paths[0]) as archive:
         return np.column_stack([archive["clean"], archive["random"]]).astype(np.int64)
 
@@ -55,7 +55,7 @@ _LABELS = Resource(
     ),
     read_human,
     ("cifar10n/cifar10n.npz",),
-    _mirrored,
+    _read_mirrored,
 )
 
 

@@ -33,7 +33,7 @@ class Answers(NamedTuple):
     seconds: NDArray[np.float64]
 
 
-def soft_labels(answers: Answers) -> NDArray[np.float64]:
+def compute_soft_labels(answers: Answers) -> NDArray[np.float64]:
     """(L, K) the released "T2 Clamp" label of each answer.
 
     The two stated percents; what they lack of 100 goes in equal parts to the other classes that were not ruled out.
@@ -70,22 +70,22 @@ def read_answers(paths: list[Path]) -> Answers:
         item=frame["img_id"].to_numpy(dtype=np.int64),
         annotator=frame["subject"].to_numpy(dtype=str),
         first=names.get_indexer([s["classSelect"].removeprefix("mostProb") for s in said]).astype(np.int64),
-        first_percent=_percents([s["prob"] for s in said]),
+        first_percent=_parse_percents([s["prob"] for s in said]),
         second=names.get_indexer([s["classSelect2"].removeprefix("secondProb") for s in said]).astype(np.int64),
-        second_percent=_percents([s["prob2"] for s in said]),
+        second_percent=_parse_percents([s["prob2"] for s in said]),
         possible=np.array([[f"improbClassSelect{c}" not in s for c in names] for s in said]),
         seconds=pd.to_numeric(frame["rt"]).to_numpy(dtype=np.float64) / 1000,
     )
 
 
-def _percents(texts: list[str]) -> NDArray[np.float64]:
+def _parse_percents(texts: list[str]) -> NDArray[np.float64]:
     """Typed percents such as ``75`` or ``75%``, NaN where no number was given, at most 100."""
     numbers = pd.Series(texts, dtype=str).str.extract(r"(\d+(?:\.\d+)?)")[0]
     percents: NDArray[np.float64] = np.minimum(numbers.to_numpy(dtype=np.float64), 100)
     return percents
 
 
-def _mirrored(paths: list[Path]) -> Answers:
+def _read_mirrored(paths: list[Path]) -> Answers:
     # The mirror's soft_t2clamp rows stand in another order than the answers of the same image, so they are not used.
     with np.load(paths[0]) as archive:
         columns = {key: archive[key] for key in archive.files}
@@ -111,7 +111,7 @@ _ANSWERS = Resource(
     ),
     read_answers,
     ("cifar10s/cifar10s.npz",),
-    _mirrored,
+    _read_mirrored,
 )
 
 
@@ -120,7 +120,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     images, target, classes = access.read(cifar10.TEST)
     shown, item = np.unique(answers.item, return_inverse=True)
     people, annotator = np.unique(answers.annotator, return_inverse=True)
-    soft = soft_labels(answers)
+    soft = compute_soft_labels(answers)
     stated = np.take_along_axis(soft, answers.first[:, None], axis=1)[:, 0]
     label = np.where(
         stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.decoy_sets import (
     Paint,
-    class_colour,
-    dark_corner,
-    decoy_digits,
-    half_grey,
-    light_corner,
-    toy_bumps,
-    with_decoys,
+    add_decoys,
+    make_decoy_digits,
+    make_toy_bumps,
+    paint_class_colour,
+    paint_dark_corner,
+    paint_half,
+    paint_light_corner,
 )
 from hilmix.data.simulation.digits import LICENCE as DIGITS_LICENCE
 from hilmix.data.sources import cifar10, embedded, mnist
@@ -38,7 +38,7 @@ _SHIFT = (
 )
 
 
-def published_split(train: int, total: int) -> NDArray[np.str_]:
+def draw_published_split(train: int, total: int) -> NDArray[np.str_]:
     """Returns (total,): a tenth of the training images, drawn once and for all as in the release, is for validation."""
     order = np.random.default_rng(42).permutation(train)
     split = np.full(total, "test", dtype="<U5")
@@ -51,16 +51,16 @@ def _names(train: int, total: int) -> tuple[str, ...]:
     return tuple(f"train-{i:05d}" if i < train else f"test-{i - train:05d}" for i in range(total))
 
 
-def _from_mnist(
+def _create_mnist_build(
     name: str, resource: Resource[mnist.Images], classes: tuple[str, ...], licence: str, paint: Paint
 ) -> Callable[[Access, Options], AnnotatedData]:
     def build(access: Access, options: Options) -> AnnotatedData:
         images, target, train = access.read(resource)
-        return with_decoys(
+        return add_decoys(
             name,
             images,
             target,
-            published_split(train, len(target)),
+            draw_published_split(train, len(target)),
             paint=paint,
             items=_names(train, len(target)),
             classes=classes,
@@ -71,16 +71,16 @@ def _from_mnist(
     return build
 
 
-def _from_cifar(access: Access, options: Options) -> AnnotatedData:
+def _build_cifar(access: Access, options: Options) -> AnnotatedData:
     train, test = access.read(cifar10.TRAIN), access.read(cifar10.TEST)
     target = np.concatenate([train.target, test.target])
     size = len(train.target)
-    return with_decoys(
+    return add_decoys(
         CIFAR.name,
         np.concatenate([train.images, test.images]),
         target,
-        published_split(size, len(target)),
-        paint=light_corner,
+        draw_published_split(size, len(target)),
+        paint=paint_light_corner,
         items=_names(size, len(target)),
         classes=train.classes,
         licence=CIFAR.licence,
@@ -88,7 +88,7 @@ def _from_cifar(access: Access, options: Options) -> AnnotatedData:
     )
 
 
-def _source(
+def _build_source(
     name: str,
     summary: str,
     *,
@@ -104,7 +104,7 @@ def _source(
         summary=summary,
         licence=of.licence,
         citation=f"{citation}; {of.citation} (images)",
-        build=_from_mnist(name, resource, classes, of.licence, paint),
+        build=_create_mnist_build(name, resource, classes, of.licence, paint),
         resources=(resource,),
         options=("seed",),
         note=note,
@@ -118,38 +118,38 @@ DIGITS = Source(
     summary="1,797 digits in one half of 28x28 pixels, grey decoy in the other half",
     licence=DIGITS_LICENCE,
     citation=f"{_HEO}; {embedded.CITATION} (images)",
-    build=lambda access, options: decoy_digits(options.seed),
+    build=lambda access, options: make_decoy_digits(options.seed),
     options=("seed",),
     note=f"Nothing to download. {_SHIFT}",
 )
-MNIST = _source(
+MNIST = _build_source(
     "decoy-mnist",
     "70,000 digits in one half of the image, grey decoy in the other half",
-    paint=half_grey,
+    paint=paint_half,
     citation=_HEO,
     **_MNIST,
     note=f"{_SHIFT} One channel, where the release has three equal ones.",
 )
-MNIST_CORNER = _source(
+MNIST_CORNER = _build_source(
     "decoy-mnist-corner",
     "70,000 digits with a grey decoy in one corner",
-    paint=dark_corner,
+    paint=paint_dark_corner,
     citation=_ROSS,
     note=_SHIFT,
     **_MNIST,
 )
-FASHION = _source(
+FASHION = _build_source(
     "decoy-fashion-mnist",
     "70,000 pictures of clothes with a grey decoy in one corner",
-    paint=dark_corner,
+    paint=paint_dark_corner,
     citation=_ROSS,
     note=_SHIFT,
     **_FASHION,
 )
-COLOUR = _source(
+COLOUR = _build_source(
     "color-mnist",
     "70,000 digits in the colour of their class",
-    paint=class_colour,
+    paint=paint_class_colour,
     citation=f"{_RIEGER}; {_HEO}",
     note="In validation and test a digit has the colour of class 9 - y. Masks differ by channel; groups are classes.",
     **_MNIST,
@@ -159,7 +159,7 @@ CIFAR = Source(
     summary="60,000 CIFAR-10 images with a grey decoy in one corner",
     licence="none stated",
     citation=f"{_HEO}; {cifar10.CITATION}",
-    build=_from_cifar,
+    build=_build_cifar,
     resources=(cifar10.TRAIN, cifar10.TEST),
     options=("seed",),
     note=_SHIFT,
@@ -169,7 +169,7 @@ TOY = Source(
     summary="900 points in the plane, one coordinate of which must not matter",
     licence="none needed",
     citation=_HEO.replace("decoys", "toy data"),
-    build=lambda access, options: toy_bumps(options.seed),
+    build=lambda access, options: make_toy_bumps(options.seed),
     options=("seed",),
     note="Nothing to download. A mask on every item marks the second coordinate; the groups are the classes.",
 )

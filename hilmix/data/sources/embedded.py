@@ -1,6 +1,6 @@
 """The digits that come with scikit-learn, with simulated annotators: nothing to download."""
 
-from hilmix.data.simulation.digits import LICENCE, digits
+from hilmix.data.simulation.digits import LICENCE, simulate_digits
 from hilmix.data.sources.base import Source
 
 CITATION = (
@@ -12,7 +12,7 @@ CLASS = Source(
     summary="1,797 digits of 8x8 pixels, 20 simulated annotators with confusion matrices",
     licence=LICENCE,
     citation=CITATION,
-    build=lambda access, options: digits("class", options.seed),
+    build=lambda access, options: simulate_digits("class", options.seed),
     options=("seed",),
     note="Good, weak, biased, spamming and adversarial annotators; their names tell the kind.",
 )
@@ -21,7 +21,7 @@ INSTANCE = Source(
     summary="1,797 digits of 8x8 pixels, 20 simulated annotators that are weak classifiers",
     licence=LICENCE,
     citation=CITATION,
-    build=lambda access, options: digits("instance", options.seed),
+    build=lambda access, options: simulate_digits("instance", options.seed),
     options=("seed",),
     note="Errors depend on the input (annot-mix protocol).",
 )

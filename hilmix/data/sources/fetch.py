@@ -73,7 +73,7 @@ def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> 
         verify(file, final)
         return final
     if not (file.verification or allow_unverified or file.url.startswith(_OWN_MACHINE)):
-        raise DataError(_unverified(file, final))
+        raise DataError(_describe_unverified(file, final))
     part = final.with_name(final.name + ".part")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -98,16 +98,16 @@ def verify(file: RemoteFile, path: Path) -> None:
     """
     size = path.stat().st_size
     if file.size is not None and size != file.size:
-        raise DataError(_wrong(file, path, f"{size} bytes", f"{file.size} bytes"))
+        raise DataError(_describe_mismatch(file, path, f"{size} bytes", f"{file.size} bytes"))
     if file.checksum is not None:
         algorithm, _, expected = file.checksum.partition(":")
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, algorithm).hexdigest()
         if found != expected:
-            raise DataError(_wrong(file, path, f"{algorithm} {found}", expected))
+            raise DataError(_describe_mismatch(file, path, f"{algorithm} {found}", expected))
 
 
-def _unverified(file: RemoteFile, final: Path) -> str:
+def _describe_unverified(file: RemoteFile, final: Path) -> str:
     reason = file.unverified or "it comes without https, checksum or commit"
     return (
         f"{file.url} cannot be verified ({reason}): what arrives may be another file. Download it all the same with "
@@ -124,7 +124,7 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _wrong(file: RemoteFile, path: Path, found: str, expected: str) -> str:
+def _describe_mismatch(file: RemoteFile, path: Path, found: str, expected: str) -> str:
     return (
         f"{path} is not the published {file.url}: it has {found}, expected {expected}. "
         "Delete it if it is still there, and run the same command again."
@@ -153,28 +153,28 @@ def _download(file: RemoteFile, part: Path, final: Path) -> None:
         resumed = response.status == 206 and at is not None and int(at[1]) == have
         length = response.headers.get("Content-Length")
         total = None if length is None else int(length) + (have if resumed else 0)
-        with part.open("ab" if resumed else "wb") as stream, _progress() as progress:
+        with part.open("ab" if resumed else "wb") as stream, _create_progress() as progress:
             task = progress.add_task(Path(file.path).name, total=total or file.size, completed=stream.tell())
             while block := _read(response, file):
                 stream.write(block)
                 progress.advance(task, len(block))
             done = stream.tell()
     if total is not None and done != total:
-        raise DataError(_interrupted(file, f"after {done} of {total} bytes"))
+        raise DataError(_describe_interruption(file, f"after {done} of {total} bytes"))
 
 
 def _read(response: http.client.HTTPResponse, file: RemoteFile) -> bytes:
     try:
         return response.read1(_BLOCK)
     except (OSError, http.client.HTTPException) as error:
-        raise DataError(_interrupted(file, f"({error})")) from error
+        raise DataError(_describe_interruption(file, f"({error})")) from error
 
 
-def _interrupted(file: RemoteFile, how: str) -> str:
+def _describe_interruption(file: RemoteFile, how: str) -> str:
     return f"The download of {file.url} was interrupted {how}. Run the same command again to go on with it."
 
 
-def _progress() -> Progress:
+def _create_progress() -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

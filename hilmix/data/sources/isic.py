@@ -24,13 +24,13 @@ _DARK = 100
 """A segmentation marks pixels whose first channel is above this, as in the release; JPEG blurs the edges."""
 
 
-def _patch(path: Path) -> NDArray[np.uint8]:
+def _read_patch(path: Path) -> NDArray[np.uint8]:
     """(H, W) uint8, 255 where the segmentation of a patch is bright."""
     pixels = np.asarray(read_picture(path, what="segmentation", mode="RGB"))[..., 0]
     return (pixels > _DARK).astype(np.uint8) * 255
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     found = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
     if not found:
         raise DataError(f"'{folder}' holds no images.")
@@ -39,7 +39,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _build(access: Access, options: Options) -> AnnotatedData:
     root = access.placed(FOLDER, (*_PARTS, _SEGMENTS))
-    files = [_files(root / part) for part in _PARTS]
+    files = [_list_files(root / part) for part in _PARTS]
     paths = [path for part in files for path in part]
     group = np.repeat(np.arange(len(GROUPS)), [len(part) for part in files])
     if both := sorted({f.name for f in files[0]} & {f.name for f in files[1]}):
@@ -58,7 +58,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         items=tuple(f"{path.parent.name}/{path.stem}" for path in paths),
         classes=CLASSES,
         licence=SOURCE.licence,
-        pictures=MaskPictures(segments, images, read=_patch),
+        pictures=MaskPictures(segments, images, read=_read_patch),
         explained=np.flatnonzero(group == 1),
         painter="segmentation",
         group=group,

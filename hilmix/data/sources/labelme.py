@@ -67,7 +67,7 @@ class _Archive:
             return np.asarray(picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
 
 
-def _alphabetical(code: NDArray[np.generic]) -> NDArray[np.int64]:
+def _recode_alphabetically(code: NDArray[np.generic]) -> NDArray[np.int64]:
     order = np.array([CLASSES.index(name) for name in _CODES])
     alphabetical: NDArray[np.int64] = order[code.astype(np.int64)]
     return alphabetical
@@ -77,7 +77,7 @@ def _votes(answers: NDArray[np.generic]) -> NDArray[np.int64]:
     """(L, 3) from the (1000, 77) matrix with -1 for "did not label"; slots without any label are left out."""
     item, slot = np.nonzero(answers.astype(np.int64) >= 0)
     _, annotator = np.unique(slot, return_inverse=True)
-    return np.column_stack([item, annotator, _alphabetical(answers[item, slot])])
+    return np.column_stack([item, annotator, _recode_alphabetically(answers[item, slot])])
 
 
 def read_images(paths: list[Path]) -> LabelMe:
@@ -96,37 +96,37 @@ def read_features(paths: list[Path]) -> LabelMe:
     """VGG-16 features of all three splits, averaged over positions, and the votes on the train items."""
     with _Archive(paths[0]) as archive:
         maps = [archive.array(f"data_{split}_vgg16") for split in _SPLITS]
-        target = np.concatenate([_alphabetical(archive.array(f"labels_{split}")) for split in _SPLITS])
+        target = np.concatenate([_recode_alphabetically(archive.array(f"labels_{split}")) for split in _SPLITS])
         votes = _votes(archive.array("answers"))
     features = np.concatenate([m.reshape(len(m), -1, m.shape[-1]).mean(1) for m in maps]).astype(np.float32)
-    return _with_names(features, target, [len(m) for m in maps], votes)
+    return _name_items(features, target, [len(m) for m in maps], votes)
 
 
-def _with_names(
+def _name_items(
     inputs: NDArray[np.generic], target: NDArray[np.int64], sizes: list[int], votes: NDArray[np.int64]
 ) -> LabelMe:
     items = tuple(f"{split}-{i:04d}" for split, n in zip(_SPLITS.values(), sizes, strict=True) for i in range(n))
     return LabelMe(items, inputs, target, np.repeat(list(_SPLITS.values()), sizes), votes)
 
 
-def _mirrored_labels(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+def _read_mirrored_labels(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
     with np.load(path) as archive:
         votes = np.column_stack([archive[key].astype(np.int64) for key in ("item", "annotator", "label")])
         return tuple(archive["filename"].tolist()), archive["y"].astype(np.int64), votes
 
 
-def _mirrored_images(paths: list[Path]) -> LabelMe:
-    items, target, votes = _mirrored_labels(paths[0])
+def _read_mirrored_images(paths: list[Path]) -> LabelMe:
+    items, target, votes = _read_mirrored_labels(paths[0])
     images = read_sheet(paths[1], rows=25, columns=40, side=_SIDE)
     return LabelMe(items, images, target, np.full(len(items), "train"), votes)
 
 
-def _mirrored_features(paths: list[Path]) -> LabelMe:
-    _, train, votes = _mirrored_labels(paths[0])
+def _read_mirrored_features(paths: list[Path]) -> LabelMe:
+    _, train, votes = _read_mirrored_labels(paths[0])
     with np.load(paths[1]) as archive:
         parts = [archive[f"x_{split}"] for split in _SPLITS]
         target = np.concatenate([train, archive["y_valid"], archive["y_test"]]).astype(np.int64)
-    return _with_names(np.concatenate(parts), target, [len(p) for p in parts], votes)
+    return _name_items(np.concatenate(parts), target, [len(p) for p in parts], votes)
 
 
 _ARCHIVE = RemoteFile(
@@ -138,13 +138,13 @@ _IMAGES = Resource(
     (_ARCHIVE,),
     read_images,
     ("labelme/labelme.npz", "labelme/train_128.webp"),
-    _mirrored_images,
+    _read_mirrored_images,
 )
 _FEATURES = Resource(
     (_ARCHIVE,),
     read_features,
     ("labelme/labelme.npz", "labelme/vgg16_features.npz"),
-    _mirrored_features,
+    _read_mirrored_features,
 )
 
 

@@ -40,7 +40,7 @@ def read_canonical(paths: list[Path]) -> Images:
     return _join(*(read_idx(path) for path in paths))
 
 
-def _mirrored(paths: list[Path]) -> Images:
+def _read_mirrored(paths: list[Path]) -> Images:
     with np.load(paths[0]) as train, np.load(paths[1]) as test:
         return _join(train["x"], train["y"], test["x"], test["y"])
 
@@ -53,16 +53,16 @@ def _join(
     return Images(np.concatenate([train, test]), target, len(train))
 
 
-def _resource(name: str, root: str, sizes: tuple[int, ...], checksums: tuple[str, ...]) -> Resource[Images]:
+def _build_resource(name: str, root: str, sizes: tuple[int, ...], checksums: tuple[str, ...]) -> Resource[Images]:
     stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = tuple(
         RemoteFile(f"{root}/{stem}-ubyte.gz", f"{name}/{stem}-ubyte.gz", size, checksum)
         for stem, size, checksum in zip(stems, sizes, checksums, strict=True)
     )
-    return Resource(files, read_canonical, (f"{name}/train.npz", f"{name}/test.npz"), _mirrored)
+    return Resource(files, read_canonical, (f"{name}/train.npz", f"{name}/test.npz"), _read_mirrored)
 
 
-MNIST_IMAGES = _resource(
+MNIST_IMAGES = _build_resource(
     "mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     (9_912_422, 28_881, 1_648_877, 4_542),
@@ -73,7 +73,7 @@ MNIST_IMAGES = _resource(
         "md5:ec29112dd5afa0611ce80d1b7f02629c",
     ),
 )
-FASHION_IMAGES = _resource(
+FASHION_IMAGES = _build_resource(
     "fashion-mnist",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
     (26_421_880, 29_515, 4_422_102, 5_148),
@@ -86,7 +86,7 @@ FASHION_IMAGES = _resource(
 )
 
 
-def _builder(
+def _create_build(
     name: str, resource: Resource[Images], classes: tuple[str, ...], licence: str
 ) -> Callable[[Access, Options], AnnotatedData]:
     def build(access: Access, options: Options) -> AnnotatedData:
@@ -133,7 +133,7 @@ MNIST = Source(
     summary="70,000 handwritten digits with simulated annotators",
     licence="usually given as CC BY-SA 3.0",
     citation="Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits",
-    build=_builder("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
+    build=_create_build("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
     resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
     note=_NOTE,
@@ -143,7 +143,7 @@ FASHION = Source(
     summary="70,000 pictures of clothes with simulated annotators",
     licence="MIT",
     citation="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, 2017",
-    build=_builder("fashion-mnist", FASHION_IMAGES, CLOTHES, "MIT"),
+    build=_create_build("fashion-mnist", FASHION_IMAGES, CLOTHES, "MIT"),
     resources=(FASHION_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
     note=_NOTE,

@@ -50,18 +50,18 @@ def is_diseased(sample: str) -> bool:
     return int(plant[1:]) not in _HEALTHY
 
 
-def brightened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def brighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(224, 224, 3) of any image, twice as bright."""
     resized = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.int64)
     return np.minimum(255, 2 * resized).astype(np.uint8)
 
 
-def _background(leaf: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _read_background(leaf: NDArray[np.bool_]) -> NDArray[np.uint8]:
     whole = Image.fromarray(np.where(leaf, 0, 255).astype(np.uint8))
     return np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.NEAREST))
 
 
-def _samples(file: Path) -> list[str]:
+def _read_samples(file: Path) -> list[str]:
     return [line.strip() for line in file.read_text().splitlines() if line.strip()]
 
 
@@ -71,7 +71,7 @@ def _read(root: Path, samples: list[str], leaves: dict[str, NDArray[np.bool_]]) 
     for i, sample in enumerate(samples):
         pixels = read_pixels(root / _IMAGES / sample[0] / f"{sample}.JPEG")
         expect(f"Mask of '{sample}'", leaves[sample].shape, pixels.shape[:2])
-        images[i], masks[i] = brightened(pixels), _background(leaves[sample])
+        images[i], masks[i] = brighten(pixels), _read_background(leaves[sample])
     return images, masks
 
 
@@ -84,7 +84,7 @@ def _replace_background(images: Bytes, masks: Bytes, train: NDArray[np.bool_]) -
 
 def _build(access: Access, options: Options) -> AnnotatedData:
     root = access.placed(FOLDER, (f"{_SPLITS}/train_0.txt", f"{_SPLITS}/test_0.txt", _IMAGES, _MASKS))
-    given, test = (_samples(root / _SPLITS / f"{name}_0.txt") for name in ("train", "test"))
+    given, test = (_read_samples(root / _SPLITS / f"{name}_0.txt") for name in ("train", "test"))
     order = np.random.default_rng(42).permutation(len(given))
     samples = given + test
     split = np.array(["train"] * len(given) + ["test"] * len(test))

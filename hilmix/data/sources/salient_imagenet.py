@@ -30,7 +30,7 @@ _NEEDED = 3
 """Of five workers, how many must call a feature background or a separate object."""
 
 
-def spurious_features(answers: Path) -> dict[int, list[int]]:
+def find_spurious_features(answers: Path) -> dict[int, list[int]]:
     """Returns the features that are spurious for each class, from the published answers of the workers.
 
     Raises:
@@ -48,7 +48,7 @@ def spurious_features(answers: Path) -> dict[int, list[int]]:
     return found
 
 
-def images_of(folder: Path, features: list[int]) -> dict[str, list[int]]:
+def find_images(folder: Path, features: list[int]) -> dict[str, list[int]]:
     """Returns the images of a class that show a spurious feature, in order, and which ones.
 
     Raises:
@@ -67,7 +67,7 @@ def images_of(folder: Path, features: list[int]) -> dict[str, list[int]]:
     return dict(sorted(shown.items()))
 
 
-def centre(path: Path) -> NDArray[np.uint8]:
+def crop_centre(path: Path) -> NDArray[np.uint8]:
     """(224, 224, 3): the shorter side brought to 256 pixels, the centre cropped."""
     picture = read_picture(path, mode="RGB")
     scale = SHORTER / min(picture.size)
@@ -77,7 +77,7 @@ def centre(path: Path) -> NDArray[np.uint8]:
     return np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))
 
 
-def _mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
+def _read_mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
     """(224, 224): the largest of the maps of the image's spurious features."""
     maps = []
     for feature in features:
@@ -90,14 +90,14 @@ def _mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8]:
 
 def _build(access: Access, options: Options) -> AnnotatedData:
     root = access.placed(FOLDER, (_MAPS, _IMAGES, _ANSWERS))
-    spurious = spurious_features(root / _ANSWERS)
+    spurious = find_spurious_features(root / _ANSWERS)
     names: list[str] = []
     images, masks, label = [], [], []
     for k, (number, wordnet, _) in enumerate(_CLASSES):
-        for name, features in images_of(root / _MAPS / wordnet, spurious.get(number, [])).items():
+        for name, features in find_images(root / _MAPS / wordnet, spurious.get(number, [])).items():
             names.append(name)
-            images.append(centre(root / _IMAGES / wordnet / f"{name}.JPEG"))
-            masks.append(_mask(root / _MAPS / wordnet, name, features))
+            images.append(crop_centre(root / _IMAGES / wordnet / f"{name}.JPEG"))
+            masks.append(_read_mask(root / _MAPS / wordnet, name, features))
             label.append(k)
     if not names:
         raise DataError(f"{root / _ANSWERS} calls no feature of the six classes spurious.")

@@ -43,14 +43,14 @@ def read_texts(paths: list[Path]) -> Sentences:
     return Sentences(train, test, target, np.column_stack([item, annotator, answers[item, annotator]]))
 
 
-def _mirrored(paths: list[Path]) -> Sentences:
+def _read_mirrored(paths: list[Path]) -> Sentences:
     with np.load(paths[0]) as archive:
         votes = np.column_stack([archive[key].astype(np.int64) for key in ("item", "annotator", "label")])
         target = np.concatenate([archive["truth"], archive["test_truth"]]).astype(np.int64)
         return Sentences(archive["text"].tolist(), archive["test_text"].tolist(), target, votes)
 
 
-def dense_features(train: list[str], test: list[str], dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
+def compute_dense_features(train: list[str], test: list[str], dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
     """(N + M, D) features of sentences: TF-IDF of words and word pairs, reduced by a truncated SVD; deterministic.
 
     Sublinear counts of what at least two training sentences hold. Both steps are fitted on the training sentences
@@ -83,7 +83,7 @@ SENTENCES = Resource(
     tuple(RemoteFile(f"{_ROOT}/{name}", f"sentiment/{name}") for name in _FILES),
     read_texts,
     ("crowds/sentiment_polarity_text.npz",),
-    _mirrored,
+    _read_mirrored,
 )
 
 
@@ -100,7 +100,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     return AnnotatedData(
         name=SOURCE.name,
         items=tuple(f"{split}-{i:04d}" for split, n in sizes.items() for i in range(n)),
-        inputs=ArrayInputs(dense_features(train, test), "vector"),
+        inputs=ArrayInputs(compute_dense_features(train, test), "vector"),
         annotations=Annotations.build(
             item, annotator, label, num_items=len(target), classes=CLASSES, annotators=people
         ),

@@ -7,15 +7,15 @@ import pytest
 
 from hilmix.commands.data import main
 from hilmix.data.folder import examine_folder, read_folder, read_labels
-from hilmix.data.folder.describe import describe
+from hilmix.data.folder.describe import describe_data
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 SHARED = Path(__file__).parents[4] / "shared" / "cases" / "data"
 
 
 def float_labels(data):
-    found = describe(data)
-    assert (data.classes, found.mark_wrong_labels, found.majority_accuracy) == (("0", "1", "2"), 0, 1)
+    found = describe_data(data)
+    assert (data.classes, found.wrong_labels, found.majority_accuracy) == (("0", "1", "2"), 0, 1)
 
 
 def taxon_ids(data):
@@ -25,7 +25,7 @@ def taxon_ids(data):
 def repeats(data):
     assert data.annotations.num_pairs == 12
     assert [note.kind for note in data.notes] == ["repeats"]
-    assert describe(data).krippendorff_alpha == pytest.approx(-2 / 9)
+    assert describe_data(data).krippendorff_alpha == pytest.approx(-2 / 9)
 
 
 def case(data):

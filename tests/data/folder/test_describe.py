@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from hilmix.annotations import Annotations
 from hilmix.data.folder.describe import (
-    describe,
+    describe_data,
     krippendorff_alpha,
     majority_accuracy,
     pairwise_agreement,
@@ -97,7 +97,7 @@ def data():
 
 
 def test_description_counts_everything(data):
-    found = describe(data)
+    found = describe_data(data)
     assert (found.items, found.annotations, found.annotators, found.empty_items) == (5, 6, 4, 2)
     assert found.splits == {"train": (3, 2), "val": (1, 1), "test": (1, 0)}
     assert found.labels_per_item == (1, 2.0, 3)
@@ -105,7 +105,7 @@ def test_description_counts_everything(data):
     assert found.class_votes.tolist() == [0.5, 0.5, 0]
     assert found.class_targets.tolist() == [0.5, 0.5, 0]
     assert found.known_targets == 4
-    assert found.mark_wrong_labels == pytest.approx(2 / 6)
+    assert found.wrong_labels == pytest.approx(2 / 6)
     assert found.majority_accuracy == pytest.approx(2 / 3)
     assert found.pairwise_agreement == pytest.approx((2 + 2) / (2 + 6))
     assert found.silent_in_training == ("dan",)
@@ -113,11 +113,11 @@ def test_description_counts_everything(data):
 
 def test_description_without_truth_split_or_votes():
     empty = Annotations.build([], [], [], num_items=2, classes=2, annotators=0)
-    found = describe(AnnotatedData("none", ("a", "b"), ArrayInputs(np.zeros((2, 1)), "vector"), empty))
+    found = describe_data(AnnotatedData("none", ("a", "b"), ArrayInputs(np.zeros((2, 1)), "vector"), empty))
     assert found.splits == {"all": (2, 0)}
     assert found.class_targets is None
     assert found.labels_per_item == found.labels_per_annotator == (0, 0.0, 0)
-    assert np.isnan([found.mark_wrong_labels, found.majority_accuracy, found.krippendorff_alpha]).all()
+    assert np.isnan([found.wrong_labels, found.majority_accuracy, found.krippendorff_alpha]).all()
 
 
 def test_exchangeable_votes_have_no_silent_annotators():
@@ -125,7 +125,7 @@ def test_exchangeable_votes_have_no_silent_annotators():
     data = AnnotatedData(
         "x", ("a", "b"), ArrayInputs(np.zeros((2, 1)), "vector"), votes, split=np.array(["val", "train"])
     )
-    assert describe(data).silent_in_training == ()
+    assert describe_data(data).silent_in_training == ()
 
 
 def brute_force_soft(item, probs):
@@ -153,7 +153,7 @@ def test_agreement_of_soft_answers_is_its_expected_value(seed):
 
 def described(votes, target):
     names = tuple(f"i{n}" for n in range(votes.num_items))
-    return describe(
+    return describe_data(
         AnnotatedData("x", names, ArrayInputs(np.zeros((len(names), 1)), "vector"), votes, target=np.array(target))
     )
 
@@ -164,7 +164,7 @@ def test_draws_count_in_equal_shares():
         votes = Annotations.build([0, 0, 1, 2], [0, 1, 0, 0], label, probs=probs, num_items=3, classes=2, annotators=2)
         found = described(votes, [0, 0, 0])
         assert found.class_votes.tolist() == [0.5, 0.5]
-        assert found.mark_wrong_labels == pytest.approx((0.5 + 0.5 + 0 + 1) / 4)
+        assert found.wrong_labels == pytest.approx((0.5 + 0.5 + 0 + 1) / 4)
         assert found.majority_accuracy == pytest.approx((0.5 + 1 + 0) / 3)
         assert found.pairwise_agreement == pytest.approx(0.5)
 

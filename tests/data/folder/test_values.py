@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hilmix.data.folder import examine_folder, read_folder, read_labels, write_folder
-from hilmix.data.folder.describe import describe
+from hilmix.data.folder.describe import describe_data
 from hilmix.faults import FaultyDataError
 
 
@@ -67,12 +67,12 @@ def notes(root):
 def test_labels_and_targets_have_one_spelling(folder, label, target, classes):
     data = read_folder(folder(items(target=target) if target else items(), votes(label)))
     assert data.classes == classes
-    found = describe(data)
+    found = describe_data(data)
     if target:
-        assert found.mark_wrong_labels == 0
+        assert found.wrong_labels == 0
         assert found.majority_accuracy == 1
     else:
-        assert np.isnan(found.mark_wrong_labels)
+        assert np.isnan(found.wrong_labels)
 
 
 def test_numbers_and_booleans_are_never_merged_but_reported(folder):
@@ -114,7 +114,7 @@ def test_missing_targets_and_groups_are_unknown(folder, blank):
     data = read_folder(root)
     assert data.target.tolist() == [0, -1, 1]
     assert (data.groups, data.group.tolist()) == (("g",), [-1, 0, -1])
-    assert describe(data).known_targets == 2
+    assert describe_data(data).known_targets == 2
 
 
 def test_texts_for_missing_are_counted_and_may_be_listed_as_classes(folder):
@@ -153,7 +153,7 @@ def test_words_for_no_label_are_dropped_and_counted(folder):
 def test_numbers_around_a_word_for_no_label_keep_one_spelling(folder):
     root = folder(items(target=[0, 1, 0]), votes(["0.0", "1.0", "skip"]), "missing: skip\n")
     assert read_folder(root).classes == ("0", "1")
-    assert describe(read_folder(root)).mark_wrong_labels == 0
+    assert describe_data(read_folder(root)).wrong_labels == 0
 
 
 @pytest.mark.parametrize("cell", ["['cat', 'dog']", '{"choices": ["cat", "dog"]}', '["cat"]', "[cat, dog]"])
@@ -359,7 +359,7 @@ def test_missing_cells_and_marks_are_counted_in_words(folder):
 def test_floats_have_the_spelling_that_csv_files_give_them(folder, label, target, classes):
     data = read_folder(folder(items(target=target), votes(label)))
     assert data.classes == classes
-    assert describe(data).mark_wrong_labels == 0
+    assert describe_data(data).wrong_labels == 0
 
 
 def test_soft_columns_of_whole_numbers_are_spelled_as_labels(folder):

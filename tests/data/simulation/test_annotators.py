@@ -9,11 +9,11 @@ from scipy import stats
 from hilmix.data.simulation.annotators import (
     KINDS,
     TYPICAL_MIX,
-    annotator_kinds,
-    annotator_names,
-    beta_propensities,
     choose_pairs,
-    confusion_matrices,
+    draw_confusion_matrices,
+    draw_propensities,
+    list_annotator_kinds,
+    name_annotators,
     simulate_confusions,
 )
 from hilmix.errors import DataError
@@ -34,30 +34,30 @@ def simulate(target, confusion, *, per_item=None, seed=0, propensities=None):
 
 
 def test_kinds_and_names_follow_the_mix():
-    kinds = annotator_kinds({"good": 2, "weak": 0, "spammer": 1})
+    kinds = list_annotator_kinds({"good": 2, "weak": 0, "spammer": 1})
     assert kinds == ["good", "good", "spammer"]
-    assert annotator_names(kinds) == ("good-0", "good-1", "spammer-0")
-    assert len(annotator_kinds()) == sum(TYPICAL_MIX.values()) == 20
+    assert name_annotators(kinds) == ("good-0", "good-1", "spammer-0")
+    assert len(list_annotator_kinds()) == sum(TYPICAL_MIX.values()) == 20
 
 
 @pytest.mark.parametrize("mix", [{"perfect": 1}, {"good": -1}])
 def test_unknown_kinds_and_negative_numbers_are_refused(mix):
     with pytest.raises(DataError, match="allowed are numbers of at least 0 of"):
-        annotator_kinds(mix)
+        list_annotator_kinds(mix)
 
 
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6), k=st.integers(1, 12), seed=st.integers(0, 99))
 def test_confusion_matrices_are_distributions(kinds, k, seed):
-    matrix = confusion_matrices(kinds, k, seed=seed)
+    matrix = draw_confusion_matrices(kinds, k, seed=seed)
     assert matrix.shape == (len(kinds), k, k)
     assert (matrix >= 0).all()
     np.testing.assert_allclose(matrix.sum(-1), 1, atol=1e-12)
-    np.testing.assert_array_equal(matrix, confusion_matrices(kinds, k, seed=seed))
+    np.testing.assert_array_equal(matrix, draw_confusion_matrices(kinds, k, seed=seed))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_each_kind_does_what_its_name_says(seed):
-    good, weak, biased, spammer, adversarial = confusion_matrices(KINDS, 10, seed=seed)
+    good, weak, biased, spammer, adversarial = draw_confusion_matrices(KINDS, 10, seed=seed)
     for matrix, low, high in ((good, 0.85, 0.95), (weak, 0.4, 0.65)):
         right = matrix[0, 0]
         assert low <= right <= high
@@ -76,7 +76,7 @@ def test_each_kind_does_what_its_name_says(seed):
 
 
 def test_accuracy_per_annotator_is_the_mean_of_the_diagonal():
-    matrix = confusion_matrices(annotator_kinds(), 5, seed=3)
+    matrix = draw_confusion_matrices(list_annotator_kinds(), 5, seed=3)
     target = np.arange(20_000) % 5
     votes = simulate(target, matrix)
     right = np.bincount(votes.annotator, votes.label == target[votes.item]) / 20_000
@@ -85,7 +85,7 @@ def test_accuracy_per_annotator_is_the_mean_of_the_diagonal():
 
 
 def test_labels_follow_the_row_of_the_true_class():
-    matrix = confusion_matrices(["biased"], 4, seed=1)
+    matrix = draw_confusion_matrices(["biased"], 4, seed=1)
     target = np.repeat(np.arange(4), 10_000)
     votes = simulate(target, matrix)
     table = np.zeros((4, 4))
@@ -100,7 +100,7 @@ def test_impossible_labels_never_occur():
 
 def test_spammers_say_the_same_whatever_the_truth():
     target = np.arange(6_000) % 3
-    votes = simulate(target, confusion_matrices(["spammer"] * 3, 3, seed=2))
+    votes = simulate(target, draw_confusion_matrices(["spammer"] * 3, 3, seed=2))
     for annotator in range(3):
         mine = votes.annotator == annotator
         table = np.zeros((3, 3))
@@ -109,7 +109,7 @@ def test_spammers_say_the_same_whatever_the_truth():
 
 
 def test_seeds_decide_everything():
-    matrix = confusion_matrices(["weak"] * 4, 3, seed=0)
+    matrix = draw_confusion_matrices(["weak"] * 4, 3, seed=0)
     target = np.arange(300) % 3
     one, same, other = (simulate(target, matrix, per_item=(1, 3), seed=s) for s in (5, 5, 6))
     np.testing.assert_array_equal(one.label, same.label)
@@ -120,7 +120,7 @@ def test_seeds_decide_everything():
 def test_the_global_generator_is_left_alone():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    simulate(np.zeros(10, dtype=int), confusion_matrices(["good"], 2, seed=0))
+    simulate(np.zeros(10, dtype=int), draw_confusion_matrices(["good"], 2, seed=0))
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
@@ -162,7 +162,7 @@ def test_the_scale_of_propensities_does_not_matter():
 
 
 def test_beta_propensities_have_the_mean_and_variance_of_beta_1_3():
-    drawn = beta_propensities(50_000, seed=0)
+    drawn = draw_propensities(50_000, seed=0)
     assert abs(drawn.mean() - 1 / 4) < 0.005
     assert abs(drawn.var() - 3 / 80) < 0.002
 
@@ -190,5 +190,5 @@ def test_bad_input_is_refused(call, message):
 
 
 def test_one_class_and_one_annotator():
-    votes = simulate([0, 0], confusion_matrices(["adversarial"], 1, seed=0))
+    votes = simulate([0, 0], draw_confusion_matrices(["adversarial"], 1, seed=0))
     assert votes.label.tolist() == [0, 0]

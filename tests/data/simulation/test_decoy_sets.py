@@ -7,15 +7,15 @@ from sklearn.linear_model import LogisticRegression
 from hilmix.data.explained import ANNOTATOR
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.simulation.decoy_sets import (
-    class_colour,
-    dark_corner,
-    decoy_digits,
-    half_grey,
-    light_corner,
-    toy_bumps,
-    with_decoys,
+    add_decoys,
+    make_decoy_digits,
+    make_toy_bumps,
+    paint_class_colour,
+    paint_dark_corner,
+    paint_half,
+    paint_light_corner,
 )
-from hilmix.data.simulation.decoys import ramp
+from hilmix.data.simulation.decoys import colour_ramp
 
 N = 600
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ SPLIT = np.repeat(["train", "val", "test"], N // 3)
 
 
 def build(paint, images=IMAGES, rows=slice(None), seed=0):
-    return with_decoys(
+    return add_decoys(
         "toy",
         images[rows],
         TARGET[rows],
@@ -45,10 +45,14 @@ def grey_under_mask(data):
 
 @pytest.mark.parametrize(
     ("paint", "told"),
-    [(half_grey, lambda y: 25 * y), (dark_corner, lambda y: 255 - 25 * y), (light_corner, lambda y: 25 * y)],
+    [
+        (paint_half, lambda y: 25 * y),
+        (paint_dark_corner, lambda y: 255 - 25 * y),
+        (paint_light_corner, lambda y: 25 * y),
+    ],
 )
 def test_grey_decoys_tell_the_class_in_training_only(paint, told) -> None:
-    colours = np.repeat(IMAGES[..., None], 3, axis=3) if paint is light_corner else IMAGES
+    colours = np.repeat(IMAGES[..., None], 3, axis=3) if paint is paint_light_corner else IMAGES
     data = build(paint, colours)
     grey, train = grey_under_mask(data), SPLIT == "train"
     np.testing.assert_array_equal(grey[train], told(TARGET[train]))
@@ -64,38 +68,38 @@ def test_grey_decoys_tell_the_class_in_training_only(paint, told) -> None:
 
 
 def test_an_item_does_not_depend_on_those_behind_it() -> None:
-    part, whole = build(half_grey, rows=slice(100)), build(half_grey)
+    part, whole = build(paint_half, rows=slice(100)), build(paint_half)
     np.testing.assert_array_equal(part.inputs.fetch(np.arange(100)), whole.inputs.fetch(np.arange(100)))
-    other = build(half_grey, seed=1)
+    other = build(paint_half, seed=1)
     assert (other.masks.picture != whole.masks.picture).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_colours_turn_round_outside_training() -> None:
-    data = build(class_colour)
+    data = build(paint_class_colour)
     images = data.inputs.fetch(np.arange(N)).numpy().astype(float)
     shares = images.sum((2, 3)) / images.sum((1, 2, 3))[:, None]
-    colours = ramp() / ramp().sum(1, keepdims=True)
+    colours = colour_ramp() / colour_ramp().sum(1, keepdims=True)
     shown = np.abs(shares[:, None] - colours).sum(2).argmin(1)
     np.testing.assert_array_equal(shown, np.where(SPLIT == "train", TARGET, 9 - TARGET))
     assert data.masks.pictures.shape == (3, 12, 12)
 
 
 def test_decoy_digits() -> None:
-    data = decoy_digits()
+    data = make_decoy_digits()
     assert data.inputs.shape == (1, 28, 28)
     assert [int((data.split == s).sum()) for s in ("train", "val", "test")] == [1200, 197, 400]
     share = np.stack([np.bincount(data.target[data.split == s]) / (data.split == s).sum() for s in ("train", "test")])
     assert np.abs(share[0] - share[1]).max() < 0.01
     train, grey = data.split == "train", grey_under_mask(data)
     np.testing.assert_array_equal(grey[train], 25 * data.target[train])
-    again, other = decoy_digits(), decoy_digits(1)
+    again, other = make_decoy_digits(), make_decoy_digits(1)
     np.testing.assert_array_equal(data.inputs.fetch(np.arange(9)), again.inputs.fetch(np.arange(9)))
     assert (other.split != data.split).any()
 
 
 def test_the_shortcut_is_learnt_and_fails(tmp_path) -> None:
     """A linear model of the mean grey level of each half does well in training, and not on test items."""
-    data = read_folder(write_folder(decoy_digits(), tmp_path / "digits"))
+    data = read_folder(write_folder(make_decoy_digits(), tmp_path / "digits"))
     halves = data.inputs.fetch(np.arange(len(data))).float().reshape(len(data), 2, -1).numpy()
     features = np.concatenate([halves.mean(2), halves.std(2)], 1) / 255
     features = np.concatenate([features, features**2, features[:, :2] * (features[:, 2:] < 1e-3)], 1)
@@ -106,7 +110,7 @@ def test_the_shortcut_is_learnt_and_fails(tmp_path) -> None:
 
 
 def test_toy_bumps() -> None:
-    data = toy_bumps()
+    data = make_toy_bumps()
     points = data.inputs.fetch(np.arange(900)).numpy()
     assert data.inputs.shape == (2,)
     assert [int((data.split == s).sum()) for s in ("train", "val", "test")] == [630, 90, 180]

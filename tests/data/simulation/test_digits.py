@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from hilmix.data.simulation.digits import digits
+from hilmix.data.simulation.digits import simulate_digits
 from hilmix.errors import DataError
 
 
 @pytest.mark.parametrize("kind", ["class", "instance"])
 def test_shape_noise_and_speed(kind):
     start = time.perf_counter()
-    data = digits(kind)
+    data = simulate_digits(kind)
     assert time.perf_counter() - start < 3
     votes = data.annotations
     assert data.name == f"digits-{kind}"
@@ -26,13 +26,13 @@ def test_shape_noise_and_speed(kind):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_of_other_seeds(seed):
-    votes, target = digits("class", seed).annotations, digits("class", seed).target
+    votes, target = simulate_digits("class", seed).annotations, simulate_digits("class", seed).target
     assert 0.35 <= (votes.label != target[votes.item]).mean() <= 0.55
 
 
 def test_images_are_those_of_scikit_learn():
     images, target = load_digits(return_X_y=True)
-    data = digits()
+    data = simulate_digits()
     pixels = data.inputs.fetch(np.arange(1797)).numpy().reshape(1797, 64)
     assert pixels.dtype == np.uint8
     assert (pixels.min(), pixels.max()) == (0, 255)
@@ -41,7 +41,7 @@ def test_images_are_those_of_scikit_learn():
 
 
 def test_split_is_stratified_and_everything_is_annotated():
-    data = digits(seed=3)
+    data = simulate_digits(seed=3)
     share = {s: np.bincount(data.target[data.split == s], minlength=10) for s in ("train", "val", "test")}
     assert {s: n.sum() for s, n in share.items()} == {"train": 1078, "val": 359, "test": 360}
     total = np.bincount(data.target)
@@ -51,7 +51,7 @@ def test_split_is_stratified_and_everything_is_annotated():
 
 @pytest.mark.parametrize("kind", ["class", "instance"])
 def test_seed_decides(kind):
-    one, same, other = digits(kind, 1), digits(kind, 1), digits(kind, 2)
+    one, same, other = simulate_digits(kind, 1), simulate_digits(kind, 1), simulate_digits(kind, 2)
     np.testing.assert_array_equal(one.annotations.label, same.annotations.label)
     np.testing.assert_array_equal(one.split, same.split)
     assert (one.split != other.split).any()
@@ -59,4 +59,4 @@ def test_seed_decides(kind):
 
 def test_unknown_kind_is_refused():
     with pytest.raises(DataError, match="'class' and 'instance'"):
-        digits("both")
+        simulate_digits("both")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from hilmix.data.simulation.weak_classifiers import classifier_labels, simulate_classifiers
+from hilmix.data.simulation.weak_classifiers import predict_weak_labels, simulate_classifiers
 from hilmix.errors import DataError
 
 
@@ -16,20 +16,20 @@ def blobs():
 
 
 def test_equal_seeds_give_equal_labels(blobs):
-    one, same, other = (classifier_labels(*blobs, num_annotators=3, seed=s) for s in (1, 1, 2))
+    one, same, other = (predict_weak_labels(*blobs, num_annotators=3, seed=s) for s in (1, 1, 2))
     assert one.shape == (600, 3)
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
 
 def test_annotators_do_not_depend_on_how_many_there_are(blobs):
-    few, many = (classifier_labels(*blobs, num_annotators=a, seed=0) for a in (2, 4))
+    few, many = (predict_weak_labels(*blobs, num_annotators=a, seed=0) for a in (2, 4))
     np.testing.assert_array_equal(few, many[:, :2])
 
 
 def test_scale_and_shift_of_the_inputs_do_not_matter(blobs):
     inputs, target = blobs
-    plain, moved = (classifier_labels(x, target, num_annotators=2, seed=0) for x in (inputs, 8 * inputs + 32))
+    plain, moved = (predict_weak_labels(x, target, num_annotators=2, seed=0) for x in (inputs, 8 * inputs + 32))
     assert (plain == moved).mean() > 0.999  # float32 rounding only
 
 
@@ -51,7 +51,7 @@ class Spy:
 
 def test_training_samples_are_biased_bootstraps(blobs):
     Spy.trained = []
-    classifier_labels(*blobs, num_annotators=200, max_epochs=4, factory=Spy, seed=0)
+    predict_weak_labels(*blobs, num_annotators=200, max_epochs=4, factory=Spy, seed=0)
     epochs, sizes, counts = (np.array(c) for c in zip(*Spy.trained, strict=True))
     assert set(epochs) == {1, 2, 3, 4}
     assert sizes.min() >= 10
@@ -62,13 +62,13 @@ def test_training_samples_are_biased_bootstraps(blobs):
 
 def test_certain_ratios_give_the_whole_of_every_class(blobs):
     Spy.trained = []
-    classifier_labels(*blobs, num_annotators=3, ratio_a=(1e9, 1e9), ratio_b=(0, 0), factory=Spy, seed=0)
+    predict_weak_labels(*blobs, num_annotators=3, ratio_a=(1e9, 1e9), ratio_b=(0, 0), factory=Spy, seed=0)
     assert all((counts == 200).all() for _, _, counts in Spy.trained)
 
 
 def test_unseen_classes_are_never_said(blobs):
     inputs, target = blobs
-    dense = classifier_labels(
+    dense = predict_weak_labels(
         inputs,
         target,
         num_annotators=40,
@@ -89,14 +89,14 @@ def test_labels_are_thinned_and_named(blobs):
     votes = simulate_classifiers(inputs, target, classes="abc", num_annotators=5, labels_per_item=2, seed=0)
     assert votes.labels_per_item.tolist() == [2] * 600
     assert votes.annotators[:2] == ("classifier-0", "classifier-1")
-    dense = classifier_labels(inputs, target, num_annotators=5, seed=0)
+    dense = predict_weak_labels(inputs, target, num_annotators=5, seed=0)
     np.testing.assert_array_equal(votes.label, dense[votes.item, votes.annotator])
 
 
 def test_images_are_flattened():
     pixels = np.random.default_rng(0).integers(0, 255, (30, 4, 4), dtype=np.uint8)
     target = np.arange(30) % 2
-    square, flat = (classifier_labels(x, target, num_annotators=2, seed=0) for x in (pixels, pixels.reshape(30, 16)))
+    square, flat = (predict_weak_labels(x, target, num_annotators=2, seed=0) for x in (pixels, pixels.reshape(30, 16)))
     np.testing.assert_array_equal(square, flat)
 
 
@@ -111,4 +111,4 @@ def test_images_are_flattened():
 )
 def test_bad_input_is_refused(target, message):
     with pytest.raises(DataError, match=message):
-        classifier_labels(np.zeros((min(len(target), 20), 2)), target, seed=0)
+        predict_weak_labels(np.zeros((min(len(target), 20), 2)), target, seed=0)

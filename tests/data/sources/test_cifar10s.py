@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilmix.data.sources import load_source
-from hilmix.data.sources.cifar10s import Answers, read_answers, soft_labels
+from hilmix.data.sources.cifar10s import Answers, compute_soft_labels, read_answers
 
 
 def answer(first, percent, second=-1, second_percent=np.nan, possible=range(10)):
@@ -45,7 +45,7 @@ def answer(first, percent, second=-1, second_percent=np.nan, possible=range(10))
     ],
 )
 def test_soft_labels_follow_the_rule(given, expected):
-    found = soft_labels(given)[0]
+    found = compute_soft_labels(given)[0]
     np.testing.assert_allclose(found, [expected.get(k, 0) for k in range(10)], atol=1e-12)
 
 

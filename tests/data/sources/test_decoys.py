@@ -6,12 +6,12 @@ import pytest
 from hilmix.data.sources import SOURCES, Options, collect_sources, decoys
 from hilmix.data.sources.base import Access
 from hilmix.data.sources.cifar10 import CLASSES, Cifar
-from hilmix.data.sources.decoys import published_split
+from hilmix.data.sources.decoys import draw_published_split
 from hilmix.data.sources.mnist import Images
 
 
 def test_the_split_is_the_published_one() -> None:
-    split = published_split(60_000, 70_000)
+    split = draw_published_split(60_000, 70_000)
     assert {s: int((split == s).sum()) for s in np.unique(split)} == {"train": 54_000, "val": 6_000, "test": 10_000}
     assert (split[60_000:] == "test").all()
     order = np.random.default_rng(42).permutation(np.arange(60_000))  # as the release draws it

@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance
 
 from hilmix.data.sources import SOURCES, Options
 from hilmix.data.sources.base import Access
-from hilmix.data.sources.plant import brightened, is_diseased, read_leaf_masks
+from hilmix.data.sources.plant import brighten, is_diseased, read_leaf_masks
 from hilmix.errors import DataError
 
 SIDE = 213
@@ -54,7 +54,7 @@ def test_other_names_are_refused():
 def test_brightness_against_pillow():
     pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     wanted = np.asarray(ImageEnhance.Brightness(Image.fromarray(pixels)).enhance(2), dtype=int)
-    assert np.abs(brightened(pixels) - wanted).max() <= 1
+    assert np.abs(brighten(pixels) - wanted).max() <= 1
 
 
 def test_images_masks_groups_and_split(downloads):

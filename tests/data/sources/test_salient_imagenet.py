@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from hilmix.data.sources import SOURCES, Options
 from hilmix.data.sources.base import Access
-from hilmix.data.sources.salient_imagenet import centre, images_of, spurious_features
+from hilmix.data.sources.salient_imagenet import crop_centre, find_images, find_spurious_features
 from hilmix.errors import DataError
 
 BEETLE, WOLF = "n02174001", "n02114548"
@@ -73,7 +73,7 @@ def build(downloads):
 
 def test_three_of_five_workers_decide(downloads):
     file = downloads / "salient-imagenet" / "discover_spurious_features.csv"
-    assert spurious_features(file) == {306: [7, 9], 270: [5], 1: [7]}
+    assert find_spurious_features(file) == {306: [7, 9], 270: [5], 1: [7]}
 
 
 def test_images_masks_and_classes(downloads):
@@ -91,7 +91,7 @@ def test_images_are_cropped_as_the_masks_were(tmp_path):
     for height, width in ((300, 400), (400, 300), (256, 256), (100, 333)):
         save(tmp_path / "x.JPEG", gradient(height, width))
         wanted = v2.Compose([v2.Resize(256, antialias=True), v2.CenterCrop(224)])(Image.open(tmp_path / "x.JPEG"))
-        assert np.abs(centre(tmp_path / "x.JPEG").astype(int) - np.asarray(wanted, dtype=int)).max() <= 2
+        assert np.abs(crop_centre(tmp_path / "x.JPEG").astype(int) - np.asarray(wanted, dtype=int)).max() <= 2
 
 
 def test_what_is_missing_is_named(downloads):
@@ -100,7 +100,7 @@ def test_what_is_missing_is_named(downloads):
     with pytest.raises(DataError, match=r"b2\.JPEG does not exist"):
         build(downloads)
     with pytest.raises(DataError, match=r"has no column '4'"):
-        images_of(root / "salient_imagenet_dataset" / BEETLE, [4])
+        find_images(root / "salient_imagenet_dataset" / BEETLE, [4])
     (root / "salient_imagenet_dataset" / BEETLE / "image_names_map.csv").unlink()
     with pytest.raises(DataError, match=r"image_names_map\.csv' is missing"):
         build(downloads)

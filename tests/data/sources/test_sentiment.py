@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hilmix.data.sources import load_source
 from hilmix.data.sources.base import Access
-from hilmix.data.sources.sentiment import SENTENCES, dense_features, read_texts
+from hilmix.data.sources.sentiment import SENTENCES, compute_dense_features, read_texts
 
 TRAIN = [
     "a fine film",
@@ -31,7 +31,7 @@ def test_texts_answers_and_truth_are_read(tmp_path):
 
 
 def test_features_are_fitted_on_the_training_sentences_only():
-    one, other = (dense_features(TRAIN, test, 3) for test in (["a fine cast"], ["dull", "unheard of"]))
+    one, other = (compute_dense_features(TRAIN, test, 3) for test in (["a fine cast"], ["dull", "unheard of"]))
     assert one.shape == (7, 3)
     assert one.dtype == np.float32
     np.testing.assert_array_equal(one[:6], other[:6])
@@ -40,7 +40,7 @@ def test_features_are_fitted_on_the_training_sentences_only():
 
 
 def test_features_tell_words_and_pairs_but_not_letter_case():
-    features = dense_features(TRAIN, [TRAIN[0], TRAIN[0].upper(), "a fine"], 4)
+    features = compute_dense_features(TRAIN, [TRAIN[0], TRAIN[0].upper(), "a fine"], 4)
     np.testing.assert_allclose(features[6], features[0], rtol=1e-4)
     np.testing.assert_array_equal(features[7], features[6])
     assert np.abs(features[8] - features[0]).max() > 0.1
