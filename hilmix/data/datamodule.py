@@ -46,7 +46,7 @@ class AnnotatedDataModule(LightningDataModule):
         mix: the mix policy; default: none.
         batch_size: items per batch and rank.
         augment: ``none``; ``crop-flip`` (pad, crop, flip: small images); ``resized-crop-flip`` (photographs).
-        image_size: side in pixels that image files are brought to; default: their common size, or 128.
+        image_size: side in pixels that image files are resized to; default: their common size, or 128.
         val_fraction: share of the training items to hold out for validation, stratified. Default: the folder's own
             validation items, or a tenth if it has none. Given, it replaces the folder's validation items, whose
             annotations are then not used: "noisy validation" where the folder's have no votes.
@@ -150,7 +150,7 @@ class AnnotatedDataModule(LightningDataModule):
 
     @property
     def has_masks(self) -> bool:
-        """Whether a training item has a mask."""
+        """Whether any training item has a mask."""
         return self.data.masks is not None and bool(self.data.masks.explained[self.rows("train")].any())
 
     @property

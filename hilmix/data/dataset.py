@@ -21,17 +21,17 @@ Augmentation = Literal["none", "crop-flip", "resized-crop-flip"]
 
 
 class ItemDataset(Dataset[Batch]):
-    """Some items of a data set with their annotations; ``__getitems__`` fetches and collates a batch in one go.
+    """Some items of a data set with their annotations; ``__getitems__`` fetches and collates a whole batch.
 
     Args:
         data: all items.
         rows: (n,) rows of the items of this split in the whole table; a row may stand several times.
-        annotations: what the model is told about the items; the rows of the whole table.
+        annotations: the annotations that batches carry; their items are rows of the whole table.
         annotator_ids: (A,) int64, the model's id of every annotator, -1 for one never seen in training.
         augment: ``crop-flip`` pads by an eighth, crops back and flips; ``resized-crop-flip`` crops at random
             scale. Both need images; draws depend on the seed, the epoch, the item, and which of its places in ``rows``
             it is. Masks move with their image.
-        masks: how the masks of several people become one; see :meth:`~hilmix.data.masks.Masks.fetch`.
+        masks: how masks of several annotators are combined; see :meth:`~hilmix.data.masks.Masks.fetch`.
         seed: seed of the run.
     """
 
@@ -52,7 +52,7 @@ class ItemDataset(Dataset[Batch]):
 
     @cached_property
     def _draw(self) -> IntArray:
-        """(n,) what augmentation draws by: the row itself where it stands first."""
+        """(n,) number that seeds the augmentation of each position: its row, or another one for a repeated row."""
         copy: IntArray = pd.Series(self.rows).groupby(self.rows).cumcount().to_numpy()
         return self.rows + copy * len(self.data)
 
@@ -63,7 +63,7 @@ class ItemDataset(Dataset[Batch]):
         return self.__getitems__([position])
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Returns the batch of these positions; a position may carry its epoch, see :class:`EpochSampler`."""
+        """Return the batch of these positions; a position may carry its epoch, see :class:`EpochSampler`."""
         epoch, position = np.divmod(np.asarray(positions), len(self.rows))
         index = self.rows[position]
         inputs = self.data.inputs.fetch(index)
@@ -71,16 +71,16 @@ class ItemDataset(Dataset[Batch]):
         if self._augment is not None:
             inputs, mask = self._augment_batch(inputs, mask, epoch, self._draw[position])
         row, pair = self.annotations.gather(index)
-        notes = self.annotations
+        votes = self.annotations
         return Batch(
             input=inputs,
             index=torch.from_numpy(index),
             target=torch.from_numpy(self.data.target[index]),
             row=torch.from_numpy(row),
-            annotator=torch.from_numpy(self.annotator_ids[notes.annotator[pair]]),
-            label=torch.from_numpy(notes.label[pair]),
-            probs=None if notes.probs is None else torch.from_numpy(notes.probs[pair]),
-            confidence=None if notes.confidence is None else torch.from_numpy(notes.confidence[pair]),
+            annotator=torch.from_numpy(self.annotator_ids[votes.annotator[pair]]),
+            label=torch.from_numpy(votes.label[pair]),
+            probs=None if votes.probs is None else torch.from_numpy(votes.probs[pair]),
+            confidence=None if votes.confidence is None else torch.from_numpy(votes.confidence[pair]),
             mask=mask,
             group=torch.from_numpy(self.data.group[index]) if self.data.groups else None,
         )
@@ -115,5 +115,5 @@ def _build_augmentation(name: Augmentation, shape: tuple[int, ...]) -> v2.Transf
 
 
 def pass_batch(batch: Batch) -> Batch:
-    """The data set has collated already."""
+    """Return the batch unchanged: the data set has collated it already."""
     return batch

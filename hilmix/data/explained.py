@@ -1,4 +1,4 @@
-"""Data with masks of which each item has one label, its class: what sources of explanations have in common."""
+"""Build data with masks in which each item has one label, its class: the common part of sources of explanations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 
 ANNOTATOR = "label"
-"""Who says the class: the label of the original data."""
+"""Name of the annotator of the original labels."""
 
 
 def build_explained_data(
@@ -28,7 +28,7 @@ def build_explained_data(
     group: IntArray | None = None,
     groups: tuple[str, ...] = (),
 ) -> AnnotatedData:
-    """Returns the data; the one annotation of every item, by :data:`ANNOTATOR`, is its target.
+    """Return the data; the one annotation of every item, by :data:`ANNOTATOR`, is its target.
 
     Args:
         name: of the data.
@@ -39,7 +39,7 @@ def build_explained_data(
         classes: K names.
         licence: as the authors state it.
         pictures: the masks.
-        painter: who gave them.
+        painter: name of the annotator who gave them.
         explained: (M,) rows of the items that have a mask; default: all.
         picture: (M,) rows of ``pictures``; default: one after the other.
         group: (N,) group of the items; default: the target.
@@ -66,7 +66,7 @@ def build_explained_data(
 
 
 def draw_split(total: int, train: float, val: float) -> NDArray[np.str_]:
-    """Returns (total,): shares of the items, drawn once and for all as the robust_mlx release does (seed 42)."""
+    """Return (total,): shares of the items, drawn with a fixed seed as in the robust_mlx release (42)."""
     order = np.random.default_rng(42).permutation(total)
     split = np.full(total, "test", dtype="<U5")
     first, second = int(train * total), int(train * total) + int(val * total)

@@ -16,7 +16,7 @@ from hilmix.errors import DataError
 
 InputKind = Literal["image", "vector"]
 MIXED_SIZE = 128
-"""Side in pixels that image files of several sizes are brought to, unless a size is given."""
+"""Side in pixels that image files of several sizes are resized to, unless a size is given."""
 _MOST_STRETCHED = 16
 
 
@@ -52,8 +52,9 @@ class ArrayInputs:
         fits = fits and min(array.shape[1:]) > 0
         if not fits:
             raise DataError(
-                f"inputs of kind '{kind}' have shape {array.shape}; expected "
-                + ("(N, D)." if kind == "vector" else "(N, H, W) or (N, H, W, C) with at most 4 channels last.")
+                f"inputs of kind '{kind}' must have shape "
+                + ("(N, D)" if kind == "vector" else "(N, H, W) or (N, H, W, C) with at most 4 channels last")
+                + f", got {array.shape}."
             )
         self.array, self.kind = array, kind
 
@@ -73,12 +74,12 @@ class ArrayInputs:
             return torch.from_numpy(part.astype(np.float32, copy=False))
         part = part[:, None] if part.ndim == 3 else np.moveaxis(part, 3, 1)
         if part.dtype != np.uint8:
-            part = part.astype(np.float32)  # torch knows no numbers of another byte order
+            part = part.astype(np.float32)  # torch supports no other byte order than the native one
         return torch.from_numpy(np.ascontiguousarray(part))
 
 
 class ImageFiles:
-    """Image files, decoded to RGB when fetched, brought to one square size where they differ.
+    """Image files, decoded to RGB when fetched, resized to one square size where they differ.
 
     Args:
         paths: N files.
@@ -87,7 +88,7 @@ class ImageFiles:
         sizes: N widths and heights where they are known already, None for files that must not be fetched.
 
     Raises:
-        BadPicturesError: naming the files whose header cannot be read; with ``size`` or ``sizes`` none is looked at.
+        BadPicturesError: naming the files whose header cannot be read; with ``size`` or ``sizes`` none is opened.
     """
 
     kind: InputKind = "image"
@@ -122,7 +123,7 @@ class ImageFiles:
         return torch.stack([self._decode(self.paths[r]) for r in rows])
 
     def fit(self, picture: Tensor) -> Tensor:
-        """A (C, H', W') picture of a file's own size, brought to the common size as the files are."""
+        """Return a (C, H', W') picture of a file's own size, resized to the common size as the files are."""
         return picture if self._resize is None else self._resize(picture)
 
     def _decode(self, path: Path) -> Tensor:

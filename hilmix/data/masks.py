@@ -1,4 +1,4 @@
-"""Who called which part of which item irrelevant: pictures of masks, several people's of one item kept apart."""
+"""Masks of irrelevant parts of items: a table of (item, annotator, picture), those of several annotators kept apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ MaskAggregation = Literal["union", "agreement"]
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """M masks, each of one item by one person, sorted by item; memory O(M) and the pictures, whatever N and A.
+    """M masks, each of one item by one annotator, sorted by item; memory O(M) and the pictures, whatever N and A.
 
     In a mask 1 (255 as uint8) marks what is irrelevant, 0 what may matter, and numbers between are allowed. Several
     masks may share one picture. Build one with :meth:`build`; the bare constructor expects sorted, checked arrays.
 
     Args:
         item: (M,) int64, non-decreasing, row of the item in [0, N).
-        annotator: (M,) int64 in [0, A'). People who gave masks need not be those who gave labels.
+        annotator: (M,) int64 in [0, A'). Annotators who gave masks need not be those who gave labels.
         picture: (M,) int64, row of ``pictures``.
         annotators: A' names.
         pictures: random access to (1 or C, H, W) uint8 or float images, or to (D,) vectors, in [0, 1] if not uint8.
@@ -52,7 +52,7 @@ class Masks:
         annotators: Sequence[str],
         picture: ArrayLike | None = None,
     ) -> "Masks":
-        """Returns the checked, sorted table.
+        """Return the checked, sorted table.
 
         Args:
             item: (M,) integers in [0, num_items), in any order.
@@ -63,22 +63,22 @@ class Masks:
             picture: (M,) integers, row of ``pictures``; default: one after the other.
 
         Raises:
-            DataError: naming the column, the first bad row and what is allowed; also if a person gave two masks of one
+            DataError: naming the column, the first bad row and what it must be; also if an annotator gave two masks of
+            one
                 item.
         """
         items = whole_numbers(item, "item", num_items)
-        who = whole_numbers(annotator, "annotator", len(annotators))
-        rows = np.arange(len(items)) if picture is None else picture
-        shown = whole_numbers(rows, "row", len(pictures))
-        if not len(items) == len(who) == len(shown):
-            raise DataError(f"masks have {len(items)} items, {len(who)} annotators and {len(shown)} pictures.")
-        order = np.lexsort((who, items))
-        masks = cls(items[order], who[order], shown[order], tuple(map(str, annotators)), pictures, num_items)
+        by = whole_numbers(annotator, "annotator", len(annotators))
+        rows = whole_numbers(np.arange(len(items)) if picture is None else picture, "row", len(pictures))
+        if not len(items) == len(by) == len(rows):
+            raise DataError(f"masks have {len(items)} items, {len(by)} annotators and {len(rows)} pictures.")
+        order = np.lexsort((by, items))
+        masks = cls(items[order], by[order], rows[order], tuple(map(str, annotators)), pictures, num_items)
         twice = np.flatnonzero((np.diff(masks.item) == 0) & (np.diff(masks.annotator) == 0))
         if len(twice):
             raise DataError(
-                f"Annotator '{masks.annotators[masks.annotator[twice[0]]]}' has two masks of item number "
-                f"{masks.item[twice[0]]}; allowed is one."
+                f"Masks must be one per item and annotator, got two masks of item number {masks.item[twice[0]]} by "
+                f"'{masks.annotators[masks.annotator[twice[0]]]}'."
             )
         return masks
 
@@ -94,11 +94,11 @@ class Masks:
 
     @property
     def explained(self) -> NDArray[np.bool_]:
-        """(N,) whether anybody gave a mask of the item; it may be all zero."""
+        """(N,) whether the item has a mask; it may be all zero."""
         return self.per_item > 0
 
     def marks(self, index: IntArray, *, batch: int = 1024) -> NDArray[np.bool_]:
-        """Returns (B,) whether a mask of the item marks anything; reads all masks of these items.
+        """Return (B,) whether a mask of the item marks anything; reads all masks of these items.
 
         Args:
             index: (B,) rows of the items in the whole table.
@@ -112,7 +112,7 @@ class Masks:
         return found
 
     def gather(self, items: ArrayLike) -> tuple[IntArray, IntArray]:
-        """Returns where the masks of the given items stand.
+        """Return the positions of the masks of the given items.
 
         Args:
             items: (B,) integers in [0, N), repeats allowed.
@@ -125,31 +125,31 @@ class Masks:
         return ranges(np.searchsorted(self.item, wanted), self.per_item[wanted])
 
     def fetch(self, index: IntArray, how: MaskAggregation = "union") -> Tensor:
-        """Returns one mask per item: (B, 1 or C, H, W) or (B, D), zeros where nobody gave one.
+        """Return one mask per item: (B, 1 or C, H, W) or (B, D), zeros where there is none.
 
         Args:
             index: (B,) rows of the items in the whole table.
-            how: ``union``: what anybody marked (the maximum over people). ``agreement``: the share of the people who
-                gave a mask of the item that marked it (their mean); float32 where any item has several masks.
+            how: ``union``: what any annotator marked (the maximum). ``agreement``: the share of the annotators
+                with a mask of the item that marked it (their mean); float32 where any item has several masks.
                 For data with at most one mask per item both are the same, and uint8 stays uint8.
 
         Raises:
             ConfigError: for another ``how``.
         """
         if how not in get_args(MaskAggregation):
-            raise ConfigError(f"Masks are aggregated by '{how}'; allowed are {list(get_args(MaskAggregation))}.")
+            raise ConfigError(f"`how` must be one of {list(get_args(MaskAggregation))}, got '{how}'.")
         row, position = self.gather(index)
         given, at = self.pictures.fetch(self.picture[position]), torch.from_numpy(row)
         if self.per_item.max(initial=0) > 1 and how == "agreement":
             total = torch.zeros(len(index), *given.shape[1:]).index_add_(0, at, as_float(given))
-            people = torch.from_numpy(self.per_item[index]).clamp_(min=1)
-            return total / people.reshape(-1, *[1] * (total.ndim - 1))
+            number = torch.from_numpy(self.per_item[index]).clamp_(min=1)
+            return total / number.reshape(-1, *[1] * (total.ndim - 1))
         zeros = given.new_zeros(len(index), *given.shape[1:])
         where = at.reshape(-1, *[1] * (given.ndim - 1)).expand_as(given)
         return zeros.scatter_reduce_(0, where, given, "amax")
 
     def check_shape(self, inputs: tuple[int, ...]) -> None:
-        """Makes sure that the masks fit inputs of shape (C, H, W) or (D,).
+        """Check that the masks fit inputs of shape (C, H, W) or (D,).
 
         Raises:
             DataError: if they do not.
@@ -158,4 +158,4 @@ class Masks:
         allowed = [inputs] if len(inputs) == 1 else [(1, *inputs[1:]), inputs]
         if found not in allowed:
             wanted = " or ".join(map(str, dict.fromkeys(allowed)))
-            raise DataError(f"The masks have shape {found}, the inputs {inputs}; allowed for the masks: {wanted}.")
+            raise DataError(f"The masks of inputs of shape {inputs} must have shape {wanted}, got {found}.")

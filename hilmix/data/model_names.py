@@ -1,4 +1,4 @@
-"""Names of classes and annotators belong to the model: data are expressed in the codes that it was trained with."""
+"""Names of classes and annotators that a model was trained with, and data recoded to match them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class RecodedData(NamedTuple):
 
 
 def read_model_names(state: Mapping[str, Any] | None) -> ModelNames | None:
-    """Returns the names in the state of a data module that served the training, or None where it holds none."""
+    """Return the names in the saved state of the data module of a training, or None where it holds none."""
     if state is None or "classes" not in state or "annotators" not in state:
         return None
     annotators = () if state.get("aggregated") else state["annotators"]  # a model of aggregates knows no annotator
@@ -44,7 +44,7 @@ def read_model_names(state: Mapping[str, Any] | None) -> ModelNames | None:
 
 
 def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
-    """Returns the data in the codes of a model, matched by name, whatever the order of the data's own lists.
+    """Return the data in the codes of a model, matched by name, whatever the order of the data's own lists.
 
     Args:
         data: with vocabularies of their own.
@@ -54,25 +54,25 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
         RunError: if the data have a class that the model lacks.
     """
     require_known_classes(data.classes, names.classes, data.name)
-    own, people = data.annotations, data.annotations.annotators
-    same_people = len(people) == len(names.annotators) and all(
-        name in ("", mine) for name, mine in zip(names.annotators, people, strict=True)
+    own, annotators = data.annotations, data.annotations.annotators
+    same = len(annotators) == len(names.annotators) and all(
+        name in ("", mine) for name, mine in zip(names.annotators, annotators, strict=True)
     )
     modelled = set(names.annotators)
-    union = people if same_people else (*names.annotators, *(name for name in people if name not in modelled))
+    union = annotators if same else (*names.annotators, *(name for name in annotators if name not in modelled))
     known = np.zeros(len(union), dtype=bool)
     known[: len(names.annotators)] = [name != "" for name in names.annotators]
-    if same_people and data.classes == names.classes:
+    if same and data.classes == names.classes:
         return RecodedData(data, known)
     place = _find_places(data.classes, names.classes)
-    moved = _recode_annotations(own, names.classes, place, union, _find_places(people, union))
+    moved = _recode_annotations(own, names.classes, place, union, _find_places(annotators, union))
     target = np.where(data.target == UNKNOWN, UNKNOWN, place[data.target]) if len(place) else data.target
-    features = _pad_features(data.annotator_features, people, union)
+    features = _pad_features(data.annotator_features, annotators, union)
     return RecodedData(replace(data, annotations=moved, target=target, annotator_features=features), known)
 
 
 def require_known_classes(own: Sequence[str], model: Sequence[str], data: str) -> None:
-    """Makes sure that a model has every class of the data.
+    """Check that a model has every class of the data.
 
     Raises:
         RunError: naming the classes that it lacks.
@@ -102,13 +102,13 @@ def _recode_annotations(
 
 
 def _pad_features(
-    features: NDArray[Any] | None, people: tuple[str, ...], union: tuple[str, ...]
+    features: NDArray[Any] | None, annotators: tuple[str, ...], union: tuple[str, ...]
 ) -> NDArray[Any] | None:
     """(A', F) metadata in the order of ``union``, NaN for annotators that the data do not have."""
     if features is None:
         return None
     padded = np.full((len(union), features.shape[1]), np.nan, dtype=features.dtype)
-    padded[_find_places(people, union)] = features
+    padded[_find_places(annotators, union)] = features
     return padded
 
 
@@ -118,7 +118,7 @@ def _find_places(names: Sequence[str], among: Sequence[str]) -> IntArray:
 
 
 def warn_about_unknown(annotators: Sequence[str], ids: IntArray) -> None:
-    """Logs which annotators have no place in the model: those without a label when it was trained."""
+    """Log which annotators have no place in the model: those without a label when it was trained."""
     names = [name for name, place in zip(annotators, ids, strict=True) if name and place == UNKNOWN]
     if names:
         shown = ", ".join(printable(name) for name in names[:5])

@@ -42,7 +42,7 @@ Size = tuple[int, int]
 class PictureError(DataError):
     """An image file that cannot be used; ``kind`` is one of :data:`UNREADABLE`.
 
-    A process of the data loader makes its error again from the text alone.
+    A worker process of the data loader rebuilds its error from the text alone.
     """
 
     def __init__(self, text: str, kind: str = "damaged-image") -> None:
@@ -60,12 +60,12 @@ class BadPicturesError(DataError):
 
 
 def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Image.Image:
-    """Returns the file's header; its pixels are not decoded yet.
+    """Return the file's header; its pixels are not decoded yet.
 
     Args:
         path: the file.
         what: what the message calls it.
-        remedy: what the message says to do about a file that is no picture.
+        remedy: remedy in the message for a file that is no picture.
 
     Raises:
         PictureError: if the file is not there, no picture, of more than 8 bits per channel, or of more pixels than
@@ -104,7 +104,7 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
 
 
 def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, mode: str | None = None) -> Image.Image:
-    """Returns the decoded picture, upright. Arguments and errors as of :func:`open_picture`.
+    """Return the decoded picture, upright. Arguments and errors as of :func:`open_picture`.
 
     Args:
         path: the file.
@@ -130,7 +130,7 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
-    """Returns the (H, W, 3) colours of an image file.
+    """Return the (H, W, 3) colours of an image file.
 
     Raises:
         PictureError: as :func:`read_picture`.
@@ -139,7 +139,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) -> Size:
-    """Returns width and height as a viewer shows the picture: phones store it lying and say so.
+    """Return width and height as a viewer shows the picture: phones store it rotated and record the rotation.
 
     Arguments and errors as of :func:`open_picture`.
 
@@ -162,7 +162,7 @@ def read_upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REM
 
 
 class Pictures(NamedTuple):
-    """What the headers, or the pixels, of many files say."""
+    """Sizes and faults of many image files."""
 
     sizes: list[Size | None]
     """None where a file cannot be read."""
@@ -173,7 +173,7 @@ class Pictures(NamedTuple):
 
 
 def examine_pictures(paths: Sequence[Path], file: Path | str = "", *, decode: bool = False) -> Pictures:
-    """Returns the size of every file, and which ones cannot be used.
+    """Return the size of every file, and which ones cannot be used.
 
     Args:
         paths: N files.

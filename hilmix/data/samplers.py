@@ -9,7 +9,7 @@ from hilmix.functional.random import step_generator
 
 
 class EpochSampler(DistributedSampler[int]):
-    """Shuffles with a generator seeded by (seed, epoch) and deals the items to the ranks.
+    """Sampler that shuffles by (seed, epoch) and assigns the items to the ranks in turn.
 
     Every rank gets the same number of items (the first ones of the order are repeated to even them out), as DDP
     needs in training. An index carries its epoch, ``epoch * len(dataset) + item``: so augmentation draws can depend
@@ -28,14 +28,14 @@ class EpochSampler(DistributedSampler[int]):
         self._skip = (0, 0)
 
     def resume(self, *, epoch: int, items: int) -> None:
-        """Starts the given epoch behind the ``items`` that this rank has had; other epochs are whole."""
+        """Start the given epoch after its first ``items`` of this rank; other epochs are whole."""
         self.set_epoch(epoch)
         self._skip = (epoch, items)
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)  # type: ignore[arg-type]
         order = step_generator(self.seed, self.epoch, stream="shuffle").permutation(size)
-        dealt = np.resize(order, self.total_size)[self.rank : self.total_size : self.num_replicas]
+        assigned = np.resize(order, self.total_size)[self.rank : self.total_size : self.num_replicas]
         epoch, items = self._skip
         start = items if epoch == self.epoch else 0
-        return iter((dealt[start:] + self.epoch * size).tolist())
+        return iter((assigned[start:] + self.epoch * size).tolist())

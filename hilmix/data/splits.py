@@ -13,7 +13,7 @@ from hilmix.types import UNKNOWN
 
 
 def find_strata(annotations: Annotations, target: IntArray, *, seed: int = 0) -> IntArray:
-    """Returns (N,) int64 strata: the target where known, else the majority vote, else one stratum of their own (K).
+    """Return (N,) int64 strata: the target where known, else the majority vote, else one stratum of their own (K).
 
     Args:
         annotations: the votes on N items.
@@ -30,7 +30,7 @@ def find_strata(annotations: Annotations, target: IntArray, *, seed: int = 0) ->
 def assign_splits(
     given: NDArray[np.str_] | None, strata: IntArray, *, val_fraction: float | None, test_fraction: float, seed: int
 ) -> NDArray[np.str_]:
-    """Returns (N,) ``train``, ``val``, ``test``, or ``unused``.
+    """Return (N,) ``train``, ``val``, ``test``, or ``unused``.
 
     Args:
         given: the data's own split, (N,), or None.
@@ -47,10 +47,10 @@ def assign_splits(
 
     def hold_out(rows: IntArray, fraction: float, name: str) -> IntArray:
         if not 0 < fraction < 1:
-            raise ConfigError(f"data.{name} is {fraction}; allowed are numbers between 0 and 1, both excluded.")
+            raise ConfigError(f"`data.{name}` must be in (0, 1), got {fraction}.")
         held = rows[draw_stratified_split(strata[rows], [1 - fraction, fraction], seed=seed)[1]]
         if not 0 < len(held) < len(rows):
-            raise ConfigError(f"data.{name} = {fraction} leaves nothing on one side of {len(rows)} items.")
+            raise ConfigError(f"`data.{name}` must leave items on both sides of {len(rows)}, got {fraction}.")
         return held
 
     if given is not None:
@@ -68,7 +68,7 @@ def assign_splits(
 
 
 def draw_stratified_split(strata: IntArray, fractions: Sequence[float], *, seed: int) -> tuple[IntArray, ...]:
-    """Returns the sorted rows of each part; every row is in exactly one.
+    """Return the sorted rows of each part; every row is in exactly one.
 
     Each part holds its fraction of every stratum, and of all rows, to within less than one item: of a stratum of
     three items, halves take one and two. Which items go where, and which stratum gives the odd one, is drawn.
@@ -88,7 +88,7 @@ def draw_stratified_split(strata: IntArray, fractions: Sequence[float], *, seed:
     """
     share = np.asarray(fractions, dtype=np.float64)
     if not (share.ndim == 1 and (share >= 0).all() and abs(share.sum() - 1) < 1e-6):
-        raise ConfigError(f"The fractions of a split are {list(fractions)}; they must be at least 0 and sum to 1.")
+        raise ConfigError(f"`fractions` must be at least 0 and sum to 1, got {list(fractions)}.")
     generator = np.random.default_rng(seed)
     strata = np.asarray(strata)
     _, stratum, size = np.unique(strata, return_inverse=True, return_counts=True)

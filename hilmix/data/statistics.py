@@ -15,7 +15,7 @@ MOST_ITEMS = 4096
 
 
 def input_statistics(inputs: Inputs, rows: IntArray, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Returns mean and standard deviation of inputs, per channel (C,) or feature (D,), after ``as_float``.
+    """Return mean and standard deviation of inputs, per channel (C,) or feature (D,), after ``as_float``.
 
     Args:
         inputs: all inputs.
@@ -34,7 +34,7 @@ def input_statistics(inputs: Inputs, rows: IntArray, *, seed: int) -> tuple[Tens
 
 
 def input_activity(inputs: Inputs, rows: IntArray, *, seed: int) -> Tensor:
-    """Returns the share of values that are not 0, per channel (C,) or feature (D,).
+    """Return the share of values that are not 0, per channel (C,) or feature (D,).
 
     Args:
         inputs: all inputs.

@@ -27,10 +27,10 @@ class Targets(Part, ABC):
 
     @abstractmethod
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:
-        """Returns the table to train on: same N, classes and meaning of the rows.
+        """Return the table to train on: same N, classes and meaning of the rows.
 
         Args:
-            annotations: the votes on N items; only those of the training items are looked at.
+            annotations: the votes on N items; only those of the training items are used.
             target: (N,) int64 true class, -1 where unknown.
             items: (T,) int64 rows of the training items.
 
@@ -49,7 +49,7 @@ class Pairs(Targets):
 
 
 class Aggregated(Targets):
-    """One label per item that anybody labelled, and one annotator, the crowd.
+    """One aggregated label per item that has votes, and one annotator, the crowd.
 
     Args:
         by: the aggregator, see :data:`hilmix.functional.aggregation.AGGREGATORS`. ``majority`` (ties are drawn and
@@ -84,7 +84,7 @@ class TrueLabels(Targets):
         unknown = items[target[items] == UNKNOWN]
         if len(unknown):
             raise ConfigError(
-                f"TrueLabels needs the target of every training item, but {len(unknown)} of {len(items)} are unknown "
+                f"`target` must be known for every training item, got {len(unknown)} of {len(items)} unknown "
                 f"(first: row {unknown.min()}). Fill the column 'target', or train on Pairs or Aggregated."
             )
         return _build_one_per_item(annotations, items, label=target[items])

@@ -1,4 +1,4 @@
-"""Whether the validation items can tell which checkpoint is best."""
+"""Check that validation items have what the choice of the best checkpoint needs."""
 
 from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
@@ -7,7 +7,7 @@ from hilmix.types import UNKNOWN
 
 
 def check_validation(data: AnnotatedData, rows: IntArray, metric: str | None = None) -> None:
-    """Makes sure that a run that keeps its best checkpoint has something to choose it by.
+    """Check that the validation items have what the best checkpoint is chosen by.
 
     Args:
         data: all items.
@@ -27,6 +27,6 @@ def check_validation(data: AnnotatedData, rows: IntArray, metric: str | None = N
     if not data.groups or not (data.target[rows][data.group[rows] != UNKNOWN] != UNKNOWN).any():
         raise ConfigError(
             f"best_metric is '{metric}', but no validation item of {data.name} has both a group and a target. "
-            "Fill in the columns 'group' and 'target' of the items table, or give --best_metric val/acc (val/agreement "
+            "Fill in the columns 'group' and 'target' of the items table, or set best_metric to val/acc (val/agreement "
             "where no target is known)."
         )

@@ -170,7 +170,7 @@ def test_targets_are_made_of_training_votes_only(tmp_path: Path) -> None:
 def test_truth_of_training_items_is_needed_only_to_train_on_it(tmp_path: Path) -> None:
     blind = annotated(target=False)
     assert module(tmp_path, blind).train_annotations.num_pairs
-    with pytest.raises(ConfigError, match="TrueLabels needs the target"):
+    with pytest.raises(ConfigError, match=r"`target`.*unknown"):
         _ = module(tmp_path, blind, targets=TrueLabels()).train_annotations
 
 

@@ -83,7 +83,7 @@ def test_people_who_gave_no_mask_of_an_item_do_not_count() -> None:
         (((0, 7),), {}, "annotator, row 0: 7 is out of range"),
         (((0, 0),), {"picture": [4]}, "row, row 0: 4 is out of range"),
         (((0, 0), (1, 0)), {"picture": [0]}, "2 items, 2 annotators and 1 pictures"),
-        (((0, 1), (2, 1), (0, 1)), {}, "'bob' has two masks of item number 0"),
+        (((0, 1), (2, 1), (0, 1)), {}, "item number 0.*'bob'"),
     ],
 )
 def test_wrong_tables_are_refused(pairs, settings, message) -> None:
@@ -92,7 +92,7 @@ def test_wrong_tables_are_refused(pairs, settings, message) -> None:
 
 
 def test_an_unknown_aggregation_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"'mean'; allowed are \['union', 'agreement'\]"):
+    with pytest.raises(ConfigError, match=r"`how`.*'union', 'agreement'.*'mean'"):
         masks().fetch(np.arange(2), "mean")
 
 
@@ -109,7 +109,7 @@ def test_masks_have_one_channel_or_those_of_the_inputs(channels) -> None:
     table = Masks.build([0], [0], shown, num_items=N, annotators=["ann"])
     assert data(np.zeros((N, 4, 3, 3)), masks=table).masks is table
     for wrong in (np.zeros((N, 4, 4, 3)), np.zeros((N, 4, 3, 2)) if channels == 3 else np.zeros((N, 12))):
-        with pytest.raises(DataError, match=r"The masks have shape \(\d, 4, 3\), the inputs .*; allowed for the masks"):
+        with pytest.raises(DataError, match=r"masks of inputs.*got \(\d, 4, 3\)"):
             data(wrong, masks=table)
 
 

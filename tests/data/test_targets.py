@@ -78,7 +78,7 @@ def test_true_labels_are_the_truth_of_every_training_item_labelled_or_not():
 
 
 def test_true_labels_refuse_unknown_training_targets_and_name_the_row():
-    with pytest.raises(ConfigError, match=r"1 of 2 are unknown \(first: row 4\)"):
+    with pytest.raises(ConfigError, match=r"`target`.*1 of 2 unknown.*row 4"):
         TrueLabels().apply(VOTES, TRUTH, np.array([0, 4]))
 
 

@@ -32,7 +32,7 @@ _DAMAGE = (
 
 
 def read_array(file: Path) -> NDArray[Any]:
-    """Returns the array, memory-mapped.
+    """Return the array, memory-mapped.
 
     Raises:
         DataError: if it is no array in NumPy's format, holds no numbers, or has no rows.
@@ -51,7 +51,7 @@ def read_array(file: Path) -> NDArray[Any]:
 
 
 def find_not_finite(array: NDArray[Any]) -> IntArray:
-    """Returns the rows of an array (N, ...) that hold NaN, infinity, or numbers beyond those of 32 bits."""
+    """Return the rows of an array (N, ...) that hold NaN, infinity, or numbers beyond those of 32 bits."""
     if array.dtype.kind in "biu":
         return np.empty(0, dtype=np.int64)
     bad = [
@@ -68,7 +68,7 @@ def _to_float32(part: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def read_array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) -> IntArray:
-    """Returns which row of an array each row of a table means: column ``row``, or one after the other.
+    """Return which row of an array each row of a table means: column ``row``, or one after the other.
 
     Args:
         frame: rows of the table.

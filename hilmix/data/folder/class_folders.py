@@ -1,4 +1,4 @@
-"""A folder of images with one sub-folder per class, as data: what there is before anybody has labelled anything."""
+"""Read a folder of images with one sub-folder per class as data, whose only label is the class."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class ClassFolders(NamedTuple):
 
 
 def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFolders:
-    """Reads images from ``CLASS/...``, ``SPLIT/CLASS/...`` or ``CLASS/SPLIT/...``.
+    """Read images from ``CLASS/...``, ``SPLIT/CLASS/...`` or ``CLASS/SPLIT/...``.
 
     The class is an image's target and its one label, by :data:`ANNOTATOR`. Items are called by their path in ``root``.
     Hidden files and folders are skipped.
@@ -87,7 +87,7 @@ def _find_files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tu
 
 
 def _check_filled(parts: list[Part], filled: set[Part], found: Findings) -> None:
-    """Refuses classes without any image; where only a split lacks one, says so."""
+    """Refuse classes without any image, and note where only a split lacks one."""
     splits = dict.fromkeys(part.split for part in parts)
     for name in dict.fromkeys(part.name for part in parts):
         there = {part.split for part in filled if part.name == name}
@@ -108,5 +108,7 @@ def _build_inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
     inputs = ImageFiles(paths, image_size)
     _, height, width = inputs.shape
     if image_size is None and max(height, width) > LARGEST_SIDE:
-        raise DataError(f"All images are {width} x {height} pixels, too large to train on. Add --image-size 128, say.")
+        raise DataError(
+            f"All images are {width} x {height} pixels, too large to train on. Set image_size, such as 128."
+        )
     return inputs

@@ -25,7 +25,7 @@ Rows = NDArray[np.bool_]
 
 
 class CleanedCopy(NamedTuple):
-    """What a copy leaves out."""
+    """Items, annotations and masks that a copy leaves out."""
 
     items: tuple[str, ...]
     paths: tuple[Path, ...]
@@ -35,7 +35,7 @@ class CleanedCopy(NamedTuple):
 
 
 def copy_readable(root: Path, out: Path) -> CleanedCopy:
-    """Writes a copy of a data folder without the items whose image cannot be read, their annotations and masks.
+    """Write a copy of a data folder without the items whose image cannot be read, their annotations and masks.
 
     Tables, ``dataset.yaml``, arrays, masks and the images that items name are copied; the original is only read. An
     image outside the folder stays where it is, and is named by its whole path. The copy bears its name when it is
@@ -65,14 +65,14 @@ def copy_readable(root: Path, out: Path) -> CleanedCopy:
         _verify(partial, examined, bad)
         partial.rename(out)
     except (OSError, csv.Error) as error:
-        raise DataError(f"Cannot write '{out}': {error}. Choose another folder with -o.") from error
+        raise DataError(f"Cannot write '{out}': {error}. Choose another folder.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return cleaned
 
 
 def _verify(copy: Path, examined: FolderContents, bad: Rows) -> None:
-    """Reads the copy; a name of an item or mask that means another one now would be noticed."""
+    """Read the copy, to notice a name of an item or mask that means another one now."""
     assert examined.items is not None
     expected = tuple(item for item, left_out in zip(examined.items, bad, strict=True) if not left_out)
     if read_folder(copy).items != expected:
@@ -85,10 +85,10 @@ def _check_place(root: Path, out: Path) -> None:
     here, there = root.resolve(), out.resolve()
     if here == there or here in there.parents:
         raise DataError(
-            f"'{out}' is '{root}' or lies inside it, and the original is not touched. Choose another with -o."
+            f"'{out}' is '{root}' or lies inside it, and the original is not touched. Choose another folder."
         )
     if os.path.lexists(out):
-        raise DataError(f"'{out}' exists already. Remove it, or choose another folder with -o.")
+        raise DataError(f"'{out}' exists already. Remove it, or choose another folder.")
 
 
 def _find_unreadable(examined: FolderContents) -> Rows:
@@ -124,7 +124,7 @@ def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> Cleane
 
 
 def _copy_table(root: Path, stem: str, out: Path, gone: set[str]) -> int:
-    """Copies the rows of a table that are not about these items, cell by cell; returns how many it leaves out."""
+    """Copy the rows of a table that are not about these items, cell by cell; returns how many it leaves out."""
     file, frame = read_table(root, stem, required=False)
     if not file.is_file():
         return 0

@@ -1,4 +1,4 @@
-"""What annotated data hold: sizes, agreement, class balance, and what a user should know before training."""
+"""Description of annotated data: sizes, agreement, class balance, and annotators without training labels."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ class Description:
 
 
 def describe_data(data: AnnotatedData) -> Description:
-    """Returns what the data hold.
+    """Return the description of data.
 
     A soft answer counts with its probabilities, so that one between two classes counts in equal shares. Agreement is
     that of different annotators: of several labels of one annotator for an item it sees the last.

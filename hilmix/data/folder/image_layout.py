@@ -1,4 +1,4 @@
-"""What the folders of a folder of images mean: classes, or the splits train, val and test with classes below."""
+"""Read the layout of a folder of images: classes, or the splits train, val and test with classes below."""
 
 import os
 import re
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 def read_layout(root: Path, found: Findings) -> list[Part]:
-    """Returns the folders of images.
+    """Return the folders of images.
 
     ``CLASS/...`` is a class; ``SPLIT/CLASS/...``, where all folders have the name of a split, and ``CLASS/SPLIT/...``,
     where all folders of all classes have, are splits too. So are folders such as ``train_images`` and ``test_images``
@@ -70,7 +70,7 @@ def read_layout(root: Path, found: Findings) -> list[Part]:
 
 
 def list_visible_folders(root: Path) -> list[Path]:
-    """Returns the sub-folders that are not hidden, numbers by value."""
+    """Return the sub-folders that are not hidden, numbers by value."""
     found = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(_HIDDEN)]
     return sorted(found, key=lambda one: natural_order(one.name))
 

@@ -25,14 +25,14 @@ def read_inputs(
     *,
     decode: bool = False,
 ) -> Inputs | None:
-    """Returns the N inputs, None where nothing is known of them; with faults, they must not be fetched.
+    """Return the N inputs, None where nothing is known of them; with faults, they must not be fetched.
 
     Args:
         root: the data folder.
         kind: ``image`` or ``vector``.
         items: N rows of the table of items.
         file: its file.
-        image_size: side in pixels that image files are brought to.
+        image_size: side in pixels that image files are resized to.
         found: collects what is wrong.
         decode: whether the pixels of image files are decoded, not only their headers.
     """
@@ -82,14 +82,14 @@ def _read_array_inputs(
         array = array[rows]
     if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):
         raise DataError(
-            f"image_size is {image_size}, but {root / 'inputs.npy'} holds images of {array.shape[1:3]}; "
-            "sizes are only changed for image files."
+            f"`image_size` must be left out where {root / 'inputs.npy'} holds images of {array.shape[1:3]}, got "
+            f"{image_size}; only image files are resized."
         )
     return ArrayInputs(array, kind)
 
 
 def read_annotator_features(root: Path, annotators: tuple[str, ...], found: Findings) -> NDArray[np.float32] | None:
-    """Returns the (A, F) float32 numbers of the table ``annotators``, None without one.
+    """Return the (A, F) float32 numbers of the table ``annotators``, None without one.
 
     Args:
         root: the data folder.

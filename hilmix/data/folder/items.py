@@ -14,7 +14,7 @@ from hilmix.values import is_list, natural_order, places, read_names, short
 
 
 def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[str, ...] | None:
-    """Returns the N item names, None where they are faulty.
+    """Return the N item names, None where they are faulty.
 
     Args:
         items: rows of the table; one without columns has been reported already.
@@ -65,7 +65,7 @@ def find_item_names(items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]
 
 
 def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.str_] | None:
-    """Returns the (N,) splits, None where there are none."""
+    """Return the (N,) splits, None where there are none."""
     if "split" not in items.columns or items["split"].isna().all():
         return None
     bad = np.flatnonzero(~items["split"].isin(SPLITS).to_numpy())
@@ -84,7 +84,7 @@ def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.s
 
 
 def read_groups(items: pd.DataFrame, file: Path, found: Findings) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Returns the (N,) group of every item, -1 for none, and the names of the groups in natural order.
+    """Return the (N,) group of every item, -1 for none, and the names of the groups in natural order.
 
     Args:
         items: N rows of the table.

@@ -1,4 +1,4 @@
-"""What the masks and groups of annotated data hold: how many, by whom, how much is marked, do people agree."""
+"""Summary of masks and groups: how many, by how many annotators, how much is marked, and how well they agree."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -29,12 +29,12 @@ class MaskSummary:
     empty: int
     """Masks that mark nothing: to a loss, no explanation."""
     overlap: float
-    """Mean over pairs of people who gave a mask of the same item: what both marked, relative to what either marked
+    """Mean over pairs of annotators who gave a mask of the same item: what both marked, relative to what either marked
     (intersection over union; 1 if neither marked anything); NaN where no item has two masks."""
 
 
 def summarise_masks(masks: Masks) -> MaskSummary:
-    """Returns what the masks hold, decoding each twice at most."""
+    """Return the summary of masks, decoding each twice at most."""
     marked = np.concatenate([np.empty(0), *(_compute_marked(masks, rows) for rows in _split_rows(masks.num_masks))])
     given = masks.per_item[masks.explained]
     return MaskSummary(
@@ -76,8 +76,8 @@ def _compute_marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64
 def _compute_overlap(masks: Masks) -> float:
     shares: list[float] = []
     for item in np.flatnonzero(masks.per_item > 1):
-        own = _fetch_pixels(masks, masks.gather([item])[1])
-        for one, other in combinations(own, 2):
+        pixels = _fetch_pixels(masks, masks.gather([item])[1])
+        for one, other in combinations(pixels, 2):
             either = np.maximum(one, other).sum()
             shares.append(float(np.minimum(one, other).sum() / either) if either else 1.0)
     return float(np.mean(shares)) if shares else np.nan

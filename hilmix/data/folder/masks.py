@@ -22,7 +22,7 @@ from hilmix.errors import DataError
 from hilmix.faults import Findings, group_faults
 
 ANNOTATOR = "someone"
-"""Who drew the masks of a folder that does not say."""
+"""Annotator of masks whose folder names none."""
 _REMEDY = "Save it as PNG, or remove it."
 _MOST_COLOUR = 24
 """Largest difference between the channels of a grey pixel; JPEG shifts colours a little."""
@@ -31,7 +31,7 @@ _MOST_COLOUR = 24
 def read_masks(
     root: Path, items: Sequence[str], inputs: Inputs, paths: Sequence[str] | None, *, decode: bool = False
 ) -> Masks | None:
-    """Returns the masks of a data folder, None if it has none.
+    """Return the masks of a data folder, None if it has none.
 
     Args:
         root: the data folder.
@@ -54,14 +54,14 @@ def read_masks(
 
 
 class MaskPictures:
-    """Masks in picture files, decoded to one channel when fetched, and brought to the size of the inputs as these are.
+    """Masks in picture files, decoded to one channel when fetched, and resized as the inputs are.
 
     White is irrelevant, black relevant, grey in between. In a picture with a transparent part it does not matter in
     which colour something is painted: what is painted is irrelevant.
 
     Args:
         paths: M files.
-        images: what they are masks of; where these are brought to a size, so are the masks.
+        images: the inputs that they mask; where these are resized, so are the masks.
         read: gives the mask of a file, (H, W) uint8, 255 = irrelevant; default: as above.
     """
 
@@ -87,7 +87,7 @@ class MaskPictures:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Returns the mask that a picture shows, (H, W) uint8, 255 = irrelevant; see :class:`MaskPictures`.
+    """Return the mask that a picture shows, (H, W) uint8, 255 = irrelevant; see :class:`MaskPictures`.
 
     Raises:
         DataError: if the file cannot be read, is coloured and nowhere transparent, or holds only 0 and 1.
@@ -108,7 +108,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def find_mask_items(root: Path, items: Sequence[str], paths: Sequence[str] | None) -> dict[Path, str]:
-    """Returns the item of every picture in the folder ``masks``; arguments as of :func:`read_masks`.
+    """Return the item of every picture in the folder ``masks``; arguments as of :func:`read_masks`.
 
     Raises:
         DataError: for a picture that belongs to no item, or may belong to several.
@@ -127,17 +127,17 @@ def _read_mask_array(file: Path, items: Sequence[str], inputs: Inputs, table: Pa
     for column in ("item", "annotator"):
         if frame[column].isna().any():
             raise DataError(f"{table}, row {int(frame[column].isna().to_numpy().argmax())}: '{column}' is empty.")
-    people = sorted(set(frame["annotator"]), key=natural_order)
+    annotators = sorted(set(frame["annotator"]), key=natural_order)
     array = read_array(file)
     _check_range(array, file)
     picture = read_array_rows(frame, table, file, len(array))
     try:
         masks = Masks.build(
             codes(frame["item"], items, "item"),
-            codes(frame["annotator"], people, "annotator"),
+            codes(frame["annotator"], annotators, "annotator"),
             ArrayInputs(array, inputs.kind),
             num_items=len(items),
-            annotators=people,
+            annotators=annotators,
             picture=picture,
         )
         masks.check_shape(inputs.shape)
@@ -147,15 +147,13 @@ def _read_mask_array(file: Path, items: Sequence[str], inputs: Inputs, table: Pa
 
 
 def _check_range(array: NDArray[Any], file: Path) -> None:
-    """Refuses numbers that would not mean what they seem to; bytes are read up to the first that is above 1."""
+    """Refuse numbers outside the range of masks; bytes are read up to the first that is above 1."""
     if array.dtype.kind == "f":
         low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
         if not (low >= 0 and high <= 1):  # NaN too
-            raise DataError(
-                f"{file} holds numbers from {low:g} to {high:g}; allowed are 0 (relevant) to 1 (irrelevant)."
-            )
+            raise DataError(f"{file} must hold numbers from 0 (relevant) to 1 (irrelevant), got {low:g} to {high:g}.")
     elif array.dtype != np.uint8:
-        raise DataError(f"{file} holds {array.dtype}; allowed are uint8 from 0 to 255 and floats from 0 to 1.")
+        raise DataError(f"{file} must hold uint8 from 0 to 255 or floats from 0 to 1, got {array.dtype}.")
     else:
         highest = 0
         for part in array:
@@ -189,13 +187,13 @@ def _read_mask_pictures(
     with findings.catch("repeated-mask", folder):
         _check_once(belongs)
     findings.raise_if_any(folder)
-    people = sorted({who for _, who in belongs.values()}, key=natural_order)
+    annotators = sorted({who for _, who in belongs.values()}, key=natural_order)
     return Masks.build(
         [item for item, _ in belongs.values()],
-        [people.index(who) for _, who in belongs.values()],
+        [annotators.index(who) for _, who in belongs.values()],
         MaskPictures(files, inputs),
         num_items=len(items),
-        annotators=people,
+        annotators=annotators,
     )
 
 
@@ -204,12 +202,12 @@ def _list_pictures(folder: Path) -> list[Path]:
 
 
 def _fault_kind(error: DataError) -> str:
-    """Of a fault of a mask; that of an image is another, since a mask is dropped more easily than an item."""
+    """Return the kind of a fault of a mask; images have others, as a mask is dropped more easily than an item."""
     return error.kind.replace("image", "mask") if isinstance(error, PictureError) else "mask"
 
 
 class _MaskNames:
-    """Which item a picture of a mask belongs to: that of an image file of the same name, or of that name itself.
+    """Items by the names that a picture of a mask may bear: that of the image file, or of the item.
 
     The first of these that fits one item alone: path of the image, its last part, name of the item, its last part.
     """
@@ -226,7 +224,7 @@ class _MaskNames:
                 self._tables.append(table)
 
     def find(self, file: Path, folder: Path) -> tuple[int, str]:
-        """Item and person of ``NAME.png`` or ``PERSON/NAME.png``, where NAME may be a path too."""
+        """Return item and annotator of ``NAME.png`` or ``ANNOTATOR/NAME.png``, where NAME may be a path too."""
         name = file.relative_to(folder).with_suffix("")
         keys = [(name.as_posix(), ANNOTATOR)]
         if len(name.parts) > 1:
@@ -272,7 +270,7 @@ def _check_once(belongs: dict[Path, tuple[int, str]]) -> None:
     first: dict[tuple[int, str], Path] = {}
     for file, key in belongs.items():
         if key in first:
-            raise DataError(f"The masks {first[key]} and {file} are of one item by one person; keep one.")
+            raise DataError(f"The masks {first[key]} and {file} are of one item by one annotator; keep one.")
         first[key] = file
 
 

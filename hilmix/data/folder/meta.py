@@ -1,4 +1,4 @@
-"""``dataset.yaml``: what a data folder says about itself. Scalars are read as written: ``010`` and ``yes`` are text."""
+"""Read ``dataset.yaml``, the metadata of a data folder. Scalars are read as written: ``010`` and ``yes`` are text."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +20,7 @@ _KEYS = ("name", *_LISTS, "licence", *_CHOICES)
 
 
 class _Null(str):
-    """A scalar that YAML reads as nothing, as written: in a list it may be a name."""
+    """Text of a scalar that YAML reads as null: in a list it may be a name."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ _TextLoader.add_constructor("tag:yaml.org,2002:null", _TextLoader.null)
 
 
 def read_meta(root: Path, found: Findings) -> dict[str, Any]:
-    """Returns the keys of ``dataset.yaml``: text, and tuples of names for ``classes`` and ``missing``.
+    """Return the keys of ``dataset.yaml``: text, and tuples of names for ``classes`` and ``missing``.
 
     A key that is faulty, or has no value, is left out; ``name`` is then that of the folder.
 

@@ -23,11 +23,11 @@ from hilmix.faults import Fault, Findings
 
 
 def read_folder(root: Path | str, *, image_size: int | None = None) -> AnnotatedData:
-    """Reads and checks a data folder.
+    """Read and checks a data folder.
 
     Args:
         root: the folder.
-        image_size: side in pixels that image files are brought to; see
+        image_size: side in pixels that image files are resized to; see
             :class:`~hilmix.data.inputs.ImageFiles`.
 
     Raises:
@@ -41,7 +41,7 @@ def read_folder(root: Path | str, *, image_size: int | None = None) -> Annotated
 
 
 class FolderContents(NamedTuple):
-    """What could be read of a data folder, and everything that is wrong with it."""
+    """Readable parts of a data folder, with all its faults and notes."""
 
     data: AnnotatedData | None
     """None where anything is wrong."""
@@ -54,7 +54,7 @@ class FolderContents(NamedTuple):
 
 
 def examine_folder(root: Path | str, *, image_size: int | None = None, decode: bool = False) -> FolderContents:
-    """Reads a data folder and collects all its faults instead of raising the first.
+    """Read a data folder and collects all its faults instead of raising the first.
 
     Args:
         root: the folder.
@@ -99,7 +99,7 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
 
 
 class LabelledItems(NamedTuple):
-    """What a data folder says without its inputs."""
+    """Names, annotations and targets of a data folder, without its inputs."""
 
     name: str
     items: tuple[str, ...]
@@ -109,11 +109,11 @@ class LabelledItems(NamedTuple):
     duplicates: Duplicates = "last"
     """What counted of several labels of one annotator for one item."""
     notes: tuple[Fault, ...] = ()
-    """What a user should know about them."""
+    """Remarks for the user, which refuse nothing."""
 
 
 def read_labels(root: Path | str) -> LabelledItems:
-    """Reads and checks a data folder but for its inputs, which need not be there.
+    """Read and checks a data folder but for its inputs, which need not be there.
 
     Raises:
         DataError: as :func:`read_folder`.
@@ -136,7 +136,7 @@ class _Tables(NamedTuple):
 
 
 def _describe_place(root: Path) -> str:
-    """Where a relative path was looked for; the config of a run keeps its root as it was given."""
+    """Return where a relative path was looked for; the config of a run keeps its root as it was given."""
     if root.is_absolute():
         return ""
     return (

@@ -21,7 +21,7 @@ DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, Attrib
 def read_table(
     root: Path, stem: str, found: Findings | None = None, *, required: bool = True
 ) -> tuple[Path, pd.DataFrame]:
-    """Returns the file and its rows: names as str or None, numbers as numbers.
+    """Return the file and its rows: names as str or None, numbers as numbers.
 
     Args:
         root: the data folder.
@@ -81,7 +81,7 @@ def _read_csv(file: Path) -> pd.DataFrame:
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
-    """Returns the columns of one file; neither its metadata for pandas nor the names of its folders add any.
+    """Return the columns of one file; neither its metadata for pandas nor the names of its folders add any.
 
     Whole numbers beside missing cells stay whole: as floats, ids of more than 15 digits would be merged. A damaged file
     raises one of :data:`DAMAGE`.

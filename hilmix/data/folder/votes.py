@@ -18,7 +18,7 @@ _GROUPS_SHOWN = 5
 
 
 def read_label_rules(meta: dict[str, Any]) -> LabelRules:
-    """What ``dataset.yaml`` says about labels, from its checked keys."""
+    """Return the rules for labels in the checked keys of ``dataset.yaml``."""
     return LabelRules(
         classes=meta.get("classes"),
         missing=meta.get("missing", ()),
@@ -35,7 +35,7 @@ def read_classes(
     declared: LabelRules,
     found: Findings,
 ) -> tuple[CodedLabels, NDArray[np.int64]]:
-    """Returns labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
+    """Return labels and targets by number of class, and the (N,) targets, -1 where unknown or faulty."""
     target = items["target"] if "target" in items.columns else None
     coded = code_classes(votes, votes_file, declared, found, target=target, target_file=items_file)
     note_similar_names((*coded.classes, *declared.missing), votes_file, "label", found)
@@ -48,7 +48,7 @@ def read_classes(
 def read_votes(
     votes: pd.DataFrame, file: Path, names: Sequence[str], coded: CodedLabels, declared: LabelRules, found: Findings
 ) -> Annotations | None:
-    """Returns the annotations, None where they are faulty."""
+    """Return the annotations, None where they are faulty."""
     if votes.columns.empty:
         return None
     columns = code_votes(votes, file, coded, declared, found, items=names)
@@ -59,7 +59,7 @@ def read_votes(
 
 
 def note_similar_names(names: Sequence[str], file: Path, where: str, found: Findings) -> None:
-    """Notes names that look the same: but for case, Unicode form, blanks, or how a number is written."""
+    """Note names that look the same but for case, Unicode form, blanks, or how a number is written."""
     groups = lookalikes(names)
     if groups:
         shown = "; ".join(" and ".join(map(_spell_out, group)) for group in groups[:_GROUPS_SHOWN])
@@ -80,7 +80,7 @@ def _spell_out(name: str) -> str:
 
 
 def _note_disjoint_classes(coded: CodedLabels, file: Path, found: Findings) -> None:
-    """Notes targets none of which is ever a label: two ways to write the same classes, most likely."""
+    """Note targets none of which is ever a label: most likely two spellings of the same classes."""
     if coded.label is None or coded.target is None:
         return
     labels, targets = (np.unique(codes[codes >= 0]) for codes in (coded.label, coded.target))

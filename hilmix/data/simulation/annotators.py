@@ -2,7 +2,7 @@
 
 Two families: *class-dependent* annotators err by a confusion matrix (here), *instance-dependent* ones are weak
 classifiers that err where the input misleads them (:mod:`hilmix.data.simulation.weak_classifiers`). Both thin "everyone
-labels everything" to a few labels per item (:func:`choose_pairs`). An annotator's name tells its kind (``good-0``,
+labels everything" to a few labels per item (:func:`choose_pairs`). An annotator's name holds its kind (``good-0``,
 ``spammer-3``), so a report on simulated data can be read against it.
 """
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def list_annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
-    """(A,) kinds of the annotators of a mix such as ``{"good": 2, "spammer": 1}``, in the order of the mix.
+    """Return (A,) kinds of the annotators of a mix such as ``{"good": 2, "spammer": 1}``, in the order of the mix.
 
     Raises:
         DataError: for an unknown kind or a negative number.
@@ -34,18 +34,18 @@ def list_annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
     for kind, number in mix.items():
         if kind not in KINDS or number < 0:
             raise DataError(
-                f"Annotators of kind {kind!r}: {number}; allowed are numbers of at least 0 of {list(KINDS)}."
+                f"`mix` must map kinds of {list(KINDS)} to numbers of at least 0, got {number} of {kind!r}."
             )
     return [kind for kind, number in mix.items() for _ in range(number)]
 
 
 def name_annotators(kinds: Sequence[str]) -> tuple[str, ...]:
-    """(A,) names that tell the kind, numbered within it: ``good-0``, ``good-1``, ``spammer-0``."""
+    """Return (A,) names that hold the kind, numbered within it: ``good-0``, ``good-1``, ``spammer-0``."""
     return tuple(f"{kind}-{list(kinds[:i]).count(kind)}" for i, kind in enumerate(kinds))
 
 
 def draw_confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) -> Floats:
-    """(A, K, K) float64 confusion matrices, rows = true class, each row a distribution.
+    """Return (A, K, K) float64 confusion matrices, rows = true class, each row a distribution.
 
     With r the rest of a row spread evenly over the other classes:
 
@@ -78,7 +78,7 @@ def _build_symmetric(num_classes: int, right: float) -> Floats:
 
 
 def _draw_other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
-    """(K,) a random cycle through all classes: everyone's successor is another class."""
+    """(K,) a random cycle through all classes: the successor of each is another class."""
     cycle = rng.permutation(num_classes)
     other = np.empty(num_classes, dtype=np.int64)
     other[cycle] = np.roll(cycle, 1)
@@ -112,14 +112,14 @@ _BUILD = {
 
 
 def draw_propensities(num_annotators: int, *, seed: int) -> Floats:
-    """(A,) how readily each annotator labels, drawn from Beta(1, 3): a few do most of the work."""
+    """Return (A,) weights of how often each annotator labels, drawn from Beta(1, 3): a few do most of the work."""
     return create_generator(seed, _PROPENSITY).beta(1.0, 3.0, num_annotators)
 
 
 def choose_pairs(
     num_items: int, propensities: ArrayLike, *, labels_per_item: int | tuple[int, int], seed: int
 ) -> tuple[IntArray, IntArray]:
-    """Draws who labels what: for each item some annotators, without replacement, in proportion to propensity.
+    """Draw the pairs to label: for each item some annotators, without replacement, in proportion to propensity.
 
     Args:
         num_items: N.
@@ -137,16 +137,16 @@ def choose_pairs(
     low, high = (labels_per_item, labels_per_item) if isinstance(labels_per_item, int) else labels_per_item
     if not 0 <= low <= high <= len(weight):
         raise DataError(
-            f"labels_per_item is {labels_per_item}; allowed are 0 to {len(weight)}, the annotators there are."
+            f"`labels_per_item` must be in [0, {len(weight)}], the number of annotators, got {labels_per_item}."
         )
     if not (np.isfinite(weight) & (weight > 0)).all():
-        raise DataError(f"propensities must be positive numbers, got {weight.tolist()}.")
+        raise DataError(f"`propensities` must be positive numbers, got {weight.tolist()}.")
     rng = create_generator(seed, _PAIRS)
     number = rng.integers(low, high, num_items, endpoint=True)
     step = max(1, _CHUNK // len(weight))
     parts = [_choose_annotators(number[i : i + step], weight, rng) for i in range(0, num_items, step)]
-    people = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-    return np.repeat(np.arange(num_items), number), people
+    annotator = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    return np.repeat(np.arange(num_items), number), annotator
 
 
 def _choose_annotators(number: IntArray, weight: Floats, rng: np.random.Generator) -> IntArray:
@@ -167,7 +167,7 @@ def simulate_confusions(
     propensities: ArrayLike | None = None,
     seed: int,
 ) -> Annotations:
-    """Draws annotations that depend on the true class only.
+    """Draw annotations that depend on the true class only.
 
     Args:
         target: (N,) true classes in [0, K).
@@ -175,7 +175,7 @@ def simulate_confusions(
         classes: K names.
         annotators: A names, see :func:`name_annotators`.
         labels_per_item: see :func:`choose_pairs`.
-        propensities: (A,) positive weights; by default everybody labels equally readily.
+        propensities: (A,) positive weights; by default equal ones.
         seed: non-negative integer.
 
     Raises:
@@ -192,8 +192,8 @@ def simulate_confusions(
     matrix = np.asarray(confusion, dtype=np.float64)
     if matrix.shape != (len(annotators), len(classes), len(classes)):
         raise DataError(
-            f"confusion has shape {matrix.shape}; expected (annotators, classes, classes) = "
-            f"{(len(annotators), len(classes), len(classes))}."
+            f"`confusion` must have shape {(len(annotators), len(classes), len(classes))} (annotators, classes, "
+            f"classes), got {matrix.shape}."
         )
     if (matrix < 0).any() or not np.allclose(matrix.sum(-1), 1, atol=1e-6):
         raise DataError("Every row of a confusion matrix must hold numbers of at least 0 that sum to 1.")
@@ -216,14 +216,14 @@ def _draw_labels(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.r
 
 
 def require_targets(target: ArrayLike, num_classes: int | None = None) -> IntArray:
-    """(N,) int64 targets, or a DataError that names the first unknown one."""
+    """Return (N,) int64 targets; raise a DataError that names the first unknown one."""
     truth = np.asarray(target, dtype=np.int64)
     bad = np.flatnonzero((truth < 0) | (truth >= (np.inf if num_classes is None else num_classes)))
     if len(bad):
-        raise DataError(f"Simulation needs the true class of every item; item {bad[0]} has {truth[bad[0]]}.")
+        raise DataError(f"`target` must be the true class of every item, got {truth[bad[0]]} for item {bad[0]}.")
     return truth
 
 
 def create_generator(seed: int, *keys: int) -> np.random.Generator:
-    """An independent generator for each purpose, named by integers, of one seed."""
+    """Return an independent generator for each purpose, a tuple of integers, of one seed."""
     return np.random.default_rng([seed, *keys])

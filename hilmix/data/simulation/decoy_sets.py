@@ -1,4 +1,4 @@
-"""Data sets with a shortcut that holds in training only: decoys told by the target there, at random elsewhere."""
+"""Data sets with a shortcut that holds in training only: decoys that encode the target there, random ones elsewhere."""
 
 from collections.abc import Callable
 
@@ -25,11 +25,11 @@ from hilmix.data.simulation.digits import CLASSES, LICENCE
 from hilmix.functional.random import step_generator
 
 PAINTER = "decoy"
-"""Who knows where the decoy is: whoever painted it."""
+"""Annotator of the masks."""
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Paint = Callable[[Bytes, IntArray, Bools, Floats], DecoyImages]
-"""Images, (n,) targets, (n,) whether the decoy tells the truth, (n, 2) numbers in [0, 1) -> images with decoys."""
+"""Images, (n,) targets, (n,) whether the decoy encodes the target, (n, 2) numbers in [0, 1) -> images with decoys."""
 
 
 def paint_half(images: Bytes, target: IntArray, honest: Bools, draws: Floats) -> DecoyImages:
@@ -73,13 +73,13 @@ def add_decoys(
     licence: str,
     seed: int,
 ) -> AnnotatedData:
-    """Returns the data with decoys in every image and a mask on each; the groups are the classes.
+    """Return the data with decoys in every image and a mask on each; the groups are the classes.
 
     Args:
         name: of the data.
         images: (N, H, W) or (N, H, W, 3) uint8.
         target: (N,) classes; also the one annotation of every item, by ``label``.
-        split: (N,) of ``train``, ``val``, ``test``; decoys tell the class in training only.
+        split: (N,) of ``train``, ``val``, ``test``; decoys encode the class in training only.
         paint: one of the functions above.
         items: N names.
         classes: K names.
@@ -92,7 +92,7 @@ def add_decoys(
 
 
 def make_decoy_digits(seed: int = 0) -> AnnotatedData:
-    """Returns scikit-learn's 1,797 digits, stretched into one half of 28x28 pixels, with the half-image decoy.
+    """Return scikit-learn's 1,797 digits, stretched into one half of 28x28 pixels, with the half-image decoy.
 
     1,200 items are for training, 197 for validation and 400 for testing, stratified by class.
 
@@ -119,7 +119,7 @@ def make_decoy_digits(seed: int = 0) -> AnnotatedData:
 
 
 def make_toy_bumps(seed: int = 0) -> AnnotatedData:
-    """Returns the toy set: points (x, y), three rows of three bumps of 100 along x, where the middle bump is one class.
+    """Return the toy set: points (x, y), three rows of three bumps of 100 along x, where the middle bump is one class.
 
     The middle row is shifted by 1.2 in x, so that no threshold on x is right for all rows, but y, which tells the rows
     apart by 20, must not matter: the mask marks it. 70 % of the items are for training, 10 % and 20 % for validation

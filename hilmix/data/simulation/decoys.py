@@ -30,7 +30,7 @@ class DecoyImages(NamedTuple):
 
 
 def draw_per_item(seed: int, index: IntArray, columns: int) -> NDArray[np.float64]:
-    """Returns (n, columns) uniform numbers in [0, 1); a row depends on the seed and its index only.
+    """Return (n, columns) uniform numbers in [0, 1); a row depends on the seed and its index only.
 
     Args:
         seed: at least 0.
@@ -44,11 +44,11 @@ def draw_per_item(seed: int, index: IntArray, columns: int) -> NDArray[np.float6
 def choose_decoy_class(
     target: IntArray, honest: NDArray[np.bool_], draw: NDArray[np.float64], num_classes: int
 ) -> IntArray:
-    """Returns (n,) the class that a decoy tells: the target where ``honest``, else one at random, whatever the target.
+    """Return (n,) the class that a decoy encodes: the target where ``honest``, else a random one.
 
     Args:
         target: (n,) classes.
-        honest: (n,) whether the decoy tells the truth, as it does in training.
+        honest: (n,) whether the decoy encodes the target, as in training.
         draw: (n,) in [0, 1).
         num_classes: K.
     """
@@ -58,7 +58,7 @@ def choose_decoy_class(
 def add_half_decoys(
     images: Bytes, value: Bytes, below: NDArray[np.bool_], *, size: tuple[int, int] = (28, 28)
 ) -> DecoyImages:
-    """Squeezes each image into one half of a canvas and fills the other half, which the mask marks, with a grey level.
+    """Squeeze each image into one half of a canvas and fills the other half, which the mask marks, with a grey level.
 
     Args:
         images: (n, H', W') uint8.
@@ -87,7 +87,7 @@ def add_half_decoys(
 
 
 def add_corner_decoys(images: Bytes, value: Bytes, corner: IntArray, *, side: int = 4) -> DecoyImages:
-    """Paints a grey square, which the mask marks, into one corner of each image.
+    """Paint a grey square, which the mask marks, into one corner of each image.
 
     Args:
         images: (n, H, W) or (n, H, W, 3) uint8.
@@ -114,14 +114,14 @@ def add_corner_decoys(images: Bytes, value: Bytes, corner: IntArray, *, side: in
 
 
 def colour_ramp(steps: int = 10) -> NDArray[np.float64]:
-    """Returns (steps, 3) RGB in [0, 1] from red over green and blue to purple, hue and lightness in equal steps."""
+    """Return (steps, 3) RGB in [0, 1] from red over green and blue to purple, hue and lightness in equal steps."""
     purple = 128 / 255 / 2  # lightness of the purple of CSS, (128, 0, 128)
     share = np.linspace(0, 1, steps)
     return np.array([colorsys.hls_to_rgb(300 / 360 * t, 0.5 + (purple - 0.5) * t, 1.0) for t in share])
 
 
 def colour_images(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyImages:
-    """Colours grey images by the ramp; the mask marks one channel whole and a quarter of the others.
+    """Colour grey images by the ramp; the mask marks one channel whole and a quarter of the others.
 
     Args:
         images: (n, H, W) uint8.

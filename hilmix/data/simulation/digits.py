@@ -24,7 +24,7 @@ LICENCE = "CC BY 4.0 (Alpaydin and Kaynak, UCI Optical Recognition of Handwritte
 
 
 def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
-    """Returns 1,797 digit images of 8x8 pixels with 2 or 3 labels each by 20 simulated annotators.
+    """Return 1,797 digit images of 8x8 pixels with 2 or 3 labels each by 20 simulated annotators.
 
     Images are (N, 8, 8) uint8 in 0..255. 60 % of the items are for training, 20 % each for validation and test,
     stratified by class; all are annotated and have a target.
@@ -38,7 +38,7 @@ def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
         DataError: for another kind.
     """
     if kind not in ("class", "instance"):
-        raise DataError(f"digits of kind {kind!r}; allowed are 'class' and 'instance'.")
+        raise DataError(f"`kind` must be 'class' or 'instance', got {kind!r}.")
     images, target = load_digits(return_X_y=True)
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     if kind == "class":

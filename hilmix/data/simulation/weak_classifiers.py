@@ -38,7 +38,7 @@ class ClassifierFactory(Protocol):
 
 
 def build_small_network(*, epochs: int, seed: int) -> Classifier:
-    """Returns an untrained network with one hidden layer of 64, the default classifier of an annotator."""
+    """Return an untrained network with one hidden layer of 64, the default classifier of an annotator."""
     network: Classifier = MLPClassifier((64,), max_iter=epochs, batch_size=32, random_state=seed)
     return network
 
@@ -54,7 +54,7 @@ def predict_weak_labels(
     factory: ClassifierFactory = build_small_network,
     seed: int,
 ) -> IntArray:
-    """(N, A) int64: what each of A weak classifiers says of every item.
+    """Return (N, A) int64 labels of A weak classifiers for every item.
 
     Annotator j draws a ~ U(ratio_a) and b ~ U(ratio_b), then for each class the share of its items that it has seen
     from Beta(a, b), again until it has seen ten items of two classes; it is trained on a bootstrap of that size for
@@ -80,10 +80,12 @@ def predict_weak_labels(
     """
     truth = require_targets(target)
     if len(np.unique(truth)) < 2 or len(truth) < _FEWEST:
-        raise DataError(f"Classifier annotators need two classes and {_FEWEST} items, got {len(truth)} items.")
+        raise DataError(
+            f"`target` must hold two classes and {_FEWEST} items, got {len(np.unique(truth))} and {len(truth)}."
+        )
     features = _standardise(inputs)
     if len(features) != len(truth):
-        raise DataError(f"There are {len(features)} inputs, but {len(truth)} targets.")
+        raise DataError(f"`inputs` must be as many as targets, {len(truth)}, got {len(features)}.")
     dense = np.empty((len(truth), num_annotators), dtype=np.int64)
     for j in range(num_annotators):
         rng = create_generator(seed, _CLASSIFIER, j)
@@ -100,7 +102,7 @@ def predict_weak_labels(
 def _biased_bootstrap(
     truth: IntArray, ratio_a: tuple[float, float], ratio_b: tuple[float, float], rng: np.random.Generator
 ) -> IntArray:
-    """Rows drawn with replacement, from each class as many as its share of Beta(a, b) says."""
+    """Rows drawn with replacement, from each class a share drawn from Beta(a, b)."""
     a, b = max(rng.uniform(*ratio_a), 1e-3), max(rng.uniform(*ratio_b), 1e-3)
     order, size = np.argsort(truth, kind="stable"), np.bincount(truth)
     start = np.cumsum(size) - size
@@ -124,7 +126,7 @@ def simulate_classifiers(
     seed: int,
     **options: Any,
 ) -> Annotations:
-    """Draws annotations that depend on the input: the answers of weak classifiers, thinned.
+    """Draw annotations that depend on the input: the answers of weak classifiers, thinned.
 
     Args:
         inputs: (N, ...) numbers.

@@ -1,4 +1,4 @@
-"""What a public data set is made of: resources, each read from a download or from a mirror, and a recipe."""
+"""Parts of a public data set: resources, each read from a download or from a mirror, and how to build it."""
 
 import os
 import pickle
@@ -34,7 +34,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Resource(Generic[T]):
-    """One thing that data sets are made of, such as "the CIFAR-10 images".
+    """Files that data sets are built from, such as "the CIFAR-10 images".
 
     Args:
         files: the canonical downloads.
@@ -51,7 +51,7 @@ class Resource(Generic[T]):
 
 
 class Access:
-    """Finds resources: first in the download folder, then in the mirror, then on the internet.
+    """Access to resources: first in the download folder, then in the mirror, then on the internet.
 
     Args:
         downloads: folder of the canonical files, fetched or placed by hand.
@@ -87,7 +87,7 @@ class Access:
         return "download from " + ", ".join(file.url for file in resource.files)
 
     def placed(self, folder: str, parts: Sequence[str]) -> Path:
-        """Returns a folder under the download folder that the user has filled by hand.
+        """Return a folder under the download folder that the user has filled by hand.
 
         Args:
             folder: its name.
@@ -99,8 +99,8 @@ class Access:
         root = self.downloads / folder
         if missing := [root / part for part in parts if not (root / part).exists()]:
             raise DataError(
-                f"'{missing[0]}' is missing. hilmix cannot download these data; docs/data_folder.md tells what "
-                f"belongs into '{root}'. Another place than '{self.downloads}' is given by --downloads."
+                f"'{missing[0]}' is missing. hilmix cannot download these data; docs/data_folder.md lists what "
+                f"belongs into '{root}'. The download folder, here '{self.downloads}', may be another one."
             )
         return root
 
@@ -108,7 +108,7 @@ class Access:
         return [fetch(file, self.downloads, allow_unverified=self.allow_unverified) for file in resource.files]
 
     def read(self, resource: Resource[T]) -> T:
-        """Returns the content of a resource, downloading it if need be.
+        """Return the content of a resource, downloading it if need be.
 
         Raises:
             DataError: if it cannot be had, naming URL and remedy, or does not hold what it should.
@@ -130,7 +130,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose of a source with simulated annotators.
+    """Options of a source with simulated annotators.
 
     Args:
         seed: seed of annotators, labels and split.
@@ -152,11 +152,11 @@ class Source:
         summary: one line.
         licence: as the authors state it.
         citation: whom to cite.
-        build: makes the data.
+        build: function that builds the data.
         resources: what it needs; empty for embedded data.
         options: fields of :class:`Options` that it supports.
         folder: folder under the download folder that the user fills by hand, where nothing can be downloaded.
-        note: what a user should know before trusting results on it.
+        note: limits to know before trusting results on it.
     """
 
     name: str
@@ -176,7 +176,7 @@ class Source:
 
 
 def expect(what: str, found: object, expected: object) -> None:
-    """Refuses content that is not what the authors published.
+    """Refuse content that differs from what the authors published.
 
     Raises:
         DataError: if ``found`` is not ``expected``.

@@ -28,7 +28,7 @@ class Cifar(NamedTuple):
 
 
 def read_batches(archive: Path, members: list[str], label: str) -> Cifar:
-    """Reads pickled batches from a CIFAR archive without unpacking it.
+    """Read pickled batches from a CIFAR archive without unpacking it.
 
     Args:
         archive: ``cifar-10-python.tar.gz`` or ``cifar-100-python.tar.gz``.

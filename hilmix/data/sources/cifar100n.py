@@ -92,7 +92,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     expect(
         "CIFAR-100N: clean labels that equal CIFAR-100's", int((human.clean == train.target).sum()), len(train.target)
     )
-    people, annotator = np.unique(human.annotator, return_inverse=True)
+    names, annotator = np.unique(human.annotator, return_inverse=True)
     n, m = len(train.target), len(test.target)
     return AnnotatedData(
         name=SOURCE.name,
@@ -104,7 +104,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
             human.label,
             num_items=n + m,
             classes=train.classes,
-            annotators=[str(a) for a in people],
+            annotators=[str(a) for a in names],
             seconds=human.seconds,
         ),
         target=np.concatenate([train.target, test.target]),

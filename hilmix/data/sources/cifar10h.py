@@ -88,8 +88,8 @@ def _build_raw(access: Access, options: Options) -> AnnotatedData:
     labels = access.read(_RAW)
     images, target, classes = access.read(cifar10.TEST)
     shown, item = np.unique(labels.item, return_inverse=True)
-    people, annotator = np.unique(labels.annotator, return_inverse=True)
-    expect("CIFAR-10H: annotators", len(people), 2_571)
+    names, annotator = np.unique(labels.annotator, return_inverse=True)
+    expect("CIFAR-10H: annotators", len(names), 2_571)
     return AnnotatedData(
         name=RAW.name,
         items=tuple(f"test-{i:05d}" for i in shown),
@@ -100,7 +100,7 @@ def _build_raw(access: Access, options: Options) -> AnnotatedData:
             labels.label,
             num_items=len(shown),
             classes=classes,
-            annotators=[str(a) for a in people],
+            annotators=[str(a) for a in names],
             seconds=labels.seconds,
         ),
         target=target[shown],

@@ -119,13 +119,13 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     answers = access.read(_ANSWERS)
     images, target, classes = access.read(cifar10.TEST)
     shown, item = np.unique(answers.item, return_inverse=True)
-    people, annotator = np.unique(answers.annotator, return_inverse=True)
+    names, annotator = np.unique(answers.annotator, return_inverse=True)
     soft = compute_soft_labels(answers)
     stated = np.take_along_axis(soft, answers.first[:, None], axis=1)[:, 0]
     label = np.where(
         stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1)
     )  # a tie goes to the class stated first
-    expect("CIFAR-10S: images and annotators", (len(shown), len(people)), (1_000, 248))
+    expect("CIFAR-10S: images and annotators", (len(shown), len(names)), (1_000, 248))
     return AnnotatedData(
         name=SOURCE.name,
         items=tuple(f"test-{i:05d}" for i in shown),
@@ -136,7 +136,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
             label,
             num_items=len(shown),
             classes=classes,
-            annotators=people.tolist(),
+            annotators=names.tolist(),
             probs=soft,
             seconds=answers.seconds,
         ),

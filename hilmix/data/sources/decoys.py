@@ -39,7 +39,7 @@ _SHIFT = (
 
 
 def draw_published_split(train: int, total: int) -> NDArray[np.str_]:
-    """Returns (total,): a tenth of the training images, drawn once and for all as in the release, is for validation."""
+    """Return (total,): a tenth of the training images, drawn once and for all as in the release, is for validation."""
     order = np.random.default_rng(42).permutation(train)
     split = np.full(total, "test", dtype="<U5")
     split[order[: int(0.9 * train)]] = "train"

@@ -54,9 +54,9 @@ class RemoteFile:
 
 
 def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> Path:
-    """Returns the local copy of a file, downloaded if it is not there yet.
+    """Return the local copy of a file, downloaded if it is not there yet.
 
-    The bytes go to ``<name>.part``, which a later call goes on with; it is renamed when size and checksum are right.
+    The bytes go to ``<name>.part``, which a later call resumes; it is renamed when size and checksum are right.
     A file that is already there, placed by hand for example, is checked in the same way.
 
     Args:
@@ -82,7 +82,7 @@ def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> 
         try:
             verify(file, part)
         except DataError:
-            part.unlink()  # going on with wrong bytes can never end well
+            part.unlink()  # resuming wrong bytes can never end well
             raise
         part.replace(final)
     except OSError as error:
@@ -91,7 +91,7 @@ def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> 
 
 
 def verify(file: RemoteFile, path: Path) -> None:
-    """Compares a file with its published size and checksum.
+    """Compare a file with its published size and checksum.
 
     Raises:
         DataError: if they differ.
@@ -132,7 +132,7 @@ def _describe_mismatch(file: RemoteFile, path: Path, found: str, expected: str) 
 
 
 def _download(file: RemoteFile, part: Path, final: Path) -> None:
-    """Appends to ``part`` what is missing of it; starts over where the server cannot resume."""
+    """Append to ``part`` what is missing of it; starts over where the server cannot resume."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(file.url, headers={"User-Agent": "Mozilla/5.0 (compatible; hilmix)"})
     if have:
@@ -171,7 +171,7 @@ def _read(response: http.client.HTTPResponse, file: RemoteFile) -> bytes:
 
 
 def _describe_interruption(file: RemoteFile, how: str) -> str:
-    return f"The download of {file.url} was interrupted {how}. Run the same command again to go on with it."
+    return f"The download of {file.url} was interrupted {how}. Run the same command again to resume it."
 
 
 def _create_progress() -> Progress:

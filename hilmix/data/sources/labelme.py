@@ -150,10 +150,10 @@ _FEATURES = Resource(
 
 def _data(name: str, found: LabelMe, kind: InputKind) -> AnnotatedData:
     item, annotator, label = found.votes.T
-    people = int(annotator.max()) + 1
+    number = int(annotator.max()) + 1
     expect(
         "LabelMe: train items, annotators, answers",
-        (int((found.split == "train").sum()), people, len(item)),
+        (int((found.split == "train").sum()), number, len(item)),
         (1_000, 59, 2_547),
     )
     return AnnotatedData(
@@ -161,7 +161,7 @@ def _data(name: str, found: LabelMe, kind: InputKind) -> AnnotatedData:
         items=found.items,
         inputs=ArrayInputs(found.inputs, kind),
         annotations=Annotations.build(
-            item, annotator, label, num_items=len(found.items), classes=CLASSES, annotators=people
+            item, annotator, label, num_items=len(found.items), classes=CLASSES, annotators=number
         ),
         target=found.target,
         split=None if (found.split == "train").all() else found.split,

@@ -76,7 +76,7 @@ def _read(root: Path, samples: list[str], leaves: dict[str, NDArray[np.bool_]]) 
 
 
 def _replace_background(images: Bytes, masks: Bytes, train: NDArray[np.bool_]) -> None:
-    """Fills the background of all but the training images with the mean colour of these, in place."""
+    """Fill the background of all but the training images with the mean colour of these, in place."""
     fill = np.mean([images[i].mean((0, 1)) for i in np.flatnonzero(train)], axis=0).astype(np.uint8)
     for i in np.flatnonzero(~train):
         images[i][masks[i] > 0] = fill

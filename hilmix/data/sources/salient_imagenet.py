@@ -1,4 +1,4 @@
-"""Salient ImageNet: ImageNet images with soft masks of what people called spurious, in its published folders."""
+"""Salient ImageNet: ImageNet images with soft masks of what workers called spurious, in its published folders."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _NEEDED = 3
 
 
 def find_spurious_features(answers: Path) -> dict[int, list[int]]:
-    """Returns the features that are spurious for each class, from the published answers of the workers.
+    """Return the features that are spurious for each class, from the published answers of the workers.
 
     Raises:
         DataError: if the table lacks a column.
@@ -49,7 +49,7 @@ def find_spurious_features(answers: Path) -> dict[int, list[int]]:
 
 
 def find_images(folder: Path, features: list[int]) -> dict[str, list[int]]:
-    """Returns the images of a class that show a spurious feature, in order, and which ones.
+    """Return the images of a class that show a spurious feature, in order, and which ones.
 
     Raises:
         DataError: if the published table does not know a feature.
@@ -61,14 +61,14 @@ def find_images(folder: Path, features: list[int]) -> dict[str, list[int]]:
     shown: dict[str, list[int]] = {}
     for feature in features:
         if str(feature) not in table.columns:
-            raise DataError(f"{file} has no column '{feature}', which people called spurious.")
+            raise DataError(f"{file} has no column '{feature}', which workers called spurious.")
         for name in table[str(feature)].dropna().unique():
             shown.setdefault(str(name), []).append(feature)
     return dict(sorted(shown.items()))
 
 
 def crop_centre(path: Path) -> NDArray[np.uint8]:
-    """(224, 224, 3): the shorter side brought to 256 pixels, the centre cropped."""
+    """(224, 224, 3): the shorter side resized to 256 pixels, the centre cropped."""
     picture = read_picture(path, mode="RGB")
     scale = SHORTER / min(picture.size)
     size = (max(SHORTER, round(scale * picture.width)), max(SHORTER, round(scale * picture.height)))

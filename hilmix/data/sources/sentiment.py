@@ -90,10 +90,10 @@ SENTENCES = Resource(
 def _build(access: Access, options: Options) -> AnnotatedData:
     train, test, target, votes = access.read(SENTENCES)
     item, annotator, label = votes.T
-    people = int(annotator.max()) + 1
+    number = int(annotator.max()) + 1
     expect(
         "Sentiment polarity: train and test sentences, truths, annotators, answers",
-        (len(train), len(test), len(target), people, len(item)),
+        (len(train), len(test), len(target), number, len(item)),
         (4_999, 3_999, 8_998, 203, 27_746),
     )
     sizes = {"train": len(train), "test": len(test)}
@@ -102,7 +102,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         items=tuple(f"{split}-{i:04d}" for split, n in sizes.items() for i in range(n)),
         inputs=ArrayInputs(compute_dense_features(train, test), "vector"),
         annotations=Annotations.build(
-            item, annotator, label, num_items=len(target), classes=CLASSES, annotators=people
+            item, annotator, label, num_items=len(target), classes=CLASSES, annotators=number
         ),
         target=target,
         split=np.repeat(list(sizes), list(sizes.values())),

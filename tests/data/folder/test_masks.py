@@ -152,7 +152,7 @@ def test_masks_of_images_in_an_array(root):
         "no item": ({"z.png": BLOB}, r"The mask .*z\.png belongs to no item"),
         "no item of a person": ({"ann/z.png": BLOB}, r"ann/z\.png belongs to no item"),
         "another size": ({"a.png": BLOB.T}, r"a\.png has 4 x 6 pixels, its image .*a\.jpg 6 x 4"),
-        "twice": ({"a.png": BLOB, "a.bmp": BLOB}, r"a\.bmp and .*a\.png are of one item by one person"),
+        "twice": ({"a.png": BLOB, "a.bmp": BLOB}, r"a\.bmp and .*a\.png .*one item.*one annotator"),
     }.values(),
 )
 def test_pictures_that_do_not_fit_are_named(root, files, message):
@@ -229,11 +229,11 @@ def test_masks_from_an_array(root):
         "empty": (BLOB[None], "item,annotator\na,\n", "masks.csv, row 0: 'annotator' is empty"),
         "no item": (BLOB[None], "picture\na\n", "masks.csv: column 'item' is missing"),
         "row": (BLOB[None], "item,row\na,1\n", "need rows 1 to 1, masks.npy has 1 rows"),
-        "twice": (BLOB[None], "item,row\na,0\na,0\n", "masks.csv: Annotator 'someone' has two masks"),
-        "shape": (BLOB.T[None], "item\na\n", r"masks.csv: The masks have shape \(1, 6, 4\), the inputs \(3, 4, 6\)"),
-        "scale": (BLOB[None] * 1.0, "item\na\n", "masks.npy holds numbers from 0 to 255; allowed are 0"),
-        "nan": (BLOB[None] * np.nan, "item\na\n", "masks.npy holds numbers from nan to nan"),
-        "integers": (BLOB[None].astype(int), "item\na\n", "masks.npy holds int64; allowed are uint8"),
+        "twice": (BLOB[None], "item,row\na,0\na,0\n", "masks.csv: .*item number 0.*'someone'"),
+        "shape": (BLOB.T[None], "item\na\n", r"masks.csv: .*\(3, 4, 6\).*got \(1, 6, 4\)"),
+        "scale": (BLOB[None] * 1.0, "item\na\n", "masks.npy .*got 0 to 255"),
+        "nan": (BLOB[None] * np.nan, "item\na\n", "masks.npy .*got nan to nan"),
+        "integers": (BLOB[None].astype(int), "item\na\n", "masks.npy .*got int64"),
         "0 and 1": (BLOB[None] // 255, "item\na\n", "only 0 and 1 as uint8, where 255 means irrelevant"),
     }.values(),
 )

@@ -58,5 +58,5 @@ def test_seed_decides(kind):
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(DataError, match="'class' and 'instance'"):
+    with pytest.raises(DataError, match=r"`kind`.*'both'"):
         simulate_digits("both")

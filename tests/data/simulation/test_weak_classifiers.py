@@ -105,8 +105,8 @@ def test_images_are_flattened():
     [
         ([0] * 20, "two classes"),
         ([0, 1], "10 items"),
-        ([0, 1] * 9 + [0, -1], "item 19 has -1"),
-        ([0, 1] * 11, "20 inputs, but 22 targets"),
+        ([0, 1] * 9 + [0, -1], "`target`.*-1 for item 19"),
+        ([0, 1] * 11, "`inputs`.*22, got 20"),
     ],
 )
 def test_bad_input_is_refused(target, message):

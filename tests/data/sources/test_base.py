@@ -133,5 +133,5 @@ def test_embedded_data_depend_on_the_seed(name):
 def test_folders_placed_by_hand(tmp_path):
     place(tmp_path / "x" / "a" / "b.txt")
     assert Access(tmp_path).placed("x", ("a", "a/b.txt")) == tmp_path / "x"
-    with pytest.raises(DataError, match=r"x/c' is missing.*docs/data_folder\.md.*--downloads"):
+    with pytest.raises(DataError, match=r"x/c' is missing.*docs/data_folder\.md.*download folder"):
         Access(tmp_path).placed("x", ("a", "c", "d"))
