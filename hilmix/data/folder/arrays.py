@@ -44,9 +44,9 @@ def read_array(file: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise DataError(f"{file} is an archive of several arrays (.npz). {_REMEDY}")
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{file} holds {array.dtype}; expected numbers. {_REMEDY}")
+        raise DataError(f"{file} must hold numbers, got {array.dtype}. {_REMEDY}")
     if array.ndim == 0:
-        raise DataError(f"{file} holds one number; expected an array with one row per item. {_REMEDY}")
+        raise DataError(f"{file} must hold an array with one row per item, got one number. {_REMEDY}")
     return array
 
 
@@ -82,7 +82,7 @@ def read_array_rows(frame: pd.DataFrame, table: Path, array: Path, length: int) 
     rows = frame["row"].to_numpy(dtype=np.float64) if "row" in frame.columns else np.arange(len(frame))
     bad = np.flatnonzero(rows != np.floor(rows))  # NaN too
     if len(bad):
-        raise DataError(f"{table}, row {bad[0]}: 'row' is {rows[bad[0]]}; expected a row of {array.name}.")
+        raise DataError(f"{table}, row {bad[0]}: 'row' must be a row of {array.name}, got {rows[bad[0]]}.")
     if len(rows) and (rows.min() < 0 or rows.max() >= length):
         raise DataError(
             f"{table}: its lines need rows {rows.min():.0f} to {rows.max():.0f}, {array.name} has {length} rows."

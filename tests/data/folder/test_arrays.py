@@ -30,7 +30,7 @@ def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
 
 def test_text_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array(["a"]))
-    with pytest.raises(DataError, match=r"x\.npy holds <U1; expected numbers"):
+    with pytest.raises(DataError, match=r"x\.npy.*got <U1"):
         read_array(tmp_path / "x.npy")
 
 
@@ -41,7 +41,7 @@ def test_rows_of_a_table() -> None:
     assert rows(2, 0, 2) == [2, 0, 2]
     assert read_array_rows(pd.DataFrame({"item": ["a", "b"]}), Path("t.csv"), Path("x.npy"), 2).tolist() == [0, 1]
     for bad in (0.5, np.nan):
-        with pytest.raises(DataError, match=r"t\.csv, row 1: 'row' is .*expected a row of x\.npy"):
+        with pytest.raises(DataError, match=r"t\.csv, row 1: 'row'.*x\.npy.*got"):
             rows(0, bad)
     for bad in (-1, 3):
         with pytest.raises(DataError, match=r"t\.csv: its lines need rows .*, x\.npy has 3 rows"):
