@@ -13,7 +13,7 @@ ACTIONS = {
     "build": ("elicit_build", "draw mixes of a data folder and write them, with batches and texts, as a study"),
     "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
     "status": ("elicit_status", "show how far a study is: coverage, agreement, timing, flags and exclusions"),
-    "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out without people"),
+    "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out"),
     "import": ("elicit_import", "take what the jsPsych pages of a study have saved into the study"),
     "export": ("elicit_export", "write the answers of a study as tables, as a data folder or as H-Mix; or its pages"),
     "next": ("elicit_next", "propose the mixes whose judgments would tell most, to build the next study of"),

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wording",
         choices=("third", "first"),
         default="third",
-        help="ask what 100 people would say, or what one sees oneself (default: third)",
+        help="ask what 100 participants would say, or what one sees oneself (default: third)",
     )
     parser.add_argument(
         "--least-sure",

@@ -1,4 +1,4 @@
-"""``hilmix elicit simulate STUDY|LINK``: simulated participants, to try a study out before people do."""
+"""``hilmix elicit simulate STUDY|LINK``: simulated participants, to try a study out before it is served."""
 
 import argparse
 from collections import Counter

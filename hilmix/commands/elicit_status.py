@@ -54,7 +54,7 @@ def render(status: Status) -> RenderableType:
     gone = f"; {status.withdrawn:,} withdrew and left no answers" if status.withdrawn else ""
     parts: list[RenderableType] = [
         literal((status.name, "bold"), time.strftime("  %H:%M:%S", time.localtime(status.now))),
-        literal(f"People: {phases}{gone}"),
+        literal(f"Participants: {phases}{gone}"),
         _tasks(status.tasks),
     ]
     noticed = [one for one in status.participants if one.flags or one.excluded]

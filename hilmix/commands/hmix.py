@@ -1,4 +1,4 @@
-"""``hilmix hmix``: what people said about mixed images: describe it, fit policies to it, train on it."""
+"""``hilmix hmix``: what participants said about mixed images: describe it, fit policies to it, train on it."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -15,7 +15,8 @@ _FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())
 _ABOUT = f"""FOLDER holds one or more of
 {_FILES}
 as released, or as a study of your own in the same layout. Trials shown once more count in reliability only; odd-looking
-sessions are flagged, never left out. Or FOLDER is a study of hilmix elicit, whose rules of quality leave people out.
+sessions are flagged, never left out. Or FOLDER is a study of hilmix elicit, whose rules of quality leave participants
+out.
 
   hilmix hmix summary data/h_mix
   hilmix hmix summary data/h_mix -o reports/h_mix

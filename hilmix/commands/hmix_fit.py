@@ -32,7 +32,8 @@ whose items are the images of the study, in its order. For H-Mix: hilmix data pr
   hilmix hmix fit data/h_mix --policy {LEARNED} --data data/cifar10h-counts --smooth -o learned.json
 
 Repeats are left out. The scores are those of the policy without smoothing, on answers that it was not fitted to: to
-mixes, to mixes of images that it never saw, of people whom it never met. docs/human_mixup.md says how to read them.
+mixes, to mixes of images that it never saw, of participants whom it was not fitted to.
+docs/human_mixup.md says how to read them.
 """
 _HELD_OUT: dict[Split, str] = {"mix": "mixes", "pair": "pairs of images", "participant": "participants"}
 _FOLDS = 10
@@ -45,7 +46,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser = actions.add_parser(
         "fit",
         help="fit a perception policy to the infer study, score it on held-out answers, write it as JSON",
-        description="Fit a perception policy, which says what label people would give a mix, to the infer study of a "
+        description="Fit a perception policy, which predicts the labels of mixes, to the infer study of a "
         "folder; score it on held-out answers; write it as JSON.",
         epilog=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,7 +55,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--policy", required=True, metavar="NAME", help="one of those below")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="JSON file to write")
     parser.add_argument(
-        "--smooth", action="store_true", help="make labels the more uniform the less sure people are of such a mix"
+        "--smooth", action="store_true", help="make labels the more uniform the less sure participants are of it"
     )
     parser.add_argument("--data", type=Path, metavar="DATA", help=f"data folder of the images, for {LEARNED}")
     parser.set_defaults(function=run)
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     policy = fit(judged)
     smoothing = _smoothing(policy, judged) if args.smooth else None
     what = (
-        f", fitted to {len(judged.weight):,} answers of {len(study.participants):,} people "
+        f", fitted to {len(judged.weight):,} answers of {len(study.participants):,} participants "
         f"to {len(study.stimuli):,} mixes"
     )
     say(console, literal((args.policy, "bold"), what))

@@ -30,13 +30,13 @@ ANSWERS = "answers"
 _DRAWN = ("test_fraction", "val_fraction", "seed")
 _ABOUT = f"""Labels of the mixes, one per mix unless it is said otherwise, by --policy:
   identity     the labels of mixup
-  image_table  the mean of what people said about that mix
-  {ANSWERS}      what each person said: one annotation per judgment, by that participant
+  image_table  the mean of the answers about that mix
+  {ANSWERS}      the answers: one annotation per judgment, by its participant
   FILE         any policy that hilmix hmix fit has written
   or a policy fitted here and now: {", ".join(name for name in NAMES if name not in ("identity", "image_table"))}
 
---smooth makes the label of a mix the more uniform the less sure people were of that very mix, on average, or of each
-answer the less sure that person was.
+--smooth makes the label of a mix the more uniform the less sure participants were of it, on average; of an
+answer, the less sure its participant was.
 
   hilmix data prepare cifar10h-counts
   hilmix hmix mixes data/h_mix --data data/cifar10h-counts --policy image_table --smooth -o data/relabelled
@@ -52,7 +52,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser = actions.add_parser(
         "mixes",
         help="write a data folder with the judged mixes as further training items",
-        description="Write a data folder: the images of DATA, and the mixes that people judged as further training "
+        description="Write a data folder: the images of DATA, and the judged mixes as further training "
         "items with soft labels.",
         epilog=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,

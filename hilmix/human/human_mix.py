@@ -1,4 +1,4 @@
-"""Mixup with the labels that people would give: what is mixed is not what is perceived."""
+"""Mixup with the labels that participants would give to the mixes."""
 
 from pathlib import Path
 from tokenize import TokenError
@@ -25,8 +25,8 @@ class HumanMix(MixPolicy):
     """Two items are mixed as in :class:`~hilmix.mix.ItemMix`; their labels by a perception policy.
 
     Every answer is asked anew of the blend: with the share that its annotator sees of the item, it counts on the mixed
-    row of the item and on that of which the item is the partner; what people see in neither item is spread over all
-    classes. The annotator model then says how this annotator would have called it, so that any annotator model, and
+    row of the item and on that of which the item is the partner; what participants see in neither item is spread over
+    all classes. The annotator model then says how this annotator would have called it, so that any annotator model, and
     EMClassifier, can be trained on what is perceived. Annotators who took part in the study that the policy was fitted
     to, by their names, are given their own curves (:class:`~hilmix.human.perception.ParticipantCurves`). A soft answer
     counts with one share, the mean over its classes and those of the other item.
@@ -34,7 +34,7 @@ class HumanMix(MixPolicy):
     The other item's class is what its answers say, as a distribution; an item without answers may be anything.
 
     Args:
-        perception: what people see in mixes; by default the curve fitted to H-Mix. A saved policy:
+        perception: what participants see in mixes; by default the curve fitted to H-Mix. A saved policy:
             ``{class_path: hilmix.human.perception.SavedPerception, init_args: {file: PATH}}``.
         alpha: parameter of the Beta(alpha, alpha) distribution of the weights, one weight per item.
         features: for policies that look at the images: ``statistics``
@@ -46,7 +46,8 @@ class HumanMix(MixPolicy):
             is not given, or if the file of features cannot be used.
 
     Reference: Collins et al., "Human-in-the-Loop Mixup", UAI 2023, for perceived labels of mixes. Differs from the
-    paper: all mixes that training makes are relabelled, by a fitted policy, not some mixes by the people who saw them.
+    paper: all mixes that training makes are relabelled, by a fitted policy, not some mixes by the participants who saw
+        them.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class HumanMix(MixPolicy):
             self._participant = torch.tensor([places.get(name, UNKNOWN) for name in annotations.annotators])
         if self.features not in (None, STATISTICS):
             self._table = _read_features(Path(self.features), annotations.num_items)
-        with torch.no_grad():  # a blend of nothing in particular: what does not fit is told before the first step
+        with torch.no_grad():  # raises on a policy that does not fit the data before the first step
             self.perception.to("cpu").shares(self._probe_mixes())
 
     def _probe_mixes(self) -> Mixes:
@@ -88,8 +89,9 @@ class HumanMix(MixPolicy):
         return MixPlan(partner, weight, shares=torch.stack([own, mixes.weight * uniform], 1))
 
     def build_mixes(self, batch: Batch, partner: Tensor, weight: Tensor) -> Mixes:
-        """Returns the 2L blends that the answers are asked of: on the row of their item, and of its host. Image 1 is
-        always the item that the answer is about.
+        """Returns the 2L mixes of the annotations: on the row of their item, and of its host.
+
+        Image 1 is always the item of the annotation.
 
         Args:
             batch: not yet mixed.
@@ -97,10 +99,10 @@ class HumanMix(MixPolicy):
             weight: (B,) float share of the row's own item.
 
         Raises:
-            ConfigError: before :meth:`bind`, or if features cannot be had.
+            ConfigError: before :meth:`bind`, or if features are not available.
         """
         if self._num_classes is None:
-            raise ConfigError("HumanMix has not been told the classes; call bind(annotations) before the first batch.")
+            raise ConfigError("HumanMix needs the classes of the data. Call bind(annotations) before the first batch.")
         row, host = batch.row, partner_rows(batch.row, partner)
         said = one_hot(batch.label, self._num_classes).to(weight) if batch.probs is None else batch.probs.to(weight)
         votes = torch.bincount(row, minlength=len(partner)).to(weight)[:, None]
@@ -120,7 +122,7 @@ class HumanMix(MixPolicy):
         )
 
     def _participants(self, annotator: Tensor) -> Tensor | None:
-        """(L,) places among the participants of the study, -1 for somebody else."""
+        """(L,) places among the participants of the study, -1 for any other annotator."""
         if self._participant is None:
             return None
         self._participant = self._participant.to(annotator.device)

@@ -85,11 +85,11 @@ def test_without_options_few_pairs_are_one_batch_of_the_grid(data, tmp_path, cap
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--pairs", "0"], "--pairs is 0; allowed are whole numbers of at least 1"),
-        (["--pairs", "50"], "choose --pairs 30 or 60"),
-        (["--pairs", "10", "--weights", ".5", "2"], "--weights: 2 is out of range; allowed are 0 to 1"),
-        (["--pairs", "3000", "--per-batch", "30"], "Ask for fewer with --pairs"),
-        (["--pairs", "10", "--task", "infer"], "--task: got ['infer', 'infer']"),
+        (["--pairs", "0"], "`pairs` must be >= 1, got 0"),
+        (["--pairs", "50"], "got 50. Take 30 or 60 pairs"),
+        (["--pairs", "10", "--weights", ".5", "2"], "`weights` must be in [0, 1], got 2"),
+        (["--pairs", "3000", "--per-batch", "30"], "Lower `design.pairs`"),
+        (["--pairs", "10", "--task", "infer"], "got ['infer', 'infer']"),
         (["--pairs", "10", "--least-sure", "items.csv"], "Cannot read items.csv"),
         (["--pairs", "10", "--consent", "none.md"], "Cannot read none.md"),
         (["--pairs", "10", "--consent", "empty.md"], "empty.md is empty"),

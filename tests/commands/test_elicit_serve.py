@@ -10,7 +10,7 @@ from tests.human.elicit.studies import make_study
     ("options", "said"),
     [
         (["--port", "0"], "--port is 0; allowed are 1 to 65535."),
-        (["--study-token", "a b"], "--study-token cannot be used; allowed are 8 to 100 letters, digits, '-' and '_'."),
+        (["--study-token", "a b"], "The study token must be 8 to 100 letters, digits, '-' and '_'."),
     ],
 )
 def test_options_that_can_not_work(tmp_path, capsys, options, said):
@@ -32,9 +32,9 @@ def test_an_address_in_use_is_told_before_any_link(tmp_path, capsys):
         assert main(["elicit", "serve", str(make_study(tmp_path / "s")), "--port", str(port)]) == 2
     said = capsys.readouterr()
     assert not said.out
-    assert said.err.startswith(f"error: Cannot listen on --host 127.0.0.1 --port {port}: Address already in use.")
+    assert said.err.startswith(f"error: Cannot listen on host 127.0.0.1, port {port}: Address already in use.")
 
 
 def test_a_host_that_is_none(tmp_path, capsys):
     assert main(["elicit", "serve", str(make_study(tmp_path / "s")), "--host", "no such host"]) == 2
-    assert "Cannot listen on --host no such host --port 8000" in capsys.readouterr().err
+    assert "Cannot listen on host no such host, port 8000" in capsys.readouterr().err

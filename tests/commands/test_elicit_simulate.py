@@ -36,17 +36,13 @@ def test_a_folder_then_its_export(workplace, capsys):
     assert "Look: hilmix elicit export s -o OUT" in told
     assert main(["elicit", "export", "s", "-o", "out"]) == 0
     told = words(capsys.readouterr().out)
-    assert (
-        "Written to out Left out, unless you say --with-excluded: p002 (straight: 10 of 10 answers are 1); p004" in told
-    )
+    assert "Written to out Left out, unless `with_excluded`: p002 (straight: 10 of 10 answers are 1); p004" in told
     assert (workplace / "out" / "judgments.parquet").is_file()
     assert main(["elicit", "export", "s", "-o", "all", "--with-excluded"]) == 0
     assert "Left out" not in capsys.readouterr().out
-    assert "People have joined s already" in refused(capsys, "simulate", "s")
+    assert "s has participants already" in refused(capsys, "simulate", "s")
     assert "'out' exists already" in refused(capsys, "export", "s", "-o", "out")
-    assert "--format is 'csv'; allowed are native, folder" in refused(
-        capsys, "export", "s", "-o", "o", "--format", "csv"
-    )
+    assert "`format` must be one of native, folder" in refused(capsys, "export", "s", "-o", "o", "--format", "csv")
 
 
 def test_a_link(workplace, capsys):
@@ -64,8 +60,8 @@ def test_a_link(workplace, capsys):
         (["http://localhost:1/status/x", "--study", "s"], "is not that of participants, http://HOST/join/TOKEN"),
         (["http://127.0.0.1:1/join/x", "--study", "s"], "The study does not answer"),
         (["nowhere"], "Cannot read nowhere/study.json"),
-        (["s", "--people", "0"], "--people is 0"),
-        (["s", "--behaviour", "lazy"], "--behaviour is 'lazy'; allowed are logit, straight-liner, fast, fails-catch"),
+        (["s", "--people", "0"], "`participants` must be >= 1, got 0"),
+        (["s", "--behaviour", "lazy"], "`name` must be one of logit, straight-liner, fast, fails-catch"),
     ],
 )
 def test_one_sentence_with_the_remedy(argv, message, capsys):

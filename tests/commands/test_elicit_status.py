@@ -26,7 +26,7 @@ def test_the_numbers_are_shown_with_who_is_excluded_and_why(workplace, capsys):
     told = words(capsys.readouterr().out)
     numbers = read_status(workplace / "s", 0.0)
     (task,) = numbers.tasks
-    assert "People: 6 done" in told
+    assert "Participants: 6 done" in told
     assert f"{task.judgments} of {task.wanted}" in told
     assert f"{task.complete} of {task.stimuli}" in told
     assert f"ICC {task.icc:.2f}, differ by {task.difference:.2f}" in told
@@ -59,5 +59,5 @@ def test_watching_looks_again_until_interrupted(workplace, monkeypatch, capsys):
     assert main(["elicit", "status", "s", "--watch"]) == 0
     assert looks == [5.0] * 3
     told = words(capsys.readouterr().out)
-    assert "People: 1 done" in told
+    assert "Participants: 1 done" in told
     assert "Nobody is flagged." in told

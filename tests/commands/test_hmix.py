@@ -57,7 +57,7 @@ def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
     for key, value in truth.items():
         assert long.loc[key, "low"] < value < long.loc[key, "high"], key
     out = words(capsys.readouterr().out)
-    assert "Trials shown once more at the end of a session count in reliability and in what is said of people" in out
+    assert "Trials shown once more at the end of a session count in reliability and in the table of participants" in out
     assert "Intervals: 99.9 %" in out
     assert "2,400 120" in out
     assert "Relabelling curves" in out

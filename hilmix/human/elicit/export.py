@@ -1,4 +1,4 @@
-"""What a study leaves with: its answers as tables, as a data folder or as H-Mix; or its pages, for another host."""
+"""Exports of a study: its answers as tables, as a data folder or as H-Mix; or its pages, for another host."""
 
 import os
 import shlex
@@ -44,24 +44,24 @@ class Export(NamedTuple):
 
 
 def export(wanted: Export) -> list[str]:
-    """Writes an export atomically, and returns sentences about what it leaves out.
+    """Writes an export atomically, and returns notes on what it leaves out.
 
     Raises:
         ConfigError: for an unknown format, or options that do not belong together.
         DataError: if there are no answers, none that the format can hold, the data are others, or ``out`` is there.
     """
     if wanted.format not in FORMATS:
-        raise ConfigError(f"--format is '{wanted.format}'; allowed are {', '.join(FORMATS)}.")
+        raise ConfigError(f"`format` must be one of {', '.join(FORMATS)}, got '{wanted.format}'.")
     if wanted.format == "folder" and wanted.data is None:
-        raise ConfigError("--format folder needs the data folder that the study was built from; give it with --data.")
+        raise ConfigError("`data` must be the data folder that the study was built from, got None.")
     for option in ("data", "task"):
         if wanted.format != "folder" and getattr(wanted, option) is not None:
-            raise ConfigError(f"--{option} is for --format folder; leave it out.")
+            raise ConfigError(f"`{option}` must be None for the format {wanted.format}; only folder takes it.")
     if wanted.out.exists():
-        raise DataError(f"'{wanted.out}' exists already. Remove it, or choose another folder with -o.")
+        raise DataError(f"'{wanted.out}' exists already. Remove it, or choose another folder.")
     if wanted.format == "jspsych":
         if wanted.with_excluded:
-            raise ConfigError("--with-excluded is for answers, and --format jspsych holds none; leave it out.")
+            raise ConfigError("`with_excluded` must be False for the format jspsych, which holds no answers.")
         with _whole_folder(wanted.out) as folder:
             write_jspsych(wanted.study, folder)
         return []
@@ -74,7 +74,7 @@ def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
     if wanted.with_excluded or not collected.excluded:
         return []
     who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
-    return [f"Left out, unless you say --with-excluded: {who}."]
+    return [f"Left out, unless `with_excluded`: {who}."]
 
 
 def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
@@ -99,7 +99,7 @@ def _only_task(collected: StudyAnswers) -> Task:
     there = collected.manifest.tasks
     usable = [task for task in there if task in TRAINABLE]
     if len(usable) > 1:
-        raise ConfigError(f"The study has the tasks {', '.join(usable)}; say with --task whose answers are the labels.")
+        raise ConfigError(f"`task` must be one of {', '.join(usable)}, those of the study with labels, got None.")
     return (usable or list(there))[0]
 
 
@@ -148,4 +148,4 @@ def _naming_folder(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"Cannot write {out}: {error.strerror or error}. Choose a writable folder with -o.") from error
+        raise DataError(f"Cannot write {out}: {error.strerror or error}. Choose a writable folder.") from error

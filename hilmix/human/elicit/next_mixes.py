@@ -1,4 +1,4 @@
-"""What to ask next about a data set, given a study of it: mixes that tell most, or that a model is least sure about."""
+"""Which mixes of a data set to ask about next: the most informative ones, or those that a model is least sure about."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class NextMixes(NamedTuple):
 
 
 def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, seed: int) -> NextMixes:
-    """Returns the mixes whose judgments would make the fit of what people see better the most.
+    """Returns the mixes whose judgments are expected to improve the fit of perception the most.
 
     The fit is that of classes and image statistics to the ``infer`` answers so far; see
     :func:`~hilmix.human.elicit.design.propose.propose`. Candidates are balanced pairs of images that the study does not
@@ -57,7 +57,7 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     if "infer" not in answers:
         raise DataError(
             f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
-            "to 'infer'. --by model needs none."
+            "to 'infer'. find_next_by_model needs none."
         )
     judgments = answers["infer"].without_repeats().to_judgments()
     candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)
@@ -65,7 +65,7 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     if pairs < number:
         raise DataError(
             f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
-            "needed. Ask for fewer with --number."
+            "needed. Lower `number`."
         )
     used = np.unique(np.concatenate([judgments.id1, judgments.id2, *candidates.pairs]))
     belief, components = fit_belief(judgments, compute_statistics(data.inputs, used), used)
@@ -107,7 +107,7 @@ def find_next_by_model(study: Path, data: AnnotatedData, number: int, *, predict
 
 
 def fit_belief(judgments: MixJudgments, features: Tensor, used: IntArray) -> tuple[Belief, DoubleArray]:
-    """Returns what the judgments say of people's perception, and (N, Q) the components of images, 0 for those not used.
+    """Returns the belief after the judgments, and (N, Q) the components of the images, 0 for those not used.
 
     Args:
         judged: answers.

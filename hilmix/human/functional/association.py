@@ -1,4 +1,4 @@
-"""How two measures of the same answers go together, with intervals that let a person's answers depend on each other."""
+"""Correlations and slopes between measures of the same answers, with intervals clustered by participant."""
 
 from typing import NamedTuple
 
@@ -92,7 +92,7 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
 
 
 def within_groups(x: ArrayLike, group: ArrayLike) -> FloatArray:
-    """Returns values less the mean of their group, (M,) float64: what is left when people's own levels are taken out.
+    """Returns values less the mean of their group, (M,) float64, such as answers less each participant's mean.
 
     Args:
         x: (M,) values.

@@ -1,4 +1,4 @@
-"""Fitting the relabelling curves of :mod:`hilmix.human.functional.perception` to people's answers."""
+"""Fitting the relabelling curves of :mod:`hilmix.human.functional.perception` to participants' answers."""
 
 from typing import Literal, NamedTuple
 
@@ -26,7 +26,7 @@ the answers of H-Mix do not determine it (the best x0 runs away)."""
 _START: dict[FittedKind, tuple[float, float]] = {"logit": (0.0, 1.0), "probit": (0.0, 1.0), "logistic": (4.0, 0.5)}
 _FLAT = 1e-7
 """Information per answer below which a direction of the parameters is not determined; usual values are .01 to .3."""
-_TINY = 1e-12
+_TINY = 1e-12  # keeps logarithms and variances finite at fitted values of 0 and 1
 
 
 class CurveFit(NamedTuple):
@@ -46,7 +46,7 @@ class CurveFit(NamedTuple):
     participants: int
 
     def __call__(self, weight: ArrayLike) -> FloatArray:
-        """Returns what people see at the weights, (...) float64."""
+        """Returns what participants see at the weights, (...) float64."""
         return _curve(self.kind, np.asarray(weight, dtype=np.float64), np.array(self.parameters))[0]
 
 
@@ -90,8 +90,8 @@ def fit_curve(
     """
     if kind not in PARAMETERS or criterion not in ("likelihood", "squares"):
         raise ConfigError(
-            f"curve fit: kind '{kind}' and criterion '{criterion}'; allowed are {', '.join(PARAMETERS)} "
-            "and likelihood, squares."
+            f"`kind` must be one of {', '.join(PARAMETERS)} and `criterion` one of likelihood, squares, got '{kind}' "
+            f"and '{criterion}'."
         )
     w, y = np.asarray(weight, dtype=np.float64), np.asarray(answer, dtype=np.float64)
     _check(kind, w, y)
@@ -124,7 +124,7 @@ def _check(kind: FittedKind, weight: FloatArray, answer: FloatArray) -> None:
     for name, column in (("weight", weight), ("answer", answer)):
         bad = np.flatnonzero(~((column >= 0) & (column <= 1)))
         if len(bad):
-            raise DataError(f"{name}, row {bad[0]}: {column[bad[0]]} is out of range; allowed are 0 to 1.")
+            raise DataError(f"{name}, row {bad[0]}: must be in [0, 1], got {column[bad[0]]}.")
     ends = np.flatnonzero((weight == 0) | (weight == 1))
     if kind != "logistic" and len(ends):
         raise DataError(

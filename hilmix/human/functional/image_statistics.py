@@ -34,8 +34,8 @@ def image_statistics(images: Tensor) -> Tensor:
     gradients, by differences of neighbours.
 
     Args:
-        images: (N, 3, H, W) float RGB in [0, 1], at least 5 pixels a side, at the size at which people see them, since
-            fine contrast and edges depend on it.
+        images: (N, 3, H, W) float RGB in [0, 1], at least 5 pixels a side, at the size at which participants see them,
+            since fine contrast and edges depend on it.
 
     Reference:
         Colourfulness: Hasler and Suesstrunk, Measuring Colourfulness in Natural Images, 2003.

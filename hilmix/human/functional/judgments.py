@@ -1,4 +1,4 @@
-"""From judgments of people to labels: the two published clamp rules, and two ways to weigh answers by confidence."""
+"""Labels from judgments: the two published clamp rules, and two ways to weight answers by confidence."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 CLAMP = 0.1
-"""What classes that nobody named, but nobody excluded either, get together where the named ones already fill up."""
+"""Mass shared by the classes that were neither named nor excluded, where the named ones already sum to 1."""
 
 
 def clamp_hmix(
@@ -35,7 +35,7 @@ def clamp_hmix(
         top_percent: (M,) in [0, 100].
         second: (M,) second class, -1 where none was named.
         second_percent: (M,) in [0, 100], NaN where none was typed.
-        impossible: (M, K), True where the person ruled the class out.
+        impossible: (M, K), True where the participant ruled the class out.
 
     Raises:
         DataError: naming the judgment and the argument that cannot be used, or that leaves no class any mass.
@@ -45,8 +45,8 @@ def clamp_hmix(
         Differs from the release: a negative n, which none of its judgments has, counts as 0.
 
     Example:
-        >>> nobody = np.zeros((1, 4), dtype=bool)
-        >>> clamp_hmix(np.array([0]), np.array([60.0]), np.array([1]), np.array([20.0]), impossible=nobody).round(2)
+        >>> none = np.zeros((1, 4), dtype=bool)
+        >>> clamp_hmix(np.array([0]), np.array([60.0]), np.array([1]), np.array([20.0]), impossible=none).round(2)
         array([[0.6, 0.2, 0.1, 0.1]])
     """
     named = _named(top, top_percent, second, second_percent, impossible)
@@ -71,7 +71,7 @@ def clamp_cifar10s(
             file.
         second: (M,) second class, -1 where none was named.
         second_percent: (M,) in [0, 100], NaN where none was typed.
-        impossible: (M, K), True where the person ruled the class out.
+        impossible: (M, K), True where the participant ruled the class out.
 
     Raises:
         DataError: as :func:`clamp_hmix`.
@@ -150,7 +150,7 @@ def _check(column: NDArray[np.generic], name: str, low: int, high: int) -> None:
     values = np.asarray(column, dtype=np.float64)
     bad = np.flatnonzero(~((values >= low) & (values <= high)))
     if len(bad):
-        raise DataError(f"{name}, judgment {bad[0]}: {values[bad[0]]:g} is out of range; allowed are {low} to {high}.")
+        raise DataError(f"{name}, judgment {bad[0]}: must be in [{low}, {high}], got {values[bad[0]]:g}.")
 
 
 def _sizes(named: FloatArray, impossible: BoolArray) -> tuple[FloatArray, IntArray, IntArray]:

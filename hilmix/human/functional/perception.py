@@ -1,4 +1,4 @@
-"""How people see mixes: curves from the weight on the pixels to the weight people see, and smoothing by confidence.
+"""Curves from the generating weight of a mix to the weight that participants see, and smoothing by confidence.
 
 A weight is the share of image 1. The curves take and give weights elementwise, run in the type of the weight (float32
 or wider), are exactly 0 and 1 where the text says so, and have finite gradients everywhere: training uses them for
@@ -30,7 +30,7 @@ def logit_curve(weight: Tensor, a: Parameter, b: Parameter) -> Tensor:
     Args:
         weight: (...) float in [0, 1].
         a: preference for image 1.
-        b: slope, > 0; below 1, people shrink from the ends. ``a = 0, b = 1`` is the identity.
+        b: slope, > 0; below 1, participants shrink from the ends. ``a = 0, b = 1`` is the identity.
 
     Example:
         >>> logit_curve(torch.tensor([0.0, 0.5, 1.0]), 0.0, 0.875).tolist()
@@ -108,7 +108,7 @@ def uniform_share(confidence: Tensor, *, a: float = SMOOTHING[0], b: float = SMO
 def smooth_by_confidence(
     probs: Tensor, confidence: Tensor, *, a: float = SMOOTHING[0], b: float = SMOOTHING[1]
 ) -> Tensor:
-    """Returns ``S(y, w) = (y + c/K) / (1 + c)`` with ``c = a b^w``: labels, the more uniform the less sure people are.
+    """Returns ``S(y, w) = (y + c/K) / (1 + c)`` with ``c = a b^w``: smoothing by confidence.
 
     Args:
         probs: (..., K) float distributions y.

@@ -1,4 +1,4 @@
-"""Labels of mixes from what people see: one share for the whole mix, or one for each pair of classes."""
+"""Labels of mixes from what participants see: one share for the whole mix, or one for each pair of classes."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from hilmix.human.functional.perception import CURVES, CurveKind, Parameter
 
 
 def blend_labels(label1: Tensor, label2: Tensor, seen: Tensor) -> Tensor:
-    """Returns ``seen y1 + (1 - seen) y2``, (R, K): the label of a mix of which people see one share as image 1.
+    """Returns ``seen y1 + (1 - seen) y2``, (R, K): the label of a mix of which participants see one share as image 1.
 
     Args:
         label1: (R, K) float distribution of image 1.
@@ -19,7 +19,7 @@ def blend_labels(label1: Tensor, label2: Tensor, seen: Tensor) -> Tensor:
 
 
 def blend_classes(label1: Tensor, label2: Tensor, seen: Tensor) -> Tensor:
-    """Returns ``sum_cd y1_c y2_d (seen_cd e_c + (1 - seen_cd) e_d)``, (R, K): what people see depends on the classes.
+    """Returns ``sum_cd y1_c y2_d (seen_cd e_c + (1 - seen_cd) e_d)``, (R, K): a share for each pair of classes.
 
     The expectation over the classes of the two images, which are drawn independently from their labels; for hard
     labels the curve of their pair. It does not depend on which image is called the first if ``seen`` does not, that is

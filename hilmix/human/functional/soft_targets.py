@@ -1,4 +1,4 @@
-"""Scores of predictions where the truth is a distribution over the classes, such as the votes of many people.
+"""Scores of predictions where the truth is a distribution over the classes, such as the votes of many participants.
 
 All but :func:`soft_cross_entropy`, which is also a loss, compute in float64. Logarithms are natural.
 """
@@ -65,7 +65,7 @@ def entropy(probs: Tensor) -> Tensor:
 def entropy_correlation(probs: Tensor, target_probs: Tensor) -> Tensor:
     """Returns Pearson's correlation between the entropies of predictions and targets, a float64 scalar.
 
-    Whether the model doubts where people disagree. NaN where either entropy is the same for all samples up to
+    Whether the model doubts where participants disagree. NaN where either entropy is the same for all samples up to
     rounding, as that of one-hot targets, and for fewer than two samples.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which classes people see more of than was mixed in: additive class strengths, and means per group with shrinkage."""
+"""Additive strengths of classes that participants see more of than was mixed in, and shrunk means per group."""
 
 from typing import NamedTuple
 

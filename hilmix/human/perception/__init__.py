@@ -1,4 +1,4 @@
-"""Perception policies: which label people would give a mix of two images.
+"""Perception policies: which label participants would give a mix of two images.
 
 Example:
     >>> import torch

@@ -1,4 +1,4 @@
-"""What every perception policy is: it says which label people would give a mix."""
+"""The base class of perception policies, which predict the label that participants would give a mix."""
 
 import json
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Mixes(NamedTuple):
     id2: Tensor | None = None
     """(R,) int64, which image image 2 is."""
     participant: Tensor | None = None
-    """(R,) int64, who is asked, as a place in the policy's ``participants``; -1 for somebody else."""
+    """(R,) int64 participant, as a place in the policy's ``participants``; -1 for any other."""
     features1: Tensor | None = None
     """(R, D) float features of image 1, for policies that look."""
     features2: Tensor | None = None
@@ -57,7 +57,7 @@ class Mixes(NamedTuple):
 
 
 class Perception(Part, nn.Module, ABC):
-    """Turns mixes into the labels that people would give them.
+    """Turns mixes into the labels that participants would give them.
 
     A call takes :class:`Mixes` and returns (R, K) distributions, differentiable in labels and weights. In training it
     is arbitrary which image is called the first, so the label of a mix and of its :meth:`Mixes.swap` are the same:
@@ -75,7 +75,7 @@ class Perception(Part, nn.Module, ABC):
     """
 
     participants: tuple[str, ...] = ()
-    """Names of the people whom the policy tells apart."""
+    """Names of the participants who have parameters of their own."""
 
     def forward(self, mixes: Mixes) -> Tensor:
         """Returns (R, K) labels."""
@@ -84,12 +84,12 @@ class Perception(Part, nn.Module, ABC):
 
     @abstractmethod
     def perceived_share(self, mixes: Mixes) -> Tensor:
-        """Returns the share of image 1 that people see, in [0, 1]: (R,), or (R, K, K) by the classes of image 1 and
-        image 2; what a subclass writes.
+        """Returns the share of image 1 that participants see, in [0, 1]: (R,), or (R, K, K) by the classes of both
+        images. Implemented by subclasses.
         """
 
     def uniform_share(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) how much of each label is spread over all classes alike; by default nothing."""
+        """Returns (R,) the share of each label that is spread evenly over all classes; 0 by default."""
         return torch.zeros_like(mixes.weight)
 
     def relabel(self, mixes: Mixes) -> Tensor:
@@ -110,12 +110,12 @@ class Perception(Part, nn.Module, ABC):
             return torch.stack([(1 - uniform) * seen, (1 - uniform) * (1 - seen), uniform], 1)
 
     def confidence(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) how sure people are of each mix, in [0, 1].
+        """Returns (R,) how sure participants are of each mix, in [0, 1].
 
         Raises:
             ConfigError: by default, as most policies do not know.
         """
-        raise ConfigError(f"{type(self).__name__} does not say how sure people are; give ConfidenceSmoothing a line.")
+        raise ConfigError(f"{type(self).__name__} does not predict confidence; give ConfidenceSmoothing a `line`.")
 
     def predict(
         self, judgments: MixJudgments, *, features: Tensor | None = None, mix_features: Tensor | None = None
@@ -124,7 +124,7 @@ class Perception(Part, nn.Module, ABC):
         what the label gives to the two classes.
 
         Args:
-            judged: M judgments; their answers are not looked at.
+            judged: M judgments; their answers are ignored.
             features: (N, D) float features of all images, by id, for policies that look.
             mix_features: (M, D) float features of the mixes themselves, for policies that look at them too.
 

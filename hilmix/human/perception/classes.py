@@ -26,7 +26,7 @@ HMIX_STRENGTHS_SLOPE = 0.886
 
 
 class _ClassCurves(Perception):
-    """People see ``s(A_cd + b_cd logit w)``, for hard labels; its expectation over both labels for soft ones.
+    """Participants see ``s(A_cd + b_cd logit w)``, for hard labels; its expectation over both labels for soft ones.
 
     A changes its sign and b stays when c and d change places, so that it does not matter which image is the first.
     The classes of the two images count as independent, also where an image with a soft label is its own partner.
@@ -54,7 +54,7 @@ class ClassStrengths(_ClassCurves):
 
     Args:
         strengths: K numbers t; only their differences matter.
-        slope: b; below 1, people shrink from the ends.
+        slope: b; below 1, participants shrink from the ends.
     """
 
     def __init__(self, strengths: Sequence[float], slope: float) -> None:
@@ -121,7 +121,7 @@ class LabelPairs(_ClassCurves):
             DataError: for judgments that cannot be used, or that do not determine the simpler policy.
         """
         if towards not in ("curve", "strengths"):
-            raise ConfigError(f"perception: towards is '{towards}'; allowed are curve, strengths.")
+            raise ConfigError(f"perception: `towards` must be curve or strengths, got '{towards}'.")
         judgments, size = judgments.validate(), judgments.num_classes
         common, slope = np.zeros((size, size)), GlobalCurve.fit(judgments).curve[1]
         if towards == "strengths":
@@ -155,9 +155,7 @@ def _log_odds(judgments: MixJudgments) -> FloatArray:
 def _table(name: str, values: Sequence[Sequence[float]], *, sign: int) -> Tensor:
     lengths = {len(row) for row in values}
     if lengths != {len(values)}:
-        raise ConfigError(
-            f"perception: {name} have {len(values)} rows of {sorted(lengths)} numbers; allowed is a square."
-        )
+        raise ConfigError(f"perception: {name} must be square, got {len(values)} rows of {sorted(lengths)} numbers.")
     table = torch.tensor([list(row) for row in values], dtype=torch.float64)
     wrong = (table != sign * table.T).nonzero()
     if len(wrong):

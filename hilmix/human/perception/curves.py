@@ -24,7 +24,7 @@ HMIX_LOGIT_SLOPE = 0.875
 
 
 class Identity(Perception):
-    """People see what was mixed: the labels of mixup.
+    """Participants see what was mixed: the labels of mixup.
 
     Reference:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1.
@@ -32,7 +32,7 @@ class Identity(Perception):
 
     @classmethod
     def fit(cls, judgments: MixJudgments) -> Self:
-        """Returns the policy, whatever people said."""
+        """Returns the policy, whatever participants said."""
         judgments.validate()
         return cls()
 
@@ -41,7 +41,7 @@ class Identity(Perception):
 
 
 class GlobalCurve(Perception):
-    """People see one curve of the weight, whatever the images.
+    """Participants see one curve of the weight, whatever the images.
 
     ``logit``, ``probit`` and ``logistic_anchored`` give pure images their own label, ``logistic`` does not.
 

@@ -1,4 +1,4 @@
-"""How well policies predict people who, or mixes that, they were not fitted to."""
+"""How well policies predict participants who, or mixes that, they were not fitted to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -77,12 +77,13 @@ def cross_validate(
     that see the stimulus only; one that knows the participant may exceed it.
 
     Args:
-        judged: M judgments of mixes of two classes, repeats left out: a person's second answer to a mix is no new one.
+        judged: M judgments of mixes of two classes, repeats left out: a participant's second answer to a mix is no new
+            one.
         policies: by name, how to fit each to the judgments of the other folds.
         splits: what is held out; see :func:`held_out_groups`.
-        folds: into how many parts the groups are dealt.
-        seed: of the dealing.
-        cluster: what the intervals take for independent: participants, or mixes without a common image.
+        folds: number of folds that the groups are assigned to.
+        seed: of the assignment.
+        cluster: independent units of the intervals: participants, or mixes without a common image.
         level: of the intervals.
         features: (N, D) float features of all images, by id, for policies that look.
 
@@ -92,7 +93,8 @@ def cross_validate(
     """
     judgments = judgments.validate()
     if cluster not in get_args(Cluster):
-        raise ConfigError(f"cross-validation: cluster is '{cluster}'; allowed are {', '.join(get_args(Cluster))}.")
+        names = ", ".join(get_args(Cluster))
+        raise ConfigError(f"cross-validation: `cluster` must be one of {names}, got '{cluster}'.")
     clusters = judgments.participant if cluster == "participant" else held_out_groups(judgments, "pair")
     rows = []
     for split in splits:
@@ -111,7 +113,7 @@ def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
         judged: M judgments.
         split: ``mix``: answers to one mix (the same images may be in training at another weight). ``pair``: mixes that
             are linked by common images, so that neither image of a held-out mix was seen in any other. ``participant``:
-            answers of one person.
+            answers of one participant.
 
     Raises:
         ConfigError: for an unknown split.
@@ -123,7 +125,7 @@ def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
         fine = np.round(sorted_images.weight * 1e6)  # 0.1 and 1 - 0.9
         return _codes(np.column_stack([sorted_images.id1, sorted_images.id2, fine]))
     if split != "pair":
-        raise ConfigError(f"cross-validation: split is '{split}'; allowed are {', '.join(get_args(Split))}.")
+        raise ConfigError(f"cross-validation: `split` must be one of {', '.join(get_args(Split))}, got '{split}'.")
     images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
     first, second = at.reshape(2, -1)
     linked = coo_array((np.ones(len(first)), (first, second)), shape=(len(images), len(images)))
@@ -154,8 +156,8 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
     size = int(groups.max()) + 1
     if not 2 <= folds <= size:
         raise DataError(
-            f"cross-validation by {split}: {size} groups cannot be dealt into {folds} folds; allowed are 2 to the "
-            "number of groups. Groups by pair are mixes that are linked by common images."
+            f"cross-validation by {split}: `folds` must be in [2, {size}], the number of groups, got {folds}. Groups "
+            "by pair are mixes that are linked by common images."
         )
     dealt: IntArray = np.random.default_rng(seed).permutation(size) % folds
     return dealt[groups]

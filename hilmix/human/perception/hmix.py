@@ -46,8 +46,8 @@ class HMixPerception(LearnedPerception):
     """:class:`LearnedPerception` fitted to the infer answers of H-Mix (repeats left out): CIFAR-10, 32 pixels a side.
 
     Its features are those of :func:`~hilmix.human.functional.image_statistics.image_statistics`: sharp, detailed,
-    saturated images show through. On images that it has not seen it explains 30 % of what anybody could explain of how
-    people deviate from the weight (``experiments/perception``). Not for other classes or sizes: fit a policy to
+    saturated images show through. On images that it has not seen it explains 30 % of what can be explained of how
+    participants deviate from the weight (``experiments/perception``). Not for other classes or sizes: fit a policy to
     judgments of yours, or take a curve of the weight.
 
     Example:

@@ -1,4 +1,4 @@
-"""What perception policies are fitted to: answers of people about mixes, as plain aligned arrays."""
+"""Answers of participants about mixes, which perception policies are fitted to, as plain aligned arrays."""
 
 from typing import Any, NamedTuple, Self
 
@@ -25,9 +25,9 @@ class MixJudgments(NamedTuple):
     weight: FloatArray
     """(M,) float64 in [0, 1], the generating weight of image 1."""
     answer: FloatArray
-    """(M,) float64 in [0, 1], the weight of image 1 that the person sees."""
+    """(M,) float64 in [0, 1], the weight of image 1 that the participant sees."""
     confidence: FloatArray
-    """(M,) float64 in [0, 1], how sure the person is; NaN where not stated."""
+    """(M,) float64 in [0, 1], how sure the participant is; NaN where not stated."""
     participant: IntArray
     """(M,) int64 in [0, P)."""
     id1: IntArray
@@ -67,7 +67,7 @@ class MixJudgments(NamedTuple):
         return self.swap_images(self.label1 > self.label2)
 
     def add_swapped(self) -> Self:
-        """Returns every judgment twice, as it is and mirrored: what is fitted to it prefers no place."""
+        """Returns every judgment twice, once with its images swapped, so that a fit prefers neither place."""
         twice = self.take(np.tile(np.arange(len(self.weight)), 2))
         return twice.swap_images(np.arange(len(twice.weight)) >= len(self.weight))
 
@@ -80,7 +80,7 @@ class MixJudgments(NamedTuple):
         given: dict[str, Any] = {name: np.asarray(getattr(self, name), dtype=kind) for name, kind in _COLUMNS.items()}
         rows = len(given["weight"])
         if rows == 0:
-            raise DataError("judgments: there are none; a fit needs some.")
+            raise DataError("judgments: a fit needs at least 1, got 0.")
         for name, column in given.items():
             if column.shape != (rows,):
                 raise DataError(f"judgments {name} has the shape {column.shape}; expected {(rows,)}, as weight has.")
@@ -112,5 +112,5 @@ def _check(name: str, column: NDArray[np.generic], low: float, high: float) -> N
     right = (values >= low) & (values <= high)
     bad = np.flatnonzero(~(right | np.isnan(values) if name == "confidence" else right))
     if len(bad):
-        allowed = f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
-        raise DataError(f"judgments {name}, row {bad[0]}: {values[bad[0]]:g} is out of range; allowed are {allowed}.")
+        allowed = f"[{low:g}, {high:g}]" if np.isfinite(high) else f"[{low:g}, inf)"
+        raise DataError(f"judgments {name}, row {bad[0]}: must be in {allowed}, got {values[bad[0]]:g}.")

@@ -21,7 +21,7 @@ COMPONENTS = 64
 
 
 class LearnedPerception(Perception):
-    """People see ``s(b logit w + t_c - t_d + u'f1 - u'f2)`` in a mix of classes c and d with image features f1 and f2.
+    """``s(b logit w + t_c - t_d + u'f1 - u'f2)`` for a mix of classes c and d with image features f1 and f2.
 
     :class:`ClassStrengths` in which every image has a strength of its own, learned from features. Swapping the images
     turns the share round, and pure images keep their label. What is needed of an image does not depend on its partner
@@ -29,15 +29,15 @@ class LearnedPerception(Perception):
     :meth:`fit`, such as :func:`~hilmix.human.functional.image_statistics.image_statistics` beside those of a frozen
     network.
 
-    How sure people are is ``s(p + q |2 w - 1| + r |2 h - 1| + v'f1 + v'f2)``, h the share that they see, and answers to
-    a mix spread around it with variance ``phi h (1 - h)``.
+    How sure participants are is ``s(p + q |2 w - 1| + r |2 h - 1| + v'f1 + v'f2)``, h the share that they see, and
+    answers to a mix spread around it with variance ``phi h (1 - h)``.
 
     Args:
         strengths: K numbers t.
         slope: b.
         image_weights: D numbers u.
         dispersion: phi; null where unknown.
-        confidence: p, q, r; null if nobody was asked.
+        confidence: p, q, r; null if not asked for.
         confidence_weights: D numbers v; null with ``confidence``.
     """
 
@@ -81,10 +81,10 @@ class LearnedPerception(Perception):
     ) -> Self:
         """Returns the policy of the greatest penalised quasi-likelihood.
 
-        Classes, each block of features and people's own slopes have one prior variance each, which follows from the
-        answers (:func:`~hilmix.human.functional.ridge_logit.ridge_logit`): nothing is tuned. People's slopes, and how
-        sure each of them is on the whole, are fitted along and left out of the policy, so that they do not blur the
-        images.
+        Classes, each block of features and participants' own slopes have one prior variance each, which follows from
+        the answers (:func:`~hilmix.human.functional.ridge_logit.ridge_logit`): nothing is tuned. Participants' slopes,
+        and how sure each of them is on the whole, are fitted along and left out of the policy, so that they do not blur
+        the images.
 
         Args:
             judged: M judgments; those without a confidence do not take part in the fit of confidence.
@@ -118,12 +118,12 @@ class LearnedPerception(Perception):
         return logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
 
     def mean_share(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) what people see of image 1, with each image's strength averaged over its label."""
+        """Returns (R,) what participants see of image 1, with each image's strength averaged over its label."""
         classes = (self._class_scores(mixes) * (mixes.label1 - mixes.label2)).sum(1)
         return logit_curve(mixes.weight, classes + self._image_advantage(mixes), self.slope.to(mixes.weight.dtype))
 
     def answer_std(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) the standard deviation of people's answers around :meth:`mean_share`.
+        """Returns (R,) the standard deviation of participants' answers around :meth:`mean_share`.
 
         Raises:
             ConfigError: without a dispersion.
@@ -134,15 +134,14 @@ class LearnedPerception(Perception):
         return (self.dispersion * h * (1 - h)).sqrt()
 
     def confidence(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) how sure people are of each mix.
+        """Returns (R,) how sure participants are of each mix.
 
         Raises:
-            ConfigError: if nobody was asked.
+            ConfigError: if it was fitted to judgments without confidence.
         """
         if self.line is None or self.confidence_weights is None:
             raise ConfigError(
-                "LearnedPerception was fitted to judgments that do not say how sure people are; give "
-                "ConfidenceSmoothing a line."
+                "LearnedPerception was fitted to judgments that have no confidence; give ConfidenceSmoothing a `line`."
             )
         first, second = self._features(mixes)
         base, pixels, seen = self.line
@@ -167,7 +166,7 @@ class LearnedPerception(Perception):
         name = type(self).__name__
         if mixes.features1 is None or mixes.features2 is None:
             raise ConfigError(
-                f"{name} looks at the images; these mixes come without features1 and features2. In training give "
+                f"{name} needs `features1` and `features2` of the mixes, got None. In training give "
                 "data.mix.features: 'statistics', or a file of features, whichever it was fitted to."
             )
         if mixes.features1.shape[1] != len(self.image_weights):
@@ -183,14 +182,14 @@ class LearnedPerception(Perception):
 
 
 class ShareFit(NamedTuple):
-    """A fit of what people see."""
+    """A fit of what participants see."""
 
     coefficients: FloatArray
     """(P,) of the columns of :meth:`RegressionColumns.design`."""
     expected: FloatArray
-    """(M,) share of image 1 that people see, whoever they are."""
+    """(M,) share of image 1 that participants see on average."""
     dispersion: float
-    """Variance of the answers around it in units of ``h (1 - h)``, differences between people included."""
+    """Variance of the answers around it in units of ``h (1 - h)``, differences between participants included."""
 
 
 class RegressionColumns(NamedTuple):
@@ -236,7 +235,7 @@ class RegressionColumns(NamedTuple):
         return {name: slice(*ends[i : i + 2]) for i, name in enumerate(sizes)}
 
     def design(self) -> tuple[FloatArray, IntArray]:
-        """(M, P) columns of the logit of what people see, and (P,) their blocks."""
+        """(M, P) columns of the logit of what participants see, and (P,) their blocks."""
         judgments, odds = self.judgments, _log_odds(self.judgments)[:, None]
         hot, people = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
         columns = [
@@ -254,7 +253,7 @@ class RegressionColumns(NamedTuple):
         return np.concatenate(columns, 1), block
 
     def fit_shares(self) -> ShareFit:
-        """Returns the fit of what people see."""
+        """Returns the fit of what participants see."""
         design, block = self.design()
         found = ridge_logit(design, block, self.judgments.answer).coefficients
         common = slice(0, self.slices["participant"].start)
@@ -263,10 +262,10 @@ class RegressionColumns(NamedTuple):
         return ShareFit(found, h, float(phi))
 
     def fit_confidence(self, seen: FloatArray) -> tuple[tuple[float, float, float], list[float]]:
-        """Returns the line, and the weights of the features, of how sure people are.
+        """Returns the line, and the weights of the features, of how sure participants are.
 
         Args:
-            seen: (M,) share of image 1 that people see.
+            seen: (M,) share of image 1 that participants see.
         """
         judgments, asked = self.judgments, ~np.isnan(self.judgments.confidence)
         line = np.column_stack([np.ones_like(seen), np.abs(2 * judgments.weight - 1), np.abs(2 * seen - 1)])

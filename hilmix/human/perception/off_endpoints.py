@@ -1,4 +1,4 @@
-"""What people see in a mix that is in neither image."""
+"""A policy with label mass on classes that neither image shows."""
 
 from typing import Self
 
@@ -14,15 +14,15 @@ from hilmix.human.perception.smoothing import Smoothed
 
 HMIX_OFF = (0.419, 2.74)
 """Mass off both classes at the even weight, and the power of its fall: fitted to the categorical answers of H-Mix (200
-answers of eight people, CIFAR-10). Not universal."""
+answers of eight participants, CIFAR-10). Not universal."""
 
 
 class OffEndpoints(Smoothed):
-    """The label of another policy, of which people see ``m = middle (1 - |2 w - 1|^power)`` as neither of both classes.
+    """The label of another policy, with a mass ``m = middle (1 - |2 w - 1|^power)`` on neither of both classes.
 
-    Asked for classes, not for a weight, people name others too: two thirds of the mass or less lie on the classes that
-    were mixed. The rest is spread over all classes alike, so that those off the endpoints get m: the uniform share is
-    ``m K / (K - 2)``, at most 1. Pure images keep the label of the policy.
+    Asked for classes, not for a weight, participants name others too: two thirds of the mass or less lie on the classes
+    that were mixed. The rest is spread over all classes alike, so that those off the endpoints get m: the uniform share
+    is ``m K / (K - 2)``, at most 1. Pure images keep the label of the policy.
 
     Args:
         policy: says how what is left is shared by the two images.

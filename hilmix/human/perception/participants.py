@@ -1,4 +1,4 @@
-"""A policy that knows who is asked: every participant has a curve, close to that of all people."""
+"""A policy with one curve per participant, shrunk towards the common curve."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -18,18 +18,18 @@ from hilmix.human.perception.judgments import MixJudgments
 
 
 class ParticipantCurves(Perception):
-    """Every participant sees a logit curve of their own; somebody else, and nobody in particular, that of all.
+    """One logit curve per participant; mixes without a known participant use the common curve.
 
-    By default curves are centred and people differ in their slopes. How far a person leans towards one end of the
-    slider is no property of the images; with ``offsets`` it is applied nevertheless, to the image whose class has the
-    smaller number, which is where H-Mix put it.
+    By default curves are centred and participants differ in their slopes. How far a participant leans towards one end
+    of the slider is no property of the images; with ``offsets`` it is applied nevertheless, to the image whose class
+    has the smaller number, which is where H-Mix put it.
 
     Args:
         participants: names; ``Mixes.participant`` are places in this list.
         slopes: b of each.
-        slope: b of anybody else.
+        slope: b of any other participant.
         offsets: a of each, for the image whose class comes first; null for centred curves.
-        offset: a of anybody else; 0 where there are no offsets.
+        offset: a of any other participant; 0 where there are no offsets.
     """
 
     slopes: Tensor
@@ -61,7 +61,7 @@ class ParticipantCurves(Perception):
 
         Args:
             judged: M judgments; in an ordered fit those of mixes within a class do not take part.
-            ordered: whether people also differ in how far they lean towards the class that comes first.
+            ordered: whether participants also differ in how far they lean towards the class that comes first.
 
         Raises:
             DataError: for judgments that cannot be used, or that do not determine the common curve.
@@ -85,7 +85,7 @@ class ParticipantCurves(Perception):
         return ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])
 
     def _places(self, mixes: Mixes) -> Tensor:
-        """(R,) places among the curves, the last of which is that of anybody else."""
+        """(R,) places among the curves, the last of which is the common curve."""
         others = len(self.participants)
         if mixes.participant is None:
             return torch.full(mixes.weight.shape, others, dtype=torch.int64, device=mixes.weight.device)

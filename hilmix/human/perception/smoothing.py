@@ -1,4 +1,4 @@
-"""Smoothing on top of a policy: by how sure people are, and its control that uses nothing people said."""
+"""Smoothing on top of a policy: by confidence, and its control that uses no human input."""
 
 from abc import ABC, abstractmethod
 from typing import Self
@@ -42,10 +42,10 @@ class Smoothed(Perception, ABC):
 
 
 class ConfidenceSmoothing(Smoothed):
-    """The label of another policy y, the more uniform the less sure people are: ``S(y, w) = (1 - u) y + u / K``.
+    """The label of another policy y, the more uniform the less sure participants are: ``S(y, w) = (1 - u) y + u / K``.
 
     The uniform share is ``u = c / (1 + c)`` with ``c = a b^w``, w the confidence: 98 % at 0, 83 % at .25, 33 % at .5,
-    4.8 % at .75, 0.5 % at 1 for the default a and b. How sure people are is a line in how one-sided the mix is,
+    4.8 % at .75, 0.5 % at 1 for the default a and b. How sure participants are is a line in how one-sided the mix is,
     ``|2 weight - 1|``, or what the policy itself knows of the mix (:class:`~hilmix.human.perception.ImageTable`).
     Printing the policy shows the shares. Pure images are smoothed too, if little.
 
@@ -59,7 +59,7 @@ class ConfidenceSmoothing(Smoothed):
 
     Reference:
         Collins et al., Human-in-the-Loop Mixup, UAI 2023; a and b are those of the authors' preliminary code. Differs
-        from the paper: with a line, mixes that nobody judged are smoothed too.
+        from the paper: with a line, mixes without judgments are smoothed too.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ConfidenceSmoothing(Smoothed):
         return cls(policy, (float(ends[0]), float(ends[1])), a, b)
 
     def confidence(self, mixes: Mixes) -> Tensor:
-        """Returns (R,) how sure people are of each mix.
+        """Returns (R,) how sure participants are of each mix.
 
         Raises:
             ConfigError: without a line, if the policy does not know.
@@ -126,8 +126,8 @@ class ConfidenceSmoothing(Smoothed):
 class UniformSmoothing(Smoothed):
     """The label of another policy, equally uniform for all mixes: ``(1 - share) y + share / K``.
 
-    Label smoothing; with the share of :meth:`matching`, the control that tells whether it matters *where* people are
-    unsure, or only how much is smoothed.
+    Label smoothing; with the share of :meth:`matching`, the control that tells whether it matters *where* participants
+    are unsure, or only how much is smoothed.
 
     Args:
         policy: whose label is smoothed.

@@ -1,4 +1,4 @@
-"""A policy that remembers what people said about the very mixes that they judged."""
+"""A policy that looks up the answers to the mixes that were judged."""
 
 from collections.abc import Sequence
 from typing import Literal, Self
@@ -22,16 +22,16 @@ _NEAR = 2  # in units of 1 / _FINE: weights are told apart, and found again in s
 
 
 class ImageTable(Perception):
-    """Every judged mix has the share that people saw; a mix is known by its two images and its weight, in either order.
+    """The share that participants saw of each judged mix, looked up by its two images and its weight, in either order.
 
-    Not differentiable in the weight. What it says of a mix that nobody judged is up to ``fallback``.
+    Not differentiable in the weight. Mixes that were not judged are left to ``fallback``.
 
     Args:
         id1: T images, each below 2,097,152.
         id2: T images.
         weight: T generating weights of image 1.
-        seen: T shares of image 1 that people saw, in [0, 1].
-        sure: T mean confidences, NaN not allowed; null where nobody was asked.
+        seen: T shares of image 1 that participants saw, in [0, 1].
+        sure: T mean confidences, NaN not allowed; null where it was not asked for.
         fallback: the policy for mixes that are not in the table; null refuses them, for which every call waits for
             the device.
     """
@@ -73,7 +73,7 @@ class ImageTable(Perception):
             judged: M judgments.
             average: over the answers to a mix: their ``mean``; weighted by ``confidence``, the plain mean where all
                 are 0; or ``shrunk``, the mean drawn by empirical Bayes towards what the fallback says, the closer the
-                fewer people judged it.
+                fewer participants judged it.
             fallback: see the class.
 
         Raises:
@@ -82,8 +82,8 @@ class ImageTable(Perception):
         """
         if average not in _AVERAGES or (average == "shrunk" and fallback is None):
             raise ConfigError(
-                f"perception: average is '{average}'; allowed are {', '.join(_AVERAGES)}, 'shrunk' with a fallback to "
-                "shrink to."
+                f"perception: `average` must be one of {', '.join(_AVERAGES)}, and shrunk needs a `fallback`, got "
+                f"'{average}'."
             )
         judgments = judgments.validate()
         judgments = judgments.swap_images(judgments.id1 > judgments.id2)
@@ -117,12 +117,11 @@ class ImageTable(Perception):
         """Returns (R,) the mean confidence of those who judged each mix; what the fallback says of others.
 
         Raises:
-            ConfigError: if nobody was asked, or the fallback does not know.
+            ConfigError: if confidence was not asked for, or the fallback does not predict it.
         """
         if self.sures is None:
             raise ConfigError(
-                "ImageTable was made from judgments that do not all say how sure people are; give "
-                "ConfidenceSmoothing a line."
+                "ImageTable was fitted to judgments without confidence; give ConfidenceSmoothing a `line`."
             )
         place, _, known = self._find(mixes)
         sure = self.sures[place].to(mixes.weight.dtype)
@@ -140,7 +139,7 @@ class ImageTable(Perception):
         if self.fallback is None and not bool(known.all()):
             row = int((~known).nonzero()[0])
             raise DataError(
-                f"row {row}: nobody judged the mix of the images {int(mixes.id1[row])} and {int(mixes.id2[row])} at "
+                f"row {row}: no judgment of the mix of the images {int(mixes.id1[row])} and {int(mixes.id2[row])} at "
                 f"weight {float(mixes.weight[row]):g}. Name a fallback for such mixes."
             )
         return place, turned, known
@@ -165,9 +164,7 @@ def _check(name: str, values: Tensor, rows: int) -> None:
     bad = (~((values >= 0) & (values <= top))).nonzero()
     if len(bad):
         row = int(bad[0])
-        raise ConfigError(
-            f"perception: {name}, row {row}: {float(values[row]):g} is out of range; allowed are 0 to {top}."
-        )
+        raise ConfigError(f"perception: {name}, row {row}: must be in [0, {top}], got {float(values[row]):g}.")
 
 
 def _means(values: FloatArray, group: IntArray, groups: int) -> FloatArray:

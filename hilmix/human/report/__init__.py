@@ -1,4 +1,4 @@
-"""What people said about mixed images: tables, figures and terminal for studies in the layout of H-Mix."""
+"""What participants said about mixed images: tables, figures and terminal for studies in the layout of H-Mix."""
 
 from hilmix.human.report.figures import draw_figures
 from hilmix.human.report.summary import Studies, Summary, read_studies, summarize_studies, write_summary

@@ -1,4 +1,4 @@
-"""How far people agree with each other and with themselves, and how much of what they share simple rules explain."""
+"""Tables of the agreement between and within participants, and of how much of it simple rules explain."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ def agreement_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level
     Args:
         study: names the rows.
         frame: one row per judgment with ``participant``, ``stimulus``, ``repeat`` and ``trial``, repeats included or
-            not; of each person and stimulus the first counts.
+            not; of each participant and stimulus the first counts.
         measure: a column.
         level: of the intervals.
 
@@ -44,7 +44,7 @@ def agreement_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, level
 
 
 def repeat_pairs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns the trials flagged as shown once more beside the same person's first answer: each measure twice, as
+    """Returns the trials flagged as shown once more beside the same participant's first answer: each measure twice, as
     ``<measure>`` and ``<measure>_again``."""
     first = drop_repeated_answers(frame[~frame["repeat"]])
     return first.merge(frame[frame["repeat"]], on=["participant", "stimulus"], suffixes=("", "_again"))
@@ -93,8 +93,8 @@ def explained_table(study: MixStudy, predictor: str, *, level: float = 0.95) -> 
 
 
 def ceiling_table(study: MixStudy) -> pd.DataFrame:
-    """Returns the ``noise_ceiling``: the share of the mean squared deviation that people who see the same stimulus
-    share, which no rule that sees the stimulus only can exceed.
+    """Returns the ``noise_ceiling``: the share of the mean squared deviation that answers to the same stimulus have in
+    common, which no rule that sees the stimulus only can exceed.
 
     Raises:
         DataError: where no stimulus has two answers.

@@ -25,7 +25,7 @@ _LEGIBLE = 0.04
 
 
 def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
-    """Draws how far two people agree (ICC with interval), and second answers of the same people against first ones."""
+    """Draws the agreement of two participants (ICC with interval), and second answers against first ones."""
     repeated = [task for task, study in studies.items() if study.judgments.repeat.any()]
     columns = -(-len(repeated) // 2)
     figure = blank_figure(4.4 + 2.6 * columns, 5.4 if len(repeated) > 1 else 3.2)
@@ -40,7 +40,7 @@ def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
     _intervals(axis, table, np.arange(len(table)), [_COLORS[task] for task in table["study"]])
     axis.axvline(0, color=MUTED, linewidth=0.8)
     axis.set_yticks(range(len(names)), list(map(figure_text, names)))
-    axis.set(title="Agreement of two people", xlabel=f"ICC(1), {100 * summary.level:g} % interval")
+    axis.set(title="Agreement of two participants", xlabel=f"ICC(1), {100 * summary.level:g} % interval")
     axis.grid(axis="x", linewidth=0.6)
     if repeated:
         cells = right.subplots(min(len(repeated), 2), columns, squeeze=False).flat

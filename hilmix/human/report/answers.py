@@ -1,4 +1,4 @@
-"""What people answered: by generating weight, as fitted curves, and in the midpoint tasks."""
+"""Tables of answers: by generating weight, as fitted curves, and in the midpoint tasks."""
 
 import numpy as np
 import pandas as pd
@@ -48,8 +48,8 @@ def curve_table(study: MixStudy, kind: FittedKind, criterion: Criterion, *, leve
 
 
 def midpoint_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
-    """Returns where people see half of each: the mean weight (by start value where there is one), its distance from one
-    half, and the share of answers of exactly one half; the table of :func:`~hilmix.human.report.frame.means`.
+    """Returns the mean weight of the midpoint (by start value where there is one), its distance from one half, and
+    the share of answers of exactly one half; the table of :func:`~hilmix.human.report.frame.means`.
     """
     frame = answer_frame(study)
     frame = frame.assign(exactly_half=np.isclose(frame["answer"], 0.5).astype(np.float64))
@@ -61,7 +61,7 @@ def midpoint_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
 
 
 def anchoring_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
-    """Returns how far the answer moves per unit of start value: 0, the start does not matter; 1, people stay there.
+    """Returns how far the answer moves per unit of start value: 0, no effect of the start; 1, participants stay there.
 
     Raises:
         DataError: if all answers have one start value.

@@ -1,4 +1,4 @@
-"""The labels that people gave as distributions over the classes: their entropy, and the mass off both endpoints."""
+"""Tables of the labels of the categorical task: their entropy, and the mass off both endpoints."""
 
 from collections.abc import Callable, Mapping
 
@@ -78,8 +78,9 @@ def label_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
 
 
 def top_class_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
-    """Returns how often the class that people name first is one of the two that were mixed, and how often two people
-    name the same first; ``n`` counts answers, then pairs of people.
+    """Returns how often the top class was mixed in, and how often two participants name the same.
+
+    ``n`` counts answers, then pairs of participants.
 
     Raises:
         DataError: as :func:`label_frame`.

@@ -1,4 +1,4 @@
-"""Which classes people see more of than was mixed in: strengths, and label pairs."""
+"""Tables of class strengths and label pairs."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What confidence goes with: how one-sided the percept is, or how far it lies from the generating weight."""
+"""Correlations of confidence with the one-sidedness of the answer and its deviation from the weight."""
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ def confidence_frame(study: MixStudy) -> pd.DataFrame:
 
 
 def confidence_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
-    """Returns ``correlation`` of confidence with each measure, the same ``within_people`` (each person's means taken
-    out), and ``joint_slope`` of confidence, within people, on both :data:`MEASURES` at once.
+    """Returns ``correlation`` of confidence with each measure, the same ``within_people`` (less each participant's
+    means), and ``joint_slope`` of confidence, within participants, on both :data:`MEASURES` at once.
 
     Raises:
         DataError: where the measures do not vary apart from each other.

@@ -1,4 +1,4 @@
-"""Figures of what people see: relabelling curves, confidence, midpoints."""
+"""Figures of what participants see: relabelling curves, confidence, midpoints."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +126,7 @@ def _correlation(summary: Summary, measure: str) -> str:
 
 
 def midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
-    """Draws which weights people chose as half of each, by start value where there is one, with the mean."""
+    """Draws which weights participants chose as half of each, by start value where there is one, with the mean."""
     shown = [study for task, study in studies.items() if task in ("construct", "select")]
     figure = blank_figure(4.3 * len(shown), 3.6)
     table = summary.tables["midpoints"]

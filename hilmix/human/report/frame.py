@@ -16,13 +16,13 @@ ALL = "all"
 
 
 def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
-    """Returns one row per judgment, people, stimuli and classes as codes.
+    """Returns one row per judgment, participants, stimuli and classes as codes.
 
     Columns: ``participant``, ``stimulus``, ``label1``, ``label2``, ``generating_weight``, ``answer`` (as weight of
     image 1), ``confidence``, ``seconds``, ``repeat``, ``trial``, ``start`` (NaN outside construct), ``deviation`` (how
     much further towards image 1 the mix was seen than it was mixed) and ``absolute_deviation``. The deviation is the
-    answer less the generating weight; in the midpoint tasks, where people look for the weight that shows half of each,
-    it is one half less the answer. What a task does not ask for is NaN.
+    answer less the generating weight; in the midpoint tasks, where participants look for the weight that shows half of
+    each, it is one half less the answer. What a task does not ask for is NaN.
 
     Args:
         study: any.
@@ -51,8 +51,10 @@ def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
 
 
 def drop_repeated_answers(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows without those in which somebody met a stimulus again, flagged as repeat or not: of agreement between
-    people, a person is no witness twice."""
+    """Returns the first answer of each participant to each stimulus, flagged as repeat or not.
+
+    A second answer of the same participant says nothing about agreement between participants.
+    """
     return frame.sort_values("trial", kind="stable").drop_duplicates(["participant", "stimulus"]).sort_index()
 
 

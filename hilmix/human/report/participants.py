@@ -1,4 +1,4 @@
-"""Who took part, and what looks odd about a session. Every trial counts here, those shown once more included."""
+"""Counts and flags of participants and their sessions. Every trial counts here, those shown once more included."""
 
 import numpy as np
 import pandas as pd
@@ -7,20 +7,20 @@ from hilmix.human.report.frame import answer_frame
 from hilmix.human.study import MixStudy
 
 STRAIGHT_LINER = 0.8
-"""Share of a person's trials with one and the same answer from which the flag ``straight_liner`` is set."""
+"""Share of a participant's trials with one and the same answer from which the flag ``straight_liner`` is set."""
 UNTOUCHED = 0.2
-"""Share of a person's trials that look untouched from which the flag ``untouched`` is set."""
+"""Share of a participant's trials that look untouched from which the flag ``untouched`` is set."""
 FAST = 1 / 3
 """Median seconds per trial, as part of the study's median, below which the flag ``fast`` is set."""
 SLIDER_START = 0.5
-"""Where both sliders of the infer task start; its page takes them as an answer even if nobody moved them."""
+"""Where both sliders of the infer task start; its page takes them as an answer even if they were not moved."""
 
 
 def count_table(study: MixStudy) -> pd.DataFrame:
-    """Returns one row: how many people, batches, stimuli, judgments, repeats, and so on.
+    """Returns one row: how many participants, batches, stimuli, judgments, repeats, and so on.
 
-    ``judgments`` do not contain the ``repeats``. ``shown_twice`` counts judgments of a stimulus that the person had
-    judged before though nothing flags a repeat.
+    ``judgments`` do not contain the ``repeats``. ``shown_twice`` counts judgments of a stimulus that the participant
+    had judged before though nothing flags a repeat.
     """
     frame = answer_frame(study, repeats=True)
     once = frame[~frame["repeat"]]
@@ -51,10 +51,10 @@ def count_table(study: MixStudy) -> pd.DataFrame:
 
 
 def participant_table(study: MixStudy) -> pd.DataFrame:
-    """Returns one row per person: trials, repeats, the commonest answer and its share, trials that look untouched,
+    """Returns one row per participant: trials, repeats, the commonest answer and its share, trials that look untouched,
     median seconds, mean deviation and confidence, and ``flags`` joined by spaces, empty for most.
 
-    A flag is a hint for a reader. Nobody is left out of any table because of one.
+    A flag is a hint for a reader. No table leaves a participant out because of one.
     """
     frame = answer_frame(study, repeats=True).assign(said=_answer_texts(study), untouched=_untouched(study))
     by_person = frame.groupby("participant")

@@ -32,9 +32,10 @@ from hilmix.human.study.layout import CLASSES, LAYOUTS, NUM_ITEMS, ORIGIN
 
 Studies = dict[Task, MixStudy]
 Part = tuple[str, str, Callable[[], pd.DataFrame]]
-"""Table, what it adds in words, how to make it."""
+"""Name of the table, description of the part, function that computes it."""
 REPEATS = (
-    "Trials shown once more at the end of a session count in reliability and in what is said of people, nowhere else."
+    "Trials shown once more at the end of a session count in reliability and in the table of participants, nowhere "
+    "else."
 )
 COUNTED = ("counts", "people")
 """Tables that are not of the common form."""
@@ -45,7 +46,7 @@ class Summary:
     """What :func:`summarize_studies` found.
 
     Args:
-        tables: by name; those that a study has nothing to say in are missing.
+        tables: by name; those without a row are missing.
         notes: what could not be computed, and why.
         level: of all intervals.
     """

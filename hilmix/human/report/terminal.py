@@ -34,7 +34,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         row = tables["anchoring"].iloc[0]
         say(console, "", f"Per unit of start value the answer moves by {_estimate(row)}.")
     _grid(
-        "Agreement between people, and of people with themselves (repeats)",
+        "Agreement between participants, and of participants with themselves (repeats)",
         _agreement(tables),
         console,
         ["study", "group"],
@@ -164,7 +164,7 @@ def _pairs(table: pd.DataFrame, console: Console) -> None:
 
 def _flags(table: pd.DataFrame, console: Console) -> None:
     flagged = table[table["flags"] != ""]
-    say(console, "", literal(("Flagged people", "bold"), f": {len(flagged)} of {len(table)}, none left out"))
+    say(console, "", literal(("Flagged participants", "bold"), f": {len(flagged)} of {len(table)}, none left out"))
     for row in flagged.to_dict("records"):
         seconds = "" if pd.isna(row["median_seconds"]) else f", median {row['median_seconds']:.1f} s"
         who = f"{row['study']} {row['participant']}: {row['flags'].replace(' ', ', ')}"

@@ -30,7 +30,7 @@ FILES = (
         "sha256:1433a745204f798c5fc3c1c029b37a8a29e2e4c558320a9443a8d1dd93b0db6b",
     ),
 )
-"""The four tables, whose checksums nobody published and whose content is checked, and the two files made from them."""
+"""The four tables, without published checksums, whose content is checked, and the two files made from them."""
 
 
 def download_hmix(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Labels for the mixes of a study: what a policy says of them, and what people said."""
+"""Labels for the mixes of a study: predicted by a policy, or answered by participants."""
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ def mix_labels(
     features: Tensor | None = None,
     mix_features: Tensor | None = None,
 ) -> DoubleArray:
-    """Returns what a policy says of every mix, (S, K) float64 distributions over the study's classes.
+    """Returns the label that a policy predicts for every mix, (S, K) float64 distributions over the study's classes.
 
-    ``Identity`` gives the labels of mixup, ``ImageTable.fit(study.to_judgments())`` the mean of what people saw,
+    ``Identity`` gives the labels of mixup, ``ImageTable.fit(study.to_judgments())`` the mean of what participants saw,
     ``ConfidenceSmoothing(table, line=None)`` the same smoothed by how sure they were.
 
     Args:
@@ -68,7 +68,7 @@ def mix_labels(
 
 
 def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
-    """Returns what each person said, one label per judgment, (L, K) float64 distributions over the study's classes.
+    """Returns one label per judgment, (L, K) float64 distributions over the study's classes.
 
     In the infer task the seen weight goes to the class of image 1 and the rest to that of image 2; in the categorical
     task the percents are brought to a distribution as H-Mix was released
@@ -76,7 +76,7 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
 
     Args:
         study: of the infer or categorical task.
-        smoothed: the more uniform the less sure that person was of that mix
+        smoothed: the more uniform the less sure that participant was of that mix
             (:func:`~hilmix.human.functional.perception.smooth_by_confidence`); infer task only.
 
     Raises:
@@ -86,7 +86,7 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
     said, shown = study.judgments, study.stimuli
     if said.answers is not None:
         if smoothed:
-            raise DataError("The categorical task asks nobody how sure they are; its labels cannot be smoothed by it.")
+            raise DataError("`smoothed` must be False for the categorical task, which has no confidence.")
         form = said.answers
         return clamp_hmix(form.top, form.top_percent, form.second, form.second_percent, impossible=form.impossible)
     label1, label2 = torch.tensor(shown.label1[said.stimulus]), torch.tensor(shown.label2[said.stimulus])

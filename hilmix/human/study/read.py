@@ -45,7 +45,7 @@ def read_study(
         Collins et al.: Human-in-the-Loop Mixup, UAI 2023.
     """
     if task not in TASKS:
-        raise DataError(f"task is '{task}'; allowed are {', '.join(TASKS)}.")
+        raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
     table = TrialTable(Path(folder), LAYOUTS[task])
     participant, people = pd.factorize(table["subject"])
     columns, read = (_pairs, "class_pair") if task in MIDPOINT_TASKS else (_mixes, "filename")

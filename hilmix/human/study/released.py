@@ -1,7 +1,7 @@
 """The two files that were released beside the raw judgments, made by our own rules.
 
-As released, a trial that was shown once more at the end of a session counts as if another person had given it; take
-:meth:`~hilmix.human.study.study.MixStudy.without_repeats` first where it should not.
+As released, a trial that was shown once more at the end of a session counts as if another participant had given it;
+take :meth:`~hilmix.human.study.study.MixStudy.without_repeats` first where it should not.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from hilmix.human.study.tables import ClassAnswers, take_rows
 def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
     """Returns the content of ``processed_hmix_inferences.json``: by mix, its answers, their spread and weighted mean.
 
-    Mixes that nobody judged are left out, as in the file of the judgments.
+    Mixes without judgments are left out, as in the file of the judgments.
 
     Args:
         study: of the infer task.

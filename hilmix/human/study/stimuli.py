@@ -1,4 +1,4 @@
-"""The mixed images as people saw them, rebuilt from the images they were made of."""
+"""The mixed images as participants saw them, rebuilt from the images they were made of."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""One study of mixed images: what was shown, and what each person said about it. Participants stay apart."""
+"""One study of mixed images: its stimuli, and the judgments of each participant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +27,9 @@ class MixStudy:
     """One study of mixed images, immutable; :meth:`build` checks, the bare constructor trusts.
 
     Args:
-        task: what people were asked. ``construct``: move the weight until both classes are equally present. ``select``:
-            choose that weight among pictures. ``infer``: name the weight of a mix. ``categorical``: name its classes.
+        task: what participants were asked. ``construct``: move the weight until both classes are equally present.
+            ``select``: choose that weight among pictures. ``infer``: name the weight of a mix. ``categorical``: name
+            its classes.
         classes: K class names.
         participants: P participant names.
         num_items: size of the set of images that ``id1`` and ``id2`` point into.
@@ -69,7 +70,7 @@ class MixStudy:
             DataError: naming the column, the first bad row and what is allowed.
         """
         if task not in TASKS:
-            raise DataError(f"task is '{task}'; allowed are {', '.join(TASKS)}.")
+            raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
         names, people = different_names(classes, "classes"), different_names(participants, "participants")
         shown = stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
         said = judgments_table(

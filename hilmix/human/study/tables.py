@@ -1,4 +1,4 @@
-"""The two tables of a study: what was shown, and what was said about it. Columns are aligned, checked, read-only."""
+"""The two tables of a study, stimuli and judgments. Columns are aligned, checked, read-only."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -14,7 +14,7 @@ from hilmix.errors import DataError
 Task = Literal["construct", "select", "infer", "categorical"]
 TASKS: tuple[Task, ...] = get_args(Task)
 MIDPOINT_TASKS: tuple[Task, ...] = ("construct", "select")
-"""Tasks in which a pair of images is shown at many weights and the person picks one."""
+"""Tasks in which a pair of images is shown at many weights and the participant picks one."""
 DoubleArray = NDArray[np.float64]
 T = TypeVar("T")
 _ANY = np.iinfo(np.int64).max
@@ -83,10 +83,10 @@ class Judgments:
             start in the middle, 0.5 with confidence 0.5 may be an answer or a page that was never touched.
         confidence: (L,) float64 in [0, 1]; stated in the infer task, NaN in the others.
         seconds: (L,) float32, time on the page, NaN where not measured.
-        repeat: (L,) bool, a trial shown once more at the end of the session, to see how steady the person is. A pair
-            may also come twice by accident of the design; such judgments are not flagged.
+        repeat: (L,) bool, a trial shown once more at the end of the session, to see how steady the participant is. A
+            pair may also come twice by accident of the design; such judgments are not flagged.
         trial: (L,) int64 from 0, order within the session.
-        batch: (L,) int64 from 0, which list of trials the person was given, counted over all collection waves.
+        batch: (L,) int64 from 0, which list of trials the participant was given, counted over all collection waves.
         start: (L,) float64 in [0, 1], the weight that was shown first; construct task only.
         answers: categorical task only.
     """
@@ -173,7 +173,7 @@ def _bounded(values: ArrayLike, name: str, top: float, *, optional: bool = False
     numbers = np.array(values, dtype=np.float64).reshape(-1)
     empty = np.flatnonzero(np.isnan(numbers))
     if len(empty) and not optional:
-        raise DataError(f"{name}, row {empty[0]}: it is empty; allowed are 0 to {top}.")
+        raise DataError(f"{name}, row {empty[0]}: must be in [0, {top}], got an empty cell.")
     return numbers
 
 

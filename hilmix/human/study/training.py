@@ -32,14 +32,14 @@ def with_mixes(
 ) -> AnnotatedData:
     """Returns the data with the mixes of a study as further training items, which follow the N items of the data.
 
-    A mix is named as its stimulus, shows what people saw (:func:`~hilmix.human.study.rebuild_stimuli`), has no target,
-    group or mask, and has its labels as soft annotations; those of the data become soft with it (one-hot, where they
-    are hard).
+    A mix is named as its stimulus, shows what participants saw (:func:`~hilmix.human.study.rebuild_stimuli`), has no
+    target, group or mask, and has its labels as soft annotations; those of the data become soft with it (one-hot, where
+    they are hard).
 
     Labels per mix come from the annotator ``crowd``. Where the annotators of the data are exchangeable, that is the
     crowd of the data. Labels per judgment come from the participants, who join the annotators of the data by name,
-    with their confidence and time; repeats are left out. The table then tells people apart, so it is not exchangeable
-    any more, and an exchangeable crowd stands in it as one annotator among the others.
+    with their confidence and time; repeats are left out. The table then tells participants apart, so it is not
+    exchangeable any more, and an exchangeable crowd stands in it as one annotator among the others.
 
     Args:
         data: N uint8 images in one array, which the ids of the study point into (for H-Mix the CIFAR-10 test images in
@@ -61,7 +61,7 @@ def with_mixes(
     """
     refuse_midpoints(study)
     if per not in get_args(Per):
-        raise ConfigError(f"with_mixes: per is '{per}'; allowed are {', '.join(get_args(Per))}.")
+        raise ConfigError(f"`per` must be one of {', '.join(get_args(Per))}, got '{per}'.")
     images = _images(data, study)
     kept = _kept(study, keep)
     split = _split(data, study, kept)
@@ -108,8 +108,8 @@ def split_around_mixes(
     held = (test_fraction + val_fraction) * len(data)
     if not (test_fraction >= 0 and val_fraction > 0 and held <= len(free)):
         raise ConfigError(
-            f"test_fraction {test_fraction} and val_fraction {val_fraction} of {len(data)} items are to be held out, "
-            f"but only {len(free)} are in no mix; allowed are shares of 0 and more (for val_fraction above 0) that fit."
+            f"`test_fraction` must be >= 0, `val_fraction` > 0 and both together at most {len(free)} of {len(data)} "
+            f"items, those in no mix, got {test_fraction} and {val_fraction}."
         )
     shares = np.array([test_fraction, val_fraction]) * len(data) / len(free)
     strata = find_strata(data.annotations, data.target, seed=seed)[free]

@@ -110,8 +110,8 @@ def test_one_participant_has_no_interval():
         ("logit", [0.1, 0.5, 0.9], [0.0, 0.0, 0.0], r"do not determine a and b of the logit curve"),
         ("probit", [0.1, 0.4, 0.6, 0.9], [0.0, 0.0, 1.0, 1.0], r"do not determine a and b of the probit curve"),
         ("logit", [0.0, 0.5, 0.9], [0.0, 0.5, 0.9], r"weight, row 0: 0; every logit curve is 0 and 1"),
-        ("logit", [0.1, 0.5, 1.2], [0.0, 0.5, 0.9], r"weight, row 2: 1.2 is out of range"),
-        ("logit", [0.1, 0.5, 0.9], [0.0, np.nan, 0.9], r"answer, row 1: nan is out of range; allowed are 0 to 1"),
+        ("logit", [0.1, 0.5, 1.2], [0.0, 0.5, 0.9], r"weight, row 2: .*got 1.2"),
+        ("logit", [0.1, 0.5, 0.9], [0.0, np.nan, 0.9], r"answer, row 1: .*got nan"),
     ],
 )
 @pytest.mark.parametrize("criterion", ["likelihood", "squares"])
@@ -127,9 +127,9 @@ def test_a_logistic_curve_takes_answers_at_the_pure_images():
 
 
 def test_unknown_names_are_refused_with_those_that_are_known():
-    with pytest.raises(ConfigError, match=r"kind 'spline'.*logit, probit, logistic and likelihood, squares"):
+    with pytest.raises(ConfigError, match=r"kind.*logit, probit, logistic.*got .spline."):
         fit_curve("spline", [0.1, 0.9], [0.1, 0.9], [0, 1])  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="criterion 'median'"):
+    with pytest.raises(ConfigError, match=r"criterion.*'median'"):
         fit_curve("logit", [0.1, 0.9], [0.1, 0.9], [0, 1], criterion="median")  # type: ignore[arg-type]
 
 

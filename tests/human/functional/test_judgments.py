@@ -110,11 +110,11 @@ def test_distributions_without_mass_on_what_was_only_ruled_out(rule, classes, se
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((10, 50), r"top, judgment 0: 10 is out of range; allowed are 0 to 9"),
-        ((0, 101), r"top_percent, judgment 0: 101"),
-        ((0, np.nan), r"top_percent, judgment 0: nan"),
-        ((0, 50, -2), r"second, judgment 0: -2 is out of range; allowed are -1 to 9"),
-        ((0, 50, 1, -1), r"second_percent, judgment 0: -1"),
+        ((10, 50), r"top, judgment 0: .*got 10"),
+        ((0, 101), r"top_percent, judgment 0: .*got 101"),
+        ((0, np.nan), r"top_percent, judgment 0: .*got nan"),
+        ((0, 50, -2), r"second, judgment 0: .*got -2"),
+        ((0, 50, 1, -1), r"second_percent, judgment 0: .*got -1"),
         ((0, 0, -1, np.nan, range(K)), r"judgment 0 gives 0 percent and rules out every class"),
     ],
 )

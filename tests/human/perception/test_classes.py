@@ -89,7 +89,7 @@ def test_pairs_are_drawn_towards_strengths_if_asked():
     torch.testing.assert_close(found.offset[0, 1], base.offset[0, 1])
     torch.testing.assert_close(found.slope[0, 1], base.slope)
     torch.testing.assert_close(found.offset, base.offset, rtol=0, atol=0.15)  # strengths are all there is
-    with pytest.raises(ConfigError, match="towards is 'nothing'; allowed are curve, strengths"):
+    with pytest.raises(ConfigError, match=r"towards.*nothing"):
         LabelPairs.fit(said, towards="nothing")
 
 
@@ -107,7 +107,7 @@ def test_strengths_are_only_there_where_mixes_join_the_classes():
     [
         ([[0.0, 0.1], [0.1, 0.0]], SLOPES, r"offsets of the classes 0 and 1 are 0.1 and 0.1; .* give opposite numbers"),
         (OFFSETS, [[1.0, 0.1], [0.2, 1.0]], r"slopes of the classes 0 and 1 are 0.1 and 0.2; .* give equal numbers"),
-        ([[0.0, 0.1]], SLOPES, r"offsets have 1 rows of \[2\] numbers; allowed is a square"),
+        ([[0.0, 0.1]], SLOPES, r"offsets .*got 1 rows of \[2\]"),
         (OFFSETS, [[1.0, 0.2], [0.2, 1.0]], "offsets are 3 x 3, slopes 2 x 2"),
     ],
 )

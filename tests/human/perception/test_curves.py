@@ -102,7 +102,7 @@ def test_refused(arguments, message):
 
 
 def test_fits_that_can_not_be_are_refused():
-    with pytest.raises(ConfigError, match="kind 'linear' and criterion 'likelihood'"):
+    with pytest.raises(ConfigError, match=r"kind.*linear"):
         GlobalCurve.fit(judged(), kind="linear")
     with pytest.raises(DataError, match="every logit curve is 0 and 1 at the pure images"):
         GlobalCurve.fit(judged()._replace(weight=np.ones(900)))

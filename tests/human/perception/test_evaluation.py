@@ -132,13 +132,13 @@ def test_intervals_by_image_and_by_participant_differ_and_nothing_else():
 
 def test_refused():
     said = judged(pairs=4)
-    with pytest.raises(DataError, match="by pair: 4 groups cannot be dealt into 10 folds; allowed are 2 to the number"):
+    with pytest.raises(DataError, match=r"by pair: .*folds.*4.*got 10"):
         cross_validate(said, splits=["pair"])
-    with pytest.raises(DataError, match="cannot be dealt into 1 folds"):
+    with pytest.raises(DataError, match=r"folds.*got 1"):
         cross_validate(said, folds=1)
-    with pytest.raises(ConfigError, match="split is 'class'; allowed are mix, pair, participant"):
+    with pytest.raises(ConfigError, match=r"split.*mix, pair, participant.*class"):
         cross_validate(said, splits=["class"])
-    with pytest.raises(ConfigError, match="cluster is 'class'; allowed are participant, image"):
+    with pytest.raises(ConfigError, match=r"cluster.*participant, image.*class"):
         cross_validate(said, cluster="class")
 
 

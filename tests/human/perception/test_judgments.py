@@ -40,13 +40,13 @@ def test_plain_lists_will_do():
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label1", 4, "judgments label1, row 2: 4 is out of range; allowed are 0 to 3"),
-        ("label2", -1, "judgments label2, row 2: -1 is out of range; allowed are 0 to 3"),
-        ("weight", 1.5, "judgments weight, row 2: 1.5 is out of range; allowed are 0 to 1"),
-        ("answer", np.nan, "judgments answer, row 2: nan is out of range; allowed are 0 to 1"),
-        ("confidence", -0.1, "judgments confidence, row 2: -0.1 is out of range"),
-        ("participant", 20, "judgments participant, row 2: 20 is out of range; allowed are 0 to 19"),
-        ("id1", -1, "judgments id1, row 2: -1 is out of range; allowed are 0 and more"),
+        ("label1", 4, "judgments label1, row 2: .*got 4"),
+        ("label2", -1, "judgments label2, row 2: .*got -1"),
+        ("weight", 1.5, "judgments weight, row 2: .*got 1.5"),
+        ("answer", np.nan, "judgments answer, row 2: .*got nan"),
+        ("confidence", -0.1, "judgments confidence, row 2: .*got -0.1"),
+        ("participant", 20, "judgments participant, row 2: .*got 20"),
+        ("id1", -1, "judgments id1, row 2: .*got -1"),
     ],
 )
 def test_values_out_of_range_are_refused(column, value, message):
@@ -59,5 +59,5 @@ def test_values_out_of_range_are_refused(column, value, message):
 def test_columns_of_other_lengths_and_none_at_all_are_refused():
     with pytest.raises(DataError, match=r"judgments id2 has the shape \(899,\); expected \(900,\), as weight has"):
         judged()._replace(id2=judged().id2[1:]).validate()
-    with pytest.raises(DataError, match="judgments: there are none"):
+    with pytest.raises(DataError, match=r"judgments: .*got 0"):
         judged().take(np.zeros(900, dtype=bool)).validate()

@@ -148,7 +148,7 @@ def test_the_confidence_of_a_saved_policy_is_the_policys(tmp_path):
 
 
 def test_policies_that_know_no_confidence_say_so():
-    with pytest.raises(ConfigError, match="GlobalCurve does not say how sure people are; give ConfidenceSmoothing"):
+    with pytest.raises(ConfigError, match=r"GlobalCurve.*confidence.*ConfidenceSmoothing"):
         ConfidenceSmoothing(GlobalCurve(), line=None)(mixes())
 
 

@@ -42,7 +42,7 @@ def test_mixes_are_found_in_either_order_and_any_precision():
 def test_others_are_refused_or_left_to_the_fallback(shown):
     columns = [9, 3], [3, 5], [0.1, 1 / 3], [0.25, 0.75]
     with pytest.raises(
-        DataError, match=rf"row 0: nobody judged the mix of the images {shown[0]} and {shown[1]} at weight"
+        DataError, match=rf"row 0: no judgment of the mix of the images {shown[0]} and {shown[1]} at weight"
     ):
         ImageTable(*columns)(mix(*shown))
     table = ImageTable(*columns, fallback=Identity())
@@ -99,7 +99,7 @@ def test_confidence_of_the_fallback_is_asked_for_others():
     certain = ImageTable([1], [2], [0.5], [0.5], [0.25])
     table = ImageTable([9], [3], [0.1], [0.25], [0.5], fallback=certain)
     assert table.confidence(mix(1, 2, 0.5)).tolist() == [0.25]
-    with pytest.raises(ConfigError, match="ImageTable was made from judgments that do not all say how sure people are"):
+    with pytest.raises(ConfigError, match=r"ImageTable.*confidence"):
         ImageTable([9], [3], [0.1], [0.25]).confidence(mix(9, 3, 0.1))
 
 
@@ -120,11 +120,11 @@ def test_unstated_confidence_is_no_confidence():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (([1], [2], [1.5], [0.5]), "weight, row 0: 1.5 is out of range; allowed are 0 to 1"),
+        (([1], [2], [1.5], [0.5]), "weight, row 0: .*got 1.5"),
         (([1], [2], [0.5], [float("nan")]), r"seen\[0\]` must be a finite number, got nan"),
-        (([1, -1], [2, 2], [0.5, 0.5], [0.5, 0.5]), "id1, row 1: -1 is out of range; allowed are 0 to 2097151"),
-        (([1], [2**21], [0.5], [0.5]), r"id2, row 0: 2.09715e\+06 is out of range"),
-        (([1], [2], [0.5], [0.5], [2.0]), "sure, row 0: 2 is out of range"),
+        (([1, -1], [2, 2], [0.5, 0.5], [0.5, 0.5]), "id1, row 1: .*got -1"),
+        (([1], [2**21], [0.5], [0.5]), r"id2.*row 0: .*got 2.09715e\+06"),
+        (([1], [2], [0.5], [0.5], [2.0]), "sure, row 0: .*got 2"),
         (([1, 2], [2], [0.5], [0.5]), "id1 has 2 entries, weight has 1"),
         (([1, 2], [2, 1], [0.3, 0.7], [0.5, 0.5]), "the table is empty or has a mix twice"),
         (([], [], [], []), "the table is empty or has a mix twice"),
@@ -138,9 +138,9 @@ def test_bad_tables_are_refused(columns, message):
 def test_bad_calls_are_refused():
     with pytest.raises(ConfigError, match="these mixes come without id1 and id2"):
         ImageTable([1], [2], [0.5], [0.5])(mix(1, 2, 0.5)._replace(id1=None))
-    with pytest.raises(ConfigError, match="average is 'median'; allowed are mean, confidence, shrunk"):
+    with pytest.raises(ConfigError, match=r"average.*median"):
         ImageTable.fit(judged(), average="median")
-    with pytest.raises(ConfigError, match="'shrunk' with a fallback"):
+    with pytest.raises(ConfigError, match=r"average.*fallback.*shrunk"):
         ImageTable.fit(judged(), average="shrunk")
-    with pytest.raises(ConfigError, match=r"id2, row 0: .* is out of range"):
+    with pytest.raises(ConfigError, match=r"id2.*row 0: .*got"):
         ImageTable.fit(judged()._replace(id2=np.full(900, 2**21)))

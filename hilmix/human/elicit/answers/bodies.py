@@ -1,4 +1,4 @@
-"""What participants may send: strict models of every body, and whether an answer fits what was shown."""
+"""Strict models of the bodies that participants send, and checks of answers against their stimuli."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -38,7 +38,7 @@ Yes = Annotated[bool, AfterValidator(_yes), WithJsonSchema({"type": "boolean", "
 
 
 class Construct(Model):
-    """The mix where a person stopped stepping."""
+    """The mix where a participant stopped stepping."""
 
     task: Literal["construct"]
     weight: Fraction
@@ -53,7 +53,7 @@ class Select(Model):
 
 
 class Infer(Model):
-    """How much of image 1 is seen, and how sure the person is."""
+    """How much of image 1 is seen, and how sure the participant is."""
 
     task: Literal["infer"]
     weight: Fraction
@@ -86,7 +86,7 @@ class Categorical(Model):
 
 
 class Vote(Model):
-    """One class, and how sure the person is."""
+    """One class, and how sure the participant is."""
 
     task: Literal["vote"]
     label: Number
@@ -103,7 +103,7 @@ class Submission(Model):
         seconds: from the picture's being shown to the answer.
         touched: of each control whether it was used; one that may be left out is there only if it was.
         times: after how many seconds each control was used last, and, as ``NAME_first``, first: ``mix_first`` is how
-            long somebody looked before moving the slider ``mix``. Simulated people give no first times.
+            long a participant looked before moving the slider ``mix``. Simulated participants give no first times.
     """
 
     key: Key
@@ -148,7 +148,7 @@ class SurveyAnswers(Model):
 
 
 def find_problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | None, num_classes: int) -> str | None:
-    """Says why an answer cannot have been given to what was shown; None where it can.
+    """Returns why an answer does not fit its stimulus; None where it fits.
 
     Args:
         answer: well-formed.
@@ -159,11 +159,11 @@ def find_problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | 
     if answer.task != shown.task:
         return f"The answer is of task {answer.task}; the trial is of task {shown.task}."
     if isinstance(answer, Construct) and answer.weight not in (weights or ()):
-        return f"The weight is {answer.weight:g}; allowed are {[round(w, 6) for w in weights or ()]}."
+        return f"The weight must be one of {[round(w, 6) for w in weights or ()]}, got {answer.weight:g}."
     if isinstance(answer, Select) and answer.weight != dict(enumerate(weights or ())).get(answer.position):
         return "The weight is not the one that was shown at that position."
     if isinstance(answer, Categorical | Vote):
         named = [answer.label] if isinstance(answer, Vote) else [answer.top, answer.second or 0, *answer.impossible]
         if max(named) >= num_classes:
-            return f"The answer names class {max(named)}; allowed are 0 to {num_classes - 1}."
+            return f"Classes must be in [0, {num_classes - 1}], got {max(named)}."
     return None

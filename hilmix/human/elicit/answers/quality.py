@@ -1,4 +1,4 @@
-"""Signs that somebody did not do the task: pure functions of what was shown and what was answered.
+"""Signs of careless participants: pure functions of the trials and their answers.
 
 Flags are shown, never acted on in silence. The rules in :data:`EXCLUDING` also set ``excluded``, with the reason, when
 a participant has finished: the answers stay, but no longer count towards the judgments that a study asks for.

@@ -27,7 +27,7 @@ COUNTED = ("main", "repeat")
 
 
 class Judgment(NamedTuple):
-    """An answer, who gave it, and what it is about. ``place`` is its place, from 0, among all that the person gave."""
+    """An answer, its participant, trial and stimulus; ``place`` counts the answers of the participant from 0."""
 
     participant: Participant
     batch: int
@@ -76,7 +76,7 @@ def collect_answers(folder: Path | str) -> StudyAnswers:
     """Reads a study folder with its answers, in one state.
 
     Raises:
-        DataError: if the manifest is not valid, nobody has answered yet, or the answers are to another manifest.
+        DataError: if the manifest is not valid, there are no answers yet, or the answers are to another manifest.
     """
     folder = Path(folder)
     manifest, file = read_manifest(folder), folder / ANSWERS
@@ -95,7 +95,7 @@ def collect_answers(folder: Path | str) -> StudyAnswers:
 
 
 def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
-    """Returns what people said about mixes, one study per task that has answers, in the order of :data:`hmix.TASKS`.
+    """Returns the answers about mixes, one study per task that has answers, in the order of :data:`hmix.TASKS`.
 
     Practice and catch trials are left out, repeats flagged. Only what was judged is in a study; participants are called
     by number. Weights are those of image 1, and ids rows of the data that the study was built from.

@@ -32,8 +32,8 @@ class TaskStatus(Model):
         median_seconds: of a judgment.
         agreement: share of pairs of judgments of the same stimulus that name the same class; categorical and vote.
         difference: mean absolute difference of the weights of such a pair; the other tasks.
-        icc: share of the variance of these weights, less that of the mix where it has one, that people have in common:
-            ICC(1); None where the judgments do not tell yet.
+        icc: share of the variance of these weights, less that of the mix where it has one, that participants have in
+            common: ICC(1); None where the judgments do not tell yet.
     """
 
     task: Task

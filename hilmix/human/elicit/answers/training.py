@@ -1,4 +1,4 @@
-"""The data that a study was built from, with what people said: items and labels to train on."""
+"""The data that a study was built from, with what participants said: items and labels to train on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,8 +29,8 @@ def with_answers(
 
     Mixes become training items with a soft label per answer (infer, categorical) or a vote per answer (vote), as
     :func:`~hilmix.human.study.with_mixes` adds them; votes on single images join the votes of those. Participants
-    become annotators, called by study and number, since those of another study are other people. Where the data have no
-    split, one is drawn around the mixes.
+    become annotators, called by study and number, since those of another study are other participants. Where the data
+    have no split, one is drawn around the mixes.
 
     Args:
         data: what the study was built from.

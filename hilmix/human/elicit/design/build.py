@@ -75,7 +75,7 @@ def build_study(
     """
     folder, own = Path(folder), own or OwnTexts()
     if folder.exists():
-        raise DataError(f"'{folder}' exists already. Remove it, or choose another folder with -o.")
+        raise DataError(f"'{folder}' exists already. Remove it, or choose another folder.")
     if own.consent is not None and not statements(own.consent):
         raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
     check_showable(data)
@@ -90,9 +90,7 @@ def build_study(
         check_images(read_manifest(partial), partial)
         partial.rename(folder)
     except OSError as error:
-        raise DataError(
-            f"Cannot write {folder}: {error.strerror or error}. Choose a writable folder with -o."
-        ) from error
+        raise DataError(f"Cannot write {folder}: {error.strerror or error}. Choose a writable folder.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return read_manifest(folder)

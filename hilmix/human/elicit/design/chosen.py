@@ -46,11 +46,11 @@ def write_chosen(
         table = pd.DataFrame(columns | {"weight": chosen.weight, "score": list(score)})
         Path(file).write_text(csv_text(table), encoding="utf-8", newline="")
     except OSError as error:
-        raise DataError(f"Cannot write {file}: {error.strerror or error}. Choose another file with -o.") from error
+        raise DataError(f"Cannot write {file}: {error.strerror or error}. Choose another file.") from error
 
 
 def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> ChosenMixes:
-    """Returns the mixes of a CSV file with the columns ``item1``, ``item2`` and ``weight``; others do not matter.
+    """Returns the mixes of a CSV file with the columns ``item1``, ``item2`` and ``weight``; other columns are ignored.
 
     Args:
         file: to read.

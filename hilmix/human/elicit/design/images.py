@@ -36,7 +36,7 @@ class Picture(NamedTuple):
 
 
 def write_images(data: AnnotatedData, mixes: Iterable[Mix], folder: Path, *, seed: int) -> dict[Mix, Picture]:
-    """Writes each mix once, as PNG of the size of the data, under a name that tells nothing to those without the seed.
+    """Writes each mix once, as PNG of the size of the data, under a name that only the seed can predict.
 
     Args:
         data: images, (N, C, H, W) uint8 with 1 or 3 channels.

@@ -1,4 +1,4 @@
-"""What a study needs to know of the data: which class an image shows, and what a model says of it."""
+"""Labels and predictions of the data that a study is built from."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def check_showable(data: AnnotatedData) -> None:
     first = data.inputs.fetch(np.arange(1)).numpy()
     if first.dtype != np.uint8 or first.shape[1] not in (1, 3):
         raise DataError(
-            f"The images of '{data.name}' are {first.dtype} with {first.shape[1]} channels; people are shown "
+            f"The images of '{data.name}' are {first.dtype} with {first.shape[1]} channels; participants are shown "
             "uint8 with 1 or 3. Convert them."
         )
 
@@ -33,7 +33,7 @@ def find_usable_labels(data: AnnotatedData) -> IntArray:
     """Returns (N,) int64 the class of each image that a study may show, -1 for the others.
 
     The class is the target, or the majority vote where that is unknown. Ties have no class. Where the data have a
-    split, only training items are used: what people say of them will be trained on.
+    split, only training items are used: what participants say of them will be trained on.
     """
     votes = majority(data.annotations.counts())
     label = np.where(data.target != UNKNOWN, data.target, np.where(votes.tied, UNKNOWN, votes.label))
@@ -65,5 +65,5 @@ def read_probs(file: Path | str, data: AnnotatedData) -> DoubleArray:
     probs = np.full((len(data), len(data.classes)), np.nan)
     probs[row] = table[wanted[1:]].to_numpy(dtype=np.float64)
     if not ((probs[row] >= 0) & (probs[row] <= 1)).all():
-        raise DataError(f"{file}: the columns prob_... hold numbers outside 0 to 1, or none. Make it anew.")
+        raise DataError(f"{file}: the columns prob_... hold numbers outside 0 to 1, or none. Write it again.")
     return probs

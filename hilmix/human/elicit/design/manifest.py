@@ -102,7 +102,7 @@ def statements(consent: str) -> tuple[str, ...]:
 
 
 def _problems(study: Manifest) -> Iterator[str]:
-    """What fields say of each other that cannot be."""
+    """Yields the contradictions between fields."""
     if not study.statements:
         yield "consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'"
     for task in study.tasks:
@@ -115,7 +115,7 @@ def _problems(study: Manifest) -> Iterator[str]:
             yield f"{where}.id is {shown.id}; expected {place}, its place in the list"
         for name, size in (("id1", num_items), ("id2", num_items), ("label1", k), ("label2", k)):
             if getattr(shown, name) >= size:
-                yield f"{where}.{name} is {getattr(shown, name)}; allowed are 0 to {size - 1}"
+                yield f"{where}.{name} must be in [0, {size - 1}], got {getattr(shown, name)}"
     seen: set[int] = set()
     for place, batch in enumerate(study.batches):
         if batch.id != place:
@@ -134,7 +134,7 @@ def _problems(study: Manifest) -> Iterator[str]:
 
 def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int, Trial], where: str) -> Iterator[str]:
     if trial.stimulus >= len(study.stimuli):
-        yield f"{where}.stimulus is {trial.stimulus}; allowed are 0 to {len(study.stimuli) - 1}"
+        yield f"{where}.stimulus must be in [0, {len(study.stimuli) - 1}], got {trial.stimulus}"
         return
     shown = study.stimuli[trial.stimulus]
     if shown.task != task:
@@ -150,7 +150,7 @@ def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int
     if (task == "construct") != (trial.start is not None):
         yield f"{where}.start is {trial.start}; task construct needs a number, the others null"
     elif trial.start is not None and trial.start not in (shown.weights or ()):
-        yield f"{where}.start is {trial.start}; allowed are the weights of the stimulus, {list(shown.weights or ())}"
+        yield f"{where}.start must be one of the weights {list(shown.weights or ())}, got {trial.start}"
 
 
 def read_manifest(folder: Path | str) -> Manifest:
@@ -176,7 +176,7 @@ def read_manifest(folder: Path | str) -> Manifest:
 
 
 def write_manifest(study: Manifest, folder: Path | str) -> Path:
-    """Writes ``study.json`` for people to read and edit; returns the file."""
+    """Writes ``study.json``, indented for editing by hand; returns the file."""
     file = Path(folder) / MANIFEST
     file.write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return file

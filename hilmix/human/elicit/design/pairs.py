@@ -68,7 +68,7 @@ def draw_pairs(label: IntArray, number: int, *, classes: Sequence[str], rng: np.
         if quota[c] > sizes[0] * sizes[1]:
             raise DataError(
                 f"Classes '{classes[present[a]]}' and '{classes[present[b]]}' with {sizes[0]} and {sizes[1]} images "
-                f"give {sizes[0] * sizes[1]} pairs, but {quota[c]} are needed. Ask for fewer with --pairs."
+                f"give {sizes[0] * sizes[1]} pairs, but {quota[c]} are needed. Lower `design.pairs`."
             )
         i, j = _all_meet(quota[c], *sizes)
         first[c :: len(couples)] = members[a][(start[a] + i) % sizes[0]]
@@ -106,8 +106,7 @@ def draw_images(label: IntArray, number: int, *, classes: Sequence[str], rng: np
         members, places = np.flatnonzero(label == k), chosen[c :: len(present)]
         if len(places) > len(members):
             raise DataError(
-                f"Class '{classes[k]}' has {len(members)} images, but {len(places)} are needed. Ask for fewer with "
-                "--pairs."
+                f"Class '{classes[k]}' has {len(members)} images, but {len(places)} are needed. Lower `design.pairs`."
             )
         chosen[c :: len(present)] = rng.permutation(members)[: len(places)]
     return Pairs(chosen, chosen.copy())
@@ -140,7 +139,7 @@ def least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classe
     if len(candidates) < number:
         raise DataError(
             f"The images in the predictions give {len(candidates)} pairs of images of two classes, but {number} are "
-            "needed. Ask for fewer with --pairs or --number, or predict more items."
+            "needed. Ask for fewer mixes, or predict more items."
         )
     i, j = candidates.T
     best = candidates[np.argsort(-(probs[i, label[j]] + probs[j, label[i]]), kind="stable")]
@@ -179,9 +178,7 @@ def least_sure_images(label: IntArray, probs: DoubleArray, number: int) -> Pairs
     """
     usable = np.flatnonzero(label >= 0)
     if len(usable) < number:
-        raise DataError(
-            f"The predictions hold {len(usable)} images, but {number} are needed. Ask for fewer with --pairs."
-        )
+        raise DataError(f"The predictions hold {len(usable)} images, but {number} are needed. Lower `design.pairs`.")
     chosen = _most(usable, -probs.max(axis=1))[:number]
     return Pairs(chosen, chosen.copy())
 

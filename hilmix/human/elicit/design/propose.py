@@ -1,8 +1,8 @@
-"""Which mixes to ask about next: those whose judgments would make the fit of what people see better the most.
+"""Which mixes to ask about next: those whose judgments are expected to improve the fit of perception the most.
 
 Pure functions of columns and weights. The fit is that of :class:`~hilmix.human.perception.LearnedPerception`: the logit
-of what people see of image 1 is linear in the columns of a mix, with a normal prior, and answers have variance ``phi h
-(1 - h)``. A judgment of mix j adds ``v_j x_j x_j'`` to the information about the coefficients.
+of what participants see of image 1 is linear in the columns of a mix, with a normal prior, and answers have variance
+``phi h (1 - h)``. A judgment of mix j adds ``v_j x_j x_j'`` to the information about the coefficients.
 """
 
 from typing import NamedTuple, Self
@@ -24,7 +24,7 @@ _TIED = 1e-9
 
 
 class Belief(NamedTuple):
-    """What is known of the coefficients of what people see after some judgments; of people in general."""
+    """What is known of the coefficients of what participants see after some judgments; of participants in general."""
 
     mean: DoubleArray
     """(P,): slope, classes, components of images."""
@@ -33,11 +33,11 @@ class Belief(NamedTuple):
     dispersion: float
     """phi."""
     slope_variance: float
-    """Variance of people's own slopes."""
+    """Variance of participants' own slopes."""
 
     @classmethod
     def fit(cls, shown: RegressionColumns) -> Self:
-        """Returns the Laplace approximation around the penalised fit, with people's own slopes integrated out.
+        """Returns the Laplace approximation around the penalised fit, with participants' own slopes integrated out.
 
         The prior variances are those that follow from the answers, but at least :data:`LEAST_VARIANCE`.
         """
@@ -127,10 +127,10 @@ def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: Int
     """Returns the mixes to judge next, chosen greedily, of each pair at most one.
 
     The criterion is the expected excess deviance of an answer about a mix of the candidates, ``mean_j h_j (1 - h_j)
-    x_j' V x_j`` with V the covariance of the coefficients: the A-optimal design for the logits of what people see, each
-    weighted by how much an error in it matters. A judgment by somebody new has precision ``v_j = 1 / (phi / (h_j
-    (1 - h_j)) + t logit(w_j)^2)`` with t the variance of people's slopes, and takes ``v_j x_j' V M V x_j / (1 + v_j
-    x_j' V x_j)`` off the criterion, M its matrix; then V follows by the formula of Sherman and Morrison.
+    x_j' V x_j`` with V the covariance of the coefficients: the A-optimal design for the logits of what participants
+    see, each weighted by how much an error in it matters. A judgment by a new participant has precision ``v_j = 1 /
+    (phi / (h_j (1 - h_j)) + t logit(w_j)^2)`` with t the variance of participants' slopes, and takes ``v_j x_j' V M V
+    x_j / (1 + v_j x_j' V x_j)`` off the criterion, M its matrix; then V follows by the formula of Sherman and Morrison.
 
     Args:
         belief: after the judgments so far.

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 Task = Literal["construct", "select", "infer", "categorical", "vote"]
 TASKS: tuple[Task, ...] = get_args(Task)
 MIDPOINT_TASKS: tuple[Task, ...] = ("construct", "select")
-"""Tasks in which a pair is shown at many weights and the person picks one."""
+"""Tasks in which a pair is shown at many weights and the participant picks one."""
 NEARLY_PURE = 0.09
 """Offered weights closer than this to 0 or 1 show one image; a catch trial offers one real mix among such."""
 Wording = Literal["third", "first"]
@@ -63,7 +63,7 @@ class Check(Model):
     @model_validator(mode="after")
     def _right_is_a_choice(self) -> Self:
         if self.right >= len(self.choices):
-            raise ValueError(f"right is {self.right}; allowed are 0 to {len(self.choices) - 1}, the choices")
+            raise ValueError(f"right must be in [0, {len(self.choices) - 1}], got {self.right}")
         return self
 
 

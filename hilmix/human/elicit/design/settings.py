@@ -1,4 +1,4 @@
-"""What a study is to look like, and the draws that follow from it: pairs, weights, batches."""
+"""The design of a study, and the draws that follow from it: pairs, weights, batches."""
 
 import math
 from dataclasses import dataclass
@@ -42,11 +42,11 @@ class Design:
         catch: pictures with a known answer, in every batch.
         practice: pictures at the beginning of every batch, whose answers do not count.
         judgments: wanted for each mix.
-        wording: ``third`` asks what 100 people would say, ``first`` what the participant sees.
+        wording: ``third`` asks what 100 participants would say, ``first`` what the participant sees.
         seed: of all draws, of the file names and of the ids of trials.
 
     Raises:
-        ConfigError: naming the option, what was given and what is allowed.
+        ConfigError: naming the setting, what must hold and what was found.
     """
 
     tasks: tuple[Task, ...]
@@ -63,36 +63,34 @@ class Design:
 
     def __post_init__(self) -> None:
         if not self.tasks or len(set(self.tasks)) < len(self.tasks) or not set(self.tasks) <= set(TASKS):
-            raise ConfigError(f"--task: got {list(self.tasks)}; allowed are {', '.join(TASKS)}, each once.")
+            raise ConfigError(f"`tasks` must be some of {', '.join(TASKS)}, each once, got {list(self.tasks)}.")
         least = {"pairs": 1, "per_batch": 1, "repeats": 0, "catch": 0, "practice": 0, "judgments": 1, "seed": 0}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
-                raise ConfigError(
-                    f"--{name.replace('_', '-')} is {getattr(self, name)}; allowed are whole numbers of at least "
-                    f"{smallest}."
-                )
+                raise ConfigError(f"`{name}` must be >= {smallest}, got {getattr(self, name)}.")
         self._check_weights()
         if self.pairs % self.per_batch:
             below = self.pairs - self.pairs % self.per_batch
             near = " or ".join(str(n) for n in (below, below + self.per_batch) if n)
             raise ConfigError(
-                f"--pairs {self.pairs} do not fill batches of {self.per_batch}; choose --pairs {near}, or a "
-                f"--per-batch that divides {self.pairs}."
+                f"`pairs` must be a multiple of `per_batch`, {self.per_batch}, got {self.pairs}. Take {near} pairs, or "
+                f"another `per_batch`."
             )
         if self.repeats > self.per_batch:
-            raise ConfigError(f"--repeats {self.repeats} are more than the {self.per_batch} mixes of a batch.")
+            raise ConfigError(f"`repeats` must be <= `per_batch`, {self.per_batch}, got {self.repeats}.")
 
     def _check_weights(self) -> None:
         if self.beta is not None and not (self.beta > 0 and math.isfinite(self.beta)):
-            raise ConfigError(f"--beta is {self.beta:g}; allowed are positive numbers.")
+            raise ConfigError(f"`beta` must be > 0 and finite, got {self.beta:g}.")
         if not self.weights or len(set(self.weights)) < len(self.weights):
-            raise ConfigError(f"--weights are {list(self.weights)}; give one or more different numbers.")
+            raise ConfigError(f"`weights` must be one or more different numbers, got {list(self.weights)}.")
         for weight in self.weights:
             if not 0 <= weight <= 1:
-                raise ConfigError(f"--weights: {weight:g} is out of range; allowed are 0 to 1.")
+                raise ConfigError(f"`weights` must be in [0, 1], got {weight:g}.")
         if self.beta is None and set(self.weights) <= {0.0, 1.0} and not self.single_images:
             raise ConfigError(
-                "--weights: 0 and 1 alone mix nothing; only --task vote, alone, shows single images, by 1."
+                f"`weights` must have one between 0 and 1, got {list(self.weights)}. Weight 1 alone, in task vote "
+                "alone, shows single images."
             )
 
     @property

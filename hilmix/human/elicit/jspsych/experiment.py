@@ -17,7 +17,7 @@ def write_jspsych(study: Path, folder: Path) -> None:
     """Writes pages, timeline and images into a folder, and a README that says which files of jsPsych go beside them.
 
     The timeline tells no weights where participants are to judge them; answers carry the ids of their trials.
-    It does tell which trials are catch trials and what the comprehension check wants, to whoever looks into it: nothing
+    It does tell which trials are catch trials and what the comprehension check wants, to anyone who reads it: nothing
     but a server can keep that.
 
     Args:

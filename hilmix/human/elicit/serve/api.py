@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 PAGES = Path(__file__).parent / "pages"
 COOKIE, COOKIE_SECONDS = "hilmix-elicit", 90 * 24 * 3600
-"""By which a browser shows that it is the one with which somebody known by platform id has joined."""
+"""Lets a browser prove that a participant known by platform id joined with it."""
 
 
 SPREAD = 10
@@ -49,7 +49,7 @@ class Failure(Model):
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What all requests share. ``clock`` gives seconds since 1970."""
+    """The study, store and tokens that all requests share. ``clock`` gives seconds since 1970."""
 
     study: Study
     store: Store
@@ -97,7 +97,7 @@ def page(code: str) -> FileResponse:
 
 @router.get("/api/p/{code}")
 async def get_state(code: str, context: Context) -> State:
-    """Where a participant stands, and all that the page needs."""
+    """Returns the state of a participant, with all that the page needs."""
     return await context.do(steps.read_state, code)
 
 
@@ -161,7 +161,7 @@ def status_page(status_token: str, context: Context) -> FileResponse:
 def get_status(status_token: str, context: Context) -> Status:
     """What that page shows."""
     _same(status_token, context.status_token)
-    # On a connection of its own: reading all answers takes long, and nobody's answer should wait for it.
+    # On a connection of its own: reading all answers takes long, and no answer should wait for it.
     now = context.clock()
     return read_rows(context.study.answers_file, lambda rows: status(context.study, rows, now), checked=False)
 

@@ -49,10 +49,10 @@ def create_app(
 
     Args:
         study: the folder, as ``hilmix elicit build`` makes it.
-        study_token: the secret part of the link that lets people join.
+        study_token: the secret part of the link that lets participants join.
         status_token: the secret part of the link to the numbers.
         clock: seconds since 1970; another one lets tests wait for a lease to run out.
-        joins: how fast people may join, by default as :mod:`hilmix.human.elicit.serve.rate` has it.
+        joins: how fast participants may join, by default as :mod:`hilmix.human.elicit.serve.rate` has it.
 
     Raises:
         DataError: if the folder or its answers file cannot be used.
@@ -175,7 +175,7 @@ async def _refused(request: Request, refused: Exception) -> JSONResponse:
 async def _too_many(request: Request, many: Exception) -> Response:
     """A page that tries again by itself, for a browser; one sentence for a program."""
     assert isinstance(many, TooManyError)
-    sentence = f"Many people are joining this study at the moment; try again in {many.seconds} seconds."
+    sentence = f"Many participants are joining this study at the moment; try again in {many.seconds} seconds."
     headers = {"retry-after": str(many.seconds)}
     if "text/html" not in request.headers.get("accept", ""):
         return error(429, sentence, headers)

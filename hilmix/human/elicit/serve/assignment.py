@@ -1,4 +1,4 @@
-"""Who is given what, and in which order: pure functions of the manifest and of what is stored."""
+"""Assignment of batches and order of trials: pure functions of the manifest and of the stored rows."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ def next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
 def count_judgments(study: Manifest, coverage: Coverage) -> dict[int, int]:
     """Returns, per stimulus of a main trial, its judgments: those given, and those that running leases promise.
 
-    Whoever holds a lease counts once for each trial of the batch, answered or not yet.
+    A participant who holds a lease counts once for each trial of the batch, answered or not yet.
     """
     answered: dict[int, dict[int | None, int]] = {}
     for (trial_id, holder_of), count in coverage.answers.items():
@@ -54,7 +54,7 @@ def choose_batch(study: Manifest, counts: Mapping[int, int], *, judged: Collecti
     Args:
         study: the manifest.
         counts: judgments per stimulus, from :func:`count_judgments`.
-        judged: stimuli that the participant has judged; a batch with one of them is another person's.
+        judged: stimuli that the participant has judged; a batch with one of them is another participant's.
     """
     free = []
     for batch in study.batches:
@@ -66,7 +66,7 @@ def choose_batch(study: Manifest, counts: Mapping[int, int], *, judged: Collecti
 
 
 def needs_judgments(study: Manifest, batch: Batch, counts: Mapping[int, int], *, answered: Collection[int]) -> bool:
-    """Returns whether whoever let a lease run out may go on: others have not made up for all the rest meanwhile.
+    """Returns whether a participant whose lease ran out may go on: others have not answered all the rest meanwhile.
 
     Args:
         study: the manifest.

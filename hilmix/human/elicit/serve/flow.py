@@ -1,4 +1,4 @@
-"""Where a participant stands and what the page shows: pure functions of the manifest and of the stored rows.
+"""The state of a participant and what the page shows: pure functions of the manifest and of the stored rows.
 
     consent -> instructions -> check -> practice -> trials -> survey -> done
 
@@ -146,7 +146,7 @@ def state(study: Study, current: ParticipantState) -> State:
 
 
 def withdrawn_state(study: Study) -> State:
-    """Returns what is left of a participant who has withdrawn."""
+    """Returns the state of a participant who has withdrawn."""
     return State(
         phase="withdrawn",
         task=None,
@@ -172,7 +172,7 @@ def find_offered_images(study: Study, participant: Participant, trial: int) -> l
 
 
 def displayed_weights(shown: Stimulus) -> tuple[float, ...] | None:
-    """Returns the weights of the offered mixes as pages are told them, None where none are offered: evenly apart.
+    """Returns the weights of the offered mixes as pages show them, evenly spaced; None where none are offered.
 
     The real ones are so in main trials only, and would give a catch trial away.
     """
@@ -185,7 +185,7 @@ def displayed_weights(shown: Stimulus) -> tuple[float, ...] | None:
 def convert_weight(
     answer: dict[str, Any], one: tuple[float, ...] | None, other: tuple[float, ...] | None
 ) -> dict[str, Any]:
-    """Returns an answer whose weight is one of ``one`` with the weight at the same place of ``other``, if any."""
+    """Returns an answer with its weight in ``one`` replaced by that at the same place of ``other``, if any."""
     if one is None or other is None:
         return answer
     return answer | {"weight": other[one.index(answer["weight"])]}

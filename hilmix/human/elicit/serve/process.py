@@ -27,7 +27,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}")
 
 
 class Tokens(NamedTuple):
-    """The secret parts of the links: for participants, and for whoever runs the study."""
+    """The secret parts of the links: for participants, and for the researcher."""
 
     study: str
     status: str
@@ -45,9 +45,9 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
         ConfigError: for a token that cannot stand in a link or is easily guessed, or if both are the same.
         DataError: if the study cannot be served.
     """
-    for option, token in (("--study-token", study), ("--status-token", status)):
+    for name, token in (("study", study), ("status", status)):
         if token is not None and not _TOKEN.fullmatch(token):
-            raise ConfigError(f"{option} cannot be used; allowed are 8 to 100 letters, digits, '-' and '_'.")
+            raise ConfigError(f"The {name} token must be 8 to 100 letters, digits, '-' and '_'.")
     opened = Study.open(folder)
     store = Store(opened.answers_file, manifest=opened.sha256)
 
@@ -55,7 +55,7 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
         given = {"study": study, "status": status}
         kept = {name: token or rows.read_meta(f"{name}_token") or _new() for name, token in given.items()}
         if kept["study"] == kept["status"]:
-            raise ConfigError("--study-token and --status-token are the same; participants must not see the numbers.")
+            raise ConfigError("The study and status tokens must differ; participants must not see the status page.")
         for name, token in kept.items():
             rows.set_meta(f"{name}_token", token)
         return Tokens(**kept)
@@ -82,13 +82,13 @@ def bind_socket(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"Cannot listen on --host {host} --port {port}: {reason}. Give another, or stop what uses it."
+            f"Cannot listen on host {host}, port {port}: {reason}. Give another, or stop what uses it."
         ) from error
     return held
 
 
 def serve(folder: Path, tokens: Tokens, *, listener: socket.socket) -> None:
-    """Serves a study until the process is told to stop; what was acknowledged survives any other end, too."""
+    """Serves a study until the process is stopped; what was acknowledged survives any other end, too."""
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
     config = uvicorn.Config(

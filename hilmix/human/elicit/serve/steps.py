@@ -1,4 +1,4 @@
-"""What a request does: each function runs inside one transaction, and is refused or leads to the next state."""
+"""The steps behind the requests: each runs inside one transaction, and raises or returns the next state."""
 
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ CODE_BYTES = 18
 """144 random bits: 24 characters."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{24}")
 PLATFORM_IDS = ("PROLIFIC_PID", "workerId", "participant")
-"""Names under which recruiting platforms hand over their id of a person; the first present counts."""
+"""Names under which recruiting platforms hand over their id of a participant; the first present counts."""
 MAX_LOADS = 100
 
 
@@ -63,7 +63,7 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
 
 
 def read_state(context: StepContext, code: str) -> State:
-    """Returns where a participant stands. Loads of the page during the trials are noted, as they may disturb times."""
+    """Returns the state of a participant. Loads of the page during the trials are noted, as they may disturb times."""
     current = _participant_state(context, code)
     here = flow.phase(context.study, current)
     if here in ("practice", "trials") and context.rows.count_events(current.participant.number, "loaded") < MAX_LOADS:
@@ -99,7 +99,7 @@ def check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
         raise RequestError(422, f"The check has {len(questions)} questions; {len(body.answers)} answers came.")
     for place, (said, question) in enumerate(zip(body.answers, questions, strict=True)):
         if said >= len(question.choices):
-            raise RequestError(422, f"Answer {place + 1} is {said}; allowed are 0 to {len(question.choices) - 1}.")
+            raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {said}.")
     if all(said == question.right for said, question in zip(body.answers, questions, strict=True)):
         _enter(context, participant, "trials", lease_until=_lease(context))
         return _state(context, code)
@@ -227,7 +227,7 @@ def _enter(context: StepContext, participant: Participant, phase: str, **columns
 
 
 def _assign(context: StepContext, code: str, participant: Participant) -> State:
-    """Gives out a batch. Who has done this task's check before goes on with the trials."""
+    """Assigns a batch; a participant who passed the check of its task before goes on with the trials."""
     manifest = context.study.manifest
     done = [context.study.trials[trial] for trial in context.rows.read_answered_trials(participant.number)]
     counts = count_judgments(manifest, context.rows.read_coverage(context.now))

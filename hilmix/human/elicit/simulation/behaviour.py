@@ -1,7 +1,7 @@
 """How simulated participants answer: pure functions of what is shown and of a generator.
 
-A careful one perceives a mix of weight w as s(a + b logit w), the relabelling curve with which hilmix describes people.
-Answers scatter around it by a Beta distribution, which keeps the mean, so that fits find a and b again.
+A careful one perceives a mix of weight w as s(a + b logit w), the relabelling curve with which hilmix describes
+participants. Answers scatter around it by a Beta distribution, which keeps the mean, so that fits find a and b again.
 """
 
 import math
@@ -25,7 +25,7 @@ _SPREAD = 0.4
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How somebody answers.
+    """How a simulated participant answers.
 
     ``logit`` answers with care. Four others differ from it in one thing: ``fast`` takes a tenth of a second,
     ``fails-catch`` answers catch trials the wrong way round, ``untouched`` touches no control, ``random`` does not
@@ -48,13 +48,13 @@ class Behaviour:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise ConfigError(f"--behaviour is '{self.name}'; allowed are {', '.join(NAMES)}.")
+            raise ConfigError(f"`name` must be one of {', '.join(NAMES)}, got '{self.name}'.")
         if not math.isfinite(self.a):
-            raise ConfigError(f"--behaviour: a is {self.a}; allowed are all numbers.")
+            raise ConfigError(f"`a` must be finite, got {self.a}.")
         if not (self.b > 0 and math.isfinite(self.b)):
-            raise ConfigError(f"--behaviour: b is {self.b}; allowed are positive numbers.")
+            raise ConfigError(f"`b` must be > 0 and finite, got {self.b}.")
         if not 0 <= self.sd < 0.5:
-            raise ConfigError(f"--behaviour: sd is {self.sd}; allowed are 0 to below 0.5.")
+            raise ConfigError(f"`sd` must be in [0, 0.5), got {self.sd}.")
 
     @classmethod
     def parse(cls, text: str) -> "Behaviour":
@@ -72,7 +72,7 @@ class Behaviour:
             except ValueError:
                 key = ""
             if key not in _PARAMETERS:
-                raise ConfigError(f"--behaviour is '{text}'; expected NAME or NAME:a=NUMBER,b=NUMBER,sd=NUMBER.")
+                raise ConfigError(f"A behaviour must be NAME or NAME:a=NUMBER,b=NUMBER,sd=NUMBER, got '{text}'.")
         return cls(name, **values)  # type: ignore[arg-type]
 
     def perceived_weight(self, weight: float) -> float:
@@ -103,7 +103,7 @@ def answer(
         kind: of the trial.
         offered: weights in the order on the page, in the midpoint tasks.
         num_classes: K.
-        rng: of this person and trial.
+        rng: of this participant and trial.
     """
     if shown.task in CLASS_TASKS:
         return _class_answer(behaviour, shown, kind, num_classes, rng)
@@ -116,7 +116,7 @@ def answer(
 
 
 def _seen(behaviour: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Generator) -> float:
-    """The weight of image 1 in the eyes of a person, in whole percents."""
+    """The weight of image 1 in the eyes of a participant, in whole percents."""
     assert shown.weight is not None
     if behaviour.name == "straight-liner":
         return 1.0
@@ -130,7 +130,7 @@ def _seen(behaviour: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Gene
 def _midpoint(
     behaviour: Behaviour, shown: Stimulus, kind: Kind, offered: Sequence[float], rng: np.random.Generator
 ) -> float:
-    """The offered weight that looks half and half to a person."""
+    """The offered weight that looks half and half to a participant."""
     if behaviour.name == "straight-liner" or (behaviour.name == "fails-catch" and kind == "catch"):
         return max(offered)
     if behaviour.name == "random":
@@ -171,7 +171,7 @@ def _class_answer(
 
 
 def _confidence(behaviour: Behaviour, seen: float) -> float:
-    """The more one-sided, the surer, as people are."""
+    """The more one-sided, the surer, as participants are."""
     return 0.5 if behaviour.name in ("straight-liner", "random") else round(0.5 + abs(seen - 0.5), 2)
 
 

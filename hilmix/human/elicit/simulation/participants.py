@@ -1,4 +1,4 @@
-"""Simulated participants: they go through a study as people do, over HTTP, one client each, one after the other.
+"""Simulated participants: they go through a study as participants do, over HTTP, one client each, one after the other.
 
 One after the other, so that the same seed gives the same answers to the same new study, whatever the machine.
 """
@@ -30,7 +30,7 @@ from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
 
 COMMENT = "hilmix elicit simulate"
-"""What simulated participants write in the survey, by which they can be told from people."""
+"""What simulated participants write in the survey, by which they can be told from participants."""
 _TIMEOUT = 30.0
 
 
@@ -45,25 +45,25 @@ class Outcome(NamedTuple):
 def simulate(
     link: str, study: Manifest, *, participants: int, behaviours: Sequence[Behaviour], seed: int = 0
 ) -> tuple[Outcome, ...]:
-    """Sends people through a study that is being served, and returns how far each came.
+    """Sends participants through a study that is being served, and returns how far each came.
 
     Args:
         link: the participants' link.
         study: what is served there: the pages do not tell how strongly two images are mixed.
-        people: how many.
+        participants: how many.
         behaviours: which they take in turn.
         seed: of all answers.
 
     Raises:
-        ConfigError: for fewer than one person or behaviour, or a negative seed.
+        ConfigError: for fewer than one participant or behaviour, or a negative seed.
         DataError: if the server cannot be reached, refuses a step, or serves another study.
     """
     if participants < 1:
-        raise ConfigError(f"--people is {participants}; allowed are whole numbers of at least 1.")
+        raise ConfigError(f"`participants` must be >= 1, got {participants}.")
     if seed < 0:
-        raise ConfigError(f"--seed is {seed}; allowed are whole numbers of at least 0.")
+        raise ConfigError(f"`seed` must be >= 0, got {seed}.")
     if not behaviours:
-        raise ConfigError("There is no behaviour to simulate; give at least one.")
+        raise ConfigError("`behaviours` must have at least one, got none.")
     turns = islice(cycle(behaviours), participants)
     return tuple(
         SimulatedParticipant(link, study, behaviour, (seed, number)).go() for number, behaviour in enumerate(turns)
@@ -73,18 +73,18 @@ def simulate(
 def simulate_study(
     folder: Path, *, participants: int, behaviours: Sequence[Behaviour], seed: int = 0
 ) -> tuple[Outcome, ...]:
-    """Serves a study that nobody has joined yet, on a free port of this machine, and sends people through it.
+    """Serves a study without participants on a free port of this machine, and sends participants through it.
 
     Raises:
         ConfigError: as :func:`simulate`.
-        DataError: if somebody has joined already, whose answers would be mixed with simulated ones; or as
+        DataError: if the study has participants already, whose answers would be mixed with simulated ones; or as
             :func:`simulate`.
     """
     study, file = read_manifest(folder), folder / ANSWERS
     if file.exists() and read_rows(file, Rows.read_participants):
         raise DataError(
-            f"People have joined {folder} already, and simulated answers would be mixed with theirs. Simulate in a "
-            f"copy of the folder without {ANSWERS}."
+            f"{folder} has participants already, and simulated answers would be mixed with theirs. Simulate in a copy "
+            f"of the folder without {ANSWERS}."
         )
     with lock_study(folder), run_server(folder) as link:
         return simulate(link, study, participants=participants, behaviours=behaviours, seed=seed)
@@ -94,7 +94,7 @@ def simulate_study(
 def run_server(folder: Path) -> Iterator[str]:
     """Serves a study on a free port of this machine, in a thread; yields the participants' link."""
     tokens = keep_tokens(folder)
-    # people of our own making may join as fast as they can
+    # participants of our own making may join as fast as they can
     app = create_app(folder, study_token=tokens.study, status_token=tokens.status, joins=TokenBucket(burst=sys.maxsize))
     # The protocol must be named: only then does asyncio send at once, and else each reply waits 40 ms for more to send.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -112,7 +112,7 @@ def run_server(folder: Path) -> Iterator[str]:
 
 
 class SimulatedParticipant:
-    """One participant. Draws depend on seed, person and trial alone, not on the order of the trials."""
+    """One participant. Draws depend on seed, participant and trial alone, not on the order of the trials."""
 
     def __init__(self, link: str, study: Manifest, behaviour: Behaviour, stream: tuple[int, int]) -> None:
         self.link, self.study, self.behaviour, self.stream = link, study, behaviour, stream

@@ -72,10 +72,10 @@ class Store:
         serving = True
         while serving:
             batch = [self._jobs.get()]
-            while not self._jobs.empty():  # nobody else takes from the queue, so get() does not wait
+            while not self._jobs.empty():  # no other thread takes from the queue, so get() does not wait
                 batch.append(self._jobs.get())
             serving = None not in batch
-            # Who gave up before its turn is left out; from here on nobody can, and every future takes its result.
+            # Cancelled jobs are left out; from here on none can be cancelled, and every future takes its result.
             self._commit([entry for entry in batch if entry is not None and entry[1].set_running_or_notify_cancel()])
 
     def _commit(self, batch: Sequence[tuple[Job[Any], Future[Any]]]) -> None:
@@ -86,7 +86,7 @@ class Store:
             self._sql.execute("COMMIT")
             if rows.deleted:  # what was deleted must not stay readable in the log
                 self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:  # a full or broken disk: nobody of this batch is told that it was saved
+        except sqlite3.Error as error:  # a full or broken disk: no job of this batch is reported as saved
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             outcomes = [(None, error)] * len(batch)

@@ -1,4 +1,4 @@
-"""The records of a study and every statement that reads or writes them; ``store.database`` runs them."""
+"""The records of a study and every statement that reads or writes them, run by ``store.database``."""
 
 import json
 import sqlite3
@@ -190,7 +190,7 @@ class Rows:
         return Coverage({(trial, batch): count for trial, batch, count in answers}, dict(tuple(row) for row in leases))
 
     def delete_participant(self, number: int, now: float) -> None:
-        """Deletes every row of a participant; that somebody withdrew remains, without saying who."""
+        """Deletes every row of a participant; an anonymous event of the withdrawal remains."""
         for table, column in _OF_A_PARTICIPANT.items():
             self._sql.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         self.add_event(None, what="withdrew", now=now)

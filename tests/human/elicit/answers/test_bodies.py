@@ -127,7 +127,7 @@ def test_an_answer_fits_what_was_shown():
     offered, shuffled = [0.0, 0.25, 0.5, 0.75, 1.0], [0.5, 1.0, 0.0, 0.75, 0.25]
     assert check({"task": "construct", "weight": 0.25}, "construct", offered) is None
     assert check({"task": "construct", "weight": 0.3}, "construct", offered) == (
-        "The weight is 0.3; allowed are [0.0, 0.25, 0.5, 0.75, 1.0]."
+        "The weight must be one of [0.0, 0.25, 0.5, 0.75, 1.0], got 0.3."
     )
     assert check({"task": "select", "weight": 0.75, "position": 3}, "select", shuffled) is None
     for position in (2, 5):
@@ -135,7 +135,7 @@ def test_an_answer_fits_what_was_shown():
     assert check(INFER, "infer") is None
     assert check(INFER, "vote") == "The answer is of task infer; the trial is of task vote."
     assert check({"task": "vote", "label": 3, "confidence": 0}, "vote") is None
-    assert "class 4; allowed are 0 to 3" in check({"task": "vote", "label": 4, "confidence": 0}, "vote")
+    assert "Classes must be in [0, 3], got 4" in check({"task": "vote", "label": 4, "confidence": 0}, "vote")
     assert check(CATEGORICAL, "categorical") is None
     for change in ({"top": 4}, {"second": 4}, {"impossible": [0, 4]}):
-        assert "class 4" in check(CATEGORICAL | change, "categorical")
+        assert "got 4" in check(CATEGORICAL | change, "categorical")

@@ -81,7 +81,7 @@ def test_every_pair_of_images_is_found_before_there_are_not_enough():
     label, rng = np.repeat([0, 1], [4, 6]), np.random.default_rng(0)
     pairs = draw_pairs(label, 24, classes=["a", "b"], rng=rng)
     assert len(set(zip(*map(np.ndarray.tolist, pairs), strict=True))) == 24  # 4 and 6 are not coprime
-    with pytest.raises(DataError, match=r"'a' and 'b' with 4 and 6 images give 24 pairs, but 25 .* --pairs"):
+    with pytest.raises(DataError, match=r"'a' and 'b' with 4 and 6 images give 24 pairs, but 25 .*design.pairs"):
         draw_pairs(label, 25, classes=["a", "b"], rng=rng)
 
 

@@ -133,7 +133,7 @@ def test_a_check_of_the_wrong_form_costs_no_attempt(served):
     post(served.client, f"{me}/consent", {"accepted": True})
     post(served.client, f"{me}/instructions", {"read": True})
     refused(served.client.post(f"{me}/check", json={"answers": []}), 422, "1 questions; 0 answers")
-    refused(served.client.post(f"{me}/check", json={"answers": [2]}), 422, "allowed are 0 to 1")
+    refused(served.client.post(f"{me}/check", json={"answers": [2]}), 422, "must be in [0, 1]")
     assert served.client.get(me).json()["attempts_left"] == 2
 
 

@@ -189,14 +189,14 @@ def test_tokens_are_drawn_once_kept_and_replaced_when_given(tmp_path):
 
 @pytest.mark.parametrize("token", ["short", "with/slash-and-more", "", "x" * 101, "ünicode-token"])
 def test_tokens_that_no_link_can_hold_are_refused(tmp_path, token):
-    with pytest.raises(ConfigError, match="--status-token cannot be used; allowed are 8 to 100"):
+    with pytest.raises(ConfigError, match="status token must be 8 to 100"):
         keep_tokens(make_study(tmp_path / "s"), status=token)
 
 
 def test_participants_must_not_hold_the_status_token(tmp_path):
     folder = make_study(tmp_path / "s")
     kept: Tokens = keep_tokens(folder)
-    with pytest.raises(ConfigError, match="are the same"):
+    with pytest.raises(ConfigError, match="must differ"):
         keep_tokens(folder, study=kept.status)
     assert keep_tokens(folder) == kept
 

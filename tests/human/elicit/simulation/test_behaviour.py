@@ -97,13 +97,13 @@ def test_parsing():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sleepy", "--behaviour is 'sleepy'; allowed are logit, straight-liner"),
-        ("logit:c=1", "expected NAME or NAME:a=NUMBER"),
-        ("logit:a=x", "expected NAME or NAME:a=NUMBER"),
-        ("logit:a", "expected NAME or NAME:a=NUMBER"),
-        ("logit:a=nan", "a is nan"),
-        ("logit:b=0", "b is 0.0; allowed are positive numbers"),
-        ("logit:sd=0.5", "sd is 0.5; allowed are 0 to below 0.5"),
+        ("sleepy", "name.*logit, straight-liner.*sleepy"),
+        ("logit:c=1", "NAME or NAME:a=NUMBER"),
+        ("logit:a=x", "NAME or NAME:a=NUMBER"),
+        ("logit:a", "NAME or NAME:a=NUMBER"),
+        ("logit:a=nan", "a.*got nan"),
+        ("logit:b=0", "b.* > 0.*got 0.0"),
+        ("logit:sd=0.5", "sd.*0.5.*got 0.5"),
     ],
 )
 def test_other_texts_are_refused(text, message):

@@ -48,7 +48,7 @@ def test_a_study_that_people_have_joined_is_left_alone(tmp_path):
     folder = make_study(tmp_path / "s")
     simulate_study(folder, participants=1, behaviours=[Behaviour()])
     before = answers(folder)
-    with pytest.raises(DataError, match=r"People have joined .*copy of the folder without answers\.sqlite"):
+    with pytest.raises(DataError, match=r"has participants already.*copy of the folder without answers\.sqlite"):
         simulate_study(folder, participants=1, behaviours=[Behaviour()])
     assert answers(folder) == before
 
@@ -70,7 +70,11 @@ def test_the_wrong_study_behind_a_link(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"participants": 0}, "--people is 0"), ({"seed": -1}, "--seed is -1"), ({"behaviours": []}, "no behaviour")],
+    [
+        ({"participants": 0}, "participants.* >= 1, got 0"),
+        ({"seed": -1}, "seed.* >= 0, got -1"),
+        ({"behaviours": []}, "behaviours.*got none"),
+    ],
 )
 def test_bad_numbers(tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
