@@ -61,7 +61,7 @@ def test_the_file_holds_what_python_fits(mine, study, capsys, name):
     expected = POLICIES[name](judged)
     torch.testing.assert_close(Perception.load("policy.json")(some_mixes()), expected(some_mixes()), rtol=0, atol=0)
     out = words(capsys.readouterr().out)
-    assert f"{name}, fitted to {len(judged.weight)} answers of {len(study.participants)} people" in out
+    assert f"{name}, fitted to {len(judged.weight)} answers of {len(study.participants)} participants" in out
     scores = cross_validate(judged, {name: POLICIES[name]}).set_index("split")
     for split, told in (("mix", "mixes"), ("pair", "pairs of images"), ("participant", "participants")):
         row = scores.loc[split]
@@ -100,7 +100,7 @@ def test_what_can_not_be_scored_is_told_and_the_policy_written(workplace, capsys
     pd.DataFrame(rows).to_csv("tiny/hmix_infer_mixing_factor.csv")
     assert main(["hmix", "fit", "tiny", "--policy", "logit", "-o", "tiny.json"]) == 0
     out = words(capsys.readouterr().out)
-    assert "not scored: held-out participants: cross-validation by participant: 1 groups cannot be dealt" in out
+    assert "not scored: held-out participants: cross-validation by participant: `folds` must be in [2, 1]" in out
     assert "removed" not in out
     assert (workplace / "tiny.json").is_file()
 
@@ -153,5 +153,5 @@ def test_help_names_every_policy(capsys):
 def test_learned_perception_beats_the_weight_alone_on_the_released_answers(real_data, workplace, capsys):
     assert main(["hmix", "fit", str(real_data / "hmix"), "--policy", "class_strengths", "-o", "found.json"]) == 0
     out = words(capsys.readouterr().out)
-    assert "fitted to 4,788 answers of 81 people to 2,070 mixes" in out
+    assert "fitted to 4,788 answers of 81 participants to 2,070 mixes" in out
     assert np.isclose(Perception.load("found.json").slope, 0.886, atol=5e-4)

@@ -114,7 +114,7 @@ def test_bad_options_are_refused(mine, capsys, workplace):
     error = refused(mine, capsys, *ask, own=[*OWN[:-1], "100"])
     assert "has 200 items; the ids of the study point into 100. Give the whole set of images" in error
     assert "--seed is for data without a split, and" in refused(mine, capsys, *ask, "--seed", "1", data="split")
-    assert "only 110 are in no mix" in refused(mine, capsys, *ask, "--test-fraction", "0.5")
+    assert "at most 110 of 200 items" in refused(mine, capsys, *ask, "--test-fraction", "0.5")
     (workplace / "policy.json").write_text("{}")
     assert "holds no perception policy" in refused(mine, capsys, "--policy", "policy.json", "-o", "out")
     (workplace / "out").mkdir()
