@@ -111,7 +111,7 @@ def test_from_what_people_said_about_mixes_to_a_trained_model(execute: Any, real
         if not (real_data / name).is_dir():
             pytest.skip(f"needs real data: HILMIX_DATA has no folder {name}")
     shown = execute(FOLDER / "human_mixup.ipynb", "EPOCHS = 1")
-    assert "4,788 answers of 81 people to 2,070 mixes" in shown["said"]
+    assert "4,788 answers of 81 participants to 2,070 mixes" in shown["said"]
     assert all("<png>" in shown[name] for name in ("said", "confidence", "picture"))
     rows = re.findall(
         r"^(one curve|class strengths|learned from images) .* ([\d.-]+)$", shown["policies"], re.MULTILINE
