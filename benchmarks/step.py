@@ -33,8 +33,8 @@ def step_of(policy: MixPolicy, annotator_model: AnnotatorModel, batch: Batch) ->
 
     def step() -> None:
         mixed = policy(batch, generator)
-        _, said = model.mixed_step(mixed)
-        losses = model.annotator_model.loss(said, mixed)
+        output = model.forward_batch(mixed).annotator_output
+        losses = model.annotator_model.loss(output, mixed)
         optimizer.zero_grad()
         losses.mean().backward()
         optimizer.step()

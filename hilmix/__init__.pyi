@@ -209,6 +209,9 @@ from .modules import (
     Classifier as Classifier,
 )
 from .modules import (
+    CrowdModel as CrowdModel,
+)
+from .modules import (
     EMClassifier as EMClassifier,
 )
 from .regularizers import (

@@ -55,7 +55,7 @@ class Part:
         return {
             "class_path": public_path(type(self)),
             # a part inside may have been given as its specification, from a file with a former path
-            "init_args": with_current_paths({name: _plain(value) for name, value in args.items()}),
+            "init_args": with_current_paths({name: plain_value(value) for name, value in args.items()}),
         }
 
     @classmethod
@@ -84,14 +84,14 @@ def _accepted(part: type, args: dict[str, Any]) -> dict[str, Any]:
     return args
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Parts become their specs, containers are copied; anything else must be a plain value already."""
     if isinstance(value, Part):
         return value.spec()
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_value(v) for v in value]
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_value(v) for k, v in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ConfigError(f"A part's argument must be a plain value or a part, got {type(value).__name__}.")

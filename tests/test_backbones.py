@@ -89,7 +89,8 @@ def test_a_batch_of_one_row_trains(name: str) -> None:
     """Batch norm then uses its running statistics; loss and gradients are finite, and the mode is given back."""
     model = Classifier(3, 2, [3, 32, 32], TimmBackbone(name), AnnotMixHead(embed_dim=4)).train()
     batch = AnnotMix()(batch_of(1, 1), np.random.default_rng(0))
-    loss = annotation_nll(model.mixed_step(batch)[1].label_log_probs, batch.label, None, batch.row, batch.plan).sum()
+    output = model.forward_batch(batch).annotator_output
+    loss = annotation_nll(output.label_log_probs, batch.label, None, batch.row, batch.plan).sum()
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -165,7 +166,7 @@ def test_an_unknown_layer_is_answered_with_those_there_are() -> None:
     model = Classifier(3, 2, [3, 32, 32], TimmBackbone("test_resnet"))
     batch = HiddenMix(layer="layer9")(batch_of(4, 4), np.random.default_rng(0))
     with pytest.raises(ConfigError, match=r"no layer 'layer9'; it has \['act1', 'layer1'.*'features'"):
-        model.mixed_step(batch)
+        model.forward_batch(batch)
 
 
 def test_the_hook_is_removed_when_the_forward_pass_fails() -> None:

@@ -89,7 +89,6 @@ def test_imports_point_downwards(file: Path):
         assert (place, there) not in APART, f"{place} must not know {name}"
 
 
-@pytest.mark.xfail(strict=True, reason="the parts of a classifier know its type")
 def test_no_files_import_each_other_in_a_circle():
     """Also under ``TYPE_CHECKING``: a circle of types is a circle of ideas."""
     modules = {".".join(module_of(file)[1:]): file for file in FILES}

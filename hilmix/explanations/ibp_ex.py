@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from hilmix.checks import NonNegative, Share
+from hilmix.errors import ConfigError
 from hilmix.explanations.base import TrainingPass
 from hilmix.explanations.propagated import Propagated
 from hilmix.functional.explanation.intervals import worst_log_probs
@@ -24,7 +25,8 @@ class IBPEx(Propagated):
         alpha: in [0, 1].
 
     Raises:
-        ConfigError: if one of them is out of range; in :meth:`build`, if the network has a layer without bounds.
+        ConfigError: if one of them is out of range; in :meth:`build`, if the network has a layer without bounds; in
+            training, if the run has no end.
 
     Reference:
         J. Heo et al., Use Perturbations when Learning from Explanations, NeurIPS 2023 ("IBP-Ex"). Differs from the
@@ -39,9 +41,13 @@ class IBPEx(Propagated):
         self.alpha = float(alpha)
 
     def term_of(self, step: TrainingPass, rows: Tensor, x: Tensor, mask: Tensor) -> Tensor:
-        progress = step.progress()
-        change = (self.radius_start + progress * (self.radius - self.radius_start)) * mask
+        if step.progress is None:
+            raise ConfigError(
+                "IBPEx: its radius follows the run, whose length must be known, got a run without an end. Set "
+                "trainer.max_epochs or max_steps, or give `loss` the `progress` in a loop of your own."
+            )
+        change = (self.radius_start + step.progress * (self.radius - self.radius_start)) * mask
         worst = worst_log_probs(self.propagation.bounds(x - change, x + change))
         log_probs = step.log_probs.index_copy(0, rows, worst.to(step.log_probs.dtype))
-        alpha = self.alpha * (1 - progress / 2)
+        alpha = self.alpha * (1 - step.progress / 2)
         return (1 - alpha) * (step.data_loss_of(log_probs) - step.data_loss_of(step.log_probs))

@@ -38,7 +38,7 @@ class PGDEx(Explanation):
 
     def attacked(self, step: TrainingPass) -> Tensor:
         """Returns the worst inputs found, (R, ...), without a gradient."""
-        x, rows = step.x.detach(), step.explained
+        x, rows = step.x.detach(), step.explained_rows
         if not len(rows):
             return x
         if step.rows_mixed:
@@ -48,7 +48,7 @@ class PGDEx(Explanation):
             return SCALE * (step.data_loss(other) if step.rows_mixed else step.data_loss_at(rows, other))
 
         size = self.radius / self.steps
-        with step.still():
+        with step.evaluating():
             moved = pgd(
                 loss,
                 x[rows],

@@ -27,7 +27,7 @@ class Propagated(Explanation):
             raise ConfigError(f"{type(self).__name__}: {error} RRR, AvgEx and PGDEx take any network.") from error
 
     def term(self, step: TrainingPass) -> Tensor:
-        rows = step.explained
+        rows = step.explained_rows
         if not len(rows):
             return step.log_probs.new_zeros(())
         with torch.autocast(step.x.device.type, enabled=False):

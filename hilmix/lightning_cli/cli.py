@@ -54,6 +54,7 @@ from hilmix.lightning_cli.run_folder import (
 )
 from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
+from hilmix.modules import Classifier, EMClassifier
 from hilmix.moved import current_options, with_current_paths
 from hilmix.names import printable
 from hilmix.redaction import redacted
@@ -213,8 +214,11 @@ class HilmixCLI(LightningCLI):
             return
         with readable(path):
             if evaluated:  # the checkpoint knows what model it is
+                kind = type(self.model)
+                if kind is Classifier and "warmup" in self._trained:  # a checkpoint alone does not name its class
+                    kind = EMClassifier
                 # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
-                self.model = type(self.model).load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
+                self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
             else:
                 refuse_other_settings(self.model, self.datamodule, path)
 

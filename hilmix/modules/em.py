@@ -14,7 +14,8 @@ from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.precision import at_least_float32
-from hilmix.modules.classifier import Classifier, Losses
+from hilmix.modules.classifier import Classifier
+from hilmix.modules.outputs import Losses
 from hilmix.types import UNKNOWN, Batch, MixPlan
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class EMClassifier(Classifier):
             self._model.maximise(posterior[item[known]], annotator[known], label[known], probs)
             self.em_targets = self._expect(log_probs)
 
-    def losses(self, log_probs: Tensor, said: AnnotatorOutput, batch: Batch) -> Losses:
+    def losses(self, log_probs: Tensor, output: AnnotatorOutput, batch: Batch) -> Losses:
         """Returns the cross-entropy of each row with its target; only rows whose item has votes count."""
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
@@ -120,7 +121,7 @@ class EMClassifier(Classifier):
             counts = counts | counts[batch.plan.partner]
         return Losses(value[counts], item[counts], target.sum())
 
-    def _annotator_output(
+    def pair_output(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None
     ) -> AnnotatorOutput:
         """Annotators are not asked in training steps, their matrices act through the targets: labels at face value."""

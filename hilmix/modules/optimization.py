@@ -1,11 +1,10 @@
 """Optimizers by name, and learning rates that suit layers of any width."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +13,47 @@ from torch.optim.lr_scheduler import LambdaLR
 from hilmix.checks import near_names
 from hilmix.errors import ConfigError
 
-if TYPE_CHECKING:
-    from hilmix.modules.classifier import Classifier
-
 log = logging.getLogger(__name__)
 
 LrScaling = Literal["none", "fan-in"]
+Schedule = Literal["cosine", "constant"]
 REFERENCE_FAN_IN = 64
 """Inputs of a layer whose learning rate ``fan-in`` leaves as it is."""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Optimizer, learning rates and schedule; the fields are the settings of :class:`~hilmix.modules.Classifier`.
+
+    Raises:
+        ConfigError: if the optimizer cannot be made with these settings, or cannot take a step.
+    """
+
+    optimizer: str
+    lr: float
+    weight_decay: float
+    optimizer_kwargs: dict[str, Any]
+    lr_scaling: LrScaling
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        try_optimizer(self.optimizer, self.lr, self.weight_decay, self.optimizer_kwargs)
+
+    def build(
+        self, class_model: Iterable[nn.Module], annotator_model: nn.Module, *, steps: Callable[[], float]
+    ) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
+        """Returns the optimizer, and its schedule unless that is ``constant``.
+
+        Args:
+            class_model: backbone and head.
+            annotator_model: without weight decay.
+            steps: returns the number of steps of the run; see :func:`cosine_to_zero`.
+        """
+        groups = class_model_groups(class_model, self.lr, self.lr_scaling, self.weight_decay)
+        if annotators := list(annotator_model.parameters()):
+            groups.append({"params": annotators, "weight_decay": 0.0})
+        optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
+        return optimizer, None if self.schedule == "constant" else cosine_to_zero(optimizer, steps)
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], lr: float, kwargs: dict[str, Any]) -> torch.optim.Optimizer:
@@ -98,29 +130,11 @@ def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float])
 
     Args:
         optimizer: whose learning rates are scheduled.
-        steps: tells the number of steps of the run; asked from the second step on, as asking earlier would open the
-            train loader before a resume is restored.
+        steps: returns the number of steps of the run; called from the second step on, as an earlier call would open
+            the train loader before a resume is restored.
     """
 
     def factor(step: int) -> float:
         return 1.0 if step == 0 else 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
 
     return LambdaLR(optimizer, factor)
-
-
-def configured(model: Classifier) -> Any:
-    """Returns a classifier's optimizer, and its schedule if it has one, as Lightning takes them."""
-    if model.lr_scaling == "fan-in" and model.backbone.input_normalisation is not None:
-        log.warning(
-            "lr_scaling fan-in with lr %g is for random weights and can undo pretrained ones; give these a small "
-            "rate of their own, as --model.lr 3e-4 --model.lr_scaling none.",
-            model.lr,
-        )
-    groups = class_model_groups([model.backbone, model.head], model.lr, model.lr_scaling, model.weight_decay)
-    if annotators := list(model.annotator_model.parameters()):
-        groups.append({"params": annotators, "weight_decay": 0.0})
-    optimizer = make_optimizer(model.optimizer, groups, model.lr, model.optimizer_kwargs)
-    if model.schedule == "constant":
-        return optimizer
-    schedule = cosine_to_zero(optimizer, lambda: model.trainer.estimated_stepping_batches)
-    return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -139,8 +139,8 @@ def test_a_plan_over_pairs_mixes_the_annotators(name: str) -> None:
 def test_one_class_one_annotator_no_pairs(name: str, classes: int, annotators: int, pairs: int) -> None:
     """Loss and gradients are finite, and every parameter has one; without pairs all are zero but the penalty's."""
     model, batch = classifier(name, classes, annotators).eval(), batch_of(3, pairs, classes, annotators)
-    output, said = model.mixed_step(batch)
-    loss = model.annotator_model.loss(said, batch).sum()
+    output = model.forward_batch(batch).annotator_output
+    loss = model.annotator_model.loss(output, batch).sum()
     loss.backward()
     assert output.label_log_probs.shape == (pairs, classes)
     assert loss.isfinite()
@@ -162,10 +162,10 @@ def test_extreme_numbers_keep_loss_and_gradients_finite(name: str, scale: float,
     with torch.no_grad():
         whole.head.weight.mul_(scale)
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
-        _, said = whole.mixed_step(batch)
-        loss = model.loss(said, batch).sum() + model.penalty()
-    assert said.label_log_probs.dtype == loss.dtype == torch.float32
-    assert said.label_log_probs.isfinite().all()
+        output = whole.forward_batch(batch).annotator_output
+        loss = model.loss(output, batch).sum() + model.penalty()
+    assert output.label_log_probs.dtype == loss.dtype == torch.float32
+    assert output.label_log_probs.isfinite().all()
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad.isfinite().all() for p in whole.parameters())

@@ -142,7 +142,7 @@ def settings_of(model: Any, data: Any) -> dict[str, Any]:
     who, mix = model.annotator_model, data.mix
     return {
         "lr": model.lr,
-        "scaling": model.lr_scaling,
+        "scaling": model.optimization.lr_scaling,
         "mix": type(mix).__name__,
         "targets": type(data.targets).__name__,
         "annotators": type(who).__name__,

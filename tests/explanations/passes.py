@@ -1,38 +1,61 @@
 """A training step around any network, without a trainer: labels at face value, one process."""
 
-from contextlib import nullcontext
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from hilmix.explanations import TrainingPass
-from hilmix.functional.modes import evaluation_mode
+from hilmix.types import Batch
+
+Losses = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropies(log_probs: Tensor, label: Tensor) -> Tensor:
+    return -log_probs.gather(1, label[:, None]).squeeze(1)
 
 
 def cross_entropy(log_probs: Tensor, label: Tensor) -> Tensor:
-    return -log_probs.gather(1, label[:, None]).mean()
+    return cross_entropies(log_probs, label).mean()
 
 
-def pass_of(net: nn.Module, x: Tensor, mask: Tensor, label: Tensor, *, progress: float = 0.0) -> TrainingPass:
-    """What an explanation loss is shown of one step."""
-    x = x.clone().requires_grad_()
-    logits = net(x)
+class ToyModel(nn.Module):
+    """A network without features of its own, trained on one label for each row."""
 
-    def data_loss_at(some: Tensor, other: Tensor) -> Tensor:
-        return cross_entropy(logits.detach().index_copy(0, some, net(other).to(logits)).log_softmax(-1), label)
+    def __init__(self, net: Callable[[Tensor], Tensor], losses: Losses) -> None:
+        super().__init__()
+        self.net, self.losses = net, losses
 
+    def class_scores(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return x, self.net(x)
+
+    def data_losses(self, features: Tensor, log_probs: Tensor, batch: Batch) -> Tensor:
+        return self.losses(log_probs, batch.label)
+
+
+def pass_of(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    mask: Tensor,
+    label: Tensor,
+    *,
+    losses: Losses = cross_entropies,
+    progress: float | None = 0.0,
+) -> TrainingPass:
+    """The step of a network on rows of inputs, masks and labels."""
+    x, index = x.clone().requires_grad_(), torch.arange(len(x))
+    batch = Batch(x, index, label, index, torch.zeros_like(index), label, mask=mask)
+    logits, share = net(x), torch.tensor(1 / len(x), dtype=x.dtype)
     return TrainingPass(
+        ToyModel(net, losses).train(getattr(net, "training", True)),
+        batch,
         x=x,
-        mask=mask,
+        features=x,
         logits=logits,
         log_probs=logits.log_softmax(-1),
-        data_loss=lambda other: cross_entropy(net(other).log_softmax(-1), label),
-        data_loss_at=data_loss_at,
-        data_loss_of=lambda log_probs: cross_entropy(log_probs, label),
-        mean=lambda values: values.mean(),
-        still=lambda: evaluation_mode(net) if isinstance(net, nn.Module) else nullcontext(),
-        rows_mixed=False,
-        progress=lambda: progress,
+        per_term=share,
+        per_row=share,
+        progress=progress,
     )
 
 

@@ -172,12 +172,12 @@ def test_ibp_ex_asks_for_the_worst_case_of_any_loss():
     annotators = ConfusionMatrices().build(num_features=6, num_classes=3, num_annotators=2, num_annotator_features=0)
     who, row = torch.tensor([0, 1, 0, 1, 0]), torch.arange(5)
 
-    def loss(log_probs: Tensor) -> Tensor:
+    def losses(log_probs: Tensor, label: Tensor) -> Tensor:
         label_log_probs, _ = annotators(x, log_probs, who)
-        return annotation_nll(label_log_probs, label, None, row).mean()
+        return annotation_nll(label_log_probs, label, None, row)
 
-    shown = pass_of(network, x, mask, label)
-    shown = shown.__class__(**{**vars(shown), "data_loss_of": loss})
+    shown = pass_of(network, x, mask, label, losses=losses)
+    loss = shown.data_loss_of
     worst = loss(shown.log_probs) + built(IBPEx(0.5, radius_start=0.5, alpha=0.0), network).term(shown)
     for _ in range(20):
         moved = x + 0.5 * mask * (2 * torch.rand_like(x) - 1).sign()
@@ -258,10 +258,9 @@ def test_r4_counts_every_answer_of_an_item():
     network, (x, mask, _) = mlp(), rows(4)
     mask[0] = mask[1]
 
-    def data_loss_of(log_probs: Tensor) -> Tensor:
-        return -(log_probs[:, 0] + log_probs[:, 2]).sum() / 8
+    def losses(log_probs: Tensor, label: Tensor) -> Tensor:
+        return -(log_probs[:, 0] + log_probs[:, 2]) / 2
 
-    shown = pass_of(network, x, mask, torch.zeros(4).long())
-    shown = shown.__class__(**{**vars(shown), "data_loss_of": data_loss_of})
-    (gradient,) = torch.autograd.grad(data_loss_of(shown.log_probs), shown.x)
+    shown = pass_of(network, x, mask, torch.zeros(4).long(), losses=losses)
+    (gradient,) = torch.autograd.grad(losses(shown.log_probs, shown.batch.label).mean(), shown.x)
     close(built(R4(radius=0.0, weight=1.0), network).term(shown), 2 * (mask * gradient).abs().sum())

@@ -117,7 +117,7 @@ def obvious_item_loss(model: Classifier, batch: Batch, plan: MixPlan) -> float:
 
 
 def fast_loss(model: Classifier, mixed_batch: Batch) -> torch.Tensor:
-    said = model.mixed_step(mixed_batch)[1].label_log_probs
+    said = model.forward_batch(mixed_batch).annotator_output.label_log_probs
     return annotation_nll(said, mixed_batch.label, mixed_batch.probs, mixed_batch.row, mixed_batch.plan).sum()
 
 
