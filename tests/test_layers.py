@@ -15,7 +15,7 @@ LAYERS = [
     errors faults integrity checks types trusted moved redaction parts functional names terminal
     """,
     """
-    values columns spreadsheets yaml_files annotations mix annotators metrics backbones regularizers group_dro
+    values columns spreadsheets files yaml_files annotations mix annotators metrics backbones regularizers group_dro
     explanations
     """,
     "data modules",

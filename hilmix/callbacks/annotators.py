@@ -8,13 +8,14 @@ import pandas as pd
 from lightning.pytorch import LightningModule, Trainer
 
 from hilmix import logging as board
-from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.files import run_folder, write_figure
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass, clean_pass, datamodule_of
 from hilmix.diagnostics.tables import annotator_table, confusion_arrays, confusion_table, no_confusion_reason
 from hilmix.diagnostics.weights import weights_of
+from hilmix.files import write_table
 from hilmix.names import printable
 from hilmix.plotting import AnnotatorPanel, annotator_figure
 

@@ -8,12 +8,13 @@ import pandas as pd
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.files import run_folder, write_figure
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass, clean_outputs, clean_pass, datamodule_of
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
 from hilmix.diagnostics.weights import weights_of
+from hilmix.files import write_table
 from hilmix.functional.calibration import Temperature, fit_temperature
 from hilmix.plotting import Reliability, reliability_diagram
 from hilmix.types import UNKNOWN, StepOutput

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilmix import logging as board
 from hilmix.annotations import IntArray
-from hilmix.callbacks.files import run_folder, write_figure, write_table
+from hilmix.callbacks.files import run_folder, write_figure
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
@@ -18,6 +18,7 @@ from hilmix.diagnostics.clean_pass import clean_pass, datamodule_of, refuse_dive
 from hilmix.diagnostics.tables import item_table, label_table
 from hilmix.diagnostics.thumbnails import thumbnails
 from hilmix.diagnostics.weights import weights_of
+from hilmix.files import write_table
 from hilmix.functional.label_errors import LabelScores, detection
 from hilmix.plotting import Thumbnail, thumbnail_sheet
 

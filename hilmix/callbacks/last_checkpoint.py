@@ -11,11 +11,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, StochasticWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 
-from hilmix.callbacks.files import run_folder, whole_file
+from hilmix.callbacks.files import run_folder
 from hilmix.callbacks.fit_report import apply_averages, averaging
 from hilmix.callbacks.stop_signals import StopSignals
 from hilmix.checks import PositiveInt, check_value
 from hilmix.errors import RunError
+from hilmix.files import write_atomically
 from hilmix.integrity import check_intact
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def keep_previous(path: Path) -> None:
     Raises:
         RunError: if the folder cannot be written.
     """
-    with whole_file(path.with_name(PREVIOUS)) as partial:
+    with write_atomically(path.with_name(PREVIOUS)) as partial:
         partial.unlink(missing_ok=True)
         try:
             os.link(path, partial)

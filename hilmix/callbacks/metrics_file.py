@@ -8,9 +8,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich import box
 from torch import Tensor
 
-from hilmix.callbacks.files import run_folder, write_json
+from hilmix.callbacks.files import run_folder
 from hilmix.diagnostics.clean_pass import datamodule_of
 from hilmix.diagnostics.weights import weights_of, with_weights
+from hilmix.files import write_json
 from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN, StepOutput
 

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from hilmix.callbacks.files import run_folder, whole_file, write_table
+from hilmix.callbacks.files import run_folder
 from hilmix.diagnostics.clean_pass import Collector, datamodule_of, require_pass
 from hilmix.diagnostics.tables import confusion_table, no_confusion_reason, prediction_table
+from hilmix.files import write_atomically, write_table
 from hilmix.types import StepOutput
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class PredictionFile(Callback):
         if not trainer.is_global_zero:
             return
         datamodule, folder = datamodule_of(trainer), run_folder(trainer)
-        with whole_file(folder / "predictions.parquet") as partial:
+        with write_atomically(folder / "predictions.parquet") as partial:
             pq.write_table(prediction_table(datamodule.data, datamodule.split, result), partial)
         log.info("Predictions of %d items: %s", result.seen.sum(), folder / "predictions.parquet")
         if (reason := no_confusion_reason(datamodule.data.annotations)) is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hilmix.callbacks.files import write_table
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError, HilmixError
+from hilmix.files import write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
 from hilmix.terminal import Console, Grid, literal, pairs, refuse, say_notes, terminal, warn
 from hilmix.types import UNKNOWN
@@ -113,7 +113,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         status.update(args.method)
         result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
         status.update(literal(f"writing {args.out}"))
-        write_table(label_table(labels, result, seed=args.seed), args.out, flag="-o")
+        write_table(label_table(labels, result, seed=args.seed), args.out)
     console.print(_summary(args, labels, result))
     say_notes(console, labels.notes)
     if result.converged is False:

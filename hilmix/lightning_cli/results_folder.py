@@ -8,9 +8,9 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
-from hilmix.callbacks.files import write_json
 from hilmix.data import AnnotatedDataModule
 from hilmix.errors import RunError
+from hilmix.files import write_json
 from hilmix.lightning_cli.given_settings import from_file
 from hilmix.report import OTHER_DATA
 

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from hilmix.callbacks.files import write_table
 from hilmix.data import AnnotatedDataModule
+from hilmix.files import write_table
 from hilmix.lightning_cli.given_settings import RESUME_ONLY
 from hilmix.lightning_cli.results_folder import mark
 from hilmix.logging import wandb_logger

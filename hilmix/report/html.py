@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from hilmix import plotting
-from hilmix.callbacks.files import whole_file
 from hilmix.diagnostics.weights import Weights, with_weights
+from hilmix.files import write_atomically
 from hilmix.names import html_text
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
 
@@ -63,7 +63,7 @@ def build_report(run_dir: Path | str) -> Path:
         f"<p>Result on {html_text(run.scored)}.</p>{''.join(parts)}</main></html>\n"
     )
     path = run.folder / "report.html"
-    with whole_file(path) as partial:
+    with write_atomically(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
 
@@ -76,7 +76,7 @@ def _draw_curves(run: Run) -> None:
         return
     figure = plotting.training_curves(run.curves)
     if figure is not None:
-        with whole_file(run.folder / "training_curves.png") as partial:
+        with write_atomically(run.folder / "training_curves.png") as partial:
             figure.savefig(partial)
 
 

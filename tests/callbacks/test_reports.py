@@ -11,11 +11,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from hilmix import plotting
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, PredictionFile
 from hilmix.callbacks.annotators import chosen_annotators
-from hilmix.callbacks.files import write_table
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.thumbnails import thumbnails
-from hilmix.errors import RunError
 from tests.callbacks.toy import CLASSES, N, Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
 ALL = (CalibrationReport, LabelErrors, AnnotatorReport, MetricsFile, PredictionFile)
@@ -189,26 +187,6 @@ def test_images_get_a_sheet_and_figures_are_skipped_without_matplotlib(tmp_path,
     assert not list((tmp_path / "without").glob("*.png"))
     assert (tmp_path / "without" / "label_errors.parquet").exists()
     assert caplog.text.count("matplotlib is not installed") == 1
-
-
-def test_a_disk_that_refuses_gives_one_sentence(tmp_path):
-    (tmp_path / "taken").write_text("a file where the run folder should be")
-    with pytest.raises(RunError, match=r"Cannot write .*taken.*annotators\.csv: .*--run_dir"):
-        write_table(pd.DataFrame({"a": [1]}), tmp_path / "taken" / "annotators.csv")
-
-
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
-def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch, name):
-    def full(self, path=None, **kwargs):
-        if path is not None:  # CSV is made as text first
-            path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
-    with pytest.raises(RunError, match="No space left on device"):
-        write_table(pd.DataFrame({"a": [1]}), tmp_path / name)
-    assert not list(tmp_path.iterdir())
 
 
 def test_thumbnails_are_uint8_of_visible_size():

@@ -108,7 +108,7 @@ def test_soft_answers_are_aggregated(workplace):
     [
         (["--method", "ds", "-o", "x.csv"], "no aggregation method 'ds'; allowed are majority"),
         (["-o", "x.txt"], "The output is 'x.txt'; allowed are names that end in .csv or .parquet"),
-        (["-o", "blocked/x.csv"], "Cannot write blocked/x.csv: .* writable folder with -o"),
+        (["-o", "blocked/x.csv"], r"Cannot write blocked/x\.csv: .* writable folder"),
         (["--seed", "-1", "-o", "x.csv"], "--seed is -1"),
     ],
 )

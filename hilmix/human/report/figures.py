@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilmix import plotting
-from hilmix.callbacks.files import whole_file
+from hilmix.files import write_atomically
 from hilmix.human.report.agreement_figures import (
     label_figure,
     pair_figure,
@@ -50,6 +50,6 @@ def draw_figures(studies: Studies, summary: Summary, folder: Path) -> list[Path]
             files.append(folder / name)
             with plotting.styled():
                 figure = draw(studies, summary)
-            with whole_file(files[-1], flag="-o") as partial:
+            with write_atomically(files[-1]) as partial:
                 figure.savefig(partial, format="png")
     return files

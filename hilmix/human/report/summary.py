@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilmix.callbacks.files import whole_file, write_table
 from hilmix.errors import DataError
+from hilmix.files import write_atomically, write_table
 from hilmix.human.functional.curve_fits import PARAMETERS
 from hilmix.human.report.agreement import (
     PREDICTORS,
@@ -164,12 +164,12 @@ def write_summary(summary: Summary, folder: Path) -> list[Path]:
         RunError: if a file cannot be written.
     """
     files = [folder / "summary.json", folder / "summary.csv"]
-    with whole_file(files[0], flag="-o") as partial_file:
+    with write_atomically(files[0]) as partial_file:
         partial_file.write_text(json.dumps(_content(summary), indent=1) + "\n", encoding="utf-8")
-    write_table(summary.long(), files[1], flag="-o")
+    write_table(summary.long(), files[1])
     for name, table in summary.tables.items():
         files.append(folder / f"{name}.csv")
-        write_table(table, files[-1], flag="-o")
+        write_table(table, files[-1])
     return files
 
 
