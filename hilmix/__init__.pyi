@@ -187,6 +187,9 @@ from .human import (
 from .human.human_mix import (
     HumanMix as HumanMix,
 )
+from .lightning_cli.config_files import (
+    configs_folder as configs_folder,
+)
 from .mix import (
     AnnotMix as AnnotMix,
 )

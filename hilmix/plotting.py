@@ -25,6 +25,21 @@ log = logging.getLogger(__name__)
 
 INK, MUTED, GRID = "#22303c", "#6b7785", "#e3e7ec"
 BLUE, SKY, RED, GREEN, AMBER = "#2f6db3", "#a9c7e8", "#c8443c", "#2e8b6a", "#d98f24"
+__all__ = [
+    "AMBER",
+    "BLUE",
+    "GRID",
+    "INK",
+    "STYLE",
+    "AnnotatorPanel",
+    "Reliability",
+    "Thumbnail",
+    "annotator_figure",
+    "blank_figure",
+    "reliability_diagram",
+    "thumbnail_sheet",
+    "training_curves",
+]
 CURVES = ("loss", "acc", "nll", "ece", "brier", "agreement", "annotator_auroc")
 """Quantities whose curves come first."""
 _LONGEST = 200

@@ -7,6 +7,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.data.splits import draw_stratified_split
 from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
+from hilmix.data.validation import check_validation
 
 __all__ = [
     "Aggregated",
@@ -20,6 +21,7 @@ __all__ = [
     "Pairs",
     "Targets",
     "TrueLabels",
+    "check_validation",
     "draw_stratified_split",
     "read_folder",
     "write_folder",
