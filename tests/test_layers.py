@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,14 @@ def test_imports_point_downwards(file: Path):
         there = place_of(other)
         assert LAYER_OF[there] <= LAYER_OF[place], f"layer {LAYER_OF[place]} imports {name} of layer {LAYER_OF[there]}"
         assert (place, there) not in APART, f"{place} must not know {name}"
+
+
+def test_the_page_on_architecture_has_the_same_table():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text().split("## Layers")[1].split("\n## ")[0]
+    rows = re.split(r"^\d+\. ", text, flags=re.MULTILINE)[1:]
+    assert [{name.rstrip("/") for name in re.findall(r"`([^`]+)`", row)} for row in rows] == [
+        set(names.split()) for names in LAYERS
+    ]
 
 
 def test_no_files_import_each_other_in_a_circle():
