@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
+from hilmix.clean_batches import clean_batches
 from hilmix.errors import ConfigError, RunError, SizeError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.modes import evaluation_mode
@@ -257,18 +258,15 @@ def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> I
     if not (datamodule_of(trainer).split == split).any():
         return
     with isolate_rng(), evaluation_mode(pl_module):
-        for i, batch in enumerate(datamodule_of(trainer).clean_dataloader(split)):
-            batch = trainer.precision_plugin.convert_input(batch)
-            batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
-            with trainer.precision_plugin.forward_context():
-                output = pl_module.predict_step(batch, i)
-                if not isinstance(output, StepOutput):
-                    name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
-                    raise ConfigError(
-                        f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
-                        f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
-                    )
-                yield output
+        for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
+            output = pl_module.predict_step(batch, i)
+            if not isinstance(output, StepOutput):
+                name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
+                raise ConfigError(
+                    f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
+                    f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
+                )
+            yield output
 
 
 def datamodule_of(trainer: Trainer) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hilmix.annotators import AnnotatorOutput, DawidSkene
 from hilmix.checks import PositiveInt, Share, check_settings
+from hilmix.clean_batches import clean_batches
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
@@ -175,12 +176,8 @@ class EMClassifier(Classifier):
         """(N, K) log-probabilities of the training items, un-mixed, equal on all ranks; zeros for the others."""
         log_probs = torch.zeros_like(self._flat())
         with evaluation_mode(self):
-            for batch in self._data.clean_dataloader("train"):
-                batch = self.trainer.precision_plugin.convert_input(batch)
-                batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
-                with self.trainer.precision_plugin.forward_context():
-                    logits = self(batch.input)
-                log_probs[batch.index] = at_least_float32(logits).log_softmax(-1)
+            for batch in clean_batches(self.trainer, self._data.clean_dataloader("train")):
+                log_probs[batch.index] = at_least_float32(self(batch.input)).log_softmax(-1)
         return torch.as_tensor(self.trainer.strategy.reduce(log_probs, reduce_op="sum"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
