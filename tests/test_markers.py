@@ -8,7 +8,7 @@ import pytest
 from experiments.aggregation import crowds
 from experiments.annotators import results, settings, tables
 from experiments.foundation import labelme_features
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.functional.aggregation import AGGREGATORS
 
 ROOT = Path(__file__).parent.parent

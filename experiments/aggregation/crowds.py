@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.annotations import Annotations
 from hilmix.errors import DataError
 from hilmix.functional.aggregation import AGGREGATORS, aggregate, majority

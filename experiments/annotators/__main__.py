@@ -21,7 +21,7 @@ from experiments.annotators.settings import (
     VARIANTS,
 )
 from experiments.annotators.train import run
-from experiments.pool import ended
+from experiments.harness import ended
 from hilmix.errors import ConfigError
 
 

@@ -3,15 +3,16 @@
 import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
 from experiments.annotators.job import Job, data_folder, method_config
-from experiments.annotators.results import add_row, chosen, read
+from experiments.annotators.results import chosen, read
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
 from experiments.annotators.train import run
-from experiments.pool import Row, run_open
+from experiments.harness import Row, missing_jobs, run_missing
 from hilmix.errors import ConfigError
 
 
@@ -48,8 +49,11 @@ def ablation_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[i
 
 def open_jobs(jobs: list[Job], file: Path) -> list[Job]:
     """The jobs without a row in the file."""
-    done = set(read(file)[KEY].itertuples(index=False, name=None))
-    return [job for job in jobs if job.key not in done]
+    return missing_jobs(jobs, read(file), KEY, _key_of)
+
+
+def _key_of(job: Job) -> tuple[Any, ...]:
+    return job.key
 
 
 def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], Row] = run) -> int:
@@ -71,11 +75,12 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
         data_folder(data, root)
     diverged: list[Job] = []
 
-    def keep(job: Job, row: Row) -> None:
-        add_row(file, row)
+    def check(job: Job, row: Row) -> None:
         diverged.extend([job] if pd.isna(row[_needed(row)]) else [])
 
-    failed = run_open(file.name, todo, wanted=len(jobs), workers=workers, work=work, keep=keep, name_of=name_of)
+    failed = run_missing(
+        file, jobs, key_of=_key_of, read=read, key=KEY, workers=workers, work=work, name_of=name_of, check=check
+    )
     for job in diverged:
         Console().print(f"[yellow]not finite:[/] {name_of(job)}")
     return failed

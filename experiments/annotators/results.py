@@ -17,15 +17,13 @@ from experiments.annotators.settings import (
     PINNED_LR,
     UPPER_BOUND,
 )
-from experiments.pool import keep_row
+from experiments.harness import keep_row, read_rows
 
 
 def read(file: Path) -> pd.DataFrame:
     """The rows of a results file; none if it is not there."""
-    if not file.exists():
-        return pd.DataFrame(columns=KEY)
     # "true" is a method, a commit may look like a number, and pandas before 3.0 may miss a float's last bit
-    return pd.read_csv(file, converters={"method": str, "commit": str, "lr": float})
+    return read_rows(file, KEY, converters={"method": str, "commit": str, "lr": float})
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:

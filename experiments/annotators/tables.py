@@ -25,7 +25,7 @@ from experiments.annotators.settings import (
     UPPER_BOUND,
     VARIANTS,
 )
-from experiments.markers import fill
+from experiments.harness import fill, markdown_table
 
 EMPTY = "No runs yet."
 ORDER = (*(method for method in METHODS if method != UPPER_BOUND), UPPER_BOUND)
@@ -94,7 +94,7 @@ def score_table(
     seeds = rows.groupby(["method", by, "seed"])[name].agg(lambda values: values.mean(skipna=False))
     cells = pd.DataFrame({column: _column(seeds.xs(column, level=by), score) for column in columns})
     order = [method for method in methods if method in cells.index]
-    return _markdown(["method", *columns], [[method, *cells.loc[method].fillna("-")] for method in order])
+    return markdown_table(["method", *columns], [[method, *cells.loc[method].fillna("-")] for method in order])
 
 
 def _column(seeds: pd.Series, score: Score) -> pd.Series:
@@ -139,7 +139,7 @@ def rank_table(rows: pd.DataFrame) -> str:
     order = data.mean_ranks.sort_values(kind="stable").index
     body = [[method, *(cell(method) for cell in columns.values())] for method in order]
     tests = [_tests("data sets", data), *([_tests("families", families)] if families is not None else [])]
-    return "\n\n".join([_markdown(["method", *columns], body), *tests])
+    return "\n\n".join([markdown_table(["method", *columns], body), *tests])
 
 
 def _tests(blocks: str, found: Ranking) -> str:
@@ -163,7 +163,7 @@ def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
         for m in METHODS
         if m in ratio.index
     ]
-    return _markdown(["method", *ratio, "memory, MB"], body)
+    return markdown_table(["method", *ratio, "memory, MB"], body)
 
 
 def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
@@ -188,7 +188,7 @@ def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
         ratio = relative_cost(cost).mean(axis=1)
         columns["time"] = lambda m: _number(ratio.get(m, np.nan), 1)
     body = [[method, *(cell(method) for cell in columns.values())] for method in order]
-    return f"{_markdown(['method', *columns], body)}\n\n{_verdict(rows, found)}"
+    return f"{markdown_table(['method', *columns], body)}\n\n{_verdict(rows, found)}"
 
 
 def _group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> str:
@@ -230,7 +230,7 @@ def rate_table(search: pd.DataFrame) -> str:
     columns = [family for family in FAMILIES if any(family == key for key, _ in best)]
     order = [method for method in METHODS if any(method == name for _, name in best)]
     body = [[m, *(f"{best[f, m]:g}" if (f, m) in best else "-" for f in columns)] for m in order]
-    return _markdown(["method", *columns], body)
+    return markdown_table(["method", *columns], body)
 
 
 def budget(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> str:
@@ -296,8 +296,3 @@ def write() -> None:
 
 def _number(value: float, digits: int) -> str:
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    rule = "|---" * len(header) + "|"
-    return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(line)} |" for line in body)])

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from experiments.elicit_next.simulated import CLASSES, ITEMS, UNEXPLAINED_SD, World, random_mixes
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS

@@ -17,7 +17,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from experiments.elicit_next.__main__ import HERE, HOW, PAGE
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.data.sources import Access, cifar10
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Candidates, propose

@@ -9,7 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
 from experiments.explanations import figures, tables
-from experiments.explanations.results import add_row, chosen, planned_masks, read
+from experiments.explanations.results import chosen, planned_masks, read
 from experiments.explanations.settings import (
     DATA,
     FINAL_FILE,
@@ -23,20 +23,19 @@ from experiments.explanations.settings import (
     SEARCH_SEED,
 )
 from experiments.explanations.train import Job, run
-from experiments.pool import ended, run_open
+from experiments.harness import ended, run_missing
 
 
 def run_all(jobs: Sequence[Job], file: Path, *, workers: int) -> int:
     """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end."""
-    done = set(read(file)[KEY].itertuples(index=False, name=None))
-    todo = [job for job in jobs if job.key not in done]
-    return run_open(
-        file.name,
-        todo,
-        wanted=len(jobs),
+    return run_missing(
+        file,
+        jobs,
+        key_of=lambda job: job.key,
+        read=read,
+        key=KEY,
         workers=workers,
         work=run,
-        keep=lambda _, row: add_row(file, row),
         name_of=lambda job: " ".join(map(str, job.key)),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.explanations.settings import DATA, GRID, KEY, MASK_PLANS, METHODS, SEARCH_FILE, mask_settings
-from experiments.pool import keep_row
+from experiments.harness import keep_row, read_rows
 from hilmix.errors import ConfigError
 
 Key = tuple[str, str, str, str, int]
@@ -18,9 +18,7 @@ the former is highest."""
 
 def read(file: Path) -> pd.DataFrame:
     """The rows of a results file; none if it is not there."""
-    if not file.exists():
-        return pd.DataFrame(columns=KEY)
-    return pd.read_csv(file, converters={"commit": str})
+    return read_rows(file, KEY, converters={"commit": str})
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:

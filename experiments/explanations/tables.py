@@ -23,7 +23,7 @@ from experiments.explanations.settings import (
     mask_cases,
     mask_settings,
 )
-from experiments.markers import fill
+from experiments.harness import fill, markdown_table
 
 PAGE = HERE / "README.md"
 EMPTY = "No runs yet."
@@ -68,7 +68,7 @@ def scores(rows: pd.DataFrame, data: str) -> str:
                 f"{own['cpu_seconds'].mean() / 60:.1f}",
             ]
         )
-    return _markdown(head, body)
+    return markdown_table(head, body)
 
 
 def claims(rows: pd.DataFrame) -> str:
@@ -89,7 +89,7 @@ def claims(rows: pd.DataFrame) -> str:
         else:
             body.append([text, "holds" if least <= values[method] <= most else "**fails**", f"{values[method]:.1f} %"])
     body += [_order(average, low, high) for low, high in _pairs()]
-    return _markdown(["claim", "", "measured"], body)
+    return markdown_table(["claim", "", "measured"], body)
 
 
 def _pairs() -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ def settings(search: pd.DataFrame) -> str:
             earlier = "; ".join(_tried(s, v, False) for s, v in value.items() if s not in GRID[method])
             if value:
                 body.append([DATA[data].title, NAMES[method], cells + (f"; first tried: {earlier}" if earlier else "")])
-    return _markdown(["data", "method", "setting: worst group on validation, %"], body)
+    return markdown_table(["data", "method", "setting: worst group on validation, %"], body)
 
 
 def _tried(setting: str, value: float, best: bool) -> str:
@@ -145,7 +145,7 @@ def few_and_noisy(masks: pd.DataFrame, search: pd.DataFrame, data: str) -> str:
         cells = [_case(masks, case, method, chosen(search, data, method)) for method in methods]
         if any(cells):
             body.append([case, *cells])
-    return _markdown(["masks", *(NAMES[method] for method in methods)], body)
+    return markdown_table(["masks", *(NAMES[method] for method in methods)], body)
 
 
 def case_rows(masks: pd.DataFrame, case: str, method: str, setting: str) -> pd.DataFrame:
@@ -215,9 +215,3 @@ def _both(rows: pd.DataFrame, prefix: str) -> str:
 
 def _mean(values: "pd.Series[float]") -> str:
     return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
-
-
-def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return "\n".join(
-        [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(line)} |" for line in body)]
-    )

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.markers import fill
+from experiments.harness import fill
 
 HERE = Path(__file__).parent
 FILE, README = HERE / "images.csv", HERE / "README.md"

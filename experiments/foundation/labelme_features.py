@@ -26,7 +26,7 @@ import yaml
 from lightning.pytorch import Trainer, seed_everything
 from rich.progress import track
 
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedDataModule
 from hilmix.modules import Classifier

@@ -8,6 +8,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
+from experiments.harness import ended, run_missing
 from experiments.human_mixup import tables
 from experiments.human_mixup.policies import POLICIES, Settings
 from experiments.human_mixup.results import (
@@ -17,13 +18,11 @@ from experiments.human_mixup.results import (
     KEY,
     SEARCH_FILE,
     SEARCHED,
-    add_row,
     best,
     chosen,
     read,
 )
 from experiments.human_mixup.train import Job, run
-from experiments.pool import ended, run_open
 from hilmix.data.dataset import Augmentation
 
 SEEDS, SEARCH_SEED, CONFIRM_SEEDS = 5, 100, range(10, 15)
@@ -31,15 +30,14 @@ SEEDS, SEARCH_SEED, CONFIRM_SEEDS = 5, 100, range(10, 15)
 
 def run_all(jobs: list[Job], file: Path, *, workers: int) -> int:
     """Runs what the file lacks and returns the number of failed runs, whose errors are printed at the end."""
-    done = set(read(file)[KEY].itertuples(index=False, name=None))
-    todo = [job for job in jobs if (job.policy, job.seed, *job.settings.__dict__.values()) not in done]
-    return run_open(
-        file.name,
-        todo,
-        wanted=len(jobs),
+    return run_missing(
+        file,
+        jobs,
+        key_of=lambda job: (job.policy, job.seed, *job.settings.__dict__.values()),
+        read=read,
+        key=KEY,
         workers=workers,
         work=run,
-        keep=lambda _, row: add_row(file, row),
         name_of=lambda job: f"{job.policy}, seed {job.seed}, {job.settings}",
     )
 

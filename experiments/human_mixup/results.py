@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.harness import keep_row, read_rows
 from experiments.human_mixup.policies import Settings
-from experiments.pool import keep_row
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
 
@@ -37,9 +37,7 @@ last two pairs are with a control of the first."""
 
 def read(file: Path) -> pd.DataFrame:
     """The rows of a results file; none if it is not there."""
-    if not file.exists():
-        return pd.DataFrame(columns=KEY)
-    return pd.read_csv(file, converters={"commit": str}, keep_default_na=False, na_values=[""])
+    return read_rows(file, KEY, converters={"commit": str}, keep_default_na=False, na_values=[""])
 
 
 def add_row(file: Path, row: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from experiments.annotators.statistics import holm
+from experiments.harness import fill
 from experiments.human_mixup.policies import ALL_MIXES, ELICITED
 from experiments.human_mixup.results import (
     CONFIRM_FILE,
@@ -22,7 +23,6 @@ from experiments.human_mixup.results import (
     current,
     read,
 )
-from experiments.markers import fill
 from hilmix.data.dataset import Augmentation
 from hilmix.errors import ConfigError
 

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from experiments.markers import fill
+from experiments.harness import fill
 from experiments.perception.features import features
 from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
 from hilmix.data.sources import Access, cifar10

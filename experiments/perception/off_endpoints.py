@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from experiments.markers import fill
+from experiments.harness import fill
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access
 from hilmix.functional.agreement import one_way

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.markers import fill
+from experiments.harness import fill
 from experiments.perception.features import BLOCKS, columns, features
 from experiments.perception.network import Network, fit_network
 from hilmix.data.sources import Access, cifar10

@@ -1,8 +1,9 @@
-"""Many runs at once, each in a process of its own, and every finished one kept; one that is killed harms no other."""
+"""Run the missing jobs of a study in a pool of processes, keep their rows in CSV files, and fill tables into pages."""
 
 import fcntl
 import multiprocessing
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -92,7 +93,7 @@ def _child(sender: Connection, work: Callable[[Any], Row], job: Any) -> None:
     sender.send(answer)
 
 
-def run_open(
+def _run_all(
     title: str,
     todo: Sequence[Job],
     *,
@@ -128,6 +129,48 @@ def run_open(
     return len(failed)
 
 
+def run_missing(
+    file: Path,
+    jobs: Sequence[Job],
+    *,
+    key_of: Callable[[Job], tuple[Any, ...]],
+    read: Callable[[Path], pd.DataFrame],
+    key: list[str],
+    workers: int,
+    work: Callable[[Job], Row],
+    name_of: Callable[[Job], str],
+    check: Callable[[Job, Row], None] = lambda _job, _row: None,
+) -> int:
+    """Run the jobs without a row in the file, keep each row, and return the number of failed jobs.
+
+    Args:
+        file: results, one row for each key.
+        jobs: what the file should hold.
+        key_of: the values of ``key`` of a job.
+        read: see :func:`keep_row`.
+        key: the columns that tell rows apart.
+        workers: processes at a time.
+        work: see :func:`finished`.
+        name_of: the name of a job in progress and error messages.
+        check: called with each row after it is written.
+    """
+
+    def keep(job: Job, row: Row) -> None:
+        keep_row(file, row, key, read)
+        check(job, row)
+
+    todo = missing_jobs(jobs, read(file), key, key_of)
+    return _run_all(file.name, todo, wanted=len(jobs), workers=workers, work=work, keep=keep, name_of=name_of)
+
+
+def missing_jobs(
+    jobs: Sequence[Job], rows: pd.DataFrame, key: list[str], key_of: Callable[[Job], tuple[Any, ...]]
+) -> list[Job]:
+    """Return the jobs whose key has no row, in their order."""
+    done = set(rows[key].itertuples(index=False, name=None))
+    return [job for job in jobs if key_of(job) not in done]
+
+
 def ended(step: Callable[[], int]) -> int:
     """Does a step of a study and returns its exit code; 2 if the input is at fault, 130 if interrupted."""
     try:
@@ -159,3 +202,27 @@ def keep_row(file: Path, row: Row, key: list[str], read: Callable[[Path], pd.Dat
         os.replace(fresh, file)
     finally:
         os.close(folder)  # gives the lock back
+
+
+def read_rows(file: Path, key: list[str], **options: Any) -> pd.DataFrame:
+    """Read a results file with options of ``pandas.read_csv``; no rows and the columns of ``key`` without a file."""
+    return pd.read_csv(file, **options) if file.exists() else pd.DataFrame(columns=key)
+
+
+def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Format cells as a Markdown table."""
+    lines = [f"| {' | '.join(line)} |" for line in (head, *body)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def fill(file: Path, name: str, text: str) -> None:
+    """Replace the text between the markers ``<!-- NAME -->`` and ``<!-- end -->`` of a Markdown file.
+
+    Raises:
+        ValueError: if the file has no such markers.
+    """
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    before = file.read_text()
+    if not pattern.search(before):
+        raise ValueError(f"{file} has no markers <!-- {name} --> and <!-- end -->.")
+    file.write_text(pattern.sub(lambda m: f"{m[1]}{text}\n{m[2]}", before))
