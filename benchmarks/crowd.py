@@ -12,7 +12,7 @@ import httpx
 
 from hilmix.human.elicit.design.manifest import Manifest
 from hilmix.human.elicit.simulation.behaviour import Behaviour
-from hilmix.human.elicit.simulation.participants import Person
+from hilmix.human.elicit.simulation.participants import SimulatedParticipant
 
 PERIOD = 1.0
 TIME_LIMIT, LONGEST_WAIT = 15.0, 20.0
@@ -112,7 +112,7 @@ class Participant(Client):
         base, _, token = link.partition("/join/")
         super().__init__(base, log)
         self.join = f"/join/{token}"
-        self.mind = Person(link, study, Behaviour(), (0, number))
+        self.mind = SimulatedParticipant(link, study, Behaviour(), (0, number))
         self.me = ""
         self.state: dict[str, Any] = {}
         self.seen: set[str] = set()
