@@ -1,27 +1,101 @@
-"""The command line: LightningCLI for training and evaluation, and the other sub-commands."""
+"""The command line: one table of commands, the parsers of what runs, and the one place where errors are printed."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import NamedTuple
 
 import hilmix
 from hilmix.checks import near_names
+from hilmix.commands.extras import import_command
 from hilmix.errors import ConfigError, HilmixError, RunError, find_user_error
 from hilmix.lightning_cli import SUBCOMMANDS
 
-HELP = """usage: hilmix COMMAND ...
+
+class Command(NamedTuple):
+    """A command whose options one module of ``hilmix.commands`` defines, or several, one for each action.
+
+    A module has ``add_arguments(parser)`` and ``run(args, console)``; it is imported when its command runs.
+    """
+
+    about: str
+    """One line of ``hilmix --help``."""
+    description: str = ""
+    """First lines of the command's own help; empty where its module has them."""
+    module: str = ""
+    """Name in ``hilmix.commands``; empty for a command with actions."""
+    actions: Mapping[str, tuple[str, str]] = {}
+    """Module and one line of help of each action."""
+
+
+COMMANDS = {
+    "data": Command(
+        "check your own data folder; list and prepare public data sets",
+        "Public data sets and data folders.",
+        actions={
+            "list": ("data_list", "list the public data sets"),
+            "prepare": ("data_prepare", "write a public data set as a data folder"),
+            "show": ("data_show", "licence, citation, and where a data set would come from now"),
+            "import": ("data_import", "write a data folder from images in class folders"),
+            "check": ("data_check", "validate a data folder and print what it holds"),
+        },
+    ),
+    "report": Command("build the HTML report of a run folder", module="report"),
+    "aggregate": Command(
+        "one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others", module="aggregate"
+    ),
+    "hmix": Command(
+        "human judgments of mixed images: describe them, fit policies to them, add them to training",
+        "Human judgments of mixed images.",
+        actions={
+            "summary": (
+                "hmix_summary",
+                "describe the studies of a folder: curves, confidence, agreement, classes, labels",
+            ),
+            "download": ("hmix_download", "fetch the released files of H-Mix"),
+            "fit": (
+                "hmix_fit",
+                "fit a perception policy to the infer study, score it on held-out answers, write it as JSON",
+            ),
+            "mixes": ("hmix_mixes", "write a data folder with the judged mixes as further training items"),
+        },
+    ),
+    "elicit": Command(
+        "collect judgments of mixes of your own images, in a web study",
+        "Collect judgments of your own mixes in a web study. docs/elicit.md",
+        actions={
+            "build": (
+                "elicit_build",
+                "draw mixes of a data folder and write them, with batches and texts, as a study",
+            ),
+            "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
+            "status": ("elicit_status", "show how far a study is: coverage, agreement, timing, flags and exclusions"),
+            "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out"),
+            "import": ("elicit_import", "take what the jsPsych pages of a study have saved into the study"),
+            "export": (
+                "elicit_export",
+                "write the answers of a study as tables, as a data folder or as H-Mix; or its pages",
+            ),
+            "next": ("elicit_next", "propose the most informative mixes, to build the next study of"),
+        },
+    ),
+}
+_TRAINING = (
+    "train a method",
+    "score a run on its validation items",
+    "score a run on its test items",
+    "class probabilities, posteriors and annotator reliability of every item, as one Parquet file",
+)
+"""Help of the commands of LightningCLI."""
+_ABOUT = {**dict(zip(SUBCOMMANDS, _TRAINING, strict=True)), **{name: one.about for name, one in COMMANDS.items()}}
+_LISTED = "\n".join(f"  {name:<11}{about}" for name, about in _ABOUT.items())
+HELP = f"""usage: hilmix COMMAND ...
 
 Train calibrated classifiers from the votes of many imperfect annotators.
 
 commands:
-  fit        train a method
-  validate   score a run on its validation items
-  test       score a run on its test items
-  predict    class probabilities, posteriors and annotator reliability of every item, as one Parquet file
-  data       check your own data folder; list and prepare public data sets
-  report     build the HTML report of a run folder
-  aggregate  one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others
-  hmix       what people said about mixed images: describe it, fit policies to it, add it to training
-  elicit     ask people about mixes of your own images, in a web study
+{_LISTED}
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    --run_dir runs/mine --ckpt_path best
@@ -33,13 +107,23 @@ Configs named configs/... are found in the installed package when they are not i
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 0, or 2 for an error of input, told in one sentence."""
+    """Run the command line and print errors of input, each as one message on stderr.
+
+    Args:
+        args: command and options; default: those of the process.
+
+    Returns:
+        The exit code: 0, or 2 for an error of input.
+    """
     argv = list(sys.argv[1:] if args is None else args)
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP)
         return 0
+    if argv[0] == "--version":
+        print(f"hilmix {hilmix.__version__}")
+        return 0
     try:
-        return _dispatch(argv)
+        _dispatch(argv)
     except Exception as error:
         message = find_user_error(error) or _of_system(error)
         if message is None:
@@ -47,43 +131,51 @@ def main(args: Sequence[str] | None = None) -> int:
         from hilmix.terminal import refuse
 
         return refuse(message)
-
-
-def _dispatch(argv: list[str]) -> int:
-    if argv[0] == "--version":
-        print(f"hilmix {hilmix.__version__}")
-        return 0
-    if argv[0] == "data":
-        from hilmix.commands import data
-
-        return data.main(argv[1:])
-    if argv[0] == "report":
-        from hilmix.commands import report
-
-        return report.main(argv[1:])
-    if argv[0] == "aggregate":
-        from hilmix.commands import aggregate
-
-        return aggregate.main(argv[1:])
-    if argv[0] == "hmix":
-        from hilmix.commands import hmix
-
-        return hmix.main(argv[1:])
-    if argv[0] == "elicit":
-        from hilmix.commands import elicit
-
-        return elicit.main(argv[1:])
-    if argv[0] not in SUBCOMMANDS:
-        commands = [*SUBCOMMANDS, "data", "report", "aggregate", "hmix", "elicit"]
-        near = "".join(f", near: {name}" for name in near_names(argv[0], commands)[:1])
-        raise ConfigError(
-            f"There is no command '{argv[0]}'{near}; there are {commands}, and options come after the command."
-        )
-    from hilmix.lightning_cli.cli import run
-    from hilmix.lightning_cli.config_files import with_packaged_configs
-
-    run(with_packaged_configs(argv))
     return 0
+
+
+def _dispatch(argv: list[str]) -> None:
+    if argv[0] in SUBCOMMANDS:
+        from hilmix.lightning_cli.config_files import with_packaged_configs
+        from hilmix.lightning_cli.run import run
+
+        run(with_packaged_configs(argv))
+        return
+    if argv[0] not in COMMANDS:
+        near = "".join(f", near: {name}" for name in near_names(argv[0], _ABOUT)[:1])
+        raise ConfigError(
+            f"There is no command '{argv[0]}'{near}; there are {[*_ABOUT]}, and options come after the command."
+        )
+    module, args = _parse(argv[0], argv[1:])
+    from hilmix.terminal import terminal
+
+    module.run(args, terminal())
+
+
+def _parse(name: str, argv: list[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """Return the module that runs and its arguments; argparse itself answers ``--help`` and wrong options."""
+    command = COMMANDS[name]
+    parser = _describe(argparse.ArgumentParser(prog=f"hilmix {name}"), command.description or command.about)
+    if command.module:
+        module = import_command(command.module)
+        module.add_arguments(parser)
+        return module, parser.parse_args(argv)
+    chosen = None
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action, (file, about) in command.actions.items():
+        own = _describe(actions.add_parser(action, help=about), about)
+        if argv[:1] == [action]:  # the options of the others are not needed, nor what their modules import
+            chosen = import_command(file)
+            chosen.add_arguments(own)
+    args = parser.parse_args(argv)
+    assert chosen is not None, "argparse has refused every other action"
+    return chosen, args
+
+
+def _describe(parser: argparse.ArgumentParser, about: str) -> argparse.ArgumentParser:
+    parser.description = f"{about[0].upper()}{about[1:].rstrip('.')}" + "." * (not about.endswith(".md"))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    return parser
 
 
 def _of_system(error: Exception) -> HilmixError | None:

@@ -364,19 +364,17 @@ def test_a_policy_nested_without_end(tmp_path):
 @pytest.mark.parametrize("options", [[], ["--trust", "other"], ["--trust", "mine"]])
 def test_the_option_of_hmix_mixes(mark, options, tmp_path, monkeypatch, capsys):
     """The option is parsed before anything is read; what follows is the policy's own test."""
-    from hilmix.commands import hmix
-
     file = policy(tmp_path / "p.json", {"class_path": "mine.Curve", "init_args": {}})
     monkeypatch.setattr(
         "hilmix.commands.hmix_mixes.read_inferences", lambda args, _: Perception.load(args.policy) and sys.exit(0)
     )
-    argv = ["mixes", str(tmp_path), "--data", "d", "--policy", str(file), "-o", str(tmp_path / "out"), *options]
+    argv = ["hmix", "mixes", str(tmp_path), "--data", "d", "--policy", str(file), "-o", str(tmp_path / "out"), *options]
     if options[1:] == ["mine"]:
         with pytest.raises(SystemExit) as end:
-            hmix.main(argv)
+            main(argv)
         assert end.value.code == 0
     else:
-        assert hmix.main(argv) == 2
+        assert main(argv) == 2
         assert "--trust mine " in capsys.readouterr().err
         assert not mark.exists()
 

@@ -1,17 +1,16 @@
 """``hilmix aggregate FOLDER``: one label and one distribution per item, for people who need nothing else."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from hilmix.data.folder import LabelledItems, read_labels
-from hilmix.errors import ConfigError, HilmixError
+from hilmix.errors import ConfigError
 from hilmix.files import write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
-from hilmix.terminal import Console, Grid, literal, pairs, refuse, say_notes, terminal, warn
+from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
 from hilmix.types import UNKNOWN
 
 DEFAULT_METHOD = "dawid-skene"
@@ -37,14 +36,46 @@ docs/aggregation.md says which method suits which data.
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ``hilmix aggregate`` with the arguments after ``aggregate``; returns 0, or 2 with one clear message."""
-    args = _parser().parse_args(argv)
-    try:
-        _run(args, terminal())
-    except HilmixError as error:
-        return refuse(error)
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Aggregate the labels of many annotators into one label and one distribution per item. The inputs "
+        "(images,\nvectors) are not looked at."
+    )
+    parser.epilog = _METHODS
+    parser.add_argument("folder", type=Path, help="data folder, see docs/data_folder.md")
+    parser.add_argument("--method", default=DEFAULT_METHOD, metavar="METHOD", help=f"default: {DEFAULT_METHOD}")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.parquet or labels.csv")
+    parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Aggregate, write the table and print a summary.
+
+    Raises:
+        ConfigError: for an unknown method or output, or a negative seed.
+        DataError: if the folder cannot be read, or the method does not fit it.
+    """
+    if args.method not in AGGREGATORS:
+        raise ConfigError(f"There is no aggregation method '{args.method}'; allowed are {', '.join(AGGREGATORS)}.")
+    if args.out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"The output is '{args.out}'; allowed are names that end in .csv or .parquet.")
+    if args.seed < 0:
+        raise ConfigError(f"--seed is {args.seed}; allowed are whole numbers of at least 0.")
+    with console.status(literal(f"reading {args.folder}")) as status:
+        labels = read_labels(args.folder)
+
+        def show(rounds: int) -> None:
+            status.update(literal(f"{args.method}: round {rounds}"))
+
+        status.update(args.method)
+        result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+        status.update(literal(f"writing {args.out}"))
+        write_table(label_table(labels, result, seed=args.seed), args.out)
+    console.print(_summary(args, labels, result))
+    say_notes(console, labels.notes)
+    if result.converged is False:
+        warn(console, f"{args.method} has not converged.")
 
 
 def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> pd.DataFrame:
@@ -80,44 +111,6 @@ def ties(labels: LabelledItems, result: Aggregate) -> int:
     if result.ties is not None:  # of the votes, where these are all that is left of them
         return result.ties
     return int((majority(result.posterior).tied & (labels.annotations.labels_per_item > 0)).sum())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="hilmix aggregate",
-        description="Aggregate the labels of many annotators into one label and one distribution per item. The inputs "
-        "(images, vectors) are not looked at.",
-        epilog=_METHODS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help="data folder, see docs/data_folder.md")
-    parser.add_argument("--method", default=DEFAULT_METHOD, metavar="METHOD", help=f"default: {DEFAULT_METHOD}")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.parquet or labels.csv")
-    parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
-    return parser
-
-
-def _run(args: argparse.Namespace, console: Console) -> None:
-    if args.method not in AGGREGATORS:
-        raise ConfigError(f"There is no aggregation method '{args.method}'; allowed are {', '.join(AGGREGATORS)}.")
-    if args.out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"The output is '{args.out}'; allowed are names that end in .csv or .parquet.")
-    if args.seed < 0:
-        raise ConfigError(f"--seed is {args.seed}; allowed are whole numbers of at least 0.")
-    with console.status(literal(f"reading {args.folder}")) as status:
-        labels = read_labels(args.folder)
-
-        def show(rounds: int) -> None:
-            status.update(literal(f"{args.method}: round {rounds}"))
-
-        status.update(args.method)
-        result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
-        status.update(literal(f"writing {args.out}"))
-        write_table(label_table(labels, result, seed=args.seed), args.out)
-    console.print(_summary(args, labels, result))
-    say_notes(console, labels.notes)
-    if result.converged is False:
-        warn(console, f"{args.method} has not converged.")
 
 
 def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Grid:

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from hilmix.commands.outputs import require_free
 from hilmix.data.folder import read_folder
-from hilmix.errors import ConfigError, DataError
+from hilmix.errors import ConfigError
 from hilmix.human.elicit.design.chosen import write_chosen
 from hilmix.human.elicit.next_mixes import find_next_by_model, find_next_by_perception
 from hilmix.terminal import Console, say
@@ -45,8 +46,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
             raise ConfigError(f"--{name} is {getattr(args, name)}; allowed are whole numbers of at least {smallest}.")
     if (args.by == "model") != (args.predictions is not None):
         raise ConfigError("--by model needs --predictions, and nothing else does; give both or none.")
-    if args.out.exists():
-        raise DataError(f"'{args.out}' exists already. Remove it, or choose another file with -o.")
+    require_free(args.out, flag="-o", what="file")
     data = read_folder(args.data)
     if args.predictions is None:
         asked = find_next_by_perception(args.study, data, args.number, seed=args.seed)

@@ -2,19 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from hilmix.human.study.download import LICENCE, download_hmix
 from hilmix.terminal import Console, say
 
 
-def add_parser(actions: Any) -> None:
-    """Adds the action."""
-    parser = actions.add_parser(
-        "download",
-        help="fetch the released files of H-Mix",
-        description="Fetch the released files of H-Mix from the GitHub repository of its authors and check them. Files "
-        f"that are there already are kept. {LICENCE}",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Fetch the released files of H-Mix from the GitHub repository of its authors and check them. Files that are\n"
+        f"there already are kept. {LICENCE}"
     )
     parser.add_argument(
         "folder",
@@ -24,9 +21,13 @@ def add_parser(actions: Any) -> None:
         metavar="FOLDER",
         help="where to put them (default: data/h_mix)",
     )
-    parser.set_defaults(function=_download)
 
 
-def _download(args: argparse.Namespace, console: Console) -> None:
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Fetch the files and name their licence.
+
+    Raises:
+        DataError: if a file cannot be fetched, or has another content.
+    """
     files = download_hmix(args.folder)
     say(console, f"{len(files)} files in {args.folder}.", *LICENCE.splitlines())

@@ -16,6 +16,7 @@ from hilmix.commands.hmix_policies import (
     read_inferences,
     statistics_of_mixed,
 )
+from hilmix.commands.outputs import require_free
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.perception import ConfidenceSmoothing, LearnedPerception, MixJudgments, Perception, cross_validate
 from hilmix.human.perception.evaluation import Fit, Split
@@ -41,16 +42,13 @@ _FEW = 12
 """Up to so many numbers of a parameter are shown."""
 
 
-def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the action."""
-    parser = actions.add_parser(
-        "fit",
-        help="fit a perception policy to the infer study, score it on held-out answers, write it as JSON",
-        description="Fit a perception policy, which predicts the labels of mixes, to the infer study of a "
-        "folder; score it on held-out answers; write it as JSON.",
-        epilog=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Fit a perception policy, which predicts the labels of mixes, to the infer study of a "
+        "folder; score it on held-out answers; write it as JSON."
     )
+    parser.epilog = _ABOUT
     add_study(parser)
     parser.add_argument("--policy", required=True, metavar="NAME", help="one of those below")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="JSON file to write")
@@ -58,7 +56,6 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--smooth", action="store_true", help="make labels the more uniform the less sure participants are of it"
     )
     parser.add_argument("--data", type=Path, metavar="DATA", help=f"data folder of the images, for {LEARNED}")
-    parser.set_defaults(function=run)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -94,8 +91,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--policy {LEARNED} looks at the images; give their data folder with --data.")
     if args.policy != LEARNED and args.data is not None:
         raise ConfigError(f"--data is for --policy {LEARNED}; {args.policy} does not look at the images. Leave it out.")
-    if args.out.exists():
-        raise DataError(f"'{args.out}' exists already. Remove it, or choose another file with -o.")
+    require_free(args.out, flag="-o", what="file")
     if not args.out.absolute().parent.is_dir():
         raise DataError(f"There is no folder '{args.out.parent}' to write {args.out.name} into; make it first.")
 

@@ -17,9 +17,9 @@ from hilmix.commands.hmix_policies import (
     read_inferences,
     statistics_of_mixed,
 )
-from hilmix.data.folder import write_folder
+from hilmix.commands.outputs import require_free, write_data
 from hilmix.data.items import SPLITS, AnnotatedData
-from hilmix.errors import ConfigError, DataError
+from hilmix.errors import ConfigError
 from hilmix.human.functional.perception import smooth_by_confidence
 from hilmix.human.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
 from hilmix.human.study import MixStudy, answer_labels, mean_by_mix, mix_labels, split_around_mixes, with_mixes
@@ -47,16 +47,12 @@ in which none is.
 """
 
 
-def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the action."""
-    parser = actions.add_parser(
-        "mixes",
-        help="write a data folder with the judged mixes as further training items",
-        description="Write a data folder: the images of DATA, and the judged mixes as further training "
-        "items with soft labels.",
-        epilog=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Write a data folder: the images of DATA, and the judged mixes as further training items with soft labels."
     )
+    parser.epilog = _ABOUT
     add_study(parser)
     parser.add_argument(
         "--data",
@@ -72,7 +68,6 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--val-fraction", type=float, help="share to validate on, as above (default: 0.1)")
     parser.add_argument("--seed", type=int, help="of that split (default: 0)")
     add_trust(parser)
-    parser.set_defaults(function=run)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -82,8 +77,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an unknown policy, or options that do not belong together.
         DataError: if the study or the images cannot be used, or the output is there already.
     """
-    if args.out.exists():
-        raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")
+    require_free(args.out, flag="-o")
     if args.policy not in (*NAMES, ANSWERS) and not Path(args.policy).is_file():
         raise ConfigError(
             f"--policy is '{args.policy}', and there is no such file; allowed are {ANSWERS}, {', '.join(NAMES)}, or a "
@@ -92,10 +86,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     study = read_inferences(args, console)
     data = _with_split(read_images(args, study), study, args)
     found = _with_labels(data, study, args)
-    try:
-        write_folder(found, args.out)
-    except OSError as error:
-        raise DataError(f"Cannot write '{args.out}': {error}.") from error
+    write_data(found, args.out)
     assert found.split is not None, "with_mixes needs one"
     counts = ", ".join(f"{np.count_nonzero(found.split == name):,} {name}" for name in SPLITS)
     added = found.annotations.num_pairs - data.annotations.num_pairs

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from hilmix.commands.elicit import import_extra
+from hilmix.commands.extras import import_extra
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError

@@ -3,22 +3,16 @@
 import argparse
 import logging
 import sys
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import jsonargparse
 import torch
-import yaml
-from jsonargparse._optionals import get_omegaconf_loader  # the public get_loader has it only after a first parse
 from jsonargparse.typing import register_type
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf.errors import OmegaConfBaseException
 
 import hilmix.annotators
 import hilmix.backbones
@@ -31,16 +25,11 @@ import hilmix.regularizers  # noqa: F401  # imported classes can be named withou
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error
-from hilmix.lightning_cli import SUBCOMMANDS
-from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.default_callbacks import add_default_callbacks, drop_unsupported
-from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
-from hilmix.lightning_cli.parser_errors import LINKS, library_of, one_sentence
+from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
-from hilmix.lightning_cli.run_defaults import run_defaults
 from hilmix.lightning_cli.run_folder import (
-    UNWRITABLE,
     check_checkpoint,
     claim_run_dir,
     find_checkpoint,
@@ -52,16 +41,13 @@ from hilmix.lightning_cli.run_folder import (
     reuse_finder_results,
     separate_last_checkpoint,
 )
-from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
 from hilmix.modules import Classifier, EMClassifier
-from hilmix.moved import current_options, with_current_paths
 from hilmix.names import printable
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
 from hilmix.terminal import say_notes, terminal
 from hilmix.trusted import trust
-from hilmix.yaml_files import check_yaml
 
 register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
 
@@ -227,12 +213,6 @@ class HilmixCLI(LightningCLI):
         return self._trained.get(name, of_data)
 
 
-def load_checked(text: str) -> Any:
-    """Returns what jsonargparse would read of a config or value, with current class paths, unless it is a YAML bomb."""
-    check_yaml(text)
-    return with_current_paths(get_omegaconf_loader("omegaconf+")(text))
-
-
 def hide_secrets(part: Any) -> None:
     """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps what it was given."""
     if part is not None and isinstance(part.hparams_initial, dict):
@@ -244,64 +224,3 @@ def forget_pretrained(model: Any) -> None:
     backbone = (model.get("init_args") or {}).get("backbone")
     if backbone is not None and (backbone.get("init_args") or {}).get("pretrained"):
         backbone.init_args.pretrained = False
-
-
-def run(argv: list[str]) -> HilmixCLI:
-    """Parses ``argv`` (a sub-command and its options) and runs it.
-
-    Raises:
-        HilmixError: for wrong input, with one sentence.
-    """
-    check_configs(argv)
-    filter_warnings()
-    jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
-    jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
-    base = str(configs_folder() / "base.yaml")
-    # no abbreviations: a setting with a typo is refused, not guessed
-    parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
-    before, sys.argv = sys.argv, [sys.argv[0], *current_options(argv)]  # DDP starts its ranks with it
-    try:
-        with exit_codes(), run_defaults(argv, base) as files:
-            return HilmixCLI(
-                LightningModule,
-                LightningDataModule,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                save_config_callback=SaveRunConfig,
-                save_config_kwargs={"save_to_log_dir": False},
-                seed_everything_default=0,
-                auto_configure_optimizers=False,
-                load_from_checkpoint_support=False,
-                parser_kwargs={
-                    "prog": "hilmix",
-                    **parser,
-                    **{name: {**parser, "default_config_files": files} for name in SUBCOMMANDS},
-                },
-            )
-    except (OmegaConfBaseException, MisconfigurationException) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    except OSError as error:
-        if error.errno in UNWRITABLE:
-            raise RunError(f"The run cannot be written: {error}. Free space or choose another --run_dir.") from error
-        raise
-    except Exception as error:
-        if find_user_error(error) is None and (source := library_of(error)) is not None:
-            raise RunError(f"{source}: {' '.join(str(error).split())}") from error
-        raise
-    finally:
-        sys.argv = before
-
-
-def filter_warnings() -> None:
-    """Drops what the libraries say that no user can act on."""
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-    # the position inside the epoch is restored from Lightning's own counters (AnnotatedDataModule.train_dataloader)
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    # our metrics are reduced by torchmetrics before they are logged
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-    # a metric that saw nothing is NaN and left out (StageMetrics.compute)
-    warnings.filterwarnings("ignore", message="The ``compute`` method of metric .* was called before the ``update``")
-    # Perfect says nothing of annotators: the metric stays empty and is left out
-    warnings.filterwarnings("ignore", message=".*metric AnnotatorAUROC was called before.*")
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
-        logging.getLogger(name).addFilter(lambda record: "💡 Tip" not in record.getMessage())

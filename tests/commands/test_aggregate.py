@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilmix.cli import main as hilmix
-from hilmix.commands.aggregate import main
+from hilmix.cli import main
 from hilmix.data.folder import read_labels
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
@@ -46,7 +45,7 @@ def words(capsys):
 @pytest.mark.parametrize("method", AGGREGATORS)
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_every_method_writes_every_item_with_its_distribution(folder, method, suffix):
-    assert main([str(folder), "--method", method, "-o", f"out/labels.{suffix}", "--seed", "3"]) == 0
+    assert main(["aggregate", str(folder), "--method", method, "-o", f"out/labels.{suffix}", "--seed", "3"]) == 0
     read = pd.read_csv if suffix == "csv" else pd.read_parquet
     table = read(f"out/labels.{suffix}")
     assert list(table) == ["item", "label", "prob_cat", "prob_dog", "votes", "confidence", "entropy"]
@@ -64,7 +63,7 @@ def test_every_method_writes_every_item_with_its_distribution(folder, method, su
 
 
 def test_the_summary_tells_items_accuracy_rounds_and_the_least_trusted(folder, capsys):
-    assert hilmix(["aggregate", str(folder), "-o", "labels.csv"]) == 0
+    assert main(["aggregate", str(folder), "-o", "labels.csv"]) == 0
     out = words(capsys)
     assert "method dawid-skene" in out
     assert "10, 26 labels in 2 classes; 1 without votes have an empty label" in out
@@ -79,7 +78,7 @@ def test_ties_are_told_and_follow_the_seed(workplace, method, capsys):
     """ann and bob are alike, so that no method can prefer one of them."""
     folder, labels = write(workplace / "tied"), set()
     for seed in range(12):
-        assert main([str(folder), "--method", method, "-o", "labels.csv", "--seed", str(seed)]) == 0
+        assert main(["aggregate", str(folder), "--method", method, "-o", "labels.csv", "--seed", str(seed)]) == 0
         assert f"ties 1, drawn with seed {seed}" in words(capsys)
         labels.add(pd.read_csv("labels.csv")["label"][8])
     assert labels == {"cat", "dog"}
@@ -87,7 +86,7 @@ def test_ties_are_told_and_follow_the_seed(workplace, method, capsys):
 
 def test_without_targets_or_identities_nothing_is_said_about_them(workplace, capsys):
     folder = write(workplace / "crowd", target=False, identity="identity: exchangeable\n")
-    assert main([str(folder), "--method", "mace", "-o", "labels.csv"]) == 0
+    assert main(["aggregate", str(folder), "--method", "mace", "-o", "labels.csv"]) == 0
     out = words(capsys)
     assert "accuracy" not in out
     assert "least trusted" not in out
@@ -99,7 +98,7 @@ def test_soft_answers_are_aggregated(workplace):
     pd.DataFrame(
         {"item": ["photo 0", "photo 0"], "annotator": ["ann", "bob"], "prob_cat": [0.9, 0.7], "prob_dog": [0.1, 0.3]}
     ).to_csv(folder / "annotations.csv", index=False)
-    assert main([str(folder), "--method", "soft", "-o", "labels.csv"]) == 0
+    assert main(["aggregate", str(folder), "--method", "soft", "-o", "labels.csv"]) == 0
     assert pd.read_csv("labels.csv")["prob_cat"][0] == pytest.approx(0.8)
 
 
@@ -114,7 +113,7 @@ def test_soft_answers_are_aggregated(workplace):
 )
 def test_what_can_not_work_is_refused_in_one_sentence(folder, capsys, options, sentence):
     (folder.parent / "blocked").write_text("a file where a folder should be")
-    assert main([str(folder), *options]) == 2
+    assert main(["aggregate", str(folder), *options]) == 2
     error = capsys.readouterr().err
     assert re.search(sentence, error)
     assert error.count("\n") == 1
@@ -122,17 +121,17 @@ def test_what_can_not_work_is_refused_in_one_sentence(folder, capsys, options, s
 
 
 def test_a_missing_folder_and_three_classes_for_kos_are_refused(workplace, capsys):
-    assert main(["nowhere", "-o", "x.csv"]) == 2
+    assert main(["aggregate", "nowhere", "-o", "x.csv"]) == 2
     assert "There is no data folder at 'nowhere'" in capsys.readouterr().err
     folder = write(workplace / "mine", target=False)
     (folder / "dataset.yaml").write_text("name: tiny\ninput: image\nclasses: [cat, dog, cow]\n")
-    assert main([str(folder), "--method", "kos", "-o", "x.csv"]) == 2
+    assert main(["aggregate", str(folder), "--method", "kos", "-o", "x.csv"]) == 2
     assert "KOS decides between two classes, but the data have 3" in capsys.readouterr().err
 
 
 def test_help_explains_every_method(capsys):
     with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+        main(["aggregate", "--help"])
     out = capsys.readouterr().out
     assert all(f"  {method} " in out for method in AGGREGATORS)
 
@@ -140,7 +139,7 @@ def test_help_explains_every_method(capsys):
 def test_repeats_are_noted_and_the_last_counts(folder, capsys):
     with (folder / "annotations.csv").open("a") as file:
         file.write("photo 9,cyd,dog\nphoto 9,cyd,cat\n")
-    assert main([str(folder), "--method", "majority", "-o", "labels.csv"]) == 0
+    assert main(["aggregate", str(folder), "--method", "majority", "-o", "labels.csv"]) == 0
     assert re.search(r"note: .*'last'", words(capsys))
     table = pd.read_csv("labels.csv")
     assert (table["label"].iloc[9], table["votes"].iloc[9]) == ("cat", 1)

@@ -19,7 +19,7 @@ import yaml
 from hilmix import AnnotatedDataModule, Classifier, EMClassifier, MixPlan
 from hilmix.cli import main
 from hilmix.human.perception import LearnedPerception, Mixes, Perception
-from hilmix.lightning_cli.cli import run
+from hilmix.lightning_cli.run import run
 from hilmix.moved import MOVED, current_options, current_path, public_path, with_current_paths
 from hilmix.parts import Part
 from hilmix.trusted import leaves, trust

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hilmix import plotting
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile
-from hilmix.commands.report import main
+from hilmix.cli import main
 from hilmix.errors import RunError
 from hilmix.report import build_report, read_run, summarize
 from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer
@@ -86,7 +86,7 @@ def test_attempts_are_read_in_order(tmp_path):
 def test_no_run_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     with pytest.raises(RunError, match="holds no results"):
         read_run(tmp_path)
-    assert main([str(tmp_path / "nowhere")]) == 2
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.startswith("error: There is no run folder at")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilmix.commands.data import main
+from hilmix.cli import main
 from hilmix.data.folder import examine_folder, read_folder, read_labels
 from hilmix.data.folder.describe import describe_data
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
@@ -61,7 +61,7 @@ def shared():
 @pytest.mark.parametrize("name", RIGHT)
 def test_folders_that_are_right(shared, name, capsys):
     RIGHT[name](read_folder(shared / name))
-    assert main(["check", str(shared / name)]) == 0
+    assert main(["data", "check", str(shared / name)]) == 0
     if name == "09b_closing":
         assert "[/cat]" in capsys.readouterr().out
 
@@ -71,7 +71,7 @@ def test_folders_that_are_refused(shared, name):
     kind, where, rows = REFUSED[name]
     (fault,) = examine_folder(shared / name).found.faults
     assert (fault.kind, fault.where, fault.rows) == (kind, where, rows)
-    assert main(["check", str(shared / name)]) == 2
+    assert main(["data", "check", str(shared / name)]) == 2
 
 
 @pytest.mark.parametrize("method", AGGREGATORS)

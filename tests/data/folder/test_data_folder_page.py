@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hilmix.commands.data import main
+from hilmix.cli import main
 from hilmix.data.sources import SOURCES
 from tests.data.folder.test_bad_files import write
 
@@ -26,7 +26,7 @@ def test_shell_example_makes_a_valid_folder(tmp_path, monkeypatch, capsys):
     commands = [line for line in example.splitlines() if not line.startswith("hilmix")]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # `python` is this one
     subprocess.run(["sh", "-e", "-c", "\n".join(commands)], check=True, env=os.environ | {"PATH": path})
-    assert main(["check", "mine"]) == 0
+    assert main(["data", "check", "mine"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "colours" in out
     assert "items 10" in out
@@ -39,7 +39,7 @@ def test_the_commands_that_clean_a_folder_run(tmp_path, monkeypatch, capsys):
     commands = re.findall(r"^    hilmix data (check mine.*)$", PAGE, flags=re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
-        assert main(command.split()) == 0
+        assert main(["data", *command.split()]) == 0
     assert json.loads(capsys.readouterr().out.split("mine-clean\n", 1)[1])["data"]["items"] == 2
 
 

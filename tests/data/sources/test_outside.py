@@ -8,7 +8,6 @@ import pytest
 
 from hilmix import trusted
 from hilmix.cli import main as command
-from hilmix.commands.data import main as data_command
 from hilmix.data import AnnotatedDataModule, read_folder
 from hilmix.data.root import load_root
 from hilmix.data.sources import find_source, load_source
@@ -53,13 +52,13 @@ def module(tmp_path, monkeypatch):
 
 
 def test_it_is_prepared_and_checked(capsys):
-    assert data_command(["show", "clouds:CLOUDS"]) == 0
-    assert data_command(["prepare", "clouds:CLOUDS", "--seed", "3"]) == 0
+    assert command(["data", "show", "clouds:CLOUDS"]) == 0
+    assert command(["data", "prepare", "clouds:CLOUDS", "--seed", "3"]) == 0
     assert "CC0" in capsys.readouterr().out
     written, made = read_folder("data/two-clouds"), load_source("clouds:CLOUDS")
     assert (written.items, written.classes) == (made.items, made.classes)
     assert not np.array_equal(written.annotations.label, made.annotations.label)  # another seed
-    assert data_command(["check", "data/two-clouds", "--json"]) == 0
+    assert command(["data", "check", "data/two-clouds", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["items"] == 60
 
 

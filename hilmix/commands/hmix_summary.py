@@ -1,15 +1,13 @@
-"""``hilmix hmix``: what participants said about mixed images: describe it, fit policies to it, train on it."""
+"""``hilmix hmix summary FOLDER``: describe the human judgments of mixed images."""
 
 import argparse
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hilmix.commands import hmix_download, hmix_fit, hmix_mixes
 from hilmix.commands.hmix_policies import add_study, read_elicited
-from hilmix.errors import ConfigError, DataError, HilmixError
+from hilmix.errors import ConfigError, DataError
 from hilmix.human.report import draw_figures, print_summary, read_studies, summarize_studies, write_summary
 from hilmix.human.study.layout import LAYOUTS
-from hilmix.terminal import Console, literal, refuse, say, terminal
+from hilmix.terminal import Console, literal, say
 
 _FILES = "\n".join(f"  {layout.file}" for layout in LAYOUTS.values())
 _ABOUT = f"""FOLDER holds one or more of
@@ -28,39 +26,25 @@ docs/human_mixup.md says what each of them tells.
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ``hilmix hmix`` with the arguments after ``hmix``; returns 0, or 2 with one clear message."""
-    args = _parser().parse_args(argv)
-    function: Callable[[argparse.Namespace, Console], None] = args.function
-    try:
-        function(args, terminal())
-    except HilmixError as error:
-        return refuse(error)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hilmix hmix", description="Human judgments of mixed images.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    summary = actions.add_parser(
-        "summary",
-        help="describe the studies of a folder: curves, confidence, agreement, classes, labels",
-        description="Describe the studies of a folder: relabelling curves, confidence, agreement, class strengths, "
-        "midpoints, labels over the classes.",
-        epilog=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Describe the studies of a folder: relabelling curves, confidence, agreement, class strengths, "
+        "midpoints, labels over the classes."
     )
-    add_study(summary)
-    summary.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder to write; without it, only print")
-    summary.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
-    summary.set_defaults(function=_summary)
-    hmix_download.add_parser(actions)
-    hmix_fit.add_parser(actions)
-    hmix_mixes.add_parser(actions)
-    return parser
+    parser.epilog = _ABOUT
+    add_study(parser)
+    parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder to write; without it, only print")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
 
 
-def _summary(args: argparse.Namespace, console: Console) -> None:
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Print the summary, and write it where an output is given.
+
+    Raises:
+        ConfigError: for a level or a number of items out of range.
+        DataError: if the studies cannot be used, or the output folder holds something.
+    """
     if not 0 < args.level < 1:
         raise ConfigError(f"--level is {args.level:g}; allowed are numbers between 0 and 1.")
     if args.num_items < 1:

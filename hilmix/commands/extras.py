@@ -1,0 +1,35 @@
+"""Modules of commands, some of which need packages that are not installed with hilmix itself."""
+
+from importlib import import_module
+from types import ModuleType
+
+from hilmix.errors import ConfigError
+
+EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")
+"""What ``hilmix[elicit]`` brings, as it is imported."""
+
+
+def import_command(name: str) -> ModuleType:
+    """Return a module of ``hilmix.commands``, which has ``add_arguments(parser)`` and ``run(args, console)``.
+
+    Raises:
+        ConfigError: if it needs an extra that is not installed.
+    """
+    return import_extra(f"hilmix.commands.{name}")
+
+
+def import_extra(module: str) -> ModuleType:
+    """Return a module that may need ``hilmix[elicit]``.
+
+    Args:
+        module: its full dotted name.
+
+    Raises:
+        ConfigError: if the extra is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        raise ConfigError("hilmix elicit needs further packages: pip install 'hilmix[elicit]'") from error
