@@ -1,7 +1,7 @@
 """What every test may use. Nothing here or in any test reaches the network."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from hypothesis import settings
+from PIL import Image
 
 pytest_plugins = ["tests.hmix_answers"]
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -28,6 +29,21 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real data: set HILMIX_DATA to the folder that holds it")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="module")
+def blank_figures() -> Iterator[None]:
+    """Figures are composed but written as one pixel: rendering takes half the time of a run of one epoch.
+
+    For modules whose runs are not about figures; those of ``test_plotting``, of reports and of nasty names are drawn.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", _write_pixel)
+        yield
+
+
+def _write_pixel(figure: object, file: Any, **_: Any) -> None:
+    Image.new("RGB", (1, 1)).save(file, format="PNG")
 
 
 @pytest.fixture

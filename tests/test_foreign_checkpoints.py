@@ -10,14 +10,16 @@ import torch
 from hilmix.cli import main
 from hilmix.errors import HilmixError, RunError
 from hilmix.modules import Classifier
-from tests.lightning_cli.test_cli import QUIET, fit, parameters, write
+from tests.helpers import QUIET, fit, parameters, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 Content = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.fixture(scope="module")

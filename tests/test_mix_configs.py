@@ -7,14 +7,16 @@ import torch
 
 from hilmix.cli import main
 from hilmix.human.perception import ParticipantCurves
-from tests.lightning_cli.test_cli import QUICK, fit, parameters, write
+from tests.helpers import QUICK, fit, parameters, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 HUMAN = ["-c", "configs/mix/human.yaml"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.mark.parametrize("method", ["annot-mix", "conal", "crowd-ar", "hilmix", "madl", "soft", "union-net"])

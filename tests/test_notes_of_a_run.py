@@ -8,13 +8,15 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hilmix.cli import main
 from hilmix.data.folder import read_folder
-from tests.lightning_cli.test_cli import QUIET, fit, write
+from tests.helpers import QUIET, fit, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with annotators that differ only in case, a target ``NA`` and a repeated row."""
-    folder = write(tmp_path_factory.mktemp("data") / "toy", annotators=("anna", "Anna", "c"))
+    folder = write_vectors(tmp_path_factory.mktemp("data") / "toy", annotators=("anna", "Anna", "c"))
     items = pd.read_parquet(folder / "items.parquet")
     items.loc[3, "target"] = "NA"
     items.to_parquet(folder / "items.parquet", index=False)

@@ -31,6 +31,8 @@ from hilmix.modules import Classifier
 from hilmix.regularizers import Regularizer
 from hilmix.trusted import check_class_paths, find_class, trust
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 BASES = [AnnotatorModel, Backbone, Explanation, GroupDRO, MixPolicy, Perception, Regularizer, Targets]
 STRANGER = """
 from pathlib import Path

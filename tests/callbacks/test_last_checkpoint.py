@@ -14,14 +14,16 @@ import torch
 import yaml
 
 from hilmix.cli import main
-from tests.lightning_cli.test_cli import config, fit, parameters, write
+from tests.helpers import config, fit, parameters, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 FIRST_IS_BEST = ["--best_metric", "epoch", "--best_mode", "min"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def saved(run: Path, name: str = "last.ckpt") -> dict:

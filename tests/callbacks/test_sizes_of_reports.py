@@ -15,7 +15,9 @@ from hilmix.diagnostics.clean_pass import CleanPass
 from hilmix.diagnostics.tables import item_table, label_table, prediction_table
 from hilmix.errors import SizeError
 from hilmix.functional import sizes
-from tests.lightning_cli.test_cli import QUIET, fit
+from tests.helpers import QUIET, fit
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 K = 2000
 SPLIT = np.array(["train", "val", "train", "test"] * 15)

@@ -15,7 +15,9 @@ from hilmix.annotations import Annotations
 from hilmix.data.fingerprint import digest_content, digest_inputs, fingerprint_annotations, fingerprint_contents
 from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.items import AnnotatedData
-from tests.lightning_cli.test_cli import fit, write
+from tests.helpers import fit, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 GO_ON = ["--trainer.max_epochs", "2", "--ckpt_path", "last"]
 
@@ -23,14 +25,14 @@ GO_ON = ["--trainer.max_epochs", "2", "--ckpt_path", "last"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    assert fit(write(folder / "data"), folder / "run") == 0
+    assert fit(write_vectors(folder / "data"), folder / "run") == 0
     return folder
 
 
 @pytest.fixture
 def copy(trained: Path, tmp_path: Path) -> Path:
     """The data of the run, to be changed."""
-    return write(tmp_path / "data")
+    return write_vectors(tmp_path / "data")
 
 
 def refusal(trained: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> str:

@@ -16,55 +16,21 @@ import pytest
 import torch
 import yaml
 
-from hilmix.annotations import Annotations
 from hilmix.cli import main
-from hilmix.data import AnnotatedData, ArrayInputs, write_folder
 from hilmix.lightning_cli.cli import forget_pretrained
 from hilmix.lightning_cli.config_files import configs_folder, with_packaged_configs
 from hilmix.lightning_cli.parser_errors import one_sentence
 from hilmix.lightning_cli.run_folder import claim_run_dir
+from tests.helpers import QUICK, QUIET, ROOT, config, fit, parameters, shell, write_vectors
 
-ROOT = Path(__file__).parents[2]
 FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators
 METHODS = sorted(p.stem for p in (ROOT / "configs" / "method").glob("*.yaml"))
-QUICK = [
-    "--trainer.max_epochs",
-    "1",
-    "--trainer.enable_progress_bar",
-    "false",
-    "--trainer.enable_model_summary",
-    "false",
-    "--trainer.log_every_n_steps",
-    "1",
-]
-QUIET = ["--trainer.enable_progress_bar", "false"]
-
-
-def write(folder: Path, *, target: bool = True, seed: int = 0, annotators: tuple[str, ...] = ("a", "b", "c")) -> Path:
-    """60 vectors of three separable classes with two labels each; 30 are for training."""
-    rng = np.random.default_rng(seed)
-    n, k = 60, 3
-    truth = np.arange(n) % k
-    votes = [
-        (i, a, truth[i] if rng.random() < 0.8 else rng.integers(k)) for i in range(n) for a in rng.permutation(3)[:2]
-    ]
-    item, annotator, label = np.array(votes).T
-    data = AnnotatedData(
-        name="toy",
-        items=tuple(f"i{i}" for i in range(n)),
-        inputs=ArrayInputs((rng.normal(size=(n, 4)) + 3 * np.eye(k, 4)[truth]).astype(np.float32), "vector"),
-        annotations=Annotations.build(
-            item, annotator, label, num_items=n, classes=["x", "y", "z"], annotators=annotators
-        ),
-        target=truth if target else np.full(n, -1),
-        split=np.array(["train"] * 30 + ["val"] * 15 + ["test"] * 15),
-    )
-    return write_folder(data, folder)
+pytestmark = pytest.mark.usefixtures("blank_figures")  # true processes below draw them
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.fixture(scope="module")
@@ -88,25 +54,6 @@ def refused(capsys: pytest.CaptureFixture[str]):
         return told[0]
 
     return check
-
-
-def fit(data: Path | str, run: Path, *more: str | Path) -> int:
-    # later options win, so that a test can ask for more than one epoch
-    return main([str(a) for a in ("fit", "--data.root", data, "--run_dir", run, *QUICK, *more)])
-
-
-def parameters(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
-
-
-def config(run: Path) -> dict:
-    return yaml.safe_load((run / "config.yaml").read_text())
-
-
-def shell(*args: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **env}
-    command = [sys.executable, "-m", "hilmix", *map(str, args)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 # -- help and configuration ------------------------------------------------------------------------------------------
@@ -253,7 +200,7 @@ def test_digits_with_a_small_network(tmp_path: Path) -> None:
 
 
 def test_without_any_truth_everything_works_on_held_out_votes(tmp_path: Path) -> None:
-    data, run = write(tmp_path / "blind", target=False), tmp_path / "run"
+    data, run = write_vectors(tmp_path / "blind", target=False), tmp_path / "run"
     assert fit(data, run, "-c", "configs/method/annot-mix.yaml") == 0
     assert main(["test", "--data.root", str(data), "--run_dir", str(run), "--ckpt_path", "best", *QUIET]) == 0
     metrics = json.loads((run / "metrics.json").read_text())
@@ -540,7 +487,7 @@ def test_a_disk_that_fills_up_while_logging(data: Path, tmp_path: Path, monkeypa
 
 
 def test_other_annotators_at_test_time_are_unknown_not_an_error(trained: Path, tmp_path: Path) -> None:
-    other = write(tmp_path / "other", seed=5, annotators=("b", "new", "newer"))
+    other = write_vectors(tmp_path / "other", seed=5, annotators=("b", "new", "newer"))
     args = ["--data.root", str(other), "--run_dir", str(tmp_path / "run"), *QUIET]
     assert main(["test", *args, "--ckpt_path", str(trained / "checkpoints" / "best.ckpt")]) == 0
     assert "test/annotator_auroc" in json.loads((tmp_path / "run" / "metrics.json").read_text())

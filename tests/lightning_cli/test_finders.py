@@ -9,7 +9,9 @@ import torch
 import yaml
 
 from tests.callbacks.test_last_checkpoint import saved
-from tests.lightning_cli.test_cli import config, fit, write
+from tests.helpers import config, fit, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 FINDERS = {
     "LearningRateFinder": {"num_training_steps": 40, "min_lr": 1e-4},
@@ -19,7 +21,7 @@ FINDERS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def finder(name: str, folder: Path) -> Path:

@@ -20,6 +20,8 @@ from hilmix.modules import Classifier
 from hilmix.modules.stage_metrics import METRICS, StageMetrics
 from hilmix.types import StepOutput
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 QUICK = [
     "--trainer.max_epochs",
     "1",

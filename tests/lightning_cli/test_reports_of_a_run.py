@@ -13,7 +13,9 @@ import yaml
 from hilmix.cli import main
 from hilmix.data import AnnotatedDataModule
 from hilmix.modules import Classifier
-from tests.lightning_cli.test_cli import QUIET, fit, write
+from tests.helpers import QUIET, fit, write_vectors
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 FIRST_IS_BEST = ["--best_metric", "epoch", "--best_mode", "min"]
 REPORTS = ("calibration.csv", "label_errors.parquet", "annotators.csv", "report.html")
@@ -25,7 +27,7 @@ AVERAGING: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("data") / "toy")
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def averaging(name: str, folder: Path, *, first: bool = False) -> Path:
