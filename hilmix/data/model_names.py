@@ -77,7 +77,8 @@ def require_known_classes(own: Sequence[str], model: Sequence[str], data: str) -
     Raises:
         RunError: naming the classes that it lacks.
     """
-    if unknown := [name for name in own if name not in set(model)]:
+    known = set(model)  # built once: inside the loop it costs K * K
+    if unknown := [name for name in own if name not in known]:
         raise RunError(
             f"The model was trained on the classes {list(model)}; the data '{data}' have others: {unknown}. Rename or "
             "remove these in dataset.yaml and in the tables, or train a model on them."
