@@ -7,7 +7,6 @@ what Python and numpy allocate during a call. Needs ``pip install 'hilmix[bench]
 import tracemalloc
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,16 +58,14 @@ def in_order(codes: np.ndarray) -> np.ndarray:
 
 def ours(votes: Annotations) -> dict[str, Callable[[], np.ndarray]]:
     """hilmix, set to crowd-kit's models: pseudo-counts off, starts alike, no early stop."""
-    names = ("item", "annotator", "label", "num_items", "num_annotators", "num_classes")
-    table: dict[str, Any] = {name: getattr(votes, name) for name in names}
     off = {"right": OFF, "wrong": OFF * (CLASSES - 1), "class_count": OFF}
     return {
         "dawid-skene": lambda: (
-            aggregation.dawid_skene(**table, **off, max_rounds=ROUNDS["dawid-skene"], tolerance=-np.inf).posterior
+            aggregation.dawid_skene(votes, **off, max_rounds=ROUNDS["dawid-skene"], tolerance=-np.inf).posterior
         ),
-        "mace": lambda: aggregation.mace(**table, restarts=1, max_rounds=ROUNDS["mace"], tolerance=-np.inf).posterior,
+        "mace": lambda: aggregation.mace(votes, restarts=1, max_rounds=ROUNDS["mace"], tolerance=-np.inf).posterior,
         "glad": lambda: (
-            aggregation.glad(**table, max_rounds=ROUNDS["glad"], inner_rounds=STEPS, tolerance=-np.inf).posterior
+            aggregation.glad(votes, max_rounds=ROUNDS["glad"], inner_rounds=STEPS, tolerance=-np.inf).posterior
         ),
     }
 

@@ -21,7 +21,7 @@ from rich.progress import track
 from experiments.harness import fill
 from hilmix.annotations import Annotations
 from hilmix.errors import DataError
-from hilmix.functional.aggregation import AGGREGATORS, aggregate, majority
+from hilmix.functional.aggregation import AGGREGATORS, aggregate, choose_classes
 
 HERE = Path(__file__).parent
 SETS = (
@@ -76,7 +76,7 @@ def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplica
     accuracy, loss, start = [], [], time.process_time()
     for seed in SEEDS[:1] if method in FIXED else SEEDS:
         result = aggregate(method, votes, seed=seed)
-        accuracy.append((majority(result.posterior, seed=seed).label == truth).mean())
+        accuracy.append((choose_classes(result.posterior, seed=seed).label == truth).mean())
         right = result.posterior[np.arange(len(truth)), truth]
         loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
     seconds = (time.process_time() - start) / len(accuracy)

@@ -255,9 +255,7 @@ class Annotations:
 
     def counts(self) -> NDArray[np.float64]:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""
-        return vote_counts(
-            self.item, self.label, num_items=self.num_items, num_classes=self.num_classes, probs=self.probs
-        )
+        return vote_counts(self)
 
     def subset(self, keep: ArrayLike) -> "Annotations":
         """The annotations of some items; the items keep their rows, the others become empty.

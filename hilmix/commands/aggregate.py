@@ -9,7 +9,7 @@ import pandas as pd
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError
 from hilmix.files import write_table
-from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, majority
+from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, choose_classes
 from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
 from hilmix.types import UNKNOWN
 
@@ -103,14 +103,14 @@ def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> p
 
 def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.ndarray:
     """Returns (N,) int64 the most probable class, -1 where nobody voted."""
-    return np.where(labels.annotations.labels_per_item > 0, majority(result.posterior, seed=seed).label, UNKNOWN)
+    return np.where(labels.annotations.labels_per_item > 0, choose_classes(result.posterior, seed=seed).label, UNKNOWN)
 
 
 def ties(labels: LabelledItems, result: Aggregate) -> int:
     """Returns the number of items with votes whose label the seed decides."""
     if result.ties is not None:  # of the votes, where these are all that is left of them
         return result.ties
-    return int((majority(result.posterior).tied & (labels.annotations.labels_per_item > 0)).sum())
+    return int((choose_classes(result.posterior).tied & (labels.annotations.labels_per_item > 0)).sum())
 
 
 def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Grid:

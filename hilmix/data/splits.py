@@ -22,7 +22,7 @@ def find_strata(annotations: Annotations, target: IntArray, *, seed: int = 0) ->
     """
     if not annotations.num_classes:  # items to be scored, without a label or a list of classes
         return np.zeros(annotations.num_items, dtype=np.int64)
-    voted = majority(annotations.counts(), seed=seed).label
+    voted = majority(annotations, seed=seed).label
     known = np.where(target == UNKNOWN, voted, target)
     return np.where(known == UNKNOWN, annotations.num_classes, known)
 

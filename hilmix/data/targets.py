@@ -73,7 +73,7 @@ class Aggregated(Targets):
         if not result.hard:
             return _build_one_per_item(votes, voted, probs=result.posterior[voted])
         return _build_one_per_item(
-            votes, voted, label=aggregation.majority(result.posterior, seed=self.seed).label[voted]
+            votes, voted, label=aggregation.choose_classes(result.posterior, seed=self.seed).label[voted]
         )
 
 

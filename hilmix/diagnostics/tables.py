@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CONFUSION_CELLS, CleanPass
-from hilmix.functional.aggregation import Majority, majority
+from hilmix.functional.aggregation import HardLabels, majority
 from hilmix.functional.annotator_quality import estimate_confusion, mean_per_annotator
 from hilmix.functional.label_errors import LabelScores, label_scores, rank_suspects
 from hilmix.functional.sizes import bytes_needed, too_large
@@ -71,10 +71,10 @@ def item_table(data: AnnotatedData, result: CleanPass) -> tuple[pd.DataFrame, La
     return table, scores, mark_wrong_labels(votes.label[row], data.target[items])
 
 
-def majority_labels(data: AnnotatedData, items: IntArray) -> Majority:
+def majority_labels(data: AnnotatedData, items: IntArray) -> HardLabels:
     """Returns the majority vote of some items."""
-    votes = majority(data.annotations.counts())
-    return Majority(votes.label[items], votes.tied[items])
+    votes = majority(data.annotations)
+    return HardLabels(votes.label[items], votes.tied[items])
 
 
 def _suspects(

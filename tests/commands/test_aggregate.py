@@ -126,7 +126,7 @@ def test_a_missing_folder_and_three_classes_for_kos_are_refused(workplace, capsy
     folder = write(workplace / "mine", target=False)
     (folder / "dataset.yaml").write_text("name: tiny\ninput: image\nclasses: [cat, dog, cow]\n")
     assert main(["aggregate", str(folder), "--method", "kos", "-o", "x.csv"]) == 2
-    assert "KOS decides between two classes, but the data have 3" in capsys.readouterr().err
+    assert "KOS: `num_classes` must be 2, got 3." in capsys.readouterr().err
 
 
 def test_help_explains_every_method(capsys):

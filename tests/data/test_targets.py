@@ -45,7 +45,7 @@ def test_soft_labels_are_the_shares_of_the_votes():
 def test_dawid_skene_targets_are_its_posterior_on_the_training_votes_alone():
     table = Aggregated("dawid-skene").apply(VOTES, TRUTH, TRAIN)
     train = VOTES.subset(TRAIN)
-    fit = dawid_skene(train.item, train.annotator, train.label, num_items=5, num_annotators=3, num_classes=3)
+    fit = dawid_skene(train)
     np.testing.assert_allclose(table.probs, fit.posterior[[0, 1, 3]], rtol=1e-6)
     others = Annotations.from_dense([[0, 0, 1], [1, 2, 1], [-1] * 3, [2, -1, 0], [2, 0, 0]], classes=["a", "b", "c"])
     np.testing.assert_array_equal(table.probs, Aggregated("dawid-skene").apply(others, TRUTH, TRAIN).probs)
@@ -62,7 +62,7 @@ def test_kos_gives_hard_labels_of_two_classes_and_refuses_three():
     table = Aggregated("kos").apply(two, TRUTH[:3], np.arange(3))
     assert table.probs is None
     assert table.label.tolist() == [0, 1, 0]
-    with pytest.raises(ConfigError, match="two classes, but the data have 3"):
+    with pytest.raises(ConfigError, match=r"KOS.*`num_classes`.*got 3"):
         Aggregated("kos").apply(VOTES, TRUTH, TRAIN)
 
 

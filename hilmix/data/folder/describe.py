@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.data.items import SPLITS, AnnotatedData
-from hilmix.functional.aggregation import best_classes, vote_counts
+from hilmix.functional.aggregation import VoteTable, best_classes, vote_counts
 from hilmix.types import UNKNOWN
 
 _ROUNDING = 1e-5
@@ -87,7 +87,8 @@ def describe_data(data: AnnotatedData) -> Description:
 def squared_counts(votes: Annotations) -> NDArray[np.float64]:
     """(N, K) sums of the squared probabilities of the answers; those of plain labels are their counts."""
     squares = None if votes.probs is None else votes.probs.astype(np.float64) ** 2
-    return vote_counts(votes.item, votes.label, num_items=votes.num_items, num_classes=votes.num_classes, probs=squares)
+    sizes = (votes.num_items, votes.num_annotators, votes.num_classes)
+    return vote_counts(VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=squares))
 
 
 def pairwise_agreement(counts: ArrayLike, squares: ArrayLike | None = None) -> float:

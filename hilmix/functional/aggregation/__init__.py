@@ -1,8 +1,9 @@
 """Many annotators into one label, or one distribution, per item.
 
-Everything works on the long form: aligned vectors ``item``, ``annotator``, ``label`` of length L (or ``probs`` (L, K)
-for annotators who answer with a distribution) and the sizes N, A, K. Nothing is dense in N x A. :func:`aggregate` runs
-any of them by name.
+Every aggregator takes one :class:`VoteTable`: aligned vectors ``item``, ``annotator``, ``label`` of length L (or
+``probs`` (L, K) for annotators who answer with a distribution) and the sizes N, A, K;
+:class:`~hilmix.annotations.Annotations` can stand for one. Nothing is dense in N x A. :func:`aggregate` runs any of
+them by name.
 """
 
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
@@ -10,21 +11,31 @@ from hilmix.functional.aggregation.dawid_skene import DawidSkene, dawid_skene
 from hilmix.functional.aggregation.glad import Glad, glad
 from hilmix.functional.aggregation.kos import Kos, kos
 from hilmix.functional.aggregation.mace import Mace, mace
-from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, VoteTable, aggregate
-from hilmix.functional.aggregation.votes import Majority, best_classes, majority, soft_labels, vote_counts
+from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, aggregate
+from hilmix.functional.aggregation.vote_table import Votes, VoteTable
+from hilmix.functional.aggregation.votes import (
+    HardLabels,
+    best_classes,
+    choose_classes,
+    majority,
+    soft_labels,
+    vote_counts,
+)
 
 __all__ = [
     "AGGREGATORS",
     "Aggregate",
     "DawidSkene",
     "Glad",
+    "HardLabels",
     "Kos",
     "Mace",
-    "Majority",
     "VoteTable",
+    "Votes",
     "WeightedVote",
     "aggregate",
     "best_classes",
+    "choose_classes",
     "dawid_skene",
     "glad",
     "kos",

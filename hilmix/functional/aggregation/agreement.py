@@ -7,13 +7,11 @@ mean over all ways to break the tie.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     Entries,
-    FloatArray,
-    IntArray,
     best_classes,
     entries,
     soft_labels,
@@ -28,7 +26,7 @@ class WeightedVote(NamedTuple):
     """What :func:`wawa` and :func:`zero_based_skill` return."""
 
     posterior: FloatArray
-    """(N, K) float64, shares of the weighted votes; uniform where nobody with a positive weight voted."""
+    """(N, K) float64, shares of the weighted votes; uniform where no annotator with a positive weight voted."""
     skill: FloatArray
     """(A,) float64 in [0, 1], the weights; 0 for annotators without votes."""
     converged: bool
@@ -37,60 +35,28 @@ class WeightedVote(NamedTuple):
     """How often votes were counted."""
 
 
-def wawa(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
-    *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
-) -> WeightedVote:
+def wawa(table: Votes) -> WeightedVote:
     """Returns the vote weighted by each annotator's expected share of labels that agree with the plain majority.
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, K).
-        num_items: N.
-        num_annotators: A.
-        num_classes: K.
-        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        table: the votes, rows in any order.
 
     Reference:
         Worker agreement with aggregate, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
-    votes = entries(item, annotator, label, num_classes, probs)
-    size = _Size(num_items, num_annotators, num_classes)
-    skill = _agreement(votes, _weighted(votes, np.ones(num_annotators), size), size)
-    return WeightedVote(soft_labels(_weighted(votes, skill, size)), skill, True, 2)
+    votes = entries(table)
+    skill = _agreement(table, votes, _weighted_votes(table, votes, np.ones(table.num_annotators)))
+    return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, True, 2)
 
 
-def zero_based_skill(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
-    *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
-    max_rounds: int = 100,
-) -> WeightedVote:
+def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
     """Returns the vote weighted by each annotator's agreement with that same vote, by repeated counting.
 
     All start alike; each round moves the skills towards the agreement with the weighted majority, at first all the way,
     from round 20 on half of it, from round 40 on a quarter, and so on, which ends oscillations.
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, K).
-        num_items: N.
-        num_annotators: A.
-        num_classes: K.
-        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        table: the votes, rows in any order.
         max_rounds: at least 1; fewer where the skills stop changing.
 
     Raises:
@@ -100,35 +66,28 @@ def zero_based_skill(
         Zero-based skill, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
     if max_rounds < 1:
-        raise ConfigError(f"Zero-based skill's max_rounds is {max_rounds}; at least 1 is needed.")
-    votes = entries(item, annotator, label, num_classes, probs)
-    size = _Size(num_items, num_annotators, num_classes)
-    skill = np.full(num_annotators, 1 / num_classes)
+        raise ConfigError(f"Zero-based skill: `max_rounds` must be >= 1, got {max_rounds}.")
+    votes = entries(table)
+    skill = np.full(table.num_annotators, 1 / table.num_classes)
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
         rounds += 1
-        missing = _agreement(votes, _weighted(votes, skill, size), size) - skill
+        missing = _agreement(table, votes, _weighted_votes(table, votes, skill)) - skill
         skill = skill + 0.5 ** (rounds // 20) * missing
         converged = bool(np.abs(missing).max(initial=0.0) <= _STILL)
-    return WeightedVote(soft_labels(_weighted(votes, skill, size)), skill, converged, rounds)
+    return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, converged, rounds)
 
 
-class _Size(NamedTuple):
-    items: int
-    annotators: int
-    classes: int
-
-
-def _weighted(votes: Entries, skill: FloatArray, size: _Size) -> FloatArray:
+def _weighted_votes(table: Votes, votes: Entries, skill: FloatArray) -> FloatArray:
     """(N, K) votes, each with the skill of its annotator."""
     scaled = votes._replace(weight=votes.weight * skill[votes.annotator])
-    return weighted_counts(scaled, num_items=size.items, num_classes=size.classes)
+    return weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
 
 
-def _agreement(votes: Entries, counts: FloatArray, size: _Size) -> FloatArray:
+def _agreement(table: Votes, votes: Entries, counts: FloatArray) -> FloatArray:
     """(A,) expected share of each annotator's votes that name the item's winner, 0 without votes."""
     best = best_classes(counts)
     agreed = votes.weight * best[votes.item, votes.label] / np.maximum(best.sum(axis=1), 1)[votes.item]
-    right, total = (np.bincount(votes.annotator, w, minlength=size.annotators) for w in (agreed, votes.weight))
-    share: FloatArray = np.divide(right, total, out=np.zeros(size.annotators), where=total > 0)
+    right, total = (np.bincount(votes.annotator, w, minlength=table.num_annotators) for w in (agreed, votes.weight))
+    share: FloatArray = np.divide(right, total, out=np.zeros(table.num_annotators), where=total > 0)
     return share

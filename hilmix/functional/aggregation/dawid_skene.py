@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
-    FloatArray,
-    IntArray,
     OnRound,
     entries,
     has_converged,
@@ -24,9 +22,9 @@ class DawidSkene(NamedTuple):
     """What :func:`dawid_skene` returns. ``posterior`` is Bayes' rule under the other fields."""
 
     posterior: FloatArray
-    """(N, K) float64, p(true class | all labels); the class prior where nobody voted."""
+    """(N, K) float64, p(true class | all labels); the class prior for items without votes."""
     confusion: FloatArray
-    """(A, K, K) float64, p(annotator says k | true class c) at ``[a, c, k]``."""
+    """(A, K, K) float64, p(label k | true class c) at ``[a, c, k]``."""
     prior: FloatArray
     """(K,) float64, class prior."""
     log_likelihood: FloatArray
@@ -38,14 +36,8 @@ class DawidSkene(NamedTuple):
 
 
 def dawid_skene(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
+    table: Votes,
     *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
     right: float = 2.0,
     wrong: float = 1.0,
     class_count: float = 1.0,
@@ -61,13 +53,7 @@ def dawid_skene(
     the model is one confusion matrix shared by the crowd: it learns which classes are confused, not who errs.
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, K).
-        num_items: N.
-        num_annotators: A.
-        num_classes: K.
-        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        table: the votes, rows in any order.
         right: pseudo-count of right answers in each row of each confusion matrix, > 0.
         wrong: pseudo-count of wrong answers in each row, > 0, shared equally by the K - 1 wrong classes. The
             pseudo-counts s of a row stand for the prior density Dirichlet(1 + s). The default is an opinion of three
@@ -87,36 +73,57 @@ def dawid_skene(
     """
     for name, value in {"right": right, "wrong": wrong, "class_count": class_count}.items():
         if not 0 < value < np.inf:
-            raise ConfigError(f"Dawid-Skene's {name} is {value}; a pseudo-count must be a positive number.")
+            raise ConfigError(f"Dawid-Skene: `{name}` must be > 0 and finite, got {value}.")
     if max_rounds < 1:
-        raise ConfigError(f"Dawid-Skene's max_rounds is {max_rounds}; at least 1 is needed.")
-    sizes = {"items": num_items, "annotators": num_annotators, "classes": num_classes}
+        raise ConfigError(f"Dawid-Skene: `max_rounds` must be >= 1, got {max_rounds}.")
+    sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("Dawid-Skene", bytes_needed(**sizes, per_item=2, per_pair=4), **sizes)
-    flat = entries(item, annotator, label, num_classes, probs)
-    counts = weighted_counts(flat, num_items=num_items, num_classes=num_classes)
-    voted = counts.sum(axis=1) > 0
-    posterior = soft_labels(counts)
-    del counts  # what is large goes as soon as it can: this sets the peak of memory
-    cell = flat.annotator * num_classes + flat.label
-    votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(num_items, num_annotators * num_classes))
-    del flat, cell
-    votes_of_cell = votes.T.tocsr()
-    # Everything about confusions is laid out [annotator, said, true class], so that both products are plain.
-    eye = np.eye(num_classes)
-    extra = np.tile(right * eye + wrong / max(1, num_classes - 1) * (1 - eye), (num_annotators, 1))
+    model = _Model(table, right, wrong, class_count)
     history: list[float] = []
     converged = False
     while not converged and len(history) < max_rounds:
-        log_prior = np.log(voted @ posterior + class_count)
-        log_prior -= np.logaddexp.reduce(log_prior)
-        said = (votes_of_cell @ posterior + extra).reshape(num_annotators, num_classes, num_classes)
-        log_confusion = np.log(said / said.sum(axis=1, keepdims=True)).reshape(-1, num_classes)
-        posterior = votes @ log_confusion
-        posterior += log_prior
-        evidence = softmax_in_place(posterior)
-        history.append(evidence + float((extra * log_confusion).sum() + class_count * log_prior.sum()))
-        converged = has_converged(history, tolerance * len(item))
+        history.append(model.round())
+        converged = has_converged(history, tolerance * len(table.item))
         if on_round is not None:
             on_round(len(history))
-    confusion = np.exp(log_confusion).reshape(num_annotators, num_classes, num_classes).swapaxes(1, 2)
-    return DawidSkene(posterior, confusion, np.exp(log_prior), np.array(history), converged, len(history))
+    confusion, prior = model.parameters()
+    return DawidSkene(model.posterior, confusion, prior, np.array(history), converged, len(history))
+
+
+class _Model:
+    """Posteriors and parameters, and the sparse products of a round.
+
+    Everything about confusions is laid out [annotator, label, true class], so that both products are plain.
+    """
+
+    def __init__(self, table: Votes, right: float, wrong: float, class_count: float) -> None:
+        k = table.num_classes
+        self.shape, self.class_count = (table.num_annotators, k, k), class_count
+        flat = entries(table)
+        counts = weighted_counts(flat, num_items=table.num_items, num_classes=k)
+        self.voted = counts.sum(axis=1) > 0
+        self.posterior = soft_labels(counts)
+        del counts  # what is large goes as soon as it can: this sets the peak of memory
+        cell = flat.annotator * k + flat.label
+        self.votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
+        del flat, cell
+        self.votes_of_cell = self.votes.T.tocsr()
+        eye = np.eye(k)
+        self.pseudo = np.tile(right * eye + wrong / max(1, k - 1) * (1 - eye), (self.shape[0], 1))
+        self.log_prior: FloatArray
+        self.log_confusion: FloatArray
+
+    def round(self) -> float:
+        """One M step and one E step; returns the penalised log-likelihood under the new parameters."""
+        self.log_prior = np.log(self.voted @ self.posterior + self.class_count)
+        self.log_prior -= np.logaddexp.reduce(self.log_prior)
+        counts = (self.votes_of_cell @ self.posterior + self.pseudo).reshape(self.shape)
+        self.log_confusion = np.log(counts / counts.sum(axis=1, keepdims=True)).reshape(-1, self.shape[1])
+        self.posterior = self.votes @ self.log_confusion
+        self.posterior += self.log_prior
+        evidence = softmax_in_place(self.posterior)
+        return evidence + float((self.pseudo * self.log_confusion).sum() + self.class_count * self.log_prior.sum())
+
+    def parameters(self) -> tuple[FloatArray, FloatArray]:
+        """Returns (A, K, K) confusions, rows by the true class, and the (K,) class prior."""
+        return np.exp(self.log_confusion).reshape(self.shape).swapaxes(1, 2), np.exp(self.log_prior)

@@ -3,14 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, sparse
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import (
-    Entries,
-    FloatArray,
-    IntArray,
     OnRound,
     entries,
     has_converged,
@@ -26,7 +23,7 @@ class Glad(NamedTuple):
     """What :func:`glad` returns. ``posterior`` is Bayes' rule under the other fields and a uniform class prior."""
 
     posterior: FloatArray
-    """(N, K) float64, p(true class | all labels); uniform where nobody voted."""
+    """(N, K) float64, p(true class | all labels); uniform for items without votes."""
     ability: FloatArray
     """(A,) float64: 0 is right half the time on any item, infinity always, minus infinity never."""
     easiness: FloatArray
@@ -40,14 +37,8 @@ class Glad(NamedTuple):
 
 
 def glad(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
+    table: Votes,
     *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
     tolerance: float = 1e-6,
     max_rounds: int = 100,
     inner_rounds: int = 25,
@@ -62,13 +53,7 @@ def glad(
     Repeated labels of an annotator for an item count as independent.
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, K).
-        num_items: N.
-        num_annotators: A.
-        num_classes: K.
-        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        table: the votes, rows in any order.
         tolerance: stop when a round gains no more than this much log-likelihood per label.
         max_rounds: at least 1.
         inner_rounds: most steps of conjugate gradients per round, at least 1.
@@ -84,13 +69,13 @@ def glad(
         1 to 4 and section 3.1 (normal priors; here mean 1 and variance 1). Differs from the paper: K classes,
         soft answers, uniform class prior.
     """
-    if min(max_rounds, inner_rounds) < 1:
-        raise ConfigError(f"GLAD's max_rounds and inner_rounds are {max_rounds}, {inner_rounds}; at least 1 is needed.")
-    sizes = {"items": num_items, "annotators": 0, "classes": num_classes}
+    for name, number in {"max_rounds": max_rounds, "inner_rounds": inner_rounds}.items():
+        if number < 1:
+            raise ConfigError(f"GLAD: `{name}` must be >= 1, got {number}.")
+    sizes = {"items": table.num_items, "annotators": 0, "classes": table.num_classes}
     require_memory("GLAD", bytes_needed(**sizes, per_item=2), **sizes)
-    numbered = entries(np.arange(len(item)), item, label, num_classes, probs)
-    model = _Model(item, annotator, numbered, (num_items, num_annotators, num_classes))
-    parameters = np.full(num_annotators + num_items, PRIOR_MEAN)
+    model = _Model(table)
+    parameters = np.full(table.num_annotators + table.num_items, PRIOR_MEAN)
     posterior, _ = model.e_step(parameters)
     options = {"maxiter": inner_rounds, "gtol": inner_tolerance}
     history: list[float] = []
@@ -101,7 +86,7 @@ def glad(
         parameters = fit.x
         posterior, bound = model.e_step(parameters)
         history.append(bound)
-        converged = has_converged(history, tolerance * len(item))
+        converged = has_converged(history, tolerance * len(table.item))
         if on_round is not None:
             on_round(len(history))
     ability, easiness = model.split(parameters)
@@ -115,18 +100,23 @@ class _Model:
     each other one. They differ by x + m, so one number per answer is all that an item's posterior needs.
     """
 
-    def __init__(self, item: IntArray, annotator: IntArray, numbered: Entries, shape: tuple[int, int, int]) -> None:
-        self.num_items, self.num_annotators, self.num_classes = shape
+    def __init__(self, table: Votes) -> None:
+        self.num_items, self.num_annotators, self.num_classes = table.num_items, table.num_annotators, table.num_classes
         self.log_others = float(np.log(max(1, self.num_classes - 1)))
-        order = np.argsort(item, kind="stable")
-        self.who = annotator[order]
-        self.answers = np.bincount(item, minlength=self.num_items)
+        order = np.argsort(table.item, kind="stable")
+        self.annotator = table.annotator[order]
+        self.answers = np.bincount(table.item, minlength=self.num_items)
         self.indptr = np.concatenate([[0], np.cumsum(self.answers)])
+        self.labels = self._label_entries(table, order)
+
+    def _label_entries(self, table: Votes, order: IntArray) -> sparse.csr_array:
+        """(N K, L): weight of class k in answer l, answers sorted by item, at ``[i K + k, l]``."""
         place = np.empty_like(order)  # of each answer once sorted by item
         place[order] = np.arange(len(order))
-        answer, of_item, label, weight = numbered
-        size = (self.num_items * self.num_classes, len(item))
-        self.said = sparse.csr_array((weight, (of_item * self.num_classes + label, place[answer])), shape=size)
+        votes = entries(table)
+        column = place if table.probs is None else np.repeat(place, self.num_classes)  # a soft answer has K entries
+        size = (self.num_items * self.num_classes, len(order))
+        return sparse.csr_array((votes.weight, (votes.item * self.num_classes + votes.label, column)), shape=size)
 
     def split(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Returns (A,) abilities and (N,) easinesses."""
@@ -134,14 +124,14 @@ class _Model:
 
     def agreement(self, posterior: FloatArray) -> FloatArray:
         """Returns (L,) the posterior probability that an answer is right, answers sorted by item."""
-        right: FloatArray = self.said.T @ posterior.ravel()
+        right: FloatArray = self.labels.T @ posterior.ravel()
         return right
 
     def e_step(self, parameters: FloatArray) -> tuple[FloatArray, float]:
         """Returns the (N, K) posterior, and log p(labels) plus the parameters' log-prior up to a constant."""
         ability, easiness = self.split(parameters)
-        product = ability[self.who] * np.repeat(easiness, self.answers)
-        posterior = (self.said @ (product + self.log_others)).reshape(self.num_items, self.num_classes)
+        product = ability[self.annotator] * np.repeat(easiness, self.answers)
+        posterior = (self.labels @ (product + self.log_others)).reshape(self.num_items, self.num_classes)
         evidence = softmax_in_place(posterior) - self.num_items * np.log(self.num_classes)
         wrong = -float(np.logaddexp(0, product).sum()) - len(product) * self.log_others
         return posterior, evidence + wrong - _half_square(parameters)
@@ -149,12 +139,12 @@ class _Model:
     def loss(self, parameters: FloatArray, agreement: FloatArray) -> tuple[float, FloatArray]:
         """Returns minus the expected log-joint of answers and parameters, up to a constant, and its gradient."""
         ability, easiness = self.split(parameters)
-        product = ability[self.who]
-        product *= np.repeat(easiness, self.answers)
-        decay = np.exp(-np.abs(product))
+        product = ability[self.annotator]
+        product *= np.repeat(easiness, self.answers)  # in place: this runs in every step of the line search
+        decay = np.exp(-np.abs(product))  # of the absolute value, which cannot overflow
         gain = float(agreement @ product) - float(np.maximum(product, 0).sum() + np.log1p(decay).sum())
         residual = agreement - np.where(product > 0, 1.0, decay) / (1 + decay)
-        by_item = sparse.csr_array((residual, self.who, self.indptr), shape=(self.num_items, self.num_annotators))
+        by_item = sparse.csr_array((residual, self.annotator, self.indptr), shape=(self.num_items, self.num_annotators))
         slope = np.concatenate([by_item.T @ easiness, easiness * (by_item @ ability)])
         return _half_square(parameters) - gain, parameters - PRIOR_MEAN - slope
 

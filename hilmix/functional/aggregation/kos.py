@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation.votes import FloatArray, IntArray
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 
 
 class Kos(NamedTuple):
@@ -18,18 +17,7 @@ class Kos(NamedTuple):
     """(A,) float64, mean message of an annotator on the scale of the last round: below 0 speaks against the label."""
 
 
-def kos(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
-    *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
-    rounds: int = 20,
-    seed: int = 0,
-) -> Kos:
+def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
     """Returns the side of every item after rounds of messages between items and annotators.
 
     An answer is +1 or -1. An item tells each of its annotators what the others say, weighted by their reliability; an
@@ -37,13 +25,7 @@ def kos(
     no sign. Memory is O(L).
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, 2).
-        num_items: N.
-        num_annotators: A.
-        num_classes: 2.
-        probs: optional (L, 2) distributions that replace ``label``; an answer is then their difference.
+        table: the votes on two classes, rows in any order; a soft label is the difference of its probabilities.
         rounds: of messages, at least 1. The method has no objective, so nothing tells convergence.
         seed: of the first messages, normal with mean 1 and variance 1.
 
@@ -54,21 +36,29 @@ def kos(
         D. R. Karger, S. Oh and D. Shah, Budget-optimal task allocation for reliable crowdsourcing systems, Operations
         Research 62 (2014), the iterative algorithm. Differs from the paper: soft answers.
     """
-    if num_classes != 2:
-        raise ConfigError(f"KOS decides between two classes, but the data have {num_classes}; use another method.")
+    if table.num_classes != 2:
+        raise ConfigError(f"KOS: `num_classes` must be 2, got {table.num_classes}. Use another method.")
     if rounds < 1:
-        raise ConfigError(f"KOS's rounds is {rounds}; at least 1 is needed.")
-    answer = 2.0 * label - 1.0 if probs is None else (probs[:, 1] - probs[:, 0]).astype(np.float64)
-    message = np.random.default_rng(seed).normal(1.0, 1.0, len(item))  # from annotator to item
+        raise ConfigError(f"KOS: `rounds` must be >= 1, got {rounds}.")
+    answer = _signed_answers(table)
+    message = np.random.default_rng(seed).normal(1.0, 1.0, len(answer))  # from annotator to item
     for _ in range(rounds):
-        message = _others(answer * message, item, num_items)
-        message = _others(answer * message, annotator, num_annotators)
+        message = _others(answer * message, table.item, table.num_items)
+        message = _others(answer * message, table.annotator, table.num_annotators)
+        # messages grow by about the labels per item and annotator each round, and would overflow unscaled
         message /= max(float(np.abs(message).max(initial=0.0)), np.finfo(np.float64).tiny)
-    score = np.bincount(item, answer * message, minlength=num_items)
-    said = np.maximum(np.bincount(annotator, minlength=num_annotators), 1)
-    reliability = np.bincount(annotator, message, minlength=num_annotators) / said
+    score = np.bincount(table.item, answer * message, minlength=table.num_items)
+    labels = np.maximum(np.bincount(table.annotator, minlength=table.num_annotators), 1)
+    reliability = np.bincount(table.annotator, message, minlength=table.num_annotators) / labels
     side = np.sign(score)
     return Kos(np.stack([1 - side, 1 + side], axis=1) / 2, reliability)
+
+
+def _signed_answers(table: Votes) -> FloatArray:
+    """(L,) in [-1, 1]: -1 for class 0, +1 for class 1."""
+    if table.probs is None:
+        return (2 * table.label - 1).astype(np.float64)
+    return (table.probs[:, 1] - table.probs[:, 0]).astype(np.float64)
 
 
 def _others(value: FloatArray, group: IntArray, size: int) -> FloatArray:

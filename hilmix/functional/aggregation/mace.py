@@ -3,14 +3,11 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse, special
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
-    Entries,
-    FloatArray,
-    IntArray,
     OnRound,
     entries,
     has_converged,
@@ -23,11 +20,11 @@ class Mace(NamedTuple):
     """What :func:`mace` returns, from the restart with the highest last ``log_likelihood``."""
 
     posterior: FloatArray
-    """(N, K) float64, p(true class | all labels); uniform where nobody voted."""
+    """(N, K) float64, p(true class | all labels); uniform for items without votes."""
     knows: FloatArray
     """(A,) float64 in [0, 1], the probability that an annotator knows the answer; the posterior mean under ``vb``."""
     habit: FloatArray
-    """(A, K) float64, what an annotator says who does not know; the posterior mean under ``vb``."""
+    """(A, K) float64, labels of an annotator who does not know; the posterior mean under ``vb``."""
     log_likelihood: FloatArray
     """(rounds,) float64: under ``vb`` the lower bound of log p(labels), under ``em`` log p(labels) plus the log-density
     of the parameters' prior up to a constant. Never falls."""
@@ -40,14 +37,8 @@ class Mace(NamedTuple):
 
 
 def mace(
-    item: IntArray,
-    annotator: IntArray,
-    label: IntArray,
+    table: Votes,
     *,
-    num_items: int,
-    num_annotators: int,
-    num_classes: int,
-    probs: NDArray[np.floating] | None = None,
     method: Literal["vb", "em"] = "vb",
     restarts: int = 10,
     seed: int = 0,
@@ -64,13 +55,7 @@ def mace(
     annotator for an item count as independent.
 
     Args:
-        item: (L,) integers in [0, N), in any order.
-        annotator: (L,) integers in [0, A).
-        label: (L,) integers in [0, K).
-        num_items: N.
-        num_annotators: A.
-        num_classes: K.
-        probs: optional (L, K) distributions that replace ``label``; an answer then counts as fractional labels.
+        table: the votes, rows in any order.
         method: how parameters are fitted.
         restarts: number of random starts, at least 1.
         seed: of the starts; the first starts of a longer list are those of a shorter one.
@@ -88,21 +73,22 @@ def mace(
         gained, and a restart counts by the bound that it maximises.
     """
     if method not in ("vb", "em"):
-        raise ConfigError(f"MACE's method is '{method}'; allowed are 'vb' and 'em'.")
-    if min(restarts, max_rounds) < 1:
-        raise ConfigError(f"MACE's restarts and max_rounds are {restarts} and {max_rounds}; at least 1 is needed.")
-    sizes = {"items": num_items, "annotators": num_annotators, "classes": num_classes}
+        raise ConfigError(f"MACE: `method` must be 'vb' or 'em', got '{method}'.")
+    for name, number in {"restarts": restarts, "max_rounds": max_rounds}.items():
+        if number < 1:
+            raise ConfigError(f"MACE: `{name}` must be >= 1, got {number}.")
+    sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("MACE", bytes_needed(**sizes, per_item=2, per_annotator=6), **sizes)
-    said = _label_entries(entries(item, annotator, label, num_classes, probs), num_items, num_annotators, num_classes)
+    labels = _label_entries(table)
     best: Mace | None = None
     bounds: list[float] = []
     done = 0
     for child in np.random.SeedSequence(seed).spawn(restarts):
-        fit = _Fit(said, num_annotators, num_classes, method == "vb", np.random.default_rng(child))
+        fit = _Fit(labels, table.num_annotators, table.num_classes, method == "vb", np.random.default_rng(child))
         converged = False
         while not converged and len(fit.history) < max_rounds:
             fit.round()
-            converged = has_converged(fit.history, tolerance * len(item))
+            converged = has_converged(fit.history, tolerance * len(table.item))
             done += 1
             if on_round is not None:
                 on_round(done)
@@ -119,12 +105,13 @@ def random_start(num_annotators: int, num_classes: int, rng: np.random.Generator
     return state / state.sum(axis=1, keepdims=True), habit / habit.sum(axis=1, keepdims=True)
 
 
-def _label_entries(votes: Entries, num_items: int, num_annotators: int, num_classes: int) -> sparse.csr_array:
+def _label_entries(table: Votes) -> sparse.csr_array:
     """(N K, A K): weight of label k by annotator a for item i at ``[i K + k, a K + k]``."""
-    shape = (num_items * num_classes, num_annotators * num_classes)
+    votes, k = entries(table), table.num_classes
+    shape = (table.num_items * k, table.num_annotators * k)
     index = np.int32 if max(*shape, len(votes.item)) < 2**31 else np.int64  # half the memory where it fits
-    row = (votes.item * num_classes + votes.label).astype(index)
-    column = (votes.annotator * num_classes + votes.label).astype(index)
+    row = (votes.item * k + votes.label).astype(index)
+    column = (votes.annotator * k + votes.label).astype(index)
     return sparse.csr_array((votes.weight, (row, column)), shape=shape)
 
 
@@ -136,11 +123,11 @@ class _Fit:
     """
 
     def __init__(
-        self, said: sparse.csr_array, num_annotators: int, num_classes: int, bayes: bool, rng: np.random.Generator
+        self, labels: sparse.csr_array, num_annotators: int, num_classes: int, bayes: bool, rng: np.random.Generator
     ) -> None:
-        self.said, self.bayes, self.num_classes = said, bayes, num_classes
-        self.num_items = said.shape[0] // num_classes
-        self.counts: FloatArray = said.sum(axis=0).reshape(num_annotators, num_classes)
+        self.labels, self.bayes, self.num_classes = labels, bayes, num_classes
+        self.num_items = labels.shape[0] // num_classes
+        self.counts: FloatArray = labels.sum(axis=0).reshape(num_annotators, num_classes)
         self.pseudo = (0.5, 10.0) if bayes else (0.01 / num_classes, 0.01 / num_classes)
         self.history: list[float] = []
         self.posterior: FloatArray
@@ -160,12 +147,12 @@ class _Fit:
 
     def _e_step(self, log_state: FloatArray, log_habit: FloatArray) -> float:
         """Sets the posterior and how many labels of each cell (a, k) were known and spammed; returns log p(labels)."""
-        self.posterior = np.empty((0, self.num_classes))  # room for the next one
+        self.posterior = np.empty((0, self.num_classes))  # frees the old one before the next is allocated
         log_wrong = log_state[:, 1:] + log_habit
         log_right = np.logaddexp(log_wrong, log_state[:, :1])
-        self.posterior = (self.said @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
+        self.posterior = (self.labels @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
         evidence = softmax_in_place(self.posterior) - self.num_items * np.log(self.num_classes)
-        right = (self.said.T @ self.posterior.ravel()).reshape(self.counts.shape)
+        right = (self.labels.T @ self.posterior.ravel()).reshape(self.counts.shape)
         self.knew: FloatArray = right * np.exp(log_state[:, :1] - log_right)
         self.spammed: FloatArray = self.counts - self.knew
         return float(evidence + (self.counts * log_wrong).sum())

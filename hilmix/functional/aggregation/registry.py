@@ -1,10 +1,9 @@
 """Every aggregator under its name, with one signature and one report."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
@@ -12,26 +11,8 @@ from hilmix.functional.aggregation.dawid_skene import dawid_skene
 from hilmix.functional.aggregation.glad import glad
 from hilmix.functional.aggregation.kos import kos
 from hilmix.functional.aggregation.mace import mace
-from hilmix.functional.aggregation.votes import FloatArray, IntArray, OnRound, majority, soft_labels, vote_counts
-
-
-class VoteTable(Protocol):
-    """What an aggregator reads; :class:`~hilmix.annotations.Annotations` is one."""
-
-    @property
-    def item(self) -> IntArray: ...
-    @property
-    def annotator(self) -> IntArray: ...
-    @property
-    def label(self) -> IntArray: ...
-    @property
-    def probs(self) -> NDArray[np.float32] | None: ...
-    @property
-    def num_items(self) -> int: ...
-    @property
-    def num_annotators(self) -> int: ...
-    @property
-    def num_classes(self) -> int: ...
+from hilmix.functional.aggregation.vote_table import FloatArray, Votes
+from hilmix.functional.aggregation.votes import OnRound, majority, soft_labels, vote_counts
 
 
 class Aggregate(NamedTuple):
@@ -53,12 +34,12 @@ class Aggregate(NamedTuple):
     """None where the method has no such notion."""
 
 
-Aggregator = Callable[[VoteTable, int, OnRound | None], Aggregate]
+Aggregator = Callable[[Votes, int, OnRound | None], Aggregate]
 AVERAGED = ("soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill")
 """Those that give distributions. Majority is ``soft`` rounded, KOS gives sides and for two classes only."""
 
 
-def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound | None = None) -> Aggregate:
+def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | None = None) -> Aggregate:
     """Runs an aggregator with its default settings.
 
     Args:
@@ -68,7 +49,7 @@ def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound
         on_round: called with the number of rounds done, where a method has several.
 
     Raises:
-        ConfigError: for another method, or one that cannot serve these votes.
+        ConfigError: for another method, or one that does not support these votes.
 
     Example:
         >>> from hilmix.annotations import Annotations
@@ -77,46 +58,34 @@ def aggregate(method: str, votes: VoteTable, *, seed: int = 0, on_round: OnRound
         [0, 1, 0]
     """
     if method not in AGGREGATORS:
-        raise ConfigError(f"There is no aggregation method '{method}'; allowed are {', '.join(AGGREGATORS)}.")
+        raise ConfigError(f"`method` must be one of {', '.join(AGGREGATORS)}, got '{method}'.")
     return AGGREGATORS[method](votes, seed, on_round)
 
 
-def _columns(votes: VoteTable) -> dict[str, Any]:
-    """Keyword arguments that all of them take."""
-    names = ("item", "annotator", "label", "num_items", "num_annotators", "num_classes", "probs")
-    return {name: getattr(votes, name) for name in names}
-
-
-def _counts(votes: VoteTable) -> FloatArray:
-    return vote_counts(
-        votes.item, votes.label, num_items=votes.num_items, num_classes=votes.num_classes, probs=votes.probs
-    )
-
-
-def _majority(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    label, tied = majority(_counts(votes), seed=seed)
+def _majority(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    label, tied = majority(votes, seed=seed)
     one_hot = (label[:, None] == np.arange(votes.num_classes)).astype(np.float64)
     return Aggregate(soft_labels(one_hot), hard=True, ties=int(tied.sum()))
 
 
-def _soft(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    return Aggregate(soft_labels(_counts(votes)))
+def _soft(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return Aggregate(soft_labels(vote_counts(votes)))
 
 
-def _dawid_skene(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    fit = dawid_skene(**_columns(votes), on_round=on_round)
+def _dawid_skene(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = dawid_skene(votes, on_round=on_round)
     right = np.einsum("akk,k->a", fit.confusion, fit.prior)
     return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
 
 
-def _glad(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    fit = glad(**_columns(votes), on_round=on_round)
+def _glad(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = glad(votes, on_round=on_round)
     meaning = "ability (0: right half the time)"
     return Aggregate(fit.posterior, False, fit.ability, meaning, rounds=fit.rounds, converged=fit.converged)
 
 
-def _mace(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    fit = mace(**_columns(votes), seed=seed, on_round=on_round)
+def _mace(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = mace(votes, seed=seed, on_round=on_round)
     return Aggregate(fit.posterior, False, fit.knows, "p(knows)", rounds=fit.rounds, converged=fit.converged)
 
 
@@ -124,22 +93,22 @@ def _agreement(fit: WeightedVote) -> Aggregate:
     return Aggregate(fit.posterior, False, fit.skill, "agreement", rounds=fit.rounds, converged=fit.converged)
 
 
-def _wawa(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    return _agreement(wawa(**_columns(votes)))
+def _wawa(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _agreement(wawa(votes))
 
 
-def _zero_based_skill(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    return _agreement(zero_based_skill(**_columns(votes)))
+def _zero_based_skill(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _agreement(zero_based_skill(votes))
 
 
-def _kos(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
-    fit = kos(**_columns(votes), seed=seed)
+def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = kos(votes, seed=seed)
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
     ties = int((voted & (fit.posterior[:, 0] == fit.posterior[:, 1])).sum())
     return Aggregate(fit.posterior, True, fit.reliability, "reliability (0: guesses)", ties=ties)
 
 
-def _average(votes: VoteTable, seed: int, on_round: OnRound | None) -> Aggregate:
+def _average(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     parts = [AGGREGATORS[name](votes, seed, on_round) for name in AVERAGED]
     mean = np.mean([part.posterior for part in parts], axis=0)
     return Aggregate(mean, converged=all(part.converged is not False for part in parts))

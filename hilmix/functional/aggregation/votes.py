@@ -1,4 +1,4 @@
-"""The long form that every aggregator reads, counts of votes, and the aggregators that need nothing else."""
+"""Counts of votes, the aggregators that need nothing else, and what the others share."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.sizes import bytes_needed, require_memory
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 OnRound = Callable[[int], object]
 """Called with the number of rounds done, for a progress display."""
 
@@ -29,31 +28,32 @@ class Entries(NamedTuple):
     weight: FloatArray
 
 
-class Majority(NamedTuple):
-    """What :func:`majority` returns."""
+class HardLabels(NamedTuple):
+    """One class per item, as :func:`majority` and :func:`choose_classes` return it."""
 
     label: IntArray
-    """(N,) int64, the class with the most votes, -1 where nobody voted."""
+    """(N,) int64, the class with the highest score, -1 for items without a positive one."""
     tied: NDArray[np.bool_]
     """(N,) bool, whether the seed had to decide between classes."""
 
 
-def entries(
-    item: IntArray, annotator: IntArray, label: IntArray, num_classes: int, probs: NDArray[np.floating] | None
-) -> Entries:
-    """Returns the votes as (item, annotator, class, weight), answers in the order given."""
-    if probs is None:
-        return Entries(item, annotator, label, np.ones(len(item)))
-    classes = np.tile(np.arange(num_classes), len(item))
-    weight = np.asarray(probs, dtype=np.float64).ravel()
-    return Entries(np.repeat(item, num_classes), np.repeat(annotator, num_classes), classes, weight)
+def entries(table: Votes) -> Entries:
+    """Returns the votes as (item, annotator, class, weight), rows in the order given."""
+    if table.probs is None:
+        return Entries(table.item, table.annotator, table.label, np.ones(len(table.item)))
+    k = table.num_classes
+    classes = np.tile(np.arange(k), len(table.item))
+    weight = np.asarray(table.probs, dtype=np.float64).ravel()
+    return Entries(np.repeat(table.item, k), np.repeat(table.annotator, k), classes, weight)
 
 
-def vote_counts(
-    item: IntArray, label: IntArray, *, num_items: int, num_classes: int, probs: NDArray[np.floating] | None = None
-) -> FloatArray:
-    """Returns (N, K) float64 votes per item and class; a soft answer counts with its probabilities."""
-    return weighted_counts(entries(item, item, label, num_classes, probs), num_items=num_items, num_classes=num_classes)
+def vote_counts(table: Votes) -> FloatArray:
+    """Returns (N, K) float64 votes per item and class; a soft label counts with its probabilities.
+
+    Raises:
+        DataError: where they would fill the memory.
+    """
+    return weighted_counts(entries(table), num_items=table.num_items, num_classes=table.num_classes)
 
 
 def weighted_counts(votes: Entries, *, num_items: int, num_classes: int) -> FloatArray:
@@ -80,25 +80,38 @@ def best_classes(counts: FloatArray) -> NDArray[np.bool_]:
     return best
 
 
-def majority(counts: FloatArray, *, seed: int = 0) -> Majority:
-    """Returns the class with the most votes per item; ties are drawn uniformly, and reported.
-
-    The draw of an item depends on the seed and its row alone, not on the votes of other items.
+def majority(table: Votes, *, seed: int = 0) -> HardLabels:
+    """Returns the class with the most votes per item; ties are drawn, see :func:`choose_classes`.
 
     Args:
-        counts: (N, K) non-negative votes, see :func:`vote_counts`.
+        table: the votes, rows in any order.
+        seed: decides ties.
+
+    Raises:
+        DataError: where the counts would fill the memory.
+    """
+    return choose_classes(vote_counts(table), seed=seed)
+
+
+def choose_classes(scores: FloatArray, *, seed: int = 0) -> HardLabels:
+    """Returns the class with the highest score per item; ties are drawn uniformly, and reported.
+
+    The draw of an item depends on the seed and its row alone, not on the scores of other items.
+
+    Args:
+        scores: (N, K) non-negative, such as counts of votes or a posterior.
         seed: decides ties.
 
     Example:
-        >>> majority(np.array([[2.0, 1.0], [0.0, 0.0]])).label.tolist()
+        >>> choose_classes(np.array([[2.0, 1.0], [0.0, 0.0]])).label.tolist()
         [0, -1]
     """
-    best = best_classes(counts)
+    best = best_classes(scores)
     choices = best.sum(axis=1)
-    draw = np.random.default_rng(seed).random(len(counts))
+    draw = np.random.default_rng(seed).random(len(scores))  # one per item, also where nothing ties
     nth = np.floor(draw * choices).astype(np.int64) + 1  # take the nth of the best classes
     label = (best.cumsum(axis=1) >= nth[:, None]).argmax(axis=1)
-    return Majority(np.where(choices > 0, label, -1).astype(np.int64), choices > 1)
+    return HardLabels(np.where(choices > 0, label, -1).astype(np.int64), choices > 1)
 
 
 def soft_labels(counts: FloatArray) -> FloatArray:

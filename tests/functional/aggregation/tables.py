@@ -1,11 +1,12 @@
 """Votes to aggregate: random ones, and the public sets of HILMIX_DATA."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hilmix.annotations import Annotations
+from hilmix.functional.aggregation import VoteTable
 
 Loose = list[tuple[int, int, list[float]]]
 """(item, annotator, shares of the K classes) of every answer, for loops."""
@@ -20,40 +21,33 @@ def random_table(
     density: float = 0.7,
     soft: bool = False,
     repeats: int = 0,
-) -> dict[str, Any]:
-    """Keyword arguments of an aggregator: rows in no order, some items empty, the first rows given again if asked."""
+) -> VoteTable:
+    """Random votes: rows in no order, some items empty, the first rows given again if asked."""
     rng = np.random.default_rng(seed)
     item, annotator = np.nonzero(rng.random((num_items, num_annotators)) < density)
     order = rng.permutation(len(item))
     order = np.concatenate([order, order[:repeats]])
     item, annotator, label = item[order], annotator[order], rng.integers(0, num_classes, len(order))
     probs = rng.dirichlet(np.ones(num_classes), len(order)) if soft else None
-    return {
-        "item": item,
-        "annotator": annotator,
-        "label": label if probs is None else probs.argmax(1),
-        "probs": probs,
-        "num_items": num_items,
-        "num_annotators": num_annotators,
-        "num_classes": num_classes,
-    }
+    label = label if probs is None else probs.argmax(1)
+    return VoteTable(item, annotator, label, num_items, num_annotators, num_classes, probs)
 
 
-def loose(table: dict[str, Any]) -> Loose:
+def loose(table: VoteTable) -> Loose:
     """The same answers one by one."""
-    shares = np.eye(table["num_classes"])[table["label"]] if table["probs"] is None else table["probs"]
-    return [(int(i), int(a), q.tolist()) for i, a, q in zip(table["item"], table["annotator"], shares, strict=True)]
+    shares = np.eye(table.num_classes)[table.label] if table.probs is None else table.probs
+    return [(int(i), int(a), q.tolist()) for i, a, q in zip(table.item, table.annotator, shares, strict=True)]
 
 
-def shuffled(table: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+def shuffled(table: VoteTable, seed: int = 0) -> VoteTable:
     """The same answers in another order."""
-    order = np.random.default_rng(seed).permutation(len(table["item"]))
-    rows = {name: table[name][order] for name in ("item", "annotator", "label")}
-    return {**table, **rows, "probs": None if table["probs"] is None else table["probs"][order]}
+    order = np.random.default_rng(seed).permutation(len(table.item))
+    rows = {name: getattr(table, name)[order] for name in ("item", "annotator", "label")}
+    return replace(table, **rows, probs=None if table.probs is None else table.probs[order])
 
 
-def with_empty_items(table: dict[str, Any], number: int) -> dict[str, Any]:
-    return {**table, "num_items": table["num_items"] + number}
+def with_empty_items(table: VoteTable, number: int) -> VoteTable:
+    return replace(table, num_items=table.num_items + number)
 
 
 def crowd(folder: Path, name: str) -> tuple[Annotations, np.ndarray]:

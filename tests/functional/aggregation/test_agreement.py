@@ -6,7 +6,7 @@ import pytest
 
 from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import aggregate, soft_labels, vote_counts, wawa, zero_based_skill
+from hilmix.functional.aggregation import VoteTable, aggregate, soft_labels, vote_counts, wawa, zero_based_skill
 from tests.functional.aggregation.tables import loose, random_table, shuffled, with_empty_items
 
 
@@ -37,7 +37,7 @@ def test_wawa_is_the_mean_over_all_ways_to_break_ties(soft, seed):
     votes = loose(table)
     counts = slow_vote(votes, np.ones(3), 6, 3)
     skill = slow_agreement(votes, counts, 3)
-    fit = wawa(**table)
+    fit = wawa(table)
     np.testing.assert_allclose(fit.skill, skill)
     np.testing.assert_allclose(fit.posterior, soft_labels(slow_vote(votes, skill, 6, 3)))
 
@@ -52,7 +52,7 @@ def test_zero_based_skill_equals_the_loops_run_to_the_end(soft, seed):
     for done in range(1, 101):
         rate *= 0.5 if done % 20 == 0 else 1.0
         skill = skill + rate * (slow_agreement(votes, slow_vote(votes, skill, 8, 3), 4) - skill)
-    fit = zero_based_skill(**table)
+    fit = zero_based_skill(table)
     np.testing.assert_allclose(fit.skill, skill, atol=1e-8)
     np.testing.assert_allclose(fit.posterior, soft_labels(slow_vote(votes, skill, 8, 3)), atol=1e-8)
 
@@ -60,11 +60,11 @@ def test_zero_based_skill_equals_the_loops_run_to_the_end(soft, seed):
 def test_a_tie_of_two_gives_both_half():
     """One item, two annotators, two answers: neither is ahead; a third of three classes is a third."""
     for method in (wawa, zero_based_skill):
-        pair = method(np.zeros(2, int), np.arange(2), np.arange(2), num_items=1, num_annotators=2, num_classes=2)
+        pair = method(VoteTable(np.zeros(2, int), np.arange(2), np.arange(2), 1, 2, 2))
         assert pair.skill.tolist() == [0.5, 0.5]
         assert pair.posterior.tolist() == [[0.5, 0.5]]
         assert pair.converged
-        three = method(np.zeros(3, int), np.arange(3), np.arange(3), num_items=1, num_annotators=3, num_classes=4)
+        three = method(VoteTable(np.zeros(3, int), np.arange(3), np.arange(3), 1, 3, 4))
         np.testing.assert_allclose(three.skill, 1 / 3)
         np.testing.assert_allclose(three.posterior, [[1 / 3, 1 / 3, 1 / 3, 0]])
 
@@ -80,7 +80,7 @@ def test_without_ties_wawa_is_the_agreement_with_the_most_frequent_label():
         index="item", columns="label", values="weight", aggfunc="sum", fill_value=0
     )
     columns = (frame[name].to_numpy() for name in ("item", "annotator", "label"))
-    fit = wawa(*columns, num_items=20, num_annotators=3, num_classes=2)
+    fit = wawa(VoteTable(*columns, num_items=20, num_annotators=3, num_classes=2))
     np.testing.assert_allclose(fit.skill, skill)
     np.testing.assert_allclose(fit.posterior, weights.div(weights.sum(axis=1), axis=0))
 
@@ -99,7 +99,7 @@ def test_who_agrees_counts_more():
     item, annotator = np.array([0, 0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 2, 0, 1, 2, 0, 2])
     label = np.array([0, 0, 1, 1, 1, 0, 0, 1])
     for method in (wawa, zero_based_skill):
-        fit = method(item, annotator, label, num_items=3, num_annotators=4, num_classes=2)
+        fit = method(VoteTable(item, annotator, label, num_items=3, num_annotators=4, num_classes=2))
         assert fit.posterior.argmax(1).tolist() == [0, 1, 0]
         assert fit.skill[1] == 1
         assert fit.skill[2] < fit.skill[0]
@@ -109,7 +109,7 @@ def test_who_agrees_counts_more():
 @pytest.mark.parametrize("method", [wawa, zero_based_skill])
 def test_the_order_of_rows_and_empty_items_do_not_matter(method):
     table = random_table(3, num_items=30, num_annotators=5)
-    plain, moved = method(**table), method(**with_empty_items(shuffled(table), 4))
+    plain, moved = method(table), method(with_empty_items(shuffled(table), 4))
     np.testing.assert_allclose(moved.skill, plain.skill)
     np.testing.assert_allclose(moved.posterior[:30], plain.posterior)
     np.testing.assert_allclose(moved.posterior[30:], 1 / 3)
@@ -117,10 +117,9 @@ def test_the_order_of_rows_and_empty_items_do_not_matter(method):
 
 def test_equal_skills_give_the_shares_of_the_votes():
     table = random_table(0, num_annotators=1, density=1.0)
-    counts = vote_counts(table["item"], table["label"], num_items=6, num_classes=3)
-    np.testing.assert_allclose(wawa(**table).posterior, soft_labels(counts))
+    np.testing.assert_allclose(wawa(table).posterior, soft_labels(vote_counts(table)))
 
 
 def test_no_rounds_are_refused():
-    with pytest.raises(ConfigError, match="max_rounds is 0"):
-        zero_based_skill(**random_table(0), max_rounds=0)
+    with pytest.raises(ConfigError, match=r"`max_rounds`.*got 0"):
+        zero_based_skill(random_table(0), max_rounds=0)

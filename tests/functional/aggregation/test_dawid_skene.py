@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import dawid_skene
+from hilmix.functional.aggregation import VoteTable, dawid_skene
 
 N, A, K = 6, 3, 3
 
@@ -50,9 +50,8 @@ def slow_dawid_skene(votes, *, sizes, rounds, right=2.0, wrong=1.0, class_count=
     return posterior, confusion, prior, bounds
 
 
-def fit(item, annotator, label, *, sizes=(N, A, K), **kwargs):
-    n, a, k = sizes
-    return dawid_skene(item, annotator, label, num_items=n, num_annotators=a, num_classes=k, **kwargs)
+def fit(item, annotator, label, *, sizes=(N, A, K), probs=None, **kwargs):
+    return dawid_skene(VoteTable(item, annotator, label, *sizes, probs), **kwargs)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -136,6 +135,6 @@ def test_dawid_skene_recovers_annotators_and_uses_those_who_are_always_wrong():
 
 
 @pytest.mark.parametrize("wrong", [{"right": 0.0}, {"wrong": -1.0}, {"class_count": math.inf}, {"max_rounds": 0}])
-def test_settings_that_can_not_work_are_named(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
+def test_settings_that_cannot_work_are_named(wrong):
+    with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}`.*got"):
         fit(*random_votes(0), **wrong)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import kos, majority, vote_counts
+from hilmix.functional.aggregation import VoteTable, kos, majority
 from tests.functional.aggregation.tables import loose, random_table, with_empty_items
 
 
@@ -28,9 +28,9 @@ def slow_kos(votes, message, rounds):
 @pytest.mark.parametrize("seed", range(4))
 def test_kos_equals_the_loops(soft, seed):
     table = random_table(seed, num_items=8, num_annotators=4, num_classes=2, density=0.9, soft=soft, repeats=2)
-    start = np.random.default_rng(seed).normal(1, 1, len(table["item"])).tolist()
+    start = np.random.default_rng(seed).normal(1, 1, len(table.item)).tolist()
     score = slow_kos(loose(table), start, 7)
-    fit = kos(**table, rounds=7, seed=seed)
+    fit = kos(table, rounds=7, seed=seed)
     sure = np.abs(score) > 1e-9 * np.abs(score).max()
     assert np.array_equal(fit.posterior[: len(score), 1][sure], (score > 0)[sure])
 
@@ -43,19 +43,19 @@ def test_kos_beats_the_vote_where_most_annotators_guess():
     truth = rng.integers(0, 2, n)
     item, annotator = np.repeat(np.arange(n), per), rng.permutation(np.arange(n * per) % 300)
     label = np.where(rng.random(n * per) < right[annotator], truth[item], 1 - truth[item])
-    fit = kos(item, annotator, label, num_items=n, num_annotators=300, num_classes=2)
-    vote = majority(vote_counts(item, label, num_items=n, num_classes=2)).label
+    table = VoteTable(item, annotator, label, num_items=n, num_annotators=300, num_classes=2)
+    fit, vote = kos(table), majority(table).label
     assert (fit.posterior.argmax(1) == truth).mean() > (vote == truth).mean() + 0.04
     assert fit.reliability[:90].mean() > 10 * abs(fit.reliability[90:].mean())
 
 
 def test_items_nobody_labelled_are_even():
-    fit = kos(**with_empty_items(random_table(0, num_classes=2), 2))
+    fit = kos(with_empty_items(random_table(0, num_classes=2), 2))
     assert fit.posterior[-2:].tolist() == [[0.5, 0.5]] * 2
 
 
 def test_other_than_two_classes_are_refused_in_one_sentence():
-    with pytest.raises(ConfigError, match="KOS decides between two classes, but the data have 3"):
-        kos(**random_table(0))
-    with pytest.raises(ConfigError, match="rounds is 0"):
-        kos(**random_table(0, num_classes=2), rounds=0)
+    with pytest.raises(ConfigError, match=r"KOS.*`num_classes`.*got 3"):
+        kos(random_table(0))
+    with pytest.raises(ConfigError, match=r"`rounds`.*got 0"):
+        kos(random_table(0, num_classes=2), rounds=0)

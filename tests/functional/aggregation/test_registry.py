@@ -6,15 +6,15 @@ import pytest
 from hilmix.annotations import Annotations
 from hilmix.data.targets import Method
 from hilmix.errors import ConfigError
-from hilmix.functional.aggregation import AGGREGATORS, aggregate, majority
+from hilmix.functional.aggregation import AGGREGATORS, aggregate, choose_classes
 from hilmix.functional.aggregation.registry import AVERAGED
 from tests.functional.aggregation.tables import crowd, random_table
 
 
 def annotations(num_classes=2, **kwargs):
     table = random_table(0, num_items=9, num_annotators=4, num_classes=num_classes, **kwargs)
-    sizes = {"num_items": 9, "classes": num_classes, "annotators": 4, "probs": table["probs"]}
-    return Annotations.build(table["item"], table["annotator"], table["label"], **sizes)
+    sizes = {"num_items": 9, "classes": num_classes, "annotators": 4, "probs": table.probs}
+    return Annotations.build(table.item, table.annotator, table.label, **sizes)
 
 
 def test_the_training_targets_offer_the_same_names():
@@ -77,19 +77,19 @@ def test_hard_methods_report_ties_and_the_others_whether_they_converged():
 
 
 @pytest.mark.parametrize("method", ["dawid-skene", "glad", "mace", "average"])
-def test_rounds_are_told_as_they_pass(method):
+def test_on_round_is_called_after_every_round(method):
     seen = []
     aggregate(method, annotations(), on_round=seen.append)
     assert seen[:2] == [1, 2]
 
 
 def test_an_unknown_method_is_named_with_what_is_allowed():
-    with pytest.raises(ConfigError, match="no aggregation method 'ds'; allowed are majority, soft, dawid-skene"):
+    with pytest.raises(ConfigError, match=r"`method`.*majority, soft, dawid-skene.*'ds'"):
         aggregate("ds", annotations())
 
 
 def accuracy(method, votes, truth):
-    return 100 * (majority(aggregate(method, votes).posterior).label == truth).mean()
+    return 100 * (choose_classes(aggregate(method, votes).posterior).label == truth).mean()
 
 
 # Of crowd-kit 1.4.2 run to convergence (200 rounds of Dawid-Skene, 100 of MACE, 20 of GLAD, never stopped early), with

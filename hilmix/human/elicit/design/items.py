@@ -35,7 +35,7 @@ def find_usable_labels(data: AnnotatedData) -> IntArray:
     The class is the target, or the majority vote where that is unknown. Ties have no class. Where the data have a
     split, only training items are used: what participants say of them will be trained on.
     """
-    votes = majority(data.annotations.counts())
+    votes = majority(data.annotations)
     label = np.where(data.target != UNKNOWN, data.target, np.where(votes.tied, UNKNOWN, votes.label))
     return label if data.split is None else np.where(data.split == "train", label, UNKNOWN)
 
