@@ -1,4 +1,4 @@
-"""Group DRO: groups count the more the worse they fare."""
+"""Group DRO: groups with a higher loss get a higher weight."""
 
 from typing import Self
 

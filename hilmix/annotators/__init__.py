@@ -1,4 +1,4 @@
-"""Annotator models: from class log-probabilities and who is asked, to the log-probability of what is said."""
+"""Annotator models: from class log-probabilities and annotator ids to label log-probabilities."""
 
 from hilmix.annotators.annot_mix import AnnotMixHead
 from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput

@@ -1,4 +1,4 @@
-"""Networks walked with other values than tensors: bounds, parts of a sum, bounds of the gradient."""
+"""Networks evaluated on other values than tensors: bounds, parts of a sum, bounds of the gradient."""
 
 from hilmix.explanations.propagation.network import Propagation
 

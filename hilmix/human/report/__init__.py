@@ -1,4 +1,4 @@
-"""What participants said about mixed images: tables, figures and terminal for studies in the layout of H-Mix."""
+"""Judgments of mixed images by participants: tables, figures and terminal for studies in the layout of H-Mix."""
 
 from hilmix.human.report.curve_figures import confidence_figure, relabelling_figure
 from hilmix.human.report.figures import draw_figures
