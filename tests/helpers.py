@@ -1,12 +1,10 @@
 """Builders that many tests share: synthetic data, data folders, the command line in this process and in its own."""
 
-import contextlib
-import io
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,59 +46,7 @@ def write_vectors(folder: Path, **settings: Any) -> Path:
     return write_folder(vector_data(**settings), folder)
 
 
-def two_class_data(
-    splits: tuple[int, int, int], *, seed: int = 0, labels_per_item: int = 1, annotators: tuple[str, ...] = ("a",)
-) -> AnnotatedData:
-    """Vectors (N, 3) of two classes in turn, all labels true, annotators in turn.
-
-    Args:
-        splits: numbers of items for training, validation and test.
-        seed: of the vectors.
-        labels_per_item: labels of each item.
-        annotators: A names.
-    """
-    n = sum(splits)
-    truth = np.arange(n) % 2
-    pairs = np.arange(n * labels_per_item)
-    return AnnotatedData(
-        name="toy",
-        items=tuple(f"i{i}" for i in range(n)),
-        inputs=ArrayInputs(
-            (np.random.default_rng(seed).normal(size=(n, 3)) + truth[:, None]).astype(np.float32), "vector"
-        ),
-        annotations=Annotations.build(
-            pairs // labels_per_item,
-            pairs % len(annotators),
-            np.repeat(truth, labels_per_item),
-            num_items=n,
-            classes=["x", "y"],
-            annotators=annotators,
-        ),
-        target=truth,
-        split=np.repeat(["train", "val", "test"], splits),
-    )
-
-
 # -- the command line ------------------------------------------------------------------------------------------------
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run_cli(*args: str | Path) -> Ended:
-    """Run a command in this process; ``SystemExit`` counts as its code."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main([str(a) for a in args])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return Ended(code, out.getvalue(), err.getvalue())
 
 
 def fit(data: Path | str, run: Path, *more: str | Path) -> int:
