@@ -9,10 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FIND_CONFIGS = """
-import importlib.resources
+import importlib.util
 import pathlib
-found = importlib.resources.files("hilmix") / "configs"
-print(*sorted(str(f.relative_to(found)) for f in pathlib.Path(str(found)).rglob("*.yaml")), sep="\\n")
+# found, not imported: the wheel is installed without what it requires
+found = pathlib.Path(importlib.util.find_spec("hilmix").submodule_search_locations[0]) / "configs"
+print(*sorted(str(f.relative_to(found)) for f in found.rglob("*.yaml")), sep="\\n")
 """
 
 
