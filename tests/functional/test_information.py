@@ -219,13 +219,13 @@ def test_a_constant_feature_is_not_divided_by_its_rounding(constant):
     scale = spread_or_one(features)
     assert scale[0] == 1
     np.testing.assert_allclose(scale[1:], features[:, 1:].std(0))
-    assert Components.of(features, [3], 3).scale[0] == 1
+    assert Components.fit(features, [3], 3).scale[0] == 1
 
 
 def test_components_stay_in_what_the_images_span():
     """Five images span four directions around their mean; a sixth may lie anywhere."""
     features = np.random.default_rng(8).normal(size=(5, 9))
-    found = Components.of(features, [9], 7)
+    found = Components.fit(features, [9], 7)
     assert found.basis.shape == (9, 4)
     z = (features - found.mean) / found.scale
     span = np.linalg.svd(z, full_matrices=False)[2][:4]

@@ -376,7 +376,7 @@ def test_wrong_words(args: list[str], expected: str, refused) -> None:
     ("text", "expected"),
     [
         ("modle:\n  init_args: {lr: 1}\n", "modle"),
-        ("model:\n  init_args: {learning_rate: 1}\n", "no setting 'learning_rate'; it has ['backbone'"),
+        ("model:\n  init_args: {learning_rate: 1}\n", "no setting 'learning_rate'; it has ['optimizer', 'lr', "),
         ("model: [\n", "is not valid YAML"),
         ("run_dir: ${nowhere}\n", "nowhere"),
     ],

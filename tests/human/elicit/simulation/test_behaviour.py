@@ -107,6 +107,5 @@ def test_parsing():
     ],
 )
 def test_other_texts_are_refused(text, message):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError, match=message):
         Behaviour.parse(text)
-    assert message in str(refused.value)
