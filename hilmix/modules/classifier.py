@@ -193,6 +193,8 @@ class Classifier(CrowdModel, LightningModule):
         kwargs |= {"backbone": backbone, "weights_only": True}  # Lightning runs code of a file it takes for an address
         try:
             return super().load_from_checkpoint(checkpoint_path, **kwargs)
+        except TypeError as error:
+            raise RunError(f"{checkpoint_path} holds settings that {cls.__name__} lacks: {error}.") from error
         except RuntimeError as error:
             if (unfit := unfit_weights(str(error), str(checkpoint_path))) is None:
                 raise

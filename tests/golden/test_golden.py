@@ -18,6 +18,7 @@ import yaml
 
 from hilmix import AnnotatedDataModule, Classifier, EMClassifier, MixPlan
 from hilmix.cli import main
+from hilmix.errors import RunError
 from hilmix.human.perception import LearnedPerception, Mixes, Perception
 from hilmix.lightning_cli.run import run
 from hilmix.moved import MOVED, current_options, current_path, public_path, with_current_paths
@@ -172,6 +173,11 @@ def test_a_checkpoint_alone_predicts_as_it_did(name: str, golden: Path) -> None:
     path = golden / "runs" / name / "checkpoints" / "last.ckpt"
     assert main(["predict", "--run_dir", "fresh", "--ckpt_path", str(path), *QUIET]) == 0
     assert_predicted(golden / "fresh" / "predictions.parquet", golden / "runs" / name / "predictions.csv")
+
+
+def test_a_classifier_refuses_the_settings_of_another_class(golden: Path) -> None:
+    with pytest.raises(RunError, match=r"last\.ckpt.*Classifier.*warmup"):
+        Classifier.load_from_checkpoint(golden / "runs" / "em" / "checkpoints" / "last.ckpt")
 
 
 @pytest.mark.parametrize("name", RUNS)
