@@ -62,9 +62,7 @@ class Classifier(CrowdModel, LightningModule):
     ) -> None:
         check_settings("model", Classifier.__init__, locals())
         super().__init__(*args, **kwargs)
-        self.optimization = Optimization(
-            optimizer, lr, weight_decay, dict(optimizer_kwargs or {}), lr_scaling, schedule
-        )
+        self.optimization = Optimization(optimizer, lr, weight_decay, optimizer_kwargs or {}, lr_scaling, schedule)
         self.save_hyperparameters(self.settings | asdict(self.optimization))
         self.lr, self.seed = lr, 0  # a finder of learning rates sets `lr`
         self.trained_on: dict[str, Any] | None = None
@@ -193,9 +191,10 @@ class Classifier(CrowdModel, LightningModule):
         kwargs |= {"backbone": backbone, "weights_only": True}  # Lightning runs code of a file it takes for an address
         try:
             return super().load_from_checkpoint(checkpoint_path, **kwargs)
-        except TypeError as error:
-            raise RunError(f"{checkpoint_path} holds settings that {cls.__name__} lacks: {error}.") from error
-        except RuntimeError as error:
-            if (unfit := unfit_weights(str(error), str(checkpoint_path))) is None:
+        except (RuntimeError, TypeError) as error:
+            unfit = unfit_weights(str(error), str(checkpoint_path))
+            if "unexpected keyword argument" in str(error):
+                unfit = f"{checkpoint_path} holds settings that {cls.__name__} lacks: {error}."
+            if unfit is None:
                 raise
             raise RunError(unfit) from error
