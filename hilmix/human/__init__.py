@@ -1,16 +1,9 @@
 """Human judgments of mixed images: perception policies, studies, their reports, and the web study.
 
-The core does not import this package.
+The core does not import this package. The public names stand in ``__init__.pyi``; each is imported on first use, as the
+pages of a study need no torch.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
-__all__ = ["HumanMix"]
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use: the pages of a study do not need torch.
-    if name not in __all__:
-        raise AttributeError(f"module 'hilmix.human' has no attribute '{name}'")
-    return getattr(importlib.import_module("hilmix.human.human_mix"), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
