@@ -135,7 +135,7 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int = 8) -> "Figure":
-    """Draws suspicious items with what was said (red) and what the model suggests (green)."""
+    """Draws suspicious items with the label given (red) and the class that the model suggests (green)."""
     with styled():
         columns = min(columns, len(thumbnails))
         rows = -(-len(thumbnails) // columns)

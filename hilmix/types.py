@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     annotator: Tensor
     """(L,) int64, -1 for an annotator without a training label."""
     label: Tensor
-    """(L,) int64, what was said; the argmax where ``probs`` is given."""
+    """(L,) int64, the label given; the argmax where ``probs`` is given."""
     probs: Tensor | None = None
     """(L, K) float, soft answers."""
     confidence: Tensor | None = None
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 
 
 class StepOutput(NamedTuple):
-    """What a step tells metrics and callbacks; they read this and nothing else of the module.
+    """The outputs of a step for metrics and callbacks, which read nothing else of the module.
 
     In training only the first nine fields are set and ``logits`` may belong to mixed rows (see ``plan``). In
     evaluation and prediction nothing is mixed, R = B, and the remaining fields are set where the annotator model
@@ -89,7 +89,7 @@ class StepOutput(NamedTuple):
     annotator: Tensor
     """(L,) int64, -1 unknown."""
     label: Tensor
-    """(L,) int64, what was said."""
+    """(L,) int64, the label given."""
     probs: Tensor | None
     """(L, K) float soft answers, or None."""
     plan: MixPlan | None

@@ -1,4 +1,4 @@
-"""The sparse annotation table: who said what about which item. The only currency between the parts of hilmix."""
+"""The sparse table of annotations: item, annotator, label. The only currency between the parts of hilmix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ __all__ = ["Annotations", "FloatArray", "IntArray"]
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """Who said what about which item, sorted by item, immutable, memory O(L + N).
+    """Labels of items by annotators, sorted by item, immutable, memory O(L + N).
 
     Repeated (item, annotator) rows are legal, :meth:`distinct` removes them. Build one with :meth:`build`,
     :meth:`from_frame`, :meth:`from_dense` or :meth:`from_counts`; the bare constructor expects sorted, checked arrays.

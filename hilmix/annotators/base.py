@@ -69,13 +69,13 @@ class AnnotatorModel(Part, nn.Module, ABC):
             plan: given if the rows are *mixed pairs*: then annotators are mixed by the same plan.
         """
 
-    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
+    def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns (L,) the training loss of each pair of a batch.
 
         Default: the negative log-likelihood of each answer, weighted as the mix plan says. A model with another loss
         per answer hands :func:`~hilmix.functional.losses.annotation_nll` its own (S, K) scores of the K answers.
         """
-        return annotation_nll(said.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
+        return annotation_nll(output.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
 
     def penalty(self) -> Tensor | float:
         """Returns what the model's parameters add to the mean loss of a step; by default nothing."""

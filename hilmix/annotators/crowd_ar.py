@@ -108,14 +108,14 @@ class CrowdAR(AnnotatorModel):
         self.slope.data.clamp_(min=0)  # autograd would refuse a step that asks twice, though nothing changes then
         return self.slope
 
-    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
+    def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the weighted sum of both cross-entropies of each of the L pairs, (L,)."""
-        if not isinstance(said.confusion, ReliabilityConfusion):
-            raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(said.confusion)}.")
-        t = said.confusion.logit.unsqueeze(1)
+        if not isinstance(output.confusion, ReliabilityConfusion):
+            raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(output.confusion)}.")
+        t = output.confusion.logit.unsqueeze(1)
         r = t.sigmoid()
-        soft = r * said.label_log_probs + (1 - r) * said.label_log_probs.mean(1, keepdim=True)
-        agrees = torch.arange(soft.shape[1], device=t.device) == said.log_probs.argmax(1, keepdim=True)
+        soft = r * output.label_log_probs + (1 - r) * output.label_log_probs.mean(1, keepdim=True)
+        agrees = torch.arange(soft.shape[1], device=t.device) == output.log_probs.argmax(1, keepdim=True)
         judged = torch.where(agrees, logsigmoid(t), logsigmoid(-t))
         scores = self.weight * soft + (1 - self.weight) * judged
         return annotation_nll(scores, batch.label, batch.probs, batch.row, batch.plan)

@@ -63,7 +63,7 @@ class DawidSkene(AnnotatorModel):
         confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
         return confusion.log_marginal(at_least_float32(log_probs)), confusion
 
-    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
+    def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Refused: a gradient does not reach the matrices.
 
         Raises:

@@ -106,10 +106,10 @@ class MaDL(AnnotatorModel):
         share = (-self.log_gamma.exp() * squared).exp().sum(1).reciprocal()
         return share / share.mean()
 
-    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
+    def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         pairwise = batch.plan if batch.plan is not None and batch.plan.rows == "pairs" else None
-        weight = gather_annotators(self.annotator_weights().unsqueeze(1), said.annotator, pairwise)
-        return annotation_nll(weight * said.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
+        weight = gather_annotators(self.annotator_weights().unsqueeze(1), output.annotator, pairwise)
+        return annotation_nll(weight * output.label_log_probs, batch.label, batch.probs, batch.row, batch.plan)
 
     def penalty(self) -> Tensor:
         """Returns -log Gamma(gamma; 1.25, 0.25)."""

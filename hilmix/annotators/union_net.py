@@ -88,8 +88,10 @@ class UnionNet(AnnotatorModel):
         confusion = UnionConfusion(gather_annotators(self.logits, annotator, plan) - normaliser.unsqueeze(1))
         return confusion.log_marginal(log_probs), confusion
 
-    def loss(self, said: AnnotatorOutput, batch: Batch) -> Tensor:
+    def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the negative log-likelihood of the (annotator, label) outcomes, (L,)."""
-        if not isinstance(said.confusion, UnionConfusion):
-            raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(said.confusion)}.")
-        return annotation_nll(said.confusion.log_union(said.log_probs), batch.label, batch.probs, batch.row, batch.plan)
+        if not isinstance(output.confusion, UnionConfusion):
+            raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(output.confusion)}.")
+        return annotation_nll(
+            output.confusion.log_union(output.log_probs), batch.label, batch.probs, batch.row, batch.plan
+        )

@@ -22,7 +22,7 @@ class PredictionFile(Callback):
     Columns: ``item``, ``split``, ``target`` (if any is known), ``predicted``, ``suggested`` (given the labels too),
     ``majority``, ``label_quality`` (of the majority label), ``prob_<class>``, ``posterior_<class>`` (where the
     annotator model gives it), and per item the lists ``annotators``, ``labels``, ``p_right``. With it
-    ``predictions_confusion.parquet``, one row per annotator, true and said class, over the predicted items.
+    ``predictions_confusion.parquet``, one row per annotator, true class and label, over the predicted items.
     """
 
     def __init__(self) -> None:

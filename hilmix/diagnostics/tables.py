@@ -143,7 +143,7 @@ def confusion_arrays(data: AnnotatedData, result: CleanPass) -> tuple[NDArray[np
 
 
 def confusion_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
-    """One row per annotator, true class and said class, for annotators with a label in the pass.
+    """One row per annotator, true class and label, for annotators with a label in the pass.
 
     ``prob_model`` is the annotator model's matrix, averaged over the annotator's items with weights p(true class);
     ``prob_posterior`` the estimate from posteriors, shrunk to the crowd; ``support`` the expected number of its items

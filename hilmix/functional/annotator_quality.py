@@ -40,7 +40,7 @@ class ConfusionEstimate(NamedTuple):
 
 def estimate_confusion(
     annotator: IntArray,
-    said: NDArray[np.floating],
+    answers: NDArray[np.floating],
     posterior: NDArray[np.floating],
     *,
     num_annotators: int,
@@ -53,7 +53,7 @@ def estimate_confusion(
 
     Args:
         annotator: (L,) int64 in [0, A).
-        said: (L, K) what was said, one-hot or soft.
+        answers: (L, K) labels, one-hot or soft.
         posterior: (L, K) p(true class) of the item of each pair.
         num_annotators: A.
         strength: weight of the crowd, in labels.
@@ -62,11 +62,11 @@ def estimate_confusion(
         Dawid and Skene, Applied Statistics 28, 1979, equation 2.3.
         Differs from the paper: shrinkage towards the crowd.
     """
-    num_classes = said.shape[1]
-    pair, label = np.nonzero(said)
+    num_classes = answers.shape[1]
+    pair, label = np.nonzero(answers)
     cell = annotator[pair] * num_classes + label
     shape = (num_annotators * num_classes, len(annotator))
-    chosen = csr_array((said[pair, label].astype(np.float64), (cell, pair)), shape=shape)
+    chosen = csr_array((answers[pair, label].astype(np.float64), (cell, pair)), shape=shape)
     by_label: FloatArray = (chosen @ posterior.astype(np.float64)).reshape(num_annotators, num_classes, num_classes)
     counts = by_label.transpose(0, 2, 1)
     support = counts.sum(axis=2)

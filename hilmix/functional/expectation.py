@@ -31,7 +31,7 @@ def discount_dependence(log_likelihood: Tensor, row: Tensor, num_rows: int, depe
 def expected_counts(
     posterior: Tensor, annotator: Tensor, label: Tensor, probs: Tensor | None, num_annotators: int
 ) -> Tensor:
-    """Returns (A, K, K) float: how often each annotator is expected to have said k when the class was c, ``[a, c, k]``.
+    """Returns (A, K, K) float: expected number of labels k of each annotator for items of class c, ``[a, c, k]``.
 
     Args:
         posterior: (L, K) float, p(true class) of the item of each pair.

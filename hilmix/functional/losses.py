@@ -1,4 +1,4 @@
-"""Likelihood of what annotators said, plain or mixed, and the volume that identifies a mixture of them."""
+"""Likelihood of annotators' labels, plain or mixed, and the volume that identifies a mixture of them."""
 
 import torch
 from torch import Tensor
