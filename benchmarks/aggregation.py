@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from crowdkit.aggregation.classification import GLAD, MACE, DawidSkene
-from crowdkit.aggregation.classification import dawid_skene as crowdkit_dawid_skene
+from crowdkit.aggregation.classification import GLAD, MACE, DawidSkene, dawid_skene as crowdkit_dawid_skene
 
 from benchmarks.timing import Result, interleaved, ratio
 from hilmix.annotations import Annotations

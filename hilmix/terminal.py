@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from io import TextIOWrapper
 from typing import Any
 
-from rich.console import Console as Console
-from rich.console import RenderableType as RenderableType
+from rich.console import Console as Console, RenderableType as RenderableType
 from rich.table import Table
 from rich.text import Text
 

@@ -7,8 +7,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.names import escape_formula, figure_text, html_text, printable, unescape_formula
 from hilmix.spreadsheets import csv_text, plain_cells

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch import Trainer
 
-from hilmix import logging as board
-from hilmix import plotting
+from hilmix import logging as board, plotting
 from hilmix.files import write_atomically
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from torch.nn.functional import one_hot
 from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
 from hilmix.functional.mixing import Alpha, draw_partners, draw_weights, partner_rows
-from hilmix.human.functional.image_statistics import STATISTICS as STATISTICS_COLUMNS
-from hilmix.human.functional.image_statistics import image_statistics
+from hilmix.human.functional.image_statistics import STATISTICS as STATISTICS_COLUMNS, image_statistics
 from hilmix.human.perception import GlobalCurve, Mixes, Perception
 from hilmix.mix.base import MixPolicy
 from hilmix.types import UNKNOWN, Batch, MixPlan

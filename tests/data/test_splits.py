@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.annotations import Annotations
 from hilmix.data.splits import draw_stratified_split, find_strata

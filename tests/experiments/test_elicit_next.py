@@ -6,8 +6,7 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from experiments.elicit_next import __main__ as experiment
-from experiments.elicit_next import hmix
+from experiments.elicit_next import __main__ as experiment, hmix
 from experiments.elicit_next.simulated import CLASSES, IMAGE_SD, ITEMS, UNEXPLAINED_SD, World, random_mixes
 from hilmix.human.perception.hmix import DISPERSION
 

@@ -4,8 +4,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.functional.confusion import label_posterior
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.functional.losses import annotation_nll, label_log_likelihood, mixed_cross_entropy, negative_log_volume
 from hilmix.functional.mixing import draw_partners, row_shares

@@ -5,8 +5,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.functional.explanation import interval_gradients as rules
 from hilmix.functional.explanation.intervals import Interval, interval_around

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.functional.calibration import negative_log_likelihood
 from hilmix.human.functional.soft_targets import (

@@ -4,8 +4,7 @@ import csv
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.errors import DataError
 from hilmix.human.study import TASKS, MixStudy, read_study, released_inferences, released_soft_labels, write_released

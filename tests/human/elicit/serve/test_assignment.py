@@ -2,8 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
 from hilmix.human.elicit.serve.assignment import (
