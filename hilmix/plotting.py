@@ -195,9 +195,9 @@ def annotator_figure(
                 shown = axis.imshow(panel.confusion, vmin=0, vmax=1, cmap="Blues")
                 axis.set_title("\n".join(map(figure_text, _folded(panel.title, 26))), fontsize=8.5)
                 _class_ticks(axis, classes)
-            parts[1].supxlabel("said", fontsize=9, color=MUTED)
+            parts[1].supxlabel("label", fontsize=9, color=MUTED)
             parts[1].supylabel("true class", fontsize=9, color=MUTED)
-            parts[1].colorbar(shown, ax=cells, shrink=0.6, label="p(said | true)")
+            parts[1].colorbar(shown, ax=cells, shrink=0.6, label="p(label | true)")
         figure.suptitle(figure_text(title), x=0.01, ha="left", fontsize=11)
     return figure
 
