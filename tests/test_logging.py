@@ -24,6 +24,7 @@ def read_back(log: Path, *options: str) -> str:
 def wandb(tmp_path, monkeypatch):
     import wandb
 
+    wandb.teardown()  # its settings are those of the environment when first used, maybe of another test
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))  # where table images wait for a sync
     yield wandb
     wandb.finish()
