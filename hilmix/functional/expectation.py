@@ -24,7 +24,7 @@ def discount_dependence(log_likelihood: Tensor, row: Tensor, num_rows: int, depe
 
     Reference: L. Kish, Survey Sampling, 1965, section 8.2 (design effect of clusters).
     """
-    count = torch.bincount(row, minlength=num_rows)[row].clamp_min(1)
+    count = torch.bincount(row, minlength=num_rows)[row]
     return log_likelihood / (1 + (count - 1) * dependence).unsqueeze(1)
 
 

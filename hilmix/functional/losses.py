@@ -59,7 +59,7 @@ def annotation_nll(
             [label_log_likelihood(label_log_probs, label.repeat(2), answers), label_log_probs.mean(1)], 1
         )
         return -(plan.shares.to(label_log_probs.dtype) * terms).sum(1).reshape(2, -1).sum(0)  # own and partner row
-    own_log_probs, partner_log_probs = label_log_probs.chunk(2) if len(label) else (label_log_probs, label_log_probs)
+    own_log_probs, partner_log_probs = label_log_probs.chunk(2)
     weight = plan.weight.to(label_log_probs.dtype)
     own = weight[row] * label_log_likelihood(own_log_probs, label, probs)
     other = (1 - weight[partner_rows(row, plan.partner)]) * label_log_likelihood(partner_log_probs, label, probs)
