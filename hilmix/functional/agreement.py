@@ -55,8 +55,10 @@ def one_way(value: ArrayLike, group: IntArray, *, num_groups: int) -> OneWay:
             f"agreement: {answers} answers on {groups} stimuli; needed are two stimuli and one with two answers."
         )
     total = np.bincount(group, x, minlength=num_groups)
+    # np.divide leaves cells outside `where` as `out` had them: NaN, as a mean of 0 would pass for an answer.
     mean = np.divide(total, count, out=np.full(num_groups, np.nan), where=count > 0)
     within = float(np.square(x - mean[group]).sum()) / (answers - groups)
+    # Summed over answers, not groups: each group counts with its size.
     between = float(np.square(mean[group] - x.mean()).sum()) / (groups - 1)
     size = (answers - float(np.square(count).sum()) / answers) / (groups - 1)
     return OneWay(mean, count, between, within, size)
@@ -105,7 +107,9 @@ def intraclass_correlation(
     if table.between == table.within == 0:
         raise DataError("agreement: all answers are the same, so there is no variance to share.")
     tail = (1 - level) / 2
+    # The upper end uses F with swapped degrees of freedom, whose quantile is the inverse of the lower tail's.
     quantile = stats.f.ppf(1 - tail, *table.freedom), 1 / stats.f.ppf(1 - tail, *table.freedom[::-1])
+    # No spread within any stimulus is perfect agreement, not a division by zero.
     ratio = np.inf if table.within == 0 else table.between / table.within
     ratios = (ratio, ratio / quantile[0], ratio / quantile[1])
     single, low, high = (_single(f, table.size) for f in ratios)
@@ -114,6 +118,7 @@ def intraclass_correlation(
 
 
 def _single(ratio: float, size: float) -> float:
+    # (inf - 1) / (inf + k - 1) would be NaN; 1 is its limit.
     return 1.0 if np.isinf(ratio) else float((ratio - 1) / (ratio + size - 1))
 
 
@@ -200,6 +205,7 @@ def explained_share(
         raise DataError("agreement: no answer deviates from the reference, so there is nothing to explain.")
     share = 1 - after.mean() / before.mean()
     _, who = np.unique(np.asarray(participant), return_inverse=True)
+    # Residuals of the linearised ratio: they sum to zero, as cluster_covariance requires.
     variance = cluster_covariance(((1 - share) * before - after)[:, None], who)[0, 0]
     half = t_quantile(int(who.max()) + 1, level) * np.sqrt(variance) / before.sum()
     # The deviations from the mean of a stimulus are the same whatever is subtracted from all its answers.

@@ -23,6 +23,7 @@ def mean_per_annotator(annotator: IntArray, value: NDArray[np.floating], *, num_
         [0.5, nan, nan]
     """
     known = ~np.isnan(value)
+    # bincount: O(L + A), where a mask per annotator would cost O(L A).
     count = np.bincount(annotator[known], minlength=num_annotators)
     total = np.bincount(annotator[known], weights=value[known], minlength=num_annotators)
     mean: FloatArray = np.divide(total, count, out=np.full(num_annotators, np.nan), where=count > 0)
@@ -44,6 +45,7 @@ def estimate_confusion(
     posterior: NDArray[np.floating],
     *,
     num_annotators: int,
+    # Rows with fewer than about five expected labels are noise: at five, own counts and crowd weigh the same.
     strength: float = 5.0,
 ) -> ConfusionEstimate:
     """Returns the M step of Dawid-Skene with shrinkage: rows with little support lean on what the crowd says.
@@ -63,13 +65,16 @@ def estimate_confusion(
         Differs from the paper: shrinkage towards the crowd.
     """
     num_classes = answers.shape[1]
+    # One sparse product: a loop over annotators, or the outer products (L, K, K), would be slower or fill the memory.
     pair, label = np.nonzero(answers)
     cell = annotator[pair] * num_classes + label
     shape = (num_annotators * num_classes, len(annotator))
     chosen = csr_array((answers[pair, label].astype(np.float64), (cell, pair)), shape=shape)
     by_label: FloatArray = (chosen @ posterior.astype(np.float64)).reshape(num_annotators, num_classes, num_classes)
+    # The product has cells [a, k, c]; the rows of a confusion matrix are the true class.
     counts = by_label.transpose(0, 2, 1)
     support = counts.sum(axis=2)
+    # The vote spread evenly keeps a class that no item has from dividing by zero.
     crowd = counts.sum(axis=0) + 1 / num_classes
     crowd /= crowd.sum(axis=1, keepdims=True)
     confusion = (counts + strength * crowd) / (support + strength)[:, :, None]

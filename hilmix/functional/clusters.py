@@ -47,6 +47,7 @@ def clustered_mean(value: ArrayLike, cluster: ArrayLike, *, level: float = 0.95)
     """
     x = np.asarray(value, dtype=np.float64)
     _, who = np.unique(np.asarray(cluster), return_inverse=True)
+    # `initial`: the maximum of no answers raises, and none is legal.
     clusters = int(who.max(initial=-1)) + 1
     if not len(x):
         return ClusteredMean(np.nan, np.nan, np.nan, np.nan, 0, 0)
@@ -69,6 +70,7 @@ def cluster_covariance(score: FloatArray, cluster: IntArray) -> FloatArray:
     """
     groups = int(cluster.max(initial=-1)) + 1
     sums = np.zeros((groups, score.shape[1]))
+    # sums[cluster] += score would add only the last row of each cluster.
     np.add.at(sums, cluster, score)
     correction = groups / (groups - 1) if groups > 1 else np.nan
     covariance: FloatArray = correction * (sums.T @ sums)
@@ -94,6 +96,7 @@ def clustered_fit(design: FloatArray, value: FloatArray, cluster: IntArray) -> C
         value: (M,).
         cluster: (M,) int64 in [0, G), every cluster with at least one row.
     """
+    # In orthonormal coordinates the normal equations and the bread of the sandwich are the identity: nothing to invert.
     rows, back = find_coordinates(design)
     found = rows.T @ value
     meat = cluster_covariance(rows * (value - rows @ found)[:, None], cluster)

@@ -30,6 +30,7 @@ class Confusion(Protocol):
         """(L, K, K) C."""
 
 
+# 64 MiB in float32, so that a chunk and its intermediate results fit into any machine.
 CHUNK_CELLS = 2**24
 """Most numbers of confusion matrices that are worked on at once where no gradient needs them."""
 
@@ -40,6 +41,7 @@ def pair_chunks(num_pairs: int, num_classes: int) -> list[slice]:
     At least one, empty if there are no pairs.
     """
     step = max(1, CHUNK_CELLS // num_classes**2)
+    # At least one slice even without pairs: callers concatenate the results, and torch.cat refuses an empty list.
     return [slice(start, start + step) for start in range(0, max(num_pairs, 1), step)]
 
 
@@ -53,11 +55,13 @@ class DenseConfusion(NamedTuple):
     log_matrix: Tensor
 
     def log_marginal(self, log_probs: Tensor) -> Tensor:
+        # In log space: products of small probabilities would underflow, and their log has no gradient at 0.
         return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_matrix, dim=1)
 
     def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
         if probs is not None:
             return torch.einsum("lk,lck->lc", probs.to(self.log_matrix.dtype), self.log_matrix)
+        # expand repeats the index of the column for every row without memory.
         column = label.reshape(-1, 1, 1).expand(-1, self.log_matrix.shape[1], 1)
         return self.log_matrix.gather(2, column).squeeze(2)
 
@@ -81,15 +85,18 @@ class SharedDiagonalConfusion(NamedTuple):
 
     def _log_normaliser(self) -> Tensor:
         """(L, K) log of the row sums."""
+        # Only the diagonal differs between pairs, so the sum of a row needs no (L, K, K).
         wrong = _without_diagonal(self.shared).logsumexp(1)
         return torch.logaddexp(wrong, self.shared.diagonal() + self.skill)
 
     def log_marginal(self, log_probs: Tensor) -> Tensor:
         share = log_probs - self._log_normaliser()
         right = share + self.shared.diagonal() + self.skill
+        # The shifts cancel in the value, and so would their gradients: detached.
         top = share.amax(1, keepdim=True).detach()
         others = _without_diagonal(self.shared)
         peak = others.amax().detach().clamp_min(torch.finfo(others.dtype).min)
+        # Shifted, the sum is one product (L, K) @ (K, K); logsumexp would form the (L, K, K) that this class avoids.
         with torch.autocast(share.device.type, enabled=False):  # the product would be rounded to half precision
             wrong = (share - top).exp() @ (others - peak).exp()
         # a class nobody is mistaken for has weight 0 here, whose log would spoil the gradient
@@ -144,6 +151,7 @@ class LogitConfusion(NamedTuple):
 def _without_diagonal(matrix: Tensor) -> Tensor:
     """The matrix with -inf on its diagonal (a large negative number, so that gradients stay finite)."""
     eye = torch.eye(len(matrix), dtype=torch.bool, device=matrix.device)
+    # A quarter of the least number: sums of a few of these must not reach -inf.
     return matrix.masked_fill(eye, torch.finfo(matrix.dtype).min / 4)
 
 
@@ -156,6 +164,7 @@ def log_prior_diagonal(num_classes: int, eta: float) -> float:
     """
     if num_classes == 1:
         return 0.0
+    # float64, as 1 - eta cancels for eta close to 1.
     return float(torch.logit(torch.tensor(eta, dtype=torch.float64)) + torch.log(torch.tensor(num_classes - 1.0)))
 
 
@@ -170,4 +179,5 @@ def label_posterior(log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> T
     Returns:
         (B, K) float, rows sum to one.
     """
+    # Sums of logs, as the product of dozens of likelihoods would underflow before it is normalised.
     return log_probs.index_add(0, row, log_likelihood.to(log_probs.dtype)).softmax(-1)

@@ -47,11 +47,13 @@ def expected_counts(
     classes = posterior.shape[1]
     if probs is not None:
         counts = posterior.new_zeros(num_annotators, classes, classes)
+        # Soft answers need outer products (L, K, K): formed chunk by chunk.
         for some in pair_chunks(len(annotator), classes):
             joint = posterior[some].unsqueeze(2) * probs[some].to(posterior.dtype).unsqueeze(1)
             counts.index_add_(0, annotator[some], joint)
         return counts
     by_label = posterior.new_zeros(num_annotators * classes, classes)
+    # One index for (annotator, label): adds the posterior rows without one-hot labels (L, K).
     by_label.index_add_(0, annotator * classes + label, posterior)
     return by_label.view(num_annotators, classes, classes).transpose(1, 2)
 
@@ -71,6 +73,7 @@ def shrunk_confusion(counts: Tensor, start: Tensor, strength: float) -> Tensor:
         strength: pseudo-labels per row of every annotator, > 0.
     """
     shared = counts.sum(0) + start
+    # `start` is positive, so also a class that no item has gives a row that can be normalised.
     shared = shared / shared.sum(1, keepdim=True)
     own = counts + strength * shared
     return torch.cat([own / own.sum(2, keepdim=True), shared.unsqueeze(0)])

@@ -15,6 +15,7 @@ def group_sums(value: Tensor, group: Tensor, num_groups: int) -> tuple[Tensor, T
         num_groups: G.
     """
     known = (group != UNKNOWN).to(value.dtype)
+    # -1 would index the last group; rows without a group add 0 to group 0 instead.
     slot = group.clamp_min(0)
     sums = value.new_zeros(2, num_groups)
     return sums[0].index_add(0, slot, value * known), sums[1].index_add(0, slot, known)
@@ -30,6 +31,7 @@ def adversarial_group_weights(weight: Tensor, loss: Tensor, *, step: float) -> T
 
     Reference: Sagawa et al., Distributionally Robust Neural Networks for Group Shifts, ICLR 2020, algorithm 1.
     """
+    # In log space, as exp(step * loss) can overflow and softmax normalises anyway.
     return (weight.log() + step * loss).softmax(0)
 
 
@@ -51,5 +53,6 @@ def relative_core_sensitivity(core_noise: Tensor, spurious_noise: Tensor) -> Ten
         tensor(0.6670)
     """
     mean = (core_noise + spurious_noise) / 2
+    # The largest difference that two accuracies with this mean can have.
     room = 2 * torch.minimum(mean, 1 - mean)
     return torch.where(room > 0, (spurious_noise - core_noise) / torch.where(room > 0, room, 1.0), 0.0)

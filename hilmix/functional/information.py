@@ -51,6 +51,7 @@ def find_coordinates(design: FloatArray) -> IdentifiedDesign:
         [1.0, 1.0]
     """
     scale = _lengths(np.linalg.norm(design, axis=0))
+    # Singular values of the design, not eigenvalues of X'X, which squares the condition number.
     left, size, right = np.linalg.svd(design / scale, full_matrices=False)
     kept = size**2 > cutoff(size.max(initial=0.0) ** 2, max(design.shape))
     back = right[kept].T / size[kept] / scale[:, None]
@@ -67,8 +68,10 @@ def information_root(information: FloatArray, rows: int) -> FloatArray:
         information: (..., P, P) symmetric, positive semi-definite up to rounding.
         rows: number of answers behind it.
     """
+    # Rounding can leave a diagonal of 0 slightly negative, whose root would be NaN.
     scale = _lengths(np.sqrt(np.maximum(np.diagonal(information, axis1=-2, axis2=-1), 0.0)))
     size, vectors = np.linalg.eigh(information / (scale[..., :, None] * scale[..., None, :]))
+    # eigh sorts ascending: the last eigenvalue is the largest.
     noise = cutoff(np.maximum(size[..., -1:], 0.0), max(rows, information.shape[-1]))
     root = np.sqrt(np.where(size > noise, size, 0.0))
     found: FloatArray = root[..., :, None] * np.swapaxes(vectors, -1, -2) * scale[..., None, :]
@@ -88,6 +91,7 @@ def penalised_root(design: FloatArray, penalty: FloatArray) -> FloatArray:
     columns = design.shape[-1]
     below = np.broadcast_to(np.sqrt(penalty)[..., :, None] * np.eye(columns), (*design.shape[:-2], columns, columns))
     upper = np.linalg.qr(np.concatenate([design, below], -2), mode="r")
+    # Triangular and, with the roots of positive penalties in it, never singular.
     found: FloatArray = np.linalg.inv(upper)
     return found
 
@@ -108,6 +112,7 @@ def spread_or_one(values: FloatArray) -> FloatArray:
     Args:
         values: (N, D) finite, N at least 1.
     """
+    # The mean of equal numbers rounds, so the deviation of a constant is tiny rather than 0.
     deviation = values.std(0)
     noise = _EPS * len(values) * np.abs(values).max(0)
     found: FloatArray = np.where(deviation > noise, deviation, 1.0)

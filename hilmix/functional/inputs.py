@@ -12,6 +12,7 @@ _ROUNDING = 1e-7
 
 def as_float(x: Tensor) -> Tensor:
     """Returns float inputs: uint8 images (R, C, H, W) as float32 in [0, 1], others unchanged."""
+    # In place on the copy that float() has made.
     return x if x.is_floating_point() else x.float().div_(255)
 
 
@@ -51,6 +52,7 @@ def unit_ratio(mean: Tensor, std: Tensor, active: Tensor) -> float:
     varies = ~is_constant(mean, std)
     if not bool(varies.any()):
         return 1.0
+    # A feature that is never active gives 0 / 0 here, but is constant and so left out.
     unit = (std / active.sqrt())[varies].double()
     reach = torch.hypot(unit, (mean[varies] - mean.mean()).double())
     return float(reach.max() / unit.quantile(0.01, interpolation="lower"))

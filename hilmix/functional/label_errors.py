@@ -44,9 +44,11 @@ def label_scores(
     """
     p = np.asarray(probs, dtype=np.float64)
     rows = np.arange(len(p))
+    # A label of -1 picks the last class here and in `given`; these rows become NaN below.
     own = p[rows, label]
     others = p.copy()
     others[rows, label] = -np.inf
+    # `initial`: a single class has no other, whose probability then counts as 0.
     margin = (own - others.max(axis=1, initial=0.0) + 1) / 2
     given = np.full(len(p), np.nan) if posterior is None else np.asarray(posterior, dtype=np.float64)[rows, label]
     absent = label < 0
@@ -62,6 +64,7 @@ def rank_suspects(scores: LabelScores) -> IntArray:
     Args:
         scores: from :func:`label_scores`.
     """
+    # lexsort sorts by its last key first.
     return np.lexsort((_groups(scores.margin), _groups(scores.self_confidence), _groups(scores.posterior)))
 
 
@@ -98,9 +101,11 @@ def detection(quality: FloatArray, wrong: IntArray) -> Detection:
     negatives = len(is_wrong) - positives
     if not positives or not negatives:
         return Detection(np.nan, np.nan, positives, len(is_wrong))
+    # The statistic of Mann and Whitney from mean ranks, in which ties count half.
     rank_sum = rankdata(suspicion)[is_wrong].sum()
     auroc = (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
     order = np.argsort(-suspicion, kind="stable")
+    # Precision is read at the end of each tie only, as the order within one is arbitrary.
     last_of_tie = np.append(np.flatnonzero(np.diff(suspicion[order])), len(order) - 1)
     found = np.cumsum(is_wrong[order])[last_of_tie]
     precision = found / (last_of_tie + 1)

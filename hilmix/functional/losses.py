@@ -82,6 +82,7 @@ def negative_log_volume(gram: Tensor, ridge: float = 1e-6) -> Tensor:
     """
     exact = gram.to(sum_dtype(gram.device))
     eye = torch.eye(len(gram), dtype=exact.dtype, device=gram.device)
+    # slogdet, as the determinant of many small eigenvalues underflows.
     log_volume: Tensor = torch.linalg.slogdet(exact + ridge * eye).logabsdet
     return -log_volume.to(gram.dtype)
 
@@ -105,5 +106,6 @@ def mixed_cross_entropy(
         own, other, uniform = shares.to(target.dtype).unsqueeze(2).unbind(1)
         target = own * target + other * target[plan.partner] + uniform / target.shape[1]
     elif plan is not None:
+        # Cross-entropy is linear in the target: mixed targets save a second pass over log_probs.
         target = mix_rows(target, plan.partner, plan.weight)
     return -(target * log_probs).sum(1)

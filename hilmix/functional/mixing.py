@@ -52,7 +52,9 @@ def mix_rows(x: Tensor, partner: Tensor, weight: Tensor, *, out: Tensor | None =
         >>> mix_rows(torch.tensor([[0.0], [4.0]]), torch.tensor([1, 0]), torch.tensor([0.75, 0.5])).tolist()
         [[1.0], [2.0]]
     """
+    # lerp refuses a weight of another type than its inputs.
     share = weight.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    # Backward needs `x`, and writing into `out` has no gradient.
     if x.requires_grad:
         return torch.lerp(x[partner], x, share)
     mixed = torch.index_select(x, 0, partner) if out is None else torch.index_select(x, 0, partner, out=out)
@@ -77,6 +79,7 @@ def draw_boxes(weight: Tensor, height: int, width: int, generator: np.random.Gen
     sides = np.sqrt(1 - weight.numpy().astype(np.float64))
     edges = []
     for size in (height, width):
+        # Whole half sides as in the authors' code: a box may lose a pixel, which the returned share takes into account.
         half = np.floor(sides * size).astype(np.int64) // 2
         centre = generator.integers(0, size, len(half))
         edges += [np.clip(centre - half, 0, size), np.clip(centre + half, 0, size)]
@@ -99,6 +102,7 @@ def paste_boxes(x: Tensor, partner: Tensor, box: Tensor, *, out: Tensor | None =
         >>> paste_boxes(x, torch.tensor([1, 0]), box).flatten(1).tolist()
         [[3.0, 2.0], [3.0, 4.0]]
     """
+    # Comparing coordinates, not slicing: no loop over images, and the boxes need not be read on the host.
     rows, columns = (torch.arange(size, device=x.device) for size in x.shape[-2:])
     top, bottom, left, right = box[:, :, None].unbind(1)
     inside = ((rows >= top) & (rows < bottom))[:, None, :, None] & ((columns >= left) & (columns < right))[
@@ -142,6 +146,7 @@ def row_shares(shares: Tensor, row: Tensor, partner: Tensor) -> Tensor:
         partner: (B,) int64 permutation.
     """
     own, other = shares.tensor_split(2)
+    # An item without answers divides 0 by 1.
     count = torch.bincount(row, minlength=len(partner)).clamp_min(1).to(shares.dtype)
     mean = shares.new_zeros(2, len(partner), 2)
     mean[0].index_add_(0, row, own / count[row, None])
@@ -162,6 +167,7 @@ def partner_rows(row: Tensor, partner: Tensor) -> Tensor:
     Returns:
         (L,) int64 row i of each pair.
     """
+    # The inverse of a permutation by one assignment; argsort would sort.
     inverse = torch.empty_like(partner)
     inverse[partner] = torch.arange(len(partner), device=partner.device)
     return inverse[row]

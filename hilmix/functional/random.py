@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 Stream = Literal["step", "mix", "shuffle", "augment", "sample"]
+# Never renumber: runs of older versions could no longer be resumed with the same draws.
 _CODES: dict[Stream, int] = {"step": 0, "mix": 1, "shuffle": 2, "augment": 3, "sample": 4}
 
 
@@ -22,6 +23,7 @@ def step_seed(seed: int, counter: int, rank: int = 0, *, stream: Stream = "step"
         >>> step_seed(0, 7, 0) == step_seed(0, 7, 0), step_seed(0, 7, 0) == step_seed(0, 7, 1)
         (True, False)
     """
+    # SeedSequence mixes the words; a sum of them would give equal draws to neighbouring seeds, batches and ranks.
     state = np.random.SeedSequence([seed, counter, rank, _CODES[stream]]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
@@ -33,4 +35,5 @@ def step_generator(seed: int, counter: int, rank: int = 0, *, stream: Stream = "
 
 def run_seed() -> int:
     """Returns the seed that ``seed_everything`` set for this run, 0 if it was not called."""
+    # Lightning keeps the seed nowhere else; the environment also reaches the processes of other ranks.
     return int(os.environ.get("PL_GLOBAL_SEED", "0"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hilmix.errors import SizeError
 
+# The rest is for the model, the data and temporary copies.
 SHARE = 0.5
 """Of the machine's memory that one table may take."""
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -13,6 +14,7 @@ _CGROUP = Path("/sys/fs/cgroup/memory.max")
 def memory() -> int:
     """Returns the bytes of memory of this machine or container."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # In a container sysconf shows the host's memory; the file says "max" where there is no limit.
     limit = _CGROUP.read_text().strip() if _CGROUP.is_file() else ""
     return min(total, int(limit)) if limit.isdecimal() else total
 

@@ -25,6 +25,7 @@ def rank_groups(scores: Tensor) -> Tensor:
         >>> rank_groups(torch.tensor([0.8, 0.3, 0.80000007])).tolist()
         [1, 0, 1]
     """
+    # Relative differences are differences of logarithms.
     place, order = _log_in_float64(scores).sort(stable=True)
     start = torch.ones(len(place), dtype=torch.bool, device=place.device)
     start[1:] = place.diff() > ROUNDING
@@ -38,4 +39,5 @@ def rank_groups(scores: Tensor) -> Tensor:
 
 def _log_in_float64(scores: Tensor) -> Tensor:
     device = torch.device("cpu") if scores.device.type == "mps" else scores.device  # has no float64
+    # +-1e3 lies beyond the logarithm of any float64, so that neither zeros nor NaN come near a score.
     return scores.to(device, torch.float64).clamp_min(0).log().nan_to_num(nan=1e3, neginf=-1e3)

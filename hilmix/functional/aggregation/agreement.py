@@ -68,6 +68,7 @@ def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
     if max_rounds < 1:
         raise ConfigError(f"Zero-based skill: `max_rounds` must be >= 1, got {max_rounds}.")
     votes = entries(table)
+    # Any equal start makes the first round the plain vote.
     skill = np.full(table.num_annotators, 1 / table.num_classes)
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
@@ -87,6 +88,7 @@ def _weighted_votes(table: Votes, votes: Entries, skill: FloatArray) -> FloatArr
 def _agreement(table: Votes, votes: Entries, counts: FloatArray) -> FloatArray:
     """(A,) expected share of each annotator's votes that name the item's winner, 0 without votes."""
     best = best_classes(counts)
+    # Items without a positive vote have no winner to divide by.
     agreed = votes.weight * best[votes.item, votes.label] / np.maximum(best.sum(axis=1), 1)[votes.item]
     right, total = (np.bincount(votes.annotator, w, minlength=table.num_annotators) for w in (agreed, votes.weight))
     share: FloatArray = np.divide(right, total, out=np.zeros(table.num_annotators), where=total > 0)

@@ -102,11 +102,13 @@ class _Model:
         flat = entries(table)
         counts = weighted_counts(flat, num_items=table.num_items, num_classes=k)
         self.voted = counts.sum(axis=1) > 0
+        # float64 throughout: in float32 posteriors are off by up to 1e-4 after eleven rounds.
         self.posterior = soft_labels(counts)
         del counts  # what is large goes as soon as it can: this sets the peak of memory
         cell = flat.annotator * k + flat.label
         self.votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
         del flat, cell
+        # CSR in both directions: the transpose alone would be CSC, whose products scatter.
         self.votes_of_cell = self.votes.T.tocsr()
         eye = np.eye(k)
         self.pseudo = np.tile(right * eye + wrong / max(1, k - 1) * (1 - eye), (self.shape[0], 1))
@@ -115,11 +117,13 @@ class _Model:
 
     def round(self) -> float:
         """One M step and one E step; returns the penalised log-likelihood under the new parameters."""
+        # Items without votes hold the prior itself and would count as evidence for it.
         self.log_prior = np.log(self.voted @ self.posterior + self.class_count)
         self.log_prior -= np.logaddexp.reduce(self.log_prior)
         counts = (self.votes_of_cell @ self.posterior + self.pseudo).reshape(self.shape)
         self.log_confusion = np.log(counts / counts.sum(axis=1, keepdims=True)).reshape(-1, self.shape[1])
         self.posterior = self.votes @ self.log_confusion
+        # Once per item: added once per label, as in crowd-kit, the criterion is no bound and can stop EM in round 2.
         self.posterior += self.log_prior
         evidence = softmax_in_place(self.posterior)
         return evidence + float((self.pseudo * self.log_confusion).sum() + self.class_count * self.log_prior.sum())

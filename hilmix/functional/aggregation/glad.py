@@ -103,6 +103,7 @@ class _Model:
     def __init__(self, table: Votes) -> None:
         self.num_items, self.num_annotators, self.num_classes = table.num_items, table.num_annotators, table.num_classes
         self.log_others = float(np.log(max(1, self.num_classes - 1)))
+        # Sorted by item, the residuals of every step are rows of a CSR matrix whose structure is made once.
         order = np.argsort(table.item, kind="stable")
         self.annotator = table.annotator[order]
         self.answers = np.bincount(table.item, minlength=self.num_items)
@@ -133,6 +134,7 @@ class _Model:
         product = ability[self.annotator] * np.repeat(easiness, self.answers)
         posterior = (self.labels @ (product + self.log_others)).reshape(self.num_items, self.num_classes)
         evidence = softmax_in_place(posterior) - self.num_items * np.log(self.num_classes)
+        # log(1 + exp x) written out overflows.
         wrong = -float(np.logaddexp(0, product).sum()) - len(product) * self.log_others
         return posterior, evidence + wrong - _half_square(parameters)
 

@@ -50,6 +50,7 @@ def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
     score = np.bincount(table.item, answer * message, minlength=table.num_items)
     labels = np.maximum(np.bincount(table.annotator, minlength=table.num_annotators), 1)
     reliability = np.bincount(table.annotator, message, minlength=table.num_annotators) / labels
+    # The sign of 0 is 0, which leaves both sides one half.
     side = np.sign(score)
     return Kos(np.stack([1 - side, 1 + side], axis=1) / 2, reliability)
 

@@ -83,6 +83,7 @@ def mace(
     best: Mace | None = None
     bounds: list[float] = []
     done = 0
+    # A stream per restart: crowd-kit reuses the seed, so that its ten restarts are one.
     for child in np.random.SeedSequence(seed).spawn(restarts):
         fit = _Fit(labels, table.num_annotators, table.num_classes, method == "vb", np.random.default_rng(child))
         converged = False

@@ -104,6 +104,7 @@ def _zero_based_skill(votes: Votes, seed: int, on_round: OnRound | None) -> Aggr
 def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = kos(votes, seed=seed)
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
+    # Items without votes are even, too, but no tie.
     ties = int((voted & (fit.posterior[:, 0] == fit.posterior[:, 1])).sum())
     return Aggregate(fit.posterior, True, fit.reliability, "reliability (0: guesses)", ties=ties)
 
@@ -111,6 +112,7 @@ def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
 def _average(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     parts = [AGGREGATORS[name](votes, seed, on_round) for name in AVERAGED]
     mean = np.mean([part.posterior for part in parts], axis=0)
+    # None, of methods without rounds, is not a failure to converge.
     return Aggregate(mean, converged=all(part.converged is not False for part in parts))
 
 

@@ -66,6 +66,7 @@ def weighted_counts(votes: Entries, *, num_items: int, num_classes: int) -> Floa
     require_memory("Counting labels by item and class", needed, items=num_items, classes=num_classes)
     cell = votes.item * num_classes + votes.label
     flat = np.bincount(cell, weights=votes.weight, minlength=num_items * num_classes)
+    # Without votes bincount returns int64 in spite of the weights.
     return flat.astype(np.float64, copy=False).reshape(num_items, num_classes)
 
 
@@ -121,6 +122,7 @@ def soft_labels(counts: FloatArray) -> FloatArray:
         counts: (N, K) non-negative votes, see :func:`vote_counts`.
     """
     total = counts.sum(axis=1, keepdims=True)
+    # The second `where` avoids 0 / 0, which would warn also where its result is not taken.
     return np.where(total > 0, counts, 1 / counts.shape[1]) / np.where(total > 0, total, 1)
 
 

@@ -104,6 +104,7 @@ def pgd(
 def _gradient(loss_fn: Loss, x: Tensor) -> Tensor:
     with torch.enable_grad():  # evaluation loops run without gradients
         x = x.detach().requires_grad_()
+        # autograd.grad, not backward(): an attack inside a training step must leave no gradients in the parameters.
         (gradient,) = torch.autograd.grad(loss_fn(x).sum(), x)
     return gradient
 

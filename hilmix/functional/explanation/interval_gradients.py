@@ -127,6 +127,7 @@ def max_pool_gradient(
         pads = [p, (out - 1) * s + d * (k - 1) + 1 - size - p, *pads]
 
     def windows(image: Tensor) -> Tensor:
+        # Padded here, as unfold pads with zeros, which could be the largest of their window.
         padded = F.pad(image, pads, value=-torch.inf)
         columns = F.unfold(padded, kernel_size, dilation=dilation, stride=stride)
         return columns.reshape(len(image), channels, -1, columns.shape[2])  # (R, C, pixels of a window, windows)

@@ -54,6 +54,7 @@ def affine(x: Interval, weight: Tensor, bias: Tensor | None = None, *, apply: Bi
         >>> affine(box, torch.tensor([[1.0, -1.0]]), torch.tensor([0.5]))
         Interval(lower=tensor([[-1.5000]]), upper=tensor([[1.5000]]))
     """
+    # Centre and radius take two products; both ends by positive and negative weights would take four.
     centre = apply((x.lower + x.upper) / 2, weight)
     radius = apply((x.upper - x.lower) / 2, weight.abs())
     return interval_around(centre if bias is None else centre + bias, radius)
@@ -96,6 +97,7 @@ def worst_log_probs(logits: Interval) -> Tensor:
     """
     dtype = torch.promote_types(logits.lower.dtype, torch.float32)
     lower, upper = logits.lower.to(dtype), logits.upper.to(dtype)
+    # log softmax as logsigmoid of a margin: exact also where the probability rounds to 1.
     return F.logsigmoid(lower - _log_sum_exp_of_others(upper))
 
 
