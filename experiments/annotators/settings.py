@@ -83,6 +83,21 @@ FAMILIES = {
     "cifar10h": Family("CIFAR-10H", ("cifar10h",), "cifar10h"),
 }
 DATA = tuple(name for family in FAMILIES.values() for name in family.members)
+DEVELOPMENT = (
+    "digits-class-50",
+    "digits-instance-50",
+    "digits-instance-50-1label",
+    "fashion-instance",
+    "mnist-class-1label",
+    "labelme-features",
+    "labelme-features-heldout",
+    "labelme-images",
+    "cifar10n",
+    "cifar10n-worse",
+)
+"""Data whose scores may guide the design of a default."""
+CONFIRMATION = tuple(name for name in DATA if name not in DEVELOPMENT)
+"""Data that a new default runs on once, when its design is final."""
 EMBEDDED = {"digits-class": "digits-class", "digits-instance": "digits-instance"}
 """Made on the fly, no folder needed: for a first run and the tests, not part of the grid."""
 FAMILY_OF = {name: key for key, family in FAMILIES.items() for name in family.members} | EMBEDDED
