@@ -58,11 +58,13 @@ class GroupDRO(Part, nn.Module):
         """
         if bool((group == UNKNOWN).any()):
             raise ConfigError("GroupDRO: a training item has no group; fill in the column 'group' of the items table.")
+        # Detached: the weights climb by their own rule and carry no gradient.
         sums, counts = group_sums(at_least_float32(loss.detach()), group, len(self.weight))
         total, ranks = torch.stack([sums, counts]), 1
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)
             ranks = dist.get_world_size()
+        # A group that no rank has in this step has loss 0, so it gains no weight by being absent.
         means = total[0] / total[1].clamp_min(1)
         self.weight = adversarial_group_weights(self.weight, means, step=self.step)
         share = self.weight / total[1].clamp_min(1)

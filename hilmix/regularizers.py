@@ -41,8 +41,10 @@ class Regularizer(Part, ABC):
             sums = self.sum_statistics(log_probs)
         total = torch.cat([sums, sums.new_full((1,), len(log_probs))])
         if dist.is_available() and dist.is_initialized():
+            # The differentiable collective; dist.all_reduce would cut the gradient.
             total = all_reduce(total)  # type: ignore[no-untyped-call]
         mean, count = total[:-1] / total[-1].clamp_min(1), total[-1]
+        # A factor, not a branch: reading the count on the host would stall the device in every step.
         return (self.weight * self.of_mean(mean) * (count > 0)).to(log_probs.dtype)
 
     @abstractmethod
@@ -105,6 +107,7 @@ class PriorPenalty(Regularizer):
         prior = torch.full_like(mean, 1 / len(mean)) if self.prior is None else mean.new_tensor(self.prior)
         if len(prior) != len(mean):
             raise ConfigError(f"PriorPenalty: prior has {len(prior)} entries, the model {len(mean)} classes.")
+        # A class whose mean prediction underflows would make the penalty infinite and its gradient NaN.
         tiny = torch.finfo(mean.dtype).tiny
         return (torch.xlogy(prior, prior) - prior * mean.clamp_min(tiny).log()).sum()
 
@@ -132,6 +135,7 @@ class VolumePenalty(Regularizer):
         super().__init__(weight)
 
     def sum_statistics(self, log_probs: Tensor) -> Tensor:
+        # float64: rounding in float32 would make of a zero eigenvalue one as large as the ridge.
         probs = log_probs.exp().to(sum_dtype(log_probs.device))
         return (probs.t() @ probs).flatten()
 

@@ -12,6 +12,7 @@ from hilmix.functional.mixing import mix_rows
 from hilmix.functional.precision import at_least_float32
 from hilmix.types import UNKNOWN, MixPlan
 
+# At 100 classes and E = 128 that layer has 1.3 million parameters, at 1,000 already 129 million.
 FULL_UP_TO = 100
 """Most classes for which ``confusion: auto`` takes the full matrix: its last layer has (E + 1) K^2 parameters."""
 
@@ -60,8 +61,10 @@ class AnnotMixHead(AnnotatorModel):
         self.embed_annotator = nn.Linear(num_annotators, e)  # applied to one-hot rows: its columns are looked up
         self.embed_metadata: nn.Linear | None = None
         if num_annotator_features:
+            # Without a bias, as embed_annotator has one.
             self.embed_metadata = nn.Linear(num_annotator_features, e, bias=False)
             self.register_buffer("metadata", torch.zeros(num_annotators, num_annotator_features))
+        # ReLU may overwrite the output of batch norm, which no backward pass reads.
         self.hidden = nn.Sequential(
             nn.Dropout(self.dropout), nn.Linear(2 * e, e), nn.BatchNorm1d(e), nn.ReLU(inplace=True)
         )
@@ -69,6 +72,7 @@ class AnnotMixHead(AnnotatorModel):
         if self.full:
             self.out = nn.Linear(e, k * k)
             with torch.no_grad():
+                # As in the authors' code the weights stay random, so rows start near eta, not at it.
                 self.out.bias.copy_(prior * torch.eye(k).flatten())
         else:
             self.out = nn.Linear(e, k)
@@ -77,6 +81,7 @@ class AnnotMixHead(AnnotatorModel):
         return self
 
     def set_annotator_features(self, features: Tensor) -> None:
+        # In place, so that it stays the buffer that moves with the module and lies in checkpoints.
         self.metadata.copy_(features)
 
     def forward(
@@ -86,6 +91,7 @@ class AnnotMixHead(AnnotatorModel):
         if plan is not None:  # the embedding is affine, so mixing embeddings is mixing one-hot annotators
             who = mix_rows(who, plan.partner, plan.weight)
         hidden = self.hidden(torch.cat([self.embed_features(features.detach()), who], dim=1))
+        # Half precision rounds the log-probabilities of rare confusions to three digits.
         out = at_least_float32(self.out(hidden))
         confusion: Confusion
         if self.full:
@@ -100,6 +106,7 @@ class AnnotMixHead(AnnotatorModel):
         table = self.embed_annotator.weight.t()
         if self.embed_metadata is not None:
             table = table + self.embed_metadata(self.metadata)
+        # -1 would look up the last annotator; what 0 gives for it is replaced below.
         known = table[annotator.clamp_min(0)]
         unknown = (annotator == UNKNOWN).unsqueeze(1)
         return torch.where(unknown, table.mean(0), known) + self.embed_annotator.bias

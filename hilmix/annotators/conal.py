@@ -40,6 +40,7 @@ class CoNAL(AnnotatorModel):
     on the input; p(right) is ``sum_c p[c] q_c[c]``, where ``q_c`` is the answer where the class is certainly c.
     """
 
+    # Both values are those of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, embed_dim: PositiveInt = 20, weight: NonNegative = 1e-5) -> None:
         super().__init__()
         self.embed_dim, self.weight = embed_dim, float(weight)
@@ -63,6 +64,7 @@ class CoNAL(AnnotatorModel):
         v = normalize(gather_annotators(self.embed_annotator, annotator, plan), dim=1)
         share = (u * v).sum(1).sigmoid().reshape(-1, 1, 1)
         own = gather_annotators(self.individual, annotator, plan)
+        # `own` is at least float32, also where the parameters are not, and lerp takes one type only.
         confusion = LogitConfusion(torch.lerp(own, self.common.to(own.dtype), share.to(own.dtype)))
         return confusion.log_marginal(log_probs), confusion
 

@@ -43,6 +43,7 @@ class ConfusionMatrices(AnnotatorModel):
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
+        # Logits, not probabilities: rows stay distributions whatever step an optimizer takes.
         self.logits = diagonal_matrices(num_annotators, num_classes, self.diagonal, self.off_diagonal)
         return self
 
@@ -71,11 +72,13 @@ class TraceReg(ConfusionMatrices):
     the regularised loss with the trace norm. Differs from the paper: the mean over annotators in place of the sum.
     """
 
+    # 0.01, 1 and -5 are the values of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, weight: NonNegative = 0.01, diagonal: float = 1.0, off_diagonal: float = -5.0) -> None:
         super().__init__(diagonal, off_diagonal)
         self.weight = float(weight)
 
     def penalty(self) -> Tensor:
+        # The mean, not the sum: a weight then suits any number of annotators.
         rows = at_least_float32(self.logits).softmax(-1)
         return self.weight * rows.diagonal(dim1=1, dim2=2).sum(-1).mean()
 
@@ -97,6 +100,7 @@ class GeoRegW(ConfusionMatrices):
     Differs from the paper: a small ridge keeps the logarithm finite where the matrices have equal rows.
     """
 
+    # 1e-3 and the identity are the values of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, weight: NonNegative = 1e-3, diagonal: float = 1.0, off_diagonal: float = 0.0) -> None:
         super().__init__(diagonal, off_diagonal)
         self.weight = float(weight)

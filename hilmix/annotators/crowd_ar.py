@@ -75,6 +75,7 @@ class CrowdAR(AnnotatorModel):
     Reference: Cao et al., "Learning from Crowds with Annotation Reliability", SIGIR 2023.
     """
 
+    # Both values are those of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, hidden_dim: PositiveInt = 128, weight: Share = 0.9) -> None:
         super().__init__()
         self.hidden_dim, self.weight = hidden_dim, float(weight)
@@ -115,6 +116,7 @@ class CrowdAR(AnnotatorModel):
         t = output.confusion.logit.unsqueeze(1)
         r = t.sigmoid()
         soft = r * output.label_log_probs + (1 - r) * output.label_log_probs.mean(1, keepdim=True)
+        # The argmax has no gradient: the second term trains the reliability, and the classes only through it.
         agrees = torch.arange(soft.shape[1], device=t.device) == output.log_probs.argmax(1, keepdim=True)
         judged = torch.where(agrees, logsigmoid(t), logsigmoid(-t))
         scores = self.weight * soft + (1 - self.weight) * judged

@@ -42,6 +42,8 @@ class DawidSkene(AnnotatorModel):
     log_confusion: Tensor
     start: Tensor
 
+    # Chosen on validation items of eleven development sets, where strength 1 to 10 and dependence 0 to 0.6 lie on one
+    # plateau; see experiments/annotators/README.md.
     def __init__(self, eta: OpenShare = 0.8, strength: Positive = 3.0, dependence: Share = 0.3) -> None:
         super().__init__()
         self.eta, self.strength, self.dependence = eta, strength, dependence
@@ -83,6 +85,7 @@ class DawidSkene(AnnotatorModel):
             probs: optional (L, K) float soft answers.
         """
         if probs is None:
+            # Index vectors around a slice put the pairs first: (L, K) without a matrix (K, K) for any pair.
             return self.log_confusion[annotator, :, label]
         matrices = ((some, DenseConfusion(self.log_confusion[annotator[some]])) for some in self._chunks(annotator))
         return torch.cat([matrix.log_likelihood(label[some], probs[some]) for some, matrix in matrices])
@@ -111,4 +114,5 @@ class DawidSkene(AnnotatorModel):
             probs: optional (L, K) float soft answers.
         """
         counts = expected_counts(posterior, annotator, label, probs, len(self.log_confusion) - 1)
+        # In place, so that it stays the buffer that moves with the module and lies in checkpoints.
         self.log_confusion.copy_(shrunk_confusion(counts, self.start, self.strength).log())

@@ -45,6 +45,7 @@ class MaDL(AnnotatorModel):
 
     metadata: Tensor
 
+    # Both values are those of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, embed_dim: PositiveInt = 16, eta: OpenShare = 0.8) -> None:
         super().__init__()
         self.embed_dim, self.eta = embed_dim, eta
@@ -70,10 +71,12 @@ class MaDL(AnnotatorModel):
         self.out = nn.Linear(e, k * k)
         with torch.no_grad():
             self.out.bias.copy_(log_prior_diagonal(k, self.eta) * torch.eye(k).flatten())
+        # As a logarithm gamma stays positive whatever step an optimizer takes.
         self.log_gamma = nn.Parameter(torch.tensor((SHAPE - 1) / RATE).log())
         return self
 
     def set_annotator_features(self, features: Tensor) -> None:
+        # In place, so that it stays the buffer that moves with the module and lies in checkpoints.
         self.metadata.copy_(features)
 
     def forward(
@@ -103,6 +106,7 @@ class MaDL(AnnotatorModel):
         # no shortcut through a matrix product, which leaves an annotator at some distance from itself
         squared = torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square()
         squared = squared.clamp_max(torch.finfo(v.dtype).max)  # infinity would spoil the gradient of gamma
+        # Everyone is at distance 0 from themselves, so the sum is at least 1 and can be inverted.
         share = (-self.log_gamma.exp() * squared).exp().sum(1).reciprocal()
         return share / share.mean()
 

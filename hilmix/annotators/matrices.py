@@ -21,8 +21,10 @@ def diagonal_matrices(num_annotators: int, num_classes: int, diagonal: float, of
     Raises:
         DataError: where they, their gradients and two moments of an optimizer would fill the memory.
     """
+    # The parameters, their gradients and the two moments of an optimizer of Adam's kind.
     require_matrices(num_annotators, num_classes, copies=4)
     matrix = torch.full((num_classes, num_classes), float(off_diagonal)).fill_diagonal_(diagonal)
+    # repeat, not expand: annotators start alike but must not share memory.
     return nn.Parameter(matrix.repeat(num_annotators, 1, 1))
 
 
@@ -57,6 +59,7 @@ def gather_annotators(table: Tensor, annotator: Tensor, plan: MixPlan | None = N
         >>> gather_annotators(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1, -1])).tolist()
         [[1.0], [3.0], [2.0]]
     """
+    # -1 would look up the last annotator: 0 is looked up in its place, and the mean taken.
     unknown = (annotator == UNKNOWN).reshape(-1, *[1] * (table.ndim - 1))
     entries = at_least_float32(torch.where(unknown, table.mean(0), table[annotator.clamp_min(0)]))
     return entries if plan is None else mix_rows(entries, plan.partner, plan.weight)

@@ -31,6 +31,7 @@ class UnionConfusion(NamedTuple):
         return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_block, dim=1)
 
     def log_marginal(self, log_probs: Tensor) -> Tensor:
+        # Normalised over the labels alone: the mass of the annotator says who answers, not what.
         return self.log_union(log_probs).log_softmax(-1)
 
     def rows(self) -> DenseConfusion:
@@ -70,6 +71,7 @@ class UnionNet(AnnotatorModel):
     Differs from the paper: the loss counts every pair alike in place of every item.
     """
 
+    # The value of the annot-mix study (Herde et al., ECAI 2024).
     def __init__(self, eps: Rate = 1e-5) -> None:
         super().__init__()
         self.eps = float(eps)
@@ -84,6 +86,7 @@ class UnionNet(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
+        # Over all annotators and labels, in float32: a sum of A K terms in half precision loses the small ones.
         normaliser = at_least_float32(self.logits).logsumexp(dim=(0, 2))
         confusion = UnionConfusion(gather_annotators(self.logits, annotator, plan) - normaliser.unsqueeze(1))
         return confusion.log_marginal(log_probs), confusion

@@ -34,11 +34,13 @@ class AnnotMix(MixPolicy):
         if self.max_pairs_per_item is None:
             return batch
         # rank of a random key within its item: sort by key, then stably by item
+        # A permutation as keys, since random numbers could tie.
         key = torch.from_numpy(generator.permutation(len(batch.row))).to(batch.row.device)
         order = key.argsort()
         order = order[batch.row[order].argsort(stable=True)]
         count = torch.bincount(batch.row, minlength=len(batch.index))
         rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[batch.row[order]]
+        # Sorted back, so that pairs lie in the order of their items as before.
         keep = order[rank < self.max_pairs_per_item].sort().values
         return batch._replace(
             row=batch.row[keep],

@@ -16,6 +16,7 @@ from hilmix.types import Batch, MixPlan
 class MixPolicy(Part, ABC):
     """Draws a plan from a generator, a pure function; :meth:`apply` mixes the inputs of a batch as a plan says."""
 
+    # None on the class: a dict here would be shared by all policies, and their constructors need not call this one's.
     _buffers: dict[str, Tensor] | None = None
 
     def bind(self, annotations: Annotations) -> None:
@@ -43,6 +44,7 @@ class MixPolicy(Part, ABC):
             batch: from the loader, on any device, ``input`` (B, ...) float.
             generator: seeded by (seed, batch counter, rank); see :mod:`hilmix.functional.random`.
         """
+        # Before the draw: a plan over pairs has one row for each pair that takes part.
         batch = self.limit(batch, generator)
         plan = self.draw(batch, generator)
         if plan is None:
@@ -63,6 +65,7 @@ class MixPolicy(Part, ABC):
         if plan.rows == "pairs":
             room = self._reused("pairs", source, len(batch.row))
             source = source[batch.row] if room is None else torch.index_select(source, 0, batch.row, out=room)
+        # A buffer of its own, as a mix must not write into what it reads.
         room = self._reused("mixed", source, len(source))
         if plan.box is not None:
             mixed = paste_boxes(source, plan.partner, plan.box, out=room)
@@ -78,6 +81,7 @@ class MixPolicy(Part, ABC):
         shape = (rows, *like.shape[1:])
         size = math.prod(shape)
         held = self._buffers.get(role)
+        # A larger one is kept and cut: the last batch of an epoch is smaller than the others.
         if held is None or held.dtype != like.dtype or held.numel() < size:
             held = self._buffers[role] = torch.empty(size, dtype=like.dtype)
         return held[:size].view(shape)

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 @contextmanager
 def running_statistics(module: nn.Module, active: bool) -> Iterator[None]:
     """While active, batch norm uses its running statistics: those of fewer than two rows mean nothing."""
+    # _BatchNorm is private, but the only base of all kinds; norms that the user froze are no longer in training.
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training] if active else []
     norms = [
         m for m in norms if not isinstance(m, nn.SyncBatchNorm)
