@@ -63,10 +63,13 @@ class Classifier(CrowdModel, LightningModule):
         check_settings("model", Classifier.__init__, locals())
         super().__init__(*args, **kwargs)
         self.optimization = Optimization(optimizer, lr, weight_decay, optimizer_kwargs or {}, lr_scaling, schedule)
+        # Plain values, not Lightning's own collection: that stores a subclass's arguments under LightningCLI alone, and
+        # pickles modules, which loading with weights_only refuses.
         self.save_hyperparameters(self.settings | asdict(self.optimization))
         self.lr, self.seed = lr, 0  # a finder of learning rates sets `lr`
         self.trained_on: dict[str, Any] | None = None
         """State of the data module that served the training; names of classes and annotators are in it."""
+        # By default torchmetrics drops NaN, which would hide divergence, and reads each value on the host to find it.
         self.train_loss = MeanMetric(nan_strategy="disable")
         groups = self.settings["num_groups"]
         self.val_metrics, self.test_metrics = StageMetrics(groups), StageMetrics(groups)
@@ -76,7 +79,10 @@ class Classifier(CrowdModel, LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         step = self.compute_step(batch, progress=self._progress() if self.explanations else None)
         value, terms = step.losses.value, step.losses.terms
+        # Weighted by terms: the mean of an epoch is over annotations, however many each batch has; one without adds 0.
         self.train_loss.update(value.detach().sum() / terms.clamp_min(1), terms)
+        # The metric, not a float: Lightning truncates the batch sizes by which it averages floats over ranks (its issue
+        # 21859). Without batch_size it would search the batch for one.
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
         return {"loss": step.loss, "output": step.output}
 
@@ -89,6 +95,7 @@ class Classifier(CrowdModel, LightningModule):
 
         DDP averages gradients over ranks; times their number the average is the gradient of one process.
         """
+        # A copy, as the collective writes into its argument.
         total = torch.as_tensor(self.trainer.strategy.reduce(count.clone(), reduce_op="sum"))
         return self.trainer.world_size / total.clamp_min(1)
 
@@ -128,10 +135,13 @@ class Classifier(CrowdModel, LightningModule):
             self.trainer.strategy.setup_optimizers(self.trainer)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Lightning restores no random state: seeded per step, dropout repeats after a resume and differs between ranks.
+        # Not by global_step, which stands still while gradients accumulate.
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed(self.seed, counter, self.global_rank))
 
     def on_validation_epoch_start(self) -> None:
+        # Values are logged, not these metrics, so Lightning does not reset them, nor after its sanity check.
         self.val_metrics.reset()
 
     def on_validation_epoch_end(self) -> None:
@@ -167,6 +177,7 @@ class Classifier(CrowdModel, LightningModule):
         checkpoint["seed"], checkpoint["scaled_by"] = self.seed, self.scaled_by
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Checkpoints of other tools and of older versions lack these entries.
         self.seed, self.scaled_by = checkpoint.get("seed", self.seed), checkpoint.get("scaled_by", self.scaled_by)
         # that of the data module bears its class name, which may be any
         states = (value for value in checkpoint.values() if isinstance(value, dict))

@@ -101,8 +101,10 @@ class EMClassifier(Classifier):
             self.em_targets = self._expect(self._flat())
         elif after_warmup >= 0 and after_warmup % self.every == 0:
             log_probs = self._clean_log_probs()
+            # Counts come from today's predictions; the targets in use are `every` epochs old.
             posterior = self._expect(log_probs)
             item, annotator, label, probs = self._votes()
+            # An annotator that the model does not know has no matrix to fit.
             known = annotator != UNKNOWN
             probs = None if probs is None else probs[known]
             self._model.maximise(posterior[item[known]], annotator[known], label[known], probs)
@@ -133,7 +135,9 @@ class EMClassifier(Classifier):
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             raise ConfigError("EMClassifier: its warm-up is a share of the run; set trainer.max_epochs or max_steps.")
+        # Rounded up: Lightning also steps at the end of an epoch, where fewer batches have accumulated.
         per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        # At least one epoch, as the first M step needs predictions of a network that has seen the data.
         return max(1, round(self.warmup * math.ceil(steps / per_epoch)))
 
     @property
@@ -178,6 +182,7 @@ class EMClassifier(Classifier):
         with evaluation_mode(self):
             for batch in clean_batches(self.trainer, self._data.clean_dataloader("train")):
                 log_probs[batch.index] = at_least_float32(self(batch.input)).log_softmax(-1)
+        # Clean loaders give each item to one rank alone, so the sum over ranks is a gather.
         return torch.as_tensor(self.trainer.strategy.reduce(log_probs, reduce_op="sum"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -90,6 +90,7 @@ class CrowdModel(nn.Module):
         num_annotator_features: NonNegativeInt = 0,
         num_groups: NonNegativeInt = 0,
     ) -> None:
+        # First, before more locals appear; `__class__` is one wherever super() is used.
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         check_settings("model", CrowdModel.__init__, settings)
         super().__init__()
@@ -117,6 +118,7 @@ class CrowdModel(nn.Module):
             part.build(nn.Sequential(self.backbone.net, self.head))
         self.group_dro = None if group_dro is None else group_dro.build(num_groups)
         mean, std = self.backbone.input_normalisation or ([0.0] * input_shape[0], [1.0] * input_shape[0])
+        # Buffers lie in checkpoints: a loaded model scales inputs as in training, without the data.
         self.register_buffer("input_mean", torch.tensor(mean))
         self.register_buffer("input_std", torch.tensor(std))
 
@@ -144,12 +146,14 @@ class CrowdModel(nn.Module):
             batch: of B rows; put the model into evaluation mode first.
         """
         features = self.features(self.standardized(batch.input))
+        # float32 before the logarithm: in bfloat16 log-probabilities have three digits.
         logits = at_least_float32(self.head(features))
         fields = annotator_fields(self.annotator_model, features, logits.log_softmax(-1), batch)
         return evaluation_output(batch, logits, fields)
 
     def standardized(self, input: Tensor) -> Tensor:
         """Returns the network's inputs, a fresh tensor: the inputs less their mean, in standard deviations."""
+        # In the weights' precision, which need not be that of the data.
         return normalise(as_float(input), self.input_mean, self.input_std).to(self.input_mean.dtype)
 
     def scale_inputs(self, datamodule: Any) -> None:
@@ -193,6 +197,7 @@ class CrowdModel(nn.Module):
         found = self.forward_batch(batch)
         losses = self.losses(found.log_probs, found.annotator_output, batch)
         per_term = self.per_term(losses.terms) if self.group_dro is None else self._weight_groups(losses, batch)
+        # The penalty is not scaled: each rank computes all of it, and the average of equal gradients is one of them.
         loss = (per_term * losses.value).sum() + self.annotator_model.penalty()
         if self.regularizers:
             loss = loss + torch.stack([part.penalty(found.log_probs) for part in self.regularizers]).sum()
@@ -205,6 +210,7 @@ class CrowdModel(nn.Module):
         """Returns the values from which the loss of a batch is computed, mixed as its plan says."""
         x = self.standardized(batch.input)
         if self.explanations:
+            # Safe in place: standardized() has made a new tensor, and the batch's own stays without a gradient.
             x.requires_grad_()
         with double_backward_attention(any(part.second_order for part in self.explanations)):
             features, logits = self.class_scores(x, batch)

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 LrScaling = Literal["none", "fan-in"]
 Schedule = Literal["cosine", "constant"]
+# Chosen on validation items of eleven development sets, where 64 to 128 lie on one plateau; see
+# experiments/annotators/README.md.
 REFERENCE_FAN_IN = 64
 """Inputs of a layer whose learning rate ``fan-in`` leaves as it is."""
 
@@ -51,6 +53,7 @@ class Optimization:
         """
         groups = class_model_groups(class_model, self.lr, self.lr_scaling, self.weight_decay)
         if annotators := list(annotator_model.parameters()):
+            # Decay would pull confusion logits to zero, that is to annotators who answer at random.
             groups.append({"params": annotators, "weight_decay": 0.0})
         optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
         return optimizer, None if self.schedule == "constant" else cosine_to_zero(optimizer, steps)
@@ -63,6 +66,7 @@ def make_optimizer(name: str, groups: list[dict[str, Any]], lr: float, kwargs: d
         ConfigError: if there is none, or it cannot be made with these settings.
     """
     kind = getattr(torch.optim, name, None)
+    # Only classes of optimizers: getattr alone would also reach modules and functions of torch.optim.
     names = [n for n, k in vars(torch.optim).items() if isinstance(k, type) and issubclass(k, torch.optim.Optimizer)]
     if name not in names or kind is torch.optim.Optimizer:
         near = "".join(f", near: {other}" for other in near_names(name, names)[:1])
@@ -84,6 +88,7 @@ def try_optimizer(name: str, lr: float, weight_decay: float, kwargs: dict[str, A
     Raises:
         ConfigError: see :func:`make_optimizer`; or if it does not take dense gradients of vectors.
     """
+    # As a model's: LBFGS takes one group only, SparseAdam no dense gradients, Muon no vectors.
     weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
     groups = [{"params": [weight], "weight_decay": weight_decay} for weight in weights]
     optimizer = make_optimizer(name, groups, lr, kwargs)
@@ -112,10 +117,12 @@ def class_model_groups(
     """
     parts = list(parts)
     modules = [module for part in parts for module in part.modules()]
+    # A dict, so that a parameter shared by two modules is listed once; optimizers refuse repeats.
     scales: dict[Tensor, float] = dict.fromkeys((p for part in parts for p in part.parameters()), 1.0)
     if scaling == "fan-in":
         for module in modules:
             if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                # The number of weights of one output is its fan-in, of matrices and filters alike, grouped ones too.
                 scales[module.weight] = min(1.0, REFERENCE_FAN_IN / module.weight[0].numel())
     groups: dict[float, list[Tensor]] = {}
     for parameter, scale in scales.items():
@@ -135,6 +142,7 @@ def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float])
     """
 
     def factor(step: int) -> float:
+        # LambdaLR asks for step 0 when it is made. Beyond the estimated steps the cosine would rise again.
         return 1.0 if step == 0 else 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
 
     return LambdaLR(optimizer, factor)

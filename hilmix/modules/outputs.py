@@ -9,6 +9,7 @@ from hilmix.annotators import AnnotatorModel, AnnotatorOutput
 from hilmix.functional.confusion import pair_chunks
 from hilmix.types import Batch, MixPlan, StepOutput
 
+# 64 KiB for each pair at 128 classes in float32: tens of MiB in a batch, and 60 times as many at 1,000 classes.
 DENSE_CLASSES = 128
 """Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
 
@@ -106,6 +107,7 @@ def annotator_fields(model: AnnotatorModel, features: Tensor, log_probs: Tensor,
             parts[-1]["diagonal"] = confusion.diagonal()
             if k <= DENSE_CLASSES:
                 parts[-1]["confusion"] = confusion.dense()
+    # Joined before the posterior: the labels of an item may lie in two chunks.
     fields = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if "log_likelihood" in fields:
         fields["posterior"] = model.posterior(log_probs, fields["log_likelihood"], batch.row)

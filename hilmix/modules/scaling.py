@@ -34,6 +34,7 @@ def scaling_of(datamodule: Any, standardize: Standardize, *, vectors: bool) -> S
     mean, std = datamodule.input_statistics()
     chosen = _chosen(datamodule, mean, std) if standardize == "auto" and vectors else standardize
     if vectors and chosen == "global":
+        # Total variance: that within features plus that of their means, which needs the divisor D.
         spread = (std.square().mean() + mean.var(correction=0)).sqrt()
         mean, std = mean.mean().expand_as(mean), spread.expand_as(std)
     return Scaling(chosen, mean, torch.where(is_constant(mean, std), 1.0, std))
