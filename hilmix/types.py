@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
 
 Stage = Literal["train", "val", "test", "predict"]
@@ -68,6 +69,31 @@ class Batch(NamedTuple):
     """(B,) int64 evaluation group, -1 where unknown."""
     plan: MixPlan | None = None
     """None from the loader; set by the mix policy in training."""
+
+    def select(self, keep: Tensor) -> "Batch":
+        """Returns the batch of some items, with their pairs, in the order that they have.
+
+        Args:
+            keep: (B,) bool.
+
+        Raises:
+            ConfigError: if the batch is mixed: a mixed row belongs to two items.
+        """
+        if self.plan is not None:
+            raise ConfigError("`batch.plan` must be None to select items. Select them before they are mixed.")
+        pairs = keep[self.row]
+        return Batch(
+            input=self.input[keep],
+            index=self.index[keep],
+            target=self.target[keep],
+            row=(keep.cumsum(0) - 1)[self.row[pairs]],
+            annotator=self.annotator[pairs],
+            label=self.label[pairs],
+            probs=None if self.probs is None else self.probs[pairs],
+            confidence=None if self.confidence is None else self.confidence[pairs],
+            mask=None if self.mask is None else self.mask[keep],
+            group=None if self.group is None else self.group[keep],
+        )
 
 
 class StepOutput(NamedTuple):

@@ -20,6 +20,12 @@ from .expectation import (
 from .explanation.saliency import (
     input_gradient as input_gradient,
 )
+from .folds import (
+    assign_folds as assign_folds,
+    majority_strata as majority_strata,
+    pool_predictions as pool_predictions,
+    predicting_networks as predicting_networks,
+)
 from .inputs import (
     as_float as as_float,
 )
