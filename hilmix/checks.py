@@ -144,6 +144,7 @@ def _find_fault(value: Any, hint: Any, where: str) -> _Fault | None:
     if origin in (Union, types.UnionType):
         return _fault_of_union(value, args, where)
     if origin is Literal:
+        # True == 1, so types are compared, too.
         fits = any(type(value) is type(choice) and value == choice for choice in args)
         return None if fits else _Fault(where, f"one of {list(args)}", value)
     if origin in (list, Sequence, tuple):

@@ -146,5 +146,6 @@ def ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
         [[0, 0, 2], [7, 8, 3]]
     """
     member = np.repeat(np.arange(len(start)), count)
+    # What turns the position among all members into a row: the start of the range less the members before it.
     offset = np.repeat(start - (np.cumsum(count) - count), count)
     return member, np.arange(len(member)) + offset

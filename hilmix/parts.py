@@ -37,6 +37,7 @@ class Part:
         init = cls.__init__
         signature = inspect.signature(init)
 
+        # jsonargparse reads the signature, which wraps() keeps.
         @functools.wraps(init)
         def remember(self: Any, *args: Any, **kw: Any) -> None:
             bound = signature.bind(self, *args, **kw)

@@ -79,6 +79,7 @@ def read_names(values: "ArrayLike | pd.Series[Any]") -> Names:
     column = values if isinstance(values, pd.Series) else pd.Series(values)
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _OF_ONE_TYPE:
         column = pd.Series([_text(value) for value in column], dtype=object)  # 1, 1.0 and True are equal, and lists odd
+    # Not np.unique, which sorts and cannot compare mixed types.
     code, found = pd.factorize(column)
     if isinstance(found.dtype, np.dtype) and found.dtype.kind == "f":
         found = np.asarray(found)  # an index would hand out float64, in which a float32 of 0.1 is 0.10000000149
@@ -100,6 +101,7 @@ def spell(*columns: Names) -> tuple[Names, ...]:
     """
     spelled = [column.renamed(_own_spelling(column.texts)) for column in columns]
     known: list[str] = []
+    # A single column has no other to agree with.
     for number, column in enumerate(spelled[1:] and spelled):
         place = places(column.texts, known)
         spelled[number] = column.renamed(
@@ -119,11 +121,13 @@ def places(texts: Sequence[str], listed: Sequence[str]) -> IntArray:
     found: IntArray = pd.Index(listed, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
     odd = [(u, value_of(texts[u])) for u in np.flatnonzero(found < 0).tolist()]
     if any(value is not None for _, value in odd):
+        # Made only where a text is not listed as written, which is rare.
         by_value: dict[str, list[int]] = {}
         for place, name in enumerate(listed):
             by_value.setdefault(value_of(name) or "", []).append(place)
         for u, value in odd:
             same = by_value.get(value, []) if value is not None else []
+            # Two listed names of one value, such as 1 and 1.0: which is meant cannot be known.
             if len(same) == 1:
                 found[u] = same[0]
     return found

@@ -40,6 +40,7 @@ def repeated(item: IntArray, annotator: IntArray, keep: Literal["last", "first"]
         >>> repeated(np.array([0, 1, 0]), np.array([2, 2, 2]), "last").tolist()
         [True, False, False]
     """
+    # One number for each pair of item and annotator; `initial`, as an empty table has no maximum.
     pair = item * (int(annotator.max(initial=0)) + 1) + annotator
     return np.asarray(pd.Series(pair).duplicated(keep=keep), dtype=bool)
 

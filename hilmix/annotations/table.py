@@ -97,6 +97,7 @@ class Annotations:
             columns["annotator"], people = np.zeros_like(columns["annotator"]), ("crowd",)
         if probs is not None:
             soft = distributions(probs, len(items), len(names))
+            # float32 for L x K numbers, but divided in float64 first.
             columns["probs"] = (soft / soft.sum(1, keepdims=True)).astype(np.float32)
             label = soft.argmax(1) if label is None else label
         if label is None:
@@ -110,6 +111,7 @@ class Annotations:
         for name, values in columns.items():
             if len(values) != len(items):
                 raise DataError(f"{name} has {len(values)} rows, item has {len(items)}.")
+        # Stable: of repeated rows the last counts, so their order must survive.
         order = np.argsort(items, kind="stable")
         columns = {name: values[order] for name, values in columns.items()}
         return cls(
@@ -203,6 +205,7 @@ class Annotations:
             raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
         item, label = np.nonzero(votes)
         repeats = votes[item, label].astype(np.int64)
+        # Three columns of 8 bytes and the order in which they are sorted.
         require_memory("One row per vote", 32 * int(repeats.sum()), items=votes.shape[0], classes=votes.shape[1])
         return cls.build(
             np.repeat(item, repeats),
@@ -250,6 +253,7 @@ class Annotations:
             ``row`` (L',) the position in ``items`` that each annotation belongs to, non-decreasing, and ``position``
             (L',) its row in this table.
         """
+        # An empty list would be float, by which nothing can be indexed.
         wanted = np.asarray(items, dtype=np.int64)
         return ranges(self.indptr[wanted], self.labels_per_item[wanted])
 

@@ -122,6 +122,7 @@ def code_votes(
         items: N item names.
         annotators: A annotator names; by default those with a label, in natural order.
     """
+    # Faults that are there already are of other files, and do not stop this one.
     before = len(found.faults)
     has_soft = bool(soft_names(votes))
     needed = ("item", "annotator") if has_soft else ("item", "annotator", "label")
@@ -147,6 +148,7 @@ def code_votes(
         return None
     keep = ~abstained
     if not declared.exchangeable:
+        # Abstentions take part: one that comes last takes the earlier label back.
         keep &= rows_kept(item, who.code, declared.duplicates, file, found)
     if len(found.faults) > before:
         return None

@@ -24,5 +24,6 @@ class AvgEx(Explanation):
         self.radius, self.weight = float(radius), float(weight)
 
     def term(self, step: TrainingPass) -> Tensor:
+        # The noise teaches the parameters; gradients of the inputs would only cost time.
         x = step.x.detach()
         return self.weight * step.data_loss(x + self.radius * step.mask * torch.randn_like(x))

@@ -62,6 +62,7 @@ class TrainingPass:
     @property
     def explained_rows(self) -> Tensor:
         """(E,) int64, the rows that have a mask."""
+        # Waits for the device once; without it rows that nobody explained would be attacked or bounded, too.
         return self.mask.flatten(1).any(1).nonzero().squeeze(1)
 
     @property
@@ -82,6 +83,7 @@ class TrainingPass:
             x: (E, ...) float, their inputs; all other rows are as in the step, without a gradient.
         """
         features, log_probs = self._outputs(x)
+        # Without a gradient: what the other rows contribute is in the loss of the step already.
         full = self._full_features.detach()
         return self._loss(
             full.index_copy(0, rows, features.to(full)), self.log_probs.detach().index_copy(0, rows, log_probs)

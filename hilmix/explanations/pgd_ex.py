@@ -29,6 +29,7 @@ class PGDEx(Explanation):
     evaluation mode; the attack is on the loss of whatever is trained, annotators and mixed labels included.
     """
 
+    # The published code defines neither radius nor steps of its runs, so 1 and 7 are ours.
     def __init__(self, radius: NonNegative = 1.0, steps: PositiveInt = 7, weight: NonNegative = 1.0) -> None:
         self.radius, self.weight = float(radius), float(weight)
         self.steps = steps
@@ -56,6 +57,7 @@ class PGDEx(Explanation):
                 step=size,
                 steps=self.steps,
                 mask=step.mask[rows],
+                # Standardised inputs have no range of their own.
                 low=None,
                 high=None,
             )

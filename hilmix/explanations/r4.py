@@ -31,6 +31,7 @@ class R4(Propagated):
         labels are taken at face value.
     """
 
+    # The radius is that of the published runs on Decoy-MNIST.
     def __init__(self, weight: NonNegative = 1e-4, radius: NonNegative = 0.5) -> None:
         self.weight, self.radius = float(weight), float(radius)
 
@@ -39,6 +40,7 @@ class R4(Propagated):
 
         def loss_gradient(logits: Interval) -> Interval:
             probs = monotone(log_prob_bounds(logits), torch.exp)
+            # The gradient of -sum(q log softmax(z)) in z, which rises with every probability.
             return monotone(probs, lambda p: label.sum(1, keepdim=True) * p - label)
 
         change = self.radius * mask

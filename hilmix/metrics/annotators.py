@@ -39,6 +39,7 @@ class AnnotatorAUROC(SumMetric):
 
     def compute(self) -> Tensor:
         """Returns the area, NaN unless both right and wrong labels were seen."""
+        # A list, but one tensor once torchmetrics has gathered the ranks: len() serves both.
         right = dim_zero_cat(self.right) if len(self.right) else torch.empty(0)
         if not right.numel() or right.min() == right.max():
             return torch.full((), torch.nan, device=self.device)

@@ -18,6 +18,7 @@ class SumMetric(Metric):
     """
 
     is_differentiable = False
+    # Otherwise each call of forward() updates twice.
     full_state_update = False
 
     def add_sum(self, name: str, *shape: int) -> None:
@@ -26,6 +27,7 @@ class SumMetric(Metric):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> nn.Module:
         def move(tensor: Tensor) -> Tensor:
+            # Only the device is asked for: `fn` may also change the type.
             device = fn(torch.empty(0, device=tensor.device)).device
             if tensor.dtype == torch.float64:
                 return tensor.to(device=device, dtype=sum_dtype(device))
@@ -63,6 +65,7 @@ class MeanMetric(SumMetric):
 
     def compute(self) -> Tensor:
         """Returns the mean, NaN if nothing was seen."""
+        # 0 / 0 is the NaN of a metric that saw nothing.
         return self.total / self.count
 
 

@@ -82,6 +82,7 @@ class BinnedCalibrationError(SumMetric):
     def reduced_bins(self) -> F.Bins:
         """The sums over all ranks, on the CPU; every rank must call it."""
         with self.sync_context():
+            # A copy: on a CPU .cpu() is the state itself, to which later batches add.
             return F.Bins(*(sums.cpu().clone() for sums in self.bins))
 
     def compute(self) -> Tensor:
@@ -137,6 +138,7 @@ class AdaptiveCalibrationError(SumMetric):
 
     def compute(self) -> Tensor:
         """Returns the error, NaN if nothing was seen."""
+        # A list, but one tensor once torchmetrics has gathered the ranks: len() serves both.
         if not len(self.confidence):
             return torch.full((), torch.nan, device=self.device)
         return F.adaptive_calibration_error(

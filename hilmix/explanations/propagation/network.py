@@ -76,6 +76,8 @@ class Propagation:
         gradients = {last: _ones(values[last]) if start is None else start(values[last])}
         for step in reversed(self.steps):
             rule, x = step.rule(self.network), [values[name] for name in step.inputs]
+            # Complete by now: all layers that read this value come later, so they have added their share. Popped to
+            # free it.
             before = rule.gradient(gradients.pop(step.output), *x)
             for name, gradient in zip(step.inputs, before, strict=True):
                 gradients[name] = intervals.add(gradients[name], gradient) if name in gradients else gradient

@@ -155,6 +155,7 @@ def _positive(x: Tensor) -> Tensor:
 
 
 def _sigmoid_slope(x: Tensor) -> Tensor:
+    # 1 - sigmoid(x) would lose all digits where x is large.
     return x.sigmoid() * (-x).sigmoid()
 
 
@@ -222,6 +223,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any], Rule]] = {
 
 FUNCTIONS: dict[Callable[..., Any] | str, Rule] = {
     operator.add: Add(),
+    # timm's residual blocks add in place.
     operator.iadd: Add(),
     torch.add: Add(),
     F.relu: RELU,
