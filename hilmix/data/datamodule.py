@@ -96,12 +96,14 @@ class AnnotatedDataModule(LightningDataModule):
             "num_workers": num_workers,
         }
         check_settings("data", AnnotatedDataModule.__init__, settings)
+        # Plain values: modules would be pickled, which loading a checkpoint with weights_only refuses.
         self.save_hyperparameters(settings)
         self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
         self.split_seed = split_seed
         self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
         self.for_model = DataForModel(
+            # A method, so that the data are read when first needed; a lambda could not be pickled for spawned ranks.
             self._get_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
         )
 
@@ -244,6 +246,7 @@ class AnnotatedDataModule(LightningDataModule):
         return self._build_loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
+        # Lightning loads the checkpoint of an evaluation between setup() and this hook.
         self._follow_checkpoint()
         return self.clean_dataloader("val")
 
@@ -263,9 +266,11 @@ class AnnotatedDataModule(LightningDataModule):
         return build_loader(dataset, sampler, batch_size=self.batch_size, num_workers=self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        # Bytes are moved and made floats here, on the device: a quarter of the traffic.
         mask = None if batch.mask is None else as_float(batch.mask)
         batch = batch._replace(input=as_float(batch.input), mask=mask)
         trainer = self.trainer
+        # A clean pass during fit runs while the trainer trains, but with the module in evaluation mode.
         if trainer is None or not (trainer.training and trainer.lightning_module.training):
             return batch
         # Lightning counts the batch after this hook, right before the step

@@ -108,10 +108,12 @@ def digest_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
         digest.update(sizes.tobytes())
         for row in _space_rows(len(sizes), int(sizes.sum()), most):
             if sizes[row] >= 0:
+                # The bytes, not the pixels: decoders differ between versions in the last bit.
                 digest.update(inputs.paths[row].read_bytes())
         return digest.hexdigest()
     size = inputs.fetch(np.arange(1)).nbytes if len(inputs) else 0
     rows = _space_rows(len(inputs), size * len(inputs), most)
+    # 16 MiB at a time.
     for part in np.array_split(rows, max(1, len(rows) * size // 2**24)):
         digest.update(inputs.fetch(part).numpy().tobytes())
     return digest.hexdigest()
@@ -153,10 +155,12 @@ def _sort_by_content(votes: Annotations) -> IntArray:
     keys: list[NDArray[Any]] = [votes.label, votes.annotator, votes.item]
     if votes.probs is not None:
         row = np.ascontiguousarray(votes.probs)
+        # Each row as one value of raw bytes, so that unique() compares whole rows.
         content = row.view(np.dtype((np.void, row.itemsize * row.shape[1]))).ravel()
         keys.insert(0, np.unique(content, return_inverse=True)[1])
     if votes.confidence is not None:
         keys.insert(0, votes.confidence)
+    # lexsort sorts by its last key first: item, annotator, label, then probabilities and confidence.
     return np.lexsort(keys)
 
 

@@ -69,6 +69,7 @@ class ArrayInputs:
         return len(self.array)
 
     def fetch(self, rows: IntArray) -> Tensor:
+        # Indexing by rows copies, so neither the array nor a read-only memory map is ever written to.
         part = np.ascontiguousarray(self.array[rows])
         if self.kind == "vector":
             return torch.from_numpy(part.astype(np.float32, copy=False))

@@ -55,6 +55,7 @@ class AnnotatedData:
         n = len(self.items)
         for name in ("target", "group"):
             if not len(getattr(self, name)):
+                # The class is frozen, and the size of the default is known only now.
                 object.__setattr__(self, name, np.full(n, UNKNOWN, dtype=np.int64))
         sizes = {
             "inputs": len(self.inputs),

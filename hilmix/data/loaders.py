@@ -36,6 +36,7 @@ def build_train_sampler(dataset: ItemDataset, trainer: Trainer, *, batch_size: i
         sampler.resume(epoch=epochs.ready, items=0)
     else:
         current: Any = batches.current  # a _ProcessedTracker, typed as its base
+        # Processed, not completed: Lightning completes a batch only behind the hook that saves checkpoints.
         sampler.resume(epoch=trainer.current_epoch, items=current.processed * batch_size)
     return sampler
 
@@ -52,6 +53,7 @@ def build_clean_sampler(dataset: ItemDataset, trainer: Trainer | None, split: st
         raise ConfigError(
             f"Devices must be at most as many as items of '{split}', got {trainer.world_size} for {len(dataset)} items."
         )
+    # Lightning's default repeats items to even out the ranks: 101 items on two of them were scored as 102.
     return UnrepeatedDistributedSampler(
         dataset, shuffle=False, num_replicas=trainer.world_size, rank=trainer.global_rank
     )

@@ -72,6 +72,7 @@ class Masks:
         rows = whole_numbers(np.arange(len(items)) if picture is None else picture, "row", len(pictures))
         if not len(items) == len(by) == len(rows):
             raise DataError(f"masks have {len(items)} items, {len(by)} annotators and {len(rows)} pictures.")
+        # By item, then annotator: repeats of a pair become neighbours, and the rows of an item a range.
         order = np.lexsort((by, items))
         masks = cls(items[order], by[order], rows[order], tuple(map(str, annotators)), pictures, num_items)
         twice = np.flatnonzero((np.diff(masks.item) == 0) & (np.diff(masks.annotator) == 0))
@@ -122,6 +123,7 @@ class Masks:
             its row in this table.
         """
         wanted = np.asarray(items, dtype=np.int64)
+        # A search in the sorted items needs no table of N + 1 starts, as few items may have a mask.
         return ranges(np.searchsorted(self.item, wanted), self.per_item[wanted])
 
     def fetch(self, index: IntArray, how: MaskAggregation = "union") -> Tensor:
@@ -140,8 +142,10 @@ class Masks:
             raise ConfigError(f"`how` must be one of {list(get_args(MaskAggregation))}, got '{how}'.")
         row, position = self.gather(index)
         given, at = self.pictures.fetch(self.picture[position]), torch.from_numpy(row)
+        # By all masks, not those of this batch: all batches must have one type.
         if self.per_item.max(initial=0) > 1 and how == "agreement":
             total = torch.zeros(len(index), *given.shape[1:]).index_add_(0, at, as_float(given))
+            # In place on the copy that indexing has made; items without masks divide 0 by 1.
             number = torch.from_numpy(self.per_item[index]).clamp_(min=1)
             return total / number.reshape(-1, *[1] * (total.ndim - 1))
         zeros = given.new_zeros(len(index), *given.shape[1:])

@@ -55,6 +55,7 @@ def restore_split(
     run_items, run_split = saved["items"].numpy(), _NAMES[saved["split"].numpy()]
     order = np.argsort(run_items)
     digests = _digests(data.items)
+    # A digest above all others has a place behind the last; `hit` tells that it is none of them.
     place = order[np.searchsorted(run_items, digests, sorter=order).clip(max=len(order) - 1)]
     hit = run_items[place] == digests
     merged = np.where(hit, run_split[place], split if data.split is not None else "unused")
@@ -84,4 +85,5 @@ def _words(settings: Mapping[str, Any]) -> str:
 def _digests(names: Iterable[str]) -> NDArray[np.int64]:
     """(N,) int64 digests of names; 8 bytes tell a billion pairs of names apart but for a chance of 1e-10."""
     joined = b"".join(hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names)
+    # Little-endian on every machine, as checkpoints travel.
     return np.frombuffer(joined, dtype="<i8").astype(np.int64)

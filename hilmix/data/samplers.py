@@ -35,6 +35,7 @@ class EpochSampler(DistributedSampler[int]):
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)  # type: ignore[arg-type]
         order = step_generator(self.seed, self.epoch, stream="shuffle").permutation(size)
+        # np.resize repeats the order as often as needed, also with fewer items than ranks.
         assigned = np.resize(order, self.total_size)[self.rank : self.total_size : self.num_replicas]
         epoch, items = self._skip
         start = items if epoch == self.epoch else 0

@@ -114,6 +114,7 @@ def _round_table(table: np.ndarray, generator: np.random.Generator) -> IntArray:
         return whole
     column_sum = rest.sum(axis=0).round(6)
     in_column = np.tile(np.eye(columns), (1, rows))
+    # The dual simplex ends in a vertex, which is whole; an interior point need not be.
     solution = linprog(
         generator.random(table.size),
         A_eq=np.repeat(np.eye(rows), columns, axis=1),

@@ -28,6 +28,7 @@ def input_statistics(inputs: Inputs, rows: IntArray, *, seed: int) -> tuple[Tens
         x = as_float(inputs.fetch(part)).double()
         axes = [0, *range(2, x.ndim)]
         size, step = x[:, 0].numel(), x.mean(axes) - mean
+        # Joined chunk by chunk (Chan et al.): sums of squares would cancel for inputs far from 0.
         spread = spread + x.var(axes, correction=0) * size + step**2 * (count * size / (count + size))
         mean, count = mean + step * (size / (count + size)), count + size
     return mean.float(), (spread / count).sqrt().float()
@@ -53,6 +54,7 @@ def _sample_rows(rows: IntArray, seed: int) -> IntArray:
     if len(rows) <= MOST_ITEMS:
         return rows
     generator = step_generator(seed, 0, stream="sample")
+    # Sorted, as files and memory maps are read faster in order.
     return np.sort(generator.choice(rows, MOST_ITEMS, replace=False))
 
 

@@ -69,6 +69,7 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
 
 def _find_files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[Part, Path]], tuple[Path, ...]]:
     """The images with their folders, and the files that are none."""
+    # Pillow also registers formats that it can only write, such as PDF.
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     images: list[tuple[Part, Path]] = []
     left_out: list[Path] = []

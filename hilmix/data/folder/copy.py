@@ -57,6 +57,7 @@ def copy_readable(root: Path, out: Path) -> CleanedCopy:
     bad = _find_unreadable(examined)
     if bad.all():
         raise DataError(f"{root}: no image can be read, so that nothing is left to copy. Correct 'path' in its items.")
+    # Beside the copy: on one file system the rename is atomic.
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -149,8 +150,10 @@ def _copy_parquet(file: Path, target: Path, drop: set[int], root: Path) -> None:
 
 def _copy_csv(file: Path, target: Path, drop: set[int], root: Path) -> None:
     with file.open(encoding="utf-8", newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
+        # Rows are counted as pandas counts them, which skips blank lines.
         lines = (line for line in csv.reader(source) if any(cell.strip() for cell in line) or len(line) > 1)
         writer, header = csv.writer(copy, lineterminator="\r\n"), next(lines)
+        # Excel writes a byte order mark before the first header.
         headers = [strip_header(name.removeprefix("\ufeff")) for name in header]
         place = headers.index("path") if "path" in headers else None
         writer.writerow(header)

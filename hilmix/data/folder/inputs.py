@@ -78,6 +78,7 @@ def _read_array_inputs(
         raise DataError(f"{file} has no column 'path' and {root / 'inputs.npy'} is missing; one of them is needed.")
     array = read_array(root / "inputs.npy")
     rows = read_array_rows(items, file, root / "inputs.npy", len(array))
+    # Indexing would read the whole memory-mapped array, so rows in order are left as they are.
     if not np.array_equal(rows, np.arange(len(array))):
         array = array[rows]
     if image_size is not None and kind == "image" and array.shape[1:3] != (image_size, image_size):

@@ -31,6 +31,7 @@ def read_item_names(items: pd.DataFrame, file: Path, found: Findings) -> tuple[s
     if not len(names):
         found.fault("empty-table", file, found=f"{file} holds no items", remedy="Write one row per item.")
         return None
+    # Faults that are there already are of other files.
     before = len(found.faults)
     empty = np.flatnonzero(names.isna())
     if len(empty):

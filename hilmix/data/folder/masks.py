@@ -97,6 +97,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     if (alpha < 255).any():
         return np.ascontiguousarray(alpha)
     colours = painted[..., :3]
+    # As integers, since bytes below 0 would wrap around.
     if (colours.max(2).astype(int) - colours.min(2) > _MOST_COLOUR).any():
         raise DataError(
             f"The mask {path} has colours. Draw with white on black, or on a transparent layer, and save that alone."

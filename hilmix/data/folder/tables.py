@@ -75,7 +75,9 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
+    # By default pandas drops names such as NA or null, and takes the first column for an index if rows are too long.
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
+    # Read before the rows, as types are given by exact headers and ours may bear blanks.
     headers = pd.read_csv(file, nrows=0, **options).columns
     return pd.read_csv(file, dtype={c: str for c in headers if strip_header(c) in _NAMES}, **options)
 

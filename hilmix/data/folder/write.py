@@ -39,6 +39,7 @@ def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = Fal
     root = Path(root)
     if root.exists() and not overwrite:
         raise DataError(f"'{root}' exists already. Remove it, or choose another folder.")
+    # Beside the folder: on one file system the rename is atomic.
     partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -115,6 +116,7 @@ def write_array(inputs: Inputs, rows: IntArray, file: Path) -> None:
     pixels = inputs.kind == "image"
     first = inputs.fetch(rows[:1]).numpy()
     shape = (len(rows), *(np.moveaxis(first, 1, 3) if pixels else first).shape[1:])
+    # Through a memory map, so that images of any number need not fit into memory.
     stored = np.lib.format.open_memmap(file, mode="w+", dtype=first.dtype, shape=shape)
     for start in range(0, len(rows), _AT_ONCE):
         part = inputs.fetch(rows[start : start + _AT_ONCE]).numpy()

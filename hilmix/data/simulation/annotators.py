@@ -81,6 +81,7 @@ def _draw_other_class(num_classes: int, rng: np.random.Generator) -> IntArray:
     """(K,) a random cycle through all classes: the successor of each is another class."""
     cycle = rng.permutation(num_classes)
     other = np.empty(num_classes, dtype=np.int64)
+    # One cycle through all classes has no fixed point, as a random permutation may have.
     other[cycle] = np.roll(cycle, 1)
     return other
 
@@ -151,6 +152,7 @@ def choose_pairs(
 
 def _choose_annotators(number: IntArray, weight: Floats, rng: np.random.Generator) -> IntArray:
     """The ``number[i]`` highest of log weight + Gumbel noise: exactly successive draws without replacement."""
+    # One sort for all items; drawing without replacement item by item is a loop.
     noise = rng.gumbel(size=(len(number), len(weight)))
     ranking = np.argsort(-(np.log(weight) + noise), axis=1)
     chosen: IntArray = ranking[np.arange(len(weight)) < number[:, None]]
@@ -207,6 +209,7 @@ def _draw_labels(matrix: Floats, annotator: IntArray, truth: IntArray, rng: np.r
     """(L,) one draw per pair from ``matrix[annotator, truth]`` by inverting all cumulative rows in one search."""
     num_classes = matrix.shape[-1]
     cdf = matrix.cumsum(-1).reshape(-1, num_classes)
+    # Rounding may leave a last entry below 1, and a draw above it in no class.
     cdf /= cdf[:, -1:]
     row = annotator * num_classes + truth
     stacked = (cdf + np.arange(len(cdf))[:, None]).ravel()  # row r lies in (r, r + 1]: ascending over all rows

@@ -37,6 +37,7 @@ def draw_per_item(seed: int, index: IntArray, columns: int) -> NDArray[np.float6
         index: (n,) number of the item in its data set.
         columns: numbers per item.
     """
+    # Drawn for all rows from 0 on, so that an item's numbers do not depend on which others are asked for.
     table = step_generator(seed, 0, stream="sample").random((int(index.max(initial=-1)) + 1, columns))
     return table[index]
 

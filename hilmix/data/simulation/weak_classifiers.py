@@ -86,8 +86,10 @@ def predict_weak_labels(
     features = _standardise(inputs)
     if len(features) != len(truth):
         raise DataError(f"`inputs` must be as many as targets, {len(truth)}, got {len(features)}.")
+    # Dense, as every annotator predicts every item anyway; choose_pairs thins it afterwards.
     dense = np.empty((len(truth), num_annotators), dtype=np.int64)
     for j in range(num_annotators):
+        # A generator of their own, so that annotators stay as they are if there are more of them.
         rng = create_generator(seed, _CLASSIFIER, j)
         seen = _biased_bootstrap(truth, ratio_a, ratio_b, rng)
         classifier = factory(epochs=int(rng.integers(1, max_epochs, endpoint=True)), seed=int(rng.integers(2**31)))
@@ -103,6 +105,7 @@ def _biased_bootstrap(
     truth: IntArray, ratio_a: tuple[float, float], ratio_b: tuple[float, float], rng: np.random.Generator
 ) -> IntArray:
     """Rows drawn with replacement, from each class a share drawn from Beta(a, b)."""
+    # Beta needs positive parameters, and the range of a begins at 0.
     a, b = max(rng.uniform(*ratio_a), 1e-3), max(rng.uniform(*ratio_b), 1e-3)
     order, size = np.argsort(truth, kind="stable"), np.bincount(truth)
     start = np.cumsum(size) - size

@@ -38,6 +38,7 @@ def read_human(paths: list[Path]) -> Human:
     """Labels of ``CIFAR-100_human.pt`` with annotators and times of ``side_info_cifar100N.csv``."""
     arrays, pages = load_arrays(paths[0]), pd.read_csv(paths[1])
     first = pages["Image-batch"].str.split("--").str[0].astype(np.int64)
+    # In the order of their first image, as the labels are.
     pages = pages.iloc[np.argsort(first.to_numpy(), kind="stable")]
     who, time = (pages[c].to_numpy(dtype=np.int64) for c in ("Worker-id", "Work-time-in-seconds"))
     return _spread(arrays["clean_label"], arrays["noisy_label"], who, time)

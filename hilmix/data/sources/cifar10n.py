@@ -25,6 +25,7 @@ _RECONSTRUCT = np.empty(0).__reduce__()[0]
 
 def load_arrays(path: Path) -> dict[str, NDArray[np.int64]]:
     """Integer arrays of a ``.pt`` file that holds a dict of numpy arrays, without running any code of the file."""
+    # Both names of NumPy's core, which moved in version 2: a file names that of its writer.
     safe: list[Any] = [
         *_ARRAY_TYPES,
         *((_RECONSTRUCT, f"numpy.{m}.multiarray._reconstruct") for m in ("core", "_core")),

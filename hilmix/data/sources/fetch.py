@@ -134,6 +134,7 @@ def _describe_mismatch(file: RemoteFile, path: Path, found: str, expected: str) 
 def _download(file: RemoteFile, part: Path, final: Path) -> None:
     """Append to ``part`` what is missing of it; starts over where the server cannot resume."""
     have = part.stat().st_size if part.is_file() else 0
+    # Some hosts refuse the name that urllib gives itself.
     request = urllib.request.Request(file.url, headers={"User-Agent": "Mozilla/5.0 (compatible; hilmix)"})
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -150,6 +151,7 @@ def _download(file: RemoteFile, part: Path, final: Path) -> None:
         ) from error
     with response:
         at = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        # A server may ignore the range and send the whole file, or another part of it.
         resumed = response.status == 206 and at is not None and int(at[1]) == have
         length = response.headers.get("Content-Length")
         total = None if length is None else int(length) + (have if resumed else 0)
@@ -165,6 +167,7 @@ def _download(file: RemoteFile, part: Path, final: Path) -> None:
 
 def _read(response: http.client.HTTPResponse, file: RemoteFile) -> bytes:
     try:
+        # read1 returns what has come, so that a broken download keeps it; read would lose up to a whole block.
         return response.read1(_BLOCK)
     except (OSError, http.client.HTTPException) as error:
         raise DataError(_describe_interruption(file, f"({error})")) from error

@@ -16,6 +16,7 @@ from hilmix.errors import DataError
 FOLDER = "isic"
 GROUPS = ("benign", "benign with patch", "malignant")
 CLASSES = ("benign", "malignant")
+# As in the published runs.
 SIDE = 299
 _PARTS = ("processed/no_cancer", "processed/patch_no_cancer_again", "processed/cancer")
 """One folder per group."""

@@ -31,6 +31,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         content = stream.read()
     expect(f"{path}: first bytes", content[:3], b"\x00\x00\x08")
     dims = content[3]
+    # The format is big-endian.
     shape = tuple(int(n) for n in np.frombuffer(content, dtype=">u4", count=dims, offset=4))
     return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dims).reshape(shape)
 
