@@ -51,9 +51,10 @@ def read_soft(
     names = soft_names(votes)
     place, declared = places(names, classes), places(names, missing) >= 0
     mass = np.zeros(len(votes))
-    lacking = [f"{SOFT}{name}" for k, name in enumerate(classes) if k not in place]
-    twice = {p for p in place.tolist() if p >= 0 and (place == p).sum() > 1}
-    extra = [n for n, p, known in zip(names, place, declared, strict=True) if p in twice or (p < 0 and not known)]
+    # Counted once, as a search through all columns for each class grows with the square of K.
+    columns = np.bincount(place[place >= 0], minlength=len(classes))
+    lacking = [f"{SOFT}{classes[k]}" for k in np.flatnonzero(columns == 0)]
+    extra = [n for n, p, known in zip(names, place, declared, strict=True) if (columns[p] > 1 if p >= 0 else not known)]
     if lacking:
         found.fault(
             "missing-column",
