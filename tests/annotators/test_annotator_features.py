@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import Trainer
+from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead
@@ -15,12 +16,17 @@ from hilmix.modules import Classifier
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
 
 
-def folder_with_metadata(root: Path) -> str:
+def folder_with_metadata(root: Path, features: NDArray[np.float32] | None = None) -> str:
+    if features is None:
+        features = np.array([[1.0, 10.0], [2.0, 10.0], [3.0, 40.0]], dtype=np.float32)
     rng = np.random.default_rng(0)
-    votes = Annotations.from_dense(rng.integers(0, 2, (60, 3)), classes=["a", "b"], annotators=["x", "y", "z"])
+    votes = Annotations.from_dense(
+        rng.integers(0, 2, (60, len(features))),
+        classes=["a", "b"],
+        annotators=[f"annotator-{i:03d}" for i in range(len(features))],
+    )
     items = tuple(f"i{i}" for i in range(60))
     inputs = ArrayInputs(rng.normal(size=(60, 4)).astype(np.float32), "vector")
-    features = np.array([[1.0, 10.0], [2.0, 10.0], [3.0, 40.0]], dtype=np.float32)
     data = AnnotatedData("metadata", items, inputs, votes, annotator_features=features)
     return str(write_folder(data, root / "data"))
 
@@ -45,6 +51,17 @@ def test_metadata_are_standardised_and_their_weights_learn(tmp_path: Path) -> No
     Trainer(max_epochs=1, enable_checkpointing=False, default_root_dir=tmp_path, **QUIET).fit(model, data)
     torch.testing.assert_close(model.annotator_model.metadata, features)
     assert not torch.equal(model.annotator_model.embed_metadata.weight, before)
+
+
+def test_metadata_in_small_units_are_scaled_and_large_constants_are_not(tmp_path: Path) -> None:
+    small = np.random.default_rng(0).normal(3e-9, 1e-9, 101)
+    constant = np.full(101, 123_456_789.0, dtype=np.float32)
+    assert constant.std() > 1e-6, "the case at hand: rounding of the mean"
+    table = np.stack([small, constant], axis=1).astype(np.float32)
+    features = AnnotatedDataModule(folder_with_metadata(tmp_path, table)).annotator_features().numpy()
+    np.testing.assert_allclose(features[:, 0].mean(), 0, atol=1e-5)
+    np.testing.assert_allclose(features[:, 0].std(), 1, rtol=1e-5)
+    np.testing.assert_allclose(features[:, 1], 0, atol=1e-6)
 
 
 def test_metadata_are_in_the_checkpoint(tmp_path: Path) -> None:
