@@ -102,8 +102,8 @@ class AnnotatedDataModule(LightningDataModule):
         self.split_seed = split_seed
         self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
+        # A method, so that the data are read when first needed; a lambda could not be pickled for spawned ranks.
         self.for_model = DataForModel(
-            # A method, so that the data are read when first needed; a lambda could not be pickled for spawned ranks.
             self._get_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
         )
 

@@ -104,7 +104,8 @@ def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> Cleane
     assert examined.items is not None
     names = np.asarray(examined.items, dtype=object)
     paths = np.asarray(examined.inputs.paths if isinstance(examined.inputs, ImageFiles) else (), dtype=object)
-    dropped = {stem: _copy_table(root, stem, out, set(names[bad])) for stem in _TABLES}
+    gone = set(names[bad])
+    dropped = {stem: _copy_table(root, stem, out, gone) for stem in _TABLES}
     for name in ("dataset.yaml", "inputs.npy", "masks.npy"):
         if (root / name).is_file():
             shutil.copyfile(root / name, out / name)
@@ -113,7 +114,7 @@ def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> Cleane
             _copy_file(path, root, out)
     items = read_table(root, "items")[1]
     owners = find_mask_items(root, examined.items, list(items["path"]) if "path" in items else None)
-    kept = {file: item for file, item in owners.items() if item not in set(names[bad])}
+    kept = {file: item for file, item in owners.items() if item not in gone}
     for file in kept:
         _copy_file(file, root, out)
     return CleanedCopy(

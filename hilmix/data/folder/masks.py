@@ -189,9 +189,10 @@ def _read_mask_pictures(
         _check_once(belongs)
     findings.raise_if_any(folder)
     annotators = sorted({who for _, who in belongs.values()}, key=natural_order)
+    code = {who: place for place, who in enumerate(annotators)}
     return Masks.build(
         [item for item, _ in belongs.values()],
-        [annotators.index(who) for _, who in belongs.values()],
+        [code[who] for _, who in belongs.values()],
         MaskPictures(files, inputs),
         num_items=len(items),
         annotators=annotators,

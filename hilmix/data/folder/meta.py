@@ -1,5 +1,6 @@
 """Read ``dataset.yaml``, the metadata of a data folder. Scalars are read as written: ``010`` and ``yes`` are text."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,8 +36,8 @@ class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no typ
         return _Null(node.value)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if again := sorted({key for key in keys if keys.count(key) > 1}):  # PyYAML would keep the last
+        number = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if again := sorted(key for key, times in number.items() if times > 1):  # PyYAML would keep the last
             raise yaml.MarkedYAMLError(f"the key(s) {again} occur more than once", node.start_mark)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping

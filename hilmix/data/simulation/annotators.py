@@ -7,6 +7,7 @@ labels everything" to a few labels per item (:func:`choose_pairs`). An annotator
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,8 @@ def list_annotator_kinds(mix: Mapping[Kind, int] = TYPICAL_MIX) -> list[Kind]:
 
 def name_annotators(kinds: Sequence[str]) -> tuple[str, ...]:
     """Return (A,) names that hold the kind, numbered within it: ``good-0``, ``good-1``, ``spammer-0``."""
-    return tuple(f"{kind}-{list(kinds[:i]).count(kind)}" for i, kind in enumerate(kinds))
+    counters = {kind: count() for kind in set(kinds)}
+    return tuple(f"{kind}-{next(counters[kind])}" for kind in kinds)
 
 
 def draw_confusion_matrices(kinds: Sequence[Kind], num_classes: int, *, seed: int) -> Floats:
