@@ -23,6 +23,7 @@ from hilmix.data.run_split import restore_split, save_split
 from hilmix.data.splits import assign_splits, find_strata
 from hilmix.data.targets import Targets
 from hilmix.errors import ConfigError
+from hilmix.functional.information import spread_or_one
 from hilmix.types import UNKNOWN
 
 
@@ -162,9 +163,9 @@ class DataForModel:
                 f"{self.data.name}: the model knows the annotator '{annotators[absent.argmax()]}', which has no row "
                 "in annotators.csv. Add a row, or train a new model."
             )
-        seen = features[self.trained_annotators]
-        std = seen.std(0)
-        return torch.from_numpy((features - seen.mean(0)) / np.where(std > 1e-6, std, 1.0)).float()
+        # float64: in float32 the mean of a large constant is off by rounding, which then passes for a deviation.
+        seen = features[self.trained_annotators].astype(np.float64)
+        return torch.from_numpy((features - seen.mean(0)) / spread_or_one(seen)).float()
 
     def content_digest(self, *, ordered: bool = False) -> str:
         """Return what the data are recognised by at another place; see :func:`~hilmix.data.fingerprint.digest_content`.
