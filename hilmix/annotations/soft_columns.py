@@ -53,7 +53,7 @@ def read_soft(
     mass = np.zeros(len(votes))
     # Counted once, as a search through all columns for each class grows with the square of K.
     columns = np.bincount(place[place >= 0], minlength=len(classes))
-    lacking = [f"{SOFT}{classes[k]}" for k in np.flatnonzero(columns == 0)]
+    lacking = [f"{SOFT}{classes[k]}" for k in np.flatnonzero(columns == 0).tolist()]
     extra = [n for n, p, known in zip(names, place, declared, strict=True) if (columns[p] > 1 if p >= 0 else not known)]
     if lacking:
         found.fault(
