@@ -35,6 +35,7 @@ class FiniteLoss(Callback):
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if self._since is None or not isinstance(loss, Tensor):
             return
+        # On the device: reading the loss here would wait for it in every step.
         step = torch.where(self._since < 0, trainer.global_step, self._since)
         self._since = torch.where(loss.detach().isfinite().all(), -1, step)
         free = self._since.device.type == "cpu" and trainer.world_size == 1
@@ -88,6 +89,7 @@ def _everywhere(trainer: Trainer, holds: Tensor) -> bool:
     """Whether something holds on every rank; each of them calls it."""
     if trainer.world_size == 1:
         return bool(holds)
+    # All ranks raise together; one alone would leave the others waiting in their next collective.
     fails = torch.as_tensor(trainer.strategy.reduce((~holds).int(), reduce_op="max"))
     return not bool(fails)
 

@@ -97,6 +97,7 @@ class LastCheckpoint(Checkpoint):
             return
         if not self._trained:
             apply_averages(trainer, pl_module)
+        # The checkpoint of the last epoch is kept but for its weights, so that a resume finds all counters.
         checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(path, weights_only=True)
         trainer.strategy.checkpoint_io.save_checkpoint({**checkpoint, "state_dict": pl_module.state_dict()}, path)
 
@@ -120,6 +121,7 @@ class LastCheckpoint(Checkpoint):
             return
         _write_out(trainer)
         path = run_folder(trainer) / "checkpoints" / LAST
+        # What this process has written is whole; a file of an earlier one costs reading it once.
         if trainer.is_global_zero and path.exists() and (self._step_saved >= 0 or _intact(path)):
             keep_previous(path)
         trainer.save_checkpoint(path, weights_only=False)  # given, so that Lightning does not log a line each time
@@ -133,8 +135,10 @@ def keep_previous(path: Path) -> None:
         RunError: if the folder cannot be written.
     """
     with write_atomically(path.with_name(PREVIOUS)) as partial:
+        # os.link refuses a name that exists, as after a kill.
         partial.unlink(missing_ok=True)
         try:
+            # A link takes neither time nor space, whatever the size of the model.
             os.link(path, partial)
         except OSError:  # a file system without hard links
             shutil.copyfile(path, partial)

@@ -31,6 +31,7 @@ class StopSignals:
     def release(self) -> None:
         """Puts the former handlers back."""
         for number, handler in self._before.items():
+            # None stands for a handler that was not installed from Python and cannot be put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}
 
@@ -45,4 +46,5 @@ class StopSignals:
         if self.received:
             self.release()
             signal.raise_signal(number)
+        # Only noted: a handler may run in the middle of a write or a collective.
         self.received = number

@@ -48,6 +48,7 @@ class Score(NamedTuple):
     def bin_table(self) -> pd.DataFrame:
         """One row per bin."""
         samples, confidence, correct = (np.asarray(sums, dtype=np.float64) for sums in self.bins)
+        # An empty bin has no mean; 0 would be drawn as one that is badly calibrated.
         filled = np.where(samples > 0, samples, np.nan)
         edges = np.linspace(0, 1, len(samples) + 1)
         return pd.DataFrame(
@@ -102,6 +103,7 @@ class CalibrationTracker:
             assert isinstance(top, BinnedCalibrationError)
             bins = top.reduced_bins()
             if (samples := int(bins.samples.sum())) > 0:
+                # Only where samples were seen, on which all ranks agree, since computing is a collective.
                 values = {name: float(value) for name, value in metrics.compute().items()}
                 temperature = self.temperature if stage == "after" else 1.0
                 scores.append(Score(what, stage, temperature, samples, values, bins))
@@ -124,4 +126,5 @@ def _metrics(num_classes: int, *, binary: bool) -> MetricCollection:
         "nll": NegativeLogLikelihood(),
         "brier": BrierScore(),
     }
+    # Groups are formed by comparing states after the first update, where equal sums can be an accident.
     return MetricCollection(metrics, compute_groups=False)

@@ -79,9 +79,12 @@ class HilmixCLI(LightningCLI):
             type=list[str] | None,
             help="Settings such as data.targets or data.mix.alpha that are given and that the chosen class may lack.",
         )
+        # One folder for all that Lightning writes by itself, such as the checkpoint of a requeued job.
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
             of_model = partial(self._structural, name)
+            # By links, not interpolation: these lose a whole number when a class is switched later. What the user gives
+            # for a linked setting jsonargparse drops silently, so check_configs refuses it.
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", of_model, apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -114,6 +117,7 @@ class HilmixCLI(LightningCLI):
             log.warning(
                 "%s holds results on other data; those on '%s' go to %s.", run_dir, printable(data.data.name), folder
             )
+        # Only rank_zero_only knows the rank before there is a trainer.
         elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
             mark(folder, data)
         return super().instantiate_trainer(**kwargs)
@@ -168,6 +172,7 @@ class HilmixCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         named = self.config[self.subcommand].trust or []
+        # First: what follows imports the classes that the config names.
         trust(*([named] if isinstance(named, str) else named))
         separate_last_checkpoint(self.config[self.subcommand].trainer)
         reuse_finder_results(self.config[self.subcommand])

@@ -44,6 +44,7 @@ def drop_unsupported(trainer: Namespace) -> None:
         trainer: settings of the trainer, as parsed; changed in place.
     """
     if trainer.barebones:
+        # Lightning refuses all of these beside barebones, also where they are defaults that nobody gave.
         trainer.logger, trainer.enable_checkpointing = False, False
         trainer.log_every_n_steps = trainer.num_sanity_val_steps = None
     if isinstance(trainer.callbacks, list):
@@ -51,6 +52,7 @@ def drop_unsupported(trainer: Namespace) -> None:
 
 
 def _possible(callbacks: list[Namespace], trainer: Namespace) -> list[Namespace]:
+    # The Trainer raises for a checkpoint callback without checkpoints, and the monitor of rates for lack of a logger.
     without_checkpoints = trainer.barebones or trainer.enable_checkpointing is False
     without_loggers = trainer.barebones or trainer.logger is False or trainer.logger == []
     refused = (*([Checkpoint] if without_checkpoints else []), *([LearningRateMonitor] if without_loggers else []))

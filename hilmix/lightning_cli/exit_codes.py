@@ -21,6 +21,7 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt as stopped:
         raise SystemExit(128 + signal.SIGINT) from stopped
     except SystemExit as stopped:
+        # Lightning answers an interrupt of fit by sys.exit(1).
         if isinstance(stopped.__context__, KeyboardInterrupt):
             raise SystemExit(128 + signal.SIGINT) from stopped
         raise

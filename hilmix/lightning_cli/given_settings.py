@@ -48,6 +48,7 @@ def _given(argv: Sequence[str]) -> Iterator[SettingSource]:
                 yield from_file(value)
         else:
             settings: Any = value
+            # callbacks+ adds to the list of callbacks; it is the same setting.
             for key in reversed(name.lstrip("-").removesuffix("+").split(".")):
                 settings = {key: settings}
             yield SettingSource(name, settings)

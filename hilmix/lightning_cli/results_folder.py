@@ -38,6 +38,7 @@ def results_folder(run_dir: Path, data: AnnotatedDataModule) -> Path:
     contents = (here["content"], data.for_model.content_digest(ordered=True))
     if not own or own.get("root") == here["root"] or own.get("content") in contents:
         return run_dir
+    # Names of data are free text, of any length.
     name = re.sub(r"[^\w.-]+", "-", here["name"])[:40]
     folders = [run_dir / f"{OTHER_DATA}{name}-{content[:8]}" for content in contents]
     return next((folder for folder in folders if folder.is_dir()), folders[0])

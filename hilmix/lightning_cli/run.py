@@ -33,7 +33,9 @@ def run(argv: list[str]) -> HilmixCLI:
     """
     check_configs(argv)
     filter_warnings()
+    # Under a sub-command the root of the tree is that command, so that ${run_dir} would not be found.
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    # Not plain omegaconf, which resolves each file alone: later files and options would not reach interpolations.
     jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
     base = str(configs_folder() / "base.yaml")
     # no abbreviations: a setting with a typo is refused, not guessed
@@ -47,9 +49,12 @@ def run(argv: list[str]) -> HilmixCLI:
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=SaveRunConfig,
+                # By default it lies in the folder of a logger; W&B's is that of all runs, where the second one aborts.
                 save_config_kwargs={"save_to_log_dir": False},
                 seed_everything_default=0,
+                # Its --optimizer would replace the module's, with its rate for each layer and none of its decay.
                 auto_configure_optimizers=False,
+                # It would rebuild parts by whatever class path a checkpoint names, past Part.from_spec.
                 load_from_checkpoint_support=False,
                 parser_kwargs={
                     "prog": "hilmix",

@@ -30,6 +30,7 @@ def run_defaults(argv: Sequence[str], base: str) -> Iterator[list[str]]:
     if own is None:
         yield [base]
         return
+    # As a file, so that the parser merges it like the base: below all that the user gives.
     with tempfile.TemporaryDirectory(prefix="hilmix-") as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml.safe_dump(own, sort_keys=False))

@@ -78,6 +78,7 @@ def separate_last_checkpoint(trainer: Any) -> None:
         if not any(c.class_path.endswith(".LastCheckpoint") for c in callbacks):
             every = Namespace(every_n_train_steps=best.init_args.get("every_n_train_steps") or None)
             callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
+            # Without it LastCheckpoint would also keep a model that has diverged.
             callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
 
 
@@ -183,6 +184,7 @@ def refuse_taken(run_dir: Path) -> None:
     """
     refuse_data_folder(run_dir)
     requeued = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"  # Lightning goes on from its own hpc_ckpt
+    # Lightning restores an hpc_ckpt that lies in the folder, whichever run has left it.
     if not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
         raise RunError(
             f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
@@ -201,6 +203,7 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
         refuse_taken(run_dir)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
+        # Tried, not asked for: permissions say nothing of a full disk, and an empty file takes no room on it.
         probe = run_dir / f".write-probe-{os.getpid()}"
         probe.write_bytes(b"\0" * 4096)
         probe.unlink()

@@ -35,6 +35,7 @@ class SaveRunConfig(SaveConfigCallback):
             self.save_config(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # fit refuses a config that predict has saved, as it has settings of predict alone.
         if stage != "fit":
             return
         settings = redacted(yaml.safe_load(self.parser.dump(self.config, skip_none=False)), by_reference=True)
@@ -50,6 +51,7 @@ class SaveRunConfig(SaveConfigCallback):
         if isinstance(data, AnnotatedDataModule):
             _save_data(data, Path(trainer.default_root_dir))
         if (logger := wandb_logger(trainer)) is not None:
+            # Lightning gives W&B the hyperparameters of module and data only; a resumed run may change what W&B keeps.
             logger.experiment.config.update({"cli": settings}, allow_val_change=True)
 
 
