@@ -13,7 +13,6 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from omegaconf.errors import OmegaConfBaseException
 
 from hilmix.errors import ConfigError, RunError, find_user_error
-from hilmix.lightning_cli import SUBCOMMANDS
 from hilmix.lightning_cli.cli import HilmixCLI
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.exit_codes import exit_codes
@@ -59,7 +58,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 parser_kwargs={
                     "prog": "hilmix",
                     **parser,
-                    **{name: {**parser, "default_config_files": files} for name in SUBCOMMANDS},
+                    argv[0]: {**parser, "default_config_files": files},
                 },
             )
     except (OmegaConfBaseException, MisconfigurationException) as error:
