@@ -37,6 +37,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(_without_secrets(checkpoint), file)
                 seal(file)
                 file.flush()
+                # Before the rename: after a loss of power the name could otherwise stand for a file without its
+                # content.
                 os.fsync(file.fileno())
             os.replace(partial, target)
         except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError about positions
@@ -60,6 +62,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             RunError: if it is damaged.
         """
         check_intact(path)
+        # Lightning gives the device first and weights_only behind it.
         checkpoint: dict[str, Any] = super().load_checkpoint(path, *args[:1], **{**kwargs, "weights_only": True})
         return checkpoint
 

@@ -107,6 +107,7 @@ def _known_fault(path: Path, version: _Version) -> str:
 
 
 def _content(path: Path) -> Any:
+    # Mapped, so that settings are read without gigabytes of weights; only archives can be.
     return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
 
 

@@ -26,6 +26,7 @@ def can_log(logger: WandbLogger) -> bool:
     import wandb
 
     offline = bool(logger._offline) or os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun")
+    # Without a prompt: a job that has no terminal would wait for ever.
     return offline or wandb.login(prompt=False)
 
 

@@ -139,5 +139,6 @@ def public_path(kind: type) -> str:
     """
     modules, name = kind.__module__.split("."), kind.__qualname__
     outwards = [".".join(modules[:end]) for end in range(2, len(modules))] if modules[0] == "hilmix" else []
+    # In sys.modules already: a class that exists has imported the packages above it.
     exporting = (module for module in outwards if name in getattr(sys.modules[module], "__all__", ()))
     return f"{next(exporting, kind.__module__)}.{name}"

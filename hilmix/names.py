@@ -27,6 +27,7 @@ def printable(name: object) -> str:
     text = str(name)
     if text.isascii() and text.isprintable():
         return text
+    # Escaping these would break names in scripts that are spelled with them.
     kept = {match.start() for match in _JOINERS.finditer(text)}
     return "".join(_escaped(char) if _hides(char) and place not in kept else char for place, char in enumerate(text))
 

@@ -66,6 +66,7 @@ STYLE: dict[Any, Any] = {
 
 def available() -> bool:
     """Whether matplotlib is installed."""
+    # Looks for it without importing it.
     return importlib.util.find_spec("matplotlib") is not None
 
 
@@ -119,6 +120,7 @@ def _reliability_panel(top: "Axes", bottom: "Axes", panel: Reliability) -> None:
     top.text(0.04, 0.96, panel.note, transform=top.transAxes, va="top", fontsize=8.5, linespacing=1.5, bbox=paper)
     share = samples / max(samples.sum(), 1)
     bottom.bar(edges, share, color=MUTED, alpha=0.6, **bar)
+    # matplotlib warns of an axis from 0 to 0.
     bottom.set(xlabel=panel.xlabel, ylabel="share", ylim=(0, max(share.max(), 1e-9) * 1.15))
 
 
@@ -296,6 +298,7 @@ def blank_figure(width: float, height: float, layout: Literal["constrained"] | N
     """Returns an empty figure, width and height in inches."""
     from matplotlib.figure import Figure
 
+    # Not by pyplot, which keeps every figure alive and chooses a window system.
     return Figure(figsize=(width, height), layout=layout, dpi=150)
 
 
@@ -303,4 +306,5 @@ def styled() -> Any:
     """Returns the context in which figures of hilmix are drawn."""
     from matplotlib import rc_context
 
+    # A context, so that a user's own figures in the same process keep their style.
     return rc_context(STYLE)

@@ -88,6 +88,7 @@ def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> p
     """
     votes, posterior = labels.annotations, result.posterior
     names = np.asarray([*votes.classes, None], dtype=object)  # -1 picks the None
+    # 0 log 0 counts 0.
     log = np.log(np.where(posterior > 0, posterior, 1.0))
     return pd.DataFrame(
         {
@@ -96,6 +97,7 @@ def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> p
             **{f"prob_{name}": posterior[:, k] for k, name in enumerate(votes.classes)},
             "votes": votes.labels_per_item,
             "confidence": posterior.max(axis=1),
+            # abs() and not a minus sign, by which a certain item would have -0.
             "entropy": np.abs((posterior * log).sum(axis=1)),
         }
     )

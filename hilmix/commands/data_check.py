@@ -102,6 +102,7 @@ def _numbers(data: AnnotatedData) -> dict[str, Any]:
     for key, value in vars(describe_data(data)).items():
         by_class = isinstance(value, np.ndarray)
         shown[key] = dict(zip(data.classes, value.tolist(), strict=True)) if by_class else value
+        # JSON has no NaN.
         if isinstance(value, float) and not math.isfinite(value):
             shown[key] = None
     return shown

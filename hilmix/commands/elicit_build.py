@@ -139,6 +139,7 @@ def _chosen(file: Path, data: AnnotatedData) -> ChosenMixes:
 
 def _per_batch(pairs: int, *, divide: bool) -> int:
     most = min(PER_BATCH, max(pairs, 1))
+    # Batches are of one size, and all chosen mixes must be shown.
     return max(n for n in range(1, most + 1) if pairs % n == 0) if divide else most
 
 

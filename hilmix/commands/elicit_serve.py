@@ -33,6 +33,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if not 0 < args.port < 65536:
         raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
     read_manifest(args.study)  # a folder that is no study gets no lock file
+    # Locked first, as two servers would each draw tokens; bound before links are printed that lead nowhere.
     with lock_study(args.study):
         tokens = keep_tokens(args.study, study=args.study_token, status=args.status_token)
         held = bind_socket(args.host, args.port)

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if not args.watch:
         console.print(shown)
         return
+    # rich would otherwise draw four times a second what changes every few.
     with Live(shown, console=console, auto_refresh=False) as live:
         try:
             while True:

@@ -287,6 +287,7 @@ class AnnotatedDataModule(LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seed = state_dict["seed"]
+        # A resumed run goes on with the data it began with; an evaluation may be on others.
         if self._is_fitting:
             return require_same_data(state_dict, self.for_model.fingerprint, self.data.name)
         self._set_model(state_dict)

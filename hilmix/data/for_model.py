@@ -148,6 +148,7 @@ class DataForModel:
                 f"`data.repeat_explained` must be 1, as no training item of {self.data.name} has a mask that marks "
                 f"anything, got {repeat_explained}."
             )
+        # One time less, as they are among `rows` already.
         return np.concatenate([rows, np.tile(explained, repeat_explained - 1)])
 
     def annotator_features(self) -> Tensor:

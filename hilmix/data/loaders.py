@@ -23,6 +23,7 @@ def build_loader(
         sampler=sampler,
         num_workers=num_workers,
         collate_fn=pass_batch,  # type: ignore[arg-type]  # __getitems__ hands it a whole batch
+        # Copies from pinned memory overlap with the work of the GPU; without one, torch warns.
         pin_memory=torch.cuda.is_available(),
     )
 

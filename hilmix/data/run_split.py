@@ -66,6 +66,7 @@ def restore_split(
             "The checkpoint was trained on another split of the same items, so test items may have been trained "
             f"on. Its settings were {_words(saved['settings'])}; give these, or leave them out on the command line."
         )
+    # Other moves are let through: an item that goes between training and validation spoils no test.
     if data.split is not None and ((data.split == "test") != (merged == "test"))[hit].any():
         raise RunError(
             f"The checkpoint was trained on another split of the same items than the column 'split' of '{data.name}' "

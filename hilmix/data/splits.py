@@ -54,6 +54,7 @@ def assign_splits(
         return held
 
     if given is not None:
+        # Six letters: an array of "train", "val" and "test" would cut "unused" to "unuse".
         split = given.astype("<U6")
         if not (split == "train").any():  # data to be scored, not trained on
             return split

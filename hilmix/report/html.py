@@ -175,6 +175,7 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _cell(value: Any) -> str:
+    # NaN alone differs from itself; isnan() refuses text, and pd.NA has no truth value.
     if value is None or value is pd.NA or value != value:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import IntArray
 from hilmix.errors import DataError
 
+# Rows in memory at a time: a memory-mapped array may be larger than that.
 _AT_ONCE = 1024
 _REMEDY = "Write one array of numbers with numpy.save."
 _DAMAGE = (

@@ -131,6 +131,7 @@ def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> f
     squared = (votes if squares is None else np.asarray(squares, dtype=np.float64))[usable]
     votes = votes[usable]
     size, total = votes.sum(1), votes.sum()
+    # The squares are those of each answer, which is not compared with itself.
     expected = total * (total - 1) - (votes.sum(0) ** 2 - squared.sum(0)).sum()
     if expected <= _ROUNDING * total:
         return np.nan

@@ -43,6 +43,7 @@ class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no typ
         return mapping
 
 
+# YAML 1.1 makes True of `yes` and 8 of `010`, which are names here.
 for _kind in ("bool", "int", "float", "timestamp", "value", "merge"):
     _TextLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _TextLoader.scalar)
 _TextLoader.add_constructor("tag:yaml.org,2002:null", _TextLoader.null)

@@ -100,6 +100,7 @@ def make_decoy_digits(seed: int = 0) -> AnnotatedData:
         seed: of split and decoys.
     """
     images, target = load_digits(return_X_y=True)
+    # scikit-learn's digits have grey levels from 0 to 16.
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     train, rest = train_test_split(np.arange(len(target)), train_size=1200, stratify=target, random_state=seed)
     val, test = train_test_split(rest, train_size=197, stratify=target[rest], random_state=seed)

@@ -40,6 +40,7 @@ def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
     if kind not in ("class", "instance"):
         raise DataError(f"`kind` must be 'class' or 'instance', got {kind!r}.")
     images, target = load_digits(return_X_y=True)
+    # scikit-learn's digits have grey levels from 0 to 16.
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     if kind == "class":
         kinds = list_annotator_kinds()

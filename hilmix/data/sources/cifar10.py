@@ -41,6 +41,7 @@ def read_batches(archive: Path, members: list[str], label: str) -> Cifar:
     target = np.concatenate([np.asarray(batch[label], dtype=np.int64) for batch in batches])
     expect(f"{archive}: shape of the images", images.shape, (len(target), 3072))
     classes = tuple(meta[f"{label.removesuffix('s')}_names"])
+    # Copied into its final order once; a transposed view would be gathered with strides in every batch.
     return Cifar(np.ascontiguousarray(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), target, classes)
 
 
