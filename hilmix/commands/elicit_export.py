@@ -9,9 +9,9 @@ from hilmix.terminal import Console, say
 
 _ABOUT = """Formats:
   native   judgments, participants and stimuli as Parquet, and the manifest
-  folder   the data folder given with --data, with what participants said about its images and mixes: hilmix fit reads
-  it hmix     files with the names, columns and orientation of H-Mix: hilmix hmix reads them, as any reader of H-Mix
-  does jspsych  no answers, but the study itself as a jsPsych 8 experiment for another host
+  folder   the data folder given with --data, with the labels of its images and mixes: hilmix fit reads it
+  hmix     files with the names, columns and orientation of H-Mix: hilmix hmix and other readers of H-Mix read them
+  jspsych  no answers, but the study itself as a jsPsych 8 experiment for another host
 
   hilmix elicit export studies/mine -o exports/mine
   hilmix elicit export studies/mine -o data/relabelled --format folder --data data/mine

@@ -11,9 +11,8 @@ from hilmix.human.elicit.next_mixes import find_next_by_model, find_next_by_perc
 from hilmix.terminal import Console, say
 
 _ABOUT = """By:
-  perception  mixes whose judgments would tell most about what participants see: classes and image statistics, fitted to
-  the
-              answers to infer so far
+  perception  mixes whose judgments would tell most about what participants see: classes and image statistics, fitted
+              to the answers to infer so far
   model       mixes of images that a model takes most for each other's class (--predictions)
 
   hilmix elicit next studies/mine --data data/mine -o next.csv
