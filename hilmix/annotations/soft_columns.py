@@ -75,8 +75,10 @@ def read_soft(
     if lacking or extra:
         return None, mass
     values = votes[[f"{SOFT}{name}" for name in names]].to_numpy(dtype=np.float64, na_value=np.nan)
+    # An abstention may leave its probabilities empty or 0.
     blank = abstained & ~(np.nan_to_num(values) != 0).any(1)
     total = values.sum(1)
+    # Not `total <= 0`, which is false for NaN.
     bad = np.flatnonzero(~blank & (~np.isfinite(values).all(1) | (values < 0).any(1) | ~(total > 0)))
     if len(bad):
         found.fault(
@@ -140,6 +142,7 @@ def check_label(
         file: the file, for messages.
         found: collects what is wrong.
     """
+    # argmax() of no classes raises.
     top = probs.argmax(1) if probs.shape[1] else np.zeros(len(probs), dtype=np.int64)
     if label is None:
         return top.astype(np.int64)
@@ -182,6 +185,7 @@ def distributions(probs: ArrayLike, rows: int, num_classes: int) -> NDArray[np.f
     Raises:
         DataError: naming the first bad row, or another number of columns.
     """
+    # Of no rows, -1 cannot be inferred.
     soft = np.asarray(probs, dtype=np.float64).reshape(rows, -1 if rows else num_classes)
     if soft.shape[1] != num_classes:
         raise DataError(f"probs has {soft.shape[1]} columns, expected one per class, {num_classes}.")

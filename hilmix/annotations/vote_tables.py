@@ -95,6 +95,7 @@ def code_classes(
         columns = list(spell(*columns))
         for column, (its_file, name) in zip(columns, where, strict=True):
             _refuse_negative(column, its_file, name, found)
+        # Sorted: the order of a set of texts changes from process to process, and codes with it.
         listed = tuple(sorted({text for column in columns for text in column.texts}, key=natural_order))
     codes = {name: _code(c, listed, f, name, found) for c, (f, name) in zip(columns, where, strict=True)}
     return CodedLabels(listed, codes.get("label"), codes.get("target"), abstained)

@@ -106,7 +106,7 @@ class MaDL(AnnotatorModel):
         # no shortcut through a matrix product, which leaves an annotator at some distance from itself
         squared = torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square()
         squared = squared.clamp_max(torch.finfo(v.dtype).max)  # infinity would spoil the gradient of gamma
-        # Everyone is at distance 0 from themselves, so the sum is at least 1 and can be inverted.
+        # An annotator is at distance 0 from itself, so the sum is at least 1 and can be inverted.
         share = (-self.log_gamma.exp() * squared).exp().sum(1).reciprocal()
         return share / share.mean()
 

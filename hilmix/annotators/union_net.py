@@ -31,7 +31,7 @@ class UnionConfusion(NamedTuple):
         return torch.logsumexp(log_probs.unsqueeze(-1) + self.log_block, dim=1)
 
     def log_marginal(self, log_probs: Tensor) -> Tensor:
-        # Normalised over the labels alone: the mass of the annotator says who answers, not what.
+        # Normalised over the labels alone: the mass of the annotator is how often it labels, not which label it gives.
         return self.log_union(log_probs).log_softmax(-1)
 
     def rows(self) -> DenseConfusion:

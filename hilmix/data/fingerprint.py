@@ -50,6 +50,7 @@ def digest_content(data: AnnotatedData, *, ordered: bool = False) -> str:
     columns: list[NDArray[Any] | None] = [votes.item, votes.annotator, votes.label, votes.probs]
     if not ordered:
         columns = _reorder(_sort_by_content(votes), *columns)
+    # Evenly spaced over all: cheap, and items that are added or removed change which ones these are.
     some = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
     digest = _digest_columns(*columns, data.target, data.inputs.fetch(some).numpy())
     return _digest_names([_digest_names(data.items), *votes.annotators, *votes.classes, digest])
@@ -102,6 +103,7 @@ def digest_inputs(inputs: Inputs, *, most: int = MOST_BYTES) -> str:
         inputs: N inputs.
         most: bytes to read at most, about.
     """
+    # First, so that the same bytes in another shape differ.
     digest = hashlib.sha256(repr((len(inputs), inputs.shape)).encode())
     if isinstance(inputs, ImageFiles):
         sizes = np.array([path.stat().st_size if path.is_file() else -1 for path in inputs.paths], dtype=np.int64)

@@ -55,6 +55,7 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
     """
     require_known_classes(data.classes, names.classes, data.name)
     own, annotators = data.annotations, data.annotations.annotators
+    # An annotator without a training label has no name in the checkpoint: any name at its place fits.
     same = len(annotators) == len(names.annotators) and all(
         name in ("", mine) for name, mine in zip(names.annotators, annotators, strict=True)
     )
@@ -66,6 +67,7 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
         return RecodedData(data, known)
     place = _find_places(data.classes, names.classes)
     moved = _recode_annotations(own, names.classes, place, union, _find_places(annotators, union))
+    # An unknown target, -1, looks up the last class, which is then left out.
     target = np.where(data.target == UNKNOWN, UNKNOWN, place[data.target]) if len(place) else data.target
     features = _pad_features(data.annotator_features, annotators, union)
     return RecodedData(replace(data, annotations=moved, target=target, annotator_features=features), known)

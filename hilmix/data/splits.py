@@ -93,6 +93,7 @@ def draw_stratified_split(strata: IntArray, fractions: Sequence[float], *, seed:
     generator = np.random.default_rng(seed)
     strata = np.asarray(strata)
     _, stratum, size = np.unique(strata, return_inverse=True, return_counts=True)
+    # Shares of exactly 1, so that the rows of the table have whole sums.
     per_cell = _round_table(np.outer(size, share / share.sum()), generator)
     order = np.lexsort((generator.random(len(strata)), stratum))  # by stratum, shuffled inside
     part = np.empty(len(strata), dtype=np.int64)
@@ -122,10 +123,12 @@ def _round_table(table: np.ndarray, generator: np.random.Generator) -> IntArray:
         b_eq=rest.sum(axis=1).round(),
         A_ub=np.vstack([in_column, -in_column]),
         b_ub=np.concatenate([np.ceil(column_sum), -np.floor(column_sum)]),
+        # A cell that is whole already must not be rounded up.
         bounds=np.stack([np.zeros(table.size), (rest > 0).ravel()], axis=1),
         method="highs-ds",
     )
     if not solution.success:
         raise RuntimeError(f"No split of these sizes was found: {solution.message}")
+    # Whole up to the tolerance of the solver.
     rounded: IntArray = (low + solution.x.reshape(table.shape).round()).astype(np.int64)
     return rounded

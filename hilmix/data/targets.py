@@ -66,6 +66,7 @@ class Aggregated(Targets):
         self.by, self.seed = by, seed
 
     def apply(self, annotations: Annotations, target: IntArray, items: IntArray) -> Annotations:
+        # Of training items alone: votes on test items must not decide which annotators are trusted.
         votes = annotations.subset(items)
         voted = np.flatnonzero(votes.labels_per_item > 0)
         result = aggregation.aggregate(self.by, votes, seed=self.seed)

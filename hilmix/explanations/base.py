@@ -62,7 +62,7 @@ class TrainingPass:
     @property
     def explained_rows(self) -> Tensor:
         """(E,) int64, the rows that have a mask."""
-        # Waits for the device once; without it rows that nobody explained would be attacked or bounded, too.
+        # Waits for the device once; without it rows without a mask would be attacked or bounded, too.
         return self.mask.flatten(1).any(1).nonzero().squeeze(1)
 
     @property

@@ -44,7 +44,7 @@ def drop_unsupported(trainer: Namespace) -> None:
         trainer: settings of the trainer, as parsed; changed in place.
     """
     if trainer.barebones:
-        # Lightning refuses all of these beside barebones, also where they are defaults that nobody gave.
+        # Lightning refuses all of these beside barebones, also where they are its own defaults.
         trainer.logger, trainer.enable_checkpointing = False, False
         trainer.log_every_n_steps = trainer.num_sanity_val_steps = None
     if isinstance(trainer.callbacks, list):

@@ -39,7 +39,7 @@ def read_array(file: Path) -> NDArray[Any]:
         DataError: if it is no array in NumPy's format, holds no numbers, or has no rows.
     """
     try:
-        # Unpickling would run code of whoever wrote the file.
+        # Unpickling would run code that the file brings.
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except _DAMAGE as error:
         raise DataError(f"Cannot read {file}: {str(error) or type(error).__name__}. {_REMEDY}") from error

@@ -59,6 +59,7 @@ def copy_readable(root: Path, out: Path) -> CleanedCopy:
         raise DataError(f"{root}: no image can be read, so that nothing is left to copy. Correct 'path' in its items.")
     # Beside the copy: on one file system the rename is atomic.
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    # May be left by a process of the same number that was killed.
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
@@ -88,6 +89,7 @@ def _check_place(root: Path, out: Path) -> None:
         raise DataError(
             f"'{out}' is '{root}' or lies inside it, and the original is not touched. Choose another folder."
         )
+    # lexists() also sees a link that leads nowhere.
     if os.path.lexists(out):
         raise DataError(f"'{out}' exists already. Remove it, or choose another folder.")
 
@@ -109,6 +111,7 @@ def _write(root: Path, out: Path, examined: FolderContents, bad: Rows) -> Cleane
     for name in ("dataset.yaml", "inputs.npy", "masks.npy"):
         if (root / name).is_file():
             shutil.copyfile(root / name, out / name)
+    # A set: a file that several items name is copied once.
     for path in set(paths[~bad] if len(paths) else ()):
         if _is_inside(path, root):
             _copy_file(path, root, out)

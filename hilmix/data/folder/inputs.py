@@ -68,6 +68,7 @@ def _read_image_files(
     paths = [root / p for p in items["path"]]
     seen = examine_pictures(paths, file, decode=decode)
     found.faults += seen.faults
+    # With the sizes that the check has found, so that headers are read once.
     return ImageFiles(paths, image_size, sizes=seen.sizes)
 
 

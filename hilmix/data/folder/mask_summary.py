@@ -69,6 +69,7 @@ def _fetch_pixels(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _compute_marked(masks: Masks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    # float64, as sums of many float32 pixels drift.
     marked: NDArray[np.float64] = _fetch_pixels(masks, rows).mean(1, dtype=np.float64)
     return marked
 

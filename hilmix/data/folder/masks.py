@@ -184,6 +184,7 @@ def _read_mask_pictures(
                 read_mask(file)
         except DataError as error:
             bad.append((_fault_kind(error), str(error), place))
+    # Rows would count files here, where a reader expects lines of a table.
     findings.faults += [replace(fault, rows=()) for fault in group_faults(bad, folder)]
     with findings.catch("repeated-mask", folder):
         _check_once(belongs)
@@ -220,6 +221,7 @@ class _MaskNames:
         for names in (paths or (), items):
             bare = [_drop_suffix(name) for name in names]
             for keys in (names, [b.as_posix() for b in bare], [b.name for b in bare]):
+                # Sets: a name may stand for several items, which is refused only where a mask bears it.
                 table: dict[str, set[int]] = {}
                 for row, key in enumerate(keys):
                     table.setdefault(key, set()).add(row)

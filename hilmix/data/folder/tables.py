@@ -79,6 +79,7 @@ def _read_csv(file: Path) -> pd.DataFrame:
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
     # Read before the rows, as types are given by exact headers and ours may bear blanks.
     headers = pd.read_csv(file, nrows=0, **options).columns
+    # Names as text: numbers would lose the zeros of 007, and the last digits of long ids.
     return pd.read_csv(file, dtype={c: str for c in headers if strip_header(c) in _NAMES}, **options)
 
 

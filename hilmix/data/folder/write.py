@@ -45,6 +45,7 @@ def write_folder(data: AnnotatedData, root: Path | str, *, overwrite: bool = Fal
     partial.mkdir(parents=True)
     try:
         _write_parts(data, partial)
+        # Only now that the new one is whole.
         if root.exists():
             shutil.rmtree(root)
         partial.rename(root)

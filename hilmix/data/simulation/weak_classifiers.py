@@ -92,6 +92,7 @@ def predict_weak_labels(
         # A generator of their own, so that annotators stay as they are if there are more of them.
         rng = create_generator(seed, _CLASSIFIER, j)
         seen = _biased_bootstrap(truth, ratio_a, ratio_b, rng)
+        # scikit-learn refuses seeds of more than 32 bits.
         classifier = factory(epochs=int(rng.integers(1, max_epochs, endpoint=True)), seed=int(rng.integers(2**31)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is what makes it weak

@@ -29,6 +29,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """The unsigned bytes of a gzipped idx file, in their shape."""
     with gzip.open(path) as stream:
         content = stream.read()
+    # Two zeros, then the type: 8 is unsigned bytes.
     expect(f"{path}: first bytes", content[:3], b"\x00\x00\x08")
     dims = content[3]
     # The format is big-endian.

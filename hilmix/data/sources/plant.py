@@ -69,6 +69,7 @@ def _read(root: Path, samples: list[str], leaves: dict[str, NDArray[np.bool_]]) 
     images = np.empty((len(samples), SIDE, SIDE, 3), dtype=np.uint8)
     masks = np.empty((len(samples), SIDE, SIDE), dtype=np.uint8)
     for i, sample in enumerate(samples):
+        # Samples begin with the day, by which the folders are called.
         pixels = read_pixels(root / _IMAGES / sample[0] / f"{sample}.JPEG")
         expect(f"Mask of '{sample}'", leaves[sample].shape, pixels.shape[:2])
         images[i], masks[i] = brighten(pixels), _read_background(leaves[sample])

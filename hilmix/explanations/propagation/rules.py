@@ -190,6 +190,7 @@ def _batch_norm(layer: nn.modules.batchnorm._BatchNorm) -> Rule:
 
 def _leaky_relu(layer: nn.LeakyReLU) -> Rule:
     slope = layer.negative_slope
+    # Outside of these the derivative does not rise, as rising_slope requires.
     if not 0 <= slope <= 1:
         raise ConfigError(f"it has negative_slope {slope}; only slopes in [0, 1] are supported")
     return Activation(partial(F.leaky_relu, negative_slope=slope), lambda x: torch.where(x > 0, 1.0, slope).to(x.dtype))
