@@ -121,6 +121,7 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             return upright if mode is None else upright.convert(mode)
+    # A ValueError, which is among the damages below: ours has its message already.
     except PictureError:
         raise
     except (*_DAMAGE, Image.DecompressionBombError) as error:

@@ -90,5 +90,6 @@ def with_packaged_configs(argv: Sequence[str]) -> list[str]:
         if packaged.is_file():
             out[i] = f"--config={packaged}"
             if not equals:
+                # Marked and dropped at the end, as the loop counts on the places of the tokens.
                 out[i + 1] = None
     return [token for token in out if token is not None]

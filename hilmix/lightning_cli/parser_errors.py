@@ -19,6 +19,7 @@ LINKS = {
     "num_groups": "the groups of the data",
 }
 """Settings of the model that are taken from the data, and from what."""
+# jsonargparse explains for every member of a union why it does not fit, and repeats the whole value.
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but|"
     r"Not a valid subclass of|Subclass types expect|a class path \(str\)|a dict with"
@@ -68,6 +69,7 @@ def one_sentence(message: str, settings: Sequence[str] = ()) -> str:
             value = value or given[1]  # the innermost comes first
         elif line and not _NOISE.match(line):
             reasons.append(line)
+    # Members of a union give the same reason.
     told = list(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons))
     told = _joined_choices(told)
     precise = [reason for reason in told if not reason.startswith("expected ")]  # of a union, the member that was meant
@@ -190,6 +192,7 @@ def _known(base: str, name: str) -> str:
     todo = [_load(base)]
     while todo:
         kind = todo.pop()
+        # Knows imported classes only; lightning_cli/cli.py imports all packages of hilmix for this.
         todo += kind.__subclasses__()
         if not inspect.isabstract(kind) and not kind.__name__.startswith("_"):
             (own if kind.__module__.startswith("hilmix.") else others).add(kind.__name__)

@@ -73,6 +73,7 @@ def check_start(trainer: Trainer, model: LightningModule) -> None:
                 "environment variable WANDB_API_KEY, or set `offline: true` as configs/logger/wandb.yaml does."
             )
     readers = [type(c).__name__ for c in callbacks_of(trainer) if isinstance(c, READERS)]
+    # By the classes: methods of instances are bound anew at each access and never identical.
     if readers and type(model).predict_step is LightningModule.predict_step:
         name = f"{type(model).__module__}.{type(model).__qualname__}"
         lacks = (

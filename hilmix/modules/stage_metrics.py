@@ -53,6 +53,7 @@ class StageMetrics(nn.Module):
         values["annotator_auroc"] = self.annotator_auroc.compute()
         if self.groups is not None:
             values.update(self.groups.compute())
+        # NaN stands for "saw nothing", and Lightning would log it.
         values = {name: value for name, value in values.items() if not value.isnan()}
         if (loss := values.get("vote_nll", values.get("nll"))) is not None:
             values["loss"] = loss

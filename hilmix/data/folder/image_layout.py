@@ -20,6 +20,7 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 """Names that common tools give to folders of splits, in small letters, and the splits they mean."""
+# Parts of snake, kebab and camel case.
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 _HIDDEN = (".", "__MACOSX")
 """What hidden files and folders begin with; macOS adds the latter to archives."""

@@ -38,6 +38,7 @@ def collect_sources(modules: list[ModuleType]) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for module in modules:
         for source in vars(module).values():
+            # One source may be imported into several modules; another of its name is a mistake.
             if isinstance(source, Source) and found.setdefault(source.name, source) is not source:
                 raise ValueError(f"`name` of a source must be unique, got '{source.name}' again in {module.__name__}.")
     return dict(sorted(found.items(), key=lambda entry: (entry[1].needs_files, entry[0])))

@@ -119,6 +119,7 @@ class Access:
             paths, read = self._fetched(resource), resource.read
         try:
             return read(paths)
+        # A ValueError, which damaged files raise, too: ours has its message already.
         except DataError:
             raise
         except UNREADABLE as error:
