@@ -294,7 +294,7 @@ def _keep_resolution(net: nn.Module, channels: int) -> None:
 def _width(net: nn.Module, input_shape: Sequence[int]) -> int:
     """The network's true output width; timm's ``num_features`` is another number for some families."""
     training = net.training
-    # Batch norm in training refuses the single row.
+    # Batch norm in training may refuse a single row.
     net.eval()
     with torch.no_grad():
         features = net(torch.zeros(1, *input_shape))

@@ -43,7 +43,7 @@ def top_label(probs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return confidence, predicted == target
 
 
-# 15 bins are those of Guo et al., table 1, and of most published values.
+# 15 bins as in Guo et al., table 1, so that values compare with published ones.
 def bin_sums(confidence: Tensor, correct: Tensor, *, num_bins: int = 15) -> Bins:
     """Returns the sums over equal-width bins, (num_bins,) each.
 

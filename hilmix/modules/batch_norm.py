@@ -12,9 +12,8 @@ def running_statistics(module: nn.Module, active: bool) -> Iterator[None]:
     """While active, batch norm uses its running statistics: those of fewer than two rows mean nothing."""
     # _BatchNorm is private, but the only base of all kinds; norms that the user froze are no longer in training.
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training] if active else []
-    norms = [
-        m for m in norms if not isinstance(m, nn.SyncBatchNorm)
-    ]  # counts all ranks, and all of them must take part
+    # That of several ranks counts the rows of all, and all of them must take part.
+    norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
     for norm in norms:
         norm.eval()
     try:

@@ -117,7 +117,7 @@ def class_model_groups(
     """
     parts = list(parts)
     modules = [module for part in parts for module in part.modules()]
-    # A dict, so that a parameter shared by two modules is listed once; optimizers refuse repeats.
+    # A dict, so that a parameter shared by two modules is listed once: optimizers warn of repeats or refuse them.
     scales: dict[Tensor, float] = dict.fromkeys((p for part in parts for p in part.parameters()), 1.0)
     if scaling == "fan-in":
         for module in modules:

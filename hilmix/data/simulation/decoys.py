@@ -137,7 +137,6 @@ def colour_images(images: Bytes, colour: IntArray, channel: IntArray) -> DecoyIm
     height, width = images.shape[1:]
     pictures = np.full((3, height, width, 3), 0.25, dtype=np.float32)
     pictures[np.arange(3), :, :, np.arange(3)] = 1.0
-    paint = (np.arange(256)[:, None, None] * colour_ramp()).astype(
-        np.uint8
-    )  # (256, 10, 3): a table, as floats need gigabytes
+    # A table (256, 10, 3), as the images of 70,000 items would need gigabytes as floats.
+    paint = (np.arange(256)[:, None, None] * colour_ramp()).astype(np.uint8)
     return DecoyImages(paint[images, colour[:, None, None]], pictures, channel)

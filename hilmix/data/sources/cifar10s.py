@@ -122,9 +122,8 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     names, annotator = np.unique(answers.annotator, return_inverse=True)
     soft = compute_soft_labels(answers)
     stated = np.take_along_axis(soft, answers.first[:, None], axis=1)[:, 0]
-    label = np.where(
-        stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1)
-    )  # a tie goes to the class stated first
+    # A tie goes to the class stated first.
+    label = np.where(stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1))
     expect("CIFAR-10S: images and annotators", (len(shown), len(names)), (1_000, 248))
     return AnnotatedData(
         name=SOURCE.name,
