@@ -57,6 +57,7 @@ class TrainingPass:
     def mask(self) -> Tensor:
         """(R, 1 or C, H, W) or (R, D) float in [0, 1]: 1 = irrelevant; all zero = no explanation."""
         assert self.batch.mask is not None, "checked before the step"
+        # Masks are float32, also where the weights are of double or half precision.
         return self.batch.mask.to(self.x.dtype)
 
     @property

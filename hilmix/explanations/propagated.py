@@ -31,6 +31,7 @@ class Propagated(Explanation):
         if not len(rows):
             return step.log_probs.new_zeros(())
         with torch.autocast(step.x.device.type, enabled=False):
+            # Explained rows alone: with few masks most of the walk would be over rows that it says nothing about.
             return self.term_of(step, rows, step.x.detach()[rows], step.mask[rows])
 
     @abstractmethod
