@@ -43,9 +43,9 @@ def simulated(items: int) -> Annotations:
     # five different annotators per item: steps of 199 modulo 1,000 do not meet
     annotator = ((rng.integers(0, ANNOTATORS, (items, 1)) + 199 * np.arange(PER_ITEM)) % ANNOTATORS).ravel()
     right = rng.beta(3, 2, ANNOTATORS)
-    said = np.where(rng.random(len(item)) < right[annotator], truth[item], rng.integers(0, CLASSES, len(item)))
+    labels = np.where(rng.random(len(item)) < right[annotator], truth[item], rng.integers(0, CLASSES, len(item)))
     return Annotations.build(
-        item, in_order(annotator), in_order(said), num_items=items, classes=CLASSES, annotators=ANNOTATORS
+        item, in_order(annotator), in_order(labels), num_items=items, classes=CLASSES, annotators=ANNOTATORS
     )
 
 

@@ -1,4 +1,4 @@
-"""People at a server, each on a connection of their own, who send something once a second whatever comes back."""
+"""People at a server, each on a connection of their own, who send something once a second whatever the reply."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ class Loss(NamedTuple):
 
 @dataclass
 class Log:
-    """What everybody has seen. ``errors``: every reply that was not the one expected."""
+    """What all clients have seen. ``errors``: every reply that was not the one expected."""
 
     replies: list[Reply] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Log:
 
 
 class FailedError(Exception):
-    """A reply that is not the one expected; whoever gets it stops."""
+    """A reply that is not the one expected; the client that gets it stops."""
 
 
 class Client:
@@ -132,10 +132,10 @@ class Participant(Client):
 
     async def turn(self, due: float) -> None:
         _, body = self.mind.body(self.state) or ("", {})
-        trial, told = body["trial"], (body["trial"], body["key"], body["answer"])
+        trial, expected = body["trial"], (body["trial"], body["key"], body["answer"])
         saved = (await self.send("answer", "POST", f"{self.me}/answers", due=due, body=body)).json()
-        if (saved["trial"], saved["key"], saved["answer"]) != told:
-            raise FailedError(f"answer: {told} was sent, and {saved} came back")
+        if (saved["trial"], saved["key"], saved["answer"]) != expected:
+            raise FailedError(f"answer: {expected} was sent, and {saved} was stored")
         if trial in self.given:
             raise FailedError(f"answer: trial {trial} was shown again after its answer was acknowledged")
         self.given[trial] = body

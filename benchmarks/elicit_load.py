@@ -61,7 +61,7 @@ class Outage(NamedTuple):
 
 
 def made_up_study(folder: Path) -> Manifest:
-    """A study of noise, in which there is work for everybody."""
+    """A study of noise, in which there is work for all."""
     rng = np.random.default_rng(0)
     item = np.arange(IMAGES)
     label = rng.integers(0, CLASSES, IMAGES)
@@ -98,7 +98,7 @@ async def kill_in_the_middle(server: Server) -> Outage:
 
 
 async def load(server: Server, people: Sequence[Participant]) -> Outage:
-    """Everybody joins; then everybody answers, through the outage in the middle."""
+    """All join; then all answer, through the outage in the middle."""
     await asyncio.gather(*(one.begin() for one in people))
     _, outage = await asyncio.gather(go_on(people, SECONDS), kill_in_the_middle(server))
     return outage
@@ -122,7 +122,7 @@ def differences(folder: Path, people: Sequence[Participant]) -> tuple[int, int]:
 
 
 def results(log: Log, outage: Outage, lost: int, doubled: int, bare: Log) -> list[Result]:
-    """What was seen; the answers that were sent again, or were due while nobody answered, apart from the others."""
+    """What was seen; the answers that were sent again, or were due while the server was down, apart from the others."""
     back = min(reply.came for reply in log.replies if reply.lost or reply.due > outage.gone)
     put_off = [bool(r.lost) or outage.began <= r.due <= back for r in log.replies]
     hit = [r for r, off in zip(log.replies, put_off, strict=True) if off and r.what == "answer"]

@@ -68,7 +68,7 @@ def made_up(every: int) -> AnnotatedData:
             np.zeros(len(explained), int),
             ArrayInputs(half, "image"),
             num_items=ITEMS,
-            annotators=["somebody"],
+            annotators=["annotator"],
             picture=np.zeros(len(explained), int),
         ),
     )

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
     names = parser.parse_args().names
     if unknown := set(names) - set(BENCHMARKS):
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; allowed are {', '.join(BENCHMARKS)}")
+        parser.error(f"`NAME` must be one of {', '.join(BENCHMARKS)}, got {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
     kept = [Result(**r) for r in json.loads((HERE / "results.json").read_text())["results"]] if names else []
     new: list[Result] = []

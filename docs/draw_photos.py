@@ -1,4 +1,4 @@
-"""Draws small pictures of four things to try hilmix with, one sub-folder per class. Nobody has rights in them.
+"""Draws small pictures of four things to try hilmix with, one sub-folder per class. They are free of rights.
 
 python docs/draw_photos.py photos
 """

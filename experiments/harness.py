@@ -148,7 +148,7 @@ def run_missing(
         jobs: what the file should hold.
         key_of: the values of ``key`` of a job.
         read: see :func:`keep_row`.
-        key: the columns that tell rows apart.
+        key: the columns that distinguish rows.
         workers: processes at a time.
         work: see :func:`finished`.
         name_of: the name of a job in progress and error messages.
@@ -189,7 +189,7 @@ def keep_row(file: Path, row: Row, key: list[str], read: Callable[[Path], pd.Dat
     Args:
         file: a table as CSV, made if it is not there.
         row: columns of the key and others.
-        key: the columns that tell rows apart, and sort them.
+        key: the columns that distinguish rows, and sort them.
         read: gives the table of a file, empty if it is not there.
     """
     file.parent.mkdir(parents=True, exist_ok=True)

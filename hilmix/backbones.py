@@ -203,7 +203,7 @@ def default_backbone(input_shape: Sequence[int]) -> Backbone:
 
 @contextmanager
 def _missing_weights_told() -> Iterator[None]:
-    """timm leaves weights that a pretrained file lacks at random, and says so at a level that nobody sees."""
+    """timm leaves weights that a pretrained file lacks at random, and says so at a level that is not shown."""
     timm_log = logging.getLogger("timm.models._builder")
     before, handler = timm_log.level, logging.Handler()
     handler.emit = lambda record: (  # type: ignore[method-assign]

@@ -48,8 +48,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 else "no folder"
             )
             raise RunError(
-                f"Cannot write the checkpoint {target} ({room}): {error}. Free space or choose another --run_dir; "
-                "the last complete checkpoint can be resumed with --ckpt_path last."
+                f"Cannot write the checkpoint {target} ({room}): {error}. Free space or choose another "
+                "run folder; the last complete checkpoint can be resumed."
             ) from error
         finally:
             with contextlib.suppress(OSError):  # its own trouble must not hide the one above

@@ -107,6 +107,22 @@ def refusal(name: str, must: str, found: Any) -> str:
     return f"`{name}` must be {must}, got {shown}.{f' {remedy}' if remedy else ''}"
 
 
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Refuses a value that is none of several, where they are known only when the program runs.
+
+    Args:
+        name: of the setting, as the error writes it.
+        value: to check.
+        choices: allowed values, in the order that the error lists.
+
+    Raises:
+        ConfigError: naming the setting, the choices and what was found.
+    """
+    known = list(choices)
+    if value not in known:
+        raise ConfigError(refusal(name, f"one of {', '.join(map(str, known))}", value))
+
+
 def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """Returns those names that a mistyped one may mean, nearest first; letter case does not matter."""
     by_lower = {other.lower(): other for other in names}

@@ -9,7 +9,15 @@ from typing import NamedTuple
 import hilmix
 from hilmix.checks import near_names
 from hilmix.commands.extras import import_command
-from hilmix.errors import ConfigError, HilmixError, RunError, find_user_error
+from hilmix.errors import (
+    ConfigError,
+    DataError,
+    HilmixError,
+    RunError,
+    UntrustedError,
+    UnverifiedError,
+    find_user_error,
+)
 from hilmix.lightning_cli import SUBCOMMANDS
 
 
@@ -125,12 +133,12 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _dispatch(argv)
     except Exception as error:
-        message = find_user_error(error) or _of_system(error)
-        if message is None:
+        found = find_user_error(error) or _of_system(error)
+        if found is None:
             raise
         from hilmix.terminal import refuse
 
-        return refuse(message)
+        return refuse(_with_option(found))
     return 0
 
 
@@ -176,6 +184,15 @@ def _describe(parser: argparse.ArgumentParser, about: str) -> argparse.ArgumentP
     parser.description = f"{about[0].upper()}{about[1:].rstrip('.')}" + "." * (not about.endswith(".md"))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
+
+
+def _with_option(error: HilmixError) -> Exception:
+    """The error with the option of the command line that allows what the library refuses without consent."""
+    if isinstance(error, UntrustedError):
+        return ConfigError(f"{error} On the command line: --trust {error.package}.")
+    if isinstance(error, UnverifiedError):
+        return DataError(f"{error} On the command line: --allow-unverified.")
+    return error
 
 
 def _of_system(error: Exception) -> HilmixError | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hilmix.checks import refusal
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.values import is_whole, natural_order, places, read_names
@@ -45,7 +46,7 @@ def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
     array = np.asarray(array.astype(np.int64)).reshape(-1)
     bad = np.flatnonzero((array < 0) | (array >= size))
     if len(bad):
-        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {size - 1}.")
+        raise DataError(refusal(f"{name}[{bad[0]}]", f"in [0, {size - 1}]", array[bad[0]].item()))
     return array
 
 
@@ -86,7 +87,7 @@ def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
     array = np.asarray(values, dtype=np.float64).reshape(-1)
     bad = np.flatnonzero((array < 0) | (array > top))
     if len(bad):
-        raise DataError(f"{name}, row {bad[0]}: {array[bad[0]]} is out of range; allowed are 0 to {top} or empty.")
+        raise DataError(refusal(f"{name}[{bad[0]}]", f"in [0, {top:g}] or NaN", array[bad[0]].item()))
     return array.astype(np.float32)
 
 

@@ -23,6 +23,23 @@ class ConfigError(HilmixError, ValueError):
     """A setting, or a combination of settings, cannot work."""
 
 
+class UnverifiedError(DataError):
+    """A file whose content cannot be verified is downloaded only with consent."""
+
+
+class UntrustedError(ConfigError):
+    """A file names a class of a package that is not trusted.
+
+    Args:
+        reason: the message.
+        package: to trust.
+    """
+
+    def __init__(self, reason: str, package: str) -> None:
+        super().__init__(reason)
+        self.package = package
+
+
 class RunError(HilmixError, RuntimeError):
     """A run folder or checkpoint is missing, taken, unwritable or belongs to another run."""
 

@@ -26,7 +26,7 @@ _SETTLED = 2 * 10**9
 
 
 class _Version(NamedTuple):
-    """What tells a file from a later one of the same name."""
+    """What distinguishes a file from a later one of the same name."""
 
     device: int
     inode: int

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 from numpy.typing import NDArray
 
 TABLE_ROWS = 200
-"""Most rows of a logged table: W&B cuts at its own limits, and a table of every sample helps nobody."""
+"""Most rows of a logged table: W&B cuts at its own limits, and a table of every sample is of no use."""
 
 
 def wandb_logger(trainer: Trainer) -> WandbLogger | None:

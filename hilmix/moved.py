@@ -1,8 +1,8 @@
 """Class paths in files: the public one that is written, and the older ones that are still read.
 
 A config, a checkpoint or a saved policy names a class by the package that exports it, never by the file in which it
-lies, so that files can move. Paths that older versions wrote stand in :data:`MOVED`. Whoever moves an exported class
-edits the name of its package in ``_EXPORTED`` and adds the former public path.
+lies, so that files can move. Paths that older versions wrote stand in :data:`MOVED`. A commit that moves an exported
+class edits the name of its package in ``_EXPORTED`` and adds the former public path.
 """
 
 import sys

@@ -57,7 +57,7 @@ def escape_formula(text: str) -> str:
 
 
 def unescape_formula(cell: str) -> str:
-    """Returns the text that :func:`escape_formula` was given."""
+    """Inverts :func:`escape_formula`."""
     return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 

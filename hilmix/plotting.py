@@ -129,7 +129,7 @@ class Thumbnail(NamedTuple):
 
     image: NDArray[np.uint8]
     """(H, W) or (H, W, C)."""
-    said: str
+    given_label: str
     """In red."""
     suggested: str
     """In green."""
@@ -161,7 +161,7 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
 
 def _caption_lines(item: Thumbnail) -> list[tuple[str, str, float]]:
     """Text, colour and size of each line."""
-    parts = ((item.said, RED, 8.0), (item.suggested, GREEN, 8.0), (item.detail, MUTED, 6.5))
+    parts = ((item.given_label, RED, 8.0), (item.suggested, GREEN, 8.0), (item.detail, MUTED, 6.5))
     return [(line, color, size) for text, color, size in parts for line in _folded(text, round(_INCH / size))]
 
 

@@ -1,4 +1,4 @@
-"""CSV files that a person may open in a spreadsheet: the one writer, and how a reader gets the names back."""
+"""CSV files that may be opened in a spreadsheet: the one writer, and how a reader gets the names back."""
 
 from typing import Any
 

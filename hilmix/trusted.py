@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from hilmix.checks import with_article
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, UntrustedError
 from hilmix.moved import current_path
 
 T = TypeVar("T")
@@ -108,9 +108,10 @@ def require_trust(class_path: object, *, start: str) -> None:
     if _is_trusted(module) or (loaded is not None and name in vars(loaded)):
         return
     package = class_path.partition(".")[0]
-    raise ConfigError(
-        f"{start}: class_path '{class_path}' is not imported: it belongs neither to hilmix nor to a package that you"
-        f" named. If you know who wrote '{package}', add --trust {package} (in Python: hilmix.trust('{package}'))."
+    raise UntrustedError(
+        f"{start}: class_path '{class_path}' is not imported: it belongs neither to hilmix nor to a trusted package. "
+        f"If you know who wrote '{package}', call hilmix.trust('{package}').",
+        package,
     )
 
 

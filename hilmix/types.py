@@ -39,7 +39,7 @@ class MixPlan(NamedTuple):
     shares: Tensor | None = None
     """(2L, 2) float, of plans over items: how much each answer counts on a mixed row, and how much the row is labelled
     uniformly on its behalf. First the rows of the answers' own items, then those on which these are the partner. None:
-    ``weight`` on the own, ``1 - weight`` on the other, nothing uniform, as mixup has it; people may perceive
+    ``weight`` on the own, ``1 - weight`` on the other, nothing uniform, as mixup has it; participants may perceive
     otherwise."""
 
 
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
     input: Tensor
     """(R, C, H, W) uint8 or float, or (R, D) float; from the loader R = B, one row per item."""
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which has no use on a batch
     """(B,) int64, row of the item in the whole items table, not in the split."""
     target: Tensor
     """(B,) int64 true class, -1 where unknown. For evaluation; a training part that reads it says so in its name."""
@@ -104,7 +104,7 @@ class StepOutput(NamedTuple):
     has them (``Perfect`` has none).
     """
 
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which has no use on a batch
     """(B,) int64, row of the item in the whole items table."""
     target: Tensor
     """(B,) int64, -1 where unknown."""
@@ -127,7 +127,7 @@ class StepOutput(NamedTuple):
     confusion: Tensor | None = None
     """(L, K, K) float, p(annotator says k | input, true class c), rows = true class. None for too many classes."""
     log_likelihood: Tensor | None = None
-    """(L, K) float, log p(the answer that was given | input, true class c); for soft answers its expectation."""
+    """(L, K) float, log p(the annotator's label | input, true class c); for soft answers its expectation."""
     posterior: Tensor | None = None
     """(B, K) float, p(true class | input, the labels given to the item)."""
     group: Tensor | None = None

@@ -40,7 +40,7 @@ def test_a_torn_write_keeps_the_old_file(old: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(RunError, match=r"Cannot write .*last\.ckpt.*No space left.*--run_dir"):
+    with pytest.raises(RunError, match=r"Cannot write .*last\.ckpt.*No space left.*run folder"):
         AtomicCheckpointIO().save_checkpoint(NEW, old)
     monkeypatch.undo()
     assert_untouched(old)

@@ -98,10 +98,10 @@ def test_a_folder_without_truth_and_test_items_is_compared_by_its_votes(execute:
 
 def test_marks_take_a_classifier_off_the_grey(execute: Any) -> None:
     shown = execute(FOLDER / "explanations.ipynb", "EPOCHS = 12")
-    rows = re.findall(r"^(not told|told|told of 5%) +([\d.]+) +([\d.]+)$", shown["runs"], re.MULTILINE)
+    rows = re.findall(r"^(without masks|with masks|masks of 5%) +([\d.]+) +([\d.]+)$", shown["runs"], re.MULTILINE)
     accuracy = {name: float(value) for name, value, _ in rows}
-    assert accuracy["not told"] < 0.5, "the grey gives the digit away in training only"
-    assert accuracy["told"] > accuracy["not told"] + 0.2
+    assert accuracy["without masks"] < 0.5, "the grey gives the digit away in training only"
+    assert accuracy["with masks"] > accuracy["without masks"] + 0.2
     assert all("<png>" in shown[name] for name in ("data", "saliency"))
 
 

@@ -1,1 +1,1 @@
-"""The benchmark of methods that learn from several annotators; README.md of this folder tells what, how and why."""
+"""The benchmark of methods that learn from several annotators; README.md of this folder has what, how and why."""

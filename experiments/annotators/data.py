@@ -5,7 +5,7 @@
 
 Without names every folder is made. A folder that is there is complete and is kept, so the command can
 be repeated. Public data are downloaded, or read from the folder that HILMIX_DATA names. Features of images need
-``--weights``; ``features.py`` tells how to get them. Everything is drawn from one seed.
+``--weights``; ``features.py`` describes how to get them. Everything is drawn from one seed.
 """
 
 import argparse
@@ -170,7 +170,9 @@ def main() -> None:
     if unknown := sorted(set(names) - set(RECIPES)):
         parser.error(f"there is no data {unknown}; known are: {', '.join(RECIPES)}")
     if args.weights is not None and not args.weights.is_file():
-        parser.error(f"--weights {args.weights} is not there; experiments/annotators/features.py tells how to get it")
+        parser.error(
+            f"--weights {args.weights} is not there; experiments/annotators/features.py describes how to get it"
+        )
     make = partial(
         prepare, out=args.out, access=Access(args.downloads), features=Features(args.weights, args.out / "features")
     )
@@ -179,7 +181,7 @@ def main() -> None:
     console.print(overview([args.out / name for name in made]))
     if skipped := [name for name in names if name not in made]:
         console.print(
-            f"Skipped {', '.join(skipped)}: give --weights; experiments/annotators/features.py tells how to get them."
+            f"Skipped {', '.join(skipped)}: give --weights (how to get them: experiments/annotators/features.py)."
         )
 
 

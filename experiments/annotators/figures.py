@@ -67,7 +67,7 @@ def noise_figure(rows: pd.DataFrame) -> Figure | None:
 
 
 def rank_figure(rows: pd.DataFrame) -> Figure | None:
-    """Mean rank of every method, the range that Nemenyi's test cannot tell from the best shaded."""
+    """Mean rank of every method, the range that Nemenyi's test cannot distinguish from the best shaded."""
     found = ranking(rows)
     if found is None:
         return None

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO, VARIANTS, Variant
 from hilmix.backbones import Backbone
+from hilmix.checks import refusal
 from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, DataError
 from hilmix.modules import Classifier
@@ -29,7 +30,7 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Tells it from other runs."""
+        """Distinguishes it from other runs."""
         return tuple(getattr(self, name) for name in KEY)
 
 
@@ -59,7 +60,7 @@ def data_folder(name: str, root: str) -> str:
         DataError: if the study does not know the name or the folder is not there.
     """
     if name not in FAMILY_OF:
-        raise DataError(f"The study has no data '{name}'; allowed are {list(FAMILY_OF)}.")
+        raise DataError(refusal("data", f"one of {', '.join(FAMILY_OF)}", name))
     folder = Path(root) / name
     if name in EMBEDDED:
         return name

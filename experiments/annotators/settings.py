@@ -10,7 +10,7 @@ SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE = (
     HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost")
 )
 KEY = ["data", "method", "lr", "seed"]
-"""What tells one run from another."""
+"""What distinguishes one run from another."""
 
 UPPER_BOUND = "true"
 """Trained on the truth: shown beside the others, outside every ranking."""

@@ -170,8 +170,8 @@ def saliency_figure(search: pd.DataFrame) -> Figure | None:
         rows = data.rows("test")[:500]
         images = data.data.inputs.fetch(rows[:SHOWN])[:, 0].numpy()
         x = model.standardized(data.data.inputs.fetch(rows)).requires_grad_()
-        said = model.head(model.features(x)).log_softmax(1).amax(1)
-        (gradient,) = torch.autograd.grad(said.sum(), x)
+        log_prob = model.head(model.features(x)).log_softmax(1).amax(1)
+        (gradient,) = torch.autograd.grad(log_prob.sum(), x)
         assert data.data.masks is not None
         found, mask = gradient.abs().sum(1), as_float(data.data.masks.fetch(rows))[:, 0]
         share = ((found * mask).sum((1, 2)) / found.sum((1, 2)).clamp_min(1e-12)).mean().item()

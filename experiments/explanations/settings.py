@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 SEARCH_FILE, FINAL_FILE, MASKS_FILE = (HERE / f"results_{step}.csv" for step in ("search", "final", "masks"))
 KEY = ["data", "method", "setting", "masks", "seed"]
-"""What tells one run from another."""
+"""What distinguishes one run from another."""
 SEARCH_SEED = 100
 EXACT = "exact"
 """Every training image is explained, and the masks are right."""

@@ -129,8 +129,8 @@ class Watch(Callback):
         self.seconds += time.process_time() - self._start
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        said = {name: trainer.callback_metrics.get(f"val/{name}") for name in SCORES}
-        self.last = {name: math.nan if value is None else float(value) for name, value in said.items()}
+        logged = {name: trainer.callback_metrics.get(f"val/{name}") for name in SCORES}
+        self.last = {name: math.nan if value is None else float(value) for name, value in logged.items()}
         rank, before = (tuple(scores[name] for name in reversed(SCORES)) for scores in (self.last, self.best))
         if self.weights is None or rank > before:
             self.best, self.epoch = self.last, trainer.current_epoch + 1

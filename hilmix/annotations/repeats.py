@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilmix.checks import refusal
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.values import IntArray
@@ -30,7 +31,7 @@ def check_duplicates(value: object) -> Duplicates:
     for name in known:
         if value == name:
             return name
-    raise DataError(f"duplicates is {value!r}; must be one of {', '.join(known)}.")
+    raise DataError(refusal("duplicates", f"one of {', '.join(known)}", value))
 
 
 def repeated(item: IntArray, annotator: IntArray, keep: Literal["last", "first"]) -> NDArray[np.bool_]:

@@ -90,11 +90,11 @@ class Annotations:
             DataError: naming the column, the first bad row and what is allowed.
         """
         names = tuple(str(c) for c in (range(classes) if isinstance(classes, int) else classes))
-        people = tuple(str(a) for a in (range(annotators) if isinstance(annotators, int) else annotators))
+        known = tuple(str(a) for a in (range(annotators) if isinstance(annotators, int) else annotators))
         items = whole_numbers(item, "item", num_items)
-        columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(people))}
+        columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(known))}
         if exchangeable:  # names that mean nothing must not be modelled
-            columns["annotator"], people = np.zeros_like(columns["annotator"]), ("crowd",)
+            columns["annotator"], known = np.zeros_like(columns["annotator"]), ("crowd",)
         if probs is not None:
             soft = distributions(probs, len(items), len(names))
             # float32 for L x K numbers, but divided in float64 first.
@@ -118,7 +118,7 @@ class Annotations:
             item=items[order],
             num_items=num_items,
             classes=names,
-            annotators=people,
+            annotators=known,
             exchangeable=exchangeable,
             **columns,
         )

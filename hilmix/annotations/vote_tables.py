@@ -144,7 +144,7 @@ def code_votes(
         abstained = abstained | check_mass(mass, file, found)
         if probs is not None:
             label = check_label(probs, label, abstained, coded.classes, file, found)
-    annotator, people = _annotators(who, abstained, annotators, file, found)
+    annotator, annotator_names = _annotators(who, abstained, annotators, file, found)
     if len(found.faults) > before or label is None or (label[~abstained] < 0).any():
         return None
     keep = ~abstained
@@ -157,7 +157,7 @@ def code_votes(
     return {c: None if values is None else values[keep] for c, values in columns.items()} | {
         "num_items": len(items),
         "classes": coded.classes,
-        "annotators": people,
+        "annotators": annotator_names,
         "exchangeable": declared.exchangeable,
     }
 
@@ -293,8 +293,8 @@ def _annotators(
     if annotators is not None:
         return _code(who, annotators, file, "annotator", found), tuple(annotators)
     present = np.unique(who.code[(who.code >= 0) & ~abstained])
-    people = tuple(sorted((who.texts[u] for u in present), key=natural_order))
-    return who.of(places(who.texts, people), -1).astype(np.int64), people
+    annotator_names = tuple(sorted((who.texts[u] for u in present), key=natural_order))
+    return who.of(places(who.texts, annotator_names), -1).astype(np.int64), annotator_names
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ class AnnotatorOutput(NamedTuple):
     confusion: Confusion | None
     """Of the S rows; None if labels are taken at face value."""
     log_probs: Tensor
-    """(S, K) float, the class log-probabilities that it was given."""
+    """(S, K) float, the class log-probabilities of its input."""
     annotator: Tensor
     """(S,) int64, -1 unknown."""
 

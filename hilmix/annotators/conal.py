@@ -26,7 +26,7 @@ class CoNAL(AnnotatorModel):
 
     The penalty keeps an annotator's own layer apart from the common one. The noise, normal with standard deviation
     0.01, is ours: where W_a = W_0, as in the authors' start, g is without effect and u and v get no gradient, nor does
-    the norm tell a direction. An annotator never seen in training gets the mean W_a and the mean v_a.
+    the norm give a direction. An annotator never seen in training gets the mean W_a and the mean v_a.
 
     Args:
         embed_dim: E.

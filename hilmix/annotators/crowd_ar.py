@@ -15,10 +15,10 @@ from hilmix.types import Batch, MixPlan
 
 
 class ReliabilityConfusion(NamedTuple):
-    """Right with one probability whatever the class, wrong as a layer of logits tells; O(L K^2).
+    """Right with one probability whatever the class, wrong as a layer of logits predicts; O(L K^2).
 
     It is hilmix's own reading of CrowdAR, whose paper has no confusion matrix: ``C[c, c] = r``, and off the diagonal
-    ``softmax(logits[c])`` without its diagonal, scaled to 1 - r. So p(right) is r. What is said of the class
+    ``softmax(logits[c])`` without its diagonal, scaled to 1 - r. So p(right) is r. What it does to the class
     probabilities, ``log_marginal``, is the layer's softmax and not the mixture of the rows.
 
     Args:

@@ -9,7 +9,7 @@ from hilmix.types import MixPlan
 
 
 class Perfect(AnnotatorModel):
-    """Everybody says the true class: the loss is the cross-entropy with the labels as given.
+    """Every annotator gives the true class: the loss is the cross-entropy with the labels as given.
 
     It makes no statement about annotators, so there is no posterior and no probability of being right.
     """

@@ -17,8 +17,8 @@ from hilmix.types import Batch, MixPlan
 class UnionConfusion(NamedTuple):
     """The block of one annotator per pair, cut out of a distribution over all (annotator, label) outcomes; O(L K^2).
 
-    Its mass tells how likely the annotator is among all outcomes of a class, so given that the annotator answered the
-    classes weigh ``p[c] mass[c]``: what is said is a mixture of the rows with these weights, not with p.
+    Its mass is how likely the annotator is among all outcomes of a class, so given that the annotator answered the
+    classes weigh ``p[c] mass[c]``: the label is a mixture of the rows with these weights, not with p.
 
     Args:
         log_block: (L, K, K) float, log p(annotator of the pair, says k | class c); rows sum to less than one.
@@ -56,7 +56,7 @@ class UnionNet(AnnotatorModel):
         loss = -sum log u[a, z] over the pairs
         q = u[a] / sum_k u[a, k]                                                       (K) what annotator a says
 
-    The likelihood covers *who* answers as well as what is said: the loss of an answer is ``-log q[z]`` minus the log
+    The likelihood covers *who* answers as well as the label: the loss of an answer is ``-log q[z]`` minus the log
     mass of the annotator, about ``log A`` at the start. The normaliser is one logsumexp per class over the parameters;
     beyond it only the blocks of the batch's own pairs are formed, O(A K^2 + L K^2). An annotator never seen in training
     gets the mean T.

@@ -31,7 +31,7 @@ class CalibrationReport(FitReport):
     is in-sample, one parameter), in ``test`` the test items.
 
     Three things are scored where the data allow: ``class`` (class probabilities against true classes), ``vote`` (what
-    an annotator is expected to say against what it said) and ``annotator`` (p(annotator is right) against whether the
+    an annotator is expected to label against its label) and ``annotator`` (p(annotator is right) against whether the
     label is right).
 
     Files in the run folder: ``calibration.csv``, ``reliability.csv`` (the bins), ``reliability.png`` (validation) and

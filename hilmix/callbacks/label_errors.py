@@ -107,6 +107,6 @@ def _captions(table: pd.DataFrame, images: list[NDArray[np.uint8]]) -> list[Thum
             parts.append(f"truth {row['target']}")
         p = row.get("posterior", row["self_confidence"])
         chance = f"{p:.1%}" if p >= 0.001 else "< 0.1%"
-        said, suggested = f"said {row['label']} ({chance})", f"suggests {row['suggested']}"
-        captions.append(Thumbnail(image, said, suggested, ", ".join(parts)))
+        label, suggested = f"label {row['label']} ({chance})", f"suggests {row['suggested']}"
+        captions.append(Thumbnail(image, label, suggested, ", ".join(parts)))
     return captions

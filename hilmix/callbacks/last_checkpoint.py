@@ -110,7 +110,7 @@ class LastCheckpoint(Checkpoint):
         if number := self._signals.agreed(trainer):
             if trainer.is_global_zero:
                 log.warning(
-                    "Stopped by %s: the run is saved up to step %d. Go on with --ckpt_path last.",
+                    "Stopped by %s: the run is saved up to step %d. Resume it from last.ckpt.",
                     signal.Signals(number).name,
                     self._step_saved,
                 )

@@ -1,4 +1,4 @@
-"""Does a model depend on what people called irrelevant? Accuracy under noise there, and under noise elsewhere."""
+"""Does a model depend on what annotators marked as irrelevant? Accuracy under noise there and elsewhere."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``hilmix aggregate FOLDER``: one label and one distribution per item, for people who need nothing else."""
+"""``hilmix aggregate FOLDER``: one label and one distribution per item, where nothing else is needed."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError
 from hilmix.files import write_table
@@ -26,7 +27,7 @@ _METHODS = """methods:
   kos               message passing, for two classes
   average           mean of all but majority and kos
 
-output: columns item, label (empty where nobody voted), prob_<class> for every class, votes, confidence (the largest
+output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
 probability) and entropy (in nats). CSV if the name ends in .csv, otherwise Parquet.
 
   hilmix aggregate data/mine -o labels.csv
@@ -56,12 +57,10 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an unknown method or output, or a negative seed.
         DataError: if the folder cannot be read, or the method does not fit it.
     """
-    if args.method not in AGGREGATORS:
-        raise ConfigError(f"There is no aggregation method '{args.method}'; allowed are {', '.join(AGGREGATORS)}.")
+    check_choice("--method", args.method, AGGREGATORS)
     if args.out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"The output is '{args.out}'; allowed are names that end in .csv or .parquet.")
-    if args.seed < 0:
-        raise ConfigError(f"--seed is {args.seed}; allowed are whole numbers of at least 0.")
+        raise ConfigError(refusal("-o", "a file name that ends in .csv or .parquet", str(args.out)))
+    check_value("--seed", args.seed, NonNegativeInt)
     with console.status(literal(f"reading {args.folder}")) as status:
         labels = read_labels(args.folder)
 
@@ -104,7 +103,7 @@ def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> p
 
 
 def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.ndarray:
-    """Returns (N,) int64 the most probable class, -1 where nobody voted."""
+    """Returns (N,) int64 the most probable class, -1 without votes."""
     return np.where(labels.annotations.labels_per_item > 0, choose_classes(result.posterior, seed=seed).label, UNKNOWN)
 
 
@@ -119,9 +118,11 @@ def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate)
     votes = labels.annotations
     table = pairs([])
     voted = votes.labels_per_item > 0
-    nobody = f"; {(~voted).sum():,} without votes have an empty label" * bool((~voted).any())
+    unlabelled = f"; {(~voted).sum():,} without votes have an empty label" * bool((~voted).any())
     table.add_row("method", args.method)
-    table.add_row("items", f"{votes.num_items:,}, {votes.num_pairs:,} labels in {votes.num_classes} classes{nobody}")
+    table.add_row(
+        "items", f"{votes.num_items:,}, {votes.num_pairs:,} labels in {votes.num_classes} classes{unlabelled}"
+    )
     if drawn := ties(labels, result):
         table.add_row("ties", f"{drawn:,}, drawn with seed {args.seed}")
     if result.rounds is not None:

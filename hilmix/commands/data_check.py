@@ -180,8 +180,8 @@ def _classes(data: AnnotatedData, found: Description) -> Grid:
 
 
 def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
-    given, people = int(masks.explained.sum()), len(set(masks.annotator))
-    by = f"{people} people" if people > 1 else "one person"
+    given, annotators = int(masks.explained.sum()), len(set(masks.annotator))
+    by = f"{annotators} annotators" if annotators > 1 else "one annotator"
     rows = {"masks": f"on {given:,} of {masks.num_items:,} items, by {by}"}
     if quick:
         return rows
@@ -191,7 +191,7 @@ def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
     rows["masks mark"] = f"{_percent(found.marked)} of the input on average"
     rows["masks mark"] += f"; {found.empty:,} mark nothing" * bool(found.empty)
     if high > 1:
-        rows["masks overlap"] = f"by {_percent(found.overlap)}, two people's of one item"
+        rows["masks overlap"] = f"by {_percent(found.overlap)}, two annotators' of one item"
     return rows
 
 

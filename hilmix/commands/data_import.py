@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Annotated
 
+from hilmix.checks import Range, check_value
 from hilmix.commands.outputs import require_free, write_data
 from hilmix.data.folder.class_folders import ANNOTATOR, read_class_folders
-from hilmix.errors import ConfigError
 from hilmix.terminal import Console, say, say_notes
 
 
@@ -30,8 +31,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an image size below 1.
         DataError: for images that cannot be used, or an output that exists.
     """
-    if args.image_size is not None and args.image_size < 1:
-        raise ConfigError(f"--image-size must be at least 1 pixel, got {args.image_size}. 128 is usual.")
+    check_value("--image-size", args.image_size, Annotated[int, Range(1, remedy="128 is usual.")] | None)
     out = require_free(args.out or Path("data") / args.images.resolve().name, flag="--out")
     data, left_out = read_class_folders(args.images, image_size=args.image_size)
     write_data(data, out)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from hilmix.checks import refusal
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
@@ -148,7 +149,7 @@ def _own_texts(args: argparse.Namespace) -> OwnTexts:
     for given in args.instructions:
         task, equals, file = given.partition("=")
         if not equals or task not in args.task or task in instructions:
-            raise ConfigError(f"--instructions is '{given}'; expected TASK=FILE.md, once for each of {args.task}.")
+            raise ConfigError(refusal("--instructions", f"TASK=FILE.md, once for each of {args.task}", given))
         instructions[task] = _text(Path(file))
     consent = None if args.consent is None else _text(args.consent)
     if consent is not None and not statements(consent):

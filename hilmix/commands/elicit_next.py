@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from hilmix.checks import NonNegativeInt, PositiveInt, check_value
 from hilmix.commands.outputs import require_free
 from hilmix.data.folder import read_folder
 from hilmix.errors import ConfigError
@@ -40,9 +41,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for options that cannot be, alone or together.
         DataError: if study, data or predictions cannot be used, or the output is there already.
     """
-    for name, smallest in (("number", 1), ("seed", 0)):
-        if getattr(args, name) < smallest:
-            raise ConfigError(f"--{name} is {getattr(args, name)}; allowed are whole numbers of at least {smallest}.")
+    check_value("--number", args.number, PositiveInt)
+    check_value("--seed", args.seed, NonNegativeInt)
     if (args.by == "model") != (args.predictions is not None):
         raise ConfigError("--by model needs --predictions, and nothing else does; give both or none.")
     require_free(args.out, flag="-o", what="file")

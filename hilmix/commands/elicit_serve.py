@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Annotated
 
-from hilmix.errors import ConfigError
+from hilmix.checks import Range, check_value
 from hilmix.human.elicit.design.manifest import read_manifest
 from hilmix.human.elicit.serve.process import bind_socket, keep_tokens, serve
 from hilmix.human.elicit.store.lock import lock_study
@@ -30,8 +31,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an address that is none or in use, or tokens that cannot be used.
         DataError: if the study cannot be served, or is served already.
     """
-    if not 0 < args.port < 65536:
-        raise ConfigError(f"--port is {args.port}; allowed are 1 to 65535.")
+    check_value("--port", args.port, Annotated[int, Range(1, 65535)])
     read_manifest(args.study)  # a folder that is no study gets no lock file
     # Locked first, as two servers would each draw tokens; bound before links are printed that lead nowhere.
     with lock_study(args.study):

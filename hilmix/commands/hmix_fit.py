@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from hilmix.checks import check_choice
 from hilmix.commands.hmix_policies import (
     LEARNED,
     NAMES,
@@ -85,8 +86,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.policy not in NAMES:
-        raise ConfigError(f"--policy is '{args.policy}'; allowed are {', '.join(NAMES)}.")
+    check_choice("--policy", args.policy, NAMES)
     if args.policy == LEARNED and args.data is None:
         raise ConfigError(f"--policy {LEARNED} looks at the images; give their data folder with --data.")
     if args.policy != LEARNED and args.data is not None:

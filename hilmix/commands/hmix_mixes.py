@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hilmix.checks import refusal
 from hilmix.commands.hmix_policies import (
     LEARNED,
     NAMES,
@@ -79,10 +80,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     require_free(args.out, flag="-o")
     if args.policy not in (*NAMES, ANSWERS) and not Path(args.policy).is_file():
-        raise ConfigError(
-            f"--policy is '{args.policy}', and there is no such file; allowed are {ANSWERS}, {', '.join(NAMES)}, or a "
-            "file that hilmix hmix fit has written."
-        )
+        must = f"{ANSWERS}, {', '.join(NAMES)}, or an existing file that hilmix hmix fit has written"
+        raise ConfigError(refusal("--policy", must, args.policy))
     study = read_inferences(args, console)
     data = _with_split(read_images(args, study), study, args)
     found = _with_labels(data, study, args)

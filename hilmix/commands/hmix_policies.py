@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from hilmix.checks import PositiveInt, check_value
 from hilmix.commands.extras import import_extra
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
@@ -73,8 +74,7 @@ def read_inferences(args: argparse.Namespace, console: Console) -> MixStudy:
         ConfigError: for a size of less than one image.
         DataError: naming file, row, column, what was found and what is allowed.
     """
-    if args.num_items < 1:
-        raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
+    check_value("--num-items", args.num_items, PositiveInt)
     elicited = read_elicited(args, console)
     if elicited is not None:
         if "infer" not in elicited:

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from hilmix.checks import OpenShare, PositiveInt, check_value
 from hilmix.commands.hmix_policies import add_study, read_elicited
-from hilmix.errors import ConfigError, DataError
+from hilmix.errors import DataError
 from hilmix.human.report import draw_figures, print_summary, read_studies, summarize_studies, write_summary
 from hilmix.human.study.layout import LAYOUTS
 from hilmix.terminal import Console, literal, say
@@ -45,10 +46,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for a level or a number of items out of range.
         DataError: if the studies cannot be used, or the output folder holds something.
     """
-    if not 0 < args.level < 1:
-        raise ConfigError(f"--level is {args.level:g}; allowed are numbers between 0 and 1.")
-    if args.num_items < 1:
-        raise ConfigError(f"--num-items is {args.num_items}; allowed are whole numbers of at least 1.")
+    check_value("--level", args.level, OpenShare)
+    check_value("--num-items", args.num_items, PositiveInt)
     if args.out is not None and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")
     studies = read_elicited(args, console)

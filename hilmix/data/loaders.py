@@ -29,7 +29,7 @@ def build_loader(
 
 
 def build_train_sampler(dataset: ItemDataset, trainer: Trainer, *, batch_size: int, seed: int) -> EpochSampler:
-    """Return the sampler of training, at the position that the trainer's counters tell."""
+    """Return the sampler of training, at the position of the trainer's counters."""
     sampler = EpochSampler(dataset, seed=seed, num_replicas=trainer.world_size, rank=trainer.global_rank)
     # Lightning asks for the loader after it has restored its counters, but not the loader's position
     epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress

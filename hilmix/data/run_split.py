@@ -84,7 +84,7 @@ def _words(settings: Mapping[str, Any]) -> str:
 
 
 def _digests(names: Iterable[str]) -> NDArray[np.int64]:
-    """(N,) int64 digests of names; 8 bytes tell a billion pairs of names apart but for a chance of 1e-10."""
+    """(N,) int64 digests of names; 8 bytes distinguish a billion pairs of names but for a chance of 1e-10."""
     joined = b"".join(hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names)
     # Little-endian on every machine, as checkpoints travel.
     return np.frombuffer(joined, dtype="<i8").astype(np.int64)

@@ -23,7 +23,7 @@ from hilmix.functional.sizes import require_memory, too_large
 from hilmix.types import StepOutput
 
 CONFUSION_CELLS = 2**24
-"""Most numbers (A * K * K) that per-annotator confusion matrices may hold; above, they are left out and said so."""
+"""Most numbers (A * K * K) of per-annotator confusion matrices; larger ones are left out, as a log line says."""
 PER_ITEM, PER_PAIR = 16, 4
 """Bytes for each class that a pass holds: of an item logits, posterior, and probabilities in float64; of a pair its
 likelihood."""
@@ -236,7 +236,7 @@ def _digest(module: LightningModule) -> str:
 
 
 def refuse_diverged(result: CleanPass) -> None:
-    """Tells a user what reports of numbers that are none would hide.
+    """Refuses predictions that are not finite, which reports would hide.
 
     Raises:
         RunError: if predictions are NaN or infinite.

@@ -137,9 +137,9 @@ def confusion_arrays(data: AnnotatedData, result: CleanPass) -> tuple[NDArray[np
     notes = data.annotations
     keep = result.seen[result.row]
     row, pairs = result.row[keep], result.pairs[keep]
-    said = np.eye(notes.num_classes)[notes.label[pairs]] if notes.probs is None else notes.probs[pairs]
+    soft = np.eye(notes.num_classes)[notes.label[pairs]] if notes.probs is None else notes.probs[pairs]
     who = notes.annotator[pairs]
-    return estimate_confusion(who, said, result.best[row], num_annotators=notes.num_annotators)
+    return estimate_confusion(who, soft, result.best[row], num_annotators=notes.num_annotators)
 
 
 def confusion_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
@@ -147,18 +147,19 @@ def confusion_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
 
     ``prob_model`` is the annotator model's matrix, averaged over the annotator's items with weights p(true class);
     ``prob_posterior`` the estimate from posteriors, shrunk to the crowd; ``support`` the expected number of its items
-    of the true class.
+    of the true class. ``said`` is the former name of ``label``, kept in this version for scripts that read it.
     """
     notes = data.annotations
     estimate, support = confusion_arrays(data, result)
     who = np.unique(notes.annotator[result.pairs[result.seen[result.row]]])
     k = notes.num_classes
-    true, said = (axis.ravel() for axis in np.indices((k, k)))
+    true, label = (axis.ravel() for axis in np.indices((k, k)))
     columns: dict[str, Any] = {
         "annotator": named(np.repeat(who, k * k), notes.annotators),
         "true": named(np.tile(true, len(who)), data.classes),
-        "said": named(np.tile(said, len(who)), data.classes),
+        "label": named(np.tile(label, len(who)), data.classes),
     }
+    columns["said"] = columns["label"]
     if result.confusion is not None:
         columns["prob_model"] = result.confusion[who].ravel()
     columns["prob_posterior"] = estimate[who].ravel()

@@ -87,8 +87,8 @@ class CalibrationTracker:
         self._metrics["class", "before"].update(output.class_probs, output.target)
         self._metrics["class", "after"].update(cooled.class_probs, output.target)
         self._metrics["vote", "before"].update(output.label_log_probs.exp(), output.label)
-        if (said := expected_votes(cooled)) is not None:
-            self._metrics["vote", "after"].update(said, output.label)
+        if (expected := expected_votes(cooled)) is not None:
+            self._metrics["vote", "after"].update(expected, output.label)
         for stage, given in (("before", output), ("after", cooled)):
             if (p_right := given.p_right) is not None:
                 known = output.right != UNKNOWN

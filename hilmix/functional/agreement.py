@@ -1,4 +1,4 @@
-"""How far people agree on a stimulus, with themselves, and how much of what they share a predictor captures."""
+"""How far participants agree on a stimulus, with themselves, and how much of what they share a predictor captures."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class OneWay(NamedTuple):
     between: float
     """Mean square between groups."""
     within: float
-    """Mean square within groups: the variance that people who see the same stimulus do not share."""
+    """Mean square within groups: the variance that participants who see the same stimulus do not share."""
     size: float
     """Effective group size ``(N - sum n_g^2 / N) / (G - 1)``; the common size where all are equal."""
 
@@ -65,7 +65,7 @@ def one_way(value: ArrayLike, group: IntArray, *, num_groups: int) -> OneWay:
 
 
 class IntraclassCorrelation(NamedTuple):
-    """Share of variance that is shared by the people who see the same stimulus."""
+    """Share of variance that is shared by the participants who see the same stimulus."""
 
     single: float
     """ICC(1), of one answer: what a perfect predictor of single answers could explain."""
@@ -86,9 +86,9 @@ def intraclass_correlation(
 
         ICC(1) = (F - 1) / (F + k - 1),    ICC(k) = 1 - 1 / F
 
-    It can be negative, as people can agree less than by chance. The interval is that of the F distribution: exact for
-    normal answers and equal groups, close for unequal ones. It takes the answers of one person to different stimuli for
-    independent; a person's own bias counts as disagreement.
+    It can be negative, as participants can agree less than by chance. The interval is that of the F distribution: exact
+    for normal answers and equal groups, close for unequal ones. It takes the answers of one participant to different
+    stimuli for independent; a participant's own bias counts as disagreement.
 
     Args:
         value: (M,) answers; deviations from the generating weight to see what is shared beyond it.
@@ -123,7 +123,7 @@ def _single(ratio: float, size: float) -> float:
 
 
 class RepeatReliability(NamedTuple):
-    """How far the same people repeat their answers to the same stimuli."""
+    """How far the same participants repeat their answers to the same stimuli."""
 
     correlation: float
     """Pearson; NaN where either is constant."""
@@ -138,7 +138,7 @@ def repeat_reliability(first: ArrayLike, repeat: ArrayLike) -> RepeatReliability
 
     Args:
         first: (M,) answers.
-        repeat: (M,) the same person's second answers to the same stimuli.
+        repeat: (M,) the same participant's second answers to the same stimuli.
 
     Reference:
         Lin, Biometrics 45, 1989, equation 1 with moments of divisor n.
@@ -168,7 +168,7 @@ class ExplainedShare(NamedTuple):
     ceiling: float
     """The share that no predictor which sees the stimulus only can exceed."""
     of_ceiling: float
-    """``share / ceiling``; NaN where people share nothing."""
+    """``share / ceiling``; NaN where participants share nothing."""
 
 
 def explained_share(

@@ -1,4 +1,4 @@
-"""Means of answers that come in clusters: standard errors and intervals that let a person's answers depend on another.
+"""Means of answers that come in clusters: standard errors and intervals where a participant's answers depend.
 
 Every interval here is the estimate plus or minus the t quantile with G - 1 degrees of freedom, G the number of
 clusters, times a standard error from the clusters' sums with the correction G / (G - 1).

@@ -1,4 +1,4 @@
-"""Confusion matrices in log space: what an annotator says given the class, and what that tells about the class.
+"""Confusion matrices in log space: the annotator's label given the class, and the class given the label.
 
 Rows are the true class c, columns the given label k, each row sums to one. Three forms with the same methods: a full
 matrix per pair, a shared matrix whose diagonal alone differs between pairs, for many classes, and a layer of logits
@@ -99,16 +99,16 @@ class SharedDiagonalConfusion(NamedTuple):
         # Shifted, the sum is one product (L, K) @ (K, K); logsumexp would form the (L, K, K) that this class avoids.
         with torch.autocast(share.device.type, enabled=False):  # the product would be rounded to half precision
             wrong = (share - top).exp() @ (others - peak).exp()
-        # a class nobody is mistaken for has weight 0 here, whose log would spoil the gradient
+        # a class without mistakes has weight 0 here, whose log would spoil the gradient
         return torch.logaddexp(wrong.clamp_min(torch.finfo(wrong.dtype).tiny).log() + top + peak, right)
 
     def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
         if probs is not None:
             share = probs.to(self.skill.dtype)
             return share @ self.shared.t() + share * self.skill - self._log_normaliser()
-        said = self.shared.t()[label]
-        own = torch.zeros_like(said).scatter(1, label.unsqueeze(1), self.skill.gather(1, label.unsqueeze(1)))
-        return said + own - self._log_normaliser()
+        shared_term = self.shared.t()[label]
+        own = torch.zeros_like(shared_term).scatter(1, label.unsqueeze(1), self.skill.gather(1, label.unsqueeze(1)))
+        return shared_term + own - self._log_normaliser()
 
     def diagonal(self) -> Tensor:
         return (self.shared.diagonal() + self.skill - self._log_normaliser()).exp()

@@ -68,7 +68,7 @@ def shrunk_confusion(counts: Tensor, start: Tensor, strength: float) -> Tensor:
     taken for an average annotator there.
 
     Args:
-        counts: (A, K, K) float, expected counts ``[annotator, true class, said]``.
+        counts: (A, K, K) float, expected counts ``[annotator, true class, label]``.
         start: (K, K) float, positive pseudo-counts of the shared matrix.
         strength: pseudo-labels per row of every annotator, > 0.
     """

@@ -26,7 +26,7 @@ def adversarial_group_weights(weight: Tensor, loss: Tensor, *, step: float) -> T
 
     Args:
         weight: (G,) float, before, sum 1.
-        loss: (G,) float, mean loss of each group, 0 where the batch has nobody of it.
+        loss: (G,) float, mean loss of each group, 0 where the batch has no item of it.
         step: eta, at least 0.
 
     Reference: Sagawa et al., Distributionally Robust Neural Networks for Group Shifts, ICLR 2020, algorithm 1.

@@ -38,7 +38,7 @@ def unit_ratio(mean: Tensor, std: Tensor, active: Tensor) -> float:
 
     q is the smallest u_d above the lowest hundredth, so that a pixel of the border, or one of many features, decides
     nothing. Constant features do not count; the ratio is 1 where all are constant. Scaled by one deviation for all,
-    what the narrowest feature tells is at most ``1 / ratio`` of what the widest one does.
+    the influence of the narrowest feature is at most ``1 / ratio`` of that of the widest.
 
     Args:
         mean: (D,) float.

@@ -137,8 +137,8 @@ def mix_masks(mask: Tensor, plan: MixPlan | None, row: Tensor, *, how: MaskMixin
 def row_shares(shares: Tensor, row: Tensor, partner: Tensor) -> Tensor:
     """Returns how the label of each mixed row is made up: own item, partner, uniform, (B, 3).
 
-    The means of what the answers say about it. The three sum to 1 where both items have answers, unless people see with
-    eyes of their own. An item without answers has no share, nor is anything uniform on its behalf.
+    The means of what the answers say about it. The three sum to 1 where both items have answers, unless annotators see
+    with eyes of their own. An item without answers has no share, nor is anything uniform on its behalf.
 
     Args:
         shares: (2L, 2) float, see :class:`~hilmix.types.MixPlan`.

@@ -1,4 +1,4 @@
-"""LightningCLI with run folders: what is given is used, and silent surprises are refused."""
+"""LightningCLI with run folders: every setting takes effect or is refused."""
 
 import argparse
 import logging
@@ -219,7 +219,7 @@ class HilmixCLI(LightningCLI):
 
 
 def hide_secrets(part: Any) -> None:
-    """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps what it was given."""
+    """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps its arguments."""
     if part is not None and isinstance(part.hparams_initial, dict):
         part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
 

@@ -69,7 +69,7 @@ def _defaults(settings: Namespace) -> list[Namespace]:
 
 
 def _same(default: Namespace, other: Namespace) -> bool:
-    """Several checkpoints may stand side by side: they are told apart by their files."""
+    """Several checkpoints may stand side by side: their files distinguish them."""
     if _class_of(default) is not _class_of(other):
         return False
     ours, theirs = default.init_args, other.get("init_args") or Namespace()

@@ -19,6 +19,7 @@ LINKS = {
     "num_groups": "the groups of the data",
 }
 """Settings of the model that are taken from the data, and from what."""
+_CHOICE = re.compile(r"must be one of (?P<allowed>.+), got '(?P<found>.*)'")
 # jsonargparse explains for every member of a union why it does not fit, and repeats the whole value.
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but|"
@@ -70,10 +71,12 @@ def one_sentence(message: str, settings: Sequence[str] = ()) -> str:
         elif line and not _NOISE.match(line):
             reasons.append(line)
     # Members of a union give the same reason.
-    told = list(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons))
-    told = _joined_choices(told)
-    precise = [reason for reason in told if not reason.startswith("expected ")]  # of a union, the member that was meant
-    sentence = "; ".join(precise or told)
+    plain = _joined_choices(list(dict.fromkeys(_plainly(reason, owner, base, value) for reason in reasons)))
+    # Of a union, the member that was meant.
+    precise = [reason for reason in plain if not reason.startswith("expected ")]
+    sentence = "; ".join(precise or plain)
+    if keys and sentence.startswith("must be "):
+        return f"`{'.'.join(keys)}` {sentence}."
     return f"{'.'.join(keys)}: {sentence}." if keys else f"{sentence.rstrip('.')}."
 
 
@@ -146,7 +149,7 @@ def _plainly(reason: str, owner: str, base: str, value: str) -> str:
     if other := re.match(r"Import path (?:(.+) )?does not correspond to a subclass of (.+?)\.?$", reason):
         return f"'{other[1] or value}' is not {with_article(other[2])}"
     if choice := re.match(r"Expected a typing.Literal\[(.+)\](?:\. Got value: (.+))?$", reason):
-        return f"it is '{choice[2] or value}'; allowed are {choice[1]}"
+        return f"must be one of {choice[1]}, got '{choice[2] or value}'"
     if kind := re.match(r"Expected a <class '(.+?)'>(?:\. Got value: (.+))?$", reason):
         return f"expected {kind[1]}, got {kind[2] or value}"
     return reason.rstrip(".")
@@ -154,11 +157,12 @@ def _plainly(reason: str, owner: str, base: str, value: str) -> str:
 
 def _joined_choices(reasons: Sequence[str]) -> list[str]:
     """Reasons of a union of literals as one."""
-    choices = [reason.split("; allowed are ") for reason in reasons if "; allowed are " in reason]
-    if len({found for found, _ in choices}) != 1:
+    choices = [found for reason in reasons if (found := _CHOICE.fullmatch(reason))]
+    if len({choice["found"] for choice in choices}) != 1:
         return list(reasons)
-    others = [reason for reason in reasons if "; allowed are " not in reason]
-    return [f"{choices[0][0]}; allowed are {', '.join(names for _, names in choices)}", *others]
+    others = [reason for reason in reasons if not _CHOICE.fullmatch(reason)]
+    allowed = ", ".join(choice["allowed"] for choice in choices)
+    return [f"must be one of {allowed}, got {choices[0]['found']}", *others]
 
 
 def _load(path: str) -> Any:

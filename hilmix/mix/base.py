@@ -20,7 +20,7 @@ class MixPolicy(Part, ABC):
     _buffers: dict[str, Tensor] | None = None
 
     def bind(self, annotations: Annotations) -> None:
-        """Learns what the items of the batches are: told by the data module before training; by default no matter.
+        """Prepares for the items of the batches; called by the data module before training, no-op by default.
 
         Args:
             annotations: what training learns from, with the vocabularies of classes and annotators.

@@ -41,7 +41,7 @@ class EMClassifier(Classifier):
         *args: see :class:`~hilmix.modules.Classifier`.
         warmup: share in [0, 1] of the run's epochs before the first M step, but at least one epoch; 1 leaves the
             matrices as they are. The run's length is that of ``max_epochs`` or ``max_steps``, as for the schedule of
-            the learning rate: a resumed run that is given more epochs counts its share anew.
+            the learning rate: a resumed run with more epochs counts its share anew.
         every: epochs from one M step to the next, at least 1.
         **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
             :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
@@ -63,7 +63,7 @@ class EMClassifier(Classifier):
         super().__init__(*args, **kwargs)
         if not isinstance(self.annotator_model, DawidSkene):
             name = type(self.annotator_model).__name__
-            raise ConfigError(f"EMClassifier: annotator_model is {name}; allowed is DawidSkene, which it fits.")
+            raise ConfigError(f"`model.annotator_model` of EMClassifier must be DawidSkene, got {name}.")
         self.save_hyperparameters(own)
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None

@@ -18,8 +18,8 @@ class StageMetrics(nn.Module):
     """Collects what a stage's step outputs allow.
 
     * ``acc``, ``nll``, ``brier``, ``ece``: class probabilities against known targets;
-    * ``vote_acc``, ``vote_nll``, ``vote_brier``, ``vote_ece``: what annotators are expected to say against what they
-      said; ``agreement``: share of votes for the predicted class;
+    * ``vote_acc``, ``vote_nll``, ``vote_brier``, ``vote_ece``: label probabilities of annotators against their
+      labels; ``agreement``: share of votes for the predicted class;
     * ``annotator_auroc``: p(annotator is right) against whether the label is right;
     * ``worst_group_acc``, ``mean_group_acc``: the lowest, and the plain mean, of the accuracies of the groups;
     * ``loss``: ``vote_nll`` where the stage has votes ("noisy validation"), else ``nll``.

@@ -109,19 +109,19 @@ def _calibration(run: Run) -> str:
         "nll",
         "brier",
     ]
-    told = ""
+    text = ""
     if (stages := temperature_row(run)) is not None:
         fitted_on = with_weights(f"Temperature fitted on {stages[1]['fitted_on']}", stages[1])
-        told = f"<p>{html_text(fitted_on)}.</p>"
+        text = f"<p>{html_text(fitted_on)}.</p>"
     picture = _image(run, "reliability_test.png") or _image(run, "reliability.png")
-    return _section("Calibration", told + picture + _table(run.calibration[columns]))
+    return _section("Calibration", text + picture + _table(run.calibration[columns]))
 
 
 def _suspects(run: Run) -> str:
     top = top_suspects(run, 10)
     if top is None or top.empty:
         return ""
-    told = (
+    text = (
         "<p>Ranked by how unlikely the given label is, one per item; the model has trained on these labels "
         "(in-sample), so memorised errors look right"
         f"{html_text(with_weights('', run.suspects_weights))}.</p>"
@@ -129,11 +129,11 @@ def _suspects(run: Run) -> str:
     if run.detection is not None:
         best = run.detection[run.detection["level"] == "label"].head(1).to_dict("records")
         for row in best:
-            told += (
+            text += (
                 f"<p>Against the truth: average precision {row['average_precision']:.3f}, AUROC {row['auroc']:.3f} in "
                 f"finding {row['wrong']:,} wrong among {row['scored']:,} labels.</p>"
             )
-    return _section("Suspicious labels", told + _image(run, "label_errors.png") + _table(top))
+    return _section("Suspicious labels", text + _image(run, "label_errors.png") + _table(top))
 
 
 def _annotators(run: Run) -> str:
@@ -141,9 +141,9 @@ def _annotators(run: Run) -> str:
         return ""
     by = run.annotators["estimated_by"].iloc[0]
     estimated = with_weights(f"estimated by the {by}", run.annotators_weights)
-    told = f"<p>The least reliable of {len(run.annotators):,}, {html_text(estimated)}.</p>"
+    text = f"<p>The least reliable of {len(run.annotators):,}, {html_text(estimated)}.</p>"
     shown = run.annotators.head(10).drop(columns=["estimated_by", "trained"]).dropna(axis=1, how="all")
-    return _section("Annotators", told + _image(run, "annotators.png") + _table(shown))
+    return _section("Annotators", text + _image(run, "annotators.png") + _table(shown))
 
 
 def _curves(run: Run) -> str:
@@ -153,12 +153,12 @@ def _curves(run: Run) -> str:
 
 def _config(run: Run) -> str:
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
-    told = f"<p>Report made with {html_text(versions)}.</p>"
+    text = f"<p>Report made with {html_text(versions)}.</p>"
     if run.config is not None:
         lines = "\n".join(map(html_text, run.config.split("\n")))
-        told += f"<details><summary>Config</summary><pre>{lines}</pre></details>"
+        text += f"<details><summary>Config</summary><pre>{lines}</pre></details>"
     files = "".join(f"<li>{html_text(path.name)}</li>" for path in run.files)
-    return _section("Provenance", f"{told}<details><summary>Files</summary><ul>{files}</ul></details>")
+    return _section("Provenance", f"{text}<details><summary>Files</summary><ul>{files}</ul></details>")
 
 
 def _section(title: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run folder tells, read from its files alone."""
+"""Contents of a run folder, read from its files alone."""
 
 import json
 from collections.abc import Mapping
@@ -122,7 +122,7 @@ def read_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"There is no run folder at '{folder}'. Give the --run_dir of a run.")
+        raise RunError(f"There is no run folder at '{folder}'. Give the folder that a run wrote.")
     logs = _logs(folder)
     test = folder / "metrics.json"
     run = Run(

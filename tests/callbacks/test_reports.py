@@ -119,7 +119,8 @@ def test_annotators(tmp_path):
     assert not table.loc["person-3", "trained"]
     matrices = pd.read_parquet(tmp_path / "confusion.parquet")
     assert set(matrices["annotator"]) == {"person-0", "person-1", "person-2"}
-    one = matrices[(matrices["annotator"] == "person-1") & (matrices["true"] == "bee")].set_index("said")
+    assert matrices["said"].equals(matrices["label"]), "the former name, for one version"
+    one = matrices[(matrices["annotator"] == "person-1") & (matrices["true"] == "bee")].set_index("label")
     np.testing.assert_allclose(one.loc[list(CLASSES), "prob_model"], confusions()[1, 1], rtol=1e-4)
     np.testing.assert_allclose(matrices.groupby(["annotator", "true"], observed=True)["prob_posterior"].sum(), 1)
 

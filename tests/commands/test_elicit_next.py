@@ -79,8 +79,8 @@ def test_by_a_model(workplace):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["s", "--number", "0"], "--number is 0; allowed are whole numbers of at least 1"),
-        (["s", "--seed", "-1"], "--seed is -1"),
+        (["s", "--number", "0"], "`--number` must be >= 1, got 0"),
+        (["s", "--seed", "-1"], "`--seed` must be >= 0, got -1"),
         (["s", "--by", "model"], "--by model needs --predictions, and nothing else does"),
         (["s", "--predictions", "p.parquet"], "--by model needs --predictions"),
         (["v"], "has no answers yet"),

@@ -9,7 +9,7 @@ from tests.human.elicit.studies import make_study
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--port", "0"], "--port is 0; allowed are 1 to 65535."),
+        (["--port", "0"], "`--port` must be in [1, 65535], got 0."),
         (["--study-token", "a b"], "The study token must be 8 to 100 letters, digits, '-' and '_'."),
     ],
 )

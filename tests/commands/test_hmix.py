@@ -152,15 +152,15 @@ def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
-        ("--level", "95", "--level is 95; allowed are numbers between 0 and 1"),
-        ("--num-items", "0", "--num-items is 0; allowed are whole numbers of at least 1"),
+        ("--level", "95", "`--level` must be in (0, 1), got 95.0"),
+        ("--num-items", "0", "`--num-items` must be >= 1, got 0"),
         ("--num-items", "5", "expected a whole number from 0 to 4"),
     ],
 )
-def test_bad_options_are_refused(mine, capsys, option, value, said):
-    assert said in refused([str(mine), *OWN, option, value], capsys)
+def test_bad_options_are_refused(mine, capsys, option, value, message):
+    assert message in refused([str(mine), *OWN, option, value], capsys)
 
 
 def test_help_shows_files_and_examples(capsys):

@@ -78,9 +78,9 @@ def test_people_who_gave_no_mask_of_an_item_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("pairs", "settings", "message"),
     [
-        (((9, 0),), {}, "item, row 0: 9 is out of range"),
-        (((0, 7),), {}, "annotator, row 0: 7 is out of range"),
-        (((0, 0),), {"picture": [4]}, "row, row 0: 4 is out of range"),
+        (((9, 0),), {}, r"`item\[0\]`.*got 9\."),
+        (((0, 7),), {}, r"`annotator\[0\]`.*got 7\."),
+        (((0, 0),), {"picture": [4]}, r"`row\[0\]`.*got 4\."),
         (((0, 0), (1, 0)), {"picture": [0]}, "2 items, 2 annotators and 1 pictures"),
         (((0, 1), (2, 1), (0, 1)), {}, "item number 0.*'bob'"),
     ],

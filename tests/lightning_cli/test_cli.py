@@ -363,7 +363,7 @@ def test_link_targets_are_refused_on_the_command_line_and_in_a_file(name: str, t
         (["fit", "--data.mix", "ItemMix", "--data.mix.alfa", "1"], "data.mix: hilmix.ItemMix has no setting 'alfa'"),
         (["fit", "--data.batch_size", "many"], "data.batch_size: expected int, got many"),
         (["fit", "--trainer.max_epochs", "x"], "trainer.max_epochs: expected int, got x"),
-        (["fit", "--model.schedule", "linear"], "model.schedule: it is 'linear'; allowed are 'cosine', 'constant'"),
+        (["fit", "--model.schedule", "linear"], "`model.schedule` must be one of 'cosine', 'constant', got 'linear'"),
         (["fit", "-c", "nowhere.yaml"], "config file 'nowhere.yaml' does not exist"),
         (["fit", "-c"], "expected one argument"),
     ],

@@ -274,4 +274,4 @@ def test_a_union_of_choices_is_one_list() -> None:
     message = (
         "Parser key \"p\":\n  Errors:\n    - Expected a typing.Literal[1, 2]\n    - Expected a typing.Literal['a']\n"
     )
-    assert one_sentence(f"{message}  Given value: 17") == "p: it is '17'; allowed are 1, 2, 'a'."
+    assert one_sentence(f"{message}  Given value: 17") == "`p` must be one of 1, 2, 'a', got '17'."

@@ -122,8 +122,8 @@ def make_decoy_digits(seed: int = 0) -> AnnotatedData:
 def make_toy_bumps(seed: int = 0) -> AnnotatedData:
     """Return the toy set: points (x, y), three rows of three bumps of 100 along x, where the middle bump is one class.
 
-    The middle row is shifted by 1.2 in x, so that no threshold on x is right for all rows, but y, which tells the rows
-    apart by 20, must not matter: the mask marks it. 70 % of the items are for training, 10 % and 20 % for validation
+    The middle row is shifted by 1.2 in x, so that no threshold on x is right for all rows, but y, in which the rows
+    lie 20 apart, must not matter: the mask marks it. 70 % of the items are for training, 10 % and 20 % for validation
     and test. The groups are the classes, as published.
 
     Args:

@@ -120,7 +120,7 @@ COUNTS = Source(
 )
 RAW = Source(
     name="cifar10h",
-    summary="CIFAR-10 test images, each answer with its annotator (2,571 people)",
+    summary="CIFAR-10 test images, each answer with its annotator (2,571 annotators)",
     licence=LICENCE,
     citation=CITATION,
     build=_build_raw,

@@ -1,4 +1,4 @@
-"""CIFAR-10N: three human labels for each CIFAR-10 train image, from annotators who cannot be told apart."""
+"""CIFAR-10N: three human labels for each CIFAR-10 train image, from annotators who have no identity."""
 
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ _LABELS = Resource(
 
 
 def _build(access: Access, options: Options) -> AnnotatedData:
-    clean, *said = access.read(_LABELS).T
+    clean, *labels = access.read(_LABELS).T
     train, test = access.read(cifar10.TRAIN), access.read(cifar10.TEST)
     expect("CIFAR-10N: clean labels that equal CIFAR-10's", int((clean == train.target).sum()), len(train.target))
     n, m = len(train.target), len(test.target)
@@ -72,7 +72,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         annotations=Annotations.build(
             np.tile(np.arange(n), 3),
             np.zeros(3 * n, dtype=np.int64),
-            np.concatenate(said),
+            np.concatenate(labels),
             num_items=n + m,
             classes=train.classes,
             annotators=["crowd"],

@@ -64,16 +64,16 @@ def read_answers(paths: list[Path]) -> Answers:
     """The elicitation trials of ``raw_human_data.csv``, repeats included."""
     frame = pd.read_csv(paths[0], usecols=["subject", "rt", "response", "task", "img_id"])
     frame = frame[frame["task"].isin(["spec_conf", "rerun_spec_conf"])]
-    said = [json.loads(text) for text in frame["response"]]
+    replies = [json.loads(text) for text in frame["response"]]
     names = pd.Index([c.capitalize() for c in cifar10.CLASSES])
     return Answers(
         item=frame["img_id"].to_numpy(dtype=np.int64),
         annotator=frame["subject"].to_numpy(dtype=str),
-        first=names.get_indexer([s["classSelect"].removeprefix("mostProb") for s in said]).astype(np.int64),
-        first_percent=_parse_percents([s["prob"] for s in said]),
-        second=names.get_indexer([s["classSelect2"].removeprefix("secondProb") for s in said]).astype(np.int64),
-        second_percent=_parse_percents([s["prob2"] for s in said]),
-        possible=np.array([[f"improbClassSelect{c}" not in s for c in names] for s in said]),
+        first=names.get_indexer([s["classSelect"].removeprefix("mostProb") for s in replies]).astype(np.int64),
+        first_percent=_parse_percents([s["prob"] for s in replies]),
+        second=names.get_indexer([s["classSelect2"].removeprefix("secondProb") for s in replies]).astype(np.int64),
+        second_percent=_parse_percents([s["prob2"] for s in replies]),
+        possible=np.array([[f"improbClassSelect{c}" not in s for c in names] for s in replies]),
         seconds=pd.to_numeric(frame["rt"]).to_numpy(dtype=np.float64) / 1000,
     )
 

@@ -33,7 +33,7 @@ _RIEGER = (
     "Networks with Prior Knowledge, ICML 2020 (colours)"
 )
 _SHIFT = (
-    "In training the decoy tells the class, in validation and test it is random. A mask on every item; groups are "
+    "In training the decoy gives the class away, in validation and test it is random. A mask on every item; groups are "
     "classes."
 )
 

@@ -14,7 +14,7 @@ CLASS = Source(
     citation=CITATION,
     build=lambda access, options: simulate_digits("class", options.seed),
     options=("seed",),
-    note="Good, weak, biased, spamming and adversarial annotators; their names tell the kind.",
+    note="Good, weak, biased, spamming and adversarial annotators; their names give the kind.",
 )
 INSTANCE = Source(
     name="digits-instance",

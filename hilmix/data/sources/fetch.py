@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from hilmix.errors import DataError
+from hilmix.errors import DataError, UnverifiedError
 from hilmix.terminal import terminal
 
 _BLOCK = 1 << 20
@@ -73,7 +73,7 @@ def fetch(file: RemoteFile, folder: Path, *, allow_unverified: bool = False) -> 
         verify(file, final)
         return final
     if not (file.verification or allow_unverified or file.url.startswith(_OWN_MACHINE)):
-        raise DataError(_describe_unverified(file, final))
+        raise UnverifiedError(_describe_unverified(file, final))
     part = final.with_name(final.name + ".part")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -110,8 +110,8 @@ def verify(file: RemoteFile, path: Path) -> None:
 def _describe_unverified(file: RemoteFile, final: Path) -> str:
     reason = file.unverified or "it comes without https, checksum or commit"
     return (
-        f"{file.url} cannot be verified ({reason}): what arrives may be another file. Download it all the same with "
-        f"--allow-unverified (hilmix data prepare), or place a copy that you trust at {final}."
+        f"{file.url} cannot be verified ({reason}): what arrives may be another file. Place a copy that you trust at "
+        f"{final}, or download it all the same with `allow_unverified=True`."
     )
 
 

@@ -25,7 +25,7 @@ class Propagation:
     Args:
         network: maps (R, ...) to logits (R, K), made of the layers in
             :data:`hilmix.explanations.propagation.rules.LAYERS`: an MLP, a plain CNN, a ResNet of timm. It is not
-            copied, and not registered as anybody's submodule.
+            copied, and not registered as a submodule.
 
     Raises:
         ConfigError: if a layer has no rule, such as attention, layer norm, or an activation that falls somewhere.

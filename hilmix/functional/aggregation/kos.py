@@ -12,7 +12,7 @@ class Kos(NamedTuple):
     """What :func:`kos` returns. It knows sides, not probabilities."""
 
     posterior: FloatArray
-    """(N, 2) float64, one-hot; even where nobody voted or the messages cancel."""
+    """(N, 2) float64, one-hot; even without votes or the messages cancel."""
     reliability: FloatArray
     """(A,) float64, mean message of an annotator on the scale of the last round: below 0 speaks against the label."""
 
@@ -20,13 +20,13 @@ class Kos(NamedTuple):
 def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
     """Returns the side of every item after rounds of messages between items and annotators.
 
-    An answer is +1 or -1. An item tells each of its annotators what the others say, weighted by their reliability; an
-    annotator tells each item how well the others of their items agree. Messages are rescaled each round, which changes
+    An answer is +1 or -1. An item sends each of its annotators the others' labels, weighted by their reliability; an
+    annotator sends each item how well the others of their items agree. Messages are rescaled each round, which changes
     no sign. Memory is O(L).
 
     Args:
         table: the votes on two classes, rows in any order; a soft label is the difference of its probabilities.
-        rounds: of messages, at least 1. The method has no objective, so nothing tells convergence.
+        rounds: of messages, at least 1. The method has no objective, so nothing shows convergence.
         seed: of the first messages, normal with mean 1 and variance 1.
 
     Raises:

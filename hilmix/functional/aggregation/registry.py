@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilmix.errors import ConfigError
+from hilmix.checks import check_choice
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.dawid_skene import dawid_skene
 from hilmix.functional.aggregation.glad import glad
@@ -23,7 +23,7 @@ class Aggregate(NamedTuple):
     hard: bool = False
     """Whether the method decides for one class and ``posterior`` only repeats it (even where it cannot decide)."""
     skill: FloatArray | None = None
-    """(A,) float64, higher is more trusted; None where the method does not tell annotators apart."""
+    """(A,) float64, higher is more trusted; None where the method treats all annotators alike."""
     skill_name: str = ""
     """What ``skill`` is."""
     ties: int | None = None
@@ -57,8 +57,7 @@ def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | N
         >>> aggregate("dawid-skene", votes).posterior.argmax(axis=1).tolist()
         [0, 1, 0]
     """
-    if method not in AGGREGATORS:
-        raise ConfigError(f"`method` must be one of {', '.join(AGGREGATORS)}, got '{method}'.")
+    check_choice("method", method, AGGREGATORS)
     return AGGREGATORS[method](votes, seed, on_round)
 
 

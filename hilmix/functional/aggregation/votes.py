@@ -71,7 +71,7 @@ def weighted_counts(votes: Entries, *, num_items: int, num_classes: int) -> Floa
 
 
 def best_classes(counts: FloatArray) -> NDArray[np.bool_]:
-    """Returns (N, K) bool, the classes with the most votes; those of a tie all, none where nobody voted.
+    """Returns (N, K) bool, the classes with the most votes; those of a tie all, none without votes.
 
     Args:
         counts: (N, K) non-negative votes, see :func:`vote_counts`.
@@ -116,7 +116,7 @@ def choose_classes(scores: FloatArray, *, seed: int = 0) -> HardLabels:
 
 
 def soft_labels(counts: FloatArray) -> FloatArray:
-    """Returns (N, K) float64 shares of the votes, uniform where nobody voted.
+    """Returns (N, K) float64 shares of the votes, uniform without votes.
 
     Args:
         counts: (N, K) non-negative votes, see :func:`vote_counts`.

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hilmix.errors import ConfigError, DataError
+from hilmix.checks import NonNegative, PositiveInt, check_value
+from hilmix.errors import DataError
 
 Loss = Callable[[Tensor], Tensor]
 """Maps inputs (B, ...) to the loss of each, (B,), or to their sum or mean."""
@@ -86,10 +87,9 @@ def pgd(
         >>> pgd(lambda x: x.square().sum(1), x, radius=0.25, step=0.125, steps=4)
         tensor([[0.7500, 1.0000]])
     """
-    if radius < 0 or step < 0 or steps < 1:
-        raise ConfigError(
-            f"attack: radius {radius}, step {step}, steps {steps}; allowed are radius and step from 0 and steps from 1."
-        )
+    check_value("radius", radius, NonNegative)
+    check_value("step", step, NonNegative)
+    check_value("steps", steps, PositiveInt)
     low, high = -math.inf if low is None else low, math.inf if high is None else high
     _check_inputs(x, low, high)
     clean = x.detach()

@@ -248,7 +248,7 @@ def test_what_verifies_a_file(url, checksum, verified, tmp_path, monkeypatch):
     monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
     file = RemoteFile(url, "a", checksum=checksum)
     assert file.verification == verified
-    with pytest.raises(DataError, match="no network here" if verified else "--allow-unverified"):
+    with pytest.raises(DataError, match="no network here" if verified else "allow_unverified"):
         fetch(file, tmp_path)
     with pytest.raises(DataError, match="no network here"):
         fetch(file, tmp_path, allow_unverified=True)

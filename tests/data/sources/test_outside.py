@@ -71,7 +71,7 @@ def test_it_is_trained_on_for_an_epoch(module):
 
 
 def test_a_file_may_not_import_it_unless_its_package_is_trusted():
-    with pytest.raises(ConfigError, match=r"`data\.root`.*clouds\.CLOUDS.*--trust clouds"):
+    with pytest.raises(ConfigError, match=r"`data\.root`.*clouds\.CLOUDS.*trust\('clouds'\)"):
         AnnotatedDataModule("clouds:CLOUDS").setup("fit")
     assert "clouds" not in sys.modules
     trusted.trust("clouds")

@@ -160,7 +160,7 @@ def test_no_inputs_are_legal():
 
 @pytest.mark.parametrize("bad", [{"radius": -0.1}, {"step": -0.1}, {"steps": 0}])
 def test_impossible_settings_are_refused(bad):
-    with pytest.raises(ConfigError, match=rf"{next(iter(bad))} {next(iter(bad.values()))}.*allowed are"):
+    with pytest.raises(ConfigError, match=rf"`{next(iter(bad))}`.*got {next(iter(bad.values()))}\."):
         pgd(linear, images(), **{"radius": 0.1, "step": 0.1, "steps": 1, **bad})
 
 
