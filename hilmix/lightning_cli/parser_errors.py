@@ -19,7 +19,7 @@ LINKS = {
     "num_groups": "the groups of the data",
 }
 """Settings of the model that are taken from the data, and from what."""
-_CHOICE = re.compile(r"must be one of (?P<allowed>.+), got '(?P<found>.*)'")
+_CHOICE = re.compile(r"must be one of (?P<allowed>.+), got (?P<found>.+)")
 # jsonargparse explains for every member of a union why it does not fit, and repeats the whole value.
 _NOISE = re.compile(
     r"Does not validate against|Subtypes: |Errors:$|Expected a <class 'NoneType'>$|Given value|Expected a path but|"
