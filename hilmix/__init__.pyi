@@ -102,8 +102,10 @@ from .mix import (
 )
 from .modules import (
     Classifier as Classifier,
+    CrossFitClassifier as CrossFitClassifier,
     CrowdModel as CrowdModel,
     EMClassifier as EMClassifier,
+    FoldNetworks as FoldNetworks,
 )
 from .regularizers import (
     EntropyPenalty as EntropyPenalty,

@@ -68,6 +68,7 @@ _EXPORTED: dict[str, dict[str, str]] = {
     },
     "hilmix.modules": {
         "hilmix.modules.classifier": "Classifier",
+        "hilmix.modules.crossfit": "CrossFitClassifier",
         "hilmix.modules.em": "EMClassifier",
     },
     "hilmix.human.perception": {

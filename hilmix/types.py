@@ -132,6 +132,9 @@ class StepOutput(NamedTuple):
     """(B, K) float, p(true class | input, the labels given to the item)."""
     group: Tensor | None = None
     """(B,) int64 evaluation group, -1 where unknown."""
+    fold: Tensor | None = None
+    """(B,) int64, of a cross-fitted model: the fold of an item, which the network that predicts it has not seen; -1
+    where no network has. None: the model has no folds, what it says of training items is in-sample."""
 
     @property
     def class_probs(self) -> Tensor:

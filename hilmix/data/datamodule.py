@@ -20,6 +20,7 @@ from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_s
 from hilmix.data.masks import MaskAggregation
 from hilmix.data.model_names import ModelNames, read_model_names, warn_about_unknown
 from hilmix.data.root import load_root
+from hilmix.data.run_split import digest_items
 from hilmix.data.statistics import input_activity, input_statistics
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError
@@ -183,6 +184,11 @@ class AnnotatedDataModule(LightningDataModule):
         """Return the rows of a split's items in the whole table."""
         return self.for_model.rows(split)
 
+    @property
+    def item_digests(self) -> IntArray:
+        """(N,) int64 digests of the items' names, by which a model knows its items in other data."""
+        return digest_items(self.data.items)
+
     def input_statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of the training inputs after ``as_float``, per channel (C,) or feature (D,)."""
         return input_statistics(self.data.inputs, self.rows("train"), seed=self.split_seed)
@@ -273,9 +279,20 @@ class AnnotatedDataModule(LightningDataModule):
         # A clean pass during fit runs while the trainer trains, but with the module in evaluation mode.
         if trainer is None or not (trainer.training and trainer.lightning_module.training):
             return batch
+        if getattr(trainer.lightning_module, "mixes_batches", False):  # in parts, such as those of folds
+            return batch
         # Lightning counts the batch after this hook, right before the step
         counter = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        batch = self.mix(batch, step_generator(self.seed, counter, trainer.global_rank))
+        return self.mix_batch(batch, step_generator(self.seed, counter, trainer.global_rank))
+
+    def mix_batch(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Return a batch mixed by the policy, its masks too; on a CPU in a buffer that the next call overwrites.
+
+        Args:
+            batch: un-mixed, on any device, ``input`` float.
+            generator: source of the draws.
+        """
+        batch = self.mix(batch, generator)
         if batch.mask is None:
             return batch
         return batch._replace(mask=mix_masks(batch.mask, batch.plan, batch.row, how=self.mix_masks))

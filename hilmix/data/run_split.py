@@ -31,7 +31,11 @@ def save_split(data: AnnotatedData, split: NDArray[np.str_], settings: Mapping[s
     if data.split is not None and np.array_equal(data.split, split):
         return None
     codes = (split[:, None] == _NAMES).argmax(1).astype(np.uint8)
-    return {"settings": dict(settings), "items": torch.from_numpy(_digests(data.items)), "split": torch.tensor(codes)}
+    return {
+        "settings": dict(settings),
+        "items": torch.from_numpy(digest_items(data.items)),
+        "split": torch.tensor(codes),
+    }
 
 
 def restore_split(
@@ -54,7 +58,7 @@ def restore_split(
         return split
     run_items, run_split = saved["items"].numpy(), _NAMES[saved["split"].numpy()]
     order = np.argsort(run_items)
-    digests = _digests(data.items)
+    digests = digest_items(data.items)
     # A digest above all others has a place behind the last; `hit` tells that it is none of them.
     place = order[np.searchsorted(run_items, digests, sorter=order).clip(max=len(order) - 1)]
     hit = run_items[place] == digests
@@ -83,8 +87,11 @@ def _words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"data.{name} = {'null' if value is None else value}" for name, value in settings.items())
 
 
-def _digests(names: Iterable[str]) -> NDArray[np.int64]:
-    """(N,) int64 digests of names; 8 bytes distinguish a billion pairs of names but for a chance of 1e-10."""
+def digest_items(names: Iterable[str]) -> NDArray[np.int64]:
+    """Return (N,) int64 digests of names.
+
+    8 bytes distinguish a billion pairs of names but for a chance of 1e-10.
+    """
     joined = b"".join(hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names)
     # Little-endian on every machine, as checkpoints travel.
     return np.frombuffer(joined, dtype="<i8").astype(np.int64)

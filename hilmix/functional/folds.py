@@ -1,4 +1,4 @@
-"""Folds of cross-fitting: which item is in which, and one table of predictions by networks that did not see the item."""
+"""Folds of cross-fitting: which item is in which, and predictions pooled over networks that did not see an item."""
 
 from collections.abc import Sequence
 
@@ -114,3 +114,22 @@ def pool_predictions(values: Sequence[Tensor], rows: Tensor, *, log: bool = Fals
         pooled[some] = torch.logaddexp(pooled[some], value) if log else pooled[some] + value
     count = rows.sum(0).to(pooled.dtype).reshape(-1, *[1] * (len(shape) - 1))
     return pooled - count.log() if log else pooled / count
+
+
+def folds_by_key(keys: IntArray, fold: IntArray, wanted: IntArray) -> IntArray:
+    """Returns the folds of other items by their keys, (M,) int64, -1 for those that have none.
+
+    Args:
+        keys: (N,) int64, distinct, such as digests of names.
+        fold: (N,) int64, the fold of each key.
+        wanted: (M,) int64 keys, in any order.
+
+    Example:
+        >>> folds_by_key(np.array([7, 3]), np.array([1, 0]), np.array([3, 5])).tolist()
+        [0, -1]
+    """
+    if not len(keys):
+        return np.full(len(wanted), UNKNOWN, dtype=np.int64)
+    order = np.argsort(keys)
+    place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
+    return np.where(keys[place] == wanted, fold[place], UNKNOWN).astype(np.int64)

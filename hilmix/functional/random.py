@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-Stream = Literal["step", "mix", "shuffle", "augment", "sample"]
+Stream = Literal["step", "mix", "shuffle", "augment", "sample", "fold"]
 # Never renumber: runs of older versions could no longer be resumed with the same draws.
-_CODES: dict[Stream, int] = {"step": 0, "mix": 1, "shuffle": 2, "augment": 3, "sample": 4}
+_CODES: dict[Stream, int] = {"step": 0, "mix": 1, "shuffle": 2, "augment": 3, "sample": 4, "fold": 5}
 
 
 def step_seed(seed: int, counter: int, rank: int = 0, *, stream: Stream = "step") -> int:

@@ -1,7 +1,9 @@
 """The model that learns from annotators: a plain module, and its LightningModules."""
 
 from hilmix.modules.classifier import Classifier
+from hilmix.modules.crossfit import CrossFitClassifier
 from hilmix.modules.em import EMClassifier
+from hilmix.modules.folds import FoldNetworks
 from hilmix.modules.model import CrowdModel
 
-__all__ = ["Classifier", "CrowdModel", "EMClassifier"]
+__all__ = ["Classifier", "CrossFitClassifier", "CrowdModel", "EMClassifier", "FoldNetworks"]

@@ -3,30 +3,27 @@
 import logging
 import math
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import LearningRateFinder
+from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from hilmix.checks import NonNegative, check_settings
-from hilmix.errors import RunError, unfit_weights
-from hilmix.functional.random import run_seed, step_seed
-from hilmix.integrity import check_intact, read_checkpoint
+from hilmix.functional.random import step_seed
+from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.modules.explained import require_masks
 from hilmix.modules.model import CrowdModel
 from hilmix.modules.optimization import LrScaling, Optimization, Schedule
-from hilmix.modules.stage_metrics import StageMetrics
-from hilmix.trusted import check_class_paths
-from hilmix.types import Batch, StepOutput
+from hilmix.modules.outputs import TrainingStep
+from hilmix.types import Batch
 
 log = logging.getLogger(__name__)
 
 
-class Classifier(CrowdModel, LightningModule):
+class Classifier(CrowdModel, EvaluatedModule):
     """A :class:`~hilmix.modules.CrowdModel` that Lightning trains.
 
     Args:
@@ -66,25 +63,21 @@ class Classifier(CrowdModel, LightningModule):
         # Plain values, not Lightning's own collection: that stores a subclass's arguments under LightningCLI alone, and
         # pickles modules, which loading with weights_only refuses.
         self.save_hyperparameters(self.settings | asdict(self.optimization))
-        self.lr, self.seed = lr, 0  # a finder of learning rates sets `lr`
-        self.trained_on: dict[str, Any] | None = None
-        """State of the data module that served the training; names of classes and annotators are in it."""
-        # By default torchmetrics drops NaN, which would hide divergence, and reads each value on the host to find it.
-        self.train_loss = MeanMetric(nan_strategy="disable")
-        groups = self.settings["num_groups"]
-        self.val_metrics, self.test_metrics = StageMetrics(groups), StageMetrics(groups)
+        self.lr = lr  # a finder of learning rates sets it
+        self.left_out: NDArray[np.bool_] | None = None
+        """(N,) bool, items of the data whose labels a network of cross-fitting must not read; None: there are none."""
+        self.measure_groups(self.settings["num_groups"])
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        step = self.compute_step(batch, progress=self._progress() if self.explanations else None)
-        value, terms = step.losses.value, step.losses.terms
-        # Weighted by terms: the mean of an epoch is over annotations, however many each batch has; one without adds 0.
-        self.train_loss.update(value.detach().sum() / terms.clamp_min(1), terms)
-        # The metric, not a float: Lightning truncates the batch sizes by which it averages floats over ranks (its issue
-        # 21859). Without batch_size it would search the batch for one.
-        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=len(batch.index))
+        step = self.trainer_step(batch)
+        self.log_training_losses([step.losses], items=len(batch.index))
         return {"loss": step.loss, "output": step.output}
+
+    def trainer_step(self, batch: Batch) -> TrainingStep:
+        """Returns the loss of a batch, its terms and outputs, at the point of the run that the trainer has reached."""
+        return self.compute_step(batch, progress=self._progress() if self.explanations else None)
 
     def _progress(self) -> float | None:
         steps = self.trainer.estimated_stepping_batches
@@ -99,31 +92,13 @@ class Classifier(CrowdModel, LightningModule):
         total = torch.as_tensor(self.trainer.strategy.reduce(count.clone(), reduce_op="sum"))
         return self.trainer.world_size / total.clamp_min(1)
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
-        output = self.evaluate(batch)
-        self.val_metrics.update(output)
-        return output
-
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
-        output = self.evaluate(batch)
-        self.test_metrics.update(output)
-        return output
-
-    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
-        return self.evaluate(batch)
-
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        self.seed = run_seed()
+        super().setup(stage)
         datamodule = getattr(self.trainer, "datamodule", None)
-        groups = getattr(datamodule, "num_groups", None)
-        if groups not in (None, self.hparams["num_groups"]):  # evaluated on data with others than those of training
-            self.val_metrics, self.test_metrics = StageMetrics(groups), StageMetrics(groups)
         if stage == "fit" and self.explanations:
             require_masks(getattr(datamodule, "has_masks", True))
-        if stage == "fit" and datamodule is not None:
-            self.trained_on = datamodule.state_dict()
         if stage == "fit" and datamodule is not None and self.hparams["num_annotator_features"]:
             self.annotator_model.set_annotator_features(datamodule.annotator_features())
         if stage == "fit" and hasattr(datamodule, "input_statistics"):
@@ -140,26 +115,11 @@ class Classifier(CrowdModel, LightningModule):
         counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed(self.seed, counter, self.global_rank))
 
-    def on_validation_epoch_start(self) -> None:
-        # Values are logged, not these metrics, so Lightning does not reset them, nor after its sanity check.
-        self.val_metrics.reset()
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_stage("val", self.val_metrics)
-
-    def on_test_epoch_start(self) -> None:
-        self.test_metrics.reset()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_stage("test", self.test_metrics)
-
-    def _log_stage(self, stage: str, metrics: StageMetrics) -> None:
-        values = metrics.compute()  # reduced over ranks by torchmetrics, so equal on all of them
-        shown = {"loss", "acc"} if "acc" in values else {"loss", "agreement"}
-        for name, value in values.items():
-            self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in shown, batch_size=1)
-
     def configure_optimizers(self) -> Any:
+        return self.build_optimizer(replace(self.optimization, lr=self.lr), self.parameter_groups())
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Returns the groups of the optimizer, with their learning rates."""
         optimization = replace(self.optimization, lr=self.lr)
         if optimization.lr_scaling == "fan-in" and self.backbone.input_normalisation is not None:
             log.warning(
@@ -167,45 +127,12 @@ class Classifier(CrowdModel, LightningModule):
                 "rate of their own, as lr 3e-4 with lr_scaling none.",
                 self.lr,
             )
-        parts = [self.backbone, self.head]
-        optimizer, schedule = optimization.build(
-            parts, self.annotator_model, steps=lambda: self.trainer.estimated_stepping_batches
-        )
-        return optimizer if schedule is None else ([optimizer], [{"scheduler": schedule, "interval": "step"}])
+        return optimization.parameter_groups([self.backbone, self.head], self.annotator_model)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["seed"], checkpoint["scaled_by"] = self.seed, self.scaled_by
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["scaled_by"] = self.scaled_by
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Checkpoints of other tools and of older versions lack these entries.
-        self.seed, self.scaled_by = checkpoint.get("seed", self.seed), checkpoint.get("scaled_by", self.scaled_by)
-        # that of the data module bears its class name, which may be any
-        states = (value for value in checkpoint.values() if isinstance(value, dict))
-        self.trained_on = next((state for state in states if {"classes", "annotators", "items"} <= state.keys()), None)
-
-    @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:
-        """Rebuilds the classifier from a checkpoint; pretrained weights are not fetched again.
-
-        Raises:
-            RunError: if the file is damaged, not of a classifier, or its weights are not those of the model that its
-                settings describe: with the names that are missing, unexpected or of another size.
-        """
-        check_intact(checkpoint_path)
-        saved = read_checkpoint(checkpoint_path).get("hyper_parameters")
-        if not isinstance(saved, dict) or "backbone" not in saved:
-            raise RunError(f"{checkpoint_path} holds no settings of a hilmix classifier; load it with its own class.")
-        check_class_paths(saved, where=str(checkpoint_path))
-        backbone = kwargs.pop("backbone", saved["backbone"])
-        if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
-            backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}
-        kwargs |= {"backbone": backbone, "weights_only": True}  # Lightning runs code of a file it takes for an address
-        try:
-            return super().load_from_checkpoint(checkpoint_path, **kwargs)
-        except (RuntimeError, TypeError) as error:
-            unfit = unfit_weights(str(error), str(checkpoint_path))
-            if "unexpected keyword argument" in str(error):
-                unfit = f"{checkpoint_path} holds settings that {cls.__name__} lacks: {error}."
-            if unfit is None:
-                raise
-            raise RunError(unfit) from error
+        super().on_load_checkpoint(checkpoint)
+        self.scaled_by = checkpoint.get("scaled_by", self.scaled_by)  # those of older versions lack it

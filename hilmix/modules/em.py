@@ -155,8 +155,10 @@ class EMClassifier(Classifier):
         return datamodule
 
     def _votes(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Item row, annotator, label and soft answer of every training pair."""
+        """Item row, annotator, label and soft answer of every training pair that this network may read."""
         votes = self._data.train_annotations
+        if self.left_out is not None:
+            votes = votes.subset(~self.left_out)
         columns = (votes.item, self._data.annotator_ids[votes.annotator], votes.label)
         item, annotator, label = (torch.from_numpy(column).to(self.device) for column in columns)
         return item, annotator, label, None if votes.probs is None else torch.from_numpy(votes.probs).to(self.device)

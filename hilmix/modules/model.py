@@ -175,7 +175,8 @@ class CrowdModel(nn.Module):
         if plan is not None and plan.layer not in ("input", "features"):
             inside = self.backbone.mixing_at(plan)
         with running_statistics(self.backbone, len(x) < 2), inside:
-            features: Tensor = self.backbone(x)
+            # A ViT cannot reshape a batch without rows: a row of zeros stands in for them, and has no gradient.
+            features: Tensor = self.backbone(x) if len(x) else self.backbone(x.new_zeros(1, *x.shape[1:]))[:0]
         return features
 
     # -- training ----------------------------------------------------------------------------------------------------

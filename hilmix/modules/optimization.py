@@ -41,20 +41,28 @@ class Optimization:
     def __post_init__(self) -> None:
         try_optimizer(self.optimizer, self.lr, self.weight_decay, self.optimizer_kwargs)
 
-    def build(
-        self, class_model: Iterable[nn.Module], annotator_model: nn.Module, *, steps: Callable[[], float]
-    ) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
-        """Returns the optimizer, and its schedule unless that is ``constant``.
+    def parameter_groups(self, class_model: Iterable[nn.Module], annotator_model: nn.Module) -> list[dict[str, Any]]:
+        """Returns the parameter groups of one model.
 
         Args:
             class_model: backbone and head.
             annotator_model: without weight decay.
-            steps: returns the number of steps of the run; see :func:`cosine_to_zero`.
         """
         groups = class_model_groups(class_model, self.lr, self.lr_scaling, self.weight_decay)
         if annotators := list(annotator_model.parameters()):
             # Decay would pull confusion logits to zero, that is to annotators who answer at random.
             groups.append({"params": annotators, "weight_decay": 0.0})
+        return groups
+
+    def build(
+        self, groups: list[dict[str, Any]], *, steps: Callable[[], float]
+    ) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
+        """Returns the optimizer, and its schedule unless that is ``constant``.
+
+        Args:
+            groups: :meth:`parameter_groups` of one model or several.
+            steps: returns the number of steps of the run; see :func:`cosine_to_zero`.
+        """
         optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
         return optimizer, None if self.schedule == "constant" else cosine_to_zero(optimizer, steps)
 

@@ -1,0 +1,147 @@
+"""Networks of cross-fitting, side by side: each is trained without one fold and predicts that fold."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hilmix.annotations import IntArray
+from hilmix.functional.folds import assign_folds, majority_strata, pool_predictions, predicting_networks
+from hilmix.functional.precision import at_least_float32
+from hilmix.modules.model import CrowdModel
+from hilmix.types import UNKNOWN, Batch, StepOutput
+
+log = logging.getLogger(__name__)
+PER_ITEM = {"posterior": False}
+PER_PAIR = {"label_log_probs": True, "log_likelihood": True, "diagonal": False, "confusion": False}
+"""Fields of a StepOutput beside the logits, and whether they are logarithms of probabilities."""
+
+
+class FoldNetworks(nn.ModuleList):
+    """F models of the same kind; network f never trains on the items of fold f, and predicts them.
+
+    They stand side by side, so that one run trains all of them, each step has predictions of all, and a checkpoint
+    holds all. A backbone without a trainable parameter is shared.
+
+    Args:
+        networks: F at least 2 models, built alike.
+
+    Example:
+        >>> networks = FoldNetworks([CrowdModel(3, 5, [8]) for _ in range(2)])
+        >>> batch, fold = (
+        ...     Batch(
+        ...         input=torch.randn(4, 8),
+        ...         index=torch.arange(4),
+        ...         target=torch.full((4,), -1),
+        ...         row=torch.arange(4),
+        ...         annotator=torch.tensor([0, 4, 1, 2]),
+        ...         label=torch.tensor([2, 2, 0, 1]),
+        ...     ),
+        ...     torch.tensor([0, 1, 1, 0]),
+        ... )
+        >>> sum(network.loss(batch.select(fold != f)) for f, network in enumerate(networks)).backward()
+        >>> networks.class_log_probs(batch.input, fold).shape
+        torch.Size([4, 3])
+    """
+
+    def __init__(self, networks: Sequence[CrowdModel]) -> None:
+        super().__init__(networks)
+        parameters = [*networks[0].backbone.parameters()]
+        frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+        if frozen and not networks[0].explanations:  # these hold the network that they walk
+            for network in networks[1:]:
+                network.backbone = networks[0].backbone
+
+    @property
+    def models(self) -> list[CrowdModel]:
+        """The networks, in the order of their folds."""
+        return [network for network in self if isinstance(network, CrowdModel)]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Returns class log-probabilities (B, K) of the mean prediction of all networks, for items outside training."""
+        return self.class_log_probs(input, torch.full((len(input),), UNKNOWN, device=input.device))
+
+    def class_log_probs(self, input: Tensor, fold: Tensor) -> Tensor:
+        """Returns class log-probabilities (B, K), each row by the networks that have not trained on it.
+
+        Args:
+            input: (B, ...), un-mixed.
+            fold: (B,) int64 fold of each row; -1 outside training: the mean over all networks.
+        """
+        rows = predicting_networks(fold, len(self))
+        found = [model(input[some]) for model, some in zip(self.models, rows, strict=True)]
+        return pool_predictions([at_least_float32(logits).log_softmax(-1) for logits in found], rows, log=True)
+
+    def evaluate(self, batch: Batch, fold: Tensor) -> StepOutput:
+        """Returns all outputs for an un-mixed batch, each item by the networks that have not trained on it.
+
+        Where these are several, probabilities are means over them, those of labels, matrices and posteriors too.
+
+        Args:
+            batch: of B rows; put the networks into evaluation mode first.
+            fold: (B,) int64, see :meth:`class_log_probs`.
+        """
+        rows = predicting_networks(fold, len(self))
+        outputs = [model.evaluate(batch.select(some)) for model, some in zip(self.models, rows, strict=True)]
+        logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
+        fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
+        return StepOutput(
+            batch.index,
+            batch.target,
+            logits,
+            batch.row,
+            batch.annotator,
+            batch.label,
+            batch.probs,
+            None,
+            group=batch.group,
+            fold=fold,
+            **fields,
+        )
+
+
+def _pooled(outputs: list[StepOutput], rows: Tensor, fields: dict[str, bool]) -> dict[str, Tensor]:
+    values = {name: [getattr(output, name) for output in outputs] for name in fields}
+    return {
+        name: pool_predictions(parts, rows, log=fields[name]) for name, parts in values.items() if parts[0] is not None
+    }
+
+
+def draw_folds(datamodule: Any, folds: int, *, seed: int) -> IntArray:
+    """Returns the fold of every item of the data, (N,) int64, -1 outside training.
+
+    Stratified by the majority label of what training learns from, items without a label being a stratum of their own;
+    the true class is read only where training learns from it. Drawn in the order of the items' names: the order of the
+    rows does not matter.
+
+    Args:
+        datamodule: has ``data``, ``rows("train")`` and ``train_annotations``.
+        folds: number of folds.
+        seed: of the draw.
+
+    Raises:
+        ConfigError: unless there are at least 2 folds, and at least as many training items.
+    """
+    rows = datamodule.rows("train")
+    by_name = rows[np.argsort(np.array([str(datamodule.data.items[row]) for row in rows], dtype=str), kind="stable")]
+    stratum = majority_strata(datamodule.train_annotations)[by_name]
+    found = np.full(len(datamodule.data), UNKNOWN, dtype=np.int64)
+    found[by_name] = assign_folds(stratum, folds, seed=seed)
+    _warn_about_rare_classes(datamodule.data.classes, stratum, folds)
+    return found
+
+
+def _warn_about_rare_classes(classes: Sequence[str], stratum: IntArray, folds: int) -> None:
+    count = np.bincount(stratum, minlength=len(classes))[: len(classes)]
+    rare = np.flatnonzero((count > 0) & (count < folds))
+    if len(rare):
+        log.warning(
+            "%d class(es) have fewer training items than there are folds (%s: %d), so that some folds have none of "
+            "them; the only item of a class is predicted by a network that has not seen the class.",
+            len(rare),
+            classes[rare[0]],
+            count[rare[0]],
+        )
