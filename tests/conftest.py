@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from hypothesis import settings
 from PIL import Image
 
-pytest_plugins = ["tests.hmix_answers"]
+pytest_plugins = ["tests.helpers", "tests.hmix_answers"]
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -1,4 +1,4 @@
-"""Builders that many tests share: synthetic data, data folders, the command line in this process and in its own."""
+"""Builders that many tests share: data and data folders, trainers, the command line in this process or in its own."""
 
 import os
 import subprocess
@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import yaml
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, DistributedSampler
 
 from hilmix.annotations import Annotations
 from hilmix.cli import main
-from hilmix.data import AnnotatedData, ArrayInputs, write_folder
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.types import Batch
 
 ROOT = Path(__file__).parents[1]
 QUIET = ["--trainer.enable_progress_bar", "false"]
@@ -46,6 +51,77 @@ def write_vectors(folder: Path, **settings: Any) -> Path:
     return write_folder(vector_data(**settings), folder)
 
 
+@pytest.fixture(name="data", scope="module")
+def vectors_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of :func:`write_vectors`, for tests that leave it as it is; modules of other data define their own."""
+    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
+
+
+def in_memory(data: AnnotatedData, **settings: Any) -> AnnotatedDataModule:
+    """Return a data module that serves these data without a folder, in batches of 8 items."""
+    module = AnnotatedDataModule("in-memory", **{"batch_size": 8, **settings})
+    module.__dict__["data"] = data  # the cached property, which would read the folder
+    return module
+
+
+def annotator_inputs(pairs: int, classes: int, width: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return what an annotator model reads of each pair: features (L, D) and class log-probabilities (L, K).
+
+    Args:
+        pairs: L.
+        classes: K.
+        width: D.
+        scale: of the class logits.
+    """
+    g = torch.Generator().manual_seed(1)
+    return torch.randn(pairs, width, generator=g), (scale * torch.randn(pairs, classes, generator=g)).log_softmax(-1)
+
+
+# -- training without the command line -------------------------------------------------------------------------------
+
+
+def quiet_trainer(folder: Path, devices: int = 1, **options: Any) -> Trainer:
+    """Return a trainer of two epochs on the CPU that prints, logs and saves nothing.
+
+    Args:
+        folder: its root.
+        devices: number of processes, started by forking.
+        **options: further arguments of the trainer, or others in place of these.
+    """
+    names = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    settings = dict.fromkeys(names, False) | {
+        "accelerator": "cpu",
+        "devices": devices,
+        "strategy": "ddp_fork" if devices > 1 else "auto",
+        "max_epochs": 2,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+    }
+    return Trainer(**settings | options)
+
+
+class GivenBatches(LightningDataModule):
+    """Hands out given batches, one after the other or one per rank."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        ranks = {"num_replicas": self.trainer.world_size, "rank": self.trainer.global_rank}
+        sampler = DistributedSampler(self.batches, shuffle=False, **ranks)
+        return DataLoader(self.batches, batch_size=1, sampler=sampler, collate_fn=lambda b: b[0])
+
+
+class FreezeBatchNorm(Callback):
+    """Normalises by running statistics in training: those of a batch would differ between ranks."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        for module in pl_module.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+
+
 # -- the command line ------------------------------------------------------------------------------------------------
 
 
@@ -62,7 +138,7 @@ def shell(*args: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.Complet
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
-def parameters(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+def parameters(run: Path, name: str = "last") -> dict[str, Tensor]:
     """Return the weights of a checkpoint of a run."""
     return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
 

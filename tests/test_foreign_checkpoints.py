@@ -10,16 +10,11 @@ import torch
 from hilmix.cli import main
 from hilmix.errors import HilmixError, RunError
 from hilmix.modules import Classifier
-from tests.helpers import QUIET, fit, parameters, write_vectors
+from tests.helpers import QUIET, fit, parameters
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 Content = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,11 @@ from hilmix.errors import RunError
 from hilmix.integrity import check_intact, read_checkpoint
 from hilmix.modules import Classifier
 from tests.callbacks.test_last_checkpoint import saved
-from tests.helpers import QUIET, fit, parameters, write_vectors
+from tests.helpers import QUIET, fit, parameters
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 FLAGS = [*QUIET, "--model.schedule", "constant"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,11 @@ import torch
 
 from hilmix.cli import main
 from hilmix.human.perception import ParticipantCurves
-from tests.helpers import QUICK, fit, parameters, write_vectors
+from tests.helpers import QUICK, fit, parameters
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 HUMAN = ["-c", "configs/mix/human.yaml"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.mark.parametrize("method", ["annot-mix", "conal", "crowd-ar", "hilmix", "madl", "soft", "union-net"])

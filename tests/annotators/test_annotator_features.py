@@ -5,15 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.modules import Classifier
-
-QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+from tests.helpers import quiet_trainer
 
 
 def folder_with_metadata(root: Path, features: NDArray[np.float32] | None = None) -> str:
@@ -48,7 +46,7 @@ def test_metadata_are_standardised_and_their_weights_learn(tmp_path: Path) -> No
     np.testing.assert_allclose(features.numpy().std(0), 1, atol=1e-6)
     model = build(data)
     before = model.annotator_model.embed_metadata.weight.detach().clone()
-    Trainer(max_epochs=1, enable_checkpointing=False, default_root_dir=tmp_path, **QUIET).fit(model, data)
+    quiet_trainer(tmp_path, max_epochs=1).fit(model, data)
     torch.testing.assert_close(model.annotator_model.metadata, features)
     assert not torch.equal(model.annotator_model.embed_metadata.weight, before)
 
@@ -67,7 +65,7 @@ def test_metadata_in_small_units_are_scaled_and_large_constants_are_not(tmp_path
 def test_metadata_are_in_the_checkpoint(tmp_path: Path) -> None:
     data = AnnotatedDataModule(folder_with_metadata(tmp_path), batch_size=20)
     model = build(data)
-    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **QUIET)
+    trainer = quiet_trainer(tmp_path, max_epochs=1)
     trainer.fit(model, data)
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     again = Classifier.load_from_checkpoint(tmp_path / "model.ckpt")

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from hilmix.annotators import AnnotatorModel, AnnotMixHead, Perfect
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import DenseConfusion, SharedDiagonalConfusion
 from hilmix.modules import Classifier
 from hilmix.types import Batch, MixPlan
+from tests.helpers import annotator_inputs
 
 D = 6
 FORMS = ("full", "shared-diagonal")
@@ -19,21 +19,16 @@ def head(classes: int = 3, annotators: int = 5, **settings) -> AnnotMixHead:
     return AnnotMixHead(embed_dim=8, **settings).build(num_features=D, num_classes=classes, num_annotators=annotators)
 
 
-def asked(pairs: int, classes: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    g = torch.Generator().manual_seed(1)
-    return torch.randn(pairs, D, generator=g), (scale * torch.randn(pairs, classes, generator=g)).log_softmax(-1)
-
-
 @pytest.mark.parametrize("model", [Perfect(), *(AnnotMixHead(confusion=c) for c in FORMS)], ids=lambda m: str(m.spec()))
 def test_what_is_said_is_a_distribution(model: AnnotatorModel) -> None:
     model = AnnotatorModel.from_spec(model.spec()).build(num_features=D, num_classes=4, num_annotators=3).eval()
-    features, log_p = asked(7, 4)
+    features, log_p = annotator_inputs(7, 4, D)
     label_log_probs, _ = model(features, log_p, torch.arange(7) % 3)
     torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(7))
 
 
 def test_perfect_takes_labels_at_face_value() -> None:
-    features, log_p = asked(4, 3)
+    features, log_p = annotator_inputs(4, 3, D)
     model = Perfect().build(num_features=D, num_classes=3, num_annotators=2)
     label_log_probs, confusion = model(features, log_p, torch.zeros(4, dtype=torch.int64))
     assert torch.equal(label_log_probs, log_p)
@@ -48,21 +43,22 @@ def test_initial_bias_encodes_the_prior_diagonal(confusion: str, eta: float, cla
     """With the random part of the last layer switched off, every diagonal is eta and the rest is shared evenly."""
     model = head(classes, eta=eta, confusion=confusion).eval()
     torch.nn.init.zeros_(model.out.weight)
-    _, found = model(*asked(3, classes), torch.arange(3))
+    _, found = model(*annotator_inputs(3, classes, D), torch.arange(3))
     expected = torch.full((classes, classes), (1 - eta) / (classes - 1)).fill_diagonal_(eta)
     torch.testing.assert_close(found.dense(), expected.expand(3, -1, -1), rtol=1e-4, atol=1e-6)
 
 
 def test_auto_takes_the_full_matrix_up_to_a_hundred_classes() -> None:
-    assert isinstance(head(100).eval()(*asked(1, 100), torch.zeros(1, dtype=torch.int64))[1], DenseConfusion)
-    assert isinstance(head(101).eval()(*asked(1, 101), torch.zeros(1, dtype=torch.int64))[1], SharedDiagonalConfusion)
+    for classes, kind in ((100, DenseConfusion), (101, SharedDiagonalConfusion)):
+        inputs = annotator_inputs(1, classes, D)
+        assert isinstance(head(classes).eval()(*inputs, torch.zeros(1, dtype=torch.int64))[1], kind)
 
 
 @pytest.mark.parametrize("confusion", FORMS)
 def test_an_unknown_annotator_gets_the_mean_embedding(confusion: str) -> None:
     """The mean over A one-hot rows is a mix of all annotators with weight 1/A, through the affine embedding."""
     model = head(annotators=2, confusion=confusion).eval()
-    features, log_p = asked(1, 3)
+    features, log_p = annotator_inputs(1, 3, D)
     unknown, _ = model(features, log_p, torch.tensor([-1]))
     both = MixPlan(torch.tensor([1, 0]), torch.tensor([0.5, 0.5]), rows="pairs")
     half, _ = model(features.repeat(2, 1), log_p.repeat(2, 1), torch.tensor([0, 1]), both)
@@ -72,7 +68,7 @@ def test_an_unknown_annotator_gets_the_mean_embedding(confusion: str) -> None:
 
 def test_unknown_and_known_annotators_of_one_batch_do_not_touch_each_other() -> None:
     model = head().eval()
-    features, log_p = asked(4, 3)
+    features, log_p = annotator_inputs(4, 3, D)
     together, _ = model(features, log_p, torch.tensor([2, -1, 4, -1]))
     for i, who in enumerate([2, -1, 4, -1]):
         alone, _ = model(features[i : i + 1], log_p[i : i + 1], torch.tensor([who]))
@@ -81,7 +77,7 @@ def test_unknown_and_known_annotators_of_one_batch_do_not_touch_each_other() -> 
 
 def test_mixing_annotators_is_mixing_one_hot_rows() -> None:
     model = head().eval()
-    features, log_p = asked(4, 3)
+    features, log_p = annotator_inputs(4, 3, D)
     who, plan = torch.tensor([0, 1, 2, 3]), MixPlan(torch.tensor([2, 0, 3, 1]), torch.rand(4), rows="pairs")
     one_hot = torch.nn.functional.one_hot(who, 5).float()
     mixed = plan.weight[:, None] * one_hot + (1 - plan.weight[:, None]) * one_hot[plan.partner]
@@ -94,7 +90,7 @@ def test_mixing_annotators_is_mixing_one_hot_rows() -> None:
 def test_order_of_the_pairs_does_not_matter(confusion: str) -> None:
     model = head(confusion=confusion).train()
     model.hidden[0].p = 0.0
-    features, log_p = asked(6, 3)
+    features, log_p = annotator_inputs(6, 3, D)
     who, order = torch.tensor([0, 1, 2, 3, 4, 0]), torch.tensor([3, 5, 0, 1, 4, 2])
     torch.testing.assert_close(
         model(features[order], log_p[order], who[order])[0], model(features, log_p, who)[0][order]
@@ -106,7 +102,7 @@ def test_order_of_the_pairs_does_not_matter(confusion: str) -> None:
 @pytest.mark.parametrize("pairs", [0, 1, 5])
 def test_one_class_one_annotator_no_pairs(confusion: str, classes: int, annotators: int, pairs: int) -> None:
     model = head(classes, annotators, confusion=confusion).eval()
-    label_log_probs, found = model(*asked(pairs, classes), torch.zeros(pairs, dtype=torch.int64))
+    label_log_probs, found = model(*annotator_inputs(pairs, classes, D), torch.zeros(pairs, dtype=torch.int64))
     assert label_log_probs.shape == found.diagonal().shape == (pairs, classes)
     label_log_probs.sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -120,7 +116,7 @@ def test_one_class_one_annotator_no_pairs(confusion: str, classes: int, annotato
 def test_extreme_numbers_keep_loss_and_gradients_finite(confusion: str, scale: float, autocast) -> None:
     model = head(4, confusion=confusion).train()
     torch.nn.init.normal_(model.out.weight, std=scale)
-    features, _ = asked(12, 4)
+    features, _ = annotator_inputs(12, 4, D)
     logits = (scale * torch.randn(12, 4)).requires_grad_()
     with torch.autocast("cpu", dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         label_log_probs, _ = model(features, logits.float().log_softmax(-1), torch.arange(12) % 5)

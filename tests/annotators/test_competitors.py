@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, seed_everything
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, DistributedSampler
 
 from hilmix.annotators import AnnotatorModel
 from hilmix.backbones import MLP
 from hilmix.functional.confusion import DenseConfusion
 from hilmix.modules import Classifier
 from hilmix.types import Batch, MixPlan
+from tests.helpers import FreezeBatchNorm, GivenBatches, annotator_inputs, quiet_trainer
 
 COMPETITORS = ["crowd-layer", "trace-reg", "geo-reg-w", "geo-reg-f", "union-net", "conal", "madl", "crowd-ar"]
 METHODS = Path(__file__).parents[2] / "configs" / "method"
@@ -45,11 +45,6 @@ def built(
         for parameter in model.parameters():
             parameter.add_(spread * torch.randn_like(parameter))
     return model.eval()
-
-
-def asked(pairs: int, classes: int = K, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    g = torch.Generator().manual_seed(1)
-    return torch.randn(pairs, D, generator=g), (scale * torch.randn(pairs, classes, generator=g)).log_softmax(-1)
 
 
 def batch_of(items: int, pairs: int, classes: int = K, annotators: int = A, seed: int = 0) -> Batch:
@@ -81,7 +76,7 @@ def test_spec_round_trip(name: str) -> None:
 
 @every_competitor
 def test_what_is_said_and_every_row_is_a_distribution(name: str) -> None:
-    features, log_p = asked(9)
+    features, log_p = annotator_inputs(9, K, D)
     label_log_probs, confusion = built(name)(features, log_p, torch.arange(9) % (A + 1) - 1)
     torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(9))
     dense = confusion.dense()
@@ -92,7 +87,7 @@ def test_what_is_said_and_every_row_is_a_distribution(name: str) -> None:
 
 @every_competitor
 def test_the_confusion_tells_the_same_in_all_its_forms(name: str) -> None:
-    _, confusion = built(name)(*asked(7), torch.arange(7) % A)
+    _, confusion = built(name)(*annotator_inputs(7, K, D), torch.arange(7) % A)
     plain = DenseConfusion(confusion.dense().log())
     label, soft = torch.arange(7) % K, torch.rand(7, K).softmax(1)
     torch.testing.assert_close(confusion.diagonal(), plain.diagonal())
@@ -102,7 +97,7 @@ def test_the_confusion_tells_the_same_in_all_its_forms(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in COMPETITORS if n != "crowd-ar"])  # its rows are not what it says
 def test_where_the_class_is_certain_the_row_is_said(name: str) -> None:
-    features, _ = asked(K)
+    features, _ = annotator_inputs(K, K, D)
     certain = torch.full((K, K), -torch.inf).fill_diagonal_(0)
     label_log_probs, confusion = built(name)(features, certain, torch.zeros(K, dtype=torch.int64))
     torch.testing.assert_close(label_log_probs.exp(), confusion.dense()[torch.arange(K), torch.arange(K)])
@@ -110,7 +105,7 @@ def test_where_the_class_is_certain_the_row_is_said(name: str) -> None:
 
 @every_competitor
 def test_known_and_unknown_annotators_of_one_batch_do_not_touch_each_other(name: str) -> None:
-    model, (features, log_p) = built(name), asked(4)
+    model, (features, log_p) = built(name), annotator_inputs(4, K, D)
     together, _ = model(features, log_p, torch.tensor([2, -1, 0, -1]))
     for i, who in enumerate([2, -1, 0, -1]):
         alone, _ = model(features[i : i + 1], log_p[i : i + 1], torch.tensor([who]))
@@ -120,7 +115,7 @@ def test_known_and_unknown_annotators_of_one_batch_do_not_touch_each_other(name:
 @every_competitor
 def test_a_plan_over_pairs_mixes_the_annotators(name: str) -> None:
     """Weight 1 leaves a pair alone, weight 0 makes it its partner, in between it is neither."""
-    model, (features, log_p) = built(name), asked(3)
+    model, (features, log_p) = built(name), annotator_inputs(3, K, D)
     features, log_p = features[:1].expand(3, -1), log_p[:1].expand(3, -1)
     who, partner = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
     plain, _ = model(features, log_p, who)
@@ -177,7 +172,7 @@ def test_extreme_numbers_keep_loss_and_gradients_finite(name: str, scale: float,
 
 @every_competitor
 def test_half_precision_does_not_round_the_answers(name: str) -> None:
-    model, (features, log_p) = built(name), asked(6)
+    model, (features, log_p) = built(name), annotator_inputs(6, K, D)
     expected, _ = model(features, log_p, torch.arange(6) % A)
     penalty = torch.as_tensor(model.penalty())
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -189,42 +184,6 @@ def test_half_precision_does_not_round_the_answers(name: str) -> None:
 # -- training, evaluation, checkpoints -------------------------------------------------------------------------------
 
 
-class Given(LightningDataModule):
-    """Hands out given batches, one after the other or one per rank."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        sampler = DistributedSampler(
-            self.batches, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank, shuffle=False
-        )
-        return DataLoader(self.batches, batch_size=1, sampler=sampler, collate_fn=lambda b: b[0])
-
-
-class FreezeBatchNorm(Callback):
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        for module in pl_module.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.eval()
-
-
-def trainer(folder: Path, devices: int = 1, **options: Any) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        devices=devices,
-        strategy="ddp_fork" if devices > 1 else "auto",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-        **options,
-    )
-
-
 @pytest.fixture(scope="module", params=COMPETITORS)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, Path, dict]:
     """A classifier after a few real steps, its checkpoint, and what its parameters were before."""
@@ -232,8 +191,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     seed_everything(0)
     model = classifier(request.param, lr=0.01, schedule="constant")
     before = {key: p.detach().clone() for key, p in model.named_parameters()}
-    fit = trainer(folder, max_epochs=2)
-    fit.fit(model, Given([batch_of(8, 16, seed=seed) for seed in range(4)]))
+    fit = quiet_trainer(folder, max_epochs=2)
+    fit.fit(model, GivenBatches([batch_of(8, 16, seed=seed) for seed in range(4)]))
     fit.save_checkpoint(folder / "model.ckpt")
     return model.eval(), folder / "model.ckpt", before
 
@@ -257,7 +216,9 @@ def test_weights_of_any_precision_get_gradients(name: str, precision: str, dtype
         def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
             seen.update({key: p.grad.clone() for key, p in pl_module.named_parameters()})
 
-    trainer(tmp_path, max_epochs=1, precision=precision, callbacks=[Keep()]).fit(model, Given([batch_of(8, 16)]))
+    quiet_trainer(tmp_path, max_epochs=1, precision=precision, callbacks=[Keep()]).fit(
+        model, GivenBatches([batch_of(8, 16)])
+    )
     for key, gradient in seen.items():
         assert gradient.dtype is dtype, key
         assert gradient.isfinite().all(), key
@@ -302,7 +263,7 @@ def one_step(name: str, folder: Path, batches: list[Batch]) -> dict[str, Tensor]
             module.p = 0.0
     before = {key: p.detach().clone() for key, p in model.named_parameters()}
     options = {"max_steps": 1, "callbacks": [FreezeBatchNorm()]}
-    trainer(folder, len(batches), **options).fit(model, Given(batches))
+    quiet_trainer(folder, len(batches), **options).fit(model, GivenBatches(batches))
     return {key: before[key] - p.detach() for key, p in model.named_parameters()}
 
 

@@ -14,16 +14,11 @@ import torch
 import yaml
 
 from hilmix.cli import main
-from tests.helpers import config, fit, parameters, write_vectors
+from tests.helpers import config, fit, parameters
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 FIRST_IS_BEST = ["--best_metric", "epoch", "--best_mode", "min"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def saved(run: Path, name: str = "last.ckpt") -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 
 from hilmix.annotations import Annotations
 from hilmix.backbones import ReadyFeatures
@@ -15,6 +15,7 @@ from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError
 from hilmix.modules import Classifier
+from tests.helpers import in_memory, quiet_trainer
 
 N = 400
 
@@ -37,9 +38,7 @@ def source(masks: bool = True) -> AnnotatedDataModule:
         if masks
         else None,
     )
-    module = AnnotatedDataModule("unused", batch_size=32)
-    module.__dict__["data"] = data
-    return module
+    return in_memory(data, batch_size=32)
 
 
 def outcome(
@@ -51,14 +50,7 @@ def outcome(
         model.head.weight.copy_(torch.tensor([[-w for w in weight], weight]))
         model.head.bias.zero_()
         model.input_std.fill_(std)
-    trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        callbacks=[MaskSensitivity(sigma)],
-    )
+    trainer = quiet_trainer(folder, callbacks=[MaskSensitivity(sigma)])
     return trainer.test(model, source(masks), verbose=False)[0]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningModule, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
 from hilmix.mix import ItemMix
 from hilmix.modules import Classifier, EMClassifier
+from tests.helpers import in_memory, quiet_trainer
 
 N, SIDE = 48, 8
 
@@ -87,18 +88,14 @@ def outcome(
 ) -> tuple[dict[str, Tensor], dict[str, Any], list[Tensor], list[Any]]:
     """Weights, test metrics, predictions, and the next draws of fit, test, and another fit of the same trainer."""
     seed_everything(0)
-    data = AnnotatedDataModule("in-memory", mix=ItemMix(), batch_size=8)
-    data.data = annotated("image" if model == "timm" else "vector")
+    data = in_memory(annotated("image" if model == "timm" else "vector"), mix=ItemMix())
     network: LightningModule = make(model, data)
-    trainer = Trainer(
-        max_epochs=2,
+    trainer = quiet_trainer(
+        folder,
         logger=CSVLogger(folder) if reports else False,
         callbacks=extras(folder) if reports else [],
         enable_checkpointing=reports,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        accelerator="cpu",
+        num_sanity_val_steps=2,
     )
     draws: list[Any] = []
 

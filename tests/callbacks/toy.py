@@ -14,6 +14,7 @@ from hilmix.data.folder import write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.types import Batch, StepOutput
+from tests.helpers import quiet_trainer
 
 N, K, A = 61, 3, 4
 CLASSES = ("ant", "bee", "cat")
@@ -105,15 +106,4 @@ class Toy(LightningModule):
 
 def toy_trainer(folder: Path, callbacks: list[Any], **kwargs: Any) -> Trainer:
     """A silent trainer of one epoch."""
-    settings: dict[str, Any] = {
-        "max_epochs": 1,
-        "default_root_dir": str(folder),
-        "callbacks": callbacks,
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_checkpointing": False,
-        "enable_model_summary": False,
-        "accelerator": "cpu",
-        "devices": 1,
-    }
-    return Trainer(**(settings | kwargs))
+    return quiet_trainer(folder, callbacks=callbacks, **{"max_epochs": 1, **kwargs})

@@ -21,6 +21,7 @@ from hilmix.errors import ConfigError, DataError, RunError
 from hilmix.mix import AnnotMix
 from hilmix.modules import Classifier
 from hilmix.types import Batch
+from tests.helpers import quiet_trainer
 
 N, A, K, D = 40, 4, 3, 5
 SPLIT = np.array(["train"] * 20 + ["val"] * 8 + ["test"] * 12)
@@ -76,16 +77,7 @@ def one_epoch(folder: Path, made: AnnotatedDataModule, model: Classifier | None 
     """Fits, and returns the batches that the training steps got."""
     keep = Keep()
     model = model or Classifier(made.num_classes, made.num_annotators, made.input_shape, MLP([4]), AnnotMixHead(4))
-    Trainer(
-        max_epochs=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-        callbacks=[keep],
-    ).fit(model, made)
+    quiet_trainer(folder, max_epochs=1, callbacks=[keep]).fit(model, made)
     return keep.seen
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead, CrowdLayer
 from hilmix.backbones import MLP
-from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
+from hilmix.data import AnnotatedData, ArrayInputs
 from hilmix.data.model_names import ModelNames, recode_for_model
 from hilmix.data.targets import Aggregated
 from hilmix.errors import RunError
 from hilmix.modules import Classifier, EMClassifier
 from hilmix.types import StepOutput
+from tests.helpers import in_memory, quiet_trainer
 
 N, D = 48, 4
 CLASSES, PEOPLE = ("cat", "dog", "eel"), ("ann", "bob", "cleo", "dan")
@@ -75,37 +75,18 @@ def without_class(data: AnnotatedData, name: str) -> AnnotatedData:
     return replace(data, annotations=fewer, target=np.where(data.target == k, -1, data.target))
 
 
-def made(data: AnnotatedData, **settings: object) -> AnnotatedDataModule:
-    module = AnnotatedDataModule("in-memory", batch_size=8, **settings)  # type: ignore[arg-type]
-    module.data = data
-    return module
-
-
-def trainer(folder: Path, epochs: int = 2) -> Trainer:
-    return Trainer(
-        max_epochs=epochs,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-        accelerator="cpu",
-    )
-
-
 HEADS = {"annot-mix": AnnotMixHead, "crowd-layer": CrowdLayer}
 
 
 def fitted(folder: Path, data: AnnotatedData, head: str = "annot-mix", **settings: object) -> tuple[Classifier, Path]:
     torch.manual_seed(0)
-    module = made(data, **settings)
+    module = in_memory(data, **settings)
     sizes = module.num_classes, module.num_annotators, module.input_shape
     if head == "em":
         model: Classifier = EMClassifier(*sizes, MLP([8]), lr=0.05, every=1)
     else:
         model = Classifier(*sizes, MLP([8]), HEADS[head](), lr=0.05)
-    run = trainer(folder)
+    run = quiet_trainer(folder)
     run.fit(model, module)
     run.save_checkpoint(folder / "run.ckpt")
     return model, folder / "run.ckpt"
@@ -117,9 +98,9 @@ def scored(
     """Test metrics and the outputs of predict, the checkpoint given to the trainer or loaded into the model before."""
     model = kind.load_from_checkpoint(checkpoint)
     path = checkpoint if how == "ckpt" else None
-    module = made(data)
-    metrics = trainer(folder).test(model, module, ckpt_path=path, verbose=False)[0]
-    outputs = trainer(folder).predict(model, made(data), ckpt_path=path)
+    module = in_memory(data)
+    metrics = quiet_trainer(folder).test(model, module, ckpt_path=path, verbose=False)[0]
+    outputs = quiet_trainer(folder).predict(model, in_memory(data), ckpt_path=path)
     return metrics, outputs
 
 
@@ -194,15 +175,15 @@ def test_one_data_module_serves_one_model_after_another(tmp_path: Path) -> None:
     old_people = ("zed", "ann", "bob", "cleo")
     _, old = fitted(tmp_path / "old", annotated(old_people, seed=3))
     model, _ = fitted(tmp_path, annotated())
-    shared = made(annotated())
-    trainer(tmp_path).test(Classifier.load_from_checkpoint(old), shared, ckpt_path=old, verbose=False)
+    shared = in_memory(annotated())
+    quiet_trainer(tmp_path).test(Classifier.load_from_checkpoint(old), shared, ckpt_path=old, verbose=False)
     torch.manual_seed(0)
     new = Classifier(3, 4, [D], MLP([8]), AnnotMixHead(), lr=0.05)
-    trainer(tmp_path).fit(new, shared)
+    quiet_trainer(tmp_path).fit(new, shared)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(new.state_dict()[name], value, rtol=0, atol=0)
-    one = trainer(tmp_path).test(new, shared, verbose=False)[0]
-    other = trainer(tmp_path).test(model, made(annotated()), verbose=False)[0]
+    one = quiet_trainer(tmp_path).test(new, shared, verbose=False)[0]
+    other = quiet_trainer(tmp_path).test(model, in_memory(annotated()), verbose=False)[0]
     assert one == other
 
 
@@ -211,7 +192,7 @@ def test_a_second_fit_keeps_the_models_codes(tmp_path: Path) -> None:
     twins = []
     for data in (annotated(), reordered(annotated(), ("eel", "dog", "cat"), ("dan", "ann", "cleo", "bob"))):
         model, _ = fitted(tmp_path, annotated())
-        trainer(tmp_path).fit(model, made(data))
+        quiet_trainer(tmp_path).fit(model, in_memory(data))
         twins.append(model.state_dict())
     for name, value in twins[0].items():
         torch.testing.assert_close(twins[1][name], value, rtol=0, atol=0)
@@ -219,8 +200,8 @@ def test_a_second_fit_keeps_the_models_codes(tmp_path: Path) -> None:
 
 def test_a_second_fit_does_not_take_newcomers_for_others(tmp_path: Path) -> None:
     model, _ = fitted(tmp_path, annotated(), "em")
-    module = made(annotated(("new", "ann", "bob", "newer")))
-    trainer(tmp_path).fit(model, module)
+    module = in_memory(annotated(("new", "ann", "bob", "newer")))
+    quiet_trainer(tmp_path).fit(model, module)
     ids = dict(zip(module.data.annotations.annotators, module.annotator_ids.tolist(), strict=True))
     assert ids == {"ann": 0, "bob": 1, "cleo": 2, "dan": 3, "new": -1, "newer": -1}
 

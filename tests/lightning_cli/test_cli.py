@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import jsonargparse
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +16,6 @@ import torch
 import yaml
 
 from hilmix.cli import main
-from hilmix.lightning_cli.cli import forget_pretrained
 from hilmix.lightning_cli.config_files import configs_folder, with_packaged_configs
 from hilmix.lightning_cli.parser_errors import one_sentence
 from hilmix.lightning_cli.run_folder import claim_run_dir
@@ -26,11 +24,6 @@ from tests.helpers import QUICK, QUIET, ROOT, config, fit, parameters, shell, wr
 FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators
 METHODS = sorted(p.stem for p in (ROOT / "configs" / "method").glob("*.yaml"))
 pytestmark = pytest.mark.usefixtures("blank_figures")  # true processes below draw them
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 @pytest.fixture(scope="module")
@@ -612,14 +605,6 @@ def test_validation_items_without_votes_and_truth(data: Path, tmp_path: Path, re
     told = refused("fit", "--data.root", root, "--run_dir", tmp_path / "run", *QUICK)
     assert "have neither votes nor targets" in told
     assert fit(root, tmp_path / "run", "--data.val_fraction", "0.2") == 0
-
-
-def test_pretrained_weights_are_not_fetched_for_a_checkpoint() -> None:
-    spec = {"class_path": "hilmix.backbones.TimmBackbone", "init_args": {"name": "test_vit", "pretrained": True}}
-    model = jsonargparse.Namespace(init_args=jsonargparse.dict_to_namespace({"backbone": spec}))
-    forget_pretrained(model)
-    assert model.init_args.backbone.init_args.pretrained is False
-    forget_pretrained(jsonargparse.Namespace(init_args=jsonargparse.Namespace(backbone=None)))
 
 
 def test_a_trained_model_predicts_new_items_without_votes(trained: Path, data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from tests.callbacks.test_last_checkpoint import saved
-from tests.helpers import config, fit, write_vectors
+from tests.helpers import config, fit
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -17,11 +17,6 @@ FINDERS = {
     "LearningRateFinder": {"num_training_steps": 40, "min_lr": 1e-4},
     "BatchSizeFinder": {"mode": "power", "max_trials": 2, "steps_per_trial": 2, "init_val": 4},
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def finder(name: str, folder: Path) -> Path:

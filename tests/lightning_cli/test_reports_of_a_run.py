@@ -13,7 +13,7 @@ import yaml
 from hilmix.cli import main
 from hilmix.data import AnnotatedDataModule
 from hilmix.modules import Classifier
-from tests.helpers import QUIET, fit, write_vectors
+from tests.helpers import QUIET, fit
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -23,11 +23,6 @@ AVERAGING: dict[str, dict[str, Any]] = {
     "EMAWeightAveraging": {"decay": 0.9},
     "StochasticWeightAveraging": {"swa_lrs": 0.05, "swa_epoch_start": 2, "annealing_epochs": 1},
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def averaging(name: str, folder: Path, *, first: bool = False) -> Path:

@@ -15,16 +15,11 @@ from hilmix.cli import main
 from hilmix.integrity import check_intact
 from hilmix.modules import Classifier
 from tests.callbacks.test_last_checkpoint import FIRST_IS_BEST, logged_epoch, saved
-from tests.helpers import QUIET, ROOT, fit, parameters, write_vectors
+from tests.helpers import QUIET, ROOT, fit, parameters
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 CONSTANT = ["--model.schedule", "constant", "--data.batch_size", "2"]  # 15 steps an epoch
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_vectors(tmp_path_factory.mktemp("data") / "toy")
 
 
 def signalling(where: str, call: int, number: int) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, DistributedSampler
+from lightning.pytorch import Callback, seed_everything
+from torch import Tensor
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead
@@ -17,23 +16,9 @@ from hilmix.mix import AnnotMix
 from hilmix.modules import Classifier
 from hilmix.regularizers import EntropyPenalty
 from hilmix.types import Batch, MixPlan
+from tests.helpers import FreezeBatchNorm, GivenBatches, quiet_trainer
 
 K, A, D = 3, 4, 5
-
-
-def trainer(folder: Path, devices: int, **options) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        devices=devices,
-        strategy="ddp_fork" if devices > 1 else "auto",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-        **options,
-    )
 
 
 def part(pairs: int, items: int, rows: str, seed: int) -> Batch:
@@ -74,28 +59,11 @@ def joined(first: Batch, second: Batch) -> Batch:
     )
 
 
-class Given(LightningDataModule):
+class MixedBatches(GivenBatches):
     """Hands out one given batch per rank, mixed by the plan it carries."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def train_dataloader(self) -> DataLoader:
-        sampler = DistributedSampler(
-            self.batches, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank, shuffle=False
-        )
-        return DataLoader(self.batches, batch_size=1, sampler=sampler, collate_fn=lambda b: b[0])
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return batch if batch.plan is None else AnnotMix().apply(batch, batch.plan)
-
-
-class FreezeBatchNorm(Callback):
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        for module in pl_module.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.eval()
 
 
 def one_step(folder: Path, batches: list[Batch], penalties: list[EntropyPenalty]) -> dict[str, Tensor]:
@@ -115,7 +83,7 @@ def one_step(folder: Path, batches: list[Batch], penalties: list[EntropyPenalty]
     )
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     options = {"max_steps": 1, "callbacks": [FreezeBatchNorm()]}
-    trainer(folder, len(batches), **options).fit(model, Given(batches))
+    quiet_trainer(folder, len(batches), **options).fit(model, MixedBatches(batches))
     return {name: before[name] - p.detach() for name, p in model.named_parameters()}
 
 
@@ -157,7 +125,7 @@ def test_test_metrics_of_two_processes_equal_those_of_one(tmp_path: Path) -> Non
         seed_everything(1)
         data = AnnotatedDataModule(root, batch_size=16)
         model = Classifier(K, A, [D], MLP([6]), AnnotMixHead(embed_dim=4))
-        results.append(trainer(tmp_path, devices).test(model, data, verbose=False)[0])
+        results.append(quiet_trainer(tmp_path, devices).test(model, data, verbose=False)[0])
     alone, together = results
     assert {"test/acc", "test/ece", "test/nll", "test/brier", "test/vote_nll", "test/annotator_auroc"} <= set(alone)
     assert together == pytest.approx(alone, abs=1e-6)
@@ -175,7 +143,7 @@ def test_ranks_draw_different_weights_and_share_out_the_items(tmp_path: Path) ->
     seed_everything(1)
     data = AnnotatedDataModule(str(uneven_folder(tmp_path)), batch_size=10, mix=AnnotMix())
     model = Classifier(K, A, [D], MLP([6]), AnnotMixHead(embed_dim=4))
-    trainer(tmp_path, 2, max_epochs=1, callbacks=[WriteWeights(tmp_path)], limit_val_batches=0).fit(model, data)
+    quiet_trainer(tmp_path, 2, max_epochs=1, callbacks=[WriteWeights(tmp_path)], limit_val_batches=0).fit(model, data)
     weights = {name: torch.load(tmp_path / f"{name}.pt")[0][:8] for name in ("0-0", "0-1", "1-0", "1-1")}
     assert len({tuple(w.tolist()) for w in weights.values()}) == 4
     seen = torch.cat([torch.load(tmp_path / f"{name}.pt")[1] for name in weights])

@@ -21,6 +21,7 @@ from hilmix.data.targets import Aggregated
 from hilmix.errors import ConfigError
 from hilmix.mix import HiddenMix, ItemMix, NoMix
 from hilmix.modules import Classifier, EMClassifier
+from tests.helpers import quiet_trainer
 
 N, K, A, D = 40, 3, 4, 5
 
@@ -45,12 +46,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 def model(**settings: Any) -> EMClassifier:
     options = {"backbone": MLP([6], dropout=0.5), "lr": 0.05, "warmup": 0.0, "every": 1} | settings
     return EMClassifier(K, A, [D], **options)
-
-
-def trainer(folder: Path, **options: Any) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
-    plain = {"max_epochs": 2, "enable_checkpointing": False, "accelerator": "cpu", "default_root_dir": folder}
-    return Trainer(**plain | quiet | options)
 
 
 class BeforeEachEpoch(Callback):
@@ -92,7 +87,7 @@ def test_targets_are_those_of_a_plain_recomputation(root: str, tmp_path: Path) -
     seed_everything(0)
     data, seen = AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)), BeforeEachEpoch()
     em = model(annotator_model=DawidSkene(eta=0.7, strength=2.0, dependence=0.3))
-    trainer(tmp_path, callbacks=[seen]).fit(em, data)
+    quiet_trainer(tmp_path, callbacks=[seen]).fit(em, data)
     start = torch.full((K, K), 0.15).fill_diagonal_(0.7)
     torch.testing.assert_close(seen.targets[0][:N], by_loops(data, None, start.expand(A, K, K), 0.3))
     first = by_loops(data, seen.log_probs[1], start.expand(A, K, K), 0.3)
@@ -116,39 +111,39 @@ def test_matrices_change_after_the_warmup_every_so_often(
     em, steps = model(warmup=warmup, every=every), set[int]()
     maximise = em.annotator_model.maximise
     em.annotator_model.maximise = lambda *votes: (steps.add(em.current_epoch), maximise(*votes))
-    trainer(tmp_path, max_epochs=6).fit(em, AnnotatedDataModule(root, batch_size=64))
+    quiet_trainer(tmp_path, max_epochs=6).fit(em, AnnotatedDataModule(root, batch_size=64))
     assert steps == expected
 
 
 def test_the_warmup_is_a_share_of_the_steps_where_they_end_the_run(root: str, tmp_path: Path) -> None:
     em = model(warmup=0.5)
     # 40 items in batches of 16: three steps an epoch, so four epochs although fifty are allowed
-    trainer(tmp_path, max_epochs=50, max_steps=12).fit(em, AnnotatedDataModule(root, batch_size=16))
+    quiet_trainer(tmp_path, max_epochs=50, max_steps=12).fit(em, AnnotatedDataModule(root, batch_size=16))
     assert em.em_epoch == 3
     assert not em.annotator_model.untouched
 
 
 def test_a_run_within_the_warmup_is_told(root: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     em = model(warmup=0.2)
-    trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(root))
+    quiet_trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(root))
     assert em.annotator_model.untouched
     assert "ended within the warm-up" in caplog.text
     caplog.clear()
-    trainer(tmp_path, max_epochs=2).fit(model(warmup=1.0), AnnotatedDataModule(root))
-    trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root))
+    quiet_trainer(tmp_path, max_epochs=2).fit(model(warmup=1.0), AnnotatedDataModule(root))
+    quiet_trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root))
     assert "warm-up" not in caplog.text
 
 
 def test_another_fit_makes_its_own_targets(root: str, tmp_path: Path) -> None:
     em, answers = model(warmup=1.0), AnnotatedDataModule(root)
-    trainer(tmp_path, max_epochs=1).fit(em, answers)
+    quiet_trainer(tmp_path, max_epochs=1).fit(em, answers)
     first = em.em_targets
     votes = answers.data.annotations
     turned = Annotations.build(
         votes.item, votes.annotator, (votes.label + 1) % K, num_items=N + 20, classes=K, annotators=A
     )
     data = replace(answers.data, annotations=turned)
-    trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(str(write_folder(data, tmp_path / "turned"))))
+    quiet_trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(str(write_folder(data, tmp_path / "turned"))))
     torch.testing.assert_close(em.em_targets, first.roll(1, dims=1))
 
 
@@ -165,13 +160,13 @@ def test_restored_targets_follow_the_model_to_its_device(monkeypatch: pytest.Mon
 def test_training_asks_no_annotator(root: str, tmp_path: Path) -> None:
     em = model()
     em.annotator_model.register_forward_hook(lambda module, *_: pytest.fail("asked") if em.training else None)
-    trainer(tmp_path).fit(em, AnnotatedDataModule(root, mix=ItemMix(0.4)))
+    quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(root, mix=ItemMix(0.4)))
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
 def test_it_trains_at_any_precision(root: str, tmp_path: Path, precision: str) -> None:
     em = model()
-    trainer(tmp_path, precision=precision).fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
+    quiet_trainer(tmp_path, precision=precision).fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
     assert not em.annotator_model.untouched
     assert all(parameter.isfinite().all() for parameter in em.parameters())
 
@@ -180,7 +175,7 @@ def test_evaluation_uses_the_same_posterior_as_the_targets(root: str, tmp_path: 
     seed_everything(0)
     data = AnnotatedDataModule(root, batch_size=64)
     em = model()
-    trainer(tmp_path).fit(em, data)
+    quiet_trainer(tmp_path).fit(em, data)
     em.eval()
     with torch.no_grad():
         output = em.evaluate(next(iter(data.clean_dataloader("train"))))
@@ -197,7 +192,7 @@ def test_every_parameter_trains_under_every_mix(root: str, tmp_path: Path, mix: 
     seed_everything(0)
     em = model()
     before = {name: p.detach().clone() for name, p in em.named_parameters()}
-    trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=mix))
+    quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=mix))
     for name, parameter in em.named_parameters():
         assert not torch.equal(parameter, before[name]), name
         assert parameter.isfinite().all(), name
@@ -211,7 +206,7 @@ def fit(root: str, folder: Path, resume: Path | None = None) -> dict[str, Tensor
     every_step = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=1, save_top_k=-1)
     end = ModelCheckpoint(folder, filename="end-{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
     options = {"max_epochs": 4, "plugins": [AtomicCheckpointIO()], "enable_checkpointing": resume is None}
-    run = trainer(folder, **options, callbacks=[every_step, end] if resume is None else [])
+    run = quiet_trainer(folder, **options, callbacks=[every_step, end] if resume is None else [])
     run.fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)), ckpt_path=resume, weights_only=True)
     return {name: value.clone() for name, value in em.state_dict().items() if "metrics" not in name}
 
@@ -240,7 +235,7 @@ def two_epochs(root: str, folder: Path, devices: int) -> tuple[Tensor, Tensor]:
     strategy = "ddp_fork" if devices > 1 else "auto"
     data = AnnotatedDataModule(root, batch_size=16)
     result = KeepResult(folder)
-    trainer(folder, devices=devices, strategy=strategy, callbacks=[result]).fit(em, data)
+    quiet_trainer(folder, devices=devices, strategy=strategy, callbacks=[result]).fit(em, data)
     return torch.load(folder / f"targets-{devices}.pt")
 
 
@@ -268,18 +263,18 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`model.every` must be >= 1, got 0"):
         model(every=0)
     with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
-        trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))
+        quiet_trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="not of an EMClassifier"):
         model().on_load_checkpoint({})
     plain = Classifier(K, A, [D], MLP([6]), DawidSkene())
     with pytest.raises(ConfigError, match=r"must be hilmix\.modules\.EMClassifier"):
-        trainer(tmp_path).fit(plain, AnnotatedDataModule(root))
+        quiet_trainer(tmp_path).fit(plain, AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="single votes"):
-        trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
+        quiet_trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
 
 
 def test_backbones_of_frozen_batch_norm_stay_frozen_in_the_clean_pass(root: str, tmp_path: Path) -> None:
     em = model()
     em.backbone.net.append(nn.BatchNorm1d(6).eval())
-    trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root, batch_size=16))
+    quiet_trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root, batch_size=16))
     assert not em.backbone.net[-1].training

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotatorModel, AnnotMixHead, CrowdAR, DawidSkene, Perfect
@@ -24,6 +23,7 @@ from hilmix.human.perception import GlobalCurve
 from hilmix.mix import AnnotMix, CutMix, HiddenMix, HumanMix, ItemMix, MixPolicy, NoMix
 from hilmix.modules import Classifier, EMClassifier
 from hilmix.types import Batch
+from tests.helpers import GivenBatches, in_memory, quiet_trainer
 
 K, A, SIDE = 3, 4, 6
 
@@ -65,20 +65,13 @@ def data(masks: bool = True, groups: bool = True) -> AnnotatedData:
 
 
 def module(mix: MixPolicy | None = None, source: AnnotatedData | None = None, **settings) -> AnnotatedDataModule:
-    made = AnnotatedDataModule("unused", mix=mix, batch_size=8, **settings)
-    made.__dict__["data"] = data() if source is None else source
-    return made
+    return in_memory(data() if source is None else source, mix=mix, **settings)
 
 
 def model(explanations: list[Explanation], annotators: AnnotatorModel | None = None, **settings) -> Classifier:
     kind = EMClassifier if isinstance(annotators, DawidSkene) else Classifier
     settings = {"backbone": MLP([6], dropout=0.0), **settings}
     return kind(K, A, [3, SIDE, SIDE], annotator_model=annotators, explanations=explanations, num_groups=2, **settings)
-
-
-def trainer(folder: Path, **options) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
-    return Trainer(accelerator="cpu", enable_checkpointing=False, default_root_dir=folder, **quiet, **options)
 
 
 EVERY = [RRR(1.0), AvgEx(1.0), PGDEx(1.0, steps=2)]
@@ -100,7 +93,7 @@ def test_every_mix_policy_and_annotator_model_trains_with_explanations(
     seed_everything(0)
     made = model(EVERY, annotators)
     before = {name: p.detach().clone() for name, p in made.named_parameters()}
-    trainer(tmp_path, max_epochs=2).fit(made, module(mix))
+    quiet_trainer(tmp_path, max_epochs=2).fit(made, module(mix))
     for name, parameter in made.named_parameters():
         assert parameter.isfinite().all(), name
         assert not torch.equal(parameter, before[name]), f"{name} does not move"
@@ -113,7 +106,7 @@ def test_rrr_takes_the_saliency_off_the_marked_half(tmp_path: Path) -> None:
         seed_everything(0)
         made = model(part, lr=0.01)
         source = module()
-        trainer(tmp_path, max_epochs=60).fit(made, source)
+        quiet_trainer(tmp_path, max_epochs=60).fit(made, source)
         x = made.standardized(source.data.inputs.fetch(np.arange(0, 32, 2))).requires_grad_()
         (gradient,) = torch.autograd.grad(made.head(made.features(x)).sum(), x)
         left = gradient[..., : SIDE // 2].norm()
@@ -125,7 +118,7 @@ def test_rrr_takes_the_saliency_off_the_marked_half(tmp_path: Path) -> None:
 def test_networks_of_timm_take_them(tmp_path: Path, name: str) -> None:
     seed_everything(0)
     made = model(EVERY, backbone=TimmBackbone(name))
-    trainer(tmp_path, max_steps=2).fit(made, module())
+    quiet_trainer(tmp_path, max_steps=2).fit(made, module())
     assert all(p.isfinite().all() for p in made.parameters())
 
 
@@ -136,7 +129,7 @@ def test_second_order_gradients_under_mixed_precision(tmp_path: Path) -> None:
         seed_everything(0)
         made = model([RRR(1.0), PGDEx(1.0, steps=2)], optimizer="SGD", lr=1.0, weight_decay=0.0, schedule="constant")
         before = torch.cat([p.detach().flatten().clone() for p in made.parameters()])
-        trainer(tmp_path, max_steps=1, precision=precision).fit(made, module())
+        quiet_trainer(tmp_path, max_steps=1, precision=precision).fit(made, module())
         found.append(before - torch.cat([p.detach().flatten() for p in made.parameters()]))
     assert torch.cosine_similarity(found[0], found[1], dim=0) > 0.99
 
@@ -156,10 +149,10 @@ class Watch(Explanation):
 
 def test_progress_goes_by_the_steps_of_the_optimizer(tmp_path: Path) -> None:
     made = model([Watch()])
-    trainer(tmp_path, max_epochs=2, accumulate_grad_batches=2).fit(made, module())  # of four batches an epoch
+    quiet_trainer(tmp_path, max_epochs=2, accumulate_grad_batches=2).fit(made, module())  # of four batches an epoch
     assert made.explanations[0].shares == [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
     with pytest.raises(ConfigError, match=r"IBPEx.*trainer\.max_epochs or max_steps"):
-        trainer(tmp_path, max_epochs=-1).fit(model([IBPEx()], schedule="constant"), module())
+        quiet_trainer(tmp_path, max_epochs=-1).fit(model([IBPEx()], schedule="constant"), module())
 
 
 @pytest.mark.parametrize("how", ["max", "weighted"])
@@ -171,7 +164,7 @@ def test_masks_are_mixed_with_their_images(tmp_path: Path, how: str) -> None:
             seen.append(batch)
 
     source, made = module(ItemMix(), mix_masks=how), model([Watch()])
-    trainer(tmp_path, max_steps=2, callbacks=[Keep()]).fit(made, source)
+    quiet_trainer(tmp_path, max_steps=2, callbacks=[Keep()]).fit(made, source)
     for batch, mask in zip(seen, made.explanations[0].masks, strict=True):
         own = source.data.masks.fetch(batch.index.numpy()) / 255
         weight = batch.plan.weight[:, None, None, None]
@@ -210,7 +203,7 @@ class BothAttacks(Explanation):
 def test_attacking_explained_rows_alone_is_the_same(tmp_path: Path, mix: MixPolicy, annotators: AnnotatorModel) -> None:
     seed_everything(0)
     made = model([BothAttacks()], type(annotators).from_spec(annotators.spec()), group_dro=GroupDRO(0.5))
-    trainer(tmp_path, max_epochs=1, precision="64-true").fit(made, module(mix))
+    quiet_trainer(tmp_path, max_epochs=1, precision="64-true").fit(made, module(mix))
     assert made.explanations[0].compared > 0 or isinstance(mix, HiddenMix)
 
 
@@ -223,7 +216,7 @@ def test_parts_ask_annotators_again_in_a_step(tmp_path: Path, part: Explanation,
     """One keeps a parameter from being negative, the other reads features, of half precision under autocast."""
     seed_everything(0)
     made = model([part], type(annotators).from_spec(annotators.spec()))
-    trainer(tmp_path, max_steps=2, precision=precision).fit(made, module())
+    quiet_trainer(tmp_path, max_steps=2, precision=precision).fit(made, module())
     assert all(p.isfinite().all() for p in made.parameters())
 
 
@@ -233,14 +226,9 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, step: int) -
         seed_everything(3)
         made = model(EVERY, group_dro=GroupDRO(0.5))
         every = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
-        Trainer(
-            accelerator="cpu",
+        quiet_trainer(
+            tmp_path,
             max_epochs=3,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            default_root_dir=tmp_path,
             callbacks=[every] if resume is None else [],
             enable_checkpointing=resume is None,
         ).fit(made, module(ItemMix()), ckpt_path=resume)
@@ -251,19 +239,6 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, step: int) -
     assert straight["group_dro.weight"][0] != 0.5
     for name, value in straight.items():
         assert torch.equal(resumed[name], value), name
-
-
-class Given(LightningDataModule):
-    """Hands out one given batch per rank."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def train_dataloader(self) -> DataLoader:
-        ranks = {"num_replicas": self.trainer.world_size, "rank": self.trainer.global_rank}
-        sampler = DistributedSampler(self.batches, shuffle=False, **ranks)
-        return DataLoader(self.batches, batch_size=1, sampler=sampler, collate_fn=lambda b: b[0])
 
 
 def part(items: int, seed: int) -> Batch:
@@ -310,7 +285,7 @@ def test_two_processes_take_the_step_of_one(tmp_path: Path, weighted: bool) -> N
         ).eval()
         before = {name: value.detach().clone() for name, value in made.state_dict().items()}
         ranks = {"devices": len(batches), "strategy": "ddp_fork" if len(batches) > 1 else "auto"}
-        trainer(tmp_path, max_steps=1, **ranks).fit(made, Given(batches))
+        quiet_trainer(tmp_path, max_steps=1, **ranks).fit(made, GivenBatches(batches))
         return {n: before[n] - v for n, v in made.state_dict().items() if "metrics" not in n and "running" not in n}
 
     first, second = part(5, 0), part(3, 1)
@@ -328,7 +303,7 @@ def test_perturbed_inputs_count_by_group_as_the_others_do(tmp_path: Path) -> Non
         seed_everything(0)
         made = model(parts, group_dro=GroupDRO(5.0), optimizer="SGD", lr=1.0, weight_decay=0.0, schedule="constant")
         before = made.head.weight.detach().clone()
-        trainer(tmp_path, max_steps=1).fit(made, module())
+        quiet_trainer(tmp_path, max_steps=1).fit(made, module())
         assert (made.group_dro.weight - 0.5).abs().max() > 0.01
         moves.append(made.head.weight.detach() - before)
     torch.testing.assert_close(moves[1], 2 * moves[0])
@@ -351,7 +326,7 @@ def test_items_without_votes_make_no_group_look_better(tmp_path: Path) -> None:
         made.head.bias.zero_()
     source = module(source=replace(data(), annotations=votes))
     source.batch_size = 32  # all of them
-    trainer(tmp_path, max_steps=1).fit(made, source)
+    quiet_trainer(tmp_path, max_steps=1).fit(made, source)
     torch.testing.assert_close(seen[0], torch.full((2,), np.log(K), dtype=seen[0].dtype))
 
 
@@ -367,7 +342,7 @@ def test_masks_of_items_that_do_not_train_are_none(tmp_path: Path) -> None:
         num_items=48,
     )
     with pytest.raises(ConfigError, match="the training items have none"):
-        trainer(tmp_path, max_steps=1).fit(model([RRR()]), module(source=replace(source, masks=fewer)))
+        quiet_trainer(tmp_path, max_steps=1).fit(model([RRR()]), module(source=replace(source, masks=fewer)))
 
 
 def test_a_part_given_to_two_models_walks_the_network_of_each() -> None:
@@ -387,14 +362,14 @@ def test_a_part_given_to_two_models_walks_the_network_of_each() -> None:
 def test_data_that_lack_something_are_refused(tmp_path: Path, settings, source: AnnotatedData, message: str) -> None:
     made = model(**settings)
     with pytest.raises(ConfigError, match=message):
-        trainer(tmp_path, max_steps=1).fit(made, module(source=source))
+        quiet_trainer(tmp_path, max_steps=1).fit(made, module(source=source))
 
 
 @pytest.mark.parametrize("part", [IBPEx(), CDEP(), R4()], ids=lambda p: type(p).__name__)
 def test_walks_through_the_network_can_not_follow_a_mixed_hidden_layer(tmp_path: Path, part: Explanation) -> None:
     with pytest.raises(ConfigError, match=r"cannot follow data\.mix into the layer"):
-        trainer(tmp_path, max_steps=1).fit(model([part]), module(HiddenMix(layer="features")))
-    trainer(tmp_path, max_steps=1).fit(model([part]), module(AnnotMix()))
+        quiet_trainer(tmp_path, max_steps=1).fit(model([part]), module(HiddenMix(layer="features")))
+    quiet_trainer(tmp_path, max_steps=1).fit(model([part]), module(AnnotMix()))
 
 
 @pytest.mark.parametrize("number", [2, 3])  # as in training, and others
@@ -404,7 +379,7 @@ def test_accuracies_of_groups_are_reported(tmp_path: Path, number: int) -> None:
         model([]),
         module(source=replace(data(), group=np.arange(48) % number, groups=("a", "b", "c")[:number])),
     )
-    found = trainer(tmp_path).test(made, source, verbose=False)[0]
+    found = quiet_trainer(tmp_path).test(made, source, verbose=False)[0]
     rows = source.rows("test")
     right = (made(source.data.inputs.fetch(rows)).argmax(1).numpy() == source.data.target[rows]).astype(float)
     by_group = [right[source.data.group[rows] == g].mean() for g in range(number)]

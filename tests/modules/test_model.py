@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from hilmix.annotators import AnnotMixHead, ConfusionMatrices, Perfect
 from hilmix.backbones import MLP
 from hilmix.modules import Classifier, CrowdModel
 from hilmix.regularizers import EntropyPenalty
 from hilmix.types import Batch
+from tests.helpers import quiet_trainer
 
 K, A, D = 3, 4, 5
 
@@ -76,15 +76,7 @@ def test_lightning_trains_the_same_weights(tmp_path: Path) -> None:
     plain.load_state_dict(own)
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.1, weight_decay=1e-4)
     loader = torch.utils.data.DataLoader([batch], batch_size=None)
-    Trainer(
-        max_epochs=3,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        default_root_dir=tmp_path,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(model, loader)
+    quiet_trainer(tmp_path, max_epochs=3).fit(model, loader)
     for _ in range(3):
         optimizer.zero_grad()
         plain.loss(batch).backward()

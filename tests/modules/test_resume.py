@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hilmix.annotators import AnnotMixHead
@@ -13,6 +13,7 @@ from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.data import AnnotatedDataModule
 from hilmix.mix import AnnotMix, ItemMix, MixPolicy
 from hilmix.modules import Classifier
+from tests.helpers import quiet_trainer
 
 
 def fit(folder: Path, *, resume: Path | None = None, mix: MixPolicy, workers: int = 0, conv: bool = False, **trainer):
@@ -29,13 +30,9 @@ def fit(folder: Path, *, resume: Path | None = None, mix: MixPolicy, workers: in
     every_step = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=1, save_top_k=-1, save_last=False)
     every_epoch = ModelCheckpoint(folder, filename="val-{epoch}", save_top_k=-1, save_on_train_epoch_end=False)
     every_end = ModelCheckpoint(folder, filename="end-{epoch}", mode="max", save_top_k=-1, save_on_train_epoch_end=True)
-    Trainer(
+    quiet_trainer(
+        folder,
         max_epochs=3,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
         callbacks=[every_step, every_epoch, every_end] if resume is None else [],
         enable_checkpointing=resume is None,
         plugins=[AtomicCheckpointIO()],

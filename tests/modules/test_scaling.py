@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 from hilmix.annotations import Annotations
@@ -14,6 +14,7 @@ from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_f
 from hilmix.functional.inputs import UNITS, is_constant, unit_ratio
 from hilmix.modules import Classifier
 from hilmix.modules.scaling import scaling_of
+from tests.helpers import quiet_trainer
 
 ONES = torch.ones(4)
 
@@ -127,15 +128,7 @@ def module(folder, x, target):
 def fitted(made, folder, epochs=1, model=None, **settings):
     seed_everything(0, verbose=False)
     model = model or Classifier(made.num_classes, made.num_annotators, made.input_shape, MLP([16]), **settings)
-    trainer = Trainer(
-        max_epochs=epochs,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-    )
+    trainer = quiet_trainer(folder, max_epochs=epochs)
     trainer.fit(model, made)
     return model, trainer
 
@@ -178,14 +171,7 @@ def test_a_checkpoint_keeps_what_was_trained(tmp_path):
     other = module(tmp_path / "other", (x / UNITS_OF).astype(np.float32), genre)
     assert fitted(other, tmp_path, model=loaded)[0].scaled_by == "feature"
     resumed = Classifier(3, 1, [6], MLP([16]))
-    trainer = Trainer(
-        max_epochs=2,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        default_root_dir=tmp_path,
-    )
+    trainer = quiet_trainer(tmp_path)
     trainer.fit(resumed, module(tmp_path / "data", x, genre), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     torch.testing.assert_close(resumed.input_std, first.input_std)
     assert resumed.scaled_by == "feature"

@@ -13,6 +13,7 @@ from hilmix.annotations import Annotations
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.masks import Masks
 from hilmix.modules import Classifier
+from tests.helpers import quiet_trainer
 
 ROOT = Path(__file__).parents[2] / "configs"
 KINDS = ("method", "mix", "explanation")
@@ -69,18 +70,7 @@ def build(
 
 def trainer(folder: Path, ranks: int, callbacks: list[Any], **settings: Any) -> Trainer:
     """A silent trainer; with several ranks in the process group that exists already."""
-    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False)
-    strategy = "ddp" if ranks > 1 else "auto"
-    return Trainer(
-        accelerator="cpu",
-        devices=ranks,
-        strategy=strategy,
-        default_root_dir=str(folder),
-        callbacks=callbacks,
-        num_sanity_val_steps=0,
-        **quiet,
-        **settings,
-    )
+    return quiet_trainer(folder, ranks, strategy="ddp" if ranks > 1 else "auto", callbacks=callbacks, **settings)
 
 
 def as_torchrun(rank: int, ranks: int) -> None:
