@@ -1,31 +1,33 @@
 """Backbones: from inputs to features (R, D). Any timm model by name, an MLP for vectors, or ready features."""
 
 import difflib
-import logging
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, Self
 
 import timm
 import torch
-from timm.models import ConvNeXt, ResNet, VisionTransformer
 from torch import Tensor, nn
 
 from hilmix.checks import PositiveInt, Rate
 from hilmix.errors import ConfigError
 from hilmix.functional.mixing import mix_rows
 from hilmix.parts import Part
+from hilmix.timm_networks import (
+    keep_resolution,
+    one_line,
+    output_width,
+    report_missing_weights,
+    size_remedy,
+    small_patches,
+)
 from hilmix.types import MixPlan
 
 __all__ = ["MLP", "Backbone", "ReadyFeatures", "TimmBackbone", "default_backbone"]
-log = logging.getLogger(__name__)
 SMALL_IMAGE = 32
 """Largest side in pixels for which the network's stem keeps the resolution."""
-# At 25 px a small ViT took 20.7 s a step with a token for each pixel, 0.47 s with 5 x 5.
-TOKENS = 8
-"""Patches along the shorter side of a small image that a transformer gets, as nearly as its sides allow."""
 RESERVED = {
     "num_classes": "the classifier is hilmix's own",
     "in_chans": "it is taken from the data",
@@ -121,27 +123,28 @@ class TimmBackbone(Backbone):
         small = max(sides) <= SMALL_IMAGE
         kwargs = {"in_chans": channels, **self.kwargs}
         if small:
-            kwargs = {**_small_patches(self.name, sides, given=self.kwargs), **kwargs}
+            kwargs = {**small_patches(self.name, sides, given=self.kwargs), **kwargs}
         if ":" not in self.name and not timm.is_model(self.name):  # with a colon it names a hub or a folder
             close = difflib.get_close_matches(self.name, timm.list_models(), n=5, cutoff=0.5)
             raise ConfigError(f"TimmBackbone: timm has no model '{self.name}'; close names are {close}.")
         try:
-            with _missing_weights_told():
+            with report_missing_weights():
                 self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)
         except _REFUSALS as error:
             raise ConfigError(
-                f"TimmBackbone: cannot create '{self.name}' with pretrained={self.pretrained}, {kwargs}: {_line(error)}"
+                f"TimmBackbone: cannot create '{self.name}' with pretrained={self.pretrained}, {kwargs}: "
+                f"{one_line(error)}"
             ) from error
         if small:
-            _keep_resolution(self.net, channels)
+            keep_resolution(self.net, channels)
         try:
-            self.num_features = _width(self.net, input_shape)
+            self.num_features = output_width(self.net, input_shape)
         except ConfigError as error:
             raise ConfigError(f"TimmBackbone: '{self.name}' with {kwargs} {error}") from error
         except _REFUSALS as error:
             raise ConfigError(
-                f"TimmBackbone: '{self.name}' cannot take inputs {tuple(input_shape)}: {_line(error)}"
-                f"{_size_remedy(self.net, sides)}"
+                f"TimmBackbone: '{self.name}' cannot take inputs {tuple(input_shape)}: {one_line(error)}"
+                f"{size_remedy(self.net, sides)}"
             ) from error
         return self
 
@@ -201,108 +204,16 @@ def default_backbone(input_shape: Sequence[int]) -> Backbone:
     return MLP() if len(input_shape) == 1 else TimmBackbone()
 
 
-@contextmanager
-def _missing_weights_told() -> Iterator[None]:
-    """timm leaves weights that a pretrained file lacks at random, and says so at a level that is not shown."""
-    timm_log = logging.getLogger("timm.models._builder")
-    before, handler = timm_log.level, logging.Handler()
-    handler.emit = lambda record: (  # type: ignore[method-assign]
-        log.warning("%s", record.getMessage()) if record.getMessage().startswith("Missing keys") else None
-    )
-    timm_log.setLevel(logging.INFO)
-    timm_log.addHandler(handler)
-    try:
-        yield
-    finally:
-        timm_log.removeHandler(handler)
-        timm_log.setLevel(before)
-
-
-def common_patch(sides: Sequence[int]) -> int | None:
-    """Returns the patch size that divides both sides and gives as nearly :data:`TOKENS` along the shorter one as any.
+def without_pretrained(spec: Any) -> Any:
+    """Returns the specification of a backbone whose weights a checkpoint brings: pretrained ones are not fetched.
 
     Args:
-        sides: height and width in pixels.
-
-    Returns:
-        None if none gives from half to twice as many; of equally near ones the smaller patch.
-
-    Example:
-        >>> common_patch([28, 28]), common_patch([25, 25]), common_patch([31, 31])
-        (4, 5, None)
+        spec: ``class_path`` and ``init_args`` as a map or a namespace of jsonargparse; not changed. Anything else, such
+            as a backbone that is built already, is returned as it is.
     """
-    shorter = min(sides)
-    fits = [p for p in range(1, shorter + 1) if math.gcd(*sides) % p == 0]
-    fits = [p for p in fits if TOKENS / 2 <= shorter / p <= TOKENS * 2]
-    return min(fits, key=lambda p: abs(math.log(shorter / p / TOKENS)), default=None)
-
-
-def _size_remedy(net: nn.Module, sides: Sequence[int]) -> str:
-    """What to set for a network of a fixed input size."""
-    if not hasattr(net, "patch_embed"):
-        return ""
-    patch = common_patch(sides)
-    patches = "" if patch is None else f", patch_size: {patch}"
-    return (
-        f" Set kwargs: {{img_size: [{sides[0]}, {sides[1]}]{patches}}}, or data.image_size to what the model expects."
-    )
-
-
-def _line(error: Exception) -> str:
-    """What an error of timm says, in one line."""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return f"{text if isinstance(error, (RuntimeError, ValueError)) else f'{type(error).__name__}: {text}'}."
-
-
-def _small_patches(name: str, sides: list[int], *, given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that give a patch-based network a grid of about 8x8 tokens."""
-    entry = timm.model_entrypoint(name) if timm.is_model(name) else None
-    module = getattr(entry, "__module__", "")
-    if module.endswith(("vision_transformer", "deit")):
-        patch = given.get("patch_size", common_patch(sides))
-        if patch is None:
-            raise ConfigError(
-                f"TimmBackbone: '{name}' needs a patch that divides both sides into 4 to 16; {sides} pixels have none. "
-                "Set data.image_size to a multiple of 4, or pad: kwargs: {patch_size: 4, dynamic_img_size: true, "
-                "dynamic_img_pad: true}."
-            )
-        return {"img_size": tuple(sides), "patch_size": patch}
-    if module.endswith("convnext"):
-        # With 2 a ConvNeXt still ends in a map of 1x1 at 32 px, with 1 in 4x4.
-        return {"patch_size": 1}
-    return {}
-
-
-def _keep_resolution(net: nn.Module, channels: int) -> None:
-    """Gives a convolutional network for small images a stem of stride 1."""
-    if isinstance(net, (VisionTransformer, ConvNeXt)):
-        return
-    if isinstance(net, ResNet):
-        # timm has no setting for a 3x3 stem. The width is read behind it, as deep stems are sequences of convolutions.
-        width = next(net.bn1.parameters()).shape[0]
-        stem = nn.Conv2d(channels, width, kernel_size=3, stride=1, padding=1, bias=False)
-        # As timm initialises the convolutions of its ResNets.
-        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
-        net.set_submodule("conv1", stem)
-        net.set_submodule("maxpool", nn.Identity())
-        return
-    for module in net.modules():  # the convolutions that read the input; a patch embedding has to keep its stride
-        if isinstance(module, nn.Conv2d) and module.in_channels == channels and module.kernel_size != module.stride:
-            module.stride = (1, 1)
-
-
-def _width(net: nn.Module, input_shape: Sequence[int]) -> int:
-    """The network's true output width; timm's ``num_features`` is another number for some families."""
-    training = net.training
-    # Batch norm in training may refuse a single row.
-    net.eval()
-    with torch.no_grad():
-        features = net(torch.zeros(1, *input_shape))
-    net.train(training)
-    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 1:
-        found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ConfigError(
-            f"must return one vector per image, (1, D) for one, got {found}. Leave out what changes the pooling."
-        )
-    # Not num_features: for mobilenetv3_small_050 that is 288 where the output has 1,024.
-    return int(features.shape[1])
+    args = spec.get("init_args") if hasattr(spec, "get") else None
+    if not (args and args.get("pretrained")):
+        return spec
+    spec = deepcopy(spec)
+    spec["init_args"]["pretrained"] = False
+    return spec

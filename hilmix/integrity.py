@@ -6,6 +6,7 @@ Several parts of a command ask for the same file; as long as it stays as it is, 
 import hashlib
 import time
 import zipfile
+from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -14,10 +15,12 @@ import torch
 
 from hilmix.checks import with_article
 from hilmix.errors import RunError
-from hilmix.moved import with_current_paths
+from hilmix.moved import public_path, with_current_paths
 
 SETTINGS = ("hyper_parameters", "datamodule_hyper_parameters")
 """Where Lightning keeps in a checkpoint what the module and the data module were built from."""
+MODULE = "class_path"
+"""Where a checkpoint keeps the class path of the module that it was saved from."""
 MARK = b"hilmix sha256 "
 SEAL = len(MARK) + hashlib.sha256().digest_size * 2
 """Bytes of the seal: a comment at the end of the zip archive that ``torch.save`` writes, ignored by all readers."""
@@ -73,6 +76,31 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
             "'state_dict' of weights. Give a file from the folder 'checkpoints' of a run."
         )
     return {key: with_current_paths(value) if key in SETTINGS else value for key, value in content.items()}
+
+
+def name_module(checkpoint: MutableMapping[str, Any], module: object) -> None:
+    """Writes into a checkpoint of which class its module is, by the public path.
+
+    A class of a script, or one inside a function or another class, is at no path from which it could be imported: then
+    nothing is written.
+    """
+    kind = type(module)
+    if kind.__module__ != "__main__" and "." not in kind.__qualname__:
+        checkpoint[MODULE] = public_path(kind)
+
+
+def named_module(checkpoint: Mapping[str, Any]) -> Any:
+    """Returns the class path of the module that a checkpoint was saved from, None where it names none.
+
+    Args:
+        checkpoint: as :func:`read_checkpoint` returns it. The path is what the file holds: follow it by
+            :func:`hilmix.trusted.find_class` only.
+    """
+    if MODULE in checkpoint:
+        return checkpoint[MODULE]
+    # version 0.1.0 named no class at first; of its two classifiers only the one that alternates has this setting
+    settings = checkpoint.get("hyper_parameters") or {}
+    return "hilmix.modules.EMClassifier" if {"backbone", "warmup"} <= settings.keys() else None
 
 
 def forget_content() -> None:

@@ -2,17 +2,19 @@
 
 import re
 
+import jsonargparse
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from hilmix.annotators import AnnotMixHead
-from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, common_patch, default_backbone
+from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, default_backbone, without_pretrained
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import annotation_nll
 from hilmix.mix import AnnotMix, HiddenMix
 from hilmix.modules import Classifier
+from hilmix.timm_networks import common_patch
 from hilmix.types import Batch, MixPlan
 
 SMALL = ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"]
@@ -338,3 +340,20 @@ def test_a_transformer_for_other_sizes_names_what_to_set(sides: tuple[int, int])
     backbone = TimmBackbone("test_vit", kwargs={"img_size": [height, width], "patch_size": patch}).build((3, *sides))
     assert tuple(backbone.net.patch_embed.grid_size) == (height // patch, width // patch)
     assert sides[0] % patch == sides[1] % patch == 0
+
+
+# -- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def test_pretrained_weights_are_not_fetched_for_a_checkpoint() -> None:
+    """As a map, which a checkpoint holds, and as the namespace of a parsed command line."""
+    given = {"class_path": "hilmix.backbones.TimmBackbone", "init_args": {"name": "test_vit", "pretrained": True}}
+    expected = {**given, "init_args": {"name": "test_vit", "pretrained": False}}
+    assert without_pretrained(given) == expected
+    assert given["init_args"]["pretrained"] is True
+    assert without_pretrained(jsonargparse.dict_to_namespace(given)).as_dict() == expected
+
+
+@pytest.mark.parametrize("spec", [None, MLP(), {"class_path": "hilmix.backbones.MLP"}, {"init_args": {"hidden": [8]}}])
+def test_other_backbones_stay_as_they_are_for_a_checkpoint(spec) -> None:
+    assert without_pretrained(spec) is spec

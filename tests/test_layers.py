@@ -16,8 +16,8 @@ LAYERS = [
     errors faults integrity checks types trusted moved redaction parts functional names terminal
     """,
     """
-    values columns spreadsheets files clean_batches yaml_files annotations mix annotators metrics backbones regularizers
-    group_dro explanations
+    values columns spreadsheets files clean_batches yaml_files annotations mix annotators metrics timm_networks
+    backbones regularizers group_dro explanations
     """,
     "data modules",
     "diagnostics callbacks checkpoint logging plotting report",

@@ -6,6 +6,7 @@ The stranger's modules write a file when they are imported: it must not be there
 import ast
 import json
 import pickle
+import shutil
 import sys
 from pathlib import Path
 
@@ -290,6 +291,23 @@ def test_an_own_part_named_by_the_config_trains_is_tested_and_resumed(mark, data
     assert run("test", data, folder, "--ckpt_path", "last") == 2
     assert not mark.exists()
     assert run("test", data, folder, "--ckpt_path", "last", "--trust", "mine") == 0
+
+
+def test_the_class_of_a_checkpoint_is_imported_if_it_is_trusted(mark, data, tmp_path, capsys):
+    """Outside its run folder a checkpoint says itself which class its module is."""
+    folder, file = tmp_path / "run", tmp_path / "alone.ckpt"
+    assert run("fit", data, folder, "--model", "mine.Plain", *QUICK[:2]) == 0
+    shutil.copyfile(folder / "checkpoints" / "last.ckpt", file)
+    sys.modules.pop("mine", None)
+    mark.unlink()
+    assert run("test", data, tmp_path / "again", "--ckpt_path", file) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert "'mine.Plain'" in told[0]
+    assert "--trust mine " in told[0]
+    assert not mark.exists()
+    assert run("test", data, tmp_path / "again", "--ckpt_path", file, "--trust", "mine") == 0
+    assert mark.exists()
 
 
 def test_a_package_named_in_the_config_is_trusted(mark, trained, data, tmp_path):

@@ -22,6 +22,7 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
+from hilmix.backbones import without_pretrained
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error
@@ -32,6 +33,7 @@ from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folde
 from hilmix.lightning_cli.run_folder import (
     check_checkpoint,
     claim_run_dir,
+    evaluated_class,
     find_checkpoint,
     readable,
     rebuilt_from,
@@ -42,7 +44,6 @@ from hilmix.lightning_cli.run_folder import (
     separate_last_checkpoint,
 )
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
-from hilmix.modules import Classifier, EMClassifier
 from hilmix.names import printable
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
@@ -161,7 +162,9 @@ class HilmixCLI(LightningCLI):
                 f"'best' and 'last' are looked for in {run_dir / 'checkpoints'} (--run_dir)."
             )
         if command != "fit":
-            forget_pretrained(settings.model)
+            arguments = settings.model.get("init_args") or {}
+            if "backbone" in arguments:
+                arguments["backbone"] = without_pretrained(arguments["backbone"])
         self._fresh = command == "fit" and settings.get("ckpt_path") is None and not settings.trainer.fast_dev_run
         if getattr(rank_zero_only, "rank", 0) != 0:
             return
@@ -193,10 +196,10 @@ class HilmixCLI(LightningCLI):
             cause = error.__cause__
             kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
             raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
+        self._suit_checkpoint(path, evaluated=evaluated)
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)
-        self._suit_checkpoint(path, evaluated=evaluated)
         if isinstance(self.datamodule, AnnotatedDataModule) and getattr(rank_zero_only, "rank", 0) == 0:
             say_notes(terminal(), self.datamodule.data.notes)
 
@@ -205,9 +208,7 @@ class HilmixCLI(LightningCLI):
             return
         with readable(path):
             if evaluated:  # the checkpoint knows what model it is
-                kind = type(self.model)
-                if kind is Classifier and "warmup" in self._trained:  # a checkpoint alone does not name its class
-                    kind = EMClassifier
+                kind = evaluated_class(path, type(self.model))
                 # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
                 self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
             else:
@@ -222,10 +223,3 @@ def hide_secrets(part: Any) -> None:
     """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps its arguments."""
     if part is not None and isinstance(part.hparams_initial, dict):
         part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
-
-
-def forget_pretrained(model: Any) -> None:
-    """A checkpoint brings its own weights: pretrained ones are not fetched, which may need a network."""
-    backbone = (model.get("init_args") or {}).get("backbone")
-    if backbone is not None and (backbone.get("init_args") or {}).get("pretrained"):
-        backbone.init_args.pretrained = False

@@ -15,10 +15,10 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from hilmix.callbacks.last_checkpoint import LAST, PREVIOUS
 from hilmix.errors import HilmixError, RunError
 from hilmix.functional.random import run_seed
-from hilmix.integrity import check_intact, read_checkpoint
+from hilmix.integrity import check_intact, named_module, read_checkpoint
 from hilmix.lightning_cli.parser_errors import differences
 from hilmix.redaction import redacted
-from hilmix.trusted import check_class_paths
+from hilmix.trusted import check_class_paths, find_class
 
 log = logging.getLogger(__name__)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
@@ -147,6 +147,25 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     check_class_paths(checkpoint.get("hyper_parameters"), where=path)
     return dict(checkpoint.get("hyper_parameters") or {})
+
+
+def evaluated_class(path: str, chosen: type[LightningModule]) -> type[LightningModule]:
+    """Returns the class by which a checkpoint is loaded: the one that it names.
+
+    A class of the user's own, chosen by the config or an option, comes before it: it may have moved since, or extend
+    the one that was trained.
+
+    Args:
+        path: of the checkpoint.
+        chosen: class of the model in the config; the default one where there is none.
+
+    Raises:
+        ConfigError: for a class of a package that is not trusted, or that is no LightningModule.
+    """
+    named = named_module(read_checkpoint(path))
+    if named is None or chosen.__module__.partition(".")[0] != "hilmix":
+        return chosen
+    return find_class(named, LightningModule)
 
 
 def rebuilt_from(trained: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from hilmix.data import AnnotatedDataModule
 from hilmix.files import write_table
+from hilmix.integrity import name_module
 from hilmix.lightning_cli.given_settings import RESUME_ONLY
 from hilmix.lightning_cli.results_folder import mark
 from hilmix.logging import wandb_logger
@@ -33,6 +34,10 @@ class SaveRunConfig(SaveConfigCallback):
                 settings[name], changed = value, True
         if changed and trainer.is_global_zero:
             self.save_config(trainer, pl_module, "fit")
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Names the class of a module of the user's own, too, which knows nothing of hilmix."""
+        name_module(checkpoint, pl_module)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         # fit refuses a config that predict has saved, as it has settings of predict alone.

@@ -7,9 +7,10 @@ from typing import Any, Self
 from lightning.pytorch import LightningModule
 from torchmetrics import MeanMetric
 
+from hilmix.backbones import without_pretrained
 from hilmix.errors import RunError, unfit_weights
 from hilmix.functional.random import run_seed
-from hilmix.integrity import check_intact, read_checkpoint
+from hilmix.integrity import check_intact, name_module, named_module, read_checkpoint
 from hilmix.modules.optimization import Optimization
 from hilmix.modules.outputs import Losses
 from hilmix.modules.stage_metrics import StageMetrics
@@ -103,6 +104,7 @@ class EvaluatedModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seed"] = self.seed
+        name_module(checkpoint, self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.seed = checkpoint.get("seed", self.seed)  # checkpoints of other tools and of older versions lack it
@@ -119,20 +121,21 @@ class EvaluatedModule(LightningModule):
                 settings describe: with the names that are missing, unexpected or of another size.
         """
         check_intact(checkpoint_path)
-        saved = read_checkpoint(checkpoint_path).get("hyper_parameters")
+        checkpoint = read_checkpoint(checkpoint_path)
+        saved = checkpoint.get("hyper_parameters")
         if not isinstance(saved, dict) or "backbone" not in saved:
             raise RunError(f"{checkpoint_path} holds no settings of a hilmix classifier; load it with its own class.")
         check_class_paths(saved, where=str(checkpoint_path))
-        backbone = kwargs.pop("backbone", saved["backbone"])
-        if isinstance(backbone, dict) and backbone.get("init_args", {}).get("pretrained"):
-            backbone = {**backbone, "init_args": {**backbone["init_args"], "pretrained": False}}
-        kwargs |= {"backbone": backbone, "weights_only": True}  # Lightning runs code of a file it takes for an address
+        kwargs["backbone"] = without_pretrained(kwargs.get("backbone", saved["backbone"]))
+        kwargs["weights_only"] = True  # Lightning runs code of a file that it takes for an address
         try:
             return super().load_from_checkpoint(checkpoint_path, **kwargs)
         except (RuntimeError, TypeError) as error:
             unfit = unfit_weights(str(error), str(checkpoint_path))
             if "unexpected keyword argument" in str(error):
                 unfit = f"{checkpoint_path} holds settings that {cls.__name__} lacks: {error}."
+                if (named := named_module(checkpoint)) is not None:
+                    unfit += f" It was saved from {named}: load it with that class."
             if unfit is None:
                 raise
             raise RunError(unfit) from error
