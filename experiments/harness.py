@@ -1,5 +1,6 @@
 """Run the missing jobs of a study in a pool of processes, keep their rows in CSV files, and fill tables into pages."""
 
+import argparse
 import fcntl
 import multiprocessing
 import os
@@ -171,6 +172,18 @@ def missing_jobs(
     return [job for job in jobs if key_of(job) not in done]
 
 
+def step_parser(page: str | None, steps: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the command line of a study in one file, which takes the step to do.
+
+    Args:
+        page: the docstring of the file, shown as it is by ``--help``.
+        steps: their names.
+    """
+    parser = argparse.ArgumentParser(description=page, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=steps)
+    return parser
+
+
 def ended(step: Callable[[], int]) -> int:
     """Does a step of a study and returns its exit code; 2 if the input is at fault, 130 if interrupted."""
     try:
@@ -209,10 +222,25 @@ def read_rows(file: Path, key: list[str], **options: Any) -> pd.DataFrame:
     return pd.read_csv(file, **options) if file.exists() else pd.DataFrame(columns=key)
 
 
-def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Format cells as a Markdown table."""
+def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]], *, left: int | None = None) -> str:
+    """Format cells as a Markdown table.
+
+    Args:
+        head: names of the columns.
+        body: rows of cells.
+        left: the number of columns, from the first one on, that are aligned to the left; the others hold numbers and
+            are aligned to the right. None leaves the alignment to the reader's program.
+    """
     lines = [f"| {' | '.join(line)} |" for line in (head, *body)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+    rule = "|---" * len(head) + "|" if left is None else "|" + " --- |" * left + " ---: |" * (len(head) - left)
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def mean_and_std(values: "pd.Series[float]", digits: int) -> str:
+    """Format mean and standard deviation of the values that are there; of a single one only itself, of none a dash."""
+    values = values.dropna()
+    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}" if len(values) else "-"
 
 
 def fill(file: Path, name: str, text: str) -> None:

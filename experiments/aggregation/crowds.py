@@ -9,7 +9,6 @@ several labels of an annotator for an item the last counts (``last``, the defaul
 are scored too (``keep``, which other tools do).
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from experiments.harness import fill
+from experiments.harness import fill, markdown_table, step_parser
 from hilmix.annotations import Annotations
 from hilmix.errors import DataError
 from hilmix.functional.aggregation import AGGREGATORS, aggregate, choose_classes
@@ -107,30 +106,26 @@ def table(results: pd.DataFrame) -> str:
     """Markdown: accuracy in per cent, the best of a row in bold, and means over all sets and over those with KOS."""
     results = results[results["duplicates"] == "last"]
     wide = results.pivot(index="set", columns="method", values="accuracy")[list(AGGREGATORS)]
-    lines = ["| set | " + " | ".join(wide) + " |", "| --- |" + " ---: |" * len(wide.columns)]
     binary = wide.dropna()
     means = {"mean of all": wide.mean().where(wide.notna().all()), f"mean of {len(binary)} binary": binary.mean()}
+    body = []
     for name, row in [*wide.iterrows(), *means.items()]:
         best = round(row.max(), 1)
         cells = ["" if np.isnan(x) else f"**{x:.1f}**" if round(x, 1) == best else f"{x:.1f}" for x in row]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        body.append([str(name), *cells])
+    return markdown_table(["set", *wide], body, left=1)
 
 
 def repeats_table(results: pd.DataFrame) -> str:
     """Markdown: accuracy in per cent of the sets with repeats, under both settings."""
     both = results[results["set"].isin(results["set"][results["duplicates"] == "keep"])]
     wide = both.pivot(index=["set", "duplicates"], columns="method", values="accuracy")[list(AGGREGATORS)]
-    lines = ["| set | duplicates | " + " | ".join(wide) + " |", "| --- | --- |" + " ---: |" * len(wide.columns)]
-    for (name, duplicates), row in wide.iterrows():
-        cells = ["" if np.isnan(x) else f"{x:.1f}" for x in row]
-        lines.append(f"| {name} | {duplicates} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    body = [[*name, *("" if np.isnan(x) else f"{x:.1f}" for x in row)] for name, row in wide.iterrows()]
+    return markdown_table(["set", "duplicates", *wide], body, left=2)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["run", "table"])
+    parser = step_parser(__doc__, ["run", "table"])
     args = parser.parse_args()
     file = HERE / "crowds.csv"
     if args.step == "run":

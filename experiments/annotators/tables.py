@@ -25,7 +25,7 @@ from experiments.annotators.settings import (
     UPPER_BOUND,
     VARIANTS,
 )
-from experiments.harness import fill, markdown_table
+from experiments.harness import fill, markdown_table, mean_and_std
 
 EMPTY = "No runs yet."
 ORDER = (*(method for method in METHODS if method != UPPER_BOUND), UPPER_BOUND)
@@ -115,8 +115,7 @@ def _cell(values: pd.Series, digits: int) -> str:
     lost = int(values.isna().sum())
     if lost:
         return "-" if lost == len(values) else f"{lost} of {len(values)} failed"
-    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}" + (f" ({len(values)})" if len(values) < len(FINAL_SEEDS) else "")
+    return mean_and_std(values, digits) + (f" ({len(values)})" if len(values) < len(FINAL_SEEDS) else "")
 
 
 def rank_table(rows: pd.DataFrame) -> str:

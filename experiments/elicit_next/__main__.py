@@ -4,7 +4,6 @@ python -m experiments.elicit_next run     # results.csv, then table and figure; 
 python -m experiments.elicit_next table   # into README.md beside this file, and curves.png
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 
 from experiments.elicit_next.simulated import CLASSES, ITEMS, UNEXPLAINED_SD, World, random_mixes
-from experiments.harness import fill
+from experiments.harness import fill, markdown_table, mean_and_std, step_parser
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
@@ -81,15 +80,14 @@ def _joined(one: Candidates, two: Candidates) -> Candidates:
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown: mean and standard deviation over the seeds, and in how many ``next`` has the smaller excess."""
-    names = " | ".join(f"{what}, {how}" for what in ("excess", "strengths") for how in HOW.values())
-    lines = [f"| images | judgments | {names} | ratio of excess | next better in |", "| --- |" + " ---: |" * 7]
+    names, body = [f"{what}, {how}" for what in ("excess", "strengths") for how in HOW.values()], []
     for (world, judgments), here in rows.groupby(["world", "judgments"], sort=False):
         by = {how: here[here["how"] == how].set_index("seed") for how in HOW}
-        cells = [f"{by[how][what].mean():.4f} ± {by[how][what].std():.4f}" for what in ERRORS for how in HOW]
+        cells = [mean_and_std(by[how][what], 4) for what in ERRORS for how in HOW]
         told, drawn = by["next"]["excess"], by["random"]["excess"]
         cells += [f"{told.mean() / drawn.mean():.2f}", f"{int((told < drawn).sum())} of {len(told)}"]
-        lines.append(f"| {world} | {judgments} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        body.append([str(world), str(judgments), *cells])
+    return markdown_table(["images", "judgments", *names, "ratio of excess", "next better in"], body, left=1)
 
 
 def draw(rows: pd.DataFrame) -> None:
@@ -114,12 +112,11 @@ def draw(rows: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Reads the action and does it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("run", "table"))
+    """Does one step."""
+    parser = step_parser(__doc__, ("run", "table"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     args = parser.parse_args()
-    if args.action == "run":
+    if args.step == "run":
         run(args.seeds)
     rows = pd.read_csv(FILE)
     fill(PAGE, "curves", table(rows))

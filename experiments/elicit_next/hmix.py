@@ -17,7 +17,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from experiments.elicit_next.__main__ import HERE, HOW, PAGE
-from experiments.harness import fill
+from experiments.harness import fill, markdown_table, mean_and_std
 from hilmix.data.sources import Access, cifar10
 from hilmix.human.elicit.design.pairs import Pairs
 from hilmix.human.elicit.design.propose import Candidates, propose
@@ -70,16 +70,14 @@ def curve(judged: MixJudgments, features: Tensor, seed: int, how: str) -> list[d
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown: mean and standard deviation over the seeds, and in how many ``next`` explains more."""
-    lines = [
-        "| judgments | share explained, `elicit next` | share explained, random | next better in |",
-        "| ---: | ---: | ---: | ---: |",
-    ]
+    body = []
     for judgments, here in rows.groupby("judgments"):
         by = {how: here[here["how"] == how].set_index("seed")["share"] for how in HOW}
-        cells = [f"{by[how].mean():.3f} ± {by[how].std():.3f}" for how in HOW]
-        better = int((by["next"] > by["random"]).sum())
-        lines.append(f"| {judgments} | {' | '.join(cells)} | {better} of {len(by['next'])} |")
-    return "\n".join(lines)
+        better = f"{int((by['next'] > by['random']).sum())} of {len(by['next'])}"
+        body.append([str(judgments), *(mean_and_std(by[how], 3) for how in HOW), better])
+    return markdown_table(
+        ["judgments", *(f"share explained, {how}" for how in HOW.values()), "next better in"], body, left=0
+    )
 
 
 def main() -> None:

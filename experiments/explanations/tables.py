@@ -23,7 +23,7 @@ from experiments.explanations.settings import (
     mask_cases,
     mask_settings,
 )
-from experiments.harness import fill, markdown_table
+from experiments.harness import fill, markdown_table, mean_and_std
 
 PAGE = HERE / "README.md"
 EMPTY = "No runs yet."
@@ -214,4 +214,4 @@ def _both(rows: pd.DataFrame, prefix: str) -> str:
 
 
 def _mean(values: "pd.Series[float]") -> str:
-    return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
+    return mean_and_std(values, 1)

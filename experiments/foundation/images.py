@@ -14,18 +14,17 @@ epoch, with the command lines shown as they are started, one after the other; ea
 beside this script, and runs that have a row are not repeated. Test items are scored in final runs only.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
-from experiments.harness import fill
+from experiments.harness import fill, keep_row, markdown_table, mean_and_std, missing_jobs, read_rows, step_parser
 
 HERE = Path(__file__).parent
 FILE, README = HERE / "images.csv", HERE / "README.md"
@@ -77,6 +76,7 @@ class Run:
         return row
 
 
+KEY = [field.name for field in fields(Run)]
 SEARCH = [
     *(Run("labelme", "search", "mv", lr, epochs=6, seed=100) for lr in (3e-4, 1e-3)),
     Run("labelme", "search", "mv", lr=3e-4, epochs=10, seed=100),
@@ -95,45 +95,46 @@ def timed(args: list[str]) -> float:
     return round(time.perf_counter() - start, 1)
 
 
+def read(file: Path) -> pd.DataFrame:
+    """The rows of the results file; none if it is not there."""
+    return read_rows(file, KEY, converters={"method": str})  # "true" is a method
+
+
 def run_all(runs: list[Run]) -> None:
     """Runs what the file lacks; every finished run is kept."""
-    for run in runs:
-        rows = pd.read_csv(FILE).to_dict("records") if FILE.exists() else []
-        if not any(all(row[name] == value for name, value in asdict(run).items()) for row in rows):
-            pd.DataFrame([*rows, run.go()]).to_csv(FILE, index=False)
+    for run in missing_jobs(runs, read(FILE), KEY, astuple):
+        keep_row(FILE, run.go(), KEY, read)
 
 
 def search_table(rows: pd.DataFrame) -> str:
-    lines = ["| method | learning rate | epochs | validation accuracy | NLL | agreement with votes | NLL of votes |"]
-    lines.append("|---" * 7 + "|")
-    for row in rows.itertuples():
-        values = f"{100 * row.val_acc:.1f} | {row.val_nll:.3f} | {100 * row.val_agreement:.1f} | {row.val_vote_nll:.3f}"
-        lines.append(f"| {row.method} | {row.lr:g} | {row.epochs} | {values} |")
-    return "\n".join(lines)
+    """Markdown: scores on validation in per cent but for NLL, the order of the search."""
+    head = ["method", "learning rate", "epochs", "validation accuracy", "NLL", "agreement with votes", "NLL of votes"]
+    body = []
+    for row in rows.sort_values(["epochs", "lr"]).itertuples():
+        cells = [row.method, f"{row.lr:g}", str(row.epochs), f"{100 * row.val_acc:.1f}", f"{row.val_nll:.3f}"]
+        body.append([*cells, f"{100 * row.val_agreement:.1f}", f"{row.val_vote_nll:.3f}"])
+    return markdown_table(head, body)
 
 
 def final_table(rows: pd.DataFrame) -> str:
     """Mean and standard deviation over the seeds, in per cent but for NLL and Brier; seconds are means."""
-    lines = [f"| method | seeds | {' | '.join(SCORES.values())} | fit, s | test, s |", "|---" * (len(SCORES) + 4) + "|"]
+    body = []
     for method in METHODS:
         mine = rows[rows["method"] == method]
         if mine.empty:
             continue
-        cells = [_cell(mine[name], *((1, 3) if name in ("nll", "brier") else (100, 1))) for name in SCORES]
+        cells = [
+            mean_and_std(mine[name], 3) if name in ("nll", "brier") else mean_and_std(100 * mine[name], 1)
+            for name in SCORES
+        ]
         seconds = [f"{mine[name].mean():.0f}" for name in ("fit_seconds", "test_seconds")]
-        lines.append("| " + " | ".join([method, str(len(mine)), *cells, *seconds]) + " |")
-    return "\n".join(lines)
-
-
-def _cell(values: "pd.Series[float]", scale: int, digits: int) -> str:
-    values = scale * values.dropna()
-    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}" if len(values) else "-"
+        body.append([method, str(len(mine)), *cells, *seconds])
+    return markdown_table(["method", "seeds", *SCORES.values(), "fit, s", "test, s"], body)
 
 
 def write_tables() -> None:
     """Puts the tables between their markers in the README."""
-    rows = pd.read_csv(FILE)
+    rows = read(FILE)
     final = rows[rows["step"] == "final"]
     tables = {"labelme-images-search": search_table(rows[rows["step"] == "search"])}
     tables |= {f"{name}-images": final_table(final[final["data"] == name]) for name in FINAL}
@@ -143,9 +144,7 @@ def write_tables() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["labelme-search", *FINAL, "table"])
-    step = parser.parse_args().step
+    step = step_parser(__doc__, ["labelme-search", *FINAL, "table"]).parse_args().step
     if step == "table":
         write_tables()
     else:

@@ -11,10 +11,9 @@ validation items; test items are scored in `final` only. Each run is one row of 
 are there are not run again.
 """
 
-import argparse
 import itertools
 import logging
-import multiprocessing
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -24,14 +23,14 @@ import pandas as pd
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
-from rich.progress import track
 
-from experiments.harness import fill
+from experiments.harness import ended, fill, markdown_table, mean_and_std, read_rows, run_missing, step_parser
 from hilmix.backbones import MLP
 from hilmix.data import AnnotatedDataModule
 from hilmix.modules import Classifier
 
 HERE = Path(__file__).parent
+SEARCH_FILE, FINAL_FILE = HERE / "labelme_search.csv", HERE / "labelme_final.csv"
 CONFIGS = HERE.parent.parent / "configs" / "method"
 METHODS = ("true", "mv", "mv-mixup", "ds", "ds-mixup", "soft", "annot-mix", "annot-mix-item", "annot-mix-hidden")
 LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
@@ -78,16 +77,23 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return {**row, **{k.split("/")[1]: round(float(v), 5) for k, v in scores.items()}, "seconds": round(seconds, 1)}
 
 
-def run_all(jobs: list[dict[str, Any]], file: Path) -> pd.DataFrame:
-    """Runs what the file lacks, two at a time; every finished run is kept."""
-    done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=KEY)
-    have = set(map(tuple, done[KEY].itertuples(index=False)))
-    open_jobs = [job for job in jobs if tuple(job[k] for k in KEY) not in have]
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        for row in track(pool.imap_unordered(run, open_jobs), total=len(open_jobs), description=file.stem):
-            done = pd.concat([done, pd.DataFrame([row])], ignore_index=True)
-            done.sort_values(KEY).to_csv(file, index=False)
-    return done
+def read(file: Path) -> pd.DataFrame:
+    """The rows of a results file; none if it is not there."""
+    return read_rows(file, KEY, converters={"method": str})  # "true" is a method
+
+
+def run_all(jobs: list[dict[str, Any]], file: Path) -> int:
+    """Runs what the file lacks, two at a time; returns the number of failed runs."""
+    return run_missing(
+        file,
+        jobs,
+        key_of=lambda job: tuple(job[name] for name in KEY),
+        read=read,
+        key=KEY,
+        workers=2,
+        work=run,
+        name_of=lambda job: " ".join(f"{name} {job[name]}" for name in KEY),
+    )
 
 
 def chosen(search: pd.DataFrame) -> pd.DataFrame:
@@ -99,48 +105,51 @@ def chosen(search: pd.DataFrame) -> pd.DataFrame:
 def table(final: pd.DataFrame, search: pd.DataFrame) -> str:
     """Markdown: mean and standard deviation over the seeds, in per cent but for NLL and Brier."""
     best = chosen(search)
-    lines = ["| method | learning rate | input scaling | " + " | ".join(SCORES.values()) + " |", "|---" * 7 + "|"]
+    body = []
     for method in METHODS:
-        rows = final[final["method"] == method]
-        cells = []
-        for key in SCORES:
-            scale, digits = (100, 1) if key in ("acc", "ece") else (1, 3)
-            cells.append(f"{scale * rows[key].mean():.{digits}f} ± {scale * rows[key].std():.{digits}f}")
-        lines.append(
-            f"| {method} | {best.loc[method, 'lr']:g} | {best.loc[method, 'standardize']} | {' | '.join(cells)} |"
-        )
-    return "\n".join(lines)
+        rows, setting = final[final["method"] == method], best.loc[method]
+        scores = [
+            mean_and_std(100 * rows[key], 1) if key in ("acc", "ece") else mean_and_std(rows[key], 3) for key in SCORES
+        ]
+        body.append([method, f"{setting['lr']:g}", setting["standardize"], *scores])
+    return markdown_table(["method", "learning rate", "input scaling", *SCORES.values()], body)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["search", "final", "table"])
+def main() -> int:
+    """Does one step; returns 1 if a run failed, 2 if the input is at fault, 130 if interrupted."""
+    parser = step_parser(__doc__, ["search", "final", "table"])
     parser.add_argument("--root", help="prepared folder of labelme-features")
     args = parser.parse_args()
     if args.step != "table" and args.root is None:
         parser.error(
             "--root is needed: hilmix data prepare labelme-features --allow-unverified --out data/labelme-features"
         )
-    search_file, final_file = HERE / "labelme_search.csv", HERE / "labelme_final.csv"
-    if args.step == "search":
+    return ended(lambda: _do(args.step, args.root))
+
+
+def _do(step: str, root: str) -> int:
+    if step == "search":
         grid = itertools.product(METHODS, LEARNING_RATES, SCALINGS, SEARCH_SEEDS)
-        jobs = [dict(zip(KEY, point, strict=True), root=args.root, split="val") for point in grid]
-        print(chosen(run_all(jobs, search_file)))
-    elif args.step == "final":
-        best = chosen(pd.read_csv(search_file))
+        jobs = [dict(zip(KEY, point, strict=True), root=root, split="val") for point in grid]
+        failed = run_all(jobs, SEARCH_FILE)
+        print(chosen(read(SEARCH_FILE)))
+        return 1 if failed else 0
+    if step == "final":
+        best = chosen(read(SEARCH_FILE))
         points = [
             (method, best.loc[method, "lr"], best.loc[method, "standardize"], seed)
             for method in METHODS
             for seed in FINAL_SEEDS
         ]
-        jobs = [dict(zip(KEY, point, strict=True), root=args.root, split="test") for point in points]
-        run_all(jobs, final_file)
-    if args.step != "search":
-        text = table(pd.read_csv(final_file), pd.read_csv(search_file))
-        for page in (HERE / "README.md", HERE.parent.parent / "README.md"):
-            fill(page, "labelme-features", text)
-        print(text)
+        jobs = [dict(zip(KEY, point, strict=True), root=root, split="test") for point in points]
+        if run_all(jobs, FINAL_FILE):
+            return 1
+    text = table(read(FINAL_FILE), read(SEARCH_FILE))
+    for page in (HERE / "README.md", HERE.parent.parent / "README.md"):
+        fill(page, "labelme-features", text)
+    print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from experiments.annotators.statistics import holm
-from experiments.harness import fill
+from experiments.harness import fill, markdown_table, mean_and_std
 from experiments.human_mixup.policies import ALL_MIXES, ELICITED
 from experiments.human_mixup.results import (
     CONFIRM_FILE,
@@ -82,32 +82,31 @@ def table(rows: pd.DataFrame, policies: list[str], reference: str) -> str:
     gaps = {name: differences(rows, policies, reference, name) for name in COMPARED}
     head = ["policy", *SCORES.values()]
     head += [cell for name in COMPARED for cell in (f"{SCORES[name]} less `{reference}`", "p")]
-    lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
+    body = []
     for policy in policies:
         own = rows[rows["policy"] == policy]
         cells = [_cell(own[name] * (100 if name in PERCENT else 1), name) for name in SCORES]
         for found in gaps.values():
             cells += ["", ""] if policy == reference else _gap(found.loc[policy])
-        lines.append(f"| `{policy}` | {' | '.join(cells)} |")
+        body.append([f"`{policy}`", *cells])
     counts = rows[rows["policy"].isin(policies)].groupby("policy")["seed"].nunique()
     seeds = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     note = (
         f"{seeds} seeds; ± is the standard deviation over them, in the last columns half the 95 % interval of the "
         "paired difference; p of paired t tests, corrected by Holm within a column."
     )
-    return "\n".join([*lines, "", note])
+    return f"{markdown_table(head, body, left=1)}\n\n{note}"
 
 
 def confirmed(rows: pd.DataFrame) -> str:
     """Markdown: paired differences of the pairs that were tried again, fresh seeds only."""
     head = ["compared", *(cell for name in COMPARED for cell in (SCORES[name], "p"))]
-    lines = [f"| {' | '.join(head)} |", f"| --- | {' | '.join(['---:'] * (len(head) - 1))} |"]
+    body = []
     for reference, policy in CONFIRMED:
         gaps = [differences(rows, [policy], reference, name).loc[policy] for name in COMPARED]
-        cells = " | ".join(cell for gap in gaps for cell in _gap(gap))
-        lines.append(f"| `{policy}` less `{reference}` | {cells} |")
+        body.append([f"`{policy}` less `{reference}`", *(cell for gap in gaps for cell in _gap(gap))])
     seeds = rows.groupby("policy")["seed"].nunique()
-    return "\n".join([*lines, "", f"{seeds.min()} fresh seeds; p of paired t tests, uncorrected."])
+    return f"{markdown_table(head, body, left=1)}\n\n{seeds.min()} fresh seeds; p of paired t tests, uncorrected."
 
 
 def _gap(found: "pd.Series[float]") -> list[str]:
@@ -117,13 +116,12 @@ def _gap(found: "pd.Series[float]") -> list[str]:
 
 def _cell(values: "pd.Series[float]", name: str) -> str:
     digits = 1 if name in PERCENT else 3 if name in ("ce", "ce_calibrated", "entropy_correlation") else 2
-    spread = values.std(ddof=1) if len(values) > 1 else np.nan
-    return f"{values.mean():.{digits}f}" + ("" if np.isnan(spread) else f" ± {spread:.{digits}f}")
+    return mean_and_std(values, digits)
 
 
 def settings(search: pd.DataFrame) -> str:
     """Markdown: every searched value with its cross-entropy on validation."""
-    lines = ["| augmentation | setting | value: validation CE | chosen |", "| --- | --- | --- | ---: |"]
+    body = []
     for augment in REGIMES:
         if augment not in set(search["augment"]):
             continue
@@ -132,8 +130,8 @@ def settings(search: pd.DataFrame) -> str:
             rows = search[(search["policy"] == policy) & (search["augment"] == augment)]
             rows = rows if name == "lr" else rows[rows["lr"] == found.lr]
             values = "; ".join(f"{row[name]:g}: {row['val_ce']:.3f}" for _, row in rows.sort_values(name).iterrows())
-            lines.append(f"| {augment} | {name} | {values} | {getattr(found, name):g} |")
-    return "\n".join(lines)
+            body.append([augment, name, values, f"{getattr(found, name):g}"])
+    return markdown_table(["augmentation", "setting", "value: validation CE", "chosen"], body, left=3)
 
 
 def draw(rows: pd.DataFrame, file: Path) -> None:

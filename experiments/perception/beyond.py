@@ -7,7 +7,6 @@ Midpoints: policies fitted to the infer task, without any image of the midpoint 
 even; the share that this explains of how far people's choices lie from .5. Confidence and spread: held-out image pairs.
 """
 
-import argparse
 import os
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from experiments.harness import fill
-from experiments.perception.features import features
+from experiments.harness import fill, markdown_table
+from experiments.perception.features import features, features_parser, require_features
 from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
@@ -134,26 +133,19 @@ def run(weights: Path, cache: Path) -> None:
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown, one row per check and policy."""
-    lines = [
-        "| what | policy | share explained | of the ceiling | correlation with pair means |",
-        "| --- | --- | ---: | ---: | ---: |",
-    ]
+    head, body = ["what", "policy", "share explained", "of the ceiling", "correlation with pair means"], []
     for row in rows.itertuples():
         bound = f"{row.share:.3f} [{row.low:.3f}, {row.high:.3f}]"
         correlation = "" if np.isnan(row.correlation) else f"{row.correlation:.2f}"
-        lines.append(f"| {row.what} | {row.policy} | {bound} | {row.of_ceiling:.2f} | {correlation} |")
-    return "\n".join(lines)
+        body.append([row.what, row.policy, bound, f"{row.of_ceiling:.2f}", correlation])
+    return markdown_table(head, body, left=2)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["run", "table"])
-    parser.add_argument("--weights", type=Path, help="converted EfficientNet-Lite0, for run")
-    parser.add_argument("--cache", type=Path, help="folder of computed features, for run")
+    parser = features_parser(__doc__)
     args = parser.parse_args()
     if args.step == "run":
-        if "HILMIX_DATA" not in os.environ or not (args.weights and args.cache):
-            parser.error("run needs HILMIX_DATA, --weights and --cache")
+        require_features(parser, args)
         run(args.weights, args.cache)
     text = table(pd.read_csv(FILE))
     fill(PAGE, "beyond", text)

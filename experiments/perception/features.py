@@ -4,6 +4,8 @@ The network is EfficientNet-Lite0 with ImageNet weights, as in ``experiments.ann
 weights come from. Images are enlarged to 128 px. Computed features are kept in files.
 """
 
+import argparse
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +16,27 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from experiments.annotators.features import BATCH, _prepared, load
+from experiments.harness import step_parser
 from hilmix.human.functional.image_statistics import STATISTICS, image_statistics
 
 SIZE = 128
 BLOCKS = {"statistics": len(STATISTICS), "final": 1280, "stages": 2 * (16 + 24 + 40 + 112 + 320)}
 """Kinds of features by name, in the order of the columns; ``stages``: mean and standard deviation over space of
 every channel at the end of the five stages."""
+
+
+def features_parser(page: str | None) -> argparse.ArgumentParser:
+    """The command line of a study of these features, with the steps ``run`` and ``table``."""
+    parser = step_parser(page, ["run", "table"])
+    parser.add_argument("--weights", type=Path, help="converted EfficientNet-Lite0, for run")
+    parser.add_argument("--cache", type=Path, help="folder of computed features, for run")
+    return parser
+
+
+def require_features(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends the program if the data, the weights or the folder of features are not named."""
+    if "HILMIX_DATA" not in os.environ or not (args.weights and args.cache):
+        parser.error("run needs HILMIX_DATA, --weights and --cache")
 
 
 def columns(names: tuple[str, ...]) -> NDArray[np.int64]:

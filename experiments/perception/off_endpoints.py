@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from experiments.harness import fill
+from experiments.harness import fill, markdown_table
 from hilmix.data.sources import cifar10
 from hilmix.data.sources.base import Access
 from hilmix.functional.agreement import one_way
@@ -78,14 +78,10 @@ def run() -> pd.DataFrame:
 def main() -> None:
     rows = run().round(4)
     rows.to_csv(FILE, index=False)
-    lines = [
-        "| predictor of the mass off both classes | share explained, mean of three dealings | lowest, highest |",
-        "| --- | ---: | ---: |",
-    ]
-    lines += [f"| {r.predictor} | {r.share:.3f} | {r.lowest:.3f}, {r.highest:.3f} |" for r in rows.itertuples()]
-    text = "\n".join(
-        [*lines, "", f"What two people who see the same mix share: {rows['shared'][0]:.3f} of the variance."]
-    )
+    head = ["predictor of the mass off both classes", "share explained, mean of three dealings", "lowest, highest"]
+    body = [[r.predictor, f"{r.share:.3f}", f"{r.lowest:.3f}, {r.highest:.3f}"] for r in rows.itertuples()]
+    shared = f"What two people who see the same mix share: {rows['shared'][0]:.3f} of the variance."
+    text = f"{markdown_table(head, body, left=1)}\n\n{shared}"
     fill(PAGE, "off", text)
     print(text)
 

@@ -7,7 +7,6 @@ FOLDER holds hmix/ and cifar10/; CACHE is a folder outside the repository for co
 are written, one row per split, seed of the folds and policy.
 """
 
-import argparse
 import os
 from collections.abc import Callable
 from functools import partial
@@ -19,8 +18,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.harness import fill
-from experiments.perception.features import BLOCKS, columns, features
+from experiments.harness import fill, markdown_table, read_rows
+from experiments.perception.features import BLOCKS, columns, features, features_parser, require_features
 from experiments.perception.network import Network, fit_network
 from hilmix.data.sources import Access, cifar10
 from hilmix.human.perception import (
@@ -126,7 +125,7 @@ def run(weights: Path, cache: Path, seeds: int) -> None:
     study = read_study(Path(os.environ["HILMIX_DATA"]) / "hmix", "infer").without_repeats()
     everything = Eyes.of(study, weights, cache)
     eyes = {kind: everything.only(kind) for kind in KINDS}
-    rows = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame(columns=["seed", "split", "policy"])
+    rows = read_rows(FILE, ["seed", "split", "policy"])
     for seed in range(seeds):
         for split in SPLITS if seed == 0 else ("pair",):
             done = set(rows.loc[(rows["seed"] == seed) & (rows["split"] == split), "policy"])
@@ -142,8 +141,7 @@ def run(weights: Path, cache: Path, seeds: int) -> None:
 def table(rows: pd.DataFrame) -> str:
     """Markdown: share explained of the squared deviation from the weight, of the ceiling in brackets; first dealing."""
     first = rows[rows["seed"] == 0]
-    lines = ["| policy | " + " | ".join(f"held-out {s}" for s in SPLITS) + " | deviance (pair) | pair, other seeds |"]
-    lines.append("| --- |" + " ---: |" * (len(SPLITS) + 2))
+    head, body = ["policy", *(f"held-out {split}" for split in SPLITS), "deviance (pair)", "pair, other seeds"], []
     for name in first["policy"].unique():
         cells = []
         for split in SPLITS:
@@ -153,8 +151,8 @@ def table(rows: pd.DataFrame) -> str:
         cells.append(f"{pairs.loc[pairs['seed'] == 0, 'deviance'].iloc[0]:.4f}")
         more = pairs.loc[pairs["seed"] > 0, "share"]
         cells.append(f"{more.min():.3f} to {more.max():.3f} ({len(more)})" if len(more) else "")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        body.append([name, *cells])
+    return markdown_table(head, body, left=1)
 
 
 def _cell(row: Any) -> str:
@@ -162,15 +160,11 @@ def _cell(row: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["run", "table"])
-    parser.add_argument("--weights", type=Path, help="converted EfficientNet-Lite0, for run")
-    parser.add_argument("--cache", type=Path, help="folder of computed features, for run")
+    parser = features_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="dealings of the folds")
     args = parser.parse_args()
     if args.step == "run":
-        if "HILMIX_DATA" not in os.environ or not (args.weights and args.cache):
-            parser.error("run needs HILMIX_DATA, --weights and --cache")
+        require_features(parser, args)
         run(args.weights, args.cache, args.seeds)
     text = table(pd.read_csv(FILE))
     fill(PAGE, "scores", text)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
-from experiments.harness import Row, keep_row, markdown_table, missing_jobs, read_rows, run_missing
+from experiments.harness import Row, keep_row, markdown_table, mean_and_std, missing_jobs, read_rows, run_missing
 from hilmix.errors import ConfigError
 
 KEY = ["name", "seed"]
@@ -65,3 +66,17 @@ def test_keep_row_replaces_the_row_of_the_same_key(tmp_path: Path) -> None:
 
 def test_markdown_table_has_a_rule_as_wide_as_the_head() -> None:
     assert markdown_table(["x", "y"], [["1", "2"]]) == "| x | y |\n|---|---|\n| 1 | 2 |"
+
+
+@pytest.mark.parametrize(("left", "rule"), [(0, "| ---: | ---: |"), (1, "| --- | ---: |"), (2, "| --- | --- |")])
+def test_columns_of_numbers_are_aligned_to_the_right(left: int, rule: str) -> None:
+    assert markdown_table(["x", "y"], [], left=left).splitlines()[1] == rule
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([1, 2, 6], "3.00 ± 2.65"), ([1, 2, 6, None], "3.00 ± 2.65"), ([1.5], "1.50"), ([None], "-"), ([], "-")],
+)
+def test_a_mean_has_its_spread_if_there_are_several_values(values: list[float | None], text: str) -> None:
+    """The variance of 1, 2, 6 is (4 + 1 + 9) / 2 = 7."""
+    assert mean_and_std(pd.Series(values, dtype=float), 2) == text
