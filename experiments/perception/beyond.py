@@ -22,7 +22,7 @@ from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
 from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, MixJudgments, to_mixes
-from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.perception.evaluation import find_held_out_groups
 from hilmix.human.study import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 
 FILE = Path(__file__).parent / "beyond.csv"
@@ -93,9 +93,9 @@ def _even(seen: NDArray[np.float64]) -> float:
 
 def certainty(infer: MixJudgments, eyes: dict[str, Eyes]) -> list[dict[str, object]]:
     """Held-out image pairs: share explained of the variance of confidence, and of that of squared errors."""
-    groups = held_out_groups(infer, "pair")
+    groups = find_held_out_groups(infer, "pair")
     fold = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % FOLDS)[groups]
-    mix = held_out_groups(infer, "mix")
+    mix = find_held_out_groups(infer, "mix")
     names = ("line", "learned_statistics", "learned_all", "looking_all")
     sure, mean = {name: np.zeros(len(fold)) for name in names}, np.zeros(len(fold))
     error, spread, level = ({name: np.zeros(len(fold)) for name in names[1:]} for _ in range(3))

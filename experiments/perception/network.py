@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
 from hilmix.human.perception import MixJudgments
 from hilmix.human.perception.components import Components
-from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.perception.evaluation import find_held_out_groups
 from hilmix.human.perception.learned import COMPONENTS, RegressionColumns
 
 MEMBERS, EPOCHS = 5, 60
@@ -60,7 +60,7 @@ def fit_network(judged: MixJudgments, features: Tensor, blocks: Sequence[int]) -
     """Trains the members."""
     shown = RegressionColumns.build(judged, features, blocks, COMPONENTS)
     given = _inputs(shown.judgments, shown.first, shown.second)
-    groups = held_out_groups(shown.judgments, "pair")
+    groups = find_held_out_groups(shown.judgments, "pair")
     part = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % MEMBERS)[groups]
     answer = torch.from_numpy(shown.judgments.answer).float()
     members = [_train(given, answer, torch.from_numpy(part == member), member) for member in range(MEMBERS)]

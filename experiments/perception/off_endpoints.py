@@ -20,7 +20,7 @@ from hilmix.functional.agreement import one_way
 from hilmix.human.functional.image_statistics import image_statistics
 from hilmix.human.functional.ridge_logit import ridge_logit
 from hilmix.human.perception import Identity, OffEndpoints
-from hilmix.human.report.categorical import label_frame
+from hilmix.human.report.categorical import build_label_frame
 from hilmix.human.study import read_study, rebuild_stimuli
 
 FILE, PAGE = Path(__file__).with_name("off_endpoints.csv"), Path(__file__).with_name("README.md")
@@ -41,7 +41,7 @@ def run() -> pd.DataFrame:
     study = read_study(folder / "hmix", "categorical").without_repeats()
     images = Access(folder, folder).read(cifar10.TEST).images
     shown, at, who = study.stimuli, study.judgments.stimulus, study.judgments.participant
-    off = label_frame(study)["hmix_off_endpoints"].to_numpy()
+    off = build_label_frame(study)["hmix_off_endpoints"].to_numpy()
     assert len(off) == len(at), "an answer without a label"
     weight, one = shown.weight[at], np.ones((len(off), 1))
     hot, people = np.eye(study.num_classes), np.eye(len(study.participants))[who]

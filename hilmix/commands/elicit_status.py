@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Group
 from rich.live import Live
 
-from hilmix.human.elicit.answers.read import participant_name
+from hilmix.human.elicit.answers.read import format_participant_name
 from hilmix.human.elicit.answers.status import ParticipantStatus, Status, TaskStatus, read_status
 from hilmix.terminal import Console, Grid, RenderableType, literal
 
@@ -93,7 +93,7 @@ def _people(noticed: list[ParticipantStatus]) -> Grid:
     table = Grid("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
     for one in noticed:
         table.add_row(
-            participant_name(one.number),
+            format_participant_name(one.number),
             one.phase,
             f"{one.done} of {one.total}",
             _number(one.median_seconds, ".1f"),

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import StudyAnswers, collect_answers, mix_studies
-from hilmix.human.elicit.answers.tables import tables
-from hilmix.human.elicit.answers.training import TRAINABLE, with_answers
+from hilmix.human.elicit.answers.read import StudyAnswers, build_mix_studies, collect_answers
+from hilmix.human.elicit.answers.tables import build_tables
+from hilmix.human.elicit.answers.training import TRAINABLE, add_answers
 from hilmix.human.elicit.design.manifest import MANIFEST, Task
 from hilmix.human.elicit.jspsych.experiment import write_jspsych
 from hilmix.human.study import write_released
@@ -79,7 +79,7 @@ def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
 
 def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
     with _whole_folder(wanted.out) as folder:
-        for name, table in tables(collected, with_excluded=wanted.with_excluded).items():
+        for name, table in build_tables(collected, with_excluded=wanted.with_excluded).items():
             pq.write_table(table, folder / f"{name}.parquet")
         shutil.copyfile(wanted.study / MANIFEST, folder / MANIFEST)
     return []
@@ -88,7 +88,7 @@ def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
 def _folder(collected: StudyAnswers, wanted: Export) -> list[str]:
     assert wanted.data is not None
     task = wanted.task or _only_task(collected)
-    data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
+    data = add_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
     with _naming_folder(wanted.out):
         write_folder(data, wanted.out)
     method = "annot-mix" if task == "vote" else "soft"
@@ -104,7 +104,7 @@ def _only_task(collected: StudyAnswers) -> Task:
 
 
 def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
-    studies = mix_studies(collected, with_excluded=wanted.with_excluded)
+    studies = build_mix_studies(collected, with_excluded=wanted.with_excluded)
     if not studies:
         raise DataError(
             f"{wanted.study} holds no answers that count to the tasks of H-Mix: construct, select, infer, categorical. "

@@ -14,8 +14,8 @@ from hilmix.human.elicit.answers.training import check_data
 from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
-from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, least_sure_pairs
-from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, find_least_sure_pairs
+from hilmix.human.elicit.design.propose import Belief, compute_excess_after, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.image_features import compute_statistics
 from hilmix.human.perception.judgments import MixJudgments
@@ -73,7 +73,7 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
     chance += np.arange(number) % len(WEIGHTS)
-    left = [found.before - found.gain.sum(), excess_after(belief, columns, candidates.weight, chance)]
+    left = [found.before - found.gain.sum(), compute_excess_after(belief, columns, candidates.weight, chance)]
     told, drawn = (1 - value / found.before for value in left)
     note = (
         f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
@@ -99,7 +99,7 @@ def find_next_by_model(study: Path, data: AnnotatedData, number: int, *, predict
     probs = read_probs(predictions, data)
     free = np.where(np.isnan(probs).any(axis=1), -1, label)
     free[np.concatenate(_shown(manifest))] = -1
-    pairs, rng = least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
+    pairs, rng = find_least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
     weight = np.array(WEIGHTS)[draw_balanced_codes(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
     score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
     note = "score is the sum of the probabilities that the model gives each image of the other's class."

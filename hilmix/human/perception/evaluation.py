@@ -80,7 +80,7 @@ def cross_validate(
         judged: M judgments of mixes of two classes, repeats left out: a participant's second answer to a mix is no new
             one.
         policies: by name, how to fit each to the judgments of the other folds.
-        splits: what is held out; see :func:`held_out_groups`.
+        splits: what is held out; see :func:`find_held_out_groups`.
         folds: number of folds that the groups are assigned to.
         seed: of the assignment.
         cluster: independent units of the intervals: participants, or mixes without a common image.
@@ -95,10 +95,10 @@ def cross_validate(
     if cluster not in get_args(Cluster):
         names = ", ".join(get_args(Cluster))
         raise ConfigError(f"cross-validation: `cluster` must be one of {names}, got '{cluster}'.")
-    clusters = judgments.participant if cluster == "participant" else held_out_groups(judgments, "pair")
+    clusters = judgments.participant if cluster == "participant" else find_held_out_groups(judgments, "pair")
     rows = []
     for split in splits:
-        groups = held_out_groups(judgments, split)
+        groups = find_held_out_groups(judgments, split)
         fold = _assign_folds(groups, folds, split, seed)
         for name, predicted in _predictions(judgments, policies, fold, features).items():
             score = _score(judgments, predicted, clusters, level)
@@ -106,7 +106,7 @@ def cross_validate(
     return pd.DataFrame(rows)
 
 
-def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
+def find_held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
     """Returns what must be held out together, (M,) int64 from 0.
 
     Args:
@@ -176,7 +176,7 @@ def _predictions(
 
 
 def _score(judgments: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
-    stimulus = held_out_groups(judgments, "mix")
+    stimulus = find_held_out_groups(judgments, "mix")
     explained = explained_share(
         judgments.answer,
         predicted,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hilmix.human.report.agreement import repeat_pairs
-from hilmix.human.report.categorical import RULES, label_frame
-from hilmix.human.report.frame import ALL, answer_frame
+from hilmix.human.report.agreement import find_repeat_pairs
+from hilmix.human.report.categorical import RULES, build_label_frame
+from hilmix.human.report.frame import ALL, build_answer_frame
 from hilmix.human.report.summary import Studies, Summary
 from hilmix.names import figure_text
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure, short_names
@@ -24,7 +24,7 @@ _LEGIBLE = 0.04
 """Share of a bar below which no number fits into it."""
 
 
-def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_reliability_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the agreement of two participants (ICC with interval), and second answers against first ones."""
     repeated = [task for task, study in studies.items() if study.judgments.repeat.any()]
     columns = -(-len(repeated) // 2)
@@ -55,7 +55,7 @@ def _repeat_panel(axis: "Axes", studies: Studies, summary: Summary, task: str) -
     study = studies[task]  # type: ignore[index]
     categorical = task == "categorical"
     measure = "hmix_off_endpoints" if categorical else "answer"
-    pairs = repeat_pairs(label_frame(study) if categorical else answer_frame(study, repeats=True))
+    pairs = find_repeat_pairs(build_label_frame(study) if categorical else build_answer_frame(study, repeats=True))
     axis.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     dots = pairs.groupby([measure, f"{measure}_again"]).size().reset_index(name="pairs")
     axis.scatter(
@@ -80,7 +80,7 @@ def _intervals(axis: "Axes", table: pd.DataFrame, place: np.ndarray, colors: lis
         axis.plot(row.value, y, "o", color=color, markersize=5)
 
 
-def strength_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_strength_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the strength of each class with intervals, one colour per study, in the order of the largest study."""
     table = summary.tables["class_strengths"]
     largest = table.groupby("study")["n"].sum().idxmax()
@@ -104,7 +104,7 @@ def strength_figure(studies: Studies, summary: Summary) -> "Figure":
     return figure
 
 
-def pair_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_pair_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the shrunk mean deviation of each pair of classes, towards the class of the row; one panel per study."""
     table = summary.tables["label_pairs"]
     tasks = list(table["study"].unique())
@@ -130,7 +130,7 @@ def pair_figure(studies: Studies, summary: Summary) -> "Figure":
     return figure
 
 
-def label_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_label_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws where the mass of the labels lies by generating weight, and the entropy of the labels beside that of mixup,
     under both clamp rules."""
     table = summary.tables["labels"]

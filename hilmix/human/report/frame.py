@@ -15,7 +15,7 @@ ALL = "all"
 """The group that holds every answer."""
 
 
-def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
+def build_answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
     """Returns one row per judgment, participants, stimuli and classes as codes.
 
     Columns: ``participant``, ``stimulus``, ``label1``, ``label2``, ``generating_weight``, ``answer`` (as weight of
@@ -58,7 +58,7 @@ def drop_repeated_answers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("trial", kind="stable").drop_duplicates(["participant", "stimulus"]).sort_index()
 
 
-def means(
+def compute_means(
     study: MixStudy, frame: pd.DataFrame, quantities: Sequence[str], by: str | None = None, *, level: float
 ) -> pd.DataFrame:
     """Returns means with participant-clustered intervals, over all rows and within the groups of a column.
@@ -95,6 +95,6 @@ def means(
     return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "people"])
 
 
-def estimates(study: MixStudy, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+def build_estimates(study: MixStudy, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     """Returns a table of :data:`COLUMNS` from rows that leave out the study."""
     return pd.DataFrame([(study.task, *row) for row in rows], columns=list(COLUMNS))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from hilmix.human.report.frame import answer_frame
+from hilmix.human.report.frame import build_answer_frame
 from hilmix.human.study import MixStudy
 
 STRAIGHT_LINER = 0.8
@@ -16,17 +16,17 @@ SLIDER_START = 0.5
 """Where both sliders of the infer task start; its page takes them as an answer even if they were not moved."""
 
 
-def count_table(study: MixStudy) -> pd.DataFrame:
+def compute_count_table(study: MixStudy) -> pd.DataFrame:
     """Returns one row: how many participants, batches, stimuli, judgments, repeats, and so on.
 
     ``judgments`` do not contain the ``repeats``. ``shown_twice`` counts judgments of a stimulus that the participant
     had judged before though nothing flags a repeat.
     """
-    frame = answer_frame(study, repeats=True)
+    frame = build_answer_frame(study, repeats=True)
     once = frame[~frame["repeat"]]
     per_person = once.groupby("participant").size()
     seen = once.drop_duplicates(["participant", "stimulus"]).groupby("stimulus").size()
-    people = participant_table(study)
+    people = compute_participant_table(study)
     return pd.DataFrame(
         [
             {
@@ -50,13 +50,13 @@ def count_table(study: MixStudy) -> pd.DataFrame:
     )
 
 
-def participant_table(study: MixStudy) -> pd.DataFrame:
+def compute_participant_table(study: MixStudy) -> pd.DataFrame:
     """Returns one row per participant: trials, repeats, the commonest answer and its share, trials that look untouched,
     median seconds, mean deviation and confidence, and ``flags`` joined by spaces, empty for most.
 
     A flag is a hint for a reader. No table leaves a participant out because of one.
     """
-    frame = answer_frame(study, repeats=True).assign(said=_answer_texts(study), untouched=_untouched(study))
+    frame = build_answer_frame(study, repeats=True).assign(said=_answer_texts(study), untouched=_untouched(study))
     by_person = frame.groupby("participant")
     counts = frame.groupby(["participant", "said"]).size().rename("same").reset_index()
     common = counts.sort_values("same", ascending=False, kind="stable").drop_duplicates("participant")

@@ -15,9 +15,9 @@ from hilmix.human.study.tables import (
     Judgments,
     Stimuli,
     Task,
-    different_names,
-    judgments_table,
-    stimuli_table,
+    build_judgments_table,
+    build_stimuli_table,
+    check_different_names,
     take_rows,
 )
 
@@ -71,9 +71,9 @@ class MixStudy:
         """
         if task not in TASKS:
             raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
-        names, people = different_names(classes, "classes"), different_names(participants, "participants")
-        shown = stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
-        said = judgments_table(
+        names, people = check_different_names(classes, "classes"), check_different_names(participants, "participants")
+        shown = build_stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
+        said = build_judgments_table(
             task, judgments, num_participants=len(people), num_stimuli=len(shown), num_classes=len(names)
         )
         return cls(task, names, people, num_items, shown, said)

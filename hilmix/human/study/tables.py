@@ -106,11 +106,11 @@ class Judgments:
         return len(self.participant)
 
 
-def stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, num_items: int) -> Stimuli:
+def build_stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, num_items: int) -> Stimuli:
     """Returns the checked table; see :meth:`~hilmix.human.study.study.MixStudy.build`."""
     pairs = task in MIDPOINT_TASKS
     _check_columns("stimuli", columns, ("name", "id1", "id2", "label1", "label2", *(() if pairs else ("weight",))))
-    name = different_names(columns["name"], "stimuli name")
+    name = check_different_names(columns["name"], "stimuli name")
     shown = Stimuli(
         name=name,
         id1=whole_numbers(columns["id1"], "stimuli id1", num_items),
@@ -123,7 +123,7 @@ def stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, n
     return frozen(shown)
 
 
-def judgments_table(
+def build_judgments_table(
     task: Task, columns: Mapping[str, Any], *, num_participants: int, num_stimuli: int, num_classes: int
 ) -> Judgments:
     """Returns the checked table; see :meth:`~hilmix.human.study.study.MixStudy.build`."""
@@ -177,7 +177,7 @@ def _bounded(values: ArrayLike, name: str, top: float, *, optional: bool = False
     return numbers
 
 
-def different_names(values: Any, what: str) -> tuple[str, ...]:
+def check_different_names(values: Any, what: str) -> tuple[str, ...]:
     """Returns the names as text.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hilmix.human.report import read_studies, summarize_studies
-from hilmix.human.report.participants import participant_table
+from hilmix.human.report.participants import compute_participant_table
 from hilmix.human.study import TASKS, MixStudy
 from tests.human.report import simulated
 from tests.human.study.synthetic import invent
@@ -154,7 +154,7 @@ def flagged(weight: list[float], seconds: list[float], *, start: list[float]) ->
             "start": [*start, *np.full(9 * rows, 0.1)],
         },
     )
-    table = participant_table(study)
+    table = compute_participant_table(study)
     assert (table["flags"][1:] == "").all()
     assert summarize_studies({"construct": study}).tables["counts"]["judgments"].tolist() == [10 * rows]
     return table["flags"][0]
@@ -176,9 +176,9 @@ def test_sliders_in_the_middle_look_untouched_only_together():
     half = np.where(said.participant == 1, 0.5, said.weight)
     still = replace(study, judgments=replace(said, weight=half, confidence=np.where(said.participant == 1, 0.5, 0.9)))
     moved = replace(study, judgments=replace(said, weight=half, confidence=np.full(len(said), 0.9)))
-    assert participant_table(still)["untouched_trials"].tolist() == [0, 22, 0, 0]
-    assert participant_table(still)["flags"].tolist() == ["", "straight_liner untouched", "", ""]
-    assert participant_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
+    assert compute_participant_table(still)["untouched_trials"].tolist() == [0, 22, 0, 0]
+    assert compute_participant_table(still)["flags"].tolist() == ["", "straight_liner untouched", "", ""]
+    assert compute_participant_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
 
 
 def test_mixes_within_a_class_say_nothing_about_classes():

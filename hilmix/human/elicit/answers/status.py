@@ -92,10 +92,10 @@ def read_status(folder: Path, now: float) -> Status:
     study = Study.open(folder)
     if not study.answers_file.is_file():
         raise DataError(f"{folder} was not served yet. Serve it: hilmix elicit serve {folder}")
-    return read_rows(study.answers_file, lambda rows: status(study, rows, now), manifest=study.sha256)
+    return read_rows(study.answers_file, lambda rows: compute_status(study, rows, now), manifest=study.sha256)
 
 
-def status(study: Study, rows: Rows, now: float) -> Status:
+def compute_status(study: Study, rows: Rows, now: float) -> Status:
     """Returns the numbers of a study.
 
     Args:
@@ -130,7 +130,7 @@ def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
     said: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
     mine = [one for one in given if one.trial in of_trial]
     for one in mine:
-        said[of_trial[one.trial]].append(quality.answer_value(one.answer))
+        said[of_trial[one.trial]].append(quality.get_answer_value(one.answer))
     pairs = [pair for values in said.values() for pair in combinations(values, 2)]
     counts = Counter(min(len(values), target) for values in said.values())
     names = task in quality.CLASS_TASKS

@@ -11,8 +11,14 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, participant_name
-from hilmix.human.elicit.design.images import data_sha256
+from hilmix.human.elicit.answers.read import (
+    Judgment,
+    StudyAnswers,
+    build_mix_studies,
+    build_mix_study,
+    format_participant_name,
+)
+from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import Manifest, Task
 from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
 
@@ -22,7 +28,7 @@ DoubleArray = NDArray[np.float64]
 _AT_ONCE = 256
 
 
-def with_answers(
+def add_answers(
     data: AnnotatedData, collected: StudyAnswers, task: Task, *, with_excluded: bool = False
 ) -> AnnotatedData:
     """Returns the data with the answers to one task.
@@ -53,7 +59,7 @@ def with_answers(
         raise DataError(f"The study has no answers to the task '{task}' that count.")
     _check_participants(data, collected.manifest, rows)
     if task != "vote":
-        study = _renamed(mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
+        study = _renamed(build_mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
         return _with_mixes(data, study, answer_labels(study))
     singles = [one for one in rows if one.shown.single and one.trial.kind == "main"]
     mixes = [one for one in rows if not one.shown.single]
@@ -64,7 +70,7 @@ def with_answers(
 
 def annotator_name(manifest: Manifest, number: int) -> str:
     """Returns what a participant is called among the annotators of the data."""
-    return f"{manifest.name}-{participant_name(number)}"
+    return f"{manifest.name}-{format_participant_name(number)}"
 
 
 def check_data(data: AnnotatedData, manifest: Manifest) -> None:
@@ -81,7 +87,7 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
         if found != wanted:
             raise DataError(f"{data.name} has the {what} {found}; the study was built from data with {wanted}.")
     ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
-    if data_sha256(data, ids) != said.sha256:
+    if hash_data(data, ids) != said.sha256:
         raise DataError(
             f"{data.name} has other images, or in another order, than the data '{said.name}' that the study was built "
             "from. Give those."
@@ -151,7 +157,7 @@ def _with_vote_mixes(data: AnnotatedData, manifest: Manifest, rows: Sequence[Jud
     # Votes as the categorical answers that they amount to: all of the mass on one class.
     rest: dict[str, Any] = {"top_percent": 100.0, "second": None, "second_percent": None, "impossible": []}
     forms = [one._replace(row=replace(one.row, answer={"top": one.row.answer["label"], **rest})) for one in rows]
-    study = _renamed(mix_study("categorical", manifest, forms), manifest)
+    study = _renamed(build_mix_study("categorical", manifest, forms), manifest)
     sure = np.array([one.row.answer["confidence"] for one in rows])
     study = replace(study, judgments=replace(study.judgments, confidence=sure))
     labels = np.eye(study.num_classes)[[one.row.answer["label"] for one in rows]]

@@ -75,7 +75,7 @@ def check_images(study: Manifest, folder: Path | str) -> None:
             checked.add((name, expected))
 
 
-def data_sha256(data: AnnotatedData, rows: IntArray) -> str:
+def hash_data(data: AnnotatedData, rows: IntArray) -> str:
     """Returns the hash over names and pixels, (H, W, C) uint8, of some items, in the order of the data."""
     total, used = hashlib.sha256(), np.unique(rows)
     for start in range(0, len(used), _AT_ONCE):

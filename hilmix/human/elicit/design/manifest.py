@@ -42,9 +42,9 @@ __all__ = [
     "Task",
     "Trial",
     "Wording",
-    "manifest_sha256",
+    "find_statements",
+    "hash_manifest",
     "read_manifest",
-    "statements",
     "write_manifest",
 ]
 
@@ -88,7 +88,7 @@ class Manifest(Model):
     @property
     def statements(self) -> tuple[str, ...]:
         """What a participant must tick: the lines ``- [ ] ...`` of the consent."""
-        return statements(self.consent)
+        return find_statements(self.consent)
 
     @property
     def consent_text(self) -> str:
@@ -96,7 +96,7 @@ class Manifest(Model):
         return _STATEMENT.sub("", self.consent).strip()
 
 
-def statements(consent: str) -> tuple[str, ...]:
+def find_statements(consent: str) -> tuple[str, ...]:
     """Returns the lines ``- [ ] ...`` of a consent, without their marks."""
     return tuple(_STATEMENT.findall(consent))
 
@@ -182,7 +182,7 @@ def write_manifest(study: Manifest, folder: Path | str) -> Path:
     return file
 
 
-def manifest_sha256(folder: Path | str) -> str:
+def hash_manifest(folder: Path | str) -> str:
     """Returns the hash of the bytes of ``study.json``, by which answers know their study."""
     return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
 

@@ -112,7 +112,7 @@ def draw_images(label: IntArray, number: int, *, classes: Sequence[str], rng: np
     return Pairs(chosen, chosen.copy())
 
 
-def least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classes: Sequence[str]) -> Pairs:
+def find_least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classes: Sequence[str]) -> Pairs:
     """Returns the pairs of images that a model takes most for each other's class, each image in as few as possible.
 
     The score of images i of class a and j of class b is p_i(b) + p_j(a). In every pair of classes the images are
@@ -165,7 +165,7 @@ def _sparing(pairs: IntArray, number: int, num_items: int) -> list[int]:
     return chosen
 
 
-def least_sure_images(label: IntArray, probs: DoubleArray, number: int) -> Pairs:
+def find_least_sure_images(label: IntArray, probs: DoubleArray, number: int) -> Pairs:
     """Returns the single images whose most probable class has the lowest probability, lowest first.
 
     Args:

@@ -158,7 +158,7 @@ def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: Int
     return Proposal(rows, gain, before)
 
 
-def excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows: IntArray) -> float:
+def compute_excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows: IntArray) -> float:
     """Returns the criterion of :func:`propose` after one judgment of each of these candidates.
 
     Args:

@@ -15,8 +15,8 @@ from hilmix.human.elicit.design.pairs import (
     draw_balanced_codes,
     draw_images,
     draw_pairs,
-    least_sure_images,
-    least_sure_pairs,
+    find_least_sure_images,
+    find_least_sure_pairs,
 )
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, TASKS, Task, Wording
 
@@ -190,9 +190,9 @@ def _pairs(
     free = np.where(np.isnan(probs).any(axis=1), -1, label)
     free[np.concatenate(others)] = -1
     if design.single_images:
-        main = least_sure_images(free, probs, design.pairs)
+        main = find_least_sure_images(free, probs, design.pairs)
     else:
-        main = least_sure_pairs(free, probs, design.pairs, classes=classes)
+        main = find_least_sure_pairs(free, probs, design.pairs, classes=classes)
     return Pairs(*(np.concatenate(parts) for parts in zip(main, others, strict=True)))
 
 

@@ -14,7 +14,7 @@ from hilmix.human.elicit.design.manifest import (
     Stimulus,
     Task,
     Trial,
-    manifest_sha256,
+    hash_manifest,
     read_manifest,
 )
 
@@ -50,7 +50,7 @@ class Study:
         return cls(
             folder=folder,
             manifest=manifest,
-            sha256=manifest_sha256(folder),
+            sha256=hash_manifest(folder),
             trials={trial.id: trial for batch in manifest.batches for trial in batch.trials},
             files=files,
             consent=markdown.render(manifest.consent_text),

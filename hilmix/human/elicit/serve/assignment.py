@@ -27,7 +27,7 @@ def draw_trial_order(batch: Batch, *, seed: int, participant: int) -> tuple[int,
     return (*parts[0], *middle, *parts[2])
 
 
-def next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
+def find_next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
     """Returns the first trial without an answer; None when all have one."""
     return next((trial for trial in order if trial not in answered), None)
 

@@ -15,8 +15,8 @@ from hilmix.human.elicit.serve.assignment import (
     choose_batch,
     count_judgments,
     draw_trial_order,
+    find_next_trial,
     needs_judgments,
-    next_trial,
 )
 from hilmix.human.elicit.serve.flow import ParticipantState, Phase, RequestError, State
 from hilmix.human.elicit.store.rows import AnswerRow, Participant, Rows, Survey
@@ -65,32 +65,32 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
 def read_state(context: StepContext, code: str) -> State:
     """Returns the state of a participant. Loads of the page during the trials are noted, as they may disturb times."""
     current = _participant_state(context, code)
-    here = flow.phase(context.study, current)
+    here = flow.find_phase(context.study, current)
     if here in ("practice", "trials") and context.rows.count_events(current.participant.number, "loaded") < MAX_LOADS:
         context.rows.add_event(current.participant.number, what="loaded", now=context.now)
-    return flow.state(context.study, current)
+    return flow.build_state(context.study, current)
 
 
-def consent(context: StepContext, code: str, body: bodies.Consent) -> State:
+def give_consent(context: StepContext, code: str, body: bodies.Consent) -> State:
     """A participant agrees, and is given a batch."""
     participant = _in_phase(context, code, "consent").participant
     context.rows.update_participant(participant.number, consented=context.now)
     return _assign(context, code, participant)
 
 
-def new_batch(context: StepContext, code: str, body: bodies.NewBatch) -> State:
+def request_batch(context: StepContext, code: str, body: bodies.NewBatch) -> State:
     """A participant whose lease was reassigned, or who found none free, asks for a batch."""
     return _assign(context, code, _in_phase(context, code, "expired", "full").participant)
 
 
-def instructions(context: StepContext, code: str, body: bodies.Read) -> State:
+def finish_instructions(context: StepContext, code: str, body: bodies.Read) -> State:
     """A participant has read the instructions."""
     participant = _in_phase(context, code, "instructions").participant
     _enter(context, participant, "check", lease_until=_lease(context))
     return _state(context, code)
 
 
-def check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
+def answer_check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
     """A participant answers the comprehension check; any error leads back to the instructions, too many to the end."""
     participant = _in_phase(context, code, "check").participant
     assert participant.batch is not None
@@ -114,7 +114,7 @@ def check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
     return _state(context, code)
 
 
-def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResult:
+def store_answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResult:
     """Stores the answer to the trial at hand, once: the same key again changes nothing."""
     current = _participant_state(context, code)
     participant = current.participant
@@ -126,7 +126,7 @@ def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResu
             participant=participant.number,
             trial=body.trial,
             key=body.key,
-            answer=flow.convert_weight(body.answer.model_dump(), flow.displayed_weights(shown), shown.weights),
+            answer=flow.convert_weight(body.answer.model_dump(), flow.disguise_weights(shown), shown.weights),
             seconds=body.seconds,
             touched=body.touched,
             times=body.times,
@@ -138,11 +138,11 @@ def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResu
         raise RequestError(409, "This trial has been answered already, maybe in another window; load the page again.")
     # Validated again, so that the reply is what was stored and not what was sent.
     shown = context.study.stimulus(stored.trial)
-    told = flow.convert_weight(stored.answer, shown.weights, flow.displayed_weights(shown))
+    told = flow.convert_weight(stored.answer, shown.weights, flow.disguise_weights(shown))
     return SaveResult(trial=stored.trial, key=stored.key, answer=told, state=_state(context, code))  # type: ignore[arg-type]
 
 
-def survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:
+def store_survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:
     """A participant fills in the survey, and is done."""
     participant = _in_phase(context, code, "survey").participant
     context.rows.add_survey(Survey(participant.number, body.clarity, body.difficulty, body.strategy, body.comments))
@@ -152,13 +152,13 @@ def survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State
 
 def withdraw(context: StepContext, code: str) -> State:
     """Deletes all rows of a participant, whatever the phase."""
-    context.rows.delete_participant(_person(context, code).number, context.now)
-    return flow.withdrawn_state(context.study)
+    context.rows.delete_participant(_find_participant(context, code).number, context.now)
+    return flow.build_withdrawn_state(context.study)
 
 
-def image(context: StepContext, code: str, name: str) -> str:
+def find_image(context: StepContext, code: str, name: str) -> str:
     """Returns the name of an image, which must belong to the participant's batch."""
-    participant = _person(context, code)
+    participant = _find_participant(context, code)
     if participant.batch is None or name not in context.study.files[participant.batch]:
         raise RequestError(404, "There is no such image among yours.")
     return name
@@ -174,7 +174,7 @@ def _platform(context: StepContext, query: Mapping[str, str]) -> str | None:
     return hmac.new(key, given.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-def _person(context: StepContext, code: str) -> Participant:
+def _find_participant(context: StepContext, code: str) -> Participant:
     participant = context.rows.find_by_code(code) if _CODE.fullmatch(code) else None
     if participant is None:
         raise RequestError(404, "This link is not known; after a withdrawal nothing of it is kept.")
@@ -182,7 +182,7 @@ def _person(context: StepContext, code: str) -> Participant:
 
 
 def _participant_state(context: StepContext, code: str) -> ParticipantState:
-    participant = _person(context, code)
+    participant = _find_participant(context, code)
     answered = context.rows.read_answered_trials(participant.number)
     lapsed = (
         participant.phase in flow.LEASED
@@ -204,7 +204,7 @@ def _in_phase(context: StepContext, code: str, *allowed: Phase) -> ParticipantSt
 
 
 def _require(context: StepContext, current: ParticipantState, *allowed: Phase) -> None:
-    here = flow.phase(context.study, current)
+    here = flow.find_phase(context.study, current)
     if here == "expired" and here not in allowed:
         raise RequestError(
             409, "Your time for these images ran out and they went to others; load the page for new ones."
@@ -214,7 +214,7 @@ def _require(context: StepContext, current: ParticipantState, *allowed: Phase) -
 
 
 def _state(context: StepContext, code: str) -> State:
-    return flow.state(context.study, _participant_state(context, code))
+    return flow.build_state(context.study, _participant_state(context, code))
 
 
 def _lease(context: StepContext) -> float:
@@ -255,7 +255,7 @@ def _check_answer(context: StepContext, current: ParticipantState, body: bodies.
     if body.trial not in participant.order:
         raise RequestError(403, "This trial is not among yours.")
     _require(context, current, "practice", "trials")
-    if body.trial != next_trial(participant.order, current.answered):
+    if body.trial != find_next_trial(participant.order, current.answered):
         raise RequestError(409, "Trials are answered in their order, and this one is not next; load the page again.")
     offer = flow.find_offered_images(context.study, participant, body.trial)
     wrong = bodies.find_problem(
@@ -270,7 +270,7 @@ def _check_answer(context: StepContext, current: ParticipantState, body: bodies.
 
 def _go_on(context: StepContext, participant: Participant, answered: set[int]) -> None:
     """After an answer: a longer lease, or the end of the trials and with it the verdict of the quality rules."""
-    if next_trial(participant.order, answered) is not None:
+    if find_next_trial(participant.order, answered) is not None:
         context.rows.update_participant(participant.number, lease_until=_lease(context))
         return
     _enter(
@@ -288,7 +288,7 @@ def record_flags(context: StepContext, number: int, order: Collection[int]) -> s
         context.study.manifest, context.study.trials, context.rows.read_answers(number), order
     )
     found = quality.find_flags(judged, minimum_seconds=context.study.manifest.settings.minimum_seconds)
-    reason = quality.exclusion_reason(found)
+    reason = quality.find_exclusion_reason(found)
     for flag in found:
         context.rows.add_event(number, what=f"flag {flag.rule}", detail=flag.detail, now=context.now)
     if reason is not None:

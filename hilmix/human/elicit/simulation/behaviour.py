@@ -80,13 +80,13 @@ class Behaviour:
         return weight if weight in (0, 1) else _sigmoid(self.a + self.b * _logit(weight))
 
 
-def seconds(behaviour: Behaviour, rng: np.random.Generator) -> float:
+def draw_seconds(behaviour: Behaviour, rng: np.random.Generator) -> float:
     """Returns how long an answer takes."""
     usual = _FAST_SECONDS if behaviour.name == "fast" else _SECONDS
     return round(float(usual * rng.lognormal(0, _SPREAD)), 3)
 
 
-def answer(
+def draw_answer(
     behaviour: Behaviour,
     shown: Stimulus,
     kind: Kind,

@@ -21,10 +21,10 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.bodies import CONTROLS
 from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
 from hilmix.human.elicit.serve.app import create_app
-from hilmix.human.elicit.serve.flow import convert_weight, displayed_weights
+from hilmix.human.elicit.serve.flow import convert_weight, disguise_weights
 from hilmix.human.elicit.serve.process import keep_tokens
 from hilmix.human.elicit.serve.rate import TokenBucket
-from hilmix.human.elicit.simulation.behaviour import Behaviour, answer, seconds
+from hilmix.human.elicit.simulation.behaviour import Behaviour, draw_answer, draw_seconds
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
@@ -171,8 +171,8 @@ class SimulatedParticipant:
                 f"The server shows trial {view['id']} of task {task}, which is not in study.json: give its study."
             )
         rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
-        real = None if shown.weights is None else dict(zip(displayed_weights(shown) or (), shown.weights, strict=True))
-        said = answer(
+        real = None if shown.weights is None else dict(zip(disguise_weights(shown) or (), shown.weights, strict=True))
+        said = draw_answer(
             self.behaviour,
             shown,
             trial.kind,
@@ -180,11 +180,11 @@ class SimulatedParticipant:
             num_classes=len(self.study.dataset.classes),
             rng=rng,
         )
-        took, touched = seconds(self.behaviour, rng), self.behaviour.name != "untouched"
+        took, touched = draw_seconds(self.behaviour, rng), self.behaviour.name != "untouched"
         return {
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
-            "answer": convert_weight(said, shown.weights, displayed_weights(shown)),
+            "answer": convert_weight(said, shown.weights, disguise_weights(shown)),
             "seconds": took,
             "touched": dict.fromkeys(CONTROLS[task], touched),
             "times": dict.fromkeys(CONTROLS[task], took) if touched else {},

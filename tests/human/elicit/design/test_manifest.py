@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
-from hilmix.human.elicit.design.manifest import Manifest, manifest_sha256, read_manifest, statements, write_manifest
+from hilmix.human.elicit.design.manifest import Manifest, find_statements, hash_manifest, read_manifest, write_manifest
 from hilmix.human.elicit.design.settings import Design, draw_trial_ids
 from tests.human.elicit.study_data import pictures
 
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_back(study, tmp_path):
     file = write_manifest(study, tmp_path)
     assert file == tmp_path / "study.json"
     assert read_manifest(tmp_path) == study
-    assert manifest_sha256(tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert hash_manifest(tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_numbers_survive_exactly(study, tmp_path):
@@ -51,7 +51,7 @@ def test_tasks_and_statements(study):
     assert len(study.statements) == 3
     assert "- [ ]" not in study.consent_text
     assert study.consent_text.startswith("# Taking part")
-    assert statements("a\n- [ ] one\n  - [ ] inside\n* [ ] two  \n- [x] done\n") == ("one", "two  ")
+    assert find_statements("a\n- [ ] one\n  - [ ] inside\n* [ ] two  \n- [x] done\n") == ("one", "two  ")
 
 
 def test_right_answers(study):
