@@ -103,19 +103,19 @@ class HumanMix(MixPolicy):
         if self._num_classes is None:
             raise ConfigError("HumanMix needs the classes of the data. Call bind(annotations) before the first batch.")
         row, host = batch.row, partner_rows(batch.row, partner)
-        said = one_hot(batch.label, self._num_classes).to(weight) if batch.probs is None else batch.probs.to(weight)
+        labels = one_hot(batch.label, self._num_classes).to(weight) if batch.probs is None else batch.probs.to(weight)
         votes = torch.bincount(row, minlength=len(partner)).to(weight)[:, None]
-        summed = weight.new_zeros(len(partner), self._num_classes).index_add_(0, row, said)
+        summed = weight.new_zeros(len(partner), self._num_classes).index_add_(0, row, labels)
         label = torch.where(votes > 0, summed / votes.clamp_min(1), 1 / self._num_classes)
         item, mate = row.repeat(2), torch.cat([partner[row], host])
-        who, features = self._participants(batch.annotator), self._features(batch)
+        participant, features = self._participants(batch.annotator), self._features(batch)
         return Mixes(
-            said.repeat(2, 1),
+            labels.repeat(2, 1),
             label[mate],
             torch.cat([weight[row], 1 - weight[host]]),
             batch.index[item],
             batch.index[mate],
-            None if who is None else who.repeat(2),
+            None if participant is None else participant.repeat(2),
             None if features is None else features[item],
             None if features is None else features[mate],
         )

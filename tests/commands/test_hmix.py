@@ -72,7 +72,7 @@ def test_the_files_agree_with_each_other(mine, workplace, capsys):
     assert content["level"] == 0.95
     assert content["notes"] == []
     for name, rows in content["tables"].items():
-        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "people")
+        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "participants")
         assert len(table) == len(rows)
         assert list(table) == list(rows[0])
     assert content["tables"]["curves"][0]["quantity"] == "logit_a"

@@ -73,8 +73,8 @@ def export(wanted: Export) -> list[str]:
 def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
     if wanted.with_excluded or not collected.excluded:
         return []
-    who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
-    return [f"Left out, unless `with_excluded`: {who}."]
+    excluded = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
+    return [f"Left out, unless `with_excluded`: {excluded}."]
 
 
 def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
@@ -113,8 +113,8 @@ def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
     with _whole_folder(wanted.out) as folder:
         for study in studies.values():
             write_released(study, folder)
-    said = collected.manifest.dataset
-    options = shlex.join(["--classes", *said.classes, "--num-items", str(said.num_items)])
+    dataset = collected.manifest.dataset
+    options = shlex.join(["--classes", *dataset.classes, "--num-items", str(dataset.num_items)])
     votes = ["Votes are left out; the layout of H-Mix has no place for them."]
     return [
         *(votes if "vote" in collected.manifest.tasks else []),

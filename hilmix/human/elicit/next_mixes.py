@@ -74,10 +74,10 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
     chance += np.arange(number) % len(WEIGHTS)
     left = [found.before - found.gain.sum(), compute_excess_after(belief, columns, candidates.weight, chance)]
-    told, drawn = (1 - value / found.before for value in left)
+    proposed, drawn = (1 - value / found.before for value in left)
     note = (
-        f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
-        f"of as many mixes at random, {drawn:.0%}."
+        f"One judgment of each is expected to remove {proposed:.0%} of the deviance that judgments can still remove; one "
+        f"of each of as many random mixes, {drawn:.0%}."
     )
     return NextMixes(candidates.chosen(found.rows), found.gain, label, note)
 
@@ -110,7 +110,7 @@ def fit_belief(judgments: MixJudgments, features: Tensor, used: IntArray) -> tup
     """Returns the belief after the judgments, and (N, Q) the components of the images, 0 for those not used.
 
     Args:
-        judged: answers.
+        judgments: answers.
         features: (N, D) of images, by id.
         used: rows of images with features.
     """

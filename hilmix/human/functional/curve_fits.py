@@ -107,13 +107,13 @@ def fit_curve(
             f"(best: {found[0]:.3g}, {found[1]:.3g}); answers that lie between 0 and 1 at several weights would."
         )
     bread = back @ back.T  # the inverse of the information
-    _, who = np.unique(np.asarray(participant), return_inverse=True)
-    covariance = bread @ cluster_covariance(slopes * ((y - fitted) / spread)[:, None], who) @ bread
-    people = int(who.max()) + 1
-    half = t_quantile(people, level) * np.sqrt(np.diag(covariance))
+    _, cluster = np.unique(np.asarray(participant), return_inverse=True)
+    covariance = bread @ cluster_covariance(slopes * ((y - fitted) / spread)[:, None], cluster) @ bread
+    participants = int(cluster.max()) + 1
+    half = t_quantile(participants, level) * np.sqrt(np.diag(covariance))
     low, high = found - half, found + half
     error = float(np.mean((y - fitted) ** 2))
-    return CurveFit(kind, criterion, _pair(found), _pair(low), _pair(high), covariance, error, len(y), people)
+    return CurveFit(kind, criterion, _pair(found), _pair(low), _pair(high), covariance, error, len(y), participants)
 
 
 def _pair(values: FloatArray) -> tuple[float, float]:

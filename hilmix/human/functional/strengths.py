@@ -70,12 +70,12 @@ def class_strengths(
         )
     classes = np.arange(num_classes)
     design = (label1[:, None] == classes).astype(np.float64) - (label2[:, None] == classes)
-    _, who = np.unique(np.asarray(participant), return_inverse=True)
+    _, cluster = np.unique(np.asarray(participant), return_inverse=True)
     effects = contrasts(num_classes)
-    found = clustered_fit(design @ effects, y, who)
+    found = clustered_fit(design @ effects, y, cluster)
     strength: FloatArray = effects @ found.coefficients
     variance = np.diag(effects @ found.covariance @ effects.T)
-    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
+    half = t_quantile(int(cluster.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
     return ClassStrengths(strength, strength - half, strength + half)
 
 

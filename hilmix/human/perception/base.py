@@ -124,7 +124,7 @@ class Perception(Part, nn.Module, ABC):
         what the label gives to the two classes.
 
         Args:
-            judged: M judgments; their answers are ignored.
+            judgments: M judgments; their answers are ignored.
             features: (N, D) float features of all images, by id, for policies that look.
             mix_features: (M, D) float features of the mixes themselves, for policies that look at them too.
 
@@ -175,7 +175,7 @@ def to_mixes(judgments: MixJudgments, *, features: Tensor | None = None, mix_fea
     """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
 
     Args:
-        judged: M judgments.
+        judgments: M judgments.
         features: (N, D) float features of all images, by id.
         mix_features: (M, D) float features of the mixes themselves.
     """

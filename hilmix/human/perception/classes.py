@@ -68,7 +68,7 @@ class ClassStrengths(_ClassCurves):
         """Returns the strengths, of sum 0, and the slope of the greatest quasi-likelihood.
 
         Args:
-            judged: M judgments; mixes within a class tell the slope only.
+            judgments: M judgments; mixes within a class tell the slope only.
 
         Raises:
             DataError: for judgments that cannot be used, do not join all classes by a chain of mixes, or do not
@@ -113,7 +113,7 @@ class LabelPairs(_ClassCurves):
         a pair without judgments has; see :func:`~hilmix.human.functional.logit_fits.shrunk_logit`.
 
         Args:
-            judged: M judgments; mixes within a class tell the global slope only.
+            judgments: M judgments; mixes within a class tell the global slope only.
             towards: the centred global ``curve``, or class ``strengths``, which held-out answers of H-Mix prefer.
 
         Raises:

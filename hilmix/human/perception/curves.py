@@ -91,7 +91,7 @@ class GlobalCurve(Perception):
         class have no order by class and do not take part in an ordered fit.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             kind: of the curve; the anchored logistic curve takes the parameters of the logistic fit.
             ordered: see the class.
             criterion: what the fit optimises.

@@ -77,8 +77,8 @@ def cross_validate(
     that see the stimulus only; one that knows the participant may exceed it.
 
     Args:
-        judged: M judgments of mixes of two classes, repeats left out: a participant's second answer to a mix is no new
-            one.
+        judgments: M judgments of mixes of two classes, repeats left out, since a participant's second answer to a mix
+            is no new one.
         policies: by name, how to fit each to the judgments of the other folds.
         splits: what is held out; see :func:`find_held_out_groups`.
         folds: number of folds that the groups are assigned to.
@@ -110,7 +110,7 @@ def find_held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
     """Returns what must be held out together, (M,) int64 from 0.
 
     Args:
-        judged: M judgments.
+        judgments: M judgments.
         split: ``mix``: answers to one mix (the same images may be in training at another weight). ``pair``: mixes that
             are linked by common images, so that neither image of a held-out mix was seen in any other. ``participant``:
             answers of one participant.

@@ -87,7 +87,7 @@ class LearnedPerception(Perception):
         the images.
 
         Args:
-            judged: M judgments; those without a confidence do not take part in the fit of confidence.
+            judgments: M judgments; those without a confidence do not take part in the fit of confidence.
             features: (N, D) float features of all images, by id.
             blocks: numbers of columns of the kinds of features, in order; by default all are of one kind.
             components: most principal components of a block, of the images that were judged.
@@ -237,18 +237,18 @@ class RegressionColumns(NamedTuple):
     def design(self) -> tuple[FloatArray, IntArray]:
         """(M, P) columns of the logit of what participants see, and (P,) their blocks."""
         judgments, odds = self.judgments, _log_odds(self.judgments)[:, None]
-        hot, people = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
+        hot, participant_rows = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
         columns = [
             odds,
             hot[judgments.label1] - hot[judgments.label2],
             self.first - self.second,
             self.extra,
-            people[judgments.participant] * odds,
+            participant_rows[judgments.participant] * odds,
         ]
         image = 2 + self.components.block
         extra = image.max() + 1 + self.extra_block
         block = np.concatenate(
-            [[-1], np.zeros(judgments.num_classes, np.int64), image, extra, np.ones(len(people), np.int64)]
+            [[-1], np.zeros(judgments.num_classes, np.int64), image, extra, np.ones(len(participant_rows), np.int64)]
         )
         return np.concatenate(columns, 1), block
 
@@ -269,9 +269,9 @@ class RegressionColumns(NamedTuple):
         """
         judgments, asked = self.judgments, ~np.isnan(self.judgments.confidence)
         line = np.column_stack([np.ones_like(seen), np.abs(2 * judgments.weight - 1), np.abs(2 * seen - 1)])
-        people, both = np.eye(len(judgments.participants)), self.first + self.second
-        design = np.concatenate([line, both, people[judgments.participant]], 1)
-        block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(people), np.int64)])
+        participant_rows, both = np.eye(len(judgments.participants)), self.first + self.second
+        design = np.concatenate([line, both, participant_rows[judgments.participant]], 1)
+        block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(participant_rows), np.int64)])
         found = ridge_logit(design[asked], block, judgments.confidence[asked]).coefficients
         weights = self.components.to_feature_weights(found[3 : 3 + both.shape[1]])
         base = float(found[0] - 2 * self.components.mean @ weights)

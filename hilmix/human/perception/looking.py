@@ -18,16 +18,16 @@ from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, Regre
 
 
 class LookingPerception(LearnedPerception):
-    """:class:`LearnedPerception` that also asks what the mix looks like.
+    """:class:`LearnedPerception` that also uses features of the mix itself.
 
     To the strength of image 1 over image 2 it adds how much more the mix's features resemble those of image 1: for
-    each block of standardised features the difference of two cosines and that of two distances, and what a
-    linear classifier of the features says of the two classes. Needs ``Mixes.features``, features of the mix computed as
-    those of the images are, so the network must run on every mix in training. Not differentiable in the weight through
-    these features.
+    each block of standardised features the difference of two cosines and that of two distances, and the difference of
+    a linear classifier's scores of the two classes. Needs ``Mixes.features``, features of the mix computed as those of
+    the images are, so the network must run on every mix in training. Not differentiable in the weight through these
+    features.
 
     Args:
-        strengths: see :class:`LearnedPerception`, as all that is not said here.
+        strengths: see :class:`LearnedPerception`, as every argument without a text of its own.
         slope: see there.
         image_weights: see there.
         look_weights: 2 B + 1 numbers: for the cosines, the distances, and the classifier.
@@ -86,7 +86,7 @@ class LookingPerception(LearnedPerception):
         features. Cosines, distances and the classifier share one prior variance.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             features: (N, D) float features of all images, by id.
             blocks: numbers of columns of the kinds of features.
             components: most principal components of a block.
@@ -146,8 +146,8 @@ class LookingPerception(LearnedPerception):
         for a, b, m in zip(*(torch.split(f, self.blocks, 1) for f in (first, second, mix)), strict=True):
             cosines.append(((normalize(a) - normalize(b)) * normalize(m)).sum(1))
             distances.append((vector_norm(m - b, dim=1) - vector_norm(m - a, dim=1)) / m.shape[1] ** 0.5)
-        says = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
-        return torch.stack([*cosines, *distances, says], 1)
+        class_scores = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
+        return torch.stack([*cosines, *distances, class_scores], 1)
 
     def _image_advantage(self, mixes: Mixes) -> Tensor:
         return super()._image_advantage(mixes) + self.similarity(mixes)[:, :-1] @ self.look_weights[:-1].to(
@@ -156,8 +156,8 @@ class LookingPerception(LearnedPerception):
 
     def _class_scores(self, mixes: Mixes) -> Tensor:
         mix = self._standardise(self._mix_features(mixes))
-        says = mix @ self.classifier.to(mix.dtype).T
-        return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * says
+        class_scores = mix @ self.classifier.to(mix.dtype).T
+        return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * class_scores
 
     def _standardise(self, features: Tensor) -> Tensor:
         return (features - self.mean.to(features.dtype)) / self.scale.to(features.dtype)

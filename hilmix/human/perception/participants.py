@@ -60,7 +60,7 @@ class ParticipantCurves(Perception):
         """Returns the curves of the participants, drawn towards that of all by empirical Bayes.
 
         Args:
-            judged: M judgments; in an ordered fit those of mixes within a class do not take part.
+            judgments: M judgments; in an ordered fit those of mixes within a class do not take part.
             ordered: whether participants also differ in how far they lean towards the class that comes first.
 
         Raises:
@@ -78,8 +78,8 @@ class ParticipantCurves(Perception):
         return cls(list(judgments.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
 
     def perceived_share(self, mixes: Mixes) -> Tensor:
-        who = self._places(mixes)
-        slope, offset = self.slopes[who], self.offsets[who]
+        place = self._places(mixes)
+        slope, offset = self.slopes[place], self.offsets[place]
         if not self.ordered:
             return logit_curve(mixes.weight, 0.0, slope)
         return ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])

@@ -79,7 +79,7 @@ class ConfidenceSmoothing(Smoothed):
         """Returns the smoothing with the least-squares line of confidence, its ends kept in [0, 1].
 
         Args:
-            judged: M judgments; those without a confidence do not take part.
+            judgments: M judgments; those without a confidence do not take part.
             policy: whose label is smoothed; fitted already.
             a: see the class.
             b: see the class.

@@ -70,7 +70,7 @@ class ImageTable(Perception):
         """Returns the table of all judged mixes.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             average: over the answers to a mix: their ``mean``; weighted by ``confidence``, the plain mean where all
                 are 0; or ``shrunk``, the mean drawn by empirical Bayes towards what the fallback says, the closer the
                 fewer participants judged it.

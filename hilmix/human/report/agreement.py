@@ -57,10 +57,10 @@ def compute_repeat_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, 
     pairs = find_repeat_pairs(frame.dropna(subset=[measure]))
     if pairs.empty:
         return build_estimates(study, [])
-    first, again, who = pairs[measure], pairs[f"{measure}_again"], pairs["participant"]
-    correlation = clustered_correlation(first, again, who, level=level)
-    same = clustered_mean(np.isclose(first, again), who, level=level)
-    apart = clustered_mean(np.abs(first - again), who, level=level)
+    first, again, participant = pairs[measure], pairs[f"{measure}_again"], pairs["participant"]
+    correlation = clustered_correlation(first, again, participant, level=level)
+    same = clustered_mean(np.isclose(first, again), participant, level=level)
+    apart = clustered_mean(np.abs(first - again), participant, level=level)
     concordance = repeat_reliability(first, again).concordance
     rows = [
         ("correlation", measure, *correlation, len(pairs)),

@@ -46,7 +46,7 @@ def compute_curve_table(
         (name, criterion, *values, fit.answers)
         for name, *values in zip(names, fit.parameters, fit.low, fit.high, strict=True)
     ]
-    return build_estimates(study, rows).assign(mean_squared_error=fit.mean_squared_error, people=fit.participants)
+    return build_estimates(study, rows).assign(mean_squared_error=fit.mean_squared_error, participants=fit.participants)
 
 
 def compute_midpoint_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:

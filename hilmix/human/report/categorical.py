@@ -90,11 +90,11 @@ def compute_top_class_table(study: MixStudy, *, level: float = 0.95) -> pd.DataF
     mixed = (frame["top"] == frame["label1"]) | (frame["top"] == frame["label2"])
     found = clustered_mean(mixed, frame["participant"], level=level)
     once = drop_repeated_answers(frame)
-    people = once.groupby("stimulus").size()
+    judged = once.groupby("stimulus").size()
     alike = once.groupby(["stimulus", "top"]).size()
-    pairs, agreed = (int((n * (n - 1)).sum()) // 2 for n in (people, alike))
+    pairs, agreed = (int((n * (n - 1)).sum()) // 2 for n in (judged, alike))
     rows = [
         ("top_is_endpoint", ALL, found.mean, found.low, found.high, found.answers),
-        ("top_shared_by_two_people", ALL, agreed / pairs if pairs else np.nan, np.nan, np.nan, pairs),
+        ("top_shared_by_two", ALL, agreed / pairs if pairs else np.nan, np.nan, np.nan, pairs),
     ]
     return build_estimates(study, rows)

@@ -101,4 +101,4 @@ def compute_pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
                 found.clusters,
             )
         )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "people"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "participants"])

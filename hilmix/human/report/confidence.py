@@ -23,21 +23,23 @@ def build_confidence_frame(study: MixStudy) -> pd.DataFrame:
 
 
 def compute_confidence_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
-    """Returns ``correlation`` of confidence with each measure, the same ``within_people`` (less each participant's
-    means), and ``joint_slope`` of confidence, within participants, on both :data:`MEASURES` at once.
+    """Returns ``correlation`` of confidence with each measure, the same ``within_participants`` (less their
+    own means), and ``joint_slope`` of confidence, within participants, on both :data:`MEASURES` at once.
 
     Raises:
         DataError: where the measures do not vary apart from each other.
     """
     frame = build_confidence_frame(study)
-    who, confidence = frame["participant"], frame["confidence"]
-    own = {name: within_groups(frame[name], who) for name in ("confidence", "generating_one_sidedness", *MEASURES)}
+    participant, confidence = frame["participant"], frame["confidence"]
+    own = {
+        name: within_groups(frame[name], participant) for name in ("confidence", "generating_one_sidedness", *MEASURES)
+    }
     rows = []
     for measure in (*MEASURES, "generating_one_sidedness"):
-        overall = clustered_correlation(confidence, frame[measure], who, level=level)
-        within = clustered_correlation(own["confidence"], own[measure], who, level=level)
-        rows += [("correlation", measure, *overall, len(frame)), ("within_people", measure, *within, len(frame))]
-    slopes = clustered_slopes(np.column_stack([own[m] for m in MEASURES]), own["confidence"], who, level=level)
+        overall = clustered_correlation(confidence, frame[measure], participant, level=level)
+        within = clustered_correlation(own["confidence"], own[measure], participant, level=level)
+        rows += [("correlation", measure, *overall, len(frame)), ("within_participants", measure, *within, len(frame))]
+    slopes = clustered_slopes(np.column_stack([own[m] for m in MEASURES]), own["confidence"], participant, level=level)
     rows += [("joint_slope", measure, *values, len(frame)) for measure, *values in zip(MEASURES, *slopes, strict=True)]
     return build_estimates(study, rows)
 
@@ -67,4 +69,4 @@ def confidence_bins(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
                     found.clusters,
                 )
             )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "measure", "bin_low", "bin_high", "people"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "measure", "bin_low", "bin_high", "participants"])

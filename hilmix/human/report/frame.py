@@ -28,22 +28,22 @@ def build_answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFram
         study: any.
         repeats: whether trials shown once more stay in.
     """
-    said, shown = (study if repeats else study.without_repeats()).judgments, study.stimuli
-    at = said.stimulus
-    deviation = 0.5 - said.weight if study.task in MIDPOINT_TASKS else said.weight - shown.weight[at]
+    judgments, shown = (study if repeats else study.without_repeats()).judgments, study.stimuli
+    at = judgments.stimulus
+    deviation = 0.5 - judgments.weight if study.task in MIDPOINT_TASKS else judgments.weight - shown.weight[at]
     return pd.DataFrame(
         {
-            "participant": said.participant,
+            "participant": judgments.participant,
             "stimulus": at,
             "label1": shown.label1[at],
             "label2": shown.label2[at],
             "generating_weight": shown.weight[at],
-            "answer": said.weight,
-            "confidence": said.confidence,
-            "seconds": said.seconds.astype(np.float64),
-            "repeat": said.repeat,
-            "trial": said.trial,
-            "start": np.nan if said.start is None else said.start,
+            "answer": judgments.weight,
+            "confidence": judgments.confidence,
+            "seconds": judgments.seconds.astype(np.float64),
+            "repeat": judgments.repeat,
+            "trial": judgments.trial,
+            "start": np.nan if judgments.start is None else judgments.start,
             "deviation": deviation,
             "absolute_deviation": np.abs(deviation),
         }
@@ -71,7 +71,7 @@ def compute_means(
         level: of the intervals.
 
     Returns:
-        :data:`COLUMNS`, ``sd`` of single answers and number of ``people``.
+        :data:`COLUMNS`, ``sd`` of single answers and number of ``participants``.
     """
     rows: list[dict[str, Any]] = []
     for quantity in quantities:
@@ -89,10 +89,10 @@ def compute_means(
                     "high": found.high,
                     "n": found.answers,
                     "sd": found.sd,
-                    "people": found.clusters,
+                    "participants": found.clusters,
                 }
             )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "people"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "participants"])
 
 
 def build_estimates(study: MixStudy, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:

@@ -43,7 +43,7 @@ REPEATS = (
     "Trials shown once more at the end of a session count in reliability and in the table of participants, nowhere "
     "else."
 )
-COUNTED = ("counts", "people")
+COUNTED = ("counts", "participants")
 """Tables that are not of the common form."""
 
 
@@ -115,7 +115,7 @@ def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
 
 def _parts(study: MixStudy, level: float) -> Iterator[Part]:
     yield "counts", "counts", partial(compute_count_table, study)
-    yield "people", "people", partial(compute_participant_table, study)
+    yield "participants", "participants", partial(compute_participant_table, study)
     yield "weights", "means", partial(compute_weight_table, study, level=level)
     if study.task == "infer":
         yield from _infer_parts(study, level)

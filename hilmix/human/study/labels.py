@@ -83,16 +83,16 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
         DataError: for a midpoint study, or if the categorical task, which asks for no confidence, is to be smoothed.
     """
     refuse_midpoints(study)
-    said, shown = study.judgments, study.stimuli
-    if said.answers is not None:
+    judgments, shown = study.judgments, study.stimuli
+    if judgments.answers is not None:
         if smoothed:
             raise DataError("`smoothed` must be False for the categorical task, which has no confidence.")
-        form = said.answers
+        form = judgments.answers
         return clamp_hmix(form.top, form.top_percent, form.second, form.second_percent, impossible=form.impossible)
-    label1, label2 = torch.tensor(shown.label1[said.stimulus]), torch.tensor(shown.label2[said.stimulus])
-    labels = two_hot(label1, label2, torch.tensor(said.weight), num_classes=study.num_classes)
+    label1, label2 = torch.tensor(shown.label1[judgments.stimulus]), torch.tensor(shown.label2[judgments.stimulus])
+    labels = two_hot(label1, label2, torch.tensor(judgments.weight), num_classes=study.num_classes)
     if smoothed:
-        labels = smooth_by_confidence(labels, torch.tensor(said.confidence))
+        labels = smooth_by_confidence(labels, torch.tensor(judgments.confidence))
     found: DoubleArray = labels.numpy()
     return found
 

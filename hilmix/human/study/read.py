@@ -47,13 +47,13 @@ def read_study(
     if task not in TASKS:
         raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
     table = TrialTable(Path(folder), LAYOUTS[task])
-    participant, people = pd.factorize(table["subject"])
+    participant, names = pd.factorize(table["subject"])
     columns, read = (_pairs, "class_pair") if task in MIDPOINT_TASKS else (_mixes, "filename")
     shown = columns(table, classes, num_items)
     stimulus, first = _distinct(table, read, shown)
     page = pd.Series(table.numbers("trial_index", np.inf, whole=True))
     table.refuse(
-        pd.DataFrame({"who": participant, "page": page}).duplicated(),
+        pd.DataFrame({"participant": participant, "page": page}).duplicated(),
         "trial_index",
         "a page once per participant; is a session in the file twice?",
     )
@@ -68,7 +68,7 @@ def read_study(
     return MixStudy.build(
         task,
         classes=classes,
-        participants=list(people),
+        participants=list(names),
         num_items=num_items,
         stimuli={name: np.asarray(values)[first] for name, values in shown.items()},
         judgments=judgments,
@@ -139,18 +139,18 @@ def _selected(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _inferred(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
-    said = table.parsed("responses", ["mixingcoeff", "confidence"])
-    slider = table.numbers("responses", 100, texts=[answer["mixingcoeff"] for answer in said])
-    confidence = table.numbers("responses", 100, texts=[answer["confidence"] for answer in said])
+    responses = table.parsed("responses", ["mixingcoeff", "confidence"])
+    slider = table.numbers("responses", 100, texts=[answer["mixingcoeff"] for answer in responses])
+    confidence = table.numbers("responses", 100, texts=[answer["confidence"] for answer in responses])
     return {"weight": 1 - slider / 100, "confidence": confidence / 100}  # the slider's left end is all image 1
 
 
 def _categorised(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
     check_classes(classes)
-    said = table.parsed("response", ["classSelect", "prob", "classSelect2", "prob2"])
-    top = [str(answer["classSelect"]).removeprefix("mostProb") for answer in said]
-    second = [str(answer["classSelect2"]).removeprefix("secondProb") for answer in said]
-    ticked = [[key for key in answer if key.startswith("improbClassSelect")] for answer in said]
+    responses = table.parsed("response", ["classSelect", "prob", "classSelect2", "prob2"])
+    top = [str(answer["classSelect"]).removeprefix("mostProb") for answer in responses]
+    second = [str(answer["classSelect2"]).removeprefix("secondProb") for answer in responses]
+    ticked = [[key for key in answer if key.startswith("improbClassSelect")] for answer in responses]
     keys = [f"improbClassSelect{name}" for name in classes]
     table.refuse(
         [not set(row) <= set(keys) for row in ticked],
@@ -159,9 +159,11 @@ def _categorised(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
     )
     return {
         "top": table.codes("response", classes, texts=top),
-        "top_percent": table.numbers("response", 100, texts=[answer["prob"] for answer in said]),
+        "top_percent": table.numbers("response", 100, texts=[answer["prob"] for answer in responses]),
         "second": table.codes("response", (NO_ALTERNATIVE, *classes), texts=second) - 1,
-        "second_percent": table.numbers("response", 100, texts=[answer["prob2"] for answer in said], optional=True),
+        "second_percent": table.numbers(
+            "response", 100, texts=[answer["prob2"] for answer in responses], optional=True
+        ),
         "impossible": np.array([[key in row for key in keys] for row in ticked], dtype=bool),
     }
 

@@ -32,12 +32,14 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
     """
     if study.task != "infer":
         raise DataError(f"Processed inferences need a study of the task 'infer'; this one is '{study.task}'.")
-    shown, said, size = study.stimuli, study.judgments, len(study.stimuli)
-    count = np.maximum(np.bincount(said.stimulus, minlength=size), 1)
-    mean = np.bincount(said.stimulus, said.weight, size) / count
-    spread = np.sqrt(np.bincount(said.stimulus, (said.weight - mean[said.stimulus]) ** 2, size) / count)
-    weighted = released_weighted_mean(said.weight, said.confidence, said.stimulus, num_groups=size)
-    factors, confidences = (_per_stimulus(said.stimulus, v, size) for v in (said.weight, said.confidence))
+    shown, judgments, size = study.stimuli, study.judgments, len(study.stimuli)
+    count = np.maximum(np.bincount(judgments.stimulus, minlength=size), 1)
+    mean = np.bincount(judgments.stimulus, judgments.weight, size) / count
+    spread = np.sqrt(np.bincount(judgments.stimulus, (judgments.weight - mean[judgments.stimulus]) ** 2, size) / count)
+    weighted = released_weighted_mean(judgments.weight, judgments.confidence, judgments.stimulus, num_groups=size)
+    factors, confidences = (
+        _per_stimulus(judgments.stimulus, v, size) for v in (judgments.weight, judgments.confidence)
+    )
     names = [(study.classes[a], study.classes[b]) for a, b in zip(shown.label1, shown.label2, strict=True)]
     return {
         shown.name[i]: {
@@ -51,7 +53,7 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
             "Endpoints": list(names[i]),
             "Class Pair": f"{names[i][0]}_{shown.id1[i]}_{names[i][1]}_{shown.id2[i]}.png",
         }
-        for i in np.unique(said.stimulus).tolist()
+        for i in np.unique(judgments.stimulus).tolist()
     }
 
 

@@ -129,24 +129,24 @@ def build_judgments_table(
     """Returns the checked table; see :meth:`~hilmix.human.study.study.MixStudy.build`."""
     _check_columns("judgments", columns, ("participant", "stimulus", "trial", *_ANSWER[task]), _OPTIONAL)
     rows = len(columns["participant"])
-    silent = np.full(rows, np.nan)
-    said = Judgments(
+    empty = np.full(rows, np.nan)
+    judgments = Judgments(
         participant=whole_numbers(columns["participant"], "judgments participant", num_participants),
         stimulus=whole_numbers(columns["stimulus"], "judgments stimulus", num_stimuli),
-        weight=silent if task == "categorical" else _bounded(columns["weight"], "judgments weight", 1.0),
-        confidence=_bounded(columns["confidence"], "judgments confidence", 1.0) if task == "infer" else silent.copy(),
-        seconds=bounded_numbers(columns.get("seconds", silent), "judgments seconds", np.inf),
+        weight=empty if task == "categorical" else _bounded(columns["weight"], "judgments weight", 1.0),
+        confidence=_bounded(columns["confidence"], "judgments confidence", 1.0) if task == "infer" else empty.copy(),
+        seconds=bounded_numbers(columns.get("seconds", empty), "judgments seconds", np.inf),
         repeat=np.array(columns.get("repeat", np.zeros(rows)), dtype=bool),
         trial=whole_numbers(columns["trial"], "judgments trial", _ANY),
         batch=whole_numbers(columns.get("batch", np.zeros(rows)), "judgments batch", _ANY),
         start=_bounded(columns["start"], "judgments start", 1.0) if task == "construct" else None,
         answers=_answers(columns, rows, num_classes) if task == "categorical" else None,
     )
-    _check_lengths("judgments", said, rows)
-    twice = pd.MultiIndex.from_arrays([said.participant, said.trial]).duplicated()
+    _check_lengths("judgments", judgments, rows)
+    twice = pd.MultiIndex.from_arrays([judgments.participant, judgments.trial]).duplicated()
     if twice.any():
         raise DataError(f"judgments trial, row {int(twice.argmax())}: the participant has this trial twice.")
-    return frozen(said)
+    return frozen(judgments)
 
 
 def _answers(columns: Mapping[str, Any], rows: int, num_classes: int) -> ClassAnswers:

@@ -202,27 +202,27 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
         )
     place = np.full(len(study.stimuli), -1)
     place[kept] = np.arange(len(kept))
-    said, people = study.judgments, study.participants
+    judgments, participants = study.judgments, study.participants
     if per == "mix":
-        row, stimulus, people, who = kept, kept, (CROWD,), np.zeros(len(kept), dtype=np.int64)
+        row, stimulus, participants, participant = kept, kept, (CROWD,), np.zeros(len(kept), dtype=np.int64)
     else:
-        row = np.flatnonzero(~said.repeat & (place[said.stimulus] >= 0))
-        stimulus, who = said.stimulus[row], said.participant[row]
+        row = np.flatnonzero(~judgments.repeat & (place[judgments.stimulus] >= 0))
+        stimulus, participant = judgments.stimulus[row], judgments.participant[row]
     _check_labels(given[row], np.asarray(study.stimuli.name, dtype=object)[stimulus])
     base = data.annotations
-    names = tuple(dict.fromkeys((*base.annotators, *people)))
+    names = tuple(dict.fromkeys((*base.annotators, *participants)))
     columns = _class_columns(study.classes, data)
     probs = np.zeros((len(row), len(data.classes)))
     probs[:, columns] = given[row]
     return Annotations.build(
         len(data) + place[stimulus],
-        np.array([names.index(p) for p in people], dtype=np.int64)[who],
+        np.array([names.index(name) for name in participants], dtype=np.int64)[participant],
         num_items=len(data) + len(kept),
         classes=data.classes,
         annotators=names,
         probs=probs,
-        confidence=said.confidence[row] if per == "judgment" else None,
-        seconds=said.seconds[row] if per == "judgment" else None,
+        confidence=judgments.confidence[row] if per == "judgment" else None,
+        seconds=judgments.seconds[row] if per == "judgment" else None,
         exchangeable=base.exchangeable and per == "mix",
     )
 

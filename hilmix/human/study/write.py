@@ -95,10 +95,10 @@ def _answers(study: MixStudy, rows: pd.DataFrame, columns: dict[str, Any]) -> di
     }
 
 
-def _forms(said: ClassAnswers, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def _forms(answers: ClassAnswers, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The page's form, one per categorical answer."""
     check_classes(classes)
-    columns = said.top, said.top_percent, said.second, said.second_percent, said.impossible
+    columns = answers.top, answers.top_percent, answers.second, answers.second_percent, answers.impossible
     for top, percent, second, second_percent, impossible in zip(*columns, strict=True):
         yield {
             "classSelect": f"mostProb{classes[top]}",

@@ -152,10 +152,10 @@ def build_vote_annotations(collected: StudyAnswers, *, with_excluded: bool = Fal
     manifest = collected.manifest
     place = {format_mix_name(manifest, shown): row for row, shown in enumerate(find_vote_mixes(manifest))}
     size = manifest.dataset.num_items
-    who, participants = _participants(votes)
+    participant, participants = _participants(votes)
     return Annotations.build(
         [one.shown.id1 if one.shown.single else size + place[format_mix_name(manifest, one.shown)] for one in votes],
-        who,
+        participant,
         [one.row.answer["label"] for one in votes],
         num_items=size + len(place),
         classes=manifest.dataset.classes,
@@ -186,11 +186,11 @@ def _judgments(manifest: Manifest, participants: Sequence[Participant], answers:
     trials = {trial.id: (batch.id, trial) for batch in manifest.batches for trial in batch.trials}
     order = {(one.number, trial): place for one in participants for place, trial in enumerate(one.order)}
 
-    def when(given: AnswerRow) -> tuple[int, float, int]:
+    def order_of(given: AnswerRow) -> tuple[int, float, int]:
         return given.participant, given.received, order.get((given.participant, given.trial), -1)
 
     out: list[Judgment] = []
-    for given in sorted(answers, key=when):
+    for given in sorted(answers, key=order_of):
         participant, (batch, trial) = by_number[given.participant], trials[given.trial]
         place = out[-1].place + 1 if out and out[-1].participant is participant else 0
         out.append(Judgment(participant, batch, trial, manifest.stimuli[trial.stimulus], given, place))
@@ -204,13 +204,13 @@ def build_mix_study(task: hmix.Task, manifest: Manifest, rows: Sequence[Judgment
     stimuli: dict[str, Any] = {"name": names}
     for column in ("id1", "id2", "label1", "label2", *(() if task in hmix.MIDPOINT_TASKS else ("weight",))):
         stimuli[column] = [getattr(one, column) for one in shown]
-    who, participants = _participants(rows)
+    participant, participants = _participants(rows)
     judgments: dict[str, Any] = {
-        "participant": who,
+        "participant": participant,
         "stimulus": stimulus,
         "seconds": [one.row.seconds for one in rows],
         "repeat": [one.trial.kind == "repeat" for one in rows],
-        "trial": pd.Series(who).groupby(who).cumcount(),
+        "trial": pd.Series(participant).groupby(participant).cumcount(),
         "batch": [one.batch for one in rows],
     }
     return MixStudy.build(

@@ -1,4 +1,4 @@
-"""The data that a study was built from, with what participants said: items and labels to train on."""
+"""The data that a study was built from, with the answers of its participants: items and labels to train on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -79,18 +79,18 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
     Raises:
         DataError: naming what differs.
     """
-    said = manifest.dataset
+    dataset = manifest.dataset
     for what, found, wanted in (
-        ("items", len(data), said.num_items),
-        ("classes", ", ".join(data.classes), ", ".join(said.classes)),
+        ("items", len(data), dataset.num_items),
+        ("classes", ", ".join(data.classes), ", ".join(dataset.classes)),
     ):
         if found != wanted:
             raise DataError(f"{data.name} has the {what} {found}; the study was built from data with {wanted}.")
     ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
-    if hash_data(data, ids) != said.sha256:
+    if hash_data(data, ids) != dataset.sha256:
         raise DataError(
-            f"{data.name} has other images, or in another order, than the data '{said.name}' that the study was built "
-            "from. Give those."
+            f"{data.name} must have the images of '{dataset.name}', of which the study was built, in the same order, got "
+            "others. Give those data."
         )
 
 

@@ -209,8 +209,8 @@ def _questions(study: Study, task: Task) -> tuple[Question, ...]:
 
 
 def _attempts_left(study: Study, participant: Participant, now: Phase) -> int | None:
-    told = now == "check" or (now == "instructions" and participant.attempts > 0)
-    return study.manifest.settings.check_attempts - participant.attempts if told else None
+    shown = now == "check" or (now == "instructions" and participant.attempts > 0)
+    return study.manifest.settings.check_attempts - participant.attempts if shown else None
 
 
 def _progress(study: Study, current: ParticipantState, *, practice: bool) -> Progress:

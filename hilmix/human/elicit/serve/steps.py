@@ -97,10 +97,10 @@ def answer_check(context: StepContext, code: str, body: bodies.CheckAnswers) -> 
     questions = context.study.manifest.checks[context.study.manifest.batches[participant.batch].task]
     if len(body.answers) != len(questions):
         raise RequestError(422, f"The check has {len(questions)} questions; {len(body.answers)} answers came.")
-    for place, (said, question) in enumerate(zip(body.answers, questions, strict=True)):
-        if said >= len(question.choices):
-            raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {said}.")
-    if all(said == question.right for said, question in zip(body.answers, questions, strict=True)):
+    for place, (choice, question) in enumerate(zip(body.answers, questions, strict=True)):
+        if choice >= len(question.choices):
+            raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {choice}.")
+    if all(choice == question.right for choice, question in zip(body.answers, questions, strict=True)):
         _enter(context, participant, "trials", lease_until=_lease(context))
         return _state(context, code)
     attempts = participant.attempts + 1
@@ -138,8 +138,8 @@ def store_answer(context: StepContext, code: str, body: bodies.Submission) -> Sa
         raise RequestError(409, "This trial has been answered already, maybe in another window; load the page again.")
     # Validated again, so that the reply is what was stored and not what was sent.
     shown = context.study.stimulus(stored.trial)
-    told = flow.convert_weight(stored.answer, shown.weights, flow.disguise_weights(shown))
-    return SaveResult(trial=stored.trial, key=stored.key, answer=told, state=_state(context, code))  # type: ignore[arg-type]
+    shown_answer = flow.convert_weight(stored.answer, shown.weights, flow.disguise_weights(shown))
+    return SaveResult(trial=stored.trial, key=stored.key, answer=shown_answer, state=_state(context, code))  # type: ignore[arg-type]
 
 
 def store_survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:

@@ -98,7 +98,7 @@ def draw_answer(
     """Returns an answer as the page would send it.
 
     Args:
-        who: the behaviour.
+        behaviour: of the participant.
         shown: the stimulus.
         kind: of the trial.
         offered: weights in the order on the page, in the midpoint tasks.

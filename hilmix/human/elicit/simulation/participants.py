@@ -172,7 +172,7 @@ class SimulatedParticipant:
             )
         rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
         real = None if shown.weights is None else dict(zip(disguise_weights(shown) or (), shown.weights, strict=True))
-        said = draw_answer(
+        drawn = draw_answer(
             self.behaviour,
             shown,
             trial.kind,
@@ -184,7 +184,7 @@ class SimulatedParticipant:
         return {
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
-            "answer": convert_weight(said, shown.weights, disguise_weights(shown)),
+            "answer": convert_weight(drawn, shown.weights, disguise_weights(shown)),
             "seconds": took,
             "touched": dict.fromkeys(CONTROLS[task], touched),
             "times": dict.fromkeys(CONTROLS[task], took) if touched else {},
