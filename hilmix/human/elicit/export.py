@@ -132,6 +132,7 @@ _WRITERS: dict[Format, Callable[[StudyAnswers, Export], list[str]]] = {
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
     """A folder that bears its name only when complete."""
+    # Beside the target, so that rename stays in one file system; named by process, against two exports at once.
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -67,17 +67,19 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
             f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
             "needed. Lower `number`."
         )
+    # Statistics of these images only: of a large data set few are judged or candidates.
     used = np.unique(np.concatenate([judgments.id1, judgments.id2, *candidates.pairs]))
     belief, components = fit_belief(judgments, compute_statistics(data.inputs, used), used)
     columns = candidates.columns(label, components, num_classes=len(data.classes))
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
+    # Rows of candidates come pair by pair with every weight, so these are different pairs, weights in turn.
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
     chance += np.arange(number) % len(WEIGHTS)
     left = [found.before - found.gain.sum(), compute_excess_after(belief, columns, candidates.weight, chance)]
     proposed, drawn = (1 - value / found.before for value in left)
     note = (
-        f"One judgment of each is expected to remove {proposed:.0%} of the deviance that judgments can still remove; one "
-        f"of each of as many random mixes, {drawn:.0%}."
+        f"One judgment of each is expected to remove {proposed:.0%} of the deviance that judgments can still remove; "
+        f"one of each of as many random mixes, {drawn:.0%}."
     )
     return NextMixes(candidates.chosen(found.rows), found.gain, label, note)
 

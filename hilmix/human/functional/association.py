@@ -52,12 +52,15 @@ def clustered_correlation(x: ArrayLike, y: ArrayLike, cluster: ArrayLike, *, lev
         1.0
     """
     first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    # ptp, not std: the standard deviation of a constant column may be rounding noise above 0.
     if not len(first) or not np.ptp(first) or not np.ptp(second):
         return Correlation(np.nan, np.nan, np.nan)
     u, v = (first - first.mean()) / first.std(), (second - second.mean()) / second.std()
+    # Rounding may push the mean product beyond 1.
     value = float(np.clip(np.mean(u * v), -1, 1))
     groups = _codes(cluster)
     variance = cluster_covariance((u * v - value * (u**2 + v**2) / 2)[:, None], groups)[0, 0] / len(u) ** 2
+    # d atanh(r) / dr = 1 / (1 - r^2), the delta method; tiny turns the 0 / 0 of a perfect correlation into 0.
     room = max(1 - value**2, np.finfo(np.float64).tiny)
     half = t_quantile(int(groups.max()) + 1, level) * np.sqrt(variance) / room
     centre = np.arctanh(np.clip(value, *_INSIDE))
@@ -87,6 +90,7 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
         raise DataError(
             f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes; the measures are constant or tied."
         )
+    # An exact fit leaves variances that are rounding noise of either sign.
     half = t_quantile(int(groups.max()) + 1, level) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return Slopes(slopes, slopes - half, slopes + half)
 
@@ -109,5 +113,6 @@ def within_groups(x: ArrayLike, group: ArrayLike) -> FloatArray:
 
 
 def _codes(cluster: ArrayLike) -> IntArray:
+    # Codes without gaps, from names or numbers: bincount and cluster sums index by them.
     codes: IntArray = np.unique(np.asarray(cluster), return_inverse=True)[1]
     return codes

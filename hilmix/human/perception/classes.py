@@ -76,6 +76,7 @@ class ClassStrengths(_ClassCurves):
         """
         judgments = judgments.validate()
         hot = np.eye(judgments.num_classes)
+        # Strengths count up to a constant: K - 1 contrasts of sum 0 in their place, and the slope makes K columns.
         effects = contrasts(judgments.num_classes)
         design = np.column_stack([_log_odds(judgments), (hot[judgments.label1] - hot[judgments.label2]) @ effects])
         if find_coordinates(design).rows.shape[1] < judgments.num_classes:
@@ -123,10 +124,12 @@ class LabelPairs(_ClassCurves):
         if towards not in ("curve", "strengths"):
             raise ConfigError(f"perception: `towards` must be curve or strengths, got '{towards}'.")
         judgments, size = judgments.validate(), judgments.num_classes
+        # Index 1 of the centred logit curve is its slope; index 0, the offset, is 0.
         common, slope = np.zeros((size, size)), GlobalCurve.fit(judgments).curve[1]
         if towards == "strengths":
             strengths = ClassStrengths.fit(judgments)
             common, slope = strengths.offset.double().numpy(), float(strengths.slope)
+        # One group per unordered pair: answers are turned so that image 1 has the smaller class.
         judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class()
         x = _log_odds(judgments)
         found = shrunk_logit(

@@ -118,6 +118,7 @@ class GlobalCurve(Perception):
         first, second = self.curve
         if not self.ordered:
             return CURVES[self.kind](mixes.weight, first, second)
+        # By class, (R, K, K): with soft labels either class may come first.
         return ordered_curve(self.kind, mixes.weight, first, second, num_classes=mixes.label1.shape[1])
 
     def extra_repr(self) -> str:

@@ -95,6 +95,7 @@ def cross_validate(
     if cluster not in get_args(Cluster):
         names = ", ".join(get_args(Cluster))
         raise ConfigError(f"cross-validation: `cluster` must be one of {names}, got '{cluster}'.")
+    # Mixes linked by common images are not independent of each other.
     clusters = judgments.participant if cluster == "participant" else find_held_out_groups(judgments, "pair")
     rows = []
     for split in splits:
@@ -122,7 +123,8 @@ def find_held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
         return _codes(judgments.participant)
     sorted_images = judgments.swap_images(judgments.id1 > judgments.id2)
     if split == "mix":
-        fine = np.round(sorted_images.weight * 1e6)  # 0.1 and 1 - 0.9
+        # 1 - 0.9 differs from 0.1 in the last bit, and is the same mix.
+        fine = np.round(sorted_images.weight * 1e6)
         return _codes(np.column_stack([sorted_images.id1, sorted_images.id2, fine]))
     if split != "pair":
         raise ConfigError(f"cross-validation: `split` must be one of {', '.join(get_args(Split))}, got '{split}'.")
@@ -141,6 +143,7 @@ def deviance(answer: FloatArray, predicted: FloatArray) -> FloatArray:
     """
     p = np.clip(predicted, NEAREST_END, 1 - NEAREST_END)
     y, z = answer, 1 - answer
+    # xlogy: 0 log 0 is 0 for answers at the ends.
     found: FloatArray = 2 * (xlogy(y, y) - xlogy(y, p) + xlogy(z, z) - xlogy(z, 1 - p))
     return found
 
@@ -159,6 +162,7 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
             f"cross-validation by {split}: `folds` must be in [2, {size}], the number of groups, got {folds}. Groups "
             "by pair are mixes that are linked by common images."
         )
+    # Folds have equal numbers of groups, not of answers: groups differ in size and stay whole.
     dealt: IntArray = np.random.default_rng(seed).permutation(size) % folds
     return dealt[groups]
 
@@ -166,6 +170,7 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
 def _predictions(
     judgments: MixJudgments, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
 ) -> dict[str, FloatArray]:
+    # NaN until predicted: a judgment that no fold covers would show in the score.
     predicted = {name: np.full(len(fold), np.nan) for name in policies}
     for held in np.unique(fold):
         out = fold == held
@@ -176,6 +181,7 @@ def _predictions(
 
 
 def _score(judgments: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
+    # The ceiling comes from answers to the same mix, whatever was held out.
     stimulus = find_held_out_groups(judgments, "mix")
     explained = explained_share(
         judgments.answer,

@@ -115,6 +115,7 @@ class LearnedPerception(Perception):
     def perceived_share(self, mixes: Mixes) -> Tensor:
         t = self._class_scores(mixes)
         offset = t[:, :, None] - t[:, None, :] + self._image_advantage(mixes)[:, None, None]
+        # Buffers are float32; mixes in float64, as in fits, keep their precision.
         return logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
 
     def mean_share(self, mixes: Mixes) -> Tensor:
@@ -155,6 +156,7 @@ class LearnedPerception(Perception):
                 f"perception: {type(self).__name__} was fitted to {len(self.strengths)} classes, but the labels have "
                 f"{mixes.label1.shape[1]}."
             )
+        # (R, K) though all rows are equal: subclasses return scores that differ between mixes.
         return self.strengths.to(mixes.weight.dtype).expand(len(mixes.weight), -1)
 
     def _image_advantage(self, mixes: Mixes) -> Tensor:
@@ -169,6 +171,7 @@ class LearnedPerception(Perception):
                 f"{name} needs `features1` and `features2` of the mixes, got None. In training give "
                 "data.mix.features: 'statistics', or a file of features, whichever it was fitted to."
             )
+        # Else a matrix product would fail far from the cause.
         if mixes.features1.shape[1] != len(self.image_weights):
             raise ConfigError(
                 f"perception: {name} was fitted to {len(self.image_weights)} features, these mixes have "
@@ -213,6 +216,7 @@ class RegressionColumns(NamedTuple):
         images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
         if images[-1] >= len(features):
             raise DataError(f"judgments: image {images[-1]} has no features; {len(features)} images have.")
+        # Of judged images only: features of others may never have been computed, and are NaN then.
         values = features.detach().cpu()[torch.from_numpy(images)].double().numpy()
         if not np.isfinite(values).all():
             raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} are not finite.")
@@ -245,6 +249,8 @@ class RegressionColumns(NamedTuple):
             self.extra,
             participant_rows[judgments.participant] * odds,
         ]
+        # Blocks of one prior variance each: -1 the slope, which has none; 0 classes; 1 slopes of participants; from 2
+        # on the kinds of features, then the extra columns.
         image = 2 + self.components.block
         extra = image.max() + 1 + self.extra_block
         block = np.concatenate(
@@ -256,6 +262,7 @@ class RegressionColumns(NamedTuple):
         """Returns the fit of what participants see."""
         design, block = self.design()
         found = ridge_logit(design, block, self.judgments.answer).coefficients
+        # Without participants' own slopes, which a new participant does not have: their spread counts in phi.
         common = slice(0, self.slices["participant"].start)
         h = expit(design[:, common] @ found[common])
         phi = np.square(self.judgments.answer - h).sum() / (h * (1 - h)).sum()
@@ -270,9 +277,11 @@ class RegressionColumns(NamedTuple):
         judgments, asked = self.judgments, ~np.isnan(self.judgments.confidence)
         line = np.column_stack([np.ones_like(seen), np.abs(2 * judgments.weight - 1), np.abs(2 * seen - 1)])
         participant_rows, both = np.eye(len(judgments.participants)), self.first + self.second
+        # Sums, not differences: two clear images make participants sure, whichever of them they see.
         design = np.concatenate([line, both, participant_rows[judgments.participant]], 1)
         block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(participant_rows), np.int64)])
         found = ridge_logit(design[asked], block, judgments.confidence[asked]).coefficients
         weights = self.components.to_feature_weights(found[3 : 3 + both.shape[1]])
+        # Components are centred, the weights are for raw features: the means of both images go into the constant.
         base = float(found[0] - 2 * self.components.mean @ weights)
         return (base, float(found[1]), float(found[2])), weights.tolist()

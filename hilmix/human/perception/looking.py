@@ -107,6 +107,7 @@ class LookingPerception(LearnedPerception):
             )
         mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
         classifier = _classifier(shown, features).tolist()
+        # Zero weights: only its similarity() is used, which standardises exactly as the fitted policy will.
         blank = cls(
             [0.0] * judgments.num_classes,
             1.0,
@@ -118,6 +119,7 @@ class LookingPerception(LearnedPerception):
             classifier,
         )
         similarity = blank.similarity(to_mixes(shown.judgments, features=features, mix_features=mix_features)).numpy()
+        # Of unit mean square, since all share one prior variance; a similarity that is always 0 stays 0.
         size = np.maximum(np.sqrt(np.square(similarity).mean(0)), 1e-12)
         shown = shown._replace(extra=similarity / size, extra_block=np.zeros(similarity.shape[1], dtype=np.int64))
         fitted = shown.fit_shares()
@@ -129,6 +131,7 @@ class LookingPerception(LearnedPerception):
             part["class"].tolist(),
             float(part["slope"][0]),
             shown.components.to_feature_weights(part["image"]).tolist(),
+            # Back to the units of similarity().
             (part["extra"] / size).tolist(),
             sizes,
             mean,
@@ -145,11 +148,14 @@ class LookingPerception(LearnedPerception):
         cosines, distances = [], []
         for a, b, m in zip(*(torch.split(f, self.blocks, 1) for f in (first, second, mix)), strict=True):
             cosines.append(((normalize(a) - normalize(b)) * normalize(m)).sum(1))
+            # Per square root of the width, so that blocks of any width are on one scale.
             distances.append((vector_norm(m - b, dim=1) - vector_norm(m - a, dim=1)) / m.shape[1] ** 0.5)
         class_scores = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
         return torch.stack([*cosines, *distances, class_scores], 1)
 
     def _image_advantage(self, mixes: Mixes) -> Tensor:
+        # Without the last, the classifier: it enters by class below, so that soft labels weight it as they weight
+        # strengths.
         return super()._image_advantage(mixes) + self.similarity(mixes)[:, :-1] @ self.look_weights[:-1].to(
             mixes.weight.dtype
         )
@@ -179,5 +185,6 @@ def _classifier(shown: RegressionColumns, features: Tensor) -> FloatArray:
     x = (features.detach().cpu()[torch.from_numpy(images)].double().numpy() - mean) / scale
     y = np.eye(judgments.num_classes)[classes]
     root = penalised_root(x, np.full(x.shape[1], float(x.shape[1])))
+    # Centred, without intercepts: the strengths of the classes take those up.
     found: FloatArray = (root @ (root.T @ (x.T @ (y - y.mean(0))))).T
     return found

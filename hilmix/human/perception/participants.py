@@ -52,6 +52,7 @@ class ParticipantCurves(Perception):
         if offsets is None and offset != 0:
             raise ConfigError(f"perception: offset is {offset:g}, but offsets are null; give both or none.")
         self.participants, self.ordered = tuple(map(str, participants)), offsets is not None
+        # The common curve comes last: unknown participants are sent there by index, without a branch.
         self.register_buffer("slopes", torch.tensor([*slopes, slope], dtype=torch.float32))
         self.register_buffer("offsets", torch.tensor([*(offsets or [0.0] * len(slopes)), offset], dtype=torch.float32))
 
@@ -68,6 +69,7 @@ class ParticipantCurves(Perception):
         """
         offset, slope = GlobalCurve.fit(judgments, ordered=ordered).curve
         judgments = judgments.validate()
+        # Within a class no image comes first.
         judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class() if ordered else judgments
         x = logit(judgments.weight)
         design = np.column_stack([x, np.ones_like(x)]) if ordered else x[:, None]

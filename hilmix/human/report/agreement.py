@@ -59,6 +59,7 @@ def compute_repeat_table(study: MixStudy, frame: pd.DataFrame, measure: str, *, 
         return build_estimates(study, [])
     first, again, participant = pairs[measure], pairs[f"{measure}_again"], pairs["participant"]
     correlation = clustered_correlation(first, again, participant, level=level)
+    # isclose: equal answers may differ by float noise of sliders and key steps.
     same = clustered_mean(np.isclose(first, again), participant, level=level)
     apart = clustered_mean(np.abs(first - again), participant, level=level)
     concordance = repeat_reliability(first, again).concordance
@@ -100,6 +101,7 @@ def compute_ceiling_table(study: MixStudy) -> pd.DataFrame:
         DataError: where no stimulus has two answers.
     """
     frame = drop_repeated_answers(build_answer_frame(study))
+    # The baseline: no deviation, the weight itself.
     found = _explained(study, frame, np.zeros(len(frame)), 0.95)
     return build_estimates(study, [("noise_ceiling", ALL, found.ceiling, np.nan, np.nan, len(frame))])
 
@@ -141,12 +143,14 @@ def _weight_means(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
 def _strengths(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
     used, strengths = fit_strengths(study)
     expected, mixed = np.zeros(len(frame)), (frame["label1"] != frame["label2"]).to_numpy()
+    # Strengths are by place among the classes that were mixed, which are sorted.
     expected[mixed] = strengths(*(np.searchsorted(used, frame[name][mixed]) for name in ("label1", "label2")))
     return expected
 
 
 def _pairs(study: MixStudy, frame: pd.DataFrame) -> FloatArray:
     pairs = build_pair_frame(study, frame)
+    # Mixes within a class are in no pair: no deviation is expected of them.
     deviations: FloatArray = (pairs["sign"] * pairs["shrunk"]).reindex(frame.index, fill_value=0.0).to_numpy()
     return deviations
 

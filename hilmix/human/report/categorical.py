@@ -63,6 +63,7 @@ def _measures(frame: pd.DataFrame, labels: NDArray[np.float64]) -> dict[str, NDA
     second = np.where(frame["label1"] == frame["label2"], 0.0, second)  # one class takes part once
     both = first + second
     share = np.divide(first, both, out=np.full(len(frame), np.nan), where=both > 0)
+    # maximum: 1 - both may be -1e-17
     return dict(zip(MEASURES, (entropy(labels, axis=1), np.maximum(1 - both, 0), first, second, share), strict=True))
 
 

@@ -22,6 +22,7 @@ def fit_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray, Cl
     if frame.empty:
         raise DataError("class strengths: every mix is of two images of one class; needed are mixes of two classes.")
     used, codes = np.unique(frame[["label1", "label2"]], return_inverse=True)
+    # The inverse is flat or not, by the version of NumPy.
     first, second = codes.reshape(-1, 2).T
     try:
         strengths = class_strengths(

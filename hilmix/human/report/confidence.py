@@ -51,6 +51,7 @@ def confidence_bins(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     frame = build_confidence_frame(study)
     rows = []
     for measure in MEASURES:
+        # Rounded: |2h - 1| of .6 falls just below .2 and belongs above it. Clipped: 1 belongs to the last bin.
         place = np.clip(np.searchsorted(BINS, frame[measure].round(9), side="right") - 1, 0, len(BINS) - 2)
         for k, part in frame.groupby(place):
             found = clustered_mean(part["confidence"], part["participant"], level=level)

@@ -38,6 +38,7 @@ def draw_relabelling_figure(studies: Studies, summary: Summary) -> "Figure":
     points = _by_weight(summary.tables["weights"], "answer")
     frame = build_answer_frame(studies["infer"])
     left.plot([0, 1], [0, 1], label="as mixed", **_DIAGONAL)
+    # Answers at five weights would lie on five lines; a fixed seed keeps the figure the same.
     shift = np.random.default_rng(0).uniform(-0.018, 0.018, len(frame))
     left.scatter(frame["generating_weight"] + shift, frame["answer"], s=3, color=SKY, alpha=0.35, linewidths=0)
     right.axhline(0, **_DIAGONAL)
@@ -132,6 +133,7 @@ def draw_midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
     table = summary.tables["midpoints"]
     for axis, study in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         frame = build_answer_frame(study)
+        # Bars as wide as the steps that were offered, without float noise between equal answers.
         steps = np.diff(np.unique(frame["answer"].round(9)))
         step = max(steps.min(), _FINEST) if len(steps) else 0.1
         frame["answer"] = (frame["answer"] / step).round()

@@ -55,6 +55,7 @@ def drop_repeated_answers(frame: pd.DataFrame) -> pd.DataFrame:
 
     A second answer of the same participant says nothing about agreement between participants.
     """
+    # The first by order of trials, then back into the order of the rows.
     return frame.sort_values("trial", kind="stable").drop_duplicates(["participant", "stimulus"]).sort_index()
 
 

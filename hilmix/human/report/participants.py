@@ -87,7 +87,6 @@ def compute_participant_table(study: MixStudy) -> pd.DataFrame:
             "fast": table["median_seconds"] < FAST * typical,
         }
     )
-    flags["untouched"] &= table["untouched_trials"] > 0
     table["flags"] = [" ".join(flags.columns[row]) for row in flags.to_numpy()]
     return table.reset_index(drop=True)
 

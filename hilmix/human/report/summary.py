@@ -86,6 +86,7 @@ def read_studies(folder: Path | str, *, classes: Sequence[str] = CLASSES, num_it
         raise DataError(f"{place} has none of {names}; point it at a copy of {ORIGIN}, or at an exported study.")
     studies = {task: read_study(place, task, classes=classes, num_items=num_items) for task in there}
     for task, study in studies.items():
+        # Most tables leave repeats out, and nothing would be left.
         if study.judgments.repeat.all():
             raise DataError(f"{place / LAYOUTS[task].file}: every trial is flagged as shown once more; none is left.")
     return studies
@@ -104,6 +105,7 @@ def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
         for name, what, make in _parts(study, level):
             try:
                 part = make()
+            # One table that the answers cannot support must not cost the others.
             except DataError as error:
                 missing.setdefault((study.task, str(error)), []).append(what)
             else:
@@ -188,5 +190,6 @@ def _content(summary: Summary) -> dict[str, Any]:
     rows = {}
     for name, table in summary.tables.items():
         known = table.notna() & ~table.isin([np.inf, -np.inf])
+        # Only object columns can hold None; JSON has no NaN.
         rows[name] = table.astype(object).where(known, None).to_dict("records")
     return {"level": summary.level, "repeats": REPEATS, "notes": list(summary.notes), "tables": rows}

@@ -77,6 +77,7 @@ def _grid(
         return
     cells = table.assign(cell=table.apply(_estimate, axis=1))
     wide = cells.pivot(index=list(row), columns=column, values="cell")
+    # pivot sorts; the tables have the order to read in.
     wide = wide.reindex(index=cells.set_index(list(row)).index.unique(), columns=cells[column].unique()).fillna("")
     say(console, "", literal((title, "bold")))
     shown = Grid(header_style="dim")
@@ -135,6 +136,7 @@ def _agreement(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         "correlation": "repeats: r",
         "mean_absolute_difference": "repeats: mean |difference|",
     }
+    # One clamp rule is enough at a glance; the files hold both.
     both = both[both["quantity"].isin(names) & ~both["group"].str.startswith("cifar10s_")]
     return both.assign(quantity=both["quantity"].map(names))
 

@@ -85,6 +85,7 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
     refuse_midpoints(study)
     judgments, shown = study.judgments, study.stimuli
     if judgments.answers is not None:
+        # Smoothing needs a confidence, which this task does not ask for.
         if smoothed:
             raise DataError("`smoothed` must be False for the categorical task, which has no confidence.")
         form = judgments.answers
@@ -113,6 +114,7 @@ def mean_by_mix(study: MixStudy, values: ArrayLike) -> DoubleArray:
     first = ~study.judgments.repeat
     at, size = study.judgments.stimulus[first], len(study.stimuli)
     total = np.zeros((size, *rows.shape[1:]))
+    # total[at] += rows would count each mix once.
     np.add.at(total, at, rows[first])
     count = np.bincount(at, minlength=size).reshape(-1, *[1] * (rows.ndim - 1))
     mean: DoubleArray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -31,6 +31,7 @@ def render(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[n
     """
     share = np.asarray(weight, dtype=np.float64)[..., None, None, None]
     a, b = np.asarray(image1), np.asarray(image2)
+    # astype truncates; the brackets fix the order of operations, on which some pixels depend.
     shown: NDArray[np.uint8] = (((share * a + (1 - share) * b) / 255) * 255).astype(np.uint8)
     return shown
 

@@ -134,6 +134,7 @@ def build_judgments_table(
         participant=whole_numbers(columns["participant"], "judgments participant", num_participants),
         stimulus=whole_numbers(columns["stimulus"], "judgments stimulus", num_stimuli),
         weight=empty if task == "categorical" else _bounded(columns["weight"], "judgments weight", 1.0),
+        # A copy, or two columns would share memory.
         confidence=_bounded(columns["confidence"], "judgments confidence", 1.0) if task == "infer" else empty.copy(),
         seconds=bounded_numbers(columns.get("seconds", empty), "judgments seconds", np.inf),
         repeat=np.array(columns.get("repeat", np.zeros(rows)), dtype=bool),
@@ -151,6 +152,7 @@ def build_judgments_table(
 
 def _answers(columns: Mapping[str, Any], rows: int, num_classes: int) -> ClassAnswers:
     second = np.asarray(columns["second"])
+    # -1 means no alternative and lies outside the range that is checked.
     known = whole_numbers(np.where(second == -1, 0, second), "judgments second", num_classes)
     typed = _bounded(columns["second_percent"], "judgments second_percent", 100.0, optional=True)
     impossible = np.array(columns["impossible"], dtype=bool)
@@ -217,6 +219,7 @@ def frozen(part: T) -> T:
         if is_dataclass(values):
             frozen(values)
         elif isinstance(values, np.ndarray):
+            # A frozen dataclass protects its fields, not the content of its arrays.
             values.setflags(write=False)
     return part
 
@@ -224,4 +227,5 @@ def frozen(part: T) -> T:
 def take_rows(part: T, keep: NDArray[np.bool_]) -> T:
     """The same judgments, or answers, without the other rows."""
     cut = {name: take_rows(v, keep) if is_dataclass(v) else v[keep] for name, v in _columns(part).items()}
+    # Indexing makes new arrays, which are writable again.
     return frozen(replace(part, **cut))  # type: ignore[type-var]

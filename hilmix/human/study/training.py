@@ -111,9 +111,11 @@ def split_around_mixes(
             f"`test_fraction` must be >= 0, `val_fraction` > 0 and both together at most {len(free)} of {len(data)} "
             f"items, those in no mix, got {test_fraction} and {val_fraction}."
         )
+    # The fractions are of all items, the draw is among those in no mix.
     shares = np.array([test_fraction, val_fraction]) * len(data) / len(free)
     strata = find_strata(data.annotations, data.target, seed=seed)[free]
     test, val, _ = draw_stratified_split(strata, [*shares, 1 - shares.sum()], seed=seed)
+    # The dtype must hold the longest name, or assignment would cut it.
     split = np.full(len(data), "train", dtype="<U5")
     split[free[test]], split[free[val]] = "test", "val"
     return replace(data, split=split)
@@ -148,6 +150,7 @@ def check_images(data: AnnotatedData, study: MixStudy) -> None:
     _check_size(data, study)
     shown = study.stimuli
     ids, labels = np.concatenate([shown.id1, shown.id2]), np.concatenate([shown.label1, shown.label2])
+    # H-Mix writes the CIFAR-10 classes with capitals, the sources do not.
     theirs, ours = (np.array([name.casefold() for name in names]) for names in (study.classes, data.classes))
     target = data.target[ids]
     known = target != UNKNOWN
@@ -172,6 +175,7 @@ def _kept(study: MixStudy, keep: ArrayLike | None) -> IntArray:
 
 def _split(data: AnnotatedData, study: MixStudy, kept: IntArray) -> NDArray[np.str_]:
     """(N,) the data's own, if the mixes leave its held-out items alone."""
+    # Without val the data module would draw validation items itself, from the mixes too.
     if data.split is None or not {"train", "val"} <= set(data.split.tolist()):
         found = "no split" if data.split is None else f"the splits {sorted(set(data.split.tolist()))}"
         raise DataError(
@@ -200,6 +204,7 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
             f"labels have the shape {given.shape}; expected {(rows, study.num_classes)}, one row per {per}, one "
             "column per class of the study."
         )
+    # -1 for mixes that are left out, so that their judgments drop out by comparison.
     place = np.full(len(study.stimuli), -1)
     place[kept] = np.arange(len(kept))
     judgments, participants = study.judgments, study.participants
@@ -210,6 +215,7 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
         stimulus, participant = judgments.stimulus[row], judgments.participant[row]
     _check_labels(given[row], np.asarray(study.stimuli.name, dtype=object)[stimulus])
     base = data.annotations
+    # Annotators of the data first, so that their ids stay.
     names = tuple(dict.fromkeys((*base.annotators, *participants)))
     columns = _class_columns(study.classes, data)
     probs = np.zeros((len(row), len(data.classes)))
@@ -250,6 +256,7 @@ def _class_columns(classes: Sequence[str], data: AnnotatedData) -> IntArray:
 
 def _joined(base: Annotations, mixes: Annotations) -> Annotations:
     """Both tables; the mixes' items come last, so the rows stay sorted."""
+    # One-hot rows are the same information as hard labels; a table cannot hold both kinds.
     hard = np.eye(base.num_classes, dtype=np.float32)
     columns: dict[str, Any] = {
         "probs": np.concatenate([hard[base.label] if base.probs is None else base.probs, mixes.probs])

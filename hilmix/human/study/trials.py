@@ -37,6 +37,8 @@ class TrialTable:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+                # Text only: a class may be called NA, and ids must not become floats. index_col=False: else pandas
+                # takes the first column of a too long row as the index.
                 frame = plain_cells(pd.read_csv(self.file, dtype=str, keep_default_na=False, index_col=False))
         except (ValueError, OSError, pd.errors.ParserWarning) as error:
             raise DataError(
@@ -92,6 +94,7 @@ class TrialTable:
         """
         cells = pd.Series(self[column] if texts is None else texts, dtype=object).astype(str).str.strip()
         values: NDArray[np.float64] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        # isfinite: `top` may be infinite.
         bad = ~((values >= 0) & (values <= top) & np.isfinite(values))
         if whole:
             bad |= values != np.floor(values)

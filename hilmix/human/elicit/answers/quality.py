@@ -16,8 +16,10 @@ CLASS_TASKS: tuple[Task, ...] = ("categorical", "vote")
 EXCLUDING = ("catch", "fast", "straight")
 CATCH_TOLERANCE = 0.25
 """How far a weight may lie from the known answer of a catch trial."""
+# One failed catch trial may be a slip: excluded is who fails more than half of two or more.
 MIN_CATCH, FAILED_CATCH = 2, 0.5
 FAST_SHARE = 0.5
+# In H-Mix a participant answered 1.0 in 31 of 32 construct trials (.97) and was kept.
 MIN_STRAIGHT, STRAIGHT_SHARE = 10, 0.9
 REPEAT_DIFFERENCE, REPEAT_OTHER_LABEL = 0.3, 0.5
 UNTOUCHED_SHARE = 0.5
@@ -60,6 +62,7 @@ def find_flags(trials: Sequence[AnsweredTrial], *, minimum_seconds: float) -> li
         trials: the answered trials.
         minimum_seconds: a trial answered sooner is a fast one.
     """
+    # In practice participants may try the controls out.
     counted = [one for one in trials if one.trial.kind != "practice"]
     found = {
         "catch": _catch(counted),
@@ -118,6 +121,7 @@ def _straight(trials: Sequence[AnsweredTrial]) -> str | None:
 
 
 def _repeats(trials: Sequence[AnsweredTrial]) -> str | None:
+    # A repeat whose original has no answer is left out.
     by_trial = {one.trial.id: get_answer_value(one.row.answer) for one in trials}
     pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in trials if one.trial.of in by_trial]
     if not pairs:

@@ -71,6 +71,7 @@ def format_mix_name(manifest: Manifest, shown: Stimulus) -> str:
     """Returns a name of what was shown, as the released files name it."""
     one, two = (manifest.dataset.classes[label] for label in (shown.label1, shown.label2))
     pair = f"{one}_{shown.id1}_{two}_{shown.id2}"
+    # repr: the shortest text that reads back as the same weight.
     return pair if shown.weight is None else f"mixed_{shown.weight!r}_{pair}.png"
 
 
@@ -86,6 +87,7 @@ def collect_answers(folder: Path | str) -> StudyAnswers:
         raise DataError(_no_answers(folder))
     participants, surveys, answers = read_rows(
         file,
+        # One job, so one transaction: a server may write between two.
         lambda rows: (rows.read_participants(), rows.read_surveys(), rows.read_answers()),
         manifest=hash_manifest(folder),
     )
@@ -171,6 +173,7 @@ def find_vote_mixes(manifest: Manifest) -> tuple[Stimulus, ...]:
         trial for batch in manifest.batches if batch.task == "vote" for trial in batch.trials if trial.kind == "main"
     )
     shown = (manifest.stimuli[trial.stimulus] for trial in main)
+    # By name: several batches or trials may show the same mix.
     return tuple({format_mix_name(manifest, one): one for one in shown if not one.single}.values())
 
 
@@ -187,6 +190,7 @@ def _judgments(manifest: Manifest, participants: Sequence[Participant], answers:
     order = {(one.number, trial): place for one in participants for place, trial in enumerate(one.order)}
 
     def order_of(given: AnswerRow) -> tuple[int, float, int]:
+        # Times may tie, as with imported answers; the order of the trials decides then.
         return given.participant, given.received, order.get((given.participant, given.trial), -1)
 
     out: list[Judgment] = []
@@ -255,5 +259,6 @@ def _participants(rows: Sequence[Judgment]) -> tuple[NDArray[np.int64], list[str
 
 def _distinct(names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
     """(L,) the number of each name, and the names in the order of their first use."""
+    # An object array: NumPy text would drop trailing zero characters of names.
     number, different = pd.factorize(np.asarray(names, dtype=object))
     return number.astype(np.int64), [str(name) for name in different]

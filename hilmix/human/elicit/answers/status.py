@@ -131,6 +131,7 @@ def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
     mine = [one for one in given if one.trial in of_trial]
     for one in mine:
         answers[of_trial[one.trial]].append(quality.get_answer_value(one.answer))
+    # Pairs within a mix only: different mixes need not agree.
     pairs = [pair for values in answers.values() for pair in combinations(values, 2)]
     counts = Counter(min(len(values), target) for values in answers.values())
     names = task in quality.CLASS_TASKS
@@ -152,8 +153,10 @@ def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
 
 def _icc(manifest: Manifest, answers: dict[int, list[float]]) -> float | None:
     shown = [(manifest.stimuli[stimulus].weight or 0.0, values) for stimulus, values in answers.items() if values]
+    # Less the weight that was shown: else any study would agree, as all participants see the weights.
     beyond = [[value - weight for value in values] for weight, values in shown]
     values, group = np.concatenate([*beyond, []]), np.repeat(np.arange(len(beyond)), [len(v) for v in beyond])
+    # One-way analysis of variance needs two mixes, one of them with two judgments, and variation.
     if len(beyond) < 2 or len(values) == len(beyond) or np.ptp(values) == 0:
         return None
     return intraclass_correlation(values, group, num_groups=len(beyond)).single

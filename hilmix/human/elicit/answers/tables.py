@@ -24,6 +24,7 @@ _SHOWN = [
     ("label2", pa.string()),
     ("generating_weight", pa.float64()),
 ]
+# Schemas are spelled out: inferred ones would turn a column that no task of the study fills into type null.
 JUDGMENTS = pa.schema(
     [
         *_WHO,
@@ -119,6 +120,7 @@ def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
             "start": one.trial.start,
             "seconds": one.row.seconds,
             "received": one.row.received,
+            # As text: the names of controls differ between tasks, and a struct column would unite them.
             "touched": json.dumps(one.row.touched),
             "times": json.dumps(one.row.times),
         }

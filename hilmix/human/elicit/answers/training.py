@@ -25,6 +25,7 @@ from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with
 TRAINABLE: tuple[Task, ...] = ("infer", "categorical", "vote")
 """Tasks whose answers are labels of what was shown; the others are about which of many mixes is half and half."""
 DoubleArray = NDArray[np.float64]
+# Inputs from files are decoded in parts, which bounds the memory of the float copies.
 _AT_ONCE = 256
 
 
@@ -57,6 +58,7 @@ def add_answers(
     rows = [one for one in collected.counted(with_excluded=with_excluded) if one.shown.task == task]
     if not any(one.trial.kind == "main" for one in rows):
         raise DataError(f"The study has no answers to the task '{task}' that count.")
+    # Before anything is built: a second export into its own output would count answers twice.
     _check_participants(data, collected.manifest, rows)
     if task != "vote":
         study = _renamed(build_mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
@@ -89,8 +91,8 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
     ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
     if hash_data(data, ids) != dataset.sha256:
         raise DataError(
-            f"{data.name} must have the images of '{dataset.name}', of which the study was built, in the same order, got "
-            "others. Give those data."
+            f"{data.name} must have the images of '{dataset.name}', of which the study was built, in the same order, "
+            "got others. Give those data."
         )
 
 
@@ -118,6 +120,7 @@ def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) ->
     columns: dict[str, Any] = {}
     for name, values in more.items():
         given = getattr(base, name)
+        # NaN is "not stated" in both columns.
         columns[name] = np.concatenate([np.full(base.num_pairs, np.nan) if given is None else given, values])
     return Annotations.build(
         np.concatenate([base.item, [one.shown.id1 for one in votes]]),
@@ -141,6 +144,7 @@ def _with_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> An
                 f"{data.name} has no split, and none can be drawn around the mixes: {error} Give the items table a "
                 "column 'split', or build the study from fewer pairs."
             ) from error
+    # A mix without a judgment that counts has no label to train on.
     seen = np.bincount(study.judgments.stimulus[~study.judgments.repeat], minlength=len(study.stimuli)) > 0
     return with_mixes(data, study, labels, per="judgment", keep=seen)
 

@@ -81,12 +81,15 @@ def build_study(
     check_showable(data)
     label = find_usable_labels(data)
     drawn = draw_mixes(design, label, probs, classes=data.classes, chosen=chosen)
+    # Hidden, beside the target so that rename stays in one file system, and named by process against two builds at
+    # once.
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         (partial / IMAGES).mkdir(parents=True)
         stimuli = _write_stimuli(data, label, _shown(design, drawn), partial / IMAGES, design.seed)
         write_manifest(_manifest(data, design, drawn, stimuli, own, name=folder.name), partial)
+        # What was written, not what was meant, before the folder bears its name.
         check_images(read_manifest(partial), partial)
         partial.rename(folder)
     except OSError as error:
@@ -194,6 +197,7 @@ def _trials(
     first = trials("practice", range(others, catch))
     body = trials("main", main)
     known = trials("catch", range(catch, catch + design.catch))
+    # Evenly spread, ends left out.
     again = [body[(r + 1) * len(body) // (design.repeats + 1)] for r in range(design.repeats)]
     last = [Trial(id=next(number), stimulus=t.stimulus, kind="repeat", of=t.id, start=t.start) for t in again]
     return (*first, *body, *known, *last)

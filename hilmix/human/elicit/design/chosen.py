@@ -61,6 +61,7 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         DataError: if the file cannot be read or lacks a column, or for the first row that cannot be shown.
     """
     try:
+        # Names stay text: an item may be called 007 or NA.
         table = plain_cells(pd.read_csv(file, dtype={"item1": str, "item2": str}, keep_default_na=False))
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read {file}: {error}. Make it with hilmix elicit next.") from error
@@ -81,8 +82,9 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         (same.to_numpy(), "item2", "mixed with item1 in an earlier row already"),
         (~((weight > 0) & (weight < 1)), "weight", "not a number between 0 and 1"),
     )
+    # In this order: label[-1] of an unknown item is looked up above, but never reported.
     for wrong, column, why in problems:
         if wrong.any():
-            row = int(wrong.argmax())
+            row = int(wrong.argmax())  # the first bad one; line 1 is the header
             raise DataError(f"{file}, line {row + 2}: {column} '{table[column].iloc[row]}' is {why}.")
     return ChosenMixes(Pairs(first, second), weight)

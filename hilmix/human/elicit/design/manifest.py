@@ -75,6 +75,7 @@ class Manifest(Model):
 
     @model_validator(mode="after")
     def _parts_refer_to_each_other(self) -> Self:
+        # The first only: later ones often follow from it.
         for problem in _problems(self):
             raise ValueError(problem)
         return self
@@ -184,6 +185,7 @@ def write_manifest(study: Manifest, folder: Path | str) -> Path:
 
 def hash_manifest(folder: Path | str) -> str:
     """Returns the hash of the bytes of ``study.json``, by which answers know their study."""
+    # Bytes, not content: any edit after serving counts.
     return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
 
 
@@ -200,6 +202,7 @@ def _describe(error: ValidationError) -> str:
         return f"{where} is missing{more}"
     if kind == "extra_forbidden":
         return f"{where} is not a field of a study; remove it, or correct its name{more}"
+    # pydantic begins with "Input should".
     allowed = re.sub(r"^\w+ should", "it should", first["msg"])
     return f"{where} is {_shown(first['input'])}; {allowed}{more}"
 

@@ -24,6 +24,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Model(BaseModel):
     """Immutable, no unknown field, no conversion of types, finite numbers."""
 
+    # forbid: a misspelt field must not be ignored in silence.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 

@@ -44,6 +44,7 @@ class Study:
         # No raw HTML: what a researcher pastes into a text cannot become a script on a participant's page.
         markdown = MarkdownIt("commonmark", {"html": False})
         files = {batch.id: _files(manifest, batch) for batch in manifest.batches}
+        # Sorted, so that the first missing file named is the same on every run.
         for name in sorted(frozenset[str]().union(*files.values())):
             if not (folder / IMAGES / name).is_file():
                 raise DataError(f"'{folder / IMAGES / name}' is missing; study.json shows it. Build the study again.")

@@ -38,6 +38,7 @@ class TooManyError(Exception):
 
     def __init__(self, wait: float) -> None:
         super().__init__()
+        # Spread, or all who were refused would come back in the same second.
         self.seconds = math.ceil(wait) + secrets.randbelow(SPREAD)
 
 
@@ -85,6 +86,8 @@ async def join(study_token: str, request: Request, context: Context) -> Redirect
     code = await context.run_step(steps.join, request.query_params, request.cookies.get(COOKIE))
     reply = RedirectResponse(f"/p/{code}", status_code=303)
     if context.study.manifest.settings.keep_platform_id == "hash":
+        # lax: a platform links here from its own site, where strict would hold the cookie back. The path keeps it from
+        # all other requests; pages prove themselves by their address.
         reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
     return reply
 
@@ -167,6 +170,8 @@ def get_status(status_token: str, context: Context) -> Status:
 
 
 def _same(token: str, right: str) -> None:
+    # Bytes, as compare_digest refuses text that is not ASCII, and a link may hold any. Constant time: no prefix of a
+    # token can be found by measuring.
     if not secrets.compare_digest(token.encode("utf-8", "replace"), right.encode()):
         raise RequestError(404, "This link is not valid; ask for it again.")
 

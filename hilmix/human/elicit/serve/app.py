@@ -87,6 +87,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
+    # The last one added is the outermost: refusals of BodyLimit get the headers too.
     app.add_middleware(BodyLimit)
     app.add_middleware(Headers)
     return app
@@ -101,6 +102,7 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # A reply that sets a header itself, as images do for caching, keeps it.
                 there = {name.lower() for name, _ in message["headers"]}
                 more = [
                     (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
@@ -146,6 +148,7 @@ class BodyLimit:
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
+            # The body once, as it was read here; then whatever the server reports, such as a disconnect.
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send)
@@ -165,6 +168,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 def build_error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Returns the reply to a request that went wrong: one sentence, in which nothing sent can break the encoding."""
+    # Lone surrogates from the request would make the reply fail.
     sentence = message.encode("unicode_escape").decode()[:300]
     return JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
@@ -208,6 +212,7 @@ async def _http(request: Request, problem: Exception) -> JSONResponse:
 
 
 async def _failed(request: Request, problem: Exception) -> JSONResponse:
+    # Starlette runs this handler outside of all middleware, so it brings the headers itself.
     return build_error(
         500, "The server failed; nothing was saved. Try again, and tell the researcher if it goes on.", HEADERS
     )

@@ -141,6 +141,7 @@ def build_state(study: Study, current: ParticipantState) -> State:
         progress=_progress(study, current, practice=now == "practice"),
         trial=_trial_view(study, participant, rest[0]) if rest else None,
         preload=_images(study, participant, rest[1]) if rest[1:] else (),
+        # In no other phase, or it could be read without taking part.
         completion_code=study.manifest.completion_code if now == "done" else None,
     )
 
@@ -168,6 +169,7 @@ def find_offered_images(study: Study, participant: Participant, trial: int) -> l
     pairs = list(zip(shown.images, disguise_weights(shown) or (), strict=True))
     if shown.task == "construct":
         return pairs  # the manifest has them by rising weight
+    # Drawn from participant and trial: a reload shows the same order.
     return shuffle(pairs, seed=study.manifest.seed, salt=f"offer/{participant.number}/{trial}")
 
 
@@ -236,6 +238,7 @@ def _trial_view(study: Study, participant: Participant, trial: int) -> TrialView
         else convert_weight({"weight": start}, shown.weights, disguise_weights(shown))["weight"],
         class_order=None
         if shown.task in TASKS_NAMING_CLASSES
+        # Once per participant, as in H-Mix.
         else tuple(shuffle(classes, seed=study.manifest.seed, salt=f"classes/{participant.number}")),
     )
 

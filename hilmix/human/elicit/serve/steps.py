@@ -26,6 +26,7 @@ CODE_BYTES = 18
 _CODE = re.compile(r"[A-Za-z0-9_-]{24}")
 PLATFORM_IDS = ("PROLIFIC_PID", "workerId", "participant")
 """Names under which recruiting platforms hand over their id of a participant; the first present counts."""
+# A page that reloads in a loop must not fill the file.
 MAX_LOADS = 100
 
 
@@ -54,6 +55,7 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
     platform = _platform(context, query)
     known = None if platform is None else context.rows.find_by_platform(platform)
     if known is not None:
+        # Bytes and constant time, as for tokens.
         if kept is None or not secrets.compare_digest(kept.encode("utf-8", "replace"), known.code.encode()):
             raise RequestError(409, "You have joined before; go on with the browser and the page that you had then.")
         return known.code
@@ -134,6 +136,7 @@ def store_answer(context: StepContext, code: str, body: bodies.Submission) -> Sa
         )
         context.rows.add_answer(stored)
         _go_on(context, participant, {*current.answered, body.trial})
+    # The page repeats a lost request under the same key; another key is another window.
     elif stored.key != body.key:
         raise RequestError(409, "This trial has been answered already, maybe in another window; load the page again.")
     # Validated again, so that the reply is what was stored and not what was sent.
@@ -171,10 +174,12 @@ def _platform(context: StepContext, query: Mapping[str, str]) -> str | None:
     if given is None:
         return None
     key = bytes.fromhex(context.rows.read_meta("hash_key") or "")
+    # Keyed: platform ids are short, and a plain hash could be undone by trying all.
     return hmac.new(key, given.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _find_participant(context: StepContext, code: str) -> Participant:
+    # The pattern first: codes of imported participants do not match, so no page leads to them.
     participant = context.rows.find_by_code(code) if _CODE.fullmatch(code) else None
     if participant is None:
         raise RequestError(404, "This link is not known; after a withdrawal nothing of it is kept.")
@@ -187,6 +192,7 @@ def _participant_state(context: StepContext, code: str) -> ParticipantState:
     lapsed = (
         participant.phase in flow.LEASED
         and participant.lease_until is not None
+        # Until now itself: read_coverage counts leases that end later.
         and participant.lease_until <= context.now
     )
     if not lapsed or participant.batch is None:
@@ -194,6 +200,7 @@ def _participant_state(context: StepContext, code: str) -> ParticipantState:
     batch = context.study.manifest.batches[participant.batch]
     counts = count_judgments(context.study.manifest, context.rows.read_coverage(context.now))
     wanted = needs_judgments(context.study.manifest, batch, counts, answered=answered)
+    # A lapsed lease alone ends nothing: whoever returns goes on while the rest is still wanted.
     return ParticipantState(participant, answered, reassigned=not wanted)
 
 
@@ -231,6 +238,7 @@ def _assign(context: StepContext, code: str, participant: Participant) -> State:
     manifest = context.study.manifest
     done = [context.study.trials[trial] for trial in context.rows.read_answered_trials(participant.number)]
     counts = count_judgments(manifest, context.rows.read_coverage(context.now))
+    # A second judgment by the same participant would count as one of another: no batch with a mix that they know.
     batch = choose_batch(manifest, counts, judged={trial.stimulus for trial in done if trial.kind == "main"})
     if batch is None:
         _enter(context, participant, "full", batch=None, order=(), lease_until=None)

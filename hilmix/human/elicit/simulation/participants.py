@@ -81,11 +81,13 @@ def simulate_study(
             :func:`simulate`.
     """
     study, file = read_manifest(folder), folder / ANSWERS
+    # A file without participants is what stopping a server before anyone joined leaves.
     if file.exists() and read_rows(file, Rows.read_participants):
         raise DataError(
             f"{folder} has participants already, and simulated answers would be mixed with theirs. Simulate in a copy "
             f"of the folder without {ANSWERS}."
         )
+    # The lock, as for any server: another one would hand out the same trials.
     with lock_study(folder), run_server(folder) as link:
         return simulate(link, study, participants=participants, behaviours=behaviours, seed=seed)
 
@@ -170,6 +172,7 @@ class SimulatedParticipant:
             raise DataError(
                 f"The server shows trial {view['id']} of task {task}, which is not in study.json: give its study."
             )
+        # A generator per trial: answers do not depend on the order in which trials are drawn.
         rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
         real = None if shown.weights is None else dict(zip(disguise_weights(shown) or (), shown.weights, strict=True))
         drawn = draw_answer(
@@ -182,6 +185,7 @@ class SimulatedParticipant:
         )
         took, touched = draw_seconds(self.behaviour, rng), self.behaviour.name != "untouched"
         return {
+            # From the generator: the same seed stores the same rows.
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
             "answer": convert_weight(drawn, shown.weights, disguise_weights(shown)),
