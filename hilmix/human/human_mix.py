@@ -142,8 +142,8 @@ class HumanMix(MixPolicy):
             return self._table[batch.index]
         if batch.input.ndim != 4 or batch.input.shape[1] != 3:
             raise ConfigError(
-                f"mix: HumanMix computes features: {STATISTICS} from RGB images, the inputs have the shape "
-                f"{tuple(batch.input.shape[1:])}; give a .npy file of features."
+                f"mix: inputs must be RGB images of the shape (3, H, W) for features: {STATISTICS}, got the shape "
+                f"{tuple(batch.input.shape[1:])}. Give a .npy file of features."
             )
         return image_statistics(batch.input.float())
 
@@ -160,10 +160,10 @@ def _read_features(file: Path, items: int) -> Tensor:
     # np.load gives an archive object for .npz files under any name.
     if not (isinstance(table, np.ndarray) and table.dtype.kind in "fiu"):
         found = getattr(table, "dtype", "an archive of arrays")
-        raise ConfigError(f"mix: the features '{file}' are {found}; give one array of numbers in a .npy file.")
+        raise ConfigError(f"mix: the features '{file}' must be one array of numbers in a .npy file, got {found}.")
     if table.ndim != 2 or len(table) != items or not np.isfinite(table).all():
         raise ConfigError(
-            f"mix: the features '{file}' have the shape {table.shape}; expected are finite numbers, a row for each of "
-            f"the {items} items of the data."
+            f"mix: the features '{file}' must be finite numbers of the shape ({items}, D), a row per item of the data, "
+            f"got the shape {table.shape}."
         )
     return torch.from_numpy(table.astype(np.float32))

@@ -1,7 +1,6 @@
 """Exports of a study: its answers as tables, as a data folder or as H-Mix; or its pages, for another host."""
 
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +42,19 @@ class Export(NamedTuple):
     with_excluded: bool = False
 
 
-def export(wanted: Export) -> list[str]:
+class Exported(NamedTuple):
+    """What was written.
+
+    Args:
+        notes: what is left out, and why.
+        task: whose answers are the labels; None outside the format folder.
+    """
+
+    notes: list[str]
+    task: Task | None = None
+
+
+def export(wanted: Export) -> Exported:
     """Writes an export atomically, and returns notes on what it leaves out.
 
     Raises:
@@ -64,10 +75,10 @@ def export(wanted: Export) -> list[str]:
             raise ConfigError("`with_excluded` must be False for the format jspsych, which holds no answers.")
         with _whole_folder(wanted.out) as folder:
             write_jspsych(wanted.study, folder)
-        return []
+        return Exported([])
     collected = collect_answers(wanted.study)
-    notes = _left_out(collected, wanted)
-    return [*notes, *_WRITERS[wanted.format](collected, wanted)]
+    written = _WRITERS[wanted.format](collected, wanted)
+    return written._replace(notes=[*_left_out(collected, wanted), *written.notes])
 
 
 def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
@@ -77,22 +88,21 @@ def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
     return [f"Left out, unless `with_excluded`: {excluded}."]
 
 
-def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
+def _write_native(collected: StudyAnswers, wanted: Export) -> Exported:
     with _whole_folder(wanted.out) as folder:
         for name, table in build_tables(collected, with_excluded=wanted.with_excluded).items():
             pq.write_table(table, folder / f"{name}.parquet")
         shutil.copyfile(wanted.study / MANIFEST, folder / MANIFEST)
-    return []
+    return Exported([])
 
 
-def _folder(collected: StudyAnswers, wanted: Export) -> list[str]:
+def _write_data_folder(collected: StudyAnswers, wanted: Export) -> Exported:
     assert wanted.data is not None
     task = wanted.task or _only_task(collected)
     data = add_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
     with _naming_folder(wanted.out):
         write_folder(data, wanted.out)
-    method = "annot-mix" if task == "vote" else "soft"
-    return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
+    return Exported([], task)
 
 
 def _only_task(collected: StudyAnswers) -> Task:
@@ -103,7 +113,7 @@ def _only_task(collected: StudyAnswers) -> Task:
     return (usable or list(there))[0]
 
 
-def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
+def _write_hmix(collected: StudyAnswers, wanted: Export) -> Exported:
     studies = build_mix_studies(collected, with_excluded=wanted.with_excluded)
     if not studies:
         raise DataError(
@@ -113,19 +123,14 @@ def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
     with _whole_folder(wanted.out) as folder:
         for study in studies.values():
             write_released(study, folder)
-    dataset = collected.manifest.dataset
-    options = shlex.join(["--classes", *dataset.classes, "--num-items", str(dataset.num_items)])
     votes = ["Votes are left out; the layout of H-Mix has no place for them."]
-    return [
-        *(votes if "vote" in collected.manifest.tasks else []),
-        f"Read it: hilmix hmix summary {wanted.out} {options}",
-    ]
+    return Exported(votes if "vote" in collected.manifest.tasks else [])
 
 
-_WRITERS: dict[Format, Callable[[StudyAnswers, Export], list[str]]] = {
-    "native": _native,
-    "folder": _folder,
-    "hmix": _hmix,
+_WRITERS: dict[Format, Callable[[StudyAnswers, Export], Exported]] = {
+    "native": _write_native,
+    "folder": _write_data_folder,
+    "hmix": _write_hmix,
 }
 
 

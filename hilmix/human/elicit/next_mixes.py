@@ -56,8 +56,8 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     answers = read_answers(study)
     if "infer" not in answers:
         raise DataError(
-            f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
-            "to 'infer'. find_next_by_model needs none."
+            f"{study} must have answers to the task 'infer', to which perception is fitted, got {', '.join(answers)}. "
+            "find_next_by_model needs none."
         )
     judgments = answers["infer"].without_repeats().to_judgments()
     candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)

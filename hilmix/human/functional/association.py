@@ -88,7 +88,8 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
     slopes, covariance, rank = clustered_fit(x, y, groups)
     if rank < x.shape[1]:
         raise DataError(
-            f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes; the measures are constant or tied."
+            f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes. Give measures that vary apart from each "
+            "other."
         )
     # An exact fit leaves variances that are rounding noise of either sign.
     half = t_quantile(int(groups.max()) + 1, level) * np.sqrt(np.maximum(np.diag(covariance), 0.0))

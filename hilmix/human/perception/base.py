@@ -202,8 +202,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} holds no perception policy: its 'format' is not '{FORMAT}'. Write one with save().")
     if found.get("version") != VERSION:
         raise DataError(
-            f"{path} has version {found.get('version')!r}; this hilmix reads version {VERSION}. Fit and "
-            "save the policy again, or install the hilmix that wrote it."
+            f"{path}: 'version' must be {VERSION}, got {found.get('version')!r}. Fit and save the "
+            "policy again, or install the hilmix that wrote it."
         )
     if missing := [key for key in ("class_path", "init_args") if key not in found]:
         raise DataError(f"{path} lacks {', '.join(missing)}; fit and save the policy again.")

@@ -40,8 +40,8 @@ class _ClassCurves(Perception):
     def perceived_share(self, mixes: Mixes) -> Tensor:
         if mixes.label1.shape[1] != len(self.offset):
             raise ConfigError(
-                f"perception: {type(self).__name__} was fitted to {len(self.offset)} classes, but the labels have "
-                f"{mixes.label1.shape[1]}."
+                f"perception: labels must have {len(self.offset)} classes, those that {type(self).__name__} was fitted "
+                f"to, got {mixes.label1.shape[1]}."
             )
         return logit_curve(mixes.weight[:, None, None], self.offset, self.slope)
 
@@ -102,8 +102,8 @@ class LabelPairs(_ClassCurves):
         self.register_buffer("slope", _table("slopes", slopes, sign=1))
         if self.offset.shape != self.slope.shape:
             raise ConfigError(
-                f"perception: offsets are {len(self.offset)} x {len(self.offset)}, slopes {len(self.slope)} x "
-                f"{len(self.slope)}; give one of each for every pair of classes."
+                f"perception: `offsets` and `slopes` must have equal shapes, got {tuple(self.offset.shape)} and "
+                f"{tuple(self.slope.shape)}."
             )
 
     @classmethod
@@ -164,7 +164,7 @@ def _table(name: str, values: Sequence[Sequence[float]], *, sign: int) -> Tensor
     if len(wrong):
         c, d = wrong[0].tolist()
         raise ConfigError(
-            f"perception: {name} of the classes {c} and {d} are {table[c, d]:g} and {table[d, c]:g}; which image is "
-            f"the first must not matter, so give {'equal' if sign > 0 else 'opposite'} numbers in both places."
+            f"perception: {name} of the classes {c}, {d} and {d}, {c} must be {'equal' if sign > 0 else 'opposite'}, "
+            f"so that either image may be the first, got {table[c, d]:g} and {table[d, c]:g}."
         )
     return table.float()

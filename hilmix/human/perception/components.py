@@ -38,7 +38,8 @@ class Components(NamedTuple):
         """
         if sum(sizes) != features.shape[1] or min(sizes) < 1:
             raise ConfigError(
-                f"perception: the blocks {list(sizes)} do not add up to the {features.shape[1]} features of an image."
+                f"perception: `blocks` must be >= 1 and sum to {features.shape[1]}, the features of an image, got "
+                f"{list(sizes)}."
             )
         # 1 in place of a deviation of 0: constant columns become 0 and not NaN.
         mean, scale = features.mean(0), spread_or_one(features)

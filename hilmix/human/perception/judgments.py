@@ -85,7 +85,7 @@ class MixJudgments(NamedTuple):
             raise DataError("judgments: a fit needs at least 1, got 0.")
         for name, column in given.items():
             if column.shape != (rows,):
-                raise DataError(f"judgments {name} has the shape {column.shape}; expected {(rows,)}, as weight has.")
+                raise DataError(f"judgments {name} must have the shape {(rows,)}, as weight has, got {column.shape}.")
             _check(name, column, *self._range(name))
         return self._replace(**given)
 

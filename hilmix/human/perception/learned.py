@@ -57,11 +57,11 @@ class LearnedPerception(Perception):
     ) -> None:
         super().__init__()
         if (confidence is None) != (confidence_weights is None):
-            raise ConfigError("perception: confidence and confidence_weights belong together; give both or none.")
+            raise ConfigError("perception: `confidence` and `confidence_weights` must both be given or both be null.")
         if confidence_weights is not None and len(confidence_weights) != len(image_weights):
             raise ConfigError(
-                f"perception: {len(confidence_weights)} confidence_weights for {len(image_weights)} image_weights; "
-                "both are one per feature."
+                f"perception: `confidence_weights` must have {len(image_weights)} entries, as `image_weights` has, got "
+                f"{len(confidence_weights)}."
             )
         self.register_buffer("strengths", torch.tensor(list(strengths), dtype=torch.float32))
         self.register_buffer("slope", torch.tensor(float(slope)))
@@ -153,8 +153,8 @@ class LearnedPerception(Perception):
         """(R, K) strength of each class in each mix."""
         if mixes.label1.shape[1] != len(self.strengths):
             raise ConfigError(
-                f"perception: {type(self).__name__} was fitted to {len(self.strengths)} classes, but the labels have "
-                f"{mixes.label1.shape[1]}."
+                f"perception: labels must have {len(self.strengths)} classes, those that {type(self).__name__} was "
+                f"fitted to, got {mixes.label1.shape[1]}."
             )
         # (R, K) though all rows are equal: subclasses return scores that differ between mixes.
         return self.strengths.to(mixes.weight.dtype).expand(len(mixes.weight), -1)
@@ -174,7 +174,7 @@ class LearnedPerception(Perception):
         # Else a matrix product would fail far from the cause.
         if mixes.features1.shape[1] != len(self.image_weights):
             raise ConfigError(
-                f"perception: {name} was fitted to {len(self.image_weights)} features, these mixes have "
+                f"perception: mixes must have {len(self.image_weights)} features, those that {name} was fitted to, got "
                 f"{mixes.features1.shape[1]}."
             )
         return mixes.features1.to(mixes.weight.dtype), mixes.features2.to(mixes.weight.dtype)
@@ -215,11 +215,13 @@ class RegressionColumns(NamedTuple):
         judgments = judgments.validate()
         images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
         if images[-1] >= len(features):
-            raise DataError(f"judgments: image {images[-1]} has no features; {len(features)} images have.")
+            raise DataError(
+                f"judgments: ids must be in [0, {len(features) - 1}], the images with features, got {images[-1]}."
+            )
         # Of judged images only: features of others may never have been computed, and are NaN then.
         values = features.detach().cpu()[torch.from_numpy(images)].double().numpy()
         if not np.isfinite(values).all():
-            raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} are not finite.")
+            raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} must be finite.")
         found = Components.fit(values, blocks or [values.shape[1]], components)
         first, second = found(values)[at.reshape(2, -1)]
         none = np.zeros((len(judgments.weight), 0))

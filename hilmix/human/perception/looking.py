@@ -62,8 +62,8 @@ class LookingPerception(LearnedPerception):
         super().__init__(strengths, slope, image_weights, dispersion, confidence, confidence_weights)
         if len(look_weights) != 2 * len(blocks) + 1 or sum(blocks) != len(image_weights):
             raise ConfigError(
-                f"perception: {len(look_weights)} look_weights and blocks {list(blocks)} for {len(image_weights)} "
-                "features; give two per block and one, and blocks that add up."
+                f"perception: `look_weights` must have {2 * len(blocks) + 1} entries, two per block and one, and "
+                f"`blocks` must sum to {len(image_weights)}, the features, got {len(look_weights)} and {list(blocks)}."
             )
         self.blocks = [int(size) for size in blocks]
         for name, values in (("look_weights", look_weights), ("mean", mean), ("scale", scale)):
@@ -102,8 +102,8 @@ class LookingPerception(LearnedPerception):
         shown = RegressionColumns.build(judgments, features, sizes, components)
         if mix_features.shape != (len(shown.first), features.shape[1]) or not bool(mix_features.isfinite().all()):
             raise DataError(
-                f"mix_features have the shape {tuple(mix_features.shape)}; expected are finite numbers of the shape "
-                f"{(len(shown.first), features.shape[1])}, a row per judgment."
+                f"mix_features must be finite and of the shape {(len(shown.first), features.shape[1])}, a row per "
+                f"judgment, got the shape {tuple(mix_features.shape)}."
             )
         mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
         classifier = _classifier(shown, features).tolist()

@@ -54,7 +54,7 @@ class OffEndpoints(Smoothed):
         # Masses are sums of shares, which rounding may push past 1.
         inside = (side >= 0) & (side <= 1) & (np.abs(mass - 0.5) <= 0.5 + 1e-9)
         if side.shape != mass.shape or not inside.all():
-            raise DataError("mass off the endpoints: weights and masses must be as many, all in [0, 1].")
+            raise DataError("mass off the endpoints: weights and masses must be of equal number and in [0, 1].")
         # Weights w and 1 - w have one distance, up to the last bits.
         if len(np.unique(side.round(9))) < 2:
             raise DataError(
@@ -69,7 +69,7 @@ class OffEndpoints(Smoothed):
     def added_share(self, mixes: Mixes) -> Tensor:
         classes = mixes.label1.shape[1]
         if classes < 3:
-            raise ConfigError(f"perception: OffEndpoints needs classes off the two that are mixed, but K = {classes}.")
+            raise ConfigError(f"perception: OffEndpoints needs K >= 3 classes, got {classes}.")
         off = self.middle * (1 - (2 * mixes.weight - 1).abs() ** self.power)
         # The uniform share also covers the two classes: K / (K - 2) of the mass leaves it whole on the others.
         return (off * classes / (classes - 2)).clamp_max(1)

@@ -47,10 +47,11 @@ class ParticipantCurves(Perception):
         for name, values in (("slopes", slopes), ("offsets", offsets)):
             if values is not None and len(values) != len(participants):
                 raise ConfigError(
-                    f"perception: {len(values)} {name} for {len(participants)} participants; give each one."
+                    f"perception: `{name}` must have {len(participants)} entries, one per participant, got "
+                    f"{len(values)}."
                 )
         if offsets is None and offset != 0:
-            raise ConfigError(f"perception: offset is {offset:g}, but offsets are null; give both or none.")
+            raise ConfigError(f"perception: `offset` must be 0 where `offsets` is null, got {offset:g}.")
         self.participants, self.ordered = tuple(map(str, participants)), offsets is not None
         # The common curve comes last: unknown participants are sent there by index, without a branch.
         self.register_buffer("slopes", torch.tensor([*slopes, slope], dtype=torch.float32))

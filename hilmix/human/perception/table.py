@@ -165,7 +165,7 @@ def _keys(id1: Tensor, id2: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(name: str, values: Tensor, rows: int) -> None:
     if values.shape != (rows,):
-        raise ConfigError(f"perception: {name} has {len(values)} entries, weight has {rows}.")
+        raise ConfigError(f"perception: {name} must have {rows} entries, as weight has, got {len(values)}.")
     top = 2**_BITS - 1 if name.startswith("id") else 1
     bad = (~((values >= 0) & (values <= top))).nonzero()
     if len(bad):

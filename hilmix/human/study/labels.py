@@ -48,8 +48,8 @@ def mix_labels(
         label1, label2 = given[shown.id1], given[shown.id2]
     else:
         raise DataError(
-            f"soft labels have the shape {given.shape}; expected {(study.num_items, study.num_classes)}, one row per "
-            "image, one column per class of the study."
+            f"soft labels must have the shape {(study.num_items, study.num_classes)}, images by classes of the study, "
+            f"got {given.shape}."
         )
     id1, id2 = torch.tensor(shown.id1), torch.tensor(shown.id2)
     mixes = Mixes(
@@ -110,7 +110,9 @@ def mean_by_mix(study: MixStudy, values: ArrayLike) -> DoubleArray:
     """
     rows = np.asarray(values, dtype=np.float64)
     if len(rows) != len(study.judgments):
-        raise DataError(f"{len(rows)} rows of values are given; the study has {len(study.judgments)} judgments.")
+        raise DataError(
+            f"values must have {len(study.judgments)} rows, one per judgment of the study, got {len(rows)}."
+        )
     first = ~study.judgments.repeat
     at, size = study.judgments.stimulus[first], len(study.stimuli)
     total = np.zeros((size, *rows.shape[1:]))

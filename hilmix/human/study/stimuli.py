@@ -51,7 +51,9 @@ def rebuild_stimuli(
         DataError: if the set of images has another size.
     """
     if len(images) != study.num_items:
-        raise DataError(f"{len(images)} images are given; the ids of the study point into {study.num_items}.")
+        raise DataError(
+            f"images must be the {study.num_items} that the ids of the study point into, got {len(images)}."
+        )
     shown = study.stimuli
     first, second = images[shown.id1], images[shown.id2]
     if study.task in MIDPOINT_TASKS:

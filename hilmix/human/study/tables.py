@@ -146,7 +146,10 @@ def build_judgments_table(
     _check_lengths("judgments", judgments, rows)
     twice = pd.MultiIndex.from_arrays([judgments.participant, judgments.trial]).duplicated()
     if twice.any():
-        raise DataError(f"judgments trial, row {int(twice.argmax())}: the participant has this trial twice.")
+        raise DataError(
+            f"judgments trial, row {int(twice.argmax())}: must differ from other trials of the participant, got "
+            f"{judgments.trial[int(twice.argmax())]} again."
+        )
     return frozen(judgments)
 
 
@@ -157,9 +160,9 @@ def _answers(columns: Mapping[str, Any], rows: int, num_classes: int) -> ClassAn
     typed = _bounded(columns["second_percent"], "judgments second_percent", 100.0, optional=True)
     impossible = np.array(columns["impossible"], dtype=bool)
     if impossible.shape != (rows, num_classes):
-        raise DataError(f"judgments impossible has the shape {impossible.shape}; expected {(rows, num_classes)}.")
+        raise DataError(f"judgments impossible must have the shape {(rows, num_classes)}, got {impossible.shape}.")
     if len(typed) != len(second):
-        raise DataError(f"judgments second_percent has {len(typed)} rows, second has {len(second)}.")
+        raise DataError(f"judgments second_percent must have {len(second)} rows, as second has, got {len(typed)}.")
     return ClassAnswers(
         top=whole_numbers(columns["top"], "judgments top", num_classes),
         top_percent=_bounded(columns["top_percent"], "judgments top_percent", 100.0),
@@ -187,7 +190,7 @@ def check_different_names(values: Any, what: str) -> tuple[str, ...]:
     """
     names = pd.Index(list(map(str, values)))
     if names.has_duplicates:
-        raise DataError(f"{what}: '{names[names.duplicated()][0]}' is there twice.")
+        raise DataError(f"{what}: '{names[names.duplicated()][0]}' occurs more than once.")
     return tuple(names)
 
 
@@ -205,7 +208,7 @@ def _check_lengths(table: str, part: Any, rows: int) -> None:
         if is_dataclass(values):
             _check_lengths(table, values, rows)
         elif len(values) != rows:
-            raise DataError(f"{table} {name} has {len(values)} rows; expected {rows}.")
+            raise DataError(f"{table} {name} must have {rows} rows, got {len(values)}.")
 
 
 def _columns(part: Any) -> dict[str, Any]:

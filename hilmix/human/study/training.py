@@ -67,11 +67,11 @@ def with_mixes(
     split = _split(data, study, kept)
     names = tuple(np.asarray(study.stimuli.name, dtype=object)[kept])
     if taken := set(names) & set(data.items):
-        raise DataError(f"{data.name}: the item '{min(taken)}' has the name of a mix; are the mixes in there already?")
+        raise DataError(f"{data.name}: the item '{min(taken)}' has the name of a mix. Give data without the mixes.")
     extra = _annotations(data, study, labels, per, kept)
     check_images(data, study)
     if data.annotator_features is not None and extra.annotators != data.annotations.annotators:
-        raise DataError(f"{data.name} has features of its annotators, which those who label the mixes lack; drop them.")
+        raise DataError(f"{data.name} must have no features of annotators, since participants lack them. Drop them.")
     return AnnotatedData(
         name=f"{data.name}+mixes",
         items=data.items + names,
@@ -124,8 +124,8 @@ def split_around_mixes(
 def _check_size(data: AnnotatedData, study: MixStudy) -> None:
     if len(data) != study.num_items:
         raise DataError(
-            f"{data.name} has {len(data)} items; the ids of the study point into a set of {study.num_items}, "
-            "which must be given whole and in its order."
+            f"{data.name} must have the {study.num_items} items that the ids of the study point into, in their order, "
+            f"got {len(data)}."
         )
 
 
@@ -169,7 +169,7 @@ def _kept(study: MixStudy, keep: ArrayLike | None) -> IntArray:
     size = len(study.stimuli)
     chosen = np.ones(size, dtype=bool) if keep is None else np.asarray(keep)
     if chosen.shape != (size,) or chosen.dtype != bool:
-        raise DataError(f"keep has the shape {chosen.shape} and dtype {chosen.dtype}; expected ({size},) bool.")
+        raise DataError(f"`keep` must be bool of the shape ({size},), got {chosen.dtype} of {chosen.shape}.")
     return np.flatnonzero(chosen)
 
 
@@ -201,8 +201,8 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
     rows = len(study.stimuli) if per == "mix" else len(study.judgments)
     if given.shape != (rows, study.num_classes):
         raise DataError(
-            f"labels have the shape {given.shape}; expected {(rows, study.num_classes)}, one row per {per}, one "
-            "column per class of the study."
+            f"labels must have the shape {(rows, study.num_classes)}, one row per {per}, one column per class of the "
+            f"study, got {given.shape}."
         )
     # -1 for mixes that are left out, so that their judgments drop out by comparison.
     place = np.full(len(study.stimuli), -1)
@@ -237,8 +237,8 @@ def _check_labels(labels: NDArray[np.float64], mixes: NDArray[np.object_]) -> No
     bad = np.flatnonzero(~(np.isfinite(labels).all(1) & (labels >= 0).all(1) & (labels.sum(1) > 0)))
     if len(bad):
         raise DataError(
-            f"The label of the mix '{mixes[bad[0]]}' is {labels[bad[0]].tolist()}; expected numbers of at least 0 with "
-            "a positive sum. Leave mixes without a label out with keep."
+            f"The label of the mix '{mixes[bad[0]]}' must be numbers >= 0 with a positive sum, got "
+            f"{labels[bad[0]].tolist()}. Leave mixes without a label out with `keep`."
         )
 
 
@@ -248,8 +248,8 @@ def _class_columns(classes: Sequence[str], data: AnnotatedData) -> IntArray:
     found = [theirs.get(name.casefold(), UNKNOWN) for name in classes]
     if sorted(found) != list(range(len(data.classes))):
         raise DataError(
-            f"The study has the classes {', '.join(classes)}; {data.name} has {', '.join(data.classes)}. Both must "
-            "have the same, in any order, capitals aside."
+            f"{data.name} must have the classes of the study, {', '.join(classes)}, in any order and case, got "
+            f"{', '.join(data.classes)}."
         )
     return np.array(found, dtype=np.int64)
 

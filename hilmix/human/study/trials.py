@@ -68,8 +68,8 @@ class TrialTable:
         if len(where):
             row, found = self.frame.index[where[0]], self.frame[column].iloc[where[0]]
             raise DataError(
-                f"{self.file}, row {row}, column '{column}': found {found!r}; expected {allowed}. Correct the row or "
-                "take it out."
+                f"{self.file}, row {row}, column '{column}': must be {allowed}, got {found!r}. Correct the row or take "
+                "it out."
             )
 
     def numbers(

@@ -76,15 +76,15 @@ class Categorical(Model):
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> "Categorical":
         if (self.second is None) != (self.second_percent is None):
-            raise ValueError("second and second_percent are given together or both null")
+            raise ValueError("second and second_percent must both be given or both be null")
         if self.second == self.top:
-            raise ValueError("second is the same class as top")
+            raise ValueError("second must differ from top")
         if self.top_percent + (self.second_percent or 0) > 100:
-            raise ValueError("top_percent and second_percent are more than 100 together")
+            raise ValueError("top_percent and second_percent must be <= 100 together")
         if len(set(self.impossible)) < len(self.impossible):
-            raise ValueError("impossible names a class twice")
+            raise ValueError("impossible must name each class once")
         if {self.top, self.second} & set(self.impossible):
-            raise ValueError("impossible names a class that was given a percent")
+            raise ValueError("impossible must not name top or second")
         return self
 
 

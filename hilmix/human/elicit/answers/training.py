@@ -87,7 +87,7 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
         ("classes", ", ".join(data.classes), ", ".join(dataset.classes)),
     ):
         if found != wanted:
-            raise DataError(f"{data.name} has the {what} {found}; the study was built from data with {wanted}.")
+            raise DataError(f"{data.name}: the {what} must be {wanted}, as in the data of the study, got {found}.")
     ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
     if hash_data(data, ids) != dataset.sha256:
         raise DataError(
@@ -98,10 +98,12 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
 
 def _check_participants(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> None:
     if data.annotator_features is not None:
-        raise DataError(f"{data.name} has features of its annotators, which participants lack; drop them.")
+        raise DataError(f"{data.name} must have no features of annotators, since participants lack them. Drop them.")
     there = {annotator_name(manifest, one.participant.number) for one in rows} & set(data.annotations.annotators)
     if there:
-        raise DataError(f"{data.name} has an annotator '{min(there)}' already; are the answers of this study in there?")
+        raise DataError(
+            f"{data.name} has the annotator '{min(there)}', a participant of this study. Give data without its answers."
+        )
 
 
 def _renamed(study: MixStudy, manifest: Manifest) -> MixStudy:

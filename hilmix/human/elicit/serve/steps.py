@@ -98,7 +98,7 @@ def answer_check(context: StepContext, code: str, body: bodies.CheckAnswers) -> 
     assert participant.batch is not None
     questions = context.study.manifest.checks[context.study.manifest.batches[participant.batch].task]
     if len(body.answers) != len(questions):
-        raise RequestError(422, f"The check has {len(questions)} questions; {len(body.answers)} answers came.")
+        raise RequestError(422, f"The check needs {len(questions)} answers, got {len(body.answers)}.")
     for place, (choice, question) in enumerate(zip(body.answers, questions, strict=True)):
         if choice >= len(question.choices):
             raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {choice}.")

@@ -176,7 +176,10 @@ def _fill(sql: sqlite3.Connection, manifest: str) -> None:
 def _check(sql: sqlite3.Connection, path: Path, manifest: str | None) -> None:
     rows = Rows(sql)
     if (version := rows.read_meta("version")) not in _READABLE:
-        raise DataError(f"'{path}' has schema version {version}; this hilmix reads {' and '.join(_READABLE)}.")
+        raise DataError(
+            f"'{path}': the schema version must be {' or '.join(_READABLE)}, got {version}. Use the hilmix that wrote "
+            "it."
+        )
     if manifest is not None and rows.read_meta("manifest") != manifest:
         raise DataError(
             f"'{path}' holds the answers to another study.json than the one beside it. Put the former one back, or "
