@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
     build = ["elicit", "build", str(here / "data"), "--pairs", "10"]
     assert main([*build, "--task", "infer", "-o", str(here / "s")]) == 0
     assert main([*build, "--task", "vote", "-o", str(here / "v")]) == 0
-    assert main(["elicit", "simulate", str(here / "s"), "--people", "3"]) == 0
+    assert main(["elicit", "simulate", str(here / "s"), "--participants", "3"]) == 0
     return here
 
 
