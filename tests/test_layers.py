@@ -34,7 +34,13 @@ LAYERS = [
     "commands lightning_cli cli __main__",
 ]
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
-APART = [("data", "modules"), ("modules", "data"), ("callbacks", "modules"), ("diagnostics", "callbacks")]
+APART = [
+    ("data", "modules"),
+    ("modules", "data"),
+    ("callbacks", "modules"),
+    ("diagnostics", "callbacks"),
+    ("report", "callbacks"),
+]
 """(importer, imported) pairs that the layers would allow and the design does not."""
 
 FILES = sorted(f for f in PACKAGE.rglob("*.py") if f != PACKAGE / "__init__.py")
@@ -121,6 +127,13 @@ def test_only_logging_imports_wandb(file: Path):
 def test_functional_needs_torch_numpy_and_scipy_only(file: Path):
     allowed = {"torch", "numpy", "scipy", "hilmix", "lazy_loader", *sys.stdlib_module_names}
     assert {name.split(".")[0] for name in imported_names(file)} <= allowed
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "diagnostics").glob("*.py")), ids=lambda f: f.name)
+def test_diagnostics_need_no_trainer(file: Path):
+    """But for the one file that runs a clean pass of a trainer."""
+    if file.name != "trainer_pass.py":
+        assert not [name for name in imported_names(file) if name.split(".")[0] == "lightning"]
 
 
 def test_importing_hilmix_alone_is_quick():

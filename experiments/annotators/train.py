@@ -18,10 +18,10 @@ from torch import Tensor
 
 from experiments.annotators.job import Job, build
 from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, REPO
-from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.data.items import AnnotatedData
-from hilmix.diagnostics.clean_pass import CleanPass, clean_pass, datamodule_of
-from hilmix.diagnostics.tables import label_table, mark_wrong_labels
+from hilmix.diagnostics import CleanPass, clean_pass, fit_pass_temperature, label_table
+from hilmix.diagnostics.columns import mark_wrong_labels
+from hilmix.diagnostics.trainer_pass import datamodule_of
 from hilmix.functional.label_errors import detection
 from hilmix.metrics import AnnotatorAUROC, ClassMetrics
 from hilmix.types import UNKNOWN
@@ -138,7 +138,7 @@ def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
     test, val = passes["test"], passes["val"]
     target = data.target[test.items]
     seen = replace(data, target=np.full_like(data.target, UNKNOWN)) if len(val.pairs) else data
-    temperature = fit_on_validation(val, seen)[0].temperature
+    temperature = fit_pass_temperature(seen, val)[0].temperature
     calibrated = _class_scores(replace(test, logits=test.logits / temperature), target)
     return {
         **_class_scores(test, target),

@@ -3,21 +3,18 @@
 import logging
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from hilmix.callbacks.files import run_folder, write_figure
 from hilmix.callbacks.fit_report import FitReport
-from hilmix.data.items import AnnotatedData
-from hilmix.diagnostics.clean_pass import CleanPass, clean_outputs, clean_pass, datamodule_of
+from hilmix.callbacks.weights import weights_of
+from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
-from hilmix.diagnostics.weights import weights_of
+from hilmix.diagnostics.trainer_pass import clean_outputs, clean_pass, datamodule_of
 from hilmix.files import write_table
-from hilmix.functional.calibration import Temperature, fit_temperature
-from hilmix.plotting import Reliability, reliability_diagram
-from hilmix.types import UNKNOWN, StepOutput
+from hilmix.plotting import reliability_diagram
+from hilmix.types import StepOutput
 
 log = logging.getLogger(__name__)
 SPLIT_NAMES = {"val": "validation", "test": "test"}
@@ -49,7 +46,7 @@ class CalibrationReport(FitReport):
         for output in clean_outputs(trainer, pl_module, "val"):
             tracker.update(output)
         scores = tracker.scores()
-        values = {f"val/{name}": value for name, value in extra_metrics(scores).items()}
+        values = {f"val/{name}": value for name, value in calibration_metrics(scores).items()}
         for logger in trainer.loggers:
             logger.log_metrics(values | {"val/temperature": tracker.temperature}, step=trainer.global_step)
         self._write(trainer, "val", scores)
@@ -75,14 +72,14 @@ class CalibrationReport(FitReport):
         if self._tracker is None:
             return
         scores = self._tracker.scores()
-        values = extra_metrics(scores) | {"temperature": self._tracker.temperature}
+        values = calibration_metrics(scores) | {"temperature": self._tracker.temperature}
         pl_module.log_dict({f"test/{name}": value for name, value in values.items()}, batch_size=1)
         self._write(trainer, "test", scores)
         self._tracker = None
 
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
         data = datamodule_of(trainer).data
-        fit, self._fitted_on = fit_on_validation(clean_pass(trainer, pl_module, "val"), data)
+        fit, self._fitted_on = fit_pass_temperature(data, clean_pass(trainer, pl_module, "val"))
         if trainer.is_global_zero and not fit.determined:
             log.warning("The temperature is set to %.3g: %s do not determine one.", fit.temperature, self._fitted_on)
         return CalibrationTracker(len(data.classes), fit.temperature, trainer.strategy.root_device)
@@ -106,66 +103,5 @@ class CalibrationReport(FitReport):
             whole = dict.fromkeys(("epoch", "step"), "Int64")  # rows of older versions name none
             write_table(table.astype(whole), path)
         picture = "reliability.png" if split == "val" else f"reliability_{split}.png"
-        write_figure(trainer, picture, lambda: reliability_figure(scores, split))
-
-
-def fit_on_validation(result: CleanPass, data: AnnotatedData) -> tuple[Temperature, str]:
-    """Fits the temperature on a clean pass over validation items.
-
-    Returns:
-        The fit and what it was fitted on, in words.
-    """
-    result.require_room("Fitting a temperature", per_item=40, per_pair=40)
-    target = data.target[result.items]
-    known = (target != UNKNOWN) & result.seen
-    if known.any():
-        fit = fit_temperature(torch.from_numpy(result.logits[known]), torch.from_numpy(target[known]))
-        return fit, f"true classes of {known.sum()} validation items"
-    voted = result.seen[result.row]
-    logits = torch.from_numpy(result.logits[result.row[voted]])
-    if result.log_likelihood is None:
-        evidence = torch.from_numpy(data.annotations.label[result.pairs[voted]])
-    else:
-        evidence = torch.from_numpy(result.log_likelihood[voted])
-    votes = int(np.count_nonzero(voted))
-    return fit_temperature(logits, evidence), f"{votes} votes on validation items" if votes else "nothing"
-
-
-def extra_metrics(scores: list[Score]) -> dict[str, float]:
-    """Returns what is logged beyond the metrics of the model itself, without NaN."""
-    values: dict[str, float] = {}
-    for score in scores:
-        prefix = {"class": "", "vote": "vote_", "annotator": "annotator_"}[score.what]
-        if score.what == "annotator":
-            names = {"ece": "ece"} if score.stage == "before" else {}
-        elif score.stage == "before":
-            names = {"ece_classwise": "ece_classwise", "ece_adaptive": "ece_adaptive"}
-        else:
-            names = {name: f"{name}_calibrated" for name in ("ece", "nll", "brier")}
-        values |= {f"{prefix}{new}": score.values[old] for old, new in names.items()}
-    return {name: value for name, value in values.items() if np.isfinite(value)}
-
-
-def reliability_figure(scores: list[Score], split: str) -> Any:
-    """Draws the class model (votes, where no truth is known) before and after, and the annotators."""
-    truth = any(score.what == "class" for score in scores)
-    titles = {
-        "class": "Class model",
-        "annotator": "Annotator is right",
-        "vote": "Votes (no truth known)",
-    }
-    panels = []
-    for score in scores:
-        if score.what == ("vote" if truth else "class") or (score.what == "annotator" and score.stage == "after"):
-            continue
-        title = titles[score.what]
-        if score.stage == "after":
-            title = f"at temperature {score.temperature:.3g}"
-        note = f"ECE {score.values['ece']:.3f}\nNLL {score.values['nll']:.3f}\nBrier {score.values['brier']:.3f}"
-        axis = {"class": "accuracy", "vote": "agreement", "annotator": "share right"}[score.what]
-        panels.append(
-            Reliability(
-                title, score.bins, note, "p(annotator is right)" if score.what == "annotator" else "confidence", axis
-            )
-        )
-    return reliability_diagram(panels, f"Calibration on {SPLIT_NAMES[split]} items")
+        title = f"Calibration on {SPLIT_NAMES[split]} items"
+        write_figure(trainer, picture, lambda: reliability_diagram(reliability_panels(scores), title))

@@ -1,17 +1,15 @@
 """Does a model depend on what annotators marked as irrelevant? Accuracy under noise there and elsewhere."""
 
-from typing import Any
+from typing import cast
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from hilmix.checks import Positive, check_value
-from hilmix.functional.groups import relative_core_sensitivity
-from hilmix.functional.random import run_seed, step_seed
-from hilmix.metrics import Accuracy
-from hilmix.types import UNKNOWN, Batch, StepOutput
+from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
+from hilmix.functional.random import run_seed
+from hilmix.types import Batch, StepOutput
 
 
 class MaskSensitivity(Callback):
@@ -39,9 +37,8 @@ class MaskSensitivity(Callback):
         self.sigma = sigma
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._irrelevant, self._core = (Accuracy().to(pl_module.device) for _ in range(2))
+        self._tracker = MaskSensitivityTracker(self.sigma, seed=run_seed(), device=pl_module.device)
 
-    @torch.no_grad()
     def on_test_batch_end(
         self,
         trainer: Trainer,
@@ -51,42 +48,11 @@ class MaskSensitivity(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if batch.mask is None:
+        if batch.mask is None:  # and the model may have no input_std
             return
-        rows = (batch.mask.flatten(1) > 0).any(1) & (batch.target != UNKNOWN)
-        x, mask, target = batch.input[rows], batch.mask[rows], batch.target[rows]
-        if not len(x):
-            return
-        noise = self.sigma * self._spread(pl_module, x) * standard_noise(x, batch.index[rows])
-        with (
-            isolate_rng()
-        ):  # a model may draw when it predicts, and must predict the next batch as without these passes
-            for metric, where in ((self._irrelevant, mask), (self._core, 1 - mask)):
-                metric.update(pl_module(x + where * noise).softmax(-1), target)
+        with isolate_rng():  # a model that draws when it predicts must not predict the next batch differently
+            self._tracker.update(pl_module, batch, cast(Tensor, pl_module.input_std))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        irrelevant, core = self._irrelevant.compute(), self._core.compute()
-        if irrelevant.isnan():
-            return
-        rcs = relative_core_sensitivity(core, irrelevant)
-        values: dict[str, Any] = {"acc_noise_irrelevant": irrelevant, "acc_noise_core": core, "rcs": rcs}
-        pl_module.log_dict({f"test/{name}": value for name, value in values.items()}, batch_size=1)
-
-    @staticmethod
-    def _spread(pl_module: LightningModule, x: Tensor) -> Tensor:
-        """The standard deviation of the network's inputs in units of the stored ones, (C, 1, 1) or (D,)."""
-        std: Tensor = pl_module.input_std  # type: ignore[assignment]  # a buffer
-        return std.reshape(-1, *[1] * (x.ndim - 2))
-
-
-def standard_noise(x: Tensor, index: Tensor) -> Tensor:
-    """Returns standard normal noise of the shape and type of ``x``, each row drawn by (seed of the run, item).
-
-    Args:
-        x: (B, ...) float.
-        index: (B,) int64 row of each item in the whole items table.
-    """
-    generator, noise = torch.Generator(), torch.empty(x.shape)
-    for row, item in zip(noise, index.tolist(), strict=True):
-        row.normal_(generator=generator.manual_seed(step_seed(run_seed(), item, stream="sample")))
-    return noise.to(x)
+        values = {f"test/{name}": value for name, value in self._tracker.compute().items()}
+        pl_module.log_dict(values, batch_size=1)

@@ -9,8 +9,9 @@ from rich import box
 from torch import Tensor
 
 from hilmix.callbacks.files import run_folder
-from hilmix.diagnostics.clean_pass import datamodule_of
-from hilmix.diagnostics.weights import weights_of, with_weights
+from hilmix.callbacks.weights import weights_of
+from hilmix.diagnostics.trainer_pass import datamodule_of
+from hilmix.diagnostics.weights import with_weights
 from hilmix.files import write_json
 from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN, StepOutput

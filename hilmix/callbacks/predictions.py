@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from hilmix.callbacks.files import run_folder
-from hilmix.diagnostics.clean_pass import Collector, datamodule_of, require_pass
-from hilmix.diagnostics.tables import confusion_table, no_confusion_reason, prediction_table
+from hilmix.diagnostics.annotators import confusion_table, no_confusion_reason
+from hilmix.diagnostics.clean_pass import Collector
+from hilmix.diagnostics.predictions import prediction_table
+from hilmix.diagnostics.trainer_pass import datamodule_of, require_pass, sum_over_ranks
 from hilmix.files import write_atomically, write_table
 from hilmix.types import StepOutput
 
@@ -48,7 +50,8 @@ class PredictionFile(Callback):
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert self._collector is not None
-        result, self._collector = self._collector.finish(trainer), None
+        result = self._collector.finish(lambda values: sum_over_ranks(trainer, values))
+        self._collector = None
         if not trainer.is_global_zero:
             return
         datamodule, folder = datamodule_of(trainer), run_folder(trainer)

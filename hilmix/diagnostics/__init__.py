@@ -1,19 +1,36 @@
-"""Diagnostics as a library: clean predictions, calibration, tables of labels, items and annotators."""
+"""Diagnostics as a library: clean predictions, calibration, tables of labels, items and annotators.
 
-from hilmix.diagnostics.clean_pass import CleanPass, Collector, clean_outputs, clean_pass
-from hilmix.diagnostics.tables import annotator_table, confusion_table, item_table, label_table, prediction_table
+All but :func:`clean_pass` and :func:`clean_outputs` work on arrays and tables and need no Trainer.
+"""
+
+from hilmix.diagnostics.annotators import annotator_table, choose_annotators, confusion_table, rank_annotators
+from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
+from hilmix.diagnostics.clean_pass import CleanPass, Collector
+from hilmix.diagnostics.label_errors import SuspectRanking, choose_suspects, detection_table, item_table, label_table
+from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
+from hilmix.diagnostics.predictions import prediction_table
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
+from hilmix.diagnostics.trainer_pass import clean_outputs, clean_pass
 
 __all__ = [
     "CalibrationTracker",
     "CleanPass",
     "Collector",
+    "MaskSensitivityTracker",
     "Score",
+    "SuspectRanking",
     "annotator_table",
+    "calibration_metrics",
+    "choose_annotators",
+    "choose_suspects",
     "clean_outputs",
     "clean_pass",
     "confusion_table",
+    "detection_table",
+    "fit_pass_temperature",
     "item_table",
     "label_table",
     "prediction_table",
+    "rank_annotators",
+    "reliability_panels",
 ]

@@ -1,25 +1,18 @@
 """A clean pass: what the model says of un-mixed, un-augmented items, as dense arrays that are equal on all ranks."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
-from hilmix.clean_batches import clean_batches
-from hilmix.errors import ConfigError, RunError, SizeError
-from hilmix.functional.calibration import sum_dtype
-from hilmix.functional.modes import evaluation_mode
-from hilmix.functional.sizes import require_memory, too_large
+from hilmix.errors import ConfigError, RunError
+from hilmix.functional.sizes import require_memory
 from hilmix.types import StepOutput
 
 CONFUSION_CELLS = 2**24
@@ -82,6 +75,13 @@ class CleanPass:
         (n, k), m = self.logits.shape, len(self.pairs)
         needed = k * ((PER_ITEM + per_item) * n + (PER_PAIR + per_pair) * m)
         require_memory(what, needed, items=n, classes=k)
+
+
+def _of_one_process(values: Tensor) -> Tensor:
+    return values
+
+
+_PER_PAIR = ("label_log_probs", "p_right", "log_likelihood")
 
 
 class Collector:
@@ -154,14 +154,18 @@ class Collector:
             self.buffers[name] = torch.zeros(self.shapes[name], dtype=dtype)
         return self.buffers[name]
 
-    def finish(self, trainer: Trainer) -> CleanPass:
-        """Sums over ranks and returns the arrays; every rank must call it."""
-        filled = torch.tensor([float(name in self.buffers) for name in self.shapes])
-        filled = _sum_over_ranks(trainer, filled)
+    def finish(self, sum_over_ranks: Callable[[Tensor], Tensor] = _of_one_process) -> CleanPass:
+        """Returns the arrays.
+
+        Args:
+            sum_over_ranks: returns the sum of a tensor over the processes that share the items, all of which must call
+                this; by default there is one.
+        """
+        filled = sum_over_ranks(torch.tensor([float(name in self.buffers) for name in self.shapes]))
         total: dict[str, Any] = dict.fromkeys(self.shapes)
         for name, somewhere in zip(self.shapes, filled.tolist(), strict=True):
             if somewhere or name in ("seen", "logits", "label_log_probs"):
-                total[name] = _sum_over_ranks(trainer, self._buffer(name)).numpy()
+                total[name] = sum_over_ranks(self._buffer(name)).numpy()
         item_visits = np.maximum(total["seen"], 1)  # what two ranks saw counts once
         visits = {"logits": item_visits, "posterior": item_visits} | dict.fromkeys(_PER_PAIR, item_visits[self.row])
         for name, count in visits.items():
@@ -186,59 +190,6 @@ class Collector:
         )
 
 
-_PER_PAIR = ("label_log_probs", "p_right", "log_likelihood")
-_passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
-
-
-def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> CleanPass:
-    """Returns what the model says of a split's items; every rank must call it.
-
-    Callbacks that ask for the same split at the same weights share one pass.
-
-    Raises:
-        SizeError: on every rank, where its tables would fill the memory.
-    """
-    weights = (id(pl_module), _digest(pl_module))
-    known = _passes.setdefault(trainer, {})
-    for stale in [key for key in known if key[:2] != weights]:
-        del known[stale]
-    key = (*weights, split)
-    if key not in known:
-        datamodule = datamodule_of(trainer)
-        require_pass(trainer, datamodule.data.annotations, datamodule.split == split, f"A pass over '{split}' items")
-        collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
-        for output in clean_outputs(trainer, pl_module, split):
-            collector.add(output)
-        known[key] = collector.finish(trainer)
-    return known[key]
-
-
-def require_pass(trainer: Trainer, annotations: Annotations, items: NDArray[np.bool_], what: str) -> None:
-    """Refuses a pass that would not fit into the memory; every rank must call it, and gets the same answer.
-
-    Args:
-        trainer: of the ranks, whose machines may differ.
-        annotations: all of the data.
-        items: (N,) bool, those that the pass reaches.
-        what: the pass.
-
-    Raises:
-        SizeError: with the sizes and the gigabytes.
-    """
-    n, m, k = int(items.sum()), int(annotations.labels_per_item[items].sum()), annotations.num_classes
-    reason = too_large(what, k * (PER_ITEM * n + PER_PAIR * m), items=n, classes=k)
-    if reason := trainer.strategy.broadcast(reason):
-        raise SizeError(reason)
-
-
-def _digest(module: LightningModule) -> str:
-    """By content: callbacks that average weights change them behind the back of torch's version counters."""
-    digest = hashlib.blake2b()
-    for tensor in [*module.parameters(), *module.buffers()]:
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 def refuse_diverged(result: CleanPass) -> None:
     """Refuses predictions that are not finite, which reports would hide.
 
@@ -250,49 +201,3 @@ def refuse_diverged(result: CleanPass) -> None:
             "The predictions are not finite numbers: the training has diverged. Give it a smaller learning rate, or "
             "smaller weights of penalties and explanation losses."
         )
-
-
-@torch.no_grad()
-def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
-    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode.
-
-    Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
-    and without its reports.
-    """
-    if not (datamodule_of(trainer).split == split).any():
-        return
-    with isolate_rng(), evaluation_mode(pl_module):
-        for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
-            output = pl_module.predict_step(batch, i)
-            if not isinstance(output, StepOutput):
-                name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
-                raise ConfigError(
-                    f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
-                    f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
-                )
-            yield output
-
-
-def datamodule_of(trainer: Trainer) -> Any:
-    """Returns the trainer's datamodule.
-
-    Raises:
-        ConfigError: if it lacks what the diagnostics read.
-    """
-    datamodule = getattr(trainer, "datamodule", None)
-    if not hasattr(datamodule, "clean_dataloader"):
-        raise ConfigError(
-            "hilmix callbacks need the data as a datamodule with data, split and clean_dataloader; pass "
-            "datamodule=AnnotatedDataModule(...) to the trainer in place of data loaders."
-        )
-    return datamodule
-
-
-def _sum_over_ranks(trainer: Trainer, values: Tensor) -> Tensor:
-    if trainer.world_size == 1:
-        return values
-    device = trainer.strategy.root_device
-    moved = values.to(device, dtype=min(values.dtype, sum_dtype(device), key=lambda d: torch.finfo(d).bits))
-    reduced = trainer.strategy.reduce(moved, reduce_op="sum")
-    assert isinstance(reduced, Tensor)
-    return reduced.cpu()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from hilmix.callbacks.annotators import worst_first
 from hilmix.data.folder.tables import DAMAGE
+from hilmix.diagnostics.annotators import rank_annotators
+from hilmix.diagnostics.label_errors import find_contradicted
 from hilmix.diagnostics.weights import Weights, with_weights
 from hilmix.errors import RunError
 
@@ -135,7 +136,7 @@ def read_run(folder: Path | str) -> Run:
         ),
         suspects=_read(folder / "label_errors.parquet", pd.read_parquet),
         detection=_read(folder / "label_errors_detection.csv", pd.read_csv),
-        annotators=_read(folder / "annotators.parquet", lambda p: worst_first(pd.read_parquet(p))),
+        annotators=_read(folder / "annotators.parquet", lambda p: rank_annotators(pd.read_parquet(p))),
         curves=pd.concat([_read(p, pd.read_csv) for p in logs], ignore_index=True) if logs else None,
         config=_read(folder / "config.yaml", Path.read_text),
     )
@@ -168,8 +169,4 @@ def temperature_row(run: Run) -> tuple[pd.Series, pd.Series] | None:
 
 def top_suspects(run: Run, number: int) -> pd.DataFrame | None:
     """Returns the most suspicious labels that the model contradicts, one per item."""
-    if run.suspects is None:
-        return None
-    table = run.suspects
-    contradicted = table["label"].astype(object) != table["suggested"].astype(object)
-    return table[contradicted].drop_duplicates("item").head(number)
+    return None if run.suspects is None else find_contradicted(run.suspects).head(number)

@@ -10,7 +10,6 @@ from lightning.pytorch import seed_everything
 from hilmix.annotations import Annotations
 from hilmix.backbones import ReadyFeatures
 from hilmix.callbacks import MaskSensitivity
-from hilmix.callbacks.mask_sensitivity import standard_noise
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError
@@ -81,16 +80,3 @@ def test_without_masks_nothing_is_reported(tmp_path: Path) -> None:
 def test_no_noise_is_refused() -> None:
     with pytest.raises(ConfigError, match="sigma` must be > 0, got 0"):
         MaskSensitivity(0.0)
-
-
-@pytest.mark.parametrize("size", [1, 3, 64])
-def test_an_item_has_its_own_noise_whatever_its_batch(size: int, monkeypatch) -> None:
-    monkeypatch.setenv("PL_GLOBAL_SEED", "5")
-    x, index = torch.zeros(64, 2, 3), torch.randperm(100, generator=torch.Generator().manual_seed(0))[:64]
-    whole = standard_noise(x, index)
-    parts = torch.cat([standard_noise(x[some], index[some]) for some in torch.arange(64).split(size)])
-    assert torch.equal(parts, whole)
-    assert len(whole.unique()) == whole.numel()
-    assert [whole.mean(), whole.std()] == pytest.approx([0, 1], abs=0.1)  # 384 draws: standard errors 0.05 and 0.04
-    monkeypatch.setenv("PL_GLOBAL_SEED", "6")
-    assert not (standard_noise(x, index) == whole).any()

@@ -10,7 +10,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilmix import plotting
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, PredictionFile
-from hilmix.callbacks.annotators import chosen_annotators
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.thumbnails import thumbnails
@@ -199,9 +198,3 @@ def test_thumbnails_are_uint8_of_visible_size():
     assert [p.shape for p in pictures] == [(64, 64, 1)] * 2
     np.testing.assert_array_equal(pictures[0][::8, ::8, 0], np.round(gray[3] * 255))
     assert thumbnails(data, np.array([0])) is None
-
-
-def test_chosen_annotators_are_solid_and_listed_once():
-    table = pd.DataFrame({"labels": [100, 90, 80, 1, 70, 0], "estimated_accuracy": [0.9, 0.2, 0.5, 0.0, 0.8, np.nan]})
-    assert chosen_annotators(table, 2) == [1, 0]  # the fourth has one label only, the sixth none
-    assert chosen_annotators(table, 6) == [3, 1, 2, 4, 0]

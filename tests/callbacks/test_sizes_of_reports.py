@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from hilmix.annotations import Annotations
-from hilmix.callbacks.calibration import fit_on_validation
 from hilmix.cli import main
 from hilmix.data import AnnotatedData, ArrayInputs, write_folder
-from hilmix.diagnostics.clean_pass import CleanPass
-from hilmix.diagnostics.tables import item_table, label_table, prediction_table
+from hilmix.diagnostics import CleanPass, fit_pass_temperature, item_table, label_table, prediction_table
 from hilmix.errors import SizeError
 from hilmix.functional import sizes
 from tests.helpers import QUIET, fit
@@ -108,7 +106,7 @@ def test_tables_of_50000_classes_are_refused_before_they_are_allocated(table: st
         "labels": lambda: label_table(data, result),
         "items": lambda: item_table(data, result),
         "predictions": lambda: prediction_table(data, np.full(n, "train"), result),
-        "temperature": lambda: fit_on_validation(result, data),
+        "temperature": lambda: fit_pass_temperature(data, result),
     }
     monkeypatch.setattr(sizes, "memory", lambda: 2**26)
     tracemalloc.start()

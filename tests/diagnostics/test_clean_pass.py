@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from hilmix.callbacks import LabelErrors
-from hilmix.diagnostics.clean_pass import Collector, clean_pass
+from hilmix.diagnostics import Collector, clean_pass
 from hilmix.errors import ConfigError, RunError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
@@ -76,16 +76,15 @@ def test_repeats_count_once_and_foreign_items_not_at_all(tmp_path):
     with torch.no_grad():
         collector.add(model.evaluate(batch))
         collector.add(model.evaluate(batch))
-    result = collector.finish(toy_trainer(tmp_path, []))
+    result = collector.finish()
     np.testing.assert_allclose(result.logits, data.inputs.array[[1, 3]], rtol=1e-6)
     want = np.unique(data.annotations.annotator[np.isin(data.annotations.item, [1, 3])])
     assert np.flatnonzero(~np.isnan(result.confusion[:, 0, 0])).tolist() == [a for a in want if a < 4]
 
 
-def test_what_was_not_reached_is_not_seen(tmp_path):
+def test_what_was_not_reached_is_not_seen():
     data = toy_data()
-    collector = Collector(data.annotations, np.arange(len(data)))
-    assert not collector.finish(toy_trainer(tmp_path, [])).seen.any()
+    assert not Collector(data.annotations, np.arange(len(data))).finish().seen.any()
 
 
 def test_aggregated_batches_are_refused(tmp_path):

@@ -1,0 +1,90 @@
+"""The temperature of a clean pass, and what calibration scores show: metrics to log, panels to draw."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from hilmix.data.items import AnnotatedData
+from hilmix.diagnostics.clean_pass import CleanPass
+from hilmix.diagnostics.tracker import Score, What
+from hilmix.functional.calibration import Temperature, fit_temperature
+from hilmix.plotting import Reliability
+from hilmix.types import UNKNOWN
+
+_TITLES: dict[What, str] = {
+    "class": "Class model",
+    "annotator": "Annotator is right",
+    "vote": "Votes (no truth known)",
+}
+_AXES: dict[What, str] = {"class": "accuracy", "vote": "agreement", "annotator": "share right"}
+
+
+def fit_pass_temperature(data: AnnotatedData, result: CleanPass) -> tuple[Temperature, str]:
+    """Fit the temperature on a clean pass over validation items: on true classes if any is known, else on the votes.
+
+    Args:
+        data: all items.
+        result: clean pass over the validation items.
+
+    Returns:
+        The fit and what it was fitted on, in words.
+
+    Raises:
+        SizeError: if the fit would fill the memory.
+    """
+    result.require_room("Fitting a temperature", per_item=40, per_pair=40)
+    target = data.target[result.items]
+    known = (target != UNKNOWN) & result.seen
+    if known.any():
+        fit = fit_temperature(torch.from_numpy(result.logits[known]), torch.from_numpy(target[known]))
+        return fit, f"true classes of {known.sum()} validation items"
+    voted = result.seen[result.row]
+    logits = torch.from_numpy(result.logits[result.row[voted]])
+    if result.log_likelihood is None:
+        evidence = torch.from_numpy(data.annotations.label[result.pairs[voted]])
+    else:
+        evidence = torch.from_numpy(result.log_likelihood[voted])
+    votes = int(np.count_nonzero(voted))
+    return fit_temperature(logits, evidence), f"{votes} votes on validation items" if votes else "nothing"
+
+
+def calibration_metrics(scores: Sequence[Score]) -> dict[str, float]:
+    """Return what to log beyond the metrics of the model itself, by name, without what is not finite.
+
+    Args:
+        scores: from :meth:`hilmix.diagnostics.CalibrationTracker.scores`.
+
+    Returns:
+        ``ece_classwise`` and ``ece_adaptive`` before the temperature, ``ece_calibrated``, ``nll_calibrated`` and
+        ``brier_calibrated`` after it, the same of votes with ``vote_`` before the name, and ``annotator_ece``.
+    """
+    values: dict[str, float] = {}
+    for score in scores:
+        prefix = {"class": "", "vote": "vote_", "annotator": "annotator_"}[score.what]
+        if score.what == "annotator":
+            names = {"ece": "ece"} if score.stage == "before" else {}
+        elif score.stage == "before":
+            names = {"ece_classwise": "ece_classwise", "ece_adaptive": "ece_adaptive"}
+        else:
+            names = {name: f"{name}_calibrated" for name in ("ece", "nll", "brier")}
+        values |= {f"{prefix}{new}": score.values[old] for old, new in names.items()}
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def reliability_panels(scores: Sequence[Score]) -> list[Reliability]:
+    """Return what to draw: the class model (votes, where no truth is known) before and after, and the annotators.
+
+    Args:
+        scores: from :meth:`hilmix.diagnostics.CalibrationTracker.scores`.
+    """
+    truth = any(score.what == "class" for score in scores)
+    panels = []
+    for score in scores:
+        if score.what == ("vote" if truth else "class") or (score.what == "annotator" and score.stage == "after"):
+            continue
+        title = f"at temperature {score.temperature:.3g}" if score.stage == "after" else _TITLES[score.what]
+        note = f"ECE {score.values['ece']:.3f}\nNLL {score.values['nll']:.3f}\nBrier {score.values['brier']:.3f}"
+        confidence = "p(annotator is right)" if score.what == "annotator" else "confidence"
+        panels.append(Reliability(title, score.bins, note, confidence, _AXES[score.what]))
+    return panels

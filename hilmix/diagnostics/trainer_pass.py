@@ -1,0 +1,121 @@
+"""Clean passes of a Lightning trainer over its data module, equal on all ranks, shared between callbacks."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hilmix.annotations import Annotations
+from hilmix.clean_batches import clean_batches
+from hilmix.diagnostics.clean_pass import PER_ITEM, PER_PAIR, CleanPass, Collector
+from hilmix.errors import ConfigError, SizeError
+from hilmix.functional.calibration import sum_dtype
+from hilmix.functional.modes import evaluation_mode
+from hilmix.functional.sizes import too_large
+from hilmix.types import StepOutput
+
+_passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
+
+
+def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> CleanPass:
+    """Returns what the model says of a split's items; every rank must call it.
+
+    Callbacks that ask for the same split at the same weights share one pass.
+
+    Raises:
+        SizeError: on every rank, where its tables would fill the memory.
+    """
+    weights = (id(pl_module), _digest(pl_module))
+    known = _passes.setdefault(trainer, {})
+    for stale in [key for key in known if key[:2] != weights]:
+        del known[stale]
+    key = (*weights, split)
+    if key not in known:
+        datamodule = datamodule_of(trainer)
+        require_pass(trainer, datamodule.data.annotations, datamodule.split == split, f"A pass over '{split}' items")
+        collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
+        for output in clean_outputs(trainer, pl_module, split):
+            collector.add(output)
+        known[key] = collector.finish(partial(sum_over_ranks, trainer))
+    return known[key]
+
+
+def require_pass(trainer: Trainer, annotations: Annotations, items: NDArray[np.bool_], what: str) -> None:
+    """Refuses a pass that would not fit into the memory; every rank must call it, and gets the same answer.
+
+    Args:
+        trainer: of the ranks, whose machines may differ.
+        annotations: all of the data.
+        items: (N,) bool, those that the pass reaches.
+        what: the pass.
+
+    Raises:
+        SizeError: with the sizes and the gigabytes.
+    """
+    n, m, k = int(items.sum()), int(annotations.labels_per_item[items].sum()), annotations.num_classes
+    reason = too_large(what, k * (PER_ITEM * n + PER_PAIR * m), items=n, classes=k)
+    if reason := trainer.strategy.broadcast(reason):
+        raise SizeError(reason)
+
+
+def _digest(module: LightningModule) -> str:
+    """By content: callbacks that average weights change them behind the back of torch's version counters."""
+    digest = hashlib.blake2b()
+    for tensor in [*module.parameters(), *module.buffers()]:
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
+    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode.
+
+    Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
+    and without its reports.
+    """
+    if not (datamodule_of(trainer).split == split).any():
+        return
+    with isolate_rng(), evaluation_mode(pl_module):
+        for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
+            output = pl_module.predict_step(batch, i)
+            if not isinstance(output, StepOutput):
+                name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
+                raise ConfigError(
+                    f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
+                    f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
+                )
+            yield output
+
+
+def datamodule_of(trainer: Trainer) -> Any:
+    """Returns the trainer's datamodule.
+
+    Raises:
+        ConfigError: if it lacks what the diagnostics read.
+    """
+    datamodule = getattr(trainer, "datamodule", None)
+    if not hasattr(datamodule, "clean_dataloader"):
+        raise ConfigError(
+            "hilmix callbacks need the data as a datamodule with data, split and clean_dataloader; pass "
+            "datamodule=AnnotatedDataModule(...) to the trainer in place of data loaders."
+        )
+    return datamodule
+
+
+def sum_over_ranks(trainer: Trainer, values: Tensor) -> Tensor:
+    """Returns the sum of a CPU tensor over the ranks of a trainer, on the CPU; every rank must call it."""
+    if trainer.world_size == 1:
+        return values
+    device = trainer.strategy.root_device
+    moved = values.to(device, dtype=min(values.dtype, sum_dtype(device), key=lambda d: torch.finfo(d).bits))
+    reduced = trainer.strategy.reduce(moved, reduce_op="sum")
+    assert isinstance(reduced, Tensor)
+    return reduced.cpu()
