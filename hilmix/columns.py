@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilmix.checks import refusal
 from hilmix.errors import DataError
 from hilmix.faults import Findings
+from hilmix.functional.sizes import require_memory
 from hilmix.values import is_whole, natural_order, places, read_names
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "bounded_numbers",
     "codes",
     "dense_labels",
+    "expand_counts",
     "natural_order",
     "ranges",
     "whole_numbers",
@@ -76,6 +78,28 @@ def dense_labels(labels: ArrayLike, missing: ArrayLike) -> tuple[IntArray, NDArr
             "that means 'did not label' belongs in 'missing', such as missing=[-1, -99]."
         )
     return np.where(given, dense, 0).astype(np.int64), given
+
+
+def expand_counts(counts: ArrayLike) -> tuple[IntArray, IntArray, tuple[int, int]]:
+    """Returns item and label of every vote, (L,) int64 each, and the shape of the matrix.
+
+    Args:
+        counts: (N, K) numbers of votes.
+
+    Raises:
+        DataError: for another shape, or anything but non-negative whole numbers.
+        SizeError: if one row per vote would fill the memory.
+    """
+    votes = np.asarray(counts)
+    whole = votes.dtype.kind in "iuf" and np.isfinite(votes).all() and (votes == np.floor(votes)).all()
+    if votes.ndim != 2 or not whole or (votes < 0).any():
+        raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
+    num_items, num_classes = votes.shape
+    item, label = np.nonzero(votes)
+    repeats = votes[item, label].astype(np.int64)
+    # Three columns of 8 bytes and the order in which they are sorted.
+    require_memory("One row per vote", 32 * int(repeats.sum()), items=num_items, classes=num_classes)
+    return np.repeat(item, repeats), np.repeat(label, repeats), (num_items, num_classes)
 
 
 def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:

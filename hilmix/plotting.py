@@ -206,23 +206,16 @@ def annotator_figure(
 
 def _accuracy_panel(axis: "Axes", table: pd.DataFrame) -> None:
     estimated, true = table["estimated_accuracy"].to_numpy(), table["true_accuracy"].to_numpy()
+    dots: dict[str, Any] = {"color": BLUE, "alpha": 0.7, "linewidths": 0.6, "edgecolors": "white"}
     size = 14 + 60 * np.sqrt(table["labels"] / max(table["labels"].max(), 1))
     if np.isfinite(true).any():
         low = max(0.0, np.nanmin([np.nanmin(estimated), np.nanmin(true)]) - 0.06)
         axis.plot([low, 1], [low, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-        axis.scatter(true, estimated, s=size, color=BLUE, alpha=0.7, linewidths=0.6, edgecolors="white")
+        axis.scatter(true, estimated, s=size, **dots)
         axis.set(xlim=(low, 1.01), ylim=(low, 1.01), xlabel="true accuracy", title="Accuracy of annotators")
     else:
         order = np.argsort(estimated)
-        axis.scatter(
-            np.arange(len(order)),
-            estimated[order],
-            s=size.to_numpy()[order],
-            color=BLUE,
-            alpha=0.7,
-            linewidths=0.6,
-            edgecolors="white",
-        )
+        axis.scatter(np.arange(len(order)), estimated[order], s=size.to_numpy()[order], **dots)
         axis.set(xlabel="annotators, worst first", title="Estimated accuracy (no truth known)", ylim=(0, 1.01))
         axis.locator_params(axis="x", integer=True)
     axis.set_ylabel("estimated accuracy (area: labels)")

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hilmix.columns import whole_numbers
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.values import IntArray, places, read_names, spell
@@ -172,6 +174,31 @@ def find_contradictions(probs: NDArray[np.float64], label: IntArray) -> NDArray[
     own = np.take_along_axis(probs, np.maximum(label, 0)[:, None], 1)[:, 0]
     contradicted: NDArray[np.bool_] = (label >= 0) & (own < probs.max(1) * (1 - TIE))
     return contradicted
+
+
+def label_columns(
+    label: ArrayLike | None, probs: ArrayLike | None, rows: int, num_classes: int
+) -> dict[str, NDArray[Any]]:
+    """Returns the columns ``label``, (L,) int64, and, where there are soft answers, ``probs``, (L, K) float32.
+
+    Args:
+        label: (L,) integers in [0, K), or None for the argmax of ``probs``.
+        probs: (L, K) non-negative numbers with a positive sum in each row, which are scaled to 1, or None.
+        rows: L.
+        num_classes: K.
+
+    Raises:
+        DataError: naming the first bad row, or if neither is given, or the labels contradict their probabilities.
+    """
+    if probs is None:
+        if label is None:
+            raise DataError("Annotations need a label or probs.")
+        return {"label": whole_numbers(label, "label", num_classes)}
+    soft = distributions(probs, rows, num_classes)
+    codes = whole_numbers(soft.argmax(1) if label is None else label, "label", num_classes)
+    require_agreement(soft, codes)
+    # float32 for L x K numbers, but divided in float64 first.
+    return {"probs": (soft / soft.sum(1, keepdims=True)).astype(np.float32), "label": codes}
 
 
 def distributions(probs: ArrayLike, rows: int, num_classes: int) -> NDArray[np.float64]:

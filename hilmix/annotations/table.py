@@ -1,7 +1,7 @@
 """The sparse table of annotations: item, annotator, label. The only currency between the parts of hilmix."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,15 +10,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations.repeats import Duplicates, check_duplicates, repeated
-from hilmix.annotations.soft_columns import distributions, require_agreement
+from hilmix.annotations.soft_columns import label_columns
 from hilmix.annotations.vote_tables import LabelRules, code_classes, code_votes
-from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, ranges, whole_numbers
+from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, expand_counts, ranges, whole_numbers
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.functional.aggregation import vote_counts
-from hilmix.functional.sizes import require_memory
 
 __all__ = ["Annotations", "FloatArray", "IntArray"]
+_COLUMNS = ("item", "annotator", "label", "probs", "confidence", "seconds")
+"""Fields with one row per annotation, where they are given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +96,7 @@ class Annotations:
         columns: dict[str, Any] = {"annotator": whole_numbers(annotator, "annotator", len(known))}
         if exchangeable:  # names that mean nothing must not be modelled
             columns["annotator"], known = np.zeros_like(columns["annotator"]), ("crowd",)
-        if probs is not None:
-            soft = distributions(probs, len(items), len(names))
-            # float32 for L x K numbers, but divided in float64 first.
-            columns["probs"] = (soft / soft.sum(1, keepdims=True)).astype(np.float32)
-            label = soft.argmax(1) if label is None else label
-        if label is None:
-            raise DataError("Annotations need a label or probs.")
-        columns["label"] = whole_numbers(label, "label", len(names))
-        if probs is not None:
-            require_agreement(soft, columns["label"])
+        columns |= label_columns(label, probs, len(items), len(names))
         for name, values, top in (("confidence", confidence, 1.0), ("seconds", seconds, np.inf)):
             if values is not None:
                 columns[name] = bounded_numbers(values, name, top)
@@ -199,20 +191,13 @@ class Annotations:
     @classmethod
     def from_counts(cls, counts: ArrayLike, *, classes: Sequence[str] | int | None = None) -> "Annotations":
         """Builds an exchangeable table from (N, K) vote counts: one annotator id, one row per vote."""
-        votes = np.asarray(counts)
-        whole = votes.dtype.kind in "iuf" and np.isfinite(votes).all() and (votes == np.floor(votes)).all()
-        if votes.ndim != 2 or not whole or (votes < 0).any():
-            raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")
-        item, label = np.nonzero(votes)
-        repeats = votes[item, label].astype(np.int64)
-        # Three columns of 8 bytes and the order in which they are sorted.
-        require_memory("One row per vote", 32 * int(repeats.sum()), items=votes.shape[0], classes=votes.shape[1])
+        item, label, (num_items, num_classes) = expand_counts(counts)
         return cls.build(
-            np.repeat(item, repeats),
-            np.zeros(repeats.sum(), dtype=np.int64),
-            np.repeat(label, repeats),
-            num_items=votes.shape[0],
-            classes=votes.shape[1] if classes is None else classes,
+            item,
+            np.zeros_like(item),
+            label,
+            num_items=num_items,
+            classes=num_classes if classes is None else classes,
             annotators=["crowd"],
             exchangeable=True,
         )
@@ -280,21 +265,8 @@ class Annotations:
         return self._rows(~again) if again.any() else self
 
     def _rows(self, chosen: NDArray[np.bool_]) -> "Annotations":
-        def cut(values: Any) -> Any:
-            return None if values is None else values[chosen]
-
-        return Annotations(
-            item=self.item[chosen],
-            annotator=self.annotator[chosen],
-            label=self.label[chosen],
-            num_items=self.num_items,
-            classes=self.classes,
-            annotators=self.annotators,
-            probs=cut(self.probs),
-            confidence=cut(self.confidence),
-            seconds=cut(self.seconds),
-            exchangeable=self.exchangeable,
-        )
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{name: values[chosen] for name, values in columns.items() if values is not None})
 
     def to_dense(self) -> IntArray:
         """(N, A) int64 with -1 for "did not label".
