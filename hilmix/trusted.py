@@ -68,6 +68,17 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
     return found
 
 
+def is_object_path(name: str) -> bool:
+    """Return whether a name has the form ``package.module:NAME``, of an object outside hilmix's own tables.
+
+    Example:
+        >>> is_object_path("mine.sources:BIRDS"), is_object_path("mnist")
+        (True, False)
+    """
+    module, _, inner = name.partition(":")
+    return bool(_DOTTED.fullmatch(module)) and inner.isidentifier()
+
+
 def import_object(path: str, kind: type[T]) -> T:
     """Return the object that the user named as ``package.module:NAME``; runs its module.
 
@@ -78,9 +89,9 @@ def import_object(path: str, kind: type[T]) -> T:
     Raises:
         ConfigError: if the path is none, there is no such object, or it is of another class.
     """
-    module, _, name = path.partition(":")
-    if not (_DOTTED.fullmatch(module) and name.isidentifier()):
+    if not is_object_path(path):
         raise ConfigError(f"{kind.__name__} must be named like 'package.module:NAME', got '{path}'.")
+    module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:

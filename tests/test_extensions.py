@@ -3,12 +3,15 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 import hilmix
 from hilmix.cli import main
+from tests.diagnostics.passes import toy_pass
 
 MIX = '''
 """Mixes every item with the next one of its batch, half and half."""
@@ -60,6 +63,24 @@ class CountSteps(Callback):
     def on_train_end(self, trainer, pl_module):
         Path(trainer.default_root_dir, "steps.txt").write_text(str(trainer.global_step))
 '''
+SCORE = '''
+"""How much more probable the best other class is than the label: p(label) / (p(label) + largest p of another)."""
+
+import numpy as np
+
+from hilmix.diagnostics import LabelEvidence, LabelScore
+
+
+def odds(evidence: LabelEvidence) -> np.ndarray:
+    rows = np.arange(len(evidence.label))
+    others = evidence.probs.copy()
+    others[rows, evidence.label] = 0
+    own = evidence.probs[rows, evidence.label]
+    return own / (own + others.max(1))
+
+
+ODDS = LabelScore("odds", "p(label) against the best other class", odds)
+'''
 CONFIG = {
     "model": {
         "class_path": "hilmix.modules.Classifier",
@@ -73,7 +94,13 @@ CONFIG = {
         },
     },
     "trainer": {
-        "callbacks": [{"class_path": "my_callback.CountSteps"}],
+        "callbacks": [
+            {"class_path": "my_callback.CountSteps"},
+            {
+                "class_path": "hilmix.callbacks.LabelErrors",
+                "init_args": {"scores": ["my_score:ODDS", "self_confidence"]},
+            },
+        ],
         "max_epochs": 1,
         "limit_train_batches": 3,
         "enable_progress_bar": False,
@@ -85,7 +112,8 @@ CONFIG = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with one file for each part, on the path of Python as the working directory is."""
-    for name, text in (("my_mix", MIX), ("my_annotator", ANNOTATOR), ("my_callback", CALLBACK)):
+    files = {"my_mix": MIX, "my_annotator": ANNOTATOR, "my_callback": CALLBACK, "my_score": SCORE}
+    for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
@@ -109,3 +137,20 @@ def test_parts_of_ones_own_train_are_saved_and_load(folder: Path) -> None:
     assert config["data"]["init_args"]["mix"] == {"class_path": "my_mix.NextMix", "init_args": {"weight": 0.25}}
     options = ["--ckpt_path", "last", "--trust", "[my_annotator,my_mix,my_callback]"]
     assert main(["test", "--run_dir", "run", *options]) == 0
+    suspects = pd.read_parquet(folder / "run" / "label_errors.parquet")
+    assert suspects["odds"].is_monotonic_increasing
+    assert "margin" not in suspects
+    found = pd.read_csv(folder / "run" / "label_errors_detection.csv")
+    assert set(found["score"]) == {"odds", "self_confidence"}
+
+
+def test_a_score_of_ones_own_ranks_labels_in_python(folder: Path) -> None:
+    probs = np.array([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4], [0.8, 0.1, 0.1]])
+    score = hilmix.diagnostics.find_score("my_score:ODDS")
+    given = hilmix.diagnostics.LabelEvidence(probs, np.array([0, 1, 1]), None)
+    np.testing.assert_allclose(score.of(given), [0.6 / 0.9, 0.5, 0.1 / 0.9])
+    data, result = toy_pass()
+    suspects, scores, _ = hilmix.diagnostics.label_table(data, result, [score])
+    assert list(scores) == ["odds"]
+    assert suspects["odds"].is_monotonic_increasing
+    assert hilmix.LabelErrors(scores=["my_score:ODDS"]).scores == ["my_score:ODDS"]

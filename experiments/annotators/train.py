@@ -189,7 +189,7 @@ def _annotator_auroc(result: CleanPass, data: AnnotatedData) -> float:
 def _label_error_ap(result: CleanPass, data: AnnotatedData) -> float:
     _, quality, wrong = label_table(data, result)
     modelled = result.posterior is not None
-    return detection(quality.posterior if modelled else quality.self_confidence, wrong).average_precision
+    return detection(quality["posterior" if modelled else "self_confidence"], wrong).average_precision
 
 
 def _votes(trainer: Trainer) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Training labels and items ranked by how unlikely they are."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from hilmix.diagnostics.label_errors import (
     label_table,
     suspect_thumbnails,
 )
+from hilmix.diagnostics.label_scores import LABEL_SCORES, find_scores
 from hilmix.diagnostics.thumbnails import thumbnails
 from hilmix.diagnostics.trainer_pass import clean_pass, datamodule_of
 from hilmix.files import write_table
@@ -32,7 +34,8 @@ class LabelErrors(FitReport):
     """Ranks the training labels after ``fit`` by a clean pass with the last weights.
 
     The predictions are in-sample (the tables say so): the model has trained on these labels, so what it memorised
-    looks right. Where the annotator model gives a posterior, labels are ranked by it, else by self-confidence.
+    looks right. By default labels are ranked by the posterior, where the annotator model gives one, else by
+    self-confidence.
 
     Files in the run folder: ``label_errors.parquet`` (one row per label), ``label_errors_items.parquet`` (one per item,
     its majority label), ``label_errors.png`` (for images), and, where truth is known, ``label_errors_detection.csv``:
@@ -40,11 +43,18 @@ class LabelErrors(FitReport):
 
     Args:
         top: how many suspects are shown in pictures and the W&B table.
+        scores: columns of the tables: names of label-error scores, or ``package.module:NAME`` of your own
+            (:class:`hilmix.diagnostics.LabelScore`). The ranking goes by the first that is known, ties by the next.
+
+    Raises:
+        ConfigError: for a negative number, or a score that there is not.
     """
 
-    def __init__(self, top: NonNegativeInt = 24) -> None:
+    def __init__(self, top: NonNegativeInt = 24, scores: Sequence[str] = tuple(LABEL_SCORES)) -> None:
         check_value("LabelErrors.top", top, NonNegativeInt)
-        self.top = top
+        check_value("LabelErrors.scores", scores, Sequence[str])
+        find_scores(scores)  # a run must not learn after its training that there is none
+        self.top, self.scores = top, list(scores)
 
     def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         result = clean_pass(trainer, pl_module, "train")
@@ -52,7 +62,8 @@ class LabelErrors(FitReport):
         if not trainer.is_global_zero:
             return
         data, folder = datamodule_of(trainer).data, run_folder(trainer)
-        labels, items = label_table(data, result), item_table(data, result)
+        scores = find_scores(self.scores)
+        labels, items = label_table(data, result, scores), item_table(data, result, scores)
         labels.table.attrs["weights"] = items.table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(labels.table, folder / "label_errors.parquet")
         write_table(items.table, folder / "label_errors_items.parquet")

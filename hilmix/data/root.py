@@ -4,9 +4,9 @@ from pathlib import Path
 
 from hilmix.data.folder.read import read_folder
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources import SOURCES, find_source, is_source_path, load_source
+from hilmix.data.sources import SOURCES, find_source, load_source
 from hilmix.errors import ConfigError, DataError
-from hilmix.trusted import require_trust
+from hilmix.trusted import is_object_path, require_trust
 
 EMBEDDED = tuple(name for name, source in SOURCES.items() if not source.needs_files)
 """Names of the sources that are made on the fly."""
@@ -26,13 +26,13 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
     """
     if not root:
         raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")
-    if Path(root).exists() or not (root in EMBEDDED or is_source_path(root)):
+    if Path(root).exists() or not (root in EMBEDDED or is_object_path(root)):
         return read_folder(root, image_size=image_size)
     if image_size is not None:
         raise ConfigError(
             f"`data.image_size` must be left out for '{root}', which is no folder of image files, got {image_size}."
         )
-    if is_source_path(root):
+    if is_object_path(root):
         _check_source(root)
     return load_source(root)
 

@@ -7,15 +7,19 @@ from hilmix.diagnostics.annotators import annotator_table, choose_annotators, co
 from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.clean_pass import CleanPass, Collector
 from hilmix.diagnostics.label_errors import SuspectRanking, choose_suspects, detection_table, item_table, label_table
+from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, find_score
 from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
 from hilmix.diagnostics.predictions import prediction_table
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
 from hilmix.diagnostics.trainer_pass import clean_outputs, clean_pass
 
 __all__ = [
+    "LABEL_SCORES",
     "CalibrationTracker",
     "CleanPass",
     "Collector",
+    "LabelEvidence",
+    "LabelScore",
     "MaskSensitivityTracker",
     "Score",
     "SuspectRanking",
@@ -27,6 +31,7 @@ __all__ = [
     "clean_pass",
     "confusion_table",
     "detection_table",
+    "find_score",
     "fit_pass_temperature",
     "item_table",
     "label_table",

@@ -50,6 +50,50 @@ class CleanPass:
     log_likelihood: NDArray[np.float32] | None
     confusion: NDArray[np.floating] | None
 
+    @classmethod
+    def from_logits(
+        cls,
+        annotations: Annotations,
+        items: IntArray,
+        logits: NDArray[np.floating],
+        posterior: NDArray[np.floating] | None = None,
+    ) -> "CleanPass":
+        """Returns the pass of a class model that ran elsewhere; its probabilities also stand for those of the labels.
+
+        Args:
+            annotations: all annotations of the data.
+            items: (n,) int64 sorted rows of the items.
+            logits: (n, K) class logits, such as log-probabilities.
+            posterior: (n, K) p(true class | input, labels), or None.
+
+        Raises:
+            ConfigError: if an array has another shape.
+
+        Example:
+            >>> votes = Annotations.from_dense([[0, 1], [1, 1]])
+            >>> result = CleanPass.from_logits(votes, np.array([1]), np.log([[0.2, 0.8]]))
+            >>> result.probs.round(3).tolist(), result.pairs.tolist()
+            ([[0.2, 0.8]], [2, 3])
+        """
+        shape = (len(items), annotations.num_classes)
+        for name, values in (("logits", logits), ("posterior", posterior)):
+            if values is not None and values.shape != shape:
+                raise ConfigError(f"`{name}` must have the shape (items, classes) = {shape}, got {values.shape}.")
+        row, pairs = annotations.gather(items)
+        log_probs = torch.from_numpy(logits).log_softmax(-1).numpy()[row, annotations.label[pairs]]
+        return cls(
+            items=items,
+            pairs=pairs,
+            row=row,
+            seen=np.ones(len(items), dtype=bool),
+            logits=logits.astype(np.float32),
+            label_log_probs=log_probs.astype(np.float32),
+            posterior=None if posterior is None else posterior.astype(np.float32),
+            p_right=None,
+            log_likelihood=None,
+            confusion=None,
+        )
+
     @cached_property
     def probs(self) -> NDArray[np.float64]:
         """(n, K) class probabilities."""

@@ -11,7 +11,9 @@ from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass
 from hilmix.diagnostics.columns import majority_labels, mark_wrong_labels, named
-from hilmix.functional.label_errors import LabelScores, detection, label_scores, rank_suspects
+from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, check_scores
+from hilmix.errors import ConfigError
+from hilmix.functional.label_errors import FloatArray, detection, rank_suspects
 from hilmix.plotting import Thumbnail
 from hilmix.types import UNKNOWN
 
@@ -21,58 +23,60 @@ class SuspectRanking(NamedTuple):
 
     table: pd.DataFrame
     """One row per label: its item, ``label``, ``suggested``, a column per known score, ``target`` if any is known."""
-    scores: LabelScores
-    """(M,) float64 each, in the order of the table; low means suspicious."""
+    scores: dict[str, FloatArray]
+    """Of the known scores, (M,) float64 each in the order of the table: low means suspicious. The first one ranks."""
     wrong: IntArray
     """(M,) int64 in the order of the table: 1 where the label differs from the true class, 0 where not, -1 unknown."""
 
 
-def label_table(data: AnnotatedData, result: CleanPass) -> SuspectRanking:
+def label_table(
+    data: AnnotatedData, result: CleanPass, scores: Sequence[LabelScore] = tuple(LABEL_SCORES.values())
+) -> SuspectRanking:
     """Rank the pairs of a clean pass by suspicion.
 
     Args:
         data: all items.
         result: clean pass over the items whose labels are ranked.
+        scores: columns of the table; the ranking goes by the first that is known, ties by the next.
 
     Raises:
+        ConfigError: if none of the scores is known for these predictions, or one of them is outside [0, 1].
         SizeError: if the table would fill the memory.
     """
     result.require_room("The table of label errors", per_pair=28)
     keep = result.seen[result.row]
     row, pairs = result.row[keep], result.pairs[keep]
     label = data.annotations.label[pairs]
-    posterior = None if result.posterior is None else result.posterior[row]
-    scores = label_scores(result.probs[row], label, posterior)
-    order = rank_suspects(scores)
+    order, known = _rank(result, row, label, scores)
     row, pairs, label = row[order], pairs[order], label[order]
-    scores = LabelScores(*(score[order] for score in scores))
     items = result.items[row]
     columns: dict[str, Any] = {"item": np.asarray(data.items, dtype=object)[items]}
     if not data.annotations.exchangeable:
         columns["annotator"] = named(data.annotations.annotator[pairs], data.annotations.annotators)
     columns["label"] = named(label, data.classes)
-    table = _suspects(columns, data, result, items, row, scores)
-    return SuspectRanking(table, scores, mark_wrong_labels(label, data.target[items]))
+    table = _suspects(columns, data, result, row, known)
+    return SuspectRanking(table, known, mark_wrong_labels(label, data.target[items]))
 
 
-def item_table(data: AnnotatedData, result: CleanPass) -> SuspectRanking:
+def item_table(
+    data: AnnotatedData, result: CleanPass, scores: Sequence[LabelScore] = tuple(LABEL_SCORES.values())
+) -> SuspectRanking:
     """Rank the labelled items of a clean pass by how unlikely their majority label is.
 
     Args:
         data: all items.
         result: clean pass over the items that are ranked.
+        scores: as of :func:`label_table`.
 
     Raises:
+        ConfigError: as :func:`label_table`.
         SizeError: if the table would fill the memory.
     """
     result.require_room("The table of suspicious items", per_item=28)
     votes = majority_labels(data, result.items)
     row = np.flatnonzero(result.seen & (votes.label >= 0))
-    posterior = None if result.posterior is None else result.posterior[row]
-    scores = label_scores(result.probs[row], votes.label[row], posterior)
-    order = rank_suspects(scores)
+    order, known = _rank(result, row, votes.label[row], scores)
     row = row[order]
-    scores = LabelScores(*(score[order] for score in scores))
     items = result.items[row]
     columns = {
         "item": np.asarray(data.items, dtype=object)[items],
@@ -80,8 +84,8 @@ def item_table(data: AnnotatedData, result: CleanPass) -> SuspectRanking:
         "tied": votes.tied[row],
         "labels": data.annotations.labels_per_item[items],
     }
-    table = _suspects(columns, data, result, items, row, scores)
-    return SuspectRanking(table, scores, mark_wrong_labels(votes.label[row], data.target[items]))
+    table = _suspects(columns, data, result, row, known)
+    return SuspectRanking(table, known, mark_wrong_labels(votes.label[row], data.target[items]))
 
 
 def detection_table(rankings: Mapping[str, SuspectRanking]) -> pd.DataFrame:
@@ -97,9 +101,9 @@ def detection_table(rankings: Mapping[str, SuspectRanking]) -> pd.DataFrame:
     found = pd.DataFrame(
         {"level": level, "score": name, **detection(score, ranking.wrong)._asdict()}
         for level, ranking in rankings.items()
-        for name, score in ranking.scores._asdict().items()
+        for name, score in ranking.scores.items()
     )
-    return found[found["average_precision"].notna()]
+    return found[found["average_precision"].notna()] if len(found) else found
 
 
 def find_contradicted(table: pd.DataFrame) -> pd.DataFrame:
@@ -122,6 +126,16 @@ def choose_suspects(table: pd.DataFrame, number: int) -> pd.DataFrame:
     return (contradicted if len(contradicted) else table.drop_duplicates("item")).head(number)
 
 
+def ranking_score(table: pd.DataFrame) -> str:
+    """Return the name of the score by which the labels of a table are ranked.
+
+    Args:
+        table: from :func:`label_table` or :func:`item_table`, with at least one row; also one that an older version
+            wrote, which does not name it.
+    """
+    return str(table.attrs.get("ranked_by") or next(name for name in LABEL_SCORES if name in table))
+
+
 def suspect_thumbnails(table: pd.DataFrame, images: Sequence[NDArray[np.uint8]]) -> list[Thumbnail]:
     """Return each suspect's picture with its label, the class that the model suggests, annotator and target.
 
@@ -129,24 +143,43 @@ def suspect_thumbnails(table: pd.DataFrame, images: Sequence[NDArray[np.uint8]])
         table: from :func:`label_table`, with as many rows as there are images.
         images: (H, W, C) uint8 each.
     """
-    captions = []
+    captions, score = [], ranking_score(table)
     for image, row in zip(images, table.to_dict("records"), strict=True):
         parts = [f"by {row['annotator']}"] if "annotator" in row else []
         if isinstance(row.get("target"), str):
             parts.append(f"truth {row['target']}")
-        p = row.get("posterior", row["self_confidence"])
+        p = row[score]
         chance = f"{p:.1%}" if p >= 0.001 else "< 0.1%"
         label, suggested = f"label {row['label']} ({chance})", f"suggests {row['suggested']}"
         captions.append(Thumbnail(image, label, suggested, ", ".join(parts)))
     return captions
 
 
+def _rank(
+    result: CleanPass, row: IntArray, label: IntArray, scores: Sequence[LabelScore]
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """The order from the most suspicious label on, and the known scores in it."""
+    check_scores(scores)
+    posterior = None if result.posterior is None else result.posterior[row]
+    evidence = LabelEvidence(result.probs[row], label, posterior)
+    found = {score.name: score.of(evidence) for score in scores}
+    known = {name: values for name, values in found.items() if not np.isnan(values).all()}
+    if len(label) and not known:
+        raise ConfigError(
+            f"`scores` must be known for at least one label, got NaN alone of {', '.join(found)}. Add self_confidence."
+        )
+    order = rank_suspects(list(found.values()))
+    return order, {name: values[order] for name, values in known.items()}
+
+
 def _suspects(
-    columns: dict[str, Any], data: AnnotatedData, result: CleanPass, items: IntArray, row: IntArray, scores: LabelScores
+    columns: dict[str, Any], data: AnnotatedData, result: CleanPass, row: IntArray, scores: dict[str, FloatArray]
 ) -> pd.DataFrame:
     columns["suggested"] = named(result.best[row].argmax(1), data.classes)
-    columns |= {name: score for name, score in scores._asdict().items() if not np.isnan(score).all()}
+    columns |= scores
     columns["predictions"] = "in-sample"
     if (data.target != UNKNOWN).any():
-        columns["target"] = named(data.target[items], data.classes)
-    return pd.DataFrame(columns)
+        columns["target"] = named(data.target[result.items[row]], data.classes)
+    table = pd.DataFrame(columns)
+    table.attrs["ranked_by"] = next(iter(scores), None)
+    return table

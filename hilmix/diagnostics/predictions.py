@@ -11,7 +11,7 @@ from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass
 from hilmix.diagnostics.columns import majority_labels, named
-from hilmix.functional.label_errors import label_scores
+from hilmix.functional.label_errors import self_confidence
 from hilmix.types import UNKNOWN
 
 
@@ -21,14 +21,13 @@ def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: Clean
     row = np.flatnonzero(result.seen)
     items = result.items[row]
     votes = majority_labels(data, items)
-    scores = label_scores(result.probs[row], votes.label, None if result.posterior is None else result.posterior[row])
     columns: dict[str, Any] = {"item": np.asarray(data.items, dtype=object)[items], "split": split[items]}
     if (data.target != UNKNOWN).any():
         columns["target"] = named(data.target[items], data.classes)
     columns["predicted"] = named(result.logits[row].argmax(1), data.classes)
     columns["suggested"] = named(result.best[row].argmax(1), data.classes)
     columns["majority"] = named(votes.label, data.classes)
-    columns["label_quality"] = scores.self_confidence if result.posterior is None else scores.posterior
+    columns["label_quality"] = self_confidence(result.best[row], votes.label)
     columns |= {f"prob_{name}": result.probs[row, k] for k, name in enumerate(data.classes)}
     if result.posterior is not None:
         columns |= {f"posterior_{name}": result.posterior[row, k] for k, name in enumerate(data.classes)}

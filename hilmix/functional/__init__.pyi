@@ -31,7 +31,9 @@ from .inputs import (
 )
 from .label_errors import (
     label_scores as label_scores,
+    normalized_margin as normalized_margin,
     rank_suspects as rank_suspects,
+    self_confidence as self_confidence,
 )
 from .losses import (
     annotation_nll as annotation_nll,

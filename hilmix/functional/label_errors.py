@@ -1,5 +1,6 @@
 """How suspicious a given label is, rankings of suspicion, and how well a ranking finds labels known to be wrong."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,47 @@ class LabelScores(NamedTuple):
     """(p(label) - largest p of another class + 1) / 2 given the input, in [0, 1]."""
 
 
+def self_confidence(probs: NDArray[np.floating], label: IntArray) -> FloatArray:
+    """Returns p(true class = label) of every given label, (M,) float64, NaN where there is no label.
+
+    Args:
+        probs: (M, K) class probabilities of the item that each label belongs to.
+        label: (M,) int64 in [0, K), or -1 for none.
+
+    Example:
+        >>> self_confidence(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])).tolist()
+        [0.9, 0.1]
+
+    Reference:
+        Northcutt et al., Confident Learning, JAIR 2021.
+    """
+    # a label of -1 picks the last class here, and becomes NaN
+    own: FloatArray = np.asarray(probs)[np.arange(len(label)), label].astype(np.float64)
+    own[label < 0] = np.nan
+    return own
+
+
+def normalized_margin(probs: NDArray[np.floating], label: IntArray) -> FloatArray:
+    """Returns (p(label) - largest p of another class + 1) / 2, (M,) float64 in [0, 1], NaN where there is no label.
+
+    Args:
+        probs: (M, K) class probabilities of the item that each label belongs to.
+        label: (M,) int64 in [0, K), or -1 for none.
+
+    Example:
+        >>> normalized_margin(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1])).tolist()
+        [0.75, 0.25]
+
+    Reference:
+        Northcutt et al., Confident Learning, JAIR 2021.
+    """
+    others = np.array(probs, dtype=np.float64)
+    others[np.arange(len(label)), label] = -np.inf
+    # `initial`: a single class has no other, whose probability then counts as 0.
+    margin: FloatArray = (self_confidence(probs, label) - others.max(axis=1, initial=0.0) + 1) / 2
+    return margin
+
+
 def label_scores(
     probs: NDArray[np.floating], label: IntArray, posterior: NDArray[np.floating] | None = None
 ) -> LabelScores:
@@ -38,34 +80,22 @@ def label_scores(
         >>> scores = label_scores(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
         >>> scores.self_confidence.tolist(), scores.margin.round(2).tolist()
         ([0.9, 0.1], [0.9, 0.1])
-
-    Reference:
-        Northcutt et al., Confident Learning, JAIR 2021 (self-confidence, normalized margin).
     """
-    p = np.asarray(probs, dtype=np.float64)
-    rows = np.arange(len(p))
-    # A label of -1 picks the last class here and in `given`; these rows become NaN below.
-    own = p[rows, label]
-    others = p.copy()
-    others[rows, label] = -np.inf
-    # `initial`: a single class has no other, whose probability then counts as 0.
-    margin = (own - others.max(axis=1, initial=0.0) + 1) / 2
-    given = np.full(len(p), np.nan) if posterior is None else np.asarray(posterior, dtype=np.float64)[rows, label]
-    absent = label < 0
-    return LabelScores(*(np.where(absent, np.nan, score) for score in (given, own, margin)))
+    given = np.full(len(label), np.nan) if posterior is None else self_confidence(posterior, label)
+    return LabelScores(given, self_confidence(probs, label), normalized_margin(probs, label))
 
 
-def rank_suspects(scores: LabelScores) -> IntArray:
+def rank_suspects(scores: Sequence[FloatArray]) -> IntArray:
     """Returns the rows from the most to the least suspicious, (M,) int64, unknown ones last.
 
-    Sorted by the posterior where there is one, then self-confidence, then margin, then row: deterministic under ties,
-    which scores count as that differ by rounding alone.
+    Sorted by the first score, then the next, then row: deterministic under ties, which scores count as that differ by
+    rounding alone.
 
     Args:
-        scores: from :func:`label_scores`.
+        scores: at least one, each (M,) in [0, 1] or NaN, such as :func:`label_scores` returns.
     """
     # lexsort sorts by its last key first.
-    return np.lexsort((_groups(scores.margin), _groups(scores.self_confidence), _groups(scores.posterior)))
+    return np.lexsort([_groups(score) for score in reversed(scores)])
 
 
 def _groups(scores: FloatArray) -> IntArray:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hilmix.diagnostics.label_errors import ranking_score
 from hilmix.diagnostics.weights import with_weights
 from hilmix.report.html import build_report
 from hilmix.report.run import Run, read_run, temperature_row, top_suspects
@@ -69,8 +70,8 @@ def _suspects(run: Run, console: Console) -> None:
         return
     table = Grid(pad_edge=False, padding=(0, 2))
     columns = [c for c in ("item", "annotator", "label", "suggested", "target") if c in top]
-    score = "posterior" if "posterior" in top else "self_confidence"
-    for column in (*columns, f"p(label) by {score}"):
+    score = ranking_score(top)
+    for column in (*columns, f"p(label) by {score}" if score in ("posterior", "self_confidence") else score):
         table.add_column(column)
     for row in top.to_dict("records"):
         cells = ["" if row[c] != row[c] or row[c] is None else str(row[c]) for c in columns]

@@ -1,14 +1,18 @@
 """The clean pass: every item once, in evaluation mode, pairs in place, shared between callbacks."""
 
+from dataclasses import fields
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
 from hilmix.callbacks import LabelErrors
-from hilmix.diagnostics import Collector, clean_pass
+from hilmix.diagnostics import CleanPass, Collector, clean_pass, label_table
 from hilmix.errors import ConfigError, RunError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
+from tests.diagnostics.passes import toy_pass
 
 
 class Grab(Callback):
@@ -80,6 +84,24 @@ def test_repeats_count_once_and_foreign_items_not_at_all(tmp_path):
     np.testing.assert_allclose(result.logits, data.inputs.array[[1, 3]], rtol=1e-6)
     want = np.unique(data.annotations.annotator[np.isin(data.annotations.item, [1, 3])])
     assert np.flatnonzero(~np.isnan(result.confusion[:, 0, 0])).tolist() == [a for a in want if a < 4]
+
+
+def test_a_pass_of_logits_equals_that_of_the_toy_without_annotator_model():
+    data, expected = toy_pass(face_value=True)
+    result = CleanPass.from_logits(data.annotations, expected.items, expected.logits)
+    for field in fields(CleanPass):
+        np.testing.assert_allclose(getattr(result, field.name), getattr(expected, field.name), rtol=1e-6)
+    _, judged = toy_pass()
+    result = CleanPass.from_logits(data.annotations, judged.items, np.log(judged.probs), judged.posterior)
+    pd.testing.assert_frame_equal(label_table(data, result).table, label_table(data, judged).table)
+
+
+def test_logits_of_another_shape_are_refused():
+    notes = toy_data().annotations
+    with pytest.raises(ConfigError, match=r"`logits`.*\(2, 3\), got \(3, 3\)"):
+        CleanPass.from_logits(notes, np.arange(2), np.zeros((3, 3)))
+    with pytest.raises(ConfigError, match=r"`posterior`.*\(2, 3\), got \(2, 4\)"):
+        CleanPass.from_logits(notes, np.arange(2), np.zeros((2, 3)), np.zeros((2, 4)))
 
 
 def test_what_was_not_reached_is_not_seen():

@@ -25,8 +25,8 @@ TABLE = pd.DataFrame(
 def test_a_ranking_has_its_scores_and_known_errors_in_the_order_of_its_table():
     data, result = toy_pass()
     table, scores, wrong = label_table(data, result)
-    np.testing.assert_array_equal(table["posterior"], scores.posterior)
-    np.testing.assert_array_equal(table["margin"], scores.margin)
+    np.testing.assert_array_equal(table["posterior"], scores["posterior"])
+    np.testing.assert_array_equal(table["margin"], scores["margin"])
     target = table["target"].to_numpy(dtype=object)
     label = table["label"].to_numpy(dtype=object)
     expected = [-1 if pd.isna(t) else int(t != given) for t, given in zip(target, label, strict=True)]

@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-import re
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +9,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.data.sources.base import Access, Options, Resource, Source, expect
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
-from hilmix.trusted import import_object
+from hilmix.trusted import import_object, is_object_path
 
 __all__ = [
     "SOURCES",
@@ -23,7 +22,6 @@ __all__ = [
     "find_source",
     "load_source",
 ]
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def collect_sources(modules: list[ModuleType]) -> dict[str, Source]:
@@ -52,11 +50,6 @@ SOURCES: dict[str, Source] = collect_sources(_import_all())
 """The public data sets, by name."""
 
 
-def is_source_path(name: str) -> bool:
-    """Whether a name has the form ``package.module:NAME``, of a source outside this folder."""
-    return _PATH.fullmatch(name) is not None
-
-
 def find_source(name: str) -> Source:
     """Return a public data set by its name, or a source of another package.
 
@@ -71,7 +64,7 @@ def find_source(name: str) -> Source:
         >>> find_source("hilmix.data.sources.mnist:MNIST").name
         'mnist'
     """
-    if is_source_path(name):
+    if is_object_path(name):
         return import_object(name, Source)
     if name not in SOURCES:
         raise DataError(
