@@ -1,12 +1,15 @@
 """Names are data: how a name from elsewhere is shown in a terminal, a page, a figure and a spreadsheet.
 
 Names of items, annotators, classes, groups, files and studies come from tables, folders and strangers. Each function
-here makes a name harmless for one medium and keeps it recognisable; nothing is ever cut.
+here makes a name harmless for one medium and keeps it recognisable; nothing is ever cut, but by the two that fit names
+into a figure, :func:`short_names` and :func:`fold_name`.
 """
 
 import html
 import re
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories that a reader cannot see, or that move the text around them."""
@@ -14,6 +17,8 @@ _JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
 """Between letters beyond ASCII joiners are spelling (Persian, Indic scripts, emoji), elsewhere they hide."""
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What spreadsheets take for the beginning of a formula (OWASP, CSV injection), apostrophes of an escape before it."""
+_LONGEST = 200
+"""Characters of a name in a figure."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -42,6 +47,23 @@ def figure_text(name: object) -> str:
     return printable(name).replace("$", r"\$")
 
 
+def short_names(names: Sequence[str], length: int) -> list[str]:
+    """Returns names of at most ``length`` characters, but longer ones where two of them would look the same.
+
+    Example:
+        >>> short_names(["cat", "a long name"], 9)
+        ['cat', 'a long n…']
+    """
+    texts = [printable(name) for name in names]
+    ways = ([_cut(text, length) for text in texts], [_cut(text, length, both=True) for text in texts])
+    return next((way for way in ways if len(set(way)) == len(set(texts))), texts)
+
+
+def fold_name(name: object, width: int) -> list[str]:
+    """Returns lines of at most ``width`` characters; of a name that would fill a figure, beginning and end."""
+    return textwrap.wrap(_cut(printable(name), _LONGEST, both=True), width) or [""]
+
+
 def escape_formula(text: str) -> str:
     """Returns a cell that no spreadsheet takes for a formula: an apostrophe is put before ``=``, ``+``, ``-``, ``@``,
     tab and line breaks, unless the cell is a number. :func:`unescape_formula` gives the text back.
@@ -59,6 +81,13 @@ def escape_formula(text: str) -> str:
 def unescape_formula(cell: str) -> str:
     """Inverts :func:`escape_formula`."""
     return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _cut(text: str, length: int, *, both: bool = False) -> str:
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2 if both else 0
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def _is_formula(text: str) -> bool:

@@ -5,7 +5,6 @@ Every function returns a matplotlib ``Figure`` that belongs to no window and no 
 
 import importlib.util
 import logging
-import textwrap
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilmix.functional.calibration import Bins
-from hilmix.names import figure_text, printable
+from hilmix.names import figure_text, fold_name, short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +41,6 @@ __all__ = [
 ]
 CURVES = ("loss", "acc", "nll", "ece", "brier", "agreement", "annotator_auroc")
 """Quantities whose curves come first."""
-_LONGEST = 200
 _INCH = 156
 """Characters times points that fit below a thumbnail."""
 STYLE: dict[Any, Any] = {
@@ -162,7 +160,7 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
 def _caption_lines(item: Thumbnail) -> list[tuple[str, str, float]]:
     """Text, colour and size of each line."""
     parts = ((item.given_label, RED, 8.0), (item.suggested, GREEN, 8.0), (item.detail, MUTED, 6.5))
-    return [(line, color, size) for text, color, size in parts for line in _folded(text, round(_INCH / size))]
+    return [(line, color, size) for text, color, size in parts for line in fold_name(text, round(_INCH / size))]
 
 
 class AnnotatorPanel(NamedTuple):
@@ -195,7 +193,7 @@ def annotator_figure(
                 axis.set_axis_off()
             for axis, panel in zip(cells.flat, panels, strict=False):
                 shown = axis.imshow(panel.confusion, vmin=0, vmax=1, cmap="Blues")
-                axis.set_title("\n".join(map(figure_text, _folded(panel.title, 26))), fontsize=8.5)
+                axis.set_title("\n".join(map(figure_text, fold_name(panel.title, 26))), fontsize=8.5)
                 _class_ticks(axis, classes)
             parts[1].supxlabel("label", fontsize=9, color=MUTED)
             parts[1].supylabel("true class", fontsize=9, color=MUTED)
@@ -266,25 +264,6 @@ def _class_ticks(axis: "Axes", classes: Sequence[str]) -> None:
     axis.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0, fontsize=6.5)
     axis.set_yticks(range(len(names)), names, fontsize=6.5)
     axis.tick_params(length=0)
-
-
-def short_names(names: Sequence[str], length: int) -> list[str]:
-    """Returns names of at most ``length`` characters, but longer ones where two of them would look the same."""
-    texts = [printable(name) for name in names]
-    ways = ([_cut(text, length) for text in texts], [_cut(text, length, both=True) for text in texts])
-    return next((way for way in ways if len(set(way)) == len(set(texts))), texts)
-
-
-def _cut(text: str, length: int, *, both: bool = False) -> str:
-    if len(text) <= length:
-        return text
-    tail = (length - 1) // 2 if both else 0
-    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
-
-
-def _folded(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` characters; of a text that would fill the figure, beginning and end."""
-    return textwrap.wrap(_cut(printable(text), _LONGEST, both=True), width) or [""]
 
 
 def blank_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> "Figure":

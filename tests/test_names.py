@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from hilmix.names import escape_formula, figure_text, html_text, printable, unescape_formula
+from hilmix.names import escape_formula, figure_text, html_text, printable, short_names, unescape_formula
 from hilmix.spreadsheets import csv_text, plain_cells
 from tests.nasty import NASTY
 
@@ -97,3 +97,12 @@ def test_a_table_opens_without_formulas_and_comes_back():
 def test_missing_cells_and_indices():
     table = pd.DataFrame({"a": ["x", None], "b": [1.5, None]}, index=[3, 4])
     assert csv_text(table, index=True) == ",a,b\n3,x,1.5\n4,,\n"
+
+
+def test_short_names_never_look_alike():
+    names = ["l" * 30 + "1", "l" * 30 + "2", "cat"]
+    assert short_names(["cat", "a long name"], 9) == ["cat", "a long n…"]
+    assert len(set(short_names(names, 9))) == 3
+    assert max(map(len, short_names(names, 9))) == 9
+    inside = ["a" * 20 + middle + "b" * 20 for middle in "xy"]
+    assert short_names(inside, 9) == inside

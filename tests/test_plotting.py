@@ -92,12 +92,3 @@ def test_captions_stay_below_their_picture_and_are_whole():
     for text in texts:
         box = text.get_window_extent()
         assert box.x1 <= (box.x0 // step + 1) * step + 1
-
-
-def test_short_names_never_look_alike():
-    names = ["l" * 30 + "1", "l" * 30 + "2", "cat"]
-    assert P.short_names(["cat", "a long name"], 9) == ["cat", "a long n…"]
-    assert len(set(P.short_names(names, 9))) == 3
-    assert max(map(len, P.short_names(names, 9))) == 9
-    inside = ["a" * 20 + middle + "b" * 20 for middle in "xy"]
-    assert P.short_names(inside, 9) == inside

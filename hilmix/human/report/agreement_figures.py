@@ -9,8 +9,8 @@ from hilmix.human.report.agreement import find_repeat_pairs
 from hilmix.human.report.categorical import RULES, build_label_frame
 from hilmix.human.report.frame import ALL, build_answer_frame
 from hilmix.human.report.summary import Studies, Summary
-from hilmix.names import figure_text
-from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure, short_names
+from hilmix.names import figure_text, short_names
+from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
