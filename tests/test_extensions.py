@@ -11,6 +11,7 @@ import yaml
 
 import hilmix
 from hilmix.cli import main
+from hilmix.functional.ties import ROUNDING
 from tests.diagnostics.passes import toy_pass
 
 MIX = '''
@@ -138,7 +139,8 @@ def test_parts_of_ones_own_train_are_saved_and_load(folder: Path) -> None:
     options = ["--ckpt_path", "last", "--trust", "[my_annotator,my_mix,my_callback]"]
     assert main(["test", "--run_dir", "run", *options]) == 0
     suspects = pd.read_parquet(folder / "run" / "label_errors.parquet")
-    assert suspects["odds"].is_monotonic_increasing
+    odds = suspects["odds"]
+    assert (odds >= odds.cummax() * (1 - ROUNDING)).all(), "within rounding the next score decides"
     assert "margin" not in suspects
     found = pd.read_csv(folder / "run" / "label_errors_detection.csv")
     assert set(found["score"]) == {"odds", "self_confidence"}

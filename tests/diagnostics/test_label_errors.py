@@ -65,10 +65,10 @@ def test_a_picture_names_label_chance_suggestion_annotator_and_target():
     images = [np.full((2, 2, 1), i, dtype=np.uint8) for i in range(2)]
     first, second = suspect_thumbnails(TABLE.iloc[[0, 3]], images)
     assert first.image is images[0]
-    assert all(part in first.said for part in ("ant", "< 0.1%"))
+    assert all(part in first.given_label for part in ("ant", "< 0.1%"))
     assert "bee" in first.suggested
     assert all(part in first.detail for part in ("x", "bee"))
-    assert "30.0%" in second.said
+    assert "30.0%" in second.given_label
     assert "truth" not in second.detail
     judged = TABLE.assign(posterior=0.25).drop(columns=["annotator"])
-    assert "25.0%" in suspect_thumbnails(judged.head(1), images[:1])[0].said
+    assert "25.0%" in suspect_thumbnails(judged.head(1), images[:1])[0].given_label
