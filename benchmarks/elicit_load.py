@@ -149,7 +149,7 @@ def results(log: Log, outage: Outage, lost: int, doubled: int, bare: Log) -> lis
         Result(f"{WHAT}, from kill -9 to the last of them", max(r.came for r in hit) - outage.began, "s"),
         Result(f"{WHAT}, acknowledged answers", sum(r.what == "answer" for r in log.replies), ""),
         Result(f"{WHAT}, of these lost or changed", lost, "", 0),
-        Result(f"{WHAT}, rows doubled or sent by nobody", doubled, "", 0),
+        Result(f"{WHAT}, rows doubled or not sent", doubled, "", 0),
         Result(f"{WHAT}, errors", len(log.errors) + astray, "", 0),
     ]
 

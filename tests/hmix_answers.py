@@ -33,11 +33,11 @@ class Infer(NamedTuple):
 @pytest.fixture(scope="session")
 def infer(real_data: Path) -> Infer:
     frame = pd.read_csv(real_data / "hmix" / "hmix_infer_mixing_factor.csv")
-    said = [json.loads(text) for text in frame["responses"]]
+    replies = [json.loads(text) for text in frame["responses"]]
     return Infer(
         weight=frame["mixtureCoeff"].to_numpy(float),
-        answer=1 - np.array([s["mixingcoeff"] for s in said]) / 100,
-        confidence=np.array([s["confidence"] for s in said]) / 100,
+        answer=1 - np.array([s["mixingcoeff"] for s in replies]) / 100,
+        confidence=np.array([s["confidence"] for s in replies]) / 100,
         participant=pd.factorize(frame["subject"])[0],
         stimulus=pd.factorize(frame["filename"])[0],
         label1=frame["label1"].map(CLASSES.index).to_numpy(),

@@ -250,7 +250,7 @@ def test_weights_of_a_file_bring_their_own_scaling(tmp_path, caplog) -> None:
     assert "lr_scaling fan-in with lr 0.001 is for random weights" in caplog.text
 
 
-def test_weights_that_a_pretrained_file_lacks_are_told(tmp_path, caplog) -> None:
+def test_weights_that_a_pretrained_file_lacks_are_reported(tmp_path, caplog) -> None:
     whole = TimmBackbone("test_resnet").build((3, 48, 48)).net.state_dict()
     lacking = {name: value for name, value in whole.items() if name != "conv1.0.weight" and name != "conv1.weight"}
     assert len(lacking) == len(whole) - 1

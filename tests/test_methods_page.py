@@ -1,4 +1,4 @@
-"""docs/methods.md tells of every method that ships, and of no other."""
+"""docs/methods.md describes every method that ships, and no other."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_each_config_has_a_section_and_each_section_a_config() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_section_tells_idea_formula_use_cost_paper_and_command(name: str) -> None:
+def test_each_section_has_idea_formula_use_cost_paper_and_command(name: str) -> None:
     section = SECTIONS[name].strip()
     assert re.match(r"[\w`]", section), "starts with the idea"
     assert re.search(r"^    .*=", section, flags=re.MULTILINE), "has a formula"

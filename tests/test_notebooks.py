@@ -106,13 +106,13 @@ def test_marks_take_a_classifier_off_the_grey(execute: Any) -> None:
 
 
 @pytest.mark.slow
-def test_from_what_people_said_about_mixes_to_a_trained_model(execute: Any, real_data: Path) -> None:
+def test_from_judgments_of_mixes_to_a_trained_model(execute: Any, real_data: Path) -> None:
     for name in ("hmix", "cifar10", "cifar10h"):
         if not (real_data / name).is_dir():
             pytest.skip(f"needs real data: HILMIX_DATA has no folder {name}")
     shown = execute(FOLDER / "human_mixup.ipynb", "EPOCHS = 1")
-    assert "4,788 answers of 81 participants to 2,070 mixes" in shown["said"]
-    assert all("<png>" in shown[name] for name in ("said", "confidence", "picture"))
+    assert "4,788 answers of 81 participants to 2,070 mixes" in shown["answers"]
+    assert all("<png>" in shown[name] for name in ("answers", "confidence", "picture"))
     rows = re.findall(
         r"^(one curve|class strengths|learned from images) .* ([\d.-]+)$", shown["policies"], re.MULTILINE
     )

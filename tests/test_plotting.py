@@ -40,7 +40,7 @@ def test_reliability_of_nothing_draws():
 @pytest.mark.parametrize("number", [1, 8, 19])
 def test_sheet_has_one_picture_per_item(number):
     gray, color = np.zeros((8, 8, 1), np.uint8), np.full((30, 20, 3), 255, np.uint8)
-    items = [P.Thumbnail(color if i % 2 else gray, "said a" * 9, "suggests b", "by c") for i in range(number)]
+    items = [P.Thumbnail(color if i % 2 else gray, "label a" * 9, "suggests b", "by c") for i in range(number)]
     figure = P.thumbnail_sheet(items, "title")
     assert len(figure.axes) == number
     assert pixels(figure) > 2000
@@ -82,12 +82,13 @@ def test_curves_show_the_last_value_of_each_epoch():
 
 
 def test_captions_stay_below_their_picture_and_are_whole():
-    said = "said a class of many letters (12.3%)"
-    figure = P.thumbnail_sheet([P.Thumbnail(np.zeros((8, 8), np.uint8), said, "suggests W", "by $x$ and $y$")] * 8, "")
+    label_text = "label a class of many letters (12.3%)"
+    item = P.Thumbnail(np.zeros((8, 8), np.uint8), label_text, "suggests W", "by $x$ and $y$")
+    figure = P.thumbnail_sheet([item] * 8, "")
     figure.draw_without_rendering()
     texts = [text for text in figure.texts if text.get_text()]
     shown = "".join(text.get_text() for text in texts if text.get_color() == P.RED).replace(" ", "")
-    assert shown == said.replace(" ", "") * 8
+    assert shown == label_text.replace(" ", "") * 8
     step = 1.35 * figure.dpi
     for text in texts:
         box = text.get_window_extent()

@@ -175,7 +175,7 @@ def test_what_the_program_has_imported_is_its_own(mark):
 
 
 def test_hyperparameters_are_walked(mark):
-    for path in ("mine.Net", "builtins_of_nobody.x"):
+    for path in ("mine.Net", "builtins_of_none.x"):
         for value in ({"a": [{"b": {"class_path": path}}]}, {"class_path": path}, {"_instantiator": path}):
             with pytest.raises(ConfigError, match=rf"here\.ckpt: .*{path}"):
                 check_class_paths(value, where="here.ckpt")
@@ -240,10 +240,10 @@ def run(command: str, data: Path, folder: Path, *more: str | Path) -> int:
 def test_a_checkpoint_of_a_stranger(command, mark, trained, data, tmp_path, capsys):
     file = with_backbone(trained, tmp_path / "evil.ckpt", {"class_path": "mine.Net", "init_args": {}})
     assert run(command, data, tmp_path / "run", "--ckpt_path", file) == 2
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert "'mine.Net'" in told[0]
-    assert "--trust mine." in told[0]
+    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(message) == 1
+    assert "'mine.Net'" in message[0]
+    assert "--trust mine." in message[0]
     assert not mark.exists()
 
 
@@ -254,9 +254,9 @@ def test_settings_of_the_data_in_a_checkpoint_of_a_stranger(path, named, mark, t
     checkpoint["datamodule_hyper_parameters"]["mix"] = {"class_path": path, "init_args": {}}
     torch.save(checkpoint, tmp_path / "evil.ckpt")
     assert main(["test", "--run_dir", str(tmp_path / "run"), "--ckpt_path", str(tmp_path / "evil.ckpt")]) == 2
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert named in told[0]
+    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(message) == 1
+    assert named in message[0]
     assert not mark.exists()
 
 
@@ -301,10 +301,10 @@ def test_the_class_of_a_checkpoint_is_imported_if_it_is_trusted(mark, data, tmp_
     sys.modules.pop("mine", None)
     mark.unlink()
     assert run("test", data, tmp_path / "again", "--ckpt_path", file) == 2
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert "'mine.Plain'" in told[0]
-    assert "--trust mine " in told[0]
+    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(message) == 1
+    assert "'mine.Plain'" in message[0]
+    assert "--trust mine." in message[0]
     assert not mark.exists()
     assert run("test", data, tmp_path / "again", "--ckpt_path", file, "--trust", "mine") == 0
     assert mark.exists()
@@ -422,9 +422,9 @@ def test_code_in_a_checkpoint_is_not_run(folder, command, trained, data, tmp_pat
     checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     torch.save({**checkpoint, "more": Evil(mark)}, file)
     assert run(command, data, tmp_path / "run", "--ckpt_path", file) == 2
-    said = capsys.readouterr().err
-    assert str(file) in said
-    assert "weights_only" not in said
+    output = capsys.readouterr().err
+    assert str(file) in output
+    assert "weights_only" not in output
     assert not mark.exists()
 
 

@@ -1,1 +1,1 @@
-"""How many judgments the proposals of ``hilmix elicit next`` save."""
+"""Does it pay to ask what ``hilmix elicit next`` proposes?"""

@@ -25,7 +25,7 @@ from hilmix.human.perception import (
     Perception,
     UniformSmoothing,
 )
-from hilmix.human.report.categorical import build_label_frame
+from hilmix.human.report.categorical import label_frame
 from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, render, with_mixes
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 
@@ -89,8 +89,8 @@ def _shown() -> Mixes:
 
 def _off_endpoints(policy: Perception) -> OffEndpoints:
     """Part of each mix is seen as neither class, as the categorical answers have it."""
-    said = build_label_frame(source().categorical)
-    return OffEndpoints.fit(said["generating_weight"], said["hmix_off_endpoints"], policy=policy)
+    answers = label_frame(source().categorical)
+    return OffEndpoints.fit(answers["generating_weight"], answers["hmix_off_endpoints"], policy=policy)
 
 
 def _random() -> FloatArray:
@@ -115,18 +115,18 @@ def elicited(name: str) -> AnnotatedData:
     """The base data with the elicited mixes, labelled as the name says."""
     found = source()
     study, base = found.study, found.base
-    said = study.judgments
+    judgments = study.judgments
     if name in MIX_LABELS:
         return with_mixes(base, study, MIX_LABELS[name]())
     if name in ("annotators", "annotators-smoothed"):
         return with_mixes(base, study, answer_labels(study, smoothed=name.endswith("smoothed")), per="judgment")
     if name == "human-per-answer":
-        return with_mixes(base, study, MIX_LABELS["human"]()[said.stimulus], per="judgment")
+        return with_mixes(base, study, MIX_LABELS["human"]()[judgments.stimulus], per="judgment")
     if name == "drop-unsure":
-        keep = mean_by_mix(study, said.confidence) > UNSURE
+        keep = mean_by_mix(study, judgments.confidence) > UNSURE
         return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
     if name == "drop-far":
-        keep = np.abs(mean_by_mix(study, said.weight) - study.stimuli.weight) < FAR
+        keep = np.abs(mean_by_mix(study, judgments.weight) - study.stimuli.weight) < FAR
         return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
     if name == "categorical-100":
         mixes = found.categorical

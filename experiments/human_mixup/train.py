@@ -128,7 +128,7 @@ def scores(logits: Tensor, target: Tensor, shares: Tensor) -> dict[str, float]:
     Args:
         logits: (B, K).
         target: (B,) official labels.
-        shares: (B, K) what people said.
+        shares: (B, K) label distributions of participants.
     """
     probs = logits.double().softmax(1)
     confidence, correct = top_label(probs, target)
@@ -148,12 +148,12 @@ def scores(logits: Tensor, target: Tensor, shares: Tensor) -> dict[str, float]:
 
 
 def attacked(model: Classifier, images: Tensor, shares: Tensor, target: Tensor) -> dict[str, float]:
-    """Cross-entropy and accuracy after attacks that raise the cross-entropy with what people said."""
+    """Cross-entropy and accuracy after attacks that raise the cross-entropy with the participants' labels."""
     found = {}
     for name in ("fgsm", "pgd"):
         moved = []
-        for some, said in zip(images.split(250), shares.split(250), strict=True):
-            moved.append(_attack(name, model, some, said))
+        for some, targets in zip(images.split(250), shares.split(250), strict=True):
+            moved.append(_attack(name, model, some, targets))
         logits = logits_of(model, torch.cat(moved))
         found |= {f"{name}_ce": _mean_ce(logits, shares), f"{name}_acc": _accuracy(logits, target)}
     return found

@@ -220,5 +220,5 @@ def _warnings(data: AnnotatedData, found: Description) -> list[str]:
     unused = [data.classes[k] for k in range(len(data.classes)) if not found.class_votes[k]]
     if unused and found.annotations:
         more = ", ..." if len(unused) > _FEW_NAMES else ""
-        texts.append(f"nobody ever says {', '.join(unused[:_FEW_NAMES])}{more}.")
+        texts.append(f"no annotator ever says {', '.join(unused[:_FEW_NAMES])}{more}.")
     return texts

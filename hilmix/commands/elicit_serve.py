@@ -1,4 +1,4 @@
-"""``hilmix elicit serve STUDY``: pages for participants, and numbers for whoever runs the study."""
+"""``hilmix elicit serve STUDY``: pages for participants, and numbers for those who run the study."""
 
 import argparse
 from pathlib import Path

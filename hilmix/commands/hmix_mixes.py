@@ -29,7 +29,7 @@ from hilmix.trusted import add_trust
 
 ANSWERS = "answers"
 _DRAWN = ("test_fraction", "val_fraction", "seed")
-_ABOUT = f"""Labels of the mixes, one per mix unless it is said otherwise, by --policy:
+_ABOUT = f"""Labels of the mixes, one per mix unless stated otherwise, by --policy:
   identity     the labels of mixup
   image_table  the mean of the answers about that mix
   {ANSWERS}      the answers: one annotation per judgment, by its participant

@@ -23,7 +23,7 @@ out.
   hilmix hmix summary studies/mine
 
 OUT receives summary.csv (all estimates), summary.json, one CSV per table and, with matplotlib, figures as PNG.
-docs/human_mixup.md says what each of them tells.
+docs/human_mixup.md explains each of them.
 """
 
 

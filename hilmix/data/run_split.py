@@ -59,7 +59,7 @@ def restore_split(
     run_items, run_split = saved["items"].numpy(), _NAMES[saved["split"].numpy()]
     order = np.argsort(run_items)
     digests = digest_items(data.items)
-    # A digest above all others has a place behind the last; `hit` tells that it is none of them.
+    # A digest above all others has a place behind the last; by `hit` it is none of them.
     place = order[np.searchsorted(run_items, digests, sorter=order).clip(max=len(order) - 1)]
     hit = run_items[place] == digests
     merged = np.where(hit, run_split[place], split if data.split is not None else "unused")

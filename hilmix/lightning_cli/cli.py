@@ -63,11 +63,6 @@ class HilmixCLI(LightningCLI):
     _trained: Mapping[str, Any] = {}
     """Hyperparameters of the model that is evaluated."""
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        # the command that runs, alone: each further parser costs 0.1 s to build, and every parse walks all of them
-        return {name: skip for name, skip in LightningCLI.subcommands().items() if name == sys.argv[1]}
-
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
         parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")

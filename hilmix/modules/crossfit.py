@@ -28,8 +28,8 @@ class CrossFitClassifier(EvaluatedModule):
     """F classifiers that are trained in one run, each without one fold of the training items.
 
     In every step network f takes the items of the batch outside fold f, mixed among themselves by the policy of the
-    data module, with draws of its own: its steps are those of a plain run on these items, and nothing that annotators
-    have said about fold f reaches it. What all networks share is the scaling of inputs, measured on all training
+    data module, with draws of its own: its steps are those of a plain run on these items, and no label
+    of fold f reaches it. What all networks share is the scaling of inputs, measured on all training
     inputs, the order of the items and the learning rate.
 
     Every training item is predicted by the one network that has not seen it, every other item by the mean of all. So

@@ -233,7 +233,7 @@ def test_names_of_exchangeable_annotators_are_not_kept_apart() -> None:
     assert votes.annotator.tolist() == [0, 0, 0]
 
 
-def test_class_names_as_labels_are_told_where_names_belong() -> None:
+def test_class_names_as_labels_are_reported_where_names_belong() -> None:
     with pytest.raises(DataError, match=r"label must hold whole numbers, got .*cat.*from_frame"):
         Annotations.build([0], [0], ["cat"], num_items=1, classes=["cat"], annotators=1)
 

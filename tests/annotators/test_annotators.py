@@ -20,7 +20,7 @@ def head(classes: int = 3, annotators: int = 5, **settings) -> AnnotMixHead:
 
 
 @pytest.mark.parametrize("model", [Perfect(), *(AnnotMixHead(confusion=c) for c in FORMS)], ids=lambda m: str(m.spec()))
-def test_what_is_said_is_a_distribution(model: AnnotatorModel) -> None:
+def test_label_probabilities_are_a_distribution(model: AnnotatorModel) -> None:
     model = AnnotatorModel.from_spec(model.spec()).build(num_features=D, num_classes=4, num_annotators=3).eval()
     features, log_p = annotator_inputs(7, 4, D)
     label_log_probs, _ = model(features, log_p, torch.arange(7) % 3)

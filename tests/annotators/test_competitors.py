@@ -71,11 +71,11 @@ def test_spec_round_trip(name: str) -> None:
     assert AnnotatorModel.from_spec(model.spec()).spec() == model.spec()
 
 
-# -- what is said ----------------------------------------------------------------------------------------------------
+# -- what is labels ----------------------------------------------------------------------------------------------------
 
 
 @every_competitor
-def test_what_is_said_and_every_row_is_a_distribution(name: str) -> None:
+def test_label_probabilities_and_every_row_are_each_a_distribution(name: str) -> None:
     features, log_p = annotator_inputs(9, K, D)
     label_log_probs, confusion = built(name)(features, log_p, torch.arange(9) % (A + 1) - 1)
     torch.testing.assert_close(label_log_probs.exp().sum(1), torch.ones(9))
@@ -86,7 +86,7 @@ def test_what_is_said_and_every_row_is_a_distribution(name: str) -> None:
 
 
 @every_competitor
-def test_the_confusion_tells_the_same_in_all_its_forms(name: str) -> None:
+def test_the_confusion_is_the_same_in_all_its_forms(name: str) -> None:
     _, confusion = built(name)(*annotator_inputs(7, K, D), torch.arange(7) % A)
     plain = DenseConfusion(confusion.dense().log())
     label, soft = torch.arange(7) % K, torch.rand(7, K).softmax(1)
@@ -96,7 +96,7 @@ def test_the_confusion_tells_the_same_in_all_its_forms(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in COMPETITORS if n != "crowd-ar"])  # its rows are not what it says
-def test_where_the_class_is_certain_the_row_is_said(name: str) -> None:
+def test_where_the_class_is_certain_the_row_is_the_label_distribution(name: str) -> None:
     features, _ = annotator_inputs(K, K, D)
     certain = torch.full((K, K), -torch.inf).fill_diagonal_(0)
     label_log_probs, confusion = built(name)(features, certain, torch.zeros(K, dtype=torch.int64))

@@ -27,20 +27,20 @@ def cosine(x: list[float], y: list[float]) -> float:
     return dot(x, y) / math.sqrt(dot(x, x) * dot(y, y))
 
 
-def test_what_is_said_loss_and_probability_of_being_right() -> None:
+def test_label_probabilities_loss_and_probability_of_being_right() -> None:
     conal = model()
     common, individual, v = conal.common.tolist(), conal.individual.tolist(), conal.embed_annotator.tolist()
-    said, batch = answered(conal, H)
+    output, batch = answered(conal, H)
     loss = 0.0
     for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
         g = sigmoid(cosine(linear(conal.embed_features, H[b]), v[a]))
         W = [[g * common[c][k] + (1 - g) * individual[a][c][k] for k in range(3)] for c in range(3)]
         q = softmax([sum(P[b][c] * W[c][k] for c in range(3)) for k in range(3)])
         loss -= math.log(q[z])
-        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
-        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert output.label_log_probs[i].exp().tolist() == pytest.approx(q)
+        right = output.log_probs[i].exp().dot(output.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(W[c])[c] for c in range(3)))
-    assert conal.loss(said, batch).sum().item() == pytest.approx(loss)
+    assert conal.loss(output, batch).sum().item() == pytest.approx(loss)
 
 
 def test_the_penalty_rewards_distance_from_the_common_layer() -> None:
@@ -73,8 +73,8 @@ def test_the_start_of_the_paper_but_for_the_noise() -> None:
 def test_embeddings_have_a_gradient_from_the_first_step_on() -> None:
     """In the authors' start, where all layers are equal, they have none."""
     conal = model(spread=0.0)
-    said, batch = answered(conal, H)
-    conal.loss(said, batch).sum().backward()
+    output, batch = answered(conal, H)
+    conal.loss(output, batch).sum().backward()
     assert all(parameter.grad.any() for parameter in conal.parameters())
     assert conal.embed_annotator.grad.any(1).all()
 

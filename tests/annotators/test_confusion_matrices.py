@@ -18,18 +18,18 @@ def determinant(m: list[list[float]]) -> float:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_said_loss_and_probability_of_being_right(form: type[ConfusionMatrices]) -> None:
+def test_label_probabilities_loss_and_probability_of_being_right(form: type[ConfusionMatrices]) -> None:
     model, T = with_parameters(form(), "logits")
-    said, batch = answered(model)
+    output, batch = answered(model)
     loss = 0.0
     for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
         C = [softmax(row) for row in T[a]]
         q = [sum(P[b][c] * C[c][k] for c in range(3)) for k in range(3)]
         loss -= math.log(q[z])
-        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
-        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert output.label_log_probs[i].exp().tolist() == pytest.approx(q)
+        right = output.log_probs[i].exp().dot(output.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * C[c][c] for c in range(3)))
-    assert model.loss(said, batch).sum().item() == pytest.approx(loss)
+    assert model.loss(output, batch).sum().item() == pytest.approx(loss)
 
 
 def test_trace_is_the_mean_over_annotators_and_training_lowers_the_diagonal() -> None:
@@ -79,8 +79,8 @@ def test_the_starts_of_the_papers() -> None:
     for form, rest in ((ConfusionMatrices, 0.0), (GeoRegW, 0.0), (TraceReg, -5.0)):
         model = form().build(num_features=4, num_classes=3, num_annotators=2)
         expected = [softmax([1.0 if k == c else rest for k in range(3)]) for c in range(3)]
-        said, _ = answered(model)
-        torch.testing.assert_close(said.confusion.dense(), torch.tensor(expected).expand(3, -1, -1))
+        output, _ = answered(model)
+        torch.testing.assert_close(output.confusion.dense(), torch.tensor(expected).expand(3, -1, -1))
     assert TraceReg().weight == 0.01
     assert GeoRegW().weight == 1e-3
 
@@ -89,8 +89,8 @@ def test_the_starts_of_the_papers() -> None:
 def test_all_logits_move_in_one_step(form: type[ConfusionMatrices]) -> None:
     model, _ = with_parameters(form(), "logits")
     before = model.logits.detach().clone()
-    said, batch = answered(model)
-    (model.loss(said, batch).sum() + model.penalty()).backward()
+    output, batch = answered(model)
+    (model.loss(output, batch).sum() + model.penalty()).backward()
     torch.optim.SGD(model.parameters(), lr=0.5).step()
     assert (model.logits != before).all()
 

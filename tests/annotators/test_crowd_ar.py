@@ -34,10 +34,10 @@ def expected_reliability(crowd: CrowdAR, b: int, a: int) -> float:
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
-def test_what_is_said_loss_and_probability_of_being_right(weight: float) -> None:
+def test_label_probabilities_loss_and_probability_of_being_right(weight: float) -> None:
     crowd = model(weight=weight)
     C = crowd.logits.tolist()
-    said, batch = answered(crowd, H)
+    output, batch = answered(crowd, H)
     loss = 0.0
     for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
         r = expected_reliability(crowd, b, a)
@@ -46,18 +46,18 @@ def test_what_is_said_loss_and_probability_of_being_right(weight: float) -> None
         cross_entropy = -sum(softened[k] * math.log(q[k]) for k in range(3))
         agrees = P[b].index(max(P[b])) == z
         loss += weight * cross_entropy - (1 - weight) * math.log(r if agrees else 1 - r)
-        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q)
-        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert output.label_log_probs[i].exp().tolist() == pytest.approx(q)
+        right = output.log_probs[i].exp().dot(output.confusion.diagonal()[i])
         assert right.item() == pytest.approx(r, rel=1e-5)
-    assert crowd.loss(said, batch).sum().item() == pytest.approx(loss, rel=1e-5)
+    assert crowd.loss(output, batch).sum().item() == pytest.approx(loss, rel=1e-5)
 
 
 def test_soft_answers_count_by_their_share() -> None:
     crowd = model()
-    said, batch = answered(crowd, H)
+    output, batch = answered(crowd, H)
     share = torch.tensor([0.5, 0.3, 0.2])
-    every = torch.stack([crowd.loss(said, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)])
-    soft = crowd.loss(said, batch._replace(probs=share.expand(3, -1))).sum()
+    every = torch.stack([crowd.loss(output, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)])
+    soft = crowd.loss(output, batch._replace(probs=share.expand(3, -1))).sum()
     torch.testing.assert_close(soft, share @ every)
 
 
@@ -89,12 +89,13 @@ def test_a_negative_slope_is_projected_in_training_and_does_not_count_in_evaluat
     crowd = model()
     with torch.no_grad():
         crowd.slope[1] = -1.0
-    said, _ = answered(crowd.eval(), H)
-    assert said.confusion.logit[0].sigmoid().item() == pytest.approx(expected_reliability(crowd, ROW[0], ANNOTATOR[0]))
+    output, _ = answered(crowd.eval(), H)
+    expected = expected_reliability(crowd, ROW[0], ANNOTATOR[0])
+    assert output.confusion.logit[0].sigmoid().item() == pytest.approx(expected)
     assert crowd.slope[1].item() == -1
     trained, batch = answered(crowd.train(), H)
     assert crowd.slope.tolist() == [0.5, 0.0, 3.0]
-    torch.testing.assert_close(trained.confusion.logit, said.confusion.logit)
+    torch.testing.assert_close(trained.confusion.logit, output.confusion.logit)
     crowd.loss(trained, batch).sum().backward()
     assert crowd.slope.grad.all(), "a slope at zero can grow again"
 
@@ -114,8 +115,8 @@ def test_the_start_and_the_defaults() -> None:
     crowd = CrowdAR().build(num_features=4, num_classes=3, num_annotators=2)
     assert (crowd.hidden_dim, crowd.weight) == (128, 0.9)
     assert torch.equal(crowd.logits, torch.eye(3).repeat(2, 1, 1))
-    said, batch = answered(crowd, H)
-    crowd.loss(said, batch).sum().backward()
+    output, batch = answered(crowd, H)
+    crowd.loss(output, batch).sum().backward()
     for name, parameter in crowd.named_parameters():
         assert parameter.grad.any(), f"{name} has no gradient at the start"
     assert crowd.skill.grad.all(), "every annotator's skill learns"
@@ -148,9 +149,9 @@ def test_mixed_pairs_have_mixed_parameters() -> None:
 
 
 def test_the_loss_needs_its_own_confusion() -> None:
-    said, batch = answered(CoNAL().build(num_features=4, num_classes=3, num_annotators=2), H)
+    output, batch = answered(CoNAL().build(num_features=4, num_classes=3, num_annotators=2), H)
     with pytest.raises(TypeError, match=r"CrowdAR\.loss needs the confusion of CrowdAR\.forward"):
-        model().loss(said, batch)
+        model().loss(output, batch)
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ def asked(pairs: int, classes: int = K) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.zeros(pairs, 2), torch.randn(pairs, classes, generator=g).log_softmax(-1)
 
 
-def test_before_the_first_m_step_everybody_is_right_with_probability_eta() -> None:
+def test_before_the_first_m_step_every_annotator_is_right_with_probability_eta() -> None:
     _, confusion = model(eta=0.7)(*asked(2), torch.tensor([1, -1]))
     expected = torch.full((K, K), 0.1).fill_diagonal_(0.7)
     torch.testing.assert_close(confusion.dense(), expected.expand(2, K, K))
 
 
-def test_what_is_said_is_the_marginal_of_the_persons_matrix() -> None:
+def test_label_probabilities_are_the_marginal_of_the_annotators_matrix() -> None:
     ds, (features, log_p) = model(), asked(4)
     ds.log_confusion.copy_(torch.rand(A + 1, K, K).log_softmax(-1))
     who = torch.tensor([0, 2, -1, 1])

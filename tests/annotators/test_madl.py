@@ -54,22 +54,22 @@ def expected_weights(v: list[list[float]], gamma: float) -> list[float]:
     return [len(v) / own / sum(1 / other for other in s) for own in s]
 
 
-def test_what_is_said_loss_and_probability_of_being_right() -> None:
+def test_label_probabilities_loss_and_probability_of_being_right() -> None:
     madl = model()
     with torch.no_grad():
         madl.log_gamma.fill_(math.log(2.5))
         madl.embed_annotator.weight.copy_(torch.randn(5, 2))
     v, w = madl.embeddings().tolist(), expected_weights(madl.embeddings().tolist(), 2.5)
-    said, batch = answered(madl, H)
+    output, batch = answered(madl, H)
     loss = 0.0
     for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
         C = expected_matrix(madl, H[b], v[a])
         q = [sum(P[b][c] * C[c][k] for c in range(3)) for k in range(3)]
         loss -= w[a] * math.log(q[z])
-        assert said.label_log_probs[i].exp().tolist() == pytest.approx(q, rel=1e-4)
-        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert output.label_log_probs[i].exp().tolist() == pytest.approx(q, rel=1e-4)
+        right = output.log_probs[i].exp().dot(output.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * C[c][c] for c in range(3)), rel=1e-4)
-    assert madl.loss(said, batch).sum().item() == pytest.approx(loss, rel=1e-4)
+    assert madl.loss(output, batch).sum().item() == pytest.approx(loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("gamma", [0.01, 1.0, 7.0])
@@ -135,20 +135,20 @@ def test_mixed_pairs_have_mixed_weights() -> None:
     """Weight 0 makes a row its partner: with the labels' mixture the loss is that of the permuted pairs."""
     madl = model()
     torch.nn.init.normal_(madl.embed_annotator.weight)
-    said, batch = answered(madl, H)
+    output, batch = answered(madl, H)
     partner = torch.tensor([2, 0, 1])
     plan = MixPlan(partner, torch.zeros(3), rows="pairs")
-    permuted = said._replace(label_log_probs=said.label_log_probs[partner], log_probs=said.log_probs[partner])
-    torch.testing.assert_close(madl.loss(permuted, batch._replace(plan=plan)).sum(), madl.loss(said, batch).sum())
+    permuted = output._replace(label_log_probs=output.label_log_probs[partner], log_probs=output.log_probs[partner])
+    torch.testing.assert_close(madl.loss(permuted, batch._replace(plan=plan)).sum(), madl.loss(output, batch).sum())
 
 
 @pytest.mark.parametrize("eta", [0.6, 0.8])
 def test_the_initial_bias_encodes_the_prior_diagonal(eta: float) -> None:
     madl = MaDL(eta=eta).build(num_features=4, num_classes=3, num_annotators=2).eval()
     torch.nn.init.zeros_(madl.out.weight)
-    said, _ = answered(madl, H)
+    output, _ = answered(madl, H)
     expected = torch.full((3, 3), (1 - eta) / 2).fill_diagonal_(eta)
-    torch.testing.assert_close(said.confusion.dense(), expected.expand(3, -1, -1))
+    torch.testing.assert_close(output.confusion.dense(), expected.expand(3, -1, -1))
     assert (MaDL().embed_dim, MaDL().eta) == (16, 0.8)
 
 

@@ -15,7 +15,7 @@ from tests.annotators.closed_forms import ANNOTATOR, LABEL, ROW, P, answered, so
 
 def test_likelihood_of_the_union_and_what_each_annotator_says() -> None:
     model, T = with_parameters(UnionNet(), "logits")
-    said, batch = answered(model)
+    output, batch = answered(model)
     union = [softmax([T[a][c][k] for a in range(2) for k in range(3)]) for c in range(3)]  # (class, 3 a + k)
     loss = 0.0
     for i, (b, a, z) in enumerate(zip(ROW, ANNOTATOR, LABEL, strict=True)):
@@ -23,29 +23,29 @@ def test_likelihood_of_the_union_and_what_each_annotator_says() -> None:
         assert sum(u) == pytest.approx(1)
         block = u[3 * a : 3 * a + 3]
         loss -= math.log(block[z])
-        assert said.label_log_probs[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
-        right = said.log_probs[i].exp().dot(said.confusion.diagonal()[i])
+        assert output.label_log_probs[i].exp().tolist() == pytest.approx([v / sum(block) for v in block])
+        right = output.log_probs[i].exp().dot(output.confusion.diagonal()[i])
         assert right.item() == pytest.approx(sum(P[b][c] * softmax(T[a][c])[c] for c in range(3)))
-    assert model.loss(said, batch).sum().item() == pytest.approx(loss)
+    assert model.loss(output, batch).sum().item() == pytest.approx(loss)
 
 
 def test_the_loss_adds_the_mass_of_the_annotators() -> None:
     """At the start all annotators weigh alike: the loss is that of confusion matrices plus log A per pair."""
     union = UnionNet(eps=0.0).build(num_features=4, num_classes=3, num_annotators=2)
     matrices = ConfusionMatrices().build(num_features=4, num_classes=3, num_annotators=2)
-    (said, batch), (plain, _) = answered(union), answered(matrices)
-    torch.testing.assert_close(said.label_log_probs, plain.label_log_probs)
-    torch.testing.assert_close(union.loss(said, batch).sum(), matrices.loss(plain, batch).sum() + 3 * math.log(2))
+    (output, batch), (plain, _) = answered(union), answered(matrices)
+    torch.testing.assert_close(output.label_log_probs, plain.label_log_probs)
+    torch.testing.assert_close(union.loss(output, batch).sum(), matrices.loss(plain, batch).sum() + 3 * math.log(2))
 
 
 def test_soft_answers_count_by_their_share() -> None:
     model, _ = with_parameters(UnionNet(), "logits")
-    said, batch = answered(model)
+    output, batch = answered(model)
     sure = torch.nn.functional.one_hot(batch.label, 3).float()
-    torch.testing.assert_close(model.loss(said, batch._replace(probs=sure)).sum(), model.loss(said, batch).sum())
+    torch.testing.assert_close(model.loss(output, batch._replace(probs=sure)).sum(), model.loss(output, batch).sum())
     even = torch.full((3, 3), 1 / 3)
-    every = [model.loss(said, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)]
-    torch.testing.assert_close(model.loss(said, batch._replace(probs=even)).sum(), torch.stack(every).mean())
+    every = [model.loss(output, batch._replace(label=torch.full((3,), k))).sum() for k in range(3)]
+    torch.testing.assert_close(model.loss(output, batch._replace(probs=even)).sum(), torch.stack(every).mean())
 
 
 def test_the_start_of_the_paper() -> None:
@@ -58,11 +58,12 @@ def test_the_start_of_the_paper() -> None:
 
 
 def test_all_logits_move_in_one_step_also_those_of_annotators_who_are_not_in_the_batch() -> None:
-    """Whoever answers takes mass from all others."""
+    """An annotator who answers takes mass from all others."""
     model, _ = with_parameters(UnionNet(), "logits")
     before = model.logits.detach().clone()
-    said, batch = answered(model)
-    alone = said._replace(confusion=type(said.confusion)(said.confusion.log_block[1:2]), log_probs=said.log_probs[1:2])
+    output, batch = answered(model)
+    confusion = type(output.confusion)(output.confusion.log_block[1:2])
+    alone = output._replace(confusion=confusion, log_probs=output.log_probs[1:2])
     model.loss(alone, batch._replace(row=batch.row[1:2], label=batch.label[1:2])).sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.5).step()
     assert (model.logits != before).all()
@@ -76,9 +77,9 @@ def test_bad_eps_is_refused(eps: float) -> None:
 
 def test_only_its_own_confusion_has_masses() -> None:
     model, _ = with_parameters(UnionNet(), "logits")
-    said, batch = answered(model)
+    output, batch = answered(model)
     with pytest.raises(TypeError, match="UnionNet"):
-        model.loss(said._replace(confusion=None), batch).sum()
+        model.loss(output._replace(confusion=None), batch).sum()
 
 
 class LargestTensor(TorchDispatchMode):

@@ -120,7 +120,7 @@ def test_face_value_votes_are_judged_by_the_class_model(tmp_path):
     assert table.loc[("vote", "after")]["nll"] == pytest.approx(nll(logits / temperature, label), rel=1e-4)
 
 
-def test_a_temperature_that_the_data_do_not_determine_is_told(tmp_path, caplog):
+def test_a_temperature_that_the_data_do_not_determine_is_reported(tmp_path, caplog):
     data = toy_data()
     logits = np.eye(3, dtype=np.float32)[data.target]  # separable: the colder, the better
     run_data = AnnotatedData(
@@ -131,7 +131,7 @@ def test_a_temperature_that_the_data_do_not_determine_is_told(tmp_path, caplog):
     assert "The temperature is set to 1: true classes of" in caplog.text
 
 
-def test_nothing_to_calibrate_is_told(tmp_path, caplog):
+def test_nothing_to_calibrate_is_reported(tmp_path, caplog):
     data = toy_data(truth=False)
     votes = data.annotations.subset(data.split == "train")
     silent = AnnotatedData("silent", data.items, data.inputs, votes, data.target, data.split)
@@ -141,7 +141,7 @@ def test_nothing_to_calibrate_is_told(tmp_path, caplog):
     assert not (tmp_path / "calibration.csv").exists()
 
 
-def test_expected_votes_at_temperature_one_are_what_was_said(tmp_path):
+def test_expected_votes_at_temperature_one_are_the_label_probabilities(tmp_path):
     batch = next(iter(toy_datamodule(toy_data(), tmp_path).clean_dataloader("all")))
     output = Toy().eval().evaluate(batch)
     torch.testing.assert_close(expected_votes(output), output.label_log_probs.exp())

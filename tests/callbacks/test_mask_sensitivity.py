@@ -20,7 +20,7 @@ N = 400
 
 
 def source(masks: bool = True) -> AnnotatedDataModule:
-    """Vectors of two numbers; the sign of each tells the class; the first is marked as irrelevant in half the items."""
+    """Vectors of two numbers; the sign of each gives the class; the first is marked as irrelevant in half the items."""
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, N)
     x = np.repeat(2.0 * target - 1, 2).reshape(N, 2).astype(np.float32)

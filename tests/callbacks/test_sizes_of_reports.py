@@ -1,4 +1,4 @@
-"""Reports on many classes: a table that would fill the memory is left out before it is allocated, and said so."""
+"""Reports on many classes: a table that would fill the memory is left out before it is allocated, with a line."""
 
 import json
 import tracemalloc
@@ -62,11 +62,11 @@ def test_a_run_keeps_what_fits(room: float, kept: set[str], data: Path, tmp_path
     assert fit(data, tmp_path, "-c", "configs/method/mv.yaml") == 0
     assert (tmp_path / "checkpoints" / "last.ckpt").is_file()
     assert written(tmp_path) == kept
-    said = [record.getMessage() for record in caplog.records if "GiB" in record.getMessage()]
+    output = [record.getMessage() for record in caplog.records if "GiB" in record.getMessage()]
     reports = {"CalibrationReport": "calibration.csv", "LabelErrors": "label_errors.parquet"}
     reports |= {"AnnotatorReport": "annotators.csv"}
     for report, file in reports.items():
-        lines = [line for line in said if line.startswith(f"{report} is left out")]
+        lines = [line for line in output if line.startswith(f"{report} is left out")]
         assert len(lines) == (file not in kept), report
         assert all("2,000 classes" in line for line in lines)
     caplog.clear()

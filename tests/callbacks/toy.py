@@ -69,9 +69,9 @@ class Toy(LightningModule):
     def evaluate(self, batch: Batch) -> StepOutput:
         x = batch.input if batch.input.ndim == 2 else batch.input.mean((2, 3))
         logits = self.dropout(self.scale * x[:, :K])
-        said = logits.log_softmax(-1)[batch.row]
+        answers = logits.log_softmax(-1)[batch.row]
         base = StepOutput(
-            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None, said
+            batch.index, batch.target, logits, batch.row, batch.annotator, batch.label, batch.probs, None, answers
         )
         if self.face_value:
             return base
@@ -79,7 +79,7 @@ class Toy(LightningModule):
         likelihood = matrix.gather(2, batch.label[:, None, None].expand(-1, K, 1)).squeeze(2).log()
         total = logits.log_softmax(-1).index_add(0, batch.row, likelihood)
         return base._replace(
-            label_log_probs=torch.einsum("lc,lck->lk", said.exp(), matrix).log(),
+            label_log_probs=torch.einsum("lc,lck->lk", answers.exp(), matrix).log(),
             diagonal=matrix.diagonal(dim1=1, dim2=2),
             confusion=matrix,
             log_likelihood=likelihood,

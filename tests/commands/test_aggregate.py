@@ -27,7 +27,7 @@ def write(root, *, target=True, identity=""):
     items.to_csv(root / "items.csv", index=False)
     votes = [(i, who, i % 2) for i in range(8) for who in ("ann", "bob")] + [(i, "cyd", i < 4) for i in range(8)]
     votes += [(8, "ann", 0), (8, "bob", 1)]
-    rows = [(f"photo {i}", who, ("cat", "dog")[said]) for i, who, said in votes]
+    rows = [(f"photo {i}", who, ("cat", "dog")[code]) for i, who, code in votes]
     pd.DataFrame(rows, columns=["item", "annotator", "label"]).to_csv(root / "annotations.csv", index=False)
     (root / "dataset.yaml").write_text(f"name: tiny\ninput: image\n{identity}")
     return root
@@ -62,7 +62,7 @@ def test_every_method_writes_every_item_with_its_distribution(folder, method, su
     assert [f.name for f in (folder.parent / "out").iterdir()] == [f"labels.{suffix}"]
 
 
-def test_the_summary_tells_items_accuracy_rounds_and_the_least_trusted(folder, capsys):
+def test_the_summary_has_items_accuracy_rounds_and_the_least_trusted(folder, capsys):
     assert main(["aggregate", str(folder), "-o", "labels.csv"]) == 0
     out = words(capsys)
     assert "method dawid-skene" in out
@@ -74,7 +74,7 @@ def test_the_summary_tells_items_accuracy_rounds_and_the_least_trusted(folder, c
 
 
 @pytest.mark.parametrize("method", ["majority", "soft", "dawid-skene"])
-def test_ties_are_told_and_follow_the_seed(workplace, method, capsys):
+def test_ties_are_reported_and_follow_the_seed(workplace, method, capsys):
     """ann and bob are alike, so that no method can prefer one of them."""
     folder, labels = write(workplace / "tied"), set()
     for seed in range(12):
@@ -84,7 +84,7 @@ def test_ties_are_told_and_follow_the_seed(workplace, method, capsys):
     assert labels == {"cat", "dog"}
 
 
-def test_without_targets_or_identities_nothing_is_said_about_them(workplace, capsys):
+def test_without_targets_or_identities_they_are_not_mentioned(workplace, capsys):
     folder = write(workplace / "crowd", target=False, identity="identity: exchangeable\n")
     assert main(["aggregate", str(folder), "--method", "mace", "-o", "labels.csv"]) == 0
     out = words(capsys)
@@ -111,7 +111,7 @@ def test_soft_answers_are_aggregated(workplace):
         (["--seed", "-1", "-o", "x.csv"], "`--seed` must be >= 0, got -1"),
     ],
 )
-def test_what_can_not_work_is_refused_in_one_sentence(folder, capsys, options, sentence):
+def test_what_cannot_work_is_refused_in_one_sentence(folder, capsys, options, sentence):
     (folder.parent / "blocked").write_text("a file where a folder should be")
     assert main(["aggregate", str(folder), *options]) == 2
     error = capsys.readouterr().err

@@ -48,7 +48,7 @@ def broken() -> Path:
     items.loc[1, "split"], items.loc[[2, 3], "target"] = "never", "cow"
     items.to_csv(root / "items.csv", index=False)
     votes = pd.read_csv(root / "annotations.csv").assign(confidence=0.5).astype(object)
-    votes.loc[0, "item"], votes.loc[1, "label"], votes.loc[2, "confidence"] = "nobody", "cow", "high"
+    votes.loc[0, "item"], votes.loc[1, "label"], votes.loc[2, "confidence"] = "stranger", "cow", "high"
     votes.to_csv(root / "annotations.csv", index=False)
     return root
 

@@ -61,9 +61,9 @@ def test_a_study_with_every_option(data, tmp_path, capsys):
         "C0DE",
     )
     assert code == 0
-    told = words(capsys.readouterr().out)
-    assert "6 batches of 8 pictures (0 for practice, 4 mixes, 3 with a known answer, 1 repeats)" in told
-    assert "for 30 participants to give 5 judgments of each mix" in told
+    messages = words(capsys.readouterr().out)
+    assert "6 batches of 8 pictures (0 for practice, 4 mixes, 3 with a known answer, 1 repeats)" in messages
+    assert "for 30 participants to give 5 judgments of each mix" in messages
     study = read_manifest(tmp_path / "s")
     check_images(study, tmp_path / "s")
     assert (study.seed, study.wording, study.completion_code, study.name) == (7, "first", "C0DE", "s")
@@ -109,10 +109,10 @@ def test_errors_are_one_sentence_with_the_remedy(data, tmp_path, capsys, monkeyp
     (tmp_path / "empty.md").write_text("\n")
     (tmp_path / "text.md").write_text("Please.")
     assert build(data, tmp_path / "s", *more) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert message in told
-    assert told.count("\n") == 1
+    messages = capsys.readouterr().err
+    assert messages.startswith("error: ")
+    assert message in messages
+    assert messages.count("\n") == 1
     assert not (tmp_path / "s").exists()
 
 
@@ -132,9 +132,9 @@ def test_there_must_be_an_action(argv, shown, capsys):
 def test_help_of_an_action(capsys):
     with pytest.raises(SystemExit):
         main(["elicit", "build", "--help"])
-    told = capsys.readouterr().out
-    assert "--least-sure FILE" in told
-    assert "Draw mixes of a data folder" in told
+    messages = capsys.readouterr().out
+    assert "--least-sure FILE" in messages
+    assert "Draw mixes of a data folder" in messages
 
 
 def test_without_the_extra_help_works_and_actions_say_what_is_missing():

@@ -66,18 +66,18 @@ def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
 
 def test_the_files_agree_with_each_other(mine, workplace, capsys):
     assert main(["hmix", "summary", str(mine), "-o", "report", *OWN]) == 0
-    told = words(capsys.readouterr().out).split("Written to report: ")[1].split(", ")
-    assert sorted(told) == sorted(file.name for file in (workplace / "report").iterdir())
+    messages = words(capsys.readouterr().out).split("Written to report: ")[1].split(", ")
+    assert sorted(messages) == sorted(file.name for file in (workplace / "report").iterdir())
     content = json.loads((workplace / "report" / "summary.json").read_text(), parse_constant=pytest.fail)
     assert content["level"] == 0.95
     assert content["notes"] == []
     for name, rows in content["tables"].items():
-        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "participants")
+        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "people")
         assert len(table) == len(rows)
         assert list(table) == list(rows[0])
     assert content["tables"]["curves"][0]["quantity"] == "logit_a"
     assert np.isclose(pd.read_csv("report/curves.csv")["value"][0], content["tables"]["curves"][0]["value"])
-    pictures = {name for name in told if name.endswith(".png")}
+    pictures = {name for name in messages if name.endswith(".png")}
     if plotting.available():
         assert pictures == {
             "relabelling.png",
@@ -109,7 +109,7 @@ def test_without_matplotlib_there_are_tables(mine, workplace, monkeypatch, caplo
     assert {file.suffix for file in (workplace / "report").iterdir()} == {".csv", ".json"}
 
 
-def test_what_can_not_be_computed_is_told(workplace, capsys):
+def test_what_cannot_be_computed_is_reported(workplace, capsys):
     """One person, one mix."""
     (workplace / "tiny").mkdir()
     pd.DataFrame([infer_row()]).to_csv("tiny/hmix_infer_mixing_factor.csv")
@@ -139,7 +139,7 @@ def test_trials_that_are_all_repeats_are_refused(workplace, capsys):
 
 def test_classes_must_be_those_of_the_files(mine, capsys):
     assert "with the classes Airplane, Automobile" in refused([str(mine)], capsys)
-    assert "with the classes ant, bee, cow, got" in refused([str(mine), *OWN[:-1]], capsys)
+    assert "with the classes ant, bee, cow." in refused([str(mine), *OWN[:-1]], capsys)
 
 
 def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
@@ -156,7 +156,7 @@ def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
     [
         ("--level", "95", "`--level` must be in (0, 1), got 95.0"),
         ("--num-items", "0", "`--num-items` must be >= 1, got 0"),
-        ("--num-items", "5", "must be a whole number from 0 to 4"),
+        ("--num-items", "5", "expected a whole number from 0 to 4"),
     ],
 )
 def test_bad_options_are_refused(mine, capsys, option, value, message):
@@ -176,15 +176,15 @@ def test_help_shows_files_and_examples(capsys):
 REMEDY = " Correct the row or take it out."
 BAD = {
     "a missing column": ({"mixtureCoeff": None}, "lacks the column(s) ['mixtureCoeff']; found", "Add them under these"),
-    "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': must be one of Airplane", "got 'Brid'.", REMEDY),
-    "a factor outside": ({"slider": 126}, "row 1, column 'responses': ", '100, got \'{"mixingcoeff": 126', REMEDY),
-    "an image outside": ({"id2": 10_000}, "row 1, column 'id2': ", "since num_items is 10000, got '10000", REMEDY),
+    "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': found 'Brid'; expected one of Airplane", REMEDY),
+    "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "100." + REMEDY),
+    "an image outside": ({"id2": 10_000}, "row 1, column 'id2': found '10000", "since num_items is 10000." + REMEDY),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_one_bad_cell_gives_file_row_and_remedy(workplace, capsys, case):
-    cells, *told = BAD[case]
+    cells, *messages = BAD[case]
     rows = pd.DataFrame([infer_row(), infer_row(name="other", trial_index=7, **cells)])
     (workplace / "bad").mkdir()
     rows.drop(columns=[name for name, value in cells.items() if value is None]).to_csv(
@@ -192,4 +192,4 @@ def test_one_bad_cell_gives_file_row_and_remedy(workplace, capsys, case):
     )
     error = refused(["bad"], capsys)
     assert error.startswith("error: bad/hmix_infer_mixing_factor.csv")
-    assert all(text in error for text in told)
+    assert all(text in error for text in messages)

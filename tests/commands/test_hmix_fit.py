@@ -63,10 +63,10 @@ def test_the_file_holds_what_python_fits(mine, study, capsys, name):
     out = words(capsys.readouterr().out)
     assert f"{name}, fitted to {len(judged.weight)} answers of {len(study.participants)} participants" in out
     scores = cross_validate(judged, {name: POLICIES[name]}).set_index("split")
-    for split, told in (("mix", "mixes"), ("pair", "pairs of images"), ("participant", "participants")):
+    for split, message in (("mix", "mixes"), ("pair", "pairs of images"), ("participant", "participants")):
         row = scores.loc[split]
         of_ceiling = f"{100 * row['of_ceiling']:.1f} % {row['deviance']:.3f} ["
-        assert f"{told} {row['groups']} {100 * row['share']:.1f} % [" in out
+        assert f"{message} {row['groups']} {100 * row['share']:.1f} % [" in out
         assert of_ceiling in out
     assert f"which is what all who see a mix share, {100 * scores['ceiling'].iloc[0]:.1f} %" in out
     assert "{class_path: hilmix.human.perception.SavedPerception, init_args: {file: policy.json}}" in out
@@ -93,7 +93,7 @@ def test_the_policy_that_looks_gets_statistics_of_the_right_images(mine, study, 
     assert "confidence of the policy" in words(capsys.readouterr().out)
 
 
-def test_what_can_not_be_scored_is_told_and_the_policy_written(workplace, capsys):
+def test_what_cannot_be_scored_is_reported_and_the_policy_written(workplace, capsys):
     """One person, two mixes: too few to hold any out."""
     (workplace / "tiny").mkdir()
     rows = [infer_row(), infer_row(name="mixed_0.9.png", mixtureCoeff=0.9, slider=20, trial_index=7)]

@@ -161,8 +161,8 @@ def test_training_runs_on_the_folder(mine, workplace):
 def test_means_of_answers_are_those_of_the_judgments(mine):
     """By hand, past every helper."""
     assert mixes(mine, "--policy", "image_table", "-o", "out") == 0
-    probs, said = read_folder("out").annotations.probs[-PAIRS:], STUDY.judgments
+    probs, judged_mixes = read_folder("out").annotations.probs[-PAIRS:], STUDY.judgments
     for mix in range(PAIRS):
-        mean = said.weight[(said.stimulus == mix) & ~said.repeat].mean()
+        mean = judged_mixes.weight[(judged_mixes.stimulus == mix) & ~judged_mixes.repeat].mean()
         assert probs[mix, STUDY.stimuli.label1[mix]] == pytest.approx(mean, abs=1e-6)
     np.testing.assert_allclose(mean_by_mix(STUDY, answer_labels(STUDY)), probs, atol=1e-6)

@@ -95,8 +95,8 @@ def test_evaluation_gives_every_item_once_in_order_with_its_votes(tmp_path: Path
     assert torch.cat([b.index for b in got]).tolist() == rows.tolist()
     assert all(b.plan is None for b in got)
     votes = made.data.annotations
-    said = [z for i in rows for z in votes.label[votes.item == i]]
-    assert torch.cat([b.label for b in got]).tolist() == said, "votes as given, whatever training learns from"
+    given_labels = [z for i in rows for z in votes.label[votes.item == i]]
+    assert torch.cat([b.label for b in got]).tolist() == given_labels, "votes as given, whatever training learns from"
 
 
 def test_given_splits_are_kept(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_embedded_data_have_their_size() -> None:
         _ = AnnotatedDataModule("decoy-digits", image_size=64).input_shape
 
 
-def test_vectors_can_not_be_augmented(tmp_path: Path) -> None:
+def test_vectors_cannot_be_augmented(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.augment.*toy.*'crop-flip'"):
         _ = module(tmp_path, augment="crop-flip").input_shape
 

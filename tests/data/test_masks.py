@@ -42,7 +42,7 @@ def test_union_and_agreement_by_loops(pairs, index, floats) -> None:
     assert table.explained.tolist() == [any(i == n for i, _ in pairs) for n in range(N)]
 
 
-def test_agreement_is_bytes_only_where_nobody_can_disagree() -> None:
+def test_agreement_is_bytes_only_without_disagreement() -> None:
     assert masks(((3, 1), (0, 2)), floats=False).fetch(np.arange(N), "agreement").dtype == torch.uint8
     # also for a batch of items with one mask: batches of one data set are of one type
     assert masks(floats=False).fetch(np.array([0]), "agreement").dtype == torch.float32

@@ -94,5 +94,5 @@ def test_targets_are_rebuilt_from_their_spec(targets):
 
 @pytest.mark.parametrize("targets", [Pairs(), Aggregated("majority"), Aggregated("soft"), Aggregated("dawid-skene")])
 def test_no_votes_at_all_are_legal(targets):
-    nobody = VOTES.subset(np.zeros(5, dtype=bool))
-    assert targets.apply(nobody, TRUTH, TRAIN).num_pairs == 0
+    none = VOTES.subset(np.zeros(5, dtype=bool))
+    assert targets.apply(none, TRUTH, TRAIN).num_pairs == 0

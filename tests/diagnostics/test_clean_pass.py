@@ -125,7 +125,7 @@ def test_other_data_are_refused_with_the_remedy():
         clean_pass(Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), Toy(), "train")
 
 
-def test_a_run_that_has_diverged_is_told(tmp_path):
+def test_a_run_that_has_diverged_is_reported(tmp_path):
     model = Toy()
     with torch.no_grad():
         model.scale.fill_(torch.nan)

@@ -88,9 +88,9 @@ def test_digits_reach_their_level_and_the_truth_stays_identifiable(build, level)
     assert votes.num_annotators == 20
     assert set(votes.labels_per_item.tolist()) == {2}
     assert [(data.split == s).sum() for s in ("train", "val", "test")] == [1149, 288, 360]
-    said = np.zeros((10, 10))
-    np.add.at(said, (data.target[votes.item], votes.label), 1)
-    assert (said.argmax(1) == np.arange(10)).all()
+    counts = np.zeros((10, 10))
+    np.add.at(counts, (data.target[votes.item], votes.label), 1)
+    assert (counts.argmax(1) == np.arange(10)).all()
     number = np.bincount(votes.annotator, minlength=20)
     share = (np.bincount(votes.annotator, wrong, minlength=20) / np.maximum(number, 1))[number > 30]
     assert share.max() - share.min() > 0.35  # some good, some bad
@@ -195,7 +195,7 @@ def test_a_folder_that_is_there_is_kept(tmp_path):
     assert overview([tmp_path / "digits-class-50"]).row_count == 1
 
 
-def test_missing_weights_are_told_with_the_remedy(tmp_path, monkeypatch, capsys):
+def test_missing_weights_are_reported_with_the_remedy(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["data", "--out", str(tmp_path), "digits-instance-30", "cifar10n"])
     main()
     out = " ".join(capsys.readouterr().out.split())

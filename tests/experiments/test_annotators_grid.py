@@ -79,16 +79,16 @@ def test_missing_methods_and_folders_are_named_before_anything_runs(tmp_path: Pa
     assert not file.exists()
 
 
-def test_failed_and_killed_runs_are_told_and_stop_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_failed_and_killed_runs_are_reported_and_stop_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "results.csv"
     jobs = [Job("digits-class", "mv", 0.1, seed) for seed in range(6)]
     assert grid.run_all(jobs, file, workers=2, work=fake_work) == 2
-    rows, said = read(file), capsys.readouterr().out
+    rows, output = read(file), capsys.readouterr().out
     assert rows["seed"].tolist() == [0, 3, 4, 5]
     assert rows["pid"].nunique() == 4  # a process each
-    assert "ZeroDivisionError: seed one" in said
-    assert "exit code -9" in said
-    assert "not finite: run --data digits-class --method mv --lr 0.1 --seed 3" in said
+    assert "ZeroDivisionError: seed one" in output
+    assert "exit code -9" in output
+    assert "not finite: run --data digits-class --method mv --lr 0.1 --seed 3" in output
     assert grid.open_jobs(jobs, file) == jobs[1:3]
 
 
@@ -160,14 +160,14 @@ class Refusing(Classifier):
 
 
 class Epochs(Callback):
-    """What validation said after every epoch."""
+    """Validation metrics after every epoch."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[float, float]] = []
+        self.output: list[tuple[float, float]] = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         values = trainer.callback_metrics
-        self.said.append((float(values["val/agreement"]), float(values["val/vote_nll"])))
+        self.output.append((float(values["val/agreement"]), float(values["val/vote_nll"])))
 
 
 def test_a_run_scores_what_trainer_test_scores(monkeypatch: pytest.MonkeyPatch):
@@ -185,10 +185,10 @@ def test_a_run_scores_what_trainer_test_scores(monkeypatch: pytest.MonkeyPatch):
     (scores,) = trainer.test(model, data, verbose=False)
     for name in ("acc", "nll", "brier", "ece"):
         assert row[name] == pytest.approx(scores[f"test/{name}"], abs=2e-6), name
-    best = max(range(4), key=lambda i: (epochs.said[i][0], -epochs.said[i][1]))
+    best = max(range(4), key=lambda i: (epochs.output[i][0], -epochs.output[i][1]))
     assert row["best_epoch"] == best
-    assert (row["best_val_agreement"], row["best_val_vote_nll"]) == pytest.approx(epochs.said[best], abs=2e-6)
-    assert (row["val_agreement"], row["val_vote_nll"]) == pytest.approx(epochs.said[-1], abs=2e-6)
+    assert (row["best_val_agreement"], row["best_val_vote_nll"]) == pytest.approx(epochs.output[best], abs=2e-6)
+    assert (row["val_agreement"], row["val_vote_nll"]) == pytest.approx(epochs.output[-1], abs=2e-6)
     votes = data.data.annotations.subset(data.rows("train"))
     assert row["wrong_votes"] == pytest.approx((votes.label != data.data.target[votes.item]).mean(), abs=2e-6)
     searched = run(Job("digits-class", "soft", 0.01, 3, tested=False))

@@ -45,12 +45,12 @@ def test_where_a_pair_looks_even() -> None:
 
 def test_networks_do_not_depend_on_the_order_and_learn() -> None:
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(500, D)))
-    said = judged(pairs=400, images=500)
-    lead = 1.5 * (features[said.id1] - features[said.id2])[:, 0].numpy()
-    odds = 1 / (1 + np.exp(-lead - np.log(said.weight / (1 - said.weight))))
-    said = said._replace(answer=odds)
-    network = fit_network(said.take(np.arange(900)), features, [D])
-    unseen = said.take(np.arange(900, 1200))
+    judgments = judged(pairs=400, images=500)
+    lead = 1.5 * (features[judgments.id1] - features[judgments.id2])[:, 0].numpy()
+    odds = 1 / (1 + np.exp(-lead - np.log(judgments.weight / (1 - judgments.weight))))
+    judgments = judgments._replace(answer=odds)
+    network = fit_network(judgments.take(np.arange(900)), features, [D])
+    unseen = judgments.take(np.arange(900, 1200))
     found = network.predict(unseen, features=features)
     turned = network.predict(unseen.swap_images(np.ones(300, dtype=bool)), features=features)
     np.testing.assert_allclose(found, 1 - turned, atol=1e-5)

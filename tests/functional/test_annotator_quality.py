@@ -26,10 +26,10 @@ def test_mean_equals_loop():
 
 @pytest.mark.parametrize("strength", [0.5, 5.0])
 def test_confusion_equals_loop(strength):
-    annotator, said, posterior = draw()
-    found = estimate_confusion(annotator, said, posterior, num_annotators=A, strength=strength)
+    annotator, label_probs, posterior = draw()
+    found = estimate_confusion(annotator, label_probs, posterior, num_annotators=A, strength=strength)
     counts = np.zeros((A, K, K))
-    for a, s, p in zip(annotator, said, posterior, strict=True):
+    for a, s, p in zip(annotator, label_probs, posterior, strict=True):
         counts[a] += np.outer(p, s)
     crowd = counts.sum(0) + 1 / K
     crowd /= crowd.sum(1, keepdims=True)
@@ -42,12 +42,12 @@ def test_confusion_equals_loop(strength):
 
 
 def test_silent_annotator_equals_the_crowd_and_much_support_equals_the_counts():
-    annotator, said, posterior = draw()
-    found = estimate_confusion(annotator, said, posterior, num_annotators=A)
-    pooled = np.einsum("lc,lk->ck", posterior, said) + 1 / K
+    annotator, label_probs, posterior = draw()
+    found = estimate_confusion(annotator, label_probs, posterior, num_annotators=A)
+    pooled = np.einsum("lc,lk->ck", posterior, label_probs) + 1 / K
     np.testing.assert_allclose(found.confusion[A - 1], pooled / pooled.sum(1, keepdims=True))
     many = estimate_confusion(
-        np.repeat(annotator, 1000), np.repeat(said, 1000, 0), np.repeat(posterior, 1000, 0), num_annotators=A
+        np.repeat(annotator, 1000), np.repeat(label_probs, 1000, 0), np.repeat(posterior, 1000, 0), num_annotators=A
     )
-    counts = np.einsum("lc,lk->ck", posterior[annotator == 0], said[annotator == 0])
+    counts = np.einsum("lc,lk->ck", posterior[annotator == 0], label_probs[annotator == 0])
     np.testing.assert_allclose(many.confusion[0], counts / counts.sum(1, keepdims=True), atol=1e-3)

@@ -45,8 +45,8 @@ def test_every_method_against_loops(form: str, pairs: int, classes: int, seed: i
     marginal, likelihood, diagonal = matrix.log_marginal(log_p), matrix.log_likelihood(label), matrix.diagonal()
     assert marginal.shape == likelihood.shape == diagonal.shape == (pairs, classes)
     for i, k in itertools.product(range(pairs), range(classes)):
-        said = sum(p[i, true] * c[i, true, k] for true in range(classes))
-        assert marginal[i, k].exp().item() == pytest.approx(said)
+        marginal_prob = sum(p[i, true] * c[i, true, k] for true in range(classes))
+        assert marginal[i, k].exp().item() == pytest.approx(marginal_prob)
         assert likelihood[i, k].exp().item() == pytest.approx(c[i, k, label[i]])
         assert diagonal[i, k].item() == pytest.approx(c[i, k, k])
 
@@ -132,7 +132,7 @@ def test_autocast_does_not_coarsen_the_marginal(autocast: torch.dtype) -> None:
     torch.testing.assert_close(mixed_precision, plain, rtol=0, atol=1e-5)
 
 
-def test_an_annotator_nobody_is_mistaken_for_keeps_gradients_finite() -> None:
+def test_a_class_without_mistakes_keeps_gradients_finite() -> None:
     """-inf would be natural in `shared` for an error that never happens; what it gives must not be NaN."""
     shared = torch.zeros(3, 3)
     shared[:, 2] = -1e30
@@ -219,8 +219,8 @@ def test_a_soft_answer_is_the_expectation_of_the_hard_ones(form: str) -> None:
     probs = torch.rand(pairs, k, generator=g, dtype=torch.float64).softmax(1)
     expected = torch.zeros(pairs, k, dtype=torch.float64)
     for label in range(k):
-        said = torch.full((pairs,), label)
-        expected += probs[:, label : label + 1] * matrix.log_likelihood(said)
+        marginal_prob = torch.full((pairs,), label)
+        expected += probs[:, label : label + 1] * matrix.log_likelihood(marginal_prob)
     torch.testing.assert_close(matrix.log_likelihood(probs.argmax(1), probs), expected)
 
 
@@ -235,11 +235,11 @@ def test_a_layer_of_logits_against_loops(pairs: int, classes: int, seed: int) ->
     torch.testing.assert_close(layer.diagonal(), rows.diagonal())
     torch.testing.assert_close(layer.log_likelihood(label), rows.log_likelihood(label))
     torch.testing.assert_close(layer.log_likelihood(label, soft), rows.log_likelihood(label, soft))
-    said = layer.log_marginal(log_p)
+    marginal_prob = layer.log_marginal(log_p)
     for i in range(pairs):
         scores = [sum(log_p[i, c].exp() * W[i, c, k] for c in range(classes)).exp().item() for k in range(classes)]
         for k in range(classes):
-            assert said[i, k].exp().item() == pytest.approx(scores[k] / sum(scores))
+            assert marginal_prob[i, k].exp().item() == pytest.approx(scores[k] / sum(scores))
 
 
 def test_a_layer_of_logits_says_its_row_where_the_class_is_certain() -> None:

@@ -86,11 +86,11 @@ def test_effects_of_classes_are_those_of_a_design_without_the_last(classes, rows
 
 
 def test_class_strengths_sum_to_zero_and_equal_reference_coding():
-    said = judged(strengths=np.array([0.4, -0.3, 0.1, -0.2]))
+    judgments = judged(strengths=np.array([0.4, -0.3, 0.1, -0.2]))
     hot = np.eye(4)
-    design = np.column_stack([logit(said.weight), (hot[said.label1] - hot[said.label2])[:, :-1]])
-    reduced = oracle(design, said.answer)
-    args = ClassStrengths.fit(said).spec()["init_args"]
+    design = np.column_stack([logit(judgments.weight), (hot[judgments.label1] - hot[judgments.label2])[:, :-1]])
+    reduced = oracle(design, judgments.answer)
+    args = ClassStrengths.fit(judgments).spec()["init_args"]
     strengths = np.r_[reduced[1:], 0]
     np.testing.assert_allclose(args["strengths"], strengths - strengths.mean(), atol=1e-5)
     assert sum(args["strengths"]) == pytest.approx(0, abs=1e-6)
@@ -158,7 +158,7 @@ def test_a_doubled_column_of_a_free_block_shares_its_coefficient(noise):
 
 
 def test_groups_that_saw_one_place_of_the_curve_stay_at_its_likeliest_point():
-    """Every group answers at one x only, without noise: level and slope cannot be told apart within a group."""
+    """Every group answers at one x only, without noise: level and slope cannot be message apart within a group."""
     rng = np.random.default_rng(4)
     group, x = np.repeat(np.arange(30), 20), np.repeat(rng.normal(size=30), 20)
     design, shift = np.column_stack([np.ones_like(x), x]), np.repeat(rng.normal(size=30) * 0.3, 20)

@@ -50,11 +50,11 @@ def test_loss_of_mixed_pairs_is_the_cross_entropy_with_the_mixed_answer(
 ) -> None:
     label_log_probs, label, probs, row = answers(pairs, classes, 3, seed)
     mix = plan("pairs", pairs, seed)
-    said = probs if soft else torch.nn.functional.one_hot(label, classes).double()
+    label_probs = probs if soft else torch.nn.functional.one_hot(label, classes).double()
     expected = []
     for i in range(pairs):
         w, j = mix.weight[i], mix.partner[i]
-        expected.append(-((w * said[i] + (1 - w) * said[j]) @ label_log_probs[i]).item())
+        expected.append(-((w * label_probs[i] + (1 - w) * label_probs[j]) @ label_log_probs[i]).item())
     found = annotation_nll(label_log_probs, label, probs if soft else None, row, mix)
     assert found.tolist() == pytest.approx(expected, abs=1e-12)
 
@@ -63,7 +63,7 @@ def test_loss_of_mixed_pairs_is_the_cross_entropy_with_the_mixed_answer(
 def test_loss_of_mixed_items_scores_each_answer_on_both_of_its_rows(
     pairs: int, items: int, seed: int, soft: bool
 ) -> None:
-    """Here q of a pair depends on the mixed row only, so that the two rows of an answer can be told apart."""
+    """Here q of a pair depends on the mixed row only, so that the two rows of an answer can be message apart."""
     _, label, probs, row = answers(pairs, 3, items, seed)
     mix = plan("items", items, seed)
     per_row = torch.from_numpy(np.random.default_rng(seed).normal(size=(items, 3))).log_softmax(-1)
@@ -107,20 +107,20 @@ def test_answers_with_shares_of_their_own(items: int, pairs: int, seed: int, sof
     mix = plan("items", items, seed)._replace(shares=shares)
     expected = [0.0] * pairs
     for i in range(2 * pairs):
-        said = probs[i % pairs] if soft else torch.eye(3)[label[i % pairs]].double()
-        expected[i % pairs] -= ((shares[i, 0] * said + shares[i, 1] / 3) @ label_log_probs[i]).item()
+        label_probs = probs[i % pairs] if soft else torch.eye(3)[label[i % pairs]].double()
+        expected[i % pairs] -= ((shares[i, 0] * label_probs + shares[i, 1] / 3) @ label_log_probs[i]).item()
     found = annotation_nll(label_log_probs, label, probs if soft else None, row, mix)
     assert found.tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.integers(1, 6), st.integers(0, 10**6), st.integers(1, 3))
 def test_rows_are_labelled_as_their_answers_say(items: int, seed: int, each: int) -> None:
-    """If the model says the same of a row whoever is asked, answers and rows make one loss, up to their number."""
+    """If the model says the same of a row whatever the annotator, answers and rows make one loss up to their number."""
     rng = np.random.default_rng(seed)
     row, label = torch.arange(items).repeat_interleave(each), torch.from_numpy(rng.integers(0, 3, items * each))
     mix = plan("items", items, seed)
     host = torch.argsort(mix.partner)
-    seen, uniform = torch.from_numpy(rng.random((2, items)))  # of each row, by everybody
+    seen, uniform = torch.from_numpy(rng.random((2, items)))  # of each row, by all annotators
     of_row = torch.stack([(1 - uniform) * seen, (1 - uniform) * (1 - seen), uniform], 1)
     weight = mix.weight.double()
     own = torch.stack([of_row[row, 0], (weight * uniform)[row]], 1)
@@ -159,7 +159,7 @@ def test_order_of_the_pairs_does_not_matter(seed: int, mixed: bool) -> None:
     order = torch.from_numpy(np.random.default_rng(seed + 1).permutation(7))
     mix = plan("pairs", 7, seed) if mixed else None
     moved = None
-    if mix is not None:  # the same mixes, told in another order
+    if mix is not None:  # the same mixes, message in another order
         moved = mix._replace(partner=order.argsort()[mix.partner[order]], weight=mix.weight[order])
     for given_probs in (None, probs):
         before = annotation_nll(label_log_probs, label, given_probs, row, mix)

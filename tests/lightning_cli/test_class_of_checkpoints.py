@@ -107,7 +107,7 @@ def test_python_names_the_class_that_a_checkpoint_needs(alone: dict[str, Path]) 
     assert type(EMClassifier.load_from_checkpoint(alone["hilmix"])) is EMClassifier
 
 
-def test_a_class_that_nobody_can_import_is_not_named() -> None:
+def test_a_class_that_cannot_be_imported_is_not_named() -> None:
     class Inside(LightningModule):
         pass
 
@@ -119,7 +119,7 @@ def test_a_class_that_nobody_can_import_is_not_named() -> None:
         assert named_module(checkpoint) is None
 
 
-def test_files_without_a_class_are_told_apart_by_their_settings() -> None:
+def test_files_without_a_class_are_recognised_by_their_settings() -> None:
     """The golden files hold real ones."""
     assert named_module({"hyper_parameters": {"backbone": {}, "warmup": 0.2}}) == "hilmix.modules.EMClassifier"
     for settings in ({"backbone": {}}, {"warmup": 100}, {}, None):

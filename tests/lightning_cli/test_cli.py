@@ -41,10 +41,10 @@ def refused(capsys: pytest.CaptureFixture[str]):
     def check(*args: str | Path) -> str:
         capsys.readouterr()
         assert main([str(a) for a in args]) == 2
-        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-        assert len(told) == 1
-        assert "Traceback" not in told[0]
-        return told[0]
+        message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert len(message) == 1
+        assert "Traceback" not in message[0]
+        return message[0]
 
     return check
 
@@ -63,9 +63,9 @@ def test_help_of_a_command(command: str, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
-    assert "--run_dir" in told
-    assert told.startswith("usage: hilmix ")
+    message = capsys.readouterr().out
+    assert "--run_dir" in message
+    assert message.startswith("usage: hilmix ")
 
 
 def printed(capsys, *args: str | Path) -> dict:
@@ -274,29 +274,30 @@ def test_random_weights_are_not_scored(command: str, data: Path, tmp_path: Path,
 def test_a_missing_checkpoint(given: str, data: Path, tmp_path: Path, refused) -> None:
     """T3."""
     for command in ("fit", "test"):
-        told = refused(command, "--data.root", data, "--run_dir", tmp_path / "run", "--ckpt_path", given)
-        assert f"--ckpt_path {given}: there is no file" in told
-        assert "has no checkpoints (check --run_dir)" in told
+        message = refused(command, "--data.root", data, "--run_dir", tmp_path / "run", "--ckpt_path", given)
+        assert f"--ckpt_path {given}: there is no file" in message
+        assert "has no checkpoints (check --run_dir)" in message
 
 
 def test_a_missing_checkpoint_of_a_run_lists_those_there_are(trained: Path, data: Path, refused) -> None:
-    told = refused("test", "--data.root", data, "--run_dir", trained, "--ckpt_path", "epoch=7.ckpt")
-    assert "['best.ckpt', 'last.ckpt']" in told
+    message = refused("test", "--data.root", data, "--run_dir", trained, "--ckpt_path", "epoch=7.ckpt")
+    assert "['best.ckpt', 'last.ckpt']" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02."])
 def test_a_file_that_is_no_checkpoint(content: bytes, data: Path, tmp_path: Path, refused) -> None:
     (tmp_path / "x.ckpt").write_bytes(content)
     for command in ("fit", "test"):
-        told = refused(command, "--data.root", data, "--run_dir", tmp_path / "run", "--ckpt_path", tmp_path / "x.ckpt")
-        assert "x.ckpt cannot be read as a checkpoint" in told
+        file = tmp_path / "x.ckpt"
+        message = refused(command, "--data.root", data, "--run_dir", tmp_path / "run", "--ckpt_path", file)
+        assert "x.ckpt cannot be read as a checkpoint" in message
 
 
 def test_a_run_folder_in_use(trained: Path, data: Path, refused) -> None:
     """T16: nothing of one run is picked up by another."""
     before = parameters(trained)
-    told = refused("fit", "--data.root", data, "--run_dir", trained, *QUICK)
-    assert "already holds a run. Choose another --run_dir, go on with it by --ckpt_path last" in told
+    message = refused("fit", "--data.root", data, "--run_dir", trained, *QUICK)
+    assert "already holds a run. Choose another --run_dir, go on with it by --ckpt_path last" in message
     assert all(torch.equal(parameters(trained)[name], value) for name, value in before.items())
 
 
@@ -313,7 +314,7 @@ def test_a_run_folder_in_use(trained: Path, data: Path, refused) -> None:
 )
 def test_resume_with_other_settings(option: str, value: str, trained: Path, data: Path, refused) -> None:
     """T4."""
-    told = refused(
+    message = refused(
         "fit",
         "-c",
         "configs/method/annot-mix.yaml",
@@ -327,9 +328,9 @@ def test_resume_with_other_settings(option: str, value: str, trained: Path, data
         f"--{option}",
         value,
     )
-    assert "was trained with other settings" in told
-    assert f"({option}: " in told
-    assert f"{value} now)" in told
+    assert "was trained with other settings" in message
+    assert f"({option}: " in message
+    assert f"{value} now)" in message
 
 
 @pytest.mark.parametrize("name", ["num_classes", "num_annotators", "input_shape"])
@@ -380,21 +381,26 @@ def test_a_wrong_config_file(text: str, expected: str, tmp_path: Path, refused) 
     assert expected in refused("fit", "-c", file)
 
 
-def test_wrong_settings_are_refused_before_the_run_begins(data: Path, tmp_path: Path, refused) -> None:
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--data.mix", "AnnotMix", "--data.mix.alpha", "-1"], "`AnnotMix.alpha` must be > 0, got -1.0"),
+        (["--model.lr", "-1"], "`model.lr` must be >= 0, got -1.0"),
+        (["--model.optimizer", "Adamm"], "Adamm"),
+        (["--model.optimizer_kwargs", '{"nope": 1}'], "nope"),
+        (["--data.batch_size", "0"], "`data.batch_size` must be >= 1, got 0"),
+        (["--trainer.accelerator", "abacus"], "abacus"),
+        (["--model.backbone", "TimmBackbone"], "needs images"),
+        (["--data.augment", "crop-flip"], "data.augment"),
+        (["--data.val_fraction", "2"], "`data.val_fraction` must be in (0, 1) or null, got 2.0"),
+    ],
+)
+def test_wrong_settings_are_refused_before_the_run_begins(
+    args, expected: str, data: Path, tmp_path: Path, refused
+) -> None:
     run = tmp_path / "run"
-    for expected, *args in (
-        ("`AnnotMix.alpha` must be > 0, got -1.0", "--data.mix", "AnnotMix", "--data.mix.alpha", "-1"),
-        ("`model.lr` must be >= 0, got -1.0", "--model.lr", "-1"),
-        ("Adamm", "--model.optimizer", "Adamm"),
-        ("nope", "--model.optimizer_kwargs", '{"nope": 1}'),
-        ("`data.batch_size` must be >= 1, got 0", "--data.batch_size", "0"),
-        ("abacus", "--trainer.accelerator", "abacus"),
-        ("needs images", "--model.backbone", "TimmBackbone"),
-        ("data.augment", "--data.augment", "crop-flip"),
-        ("`data.val_fraction` must be in (0, 1) or null, got 2.0", "--data.val_fraction", "2"),
-    ):
-        assert expected in refused("fit", "--data.root", data, "--run_dir", run, *QUICK, *args)
-        assert not run.exists()
+    assert expected in refused("fit", "--data.root", data, "--run_dir", run, *QUICK, *args)
+    assert not (run / "config.yaml").exists()
     assert fit(data, run) == 0, "the corrected command finds the run folder free"
 
 
@@ -446,9 +452,9 @@ def test_a_wrong_data_folder(changes: dict, expected: str, tmp_path: Path, refus
 
 
 def test_no_data_folder(tmp_path: Path, refused) -> None:
-    told = refused("fit", "--data.root", tmp_path / "none", "--run_dir", tmp_path / "run")
-    assert "There is no data folder at" in told
-    assert "hilmix data list" in told
+    message = refused("fit", "--data.root", tmp_path / "none", "--run_dir", tmp_path / "run")
+    assert "There is no data folder at" in message
+    assert "hilmix data list" in message
 
 
 def test_a_file_as_run_folder(data: Path, tmp_path: Path, refused) -> None:
@@ -459,8 +465,8 @@ def test_a_file_as_run_folder(data: Path, tmp_path: Path, refused) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_run_folder(data: Path, tmp_path: Path, refused) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    told = refused("fit", "--data.root", data, "--run_dir", tmp_path / "closed" / "run")
-    assert "cannot be written: [Errno 13]" in told
+    message = refused("fit", "--data.root", data, "--run_dir", tmp_path / "closed" / "run")
+    assert "cannot be written: [Errno 13]" in message
 
 
 def test_a_disk_that_fills_up_while_logging(data: Path, tmp_path: Path, monkeypatch, refused) -> None:
@@ -470,8 +476,8 @@ def test_a_disk_that_fills_up_while_logging(data: Path, tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ExperimentWriter, "save", full)
-    told = refused("fit", "--data.root", data, "--run_dir", tmp_path / "run", *QUICK)
-    assert "No space left on device. Free space or choose another --run_dir" in told
+    message = refused("fit", "--data.root", data, "--run_dir", tmp_path / "run", *QUICK)
+    assert "No space left on device. Free space or choose another --run_dir" in message
 
 
 def test_other_annotators_at_test_time_are_unknown_not_an_error(trained: Path, tmp_path: Path) -> None:
@@ -482,7 +488,7 @@ def test_other_annotators_at_test_time_are_unknown_not_an_error(trained: Path, t
 
 
 def test_an_error_of_ours_is_not_dressed_up(monkeypatch, data: Path, tmp_path: Path) -> None:
-    """Only what the user can mend is told in a sentence; a defect keeps its traceback."""
+    """Only what the user can mend is message in a sentence; a defect keeps its traceback."""
     from hilmix.modules import Classifier
 
     def broken(*_: object) -> None:
@@ -564,7 +570,7 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path, workers: i
 
 def test_a_start_that_failed_does_not_block_its_folder(data: Path, tmp_path: Path, refused) -> None:
     run = tmp_path / "run"
-    told = refused(
+    message = refused(
         "fit",
         "-c",
         "configs/method/annot-mix-hidden.yaml",
@@ -576,7 +582,7 @@ def test_a_start_that_failed_does_not_block_its_folder(data: Path, tmp_path: Pat
         run,
         *QUICK,
     )
-    assert "no layer 'nowhere'" in told
+    assert "no layer 'nowhere'" in message
     assert fit(data, run) == 0
 
 
@@ -597,13 +603,13 @@ def test_validation_items_without_votes_and_truth(data: Path, tmp_path: Path, re
     items.to_parquet(root / "items.parquet", index=False)
     votes = pd.read_parquet(root / "annotations.parquet")
     votes[~votes["item"].isin(items["item"][val])].to_parquet(root / "annotations.parquet", index=False)
-    told = refused("fit", "--data.root", root, "--run_dir", tmp_path / "run", *QUICK)
-    assert "have neither votes nor targets" in told
+    message = refused("fit", "--data.root", root, "--run_dir", tmp_path / "run", *QUICK)
+    assert "have neither votes nor targets" in message
     assert fit(root, tmp_path / "run", "--data.val_fraction", "0.2") == 0
 
 
 def test_a_trained_model_predicts_new_items_without_votes(trained: Path, data: Path, tmp_path: Path) -> None:
-    """Somebody who never labelled, or nobody at all: the checkpoint knows the annotators."""
+    """An annotator who never labelled, or none at all: the checkpoint knows the annotators."""
     new = tmp_path / "new"
     shutil.copytree(data, new)
     items = pd.read_parquet(new / "items.parquet").drop(columns="target")
@@ -624,7 +630,7 @@ def test_resume_on_other_votes_is_refused(data: Path, tmp_path: Path, refused) -
     assert fit(data, run) == 0
     shutil.copytree(data, other)
     votes = pd.read_parquet(other / "annotations.parquet")
-    votes["annotator"] = votes["annotator"].replace({"a": "somebody"})
+    votes["annotator"] = votes["annotator"].replace({"a": "another"})
     votes.to_parquet(other / "annotations.parquet", index=False)
-    told = refused("fit", "--data.root", other, "--run_dir", run, "--ckpt_path", "last", *QUICK)
-    assert "was trained on other data: annotators" in told
+    message = refused("fit", "--data.root", other, "--run_dir", run, "--ckpt_path", "last", *QUICK)
+    assert "was trained on other data: annotators" in message

@@ -1,7 +1,6 @@
 """What configs and options give: it reaches the run, or the run is refused; callbacks and saved configs."""
 
 import logging
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +140,8 @@ def test_own_callbacks_stand_beside_checkpoints_and_reports(how: str, data, tmp_
     assert callbacks(tmp_path / "run") == [*DEFAULTS, "EarlyStopping"]
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
     assert (tmp_path / "run" / "calibration.csv").is_file()
-    (told,) = [r.getMessage() for r in caplog.records if "callbacks+" in r.getMessage()]
-    assert "--default_callbacks false" in told
+    (message,) = [r.getMessage() for r in caplog.records if "callbacks+" in r.getMessage()]
+    assert "--default_callbacks false" in message
 
 
 def test_a_saved_config_doubles_nothing_and_says_nothing(data, tmp_path, early, caplog) -> None:
@@ -221,9 +220,9 @@ def test_an_old_saved_config_does_not_continue_by_itself(data, tmp_path, capsys,
     old = tmp_path / "old.yaml"
     old.write_text((a / "config.yaml").read_text() + f"ckpt_path: {last}\n")
     assert fit(data, tmp_path / "b", "-c", old) == 2
-    told = sentence(capsys)
-    assert "ckpt_path" in told
-    assert str(old) in told
+    message = sentence(capsys)
+    assert "ckpt_path" in message
+    assert str(old) in message
     assert fit(data, a, "-c", old, "--ckpt_path", "last", "--trainer.max_epochs", "2") == 0, "on purpose"
     own = tmp_path / "own.yaml"
     own.write_text(f"ckpt_path: {last}\n")
@@ -245,9 +244,9 @@ def test_an_old_saved_config_does_not_continue_by_itself(data, tmp_path, capsys,
 )
 def test_a_metric_that_nothing_logs_is_refused_before_training(given, near, data, tmp_path, capsys) -> None:
     assert fit(data, tmp_path / "run", *given) == 2
-    told = sentence(capsys)
-    assert near in told
-    assert "'val/loss'" in told
+    message = sentence(capsys)
+    assert near in message
+    assert "'val/loss'" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -296,9 +295,9 @@ def test_the_names_of_the_metrics() -> None:
 )
 def test_settings_that_do_not_reach_their_class_are_refused(given, lost, data, tmp_path, capsys) -> None:
     assert fit(data, tmp_path / "run", *given) == 2
-    told = sentence(capsys)
-    assert all(name in told for name in lost)
-    assert given[-1].rpartition(".")[2] in told
+    message = sentence(capsys)
+    assert all(name in message for name in lost)
+    assert given[-1].rpartition(".")[2] in message
     assert not (tmp_path / "run").exists()
 
 
@@ -391,10 +390,10 @@ def test_settings_of_a_replaced_part_are_refused(case: str, files, data, tmp_pat
     given, lost, chosen = NESTED[case]
     given = [files.get(token, token) for token in given]
     assert fit(data, tmp_path / "run", *given) == 2
-    told = sentence(capsys)
-    assert f"'[{', '.join(lost)}]'" in told
-    assert chosen in told
-    assert (given[1] if given[0] == "-c" else f"given by {given[2 if case == 'options' else 0]}") in told
+    message = sentence(capsys)
+    assert f"'[{', '.join(lost)}]'" in message
+    assert chosen in message
+    assert (given[1] if given[0] == "-c" else f"given by {given[2 if case == 'options' else 0]}") in message
     assert not (tmp_path / "run").exists()
     for unused in (", ".join(lost), lost[0].rpartition(".")[0]):
         assert (
@@ -417,19 +416,19 @@ def test_settings_of_a_replaced_part_are_refused(case: str, files, data, tmp_pat
         ), unused
 
 
-def test_an_evaluation_refuses_them_as_well(files, data, tmp_path, capsys) -> None:
+@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+def test_an_evaluation_refuses_them_as_well(command: str, files, data, tmp_path, capsys) -> None:
     run = tmp_path / "run"
     assert fit(data, run, "-c", files["pairs"], "-c", files["mlp"]) == 0
-    for command in ("test", "validate", "predict"):
-        evaluate = [command, "--run_dir", str(run), "--ckpt_path", "last", "--trainer.enable_progress_bar", "false"]
-        for given, lost in (
-            (["-c", files["pairs"], "--data.mix", "ItemMix"], "data.mix.max_pairs_per_item"),
-            (["-c", files["mlp"], "--model.backbone", "ReadyFeatures"], "model.backbone.hidden"),
-            (["-c", "configs/method/hilmix.yaml", "--model", f"{HERE}.OwnModel"], "model.annotator_model"),
-        ):
-            assert main([*evaluate, *given]) == 2
-            assert lost in sentence(capsys)
-        assert main([*evaluate, "--data.mix", "NoMix"]) == 0, "the run's own settings were not given"
+    evaluate = [command, "--run_dir", str(run), "--ckpt_path", "last", "--trainer.enable_progress_bar", "false"]
+    for given, lost in (
+        (["-c", files["pairs"], "--data.mix", "ItemMix"], "data.mix.max_pairs_per_item"),
+        (["-c", files["mlp"], "--model.backbone", "ReadyFeatures"], "model.backbone.hidden"),
+        (["-c", "configs/method/hilmix.yaml", "--model", f"{HERE}.OwnModel"], "model.annotator_model"),
+    ):
+        assert main([*evaluate, *given]) == 2
+        assert lost in sentence(capsys)
+    assert main([*evaluate, "--data.mix", "NoMix"]) == 0, "the run's own settings were not given"
 
 
 @pytest.mark.parametrize("method", ["annot-mix", "hilmix", "mv"])
@@ -443,11 +442,9 @@ def test_files_that_are_combined_lose_nothing(method: str, data, tmp_path, monke
         raise AcceptedError
 
     monkeypatch.setattr(HilmixCLI, "before_instantiate_classes", stop)
-    kinds = [sorted((configs_folder() / kind).glob("*.yaml")) for kind in ("mix", "explanation", "experiment")]
-    for files in zip_longest(*kinds):  # one of each kind at once: to parse them takes most of the time
-        more = [token for file in files if file is not None for token in ("-c", file)]
+    for file in [p for kind in ("mix", "explanation", "experiment") for p in (configs_folder() / kind).glob("*.yaml")]:
         with pytest.raises(AcceptedError):
-            fit(data, tmp_path / "run", "-c", f"configs/method/{method}.yaml", *more)
+            fit(data, tmp_path / "run", "-c", f"configs/method/{method}.yaml", "-c", file)
 
 
 def test_who_means_it_says_so(data: Path, tmp_path: Path) -> None:

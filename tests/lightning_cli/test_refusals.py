@@ -65,11 +65,11 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def run(*args: str) -> str:
         capsys.readouterr()
         assert main(["fit", "--run_dir", str(tmp_path / "run"), *args]) == 2
-        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-        assert len(told) == 1
+        messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert len(messages) == 1
         assert not (tmp_path / "run").exists(), "a start that fails leaves no run folder"
         assert {p for p in tmp_path.iterdir() if p.name != "__pycache__" and p.suffix != ".yaml"} == before
-        return told[0]
+        return messages[0]
 
     return run
 
@@ -108,9 +108,9 @@ UNKNOWN: list[tuple[tuple[str, ...], str, list[str]]] = [
 def test_an_unknown_name_is_answered_with_those_there_are(
     args: tuple[str, ...], name: str, fragments: list[str], refused: Any
 ) -> None:
-    told = refused(*args)
-    assert name in told
-    assert [fragment for fragment in fragments if fragment not in told] == []
+    messages = refused(*args)
+    assert name in messages
+    assert [fragment for fragment in fragments if fragment not in messages] == []
 
 
 FILES: dict[str, tuple[Any, list[str]]] = {
@@ -152,8 +152,8 @@ def test_a_wrong_config_file_is_named_with_what_is_right(case: str, tmp_path: Pa
     settings, fragments = FILES[case]
     file = tmp_path / "own.yaml"
     file.write_text("" if settings is None else yaml.safe_dump(settings))
-    told = refused("-c", str(file))
-    assert [fragment for fragment in fragments if fragment not in told] == []
+    messages = refused("-c", str(file))
+    assert [fragment for fragment in fragments if fragment not in messages] == []
 
 
 VALUES: list[tuple[str, str, str]] = [
@@ -207,19 +207,19 @@ def test_a_wrong_value_is_refused_before_anything_is_written(
 
 @pytest.mark.parametrize(("name", "fragments"), [("Bare", ["forward", "predict_step"]), ("Scores", ["predict_step"])])
 def test_a_module_that_reports_cannot_read_is_refused(name: str, fragments: list[str], refused: Any) -> None:
-    told = refused("--model", f"mine_here.{name}")
-    assert f"mine_here.{name}" in told
-    assert all(f"`{fragment}`" in told for fragment in fragments)
-    assert ("`forward`" in told) == (name == "Bare")
+    messages = refused("--model", f"mine_here.{name}")
+    assert f"mine_here.{name}" in messages
+    assert all(f"`{fragment}`" in messages for fragment in fragments)
+    assert ("`forward`" in messages) == (name == "Bare")
 
 
 @pytest.mark.parametrize(("command", "near"), [("fti", "fit"), ("Fit", "fit"), ("validat", "validate"), ("--foo", "")])
 def test_a_wrong_command_is_answered_with_those_there_are(command: str, near: str, capsys: Any) -> None:
     assert main([command]) == 2
-    told = capsys.readouterr().err
-    assert f"'{command}'" in told
-    assert "'elicit'" in told
-    assert (f"near: {near};" in told) == bool(near)
+    messages = capsys.readouterr().err
+    assert f"'{command}'" in messages
+    assert "'elicit'" in messages
+    assert (f"near: {near};" in messages) == bool(near)
 
 
 def test_help_shows_the_range_of_a_setting(capsys: Any) -> None:

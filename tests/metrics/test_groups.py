@@ -22,7 +22,7 @@ def by_loop(parts: list[tuple[Tensor, Tensor, Tensor]]) -> dict[int, float]:
 
 
 def test_the_worst_and_the_mean_of_the_groups_that_were_seen() -> None:
-    metric = GroupAccuracy(6)  # two groups have nobody
+    metric = GroupAccuracy(6)  # two groups are empty
     parts = [rows(0), rows(1)]
     for part in parts:
         metric.update(*part)

@@ -52,7 +52,7 @@ def affine(layer: torch.nn.Linear, x: list[float]) -> list[float]:
     return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
 
 
-def said(model: Classifier, h: list[float], who: list[float]) -> list[float]:
+def label_probs(model: Classifier, h: list[float], who: list[float]) -> list[float]:
     """q: what an annotator with one-hot (or mixed) vector `who` is expected to say, from section 1 of the paper."""
     head = model.annotator_model
     classes = model.head.out_features
@@ -97,7 +97,7 @@ def obvious_loss(model: Classifier, batch: Batch, plan: MixPlan, *, in_features:
             h = mixed(w, features(model, x[row[i]]), features(model, x[row[j]]))
         else:
             h = features(model, mixed(w, x[row[i]], x[row[j]]))
-        q = said(model, h, mixed(w, who[i], who[j]))
+        q = label_probs(model, h, mixed(w, who[i], who[j]))
         total -= sum(share * math.log(q[k]) for k, share in enumerate(mixed(w, z[i], z[j])))
     return total
 
@@ -111,14 +111,14 @@ def obvious_item_loss(model: Classifier, batch: Batch, plan: MixPlan) -> float:
         h = features(model, mixed(w, x[b], x[partner]))
         for item, weight in ((b, w), (partner, 1 - w)):
             for i in (i for i, r in enumerate(batch.row.tolist()) if r == item):
-                q = said(model, h, one_hot(annotators, batch.annotator[i].item()))
+                q = label_probs(model, h, one_hot(annotators, batch.annotator[i].item()))
                 total -= weight * sum(share * math.log(q[k]) for k, share in enumerate(z[i]))
     return total
 
 
 def fast_loss(model: Classifier, mixed_batch: Batch) -> torch.Tensor:
-    said = model.forward_batch(mixed_batch).annotator_output.label_log_probs
-    return annotation_nll(said, mixed_batch.label, mixed_batch.probs, mixed_batch.row, mixed_batch.plan).sum()
+    label_probs = model.forward_batch(mixed_batch).annotator_output.label_log_probs
+    return annotation_nll(label_probs, mixed_batch.label, mixed_batch.probs, mixed_batch.row, mixed_batch.plan).sum()
 
 
 def str_of(policy) -> str:
@@ -197,6 +197,6 @@ def test_gradient_does_not_reach_the_backbone_through_the_annotator_features() -
     model, batch = setting(pairs=7)
     hidden = model.features(model.standardized(batch.input))[batch.row].detach().requires_grad_()
     log_probs = torch.zeros(7, 3, dtype=torch.float64).log_softmax(-1)
-    said, _ = model.annotator_model(hidden, log_probs, batch.annotator)
-    (gradient,) = torch.autograd.grad(said.sum(), hidden, allow_unused=True)
+    label_probs, _ = model.annotator_model(hidden, log_probs, batch.annotator)
+    (gradient,) = torch.autograd.grad(label_probs.sum(), hidden, allow_unused=True)
     assert gradient is None

@@ -123,7 +123,7 @@ def test_the_warmup_is_a_share_of_the_steps_where_they_end_the_run(root: str, tm
     assert not em.annotator_model.untouched
 
 
-def test_a_run_within_the_warmup_is_told(root: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_within_the_warmup_is_reported(root: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     em = model(warmup=0.2)
     quiet_trainer(tmp_path, max_epochs=1).fit(em, AnnotatedDataModule(root))
     assert em.annotator_model.untouched

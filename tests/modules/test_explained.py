@@ -366,7 +366,7 @@ def test_data_that_lack_something_are_refused(tmp_path: Path, settings, source: 
 
 
 @pytest.mark.parametrize("part", [IBPEx(), CDEP(), R4()], ids=lambda p: type(p).__name__)
-def test_walks_through_the_network_can_not_follow_a_mixed_hidden_layer(tmp_path: Path, part: Explanation) -> None:
+def test_walks_through_the_network_cannot_follow_a_mixed_hidden_layer(tmp_path: Path, part: Explanation) -> None:
     with pytest.raises(ConfigError, match=r"cannot follow data\.mix into the layer"):
         quiet_trainer(tmp_path, max_steps=1).fit(model([part]), module(HiddenMix(layer="features")))
     quiet_trainer(tmp_path, max_steps=1).fit(model([part]), module(AnnotMix()))

@@ -95,7 +95,7 @@ OFFSETS = np.array([3.0, 0.0, 0.0, 1.0, 5.0, 0.0])
 
 
 def audio(seed: int = 0, rows: int = 240):
-    """Three genres that only the features in small units tell apart, beside a loud one in Hz."""
+    """Three genres that only the features in small units distinguish, beside a loud one in Hz."""
     rng = np.random.default_rng(seed)
     genre = np.arange(rows) % 3
     x = rng.normal(size=(rows, 6))
@@ -144,9 +144,9 @@ def test_features_in_different_units_are_learned_from_without_a_setting(tmp_path
             accuracy[standardize] = (model.eval()(torch.from_numpy(x[test])).argmax(1).numpy() == genre[test]).mean()
     assert accuracy["auto"] > 0.75
     assert accuracy["global"] < 0.55
-    told = [record.getMessage() for record in caplog.records if "standardize" in record.getMessage()]
-    assert len(told) == 1
-    assert "feature" in told[0]
+    message = [record.getMessage() for record in caplog.records if "standardize" in record.getMessage()]
+    assert len(message) == 1
+    assert "feature" in message[0]
 
 
 def test_the_default_scales_each_feature_in_different_units_and_all_alike_otherwise(tmp_path):

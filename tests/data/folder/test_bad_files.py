@@ -278,7 +278,7 @@ def test_masks_are_examined_in_one_run(tmp_path):
     Image.new("L", (6, 5)).save(root / "masks" / "0.png")
     Image.new("L", (7, 5)).save(root / "masks" / "1.png")
     (root / "masks" / "gone.png").write_bytes(PNG.getvalue()[:600])
-    (root / "masks" / "nobody.png").write_bytes(GOOD.getvalue())
+    (root / "masks" / "unknown.png").write_bytes(GOOD.getvalue())
     (root / "masks" / "2.png").write_bytes(b"")
     examined = examine_folder(root, decode=True)
     kinds = {fault.kind: fault for fault in examined.found.faults}

@@ -78,12 +78,12 @@ def test_folders_that_are_refused(shared, name):
 def test_two_classes_are_aggregated_alike_whatever_their_codes(tmp_path, method):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 12)
-    said = np.where(rng.random((12, 5)) < 0.75, truth[:, None], 1 - truth[:, None])
+    given_labels = np.where(rng.random((12, 5)) < 0.75, truth[:, None], 1 - truth[:, None])
     posteriors = []
     for number, (codes, meta) in enumerate([((1, 2), ""), ((1, 2), "classes: [1, 2]\n"), ((0, 7), "")]):
         root = tmp_path / str(number)
         root.mkdir()
-        rows = [f"i{i},w{w},{codes[said[i, w]]}" for i in range(12) for w in range(5)]
+        rows = [f"i{i},w{w},{codes[given_labels[i, w]]}" for i in range(12) for w in range(5)]
         (root / "annotations.csv").write_text("\n".join(["item,annotator,label", *rows]))
         (root / "items.csv").write_text("\n".join(["item", *(f"i{i}" for i in range(12))]))
         (root / "dataset.yaml").write_text("input: vector\n" + meta)

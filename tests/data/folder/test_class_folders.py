@@ -49,7 +49,7 @@ def test_large_images_need_a_size(tmp_path):
     assert read_class_folders(tmp_path, image_size=8).data.inputs.shape == (3, 8, 8)
 
 
-def test_what_are_no_class_folders_is_told(photos, tmp_path):
+def test_what_are_no_class_folders_is_reported(photos, tmp_path):
     with pytest.raises(DataError, match="There is no folder"):
         read_class_folders(tmp_path / "absent")
     with pytest.raises(DataError, match="1 sub-folder"):

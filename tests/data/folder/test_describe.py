@@ -50,8 +50,8 @@ def test_alpha_of_the_textbook_example():
     c = [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 0]
     d = [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0]
     counts = np.zeros((12, 6), dtype=int)
-    for said in (a, b, c, d):
-        np.add.at(counts, (np.arange(12), said), 1)
+    for labels in (a, b, c, d):
+        np.add.at(counts, (np.arange(12), labels), 1)
     assert krippendorff_alpha(counts[:, 1:]) == pytest.approx(0.743, abs=5e-4)
 
 

@@ -24,7 +24,7 @@ def test_by_hand() -> None:
     assert found.overlap == pytest.approx(np.mean(pairs))
 
 
-def test_nobody_twice_and_nobody_at_all() -> None:
+def test_no_annotator_twice_and_none_at_all() -> None:
     assert np.isnan(summarise_masks(masks([0, 1], [0, 0], [0, 1])).overlap)
     found = summarise_masks(masks([], [], []))
     assert (found.masks, found.items, found.people, found.per_item) == (0, 0, 0, (0, 0))

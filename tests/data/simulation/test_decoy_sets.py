@@ -44,21 +44,21 @@ def grey_under_mask(data):
 
 
 @pytest.mark.parametrize(
-    ("paint", "told"),
+    ("paint", "grey_of"),
     [
         (paint_half, lambda y: 25 * y),
         (paint_dark_corner, lambda y: 255 - 25 * y),
         (paint_light_corner, lambda y: 25 * y),
     ],
 )
-def test_grey_decoys_tell_the_class_in_training_only(paint, told) -> None:
+def test_grey_decoys_tell_the_class_in_training_only(paint, grey_of) -> None:
     colours = np.repeat(IMAGES[..., None], 3, axis=3) if paint is paint_light_corner else IMAGES
     data = build(paint, colours)
     grey, train = grey_under_mask(data), SPLIT == "train"
-    np.testing.assert_array_equal(grey[train], told(TARGET[train]))
-    agree = (grey == told(TARGET))[~train].mean()
+    np.testing.assert_array_equal(grey[train], grey_of(TARGET[train]))
+    agree = (grey == grey_of(TARGET))[~train].mean()
     assert 0.05 < agree < 0.16, "one in ten by chance"
-    assert np.isin(grey, told(np.arange(10))).all()
+    assert np.isin(grey, grey_of(np.arange(10))).all()
     places = np.bincount(data.masks.picture)
     assert places.min() > 0.7 * N / len(places), "in any place"
     assert data.annotations.annotators == (ANNOTATOR,)

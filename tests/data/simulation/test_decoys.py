@@ -25,7 +25,7 @@ def test_draws_depend_on_seed_and_index_only() -> None:
     assert ((every >= 0) & (every < 1)).all()
 
 
-def test_a_decoy_tells_the_truth_or_anything() -> None:
+def test_a_decoy_is_the_truth_or_anything() -> None:
     target, honest = RNG.integers(0, 5, 4000), RNG.random(4000) < 0.5
     shown = choose_decoy_class(target, honest, RNG.random(4000), 5)
     np.testing.assert_array_equal(shown[honest], target[honest])

@@ -66,7 +66,7 @@ def test_certain_ratios_give_the_whole_of_every_class(blobs):
     assert all((counts == 200).all() for _, _, counts in Spy.trained)
 
 
-def test_unseen_classes_are_never_said(blobs):
+def test_unseen_classes_are_never_labels(blobs):
     inputs, target = blobs
     dense = predict_weak_labels(
         inputs,
@@ -77,8 +77,8 @@ def test_unseen_classes_are_never_said(blobs):
         ratio_b=(0.5, 1),
         factory=lambda *, epochs, seed: KNeighborsClassifier(1),
     )
-    said = [len(np.unique(column)) for column in dense.T]
-    assert min(said) == 2  # two of three known
+    labels = [len(np.unique(column)) for column in dense.T]
+    assert min(labels) == 2  # two of three known
     errors = np.stack([dense[target == k] != k for k in range(3)])
     share = errors.mean(1)
     assert ((share < 0.05) | (share > 0.9)).mean() > 0.95  # a class is known or not: errors depend on the input

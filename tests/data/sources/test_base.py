@@ -15,7 +15,7 @@ from hilmix.data.sources.base import Access, Resource, expect
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 
-NOWHERE = "http://127.0.0.1:9"  # nobody listens on the discard port
+NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_neither_there_is_refused_with_the_remedy(resource, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, EOFError, OSError, IndexError])
-def test_content_that_can_not_be_read_names_the_file(tmp_path, error):
+def test_content_that_cannot_be_read_names_the_file(tmp_path, error):
     def fail(paths):
         raise error("broken")
 

@@ -119,8 +119,8 @@ def test_cifar10n_of_the_mirror(real_data, tmp_path):
     data = load_source("cifar10n", downloads=tmp_path)
     votes = data.annotations
     assert votes.num_pairs == 150_000
-    said = votes.label.reshape(50_000, 3)
-    wrong = (said != data.target[:50_000, None]).mean(0)
+    given_labels = votes.label.reshape(50_000, 3)
+    wrong = (given_labels != data.target[:50_000, None]).mean(0)
     np.testing.assert_allclose(wrong, [0.1723, 0.1812, 0.1764], atol=5e-5)
 
 

@@ -32,7 +32,7 @@ def answer(first, percent, second=-1, second_percent=np.nan, possible=range(10))
         (answer(0, 90, 2, 10, possible=[0, 2, 4, 9]), {0: 0.81, 2: 0.09, 4: 0.05, 9: 0.05}),  # as released
         (answer(4, 95, 7, 5, possible=[4, 5, 7]), {4: 0.855, 7: 0.045, 5: 0.1}),  # as released
         (answer(1, 60, 2, 20, possible=[1, 2, 3, 4]), {1: 0.6, 2: 0.2, 3: 0.1, 4: 0.1}),  # the rest is shared
-        (answer(1, 60, 2, 20, possible=[1, 2]), {1: 0.75, 2: 0.25}),  # nobody to share it with
+        (answer(1, 60, 2, 20, possible=[1, 2]), {1: 0.75, 2: 0.25}),  # no class to share it with
         (answer(1, 100, 2, 100, possible=[1, 2]), {1: 0.5, 2: 0.5}),
         (answer(4, 100, possible=[]), {4: 1.0}),  # ruled out the class that was chosen
         (answer(2, 100, possible=[1]), {2: 1.0}),  # as released

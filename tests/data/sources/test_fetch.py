@@ -182,7 +182,7 @@ def test_refusals_name_url_and_remedy(server, remote, tmp_path, status):
 
 
 def test_offline_names_url_place_and_remedy(tmp_path):
-    file = RemoteFile("http://127.0.0.1:9/gone.bin", "gone.bin")  # nobody listens on the discard port
+    file = RemoteFile("http://127.0.0.1:9/gone.bin", "gone.bin")  # nothing listens on the discard port
     with pytest.raises(DataError) as caught:
         fetch(file, tmp_path)
     for part in (file.url, str(tmp_path / "gone.bin"), "by hand", "HILMIX_DATA"):

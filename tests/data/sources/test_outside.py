@@ -33,9 +33,9 @@ def build(access, options):
 
 
 CLOUDS = Source(
-    name="two-clouds", summary="60 points", licence="CC0", citation="nobody", build=build, options=("seed",)
+    name="two-clouds", summary="60 points", licence="CC0", citation="none", build=build, options=("seed",)
 )
-PLACED = Source(name="placed", summary="60 points", licence="CC0", citation="nobody", build=build, folder="placed")
+PLACED = Source(name="placed", summary="60 points", licence="CC0", citation="none", build=build, folder="placed")
 NUMBER = 3
 """
 

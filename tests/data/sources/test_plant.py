@@ -16,7 +16,7 @@ TRAIN = [f"{day}_Z{plant}_0_0_{day}" for day in (1, 2) for plant in (1, 3, 4, 12
 TEST = ["5_Z2_1_0_0", "5_Z9_1_0_1"]
 LEAF = np.zeros((SIDE, SIDE), dtype=bool)
 LEAF[:, : SIDE // 2] = True
-"""Leaves fill the left half, at grey level 100; the background is of a level that tells the class."""
+"""Leaves fill the left half, at grey level 100; the background is of a level that gives the class."""
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_images_masks_groups_and_split(downloads):
     assert masks[:, :, :, 114:].min() == 255
 
 
-def test_the_background_tells_the_class_in_training_only(downloads):
+def test_the_background_gives_the_class_in_training_only(downloads):
     data = build(downloads)
     images, train = data.inputs.fetch(np.arange(len(data))).numpy().astype(float), data.split == "train"
     assert np.abs(images[:, :, :, :108] - 200).max() <= 3, "leaves, twice as bright"

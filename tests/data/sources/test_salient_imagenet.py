@@ -18,10 +18,10 @@ def answers(rows):
     """(class, feature, how many of five workers call it background or a separate object)."""
     table = []
     for number, feature, aside in rows:
-        said = (["background", "separate_object"] * 3)[:aside] + ["main_object"] * (5 - aside)
+        labels = (["background", "separate_object"] * 3)[:aside] + ["main_object"] * (5 - aside)
         table += [
             {"WorkerId": w, "Input.class_index": number, "Input.feature_index": feature, "Answer.main": a}
-            for w, a in enumerate(said)
+            for w, a in enumerate(labels)
         ]
     return pd.DataFrame(table)
 

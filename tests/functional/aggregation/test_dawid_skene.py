@@ -94,7 +94,7 @@ def test_hard_answers_given_as_probs_change_nothing():
     )
 
 
-def test_items_nobody_labelled_get_the_prior_and_do_not_move_the_rest():
+def test_items_without_labels_get_the_prior_and_do_not_move_the_rest():
     item, annotator, label = random_votes(1)
     alone, among = fit(item, annotator, label), fit(item, annotator, label, sizes=(N + 50, A, K))
     np.testing.assert_allclose(among.posterior[:N], alone.posterior)
@@ -102,8 +102,8 @@ def test_items_nobody_labelled_get_the_prior_and_do_not_move_the_rest():
 
 
 def test_an_empty_table_gives_the_pseudo_counts():
-    nobody = np.empty(0, dtype=np.int64)
-    result = fit(nobody, nobody, nobody, right=6.0, wrong=4.0)
+    none = np.empty(0, dtype=np.int64)
+    result = fit(none, none, none, right=6.0, wrong=4.0)
     np.testing.assert_allclose(result.posterior, np.full((N, K), 1 / K))
     np.testing.assert_allclose(result.confusion[1], [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]])
     assert result.converged

@@ -107,7 +107,7 @@ def test_the_order_of_rows_and_the_names_of_classes_do_not_matter():
     np.testing.assert_allclose(renamed.posterior[:, rename], plain.posterior, atol=1e-6)
 
 
-def test_items_nobody_labelled_are_even_and_do_not_move_the_rest():
+def test_items_without_labels_are_even_and_do_not_move_the_rest():
     table = random_table(4)
     alone, among = glad(table, **RUN_ON, max_rounds=5), glad(with_empty_items(table, 9), **RUN_ON, max_rounds=5)
     np.testing.assert_allclose(among.posterior[:6], alone.posterior, atol=1e-9)

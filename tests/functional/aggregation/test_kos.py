@@ -49,7 +49,7 @@ def test_kos_beats_the_vote_where_most_annotators_guess():
     assert fit.reliability[:90].mean() > 10 * abs(fit.reliability[90:].mean())
 
 
-def test_items_nobody_labelled_are_even():
+def test_items_without_labels_are_even():
     fit = kos(with_empty_items(random_table(0, num_classes=2), 2))
     assert fit.posterior[-2:].tolist() == [[0.5, 0.5]] * 2
 

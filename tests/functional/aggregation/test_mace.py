@@ -82,7 +82,7 @@ def test_mace_equals_the_loops(method, soft):
     np.testing.assert_allclose(fast.posterior, posterior, atol=1e-9)
     np.testing.assert_allclose(fast.log_likelihood, bounds, atol=1e-9)
     np.testing.assert_allclose(fast.knows, [pair[0] / sum(pair) for pair, _ in rows], atol=1e-9)
-    np.testing.assert_allclose(fast.habit, [np.array(said) / sum(said) for _, said in rows], atol=1e-9)
+    np.testing.assert_allclose(fast.habit, [np.array(shares) / sum(shares) for _, shares in rows], atol=1e-9)
 
 
 @given(
@@ -119,7 +119,7 @@ def test_the_order_of_the_rows_does_not_matter():
     np.testing.assert_allclose(mace(shuffled(table)).posterior, mace(table).posterior, atol=1e-9)
 
 
-def test_items_nobody_labelled_are_even_and_do_not_move_the_rest():
+def test_items_without_labels_are_even_and_do_not_move_the_rest():
     table = random_table(4)
     alone, among = mace(table), mace(with_empty_items(table, 9))
     np.testing.assert_allclose(among.posterior[:6], alone.posterior, atol=1e-9)
@@ -127,7 +127,7 @@ def test_items_nobody_labelled_are_even_and_do_not_move_the_rest():
     np.testing.assert_allclose(among.log_likelihood, alone.log_likelihood)
 
 
-def test_mace_tells_spammers_and_their_habits_from_those_who_know():
+def test_mace_separates_spammers_and_their_habits_from_good_annotators():
     rng = np.random.default_rng(0)
     knows = np.array([0.9, 0.8, 0.7, 0.0, 0.0, 0.0])
     truth = rng.integers(0, 3, 3000)

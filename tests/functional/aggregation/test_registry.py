@@ -109,7 +109,7 @@ def test_accuracies_are_those_of_another_implementation(real_data, name, method)
 
 
 @pytest.mark.parametrize("method", ["dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "average"])
-def test_models_of_annotators_beat_the_vote_where_everybody_labels_a_lot(real_data, method):
+def test_models_of_annotators_beat_the_vote_with_many_labels_per_annotator(real_data, method):
     for name in ("dogs", "music_genre", "rte"):
         votes, truth = crowd(real_data, name)
         assert accuracy(method, votes, truth) > accuracy("majority", votes, truth), name

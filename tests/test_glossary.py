@@ -1,0 +1,75 @@
+"""The words of docs/glossary.md: idioms that it replaces do not return to code, comments, configs and pages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BANNED = {
+    "label, output, message": r"said|told",
+    "distinguish, show, state": r"tells|tell\s+apart",
+    "depend on": r"hangs?\s+on",
+    "return, reply": r"c[oa]mes?\s+back",
+    "annotator, participant": r"whoever|somebody|everybody|nobody",
+    "cannot": r"can[ _]not",
+    "atomically": r"in\s+one\s+stroke",
+    "respect": r"heed(?:s|ed)?",
+    "no-op by default": r"by\s+default\s+no\s+matter",
+    "must be X, got Y": r"allowed\s+(?:is|are)",
+}
+"""What to write, and the pattern of what it replaces."""
+IDIOM = re.compile(f"(?:{'|'.join(BANNED.values())})(?![a-z])")
+FOLDERS = (".", ".ci", "hilmix", "experiments", "benchmarks", "docs", "configs", "notebooks", "tests")
+SUFFIXES = (".py", ".pyi", ".md", ".yaml", ".ipynb", ".cfg", ".toml")
+EXCLUDED = (
+    "docs/api",  # generated from docstrings
+    "tests/test_glossary.py",
+    "hilmix/human",
+    "tests/human",
+    "experiments/perception",
+    "experiments/elicit_next",
+    "docs/elicit.md",
+    "docs/make_elicit_images.py",
+)
+FORMER = {
+    "said": ("CHANGELOG.md", "docs/diagnostics.md", "hilmix/diagnostics/tables.py", "tests/callbacks/test_reports.py"),
+}
+"""Names that must stand: a former column of confusion.parquet, kept for one version."""
+
+
+def read_files() -> dict[str, str]:
+    """Returns the text of every file that people write, by its path."""
+    found: dict[str, str] = {}
+    for folder in FOLDERS:
+        for path in (ROOT / folder).glob("*" if folder == "." else "**/*"):
+            name = path.relative_to(ROOT).as_posix()
+            if path.suffix in SUFFIXES and not any(f"{name}/".startswith(f"{part}/") for part in EXCLUDED):
+                found[name] = path.read_text()
+    return found
+
+
+def idioms(name: str, text: str) -> list[str]:
+    """Returns line and idiom of each banned one."""
+    lower = text.lower()  # faster than ignoring case, as is a look at the letter before a hit than a look-behind
+    hits = [hit for hit in IDIOM.finditer(lower) if not lower[hit.start() - 1 : hit.start()].isalpha()]
+    hits = [hit for hit in hits if name not in FORMER.get(hit[0], ())]
+    return [f"{name}:{lower.count(chr(10), 0, hit.start()) + 1}: {hit[0]}" for hit in hits]
+
+
+@pytest.mark.parametrize(
+    "text", ["What is Said", "def test_can_not_be", "it hangs\n on", "as_told = 1", "in one\nstroke", "allowed are 1"]
+)
+def test_an_idiom_is_found(text):
+    assert len(idioms("x.py", text)) == 1
+
+
+@pytest.mark.parametrize("text", ["saidit", "unsaid", "cannot", "file.tell()", "untold", "hands on"])
+def test_other_words_pass(text):
+    assert not idioms("x.py", text)
+
+
+def test_no_idiom_returns():
+    texts = read_files()
+    assert {"README.md", "hilmix/cli.py", "configs/base.yaml", "docs/methods.md"} <= set(texts), "the walk works"
+    assert [hit for name, text in texts.items() for hit in idioms(name, text)] == []
