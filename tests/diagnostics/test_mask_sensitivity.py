@@ -39,7 +39,7 @@ def test_accuracy_falls_as_the_normal_distribution_says(column: int, noisy: str,
 def test_without_masks_nothing_is_computed() -> None:
     tracker = MaskSensitivityTracker()
     tracker.update(logits(0), batch(torch.arange(8), mask=False), torch.ones(2))
-    tracker.update(logits(0), batch(torch.tensor([1, 3])), torch.ones(2))  # explained by nobody
+    tracker.update(logits(0), batch(torch.tensor([1, 3])), torch.ones(2))  # without explanations
     assert tracker.compute() == {}
 
 
