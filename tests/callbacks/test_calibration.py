@@ -15,6 +15,8 @@ from hilmix.diagnostics.tracker import expected_votes
 from hilmix.functional.calibration import TEMPERATURE_RANGE
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 SCALE = 1.5
 
 

@@ -13,6 +13,8 @@ from hilmix.human.perception import ConfidenceSmoothing, Identity, ImageTable
 from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, rebuild_stimuli, write_released
 from tests.commands.human import OWN, PAIRS, N, images, plan_study, words
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 STUDY = plan_study()
 FIRST = STUDY.without_repeats()
 
