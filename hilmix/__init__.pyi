@@ -42,7 +42,11 @@ from .callbacks import (
     LastCheckpoint as LastCheckpoint,
     MaskSensitivity as MaskSensitivity,
     MetricsFile as MetricsFile,
+    OutOfFoldFile as OutOfFoldFile,
     PredictionFile as PredictionFile,
+)
+from .cross_fitting import (
+    crossfit as crossfit,
 )
 from .data import (
     Aggregated as Aggregated,

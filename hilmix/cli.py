@@ -91,6 +91,7 @@ COMMANDS = {
 }
 _TRAINING = (
     "train a method",
+    "train a network per fold: predictions of training items by networks that have not seen them",
     "score a run on its validation items",
     "score a run on its test items",
     "class probabilities, posteriors and annotator reliability of every item, as one Parquet file",

@@ -31,6 +31,7 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.callbacks.last_checkpoint": "LastCheckpoint",
         "hilmix.callbacks.mask_sensitivity": "MaskSensitivity",
         "hilmix.callbacks.metrics_file": "MetricsFile",
+        "hilmix.callbacks.out_of_fold": "OutOfFoldFile",
         "hilmix.callbacks.predictions": "PredictionFile",
     },
     "hilmix.data": {

@@ -21,7 +21,7 @@ LAYERS = [
     backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report",
+    "diagnostics callbacks checkpoint logging plotting report cross_fitting",
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",

@@ -8,6 +8,7 @@ from hilmix.callbacks.label_errors import LabelErrors
 from hilmix.callbacks.last_checkpoint import LastCheckpoint
 from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
+from hilmix.callbacks.out_of_fold import OutOfFoldFile
 from hilmix.callbacks.predictions import PredictionFile
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "LastCheckpoint",
     "MaskSensitivity",
     "MetricsFile",
+    "OutOfFoldFile",
     "PredictionFile",
 ]

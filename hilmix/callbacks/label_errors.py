@@ -33,9 +33,10 @@ log = logging.getLogger(__name__)
 class LabelErrors(FitReport):
     """Ranks the training labels after ``fit`` by a clean pass with the last weights.
 
-    The predictions are in-sample (the tables say so): the model has trained on these labels, so what it memorised
-    looks right. By default labels are ranked by the posterior, where the annotator model gives one, else by
-    self-confidence.
+    Of a cross-fitted model the predictions are out-of-fold. Of any other they are in-sample: it has trained on these
+    labels, so what it memorised looks right. The tables say which (``predictions``), and so do the logged metrics
+    ``in_sample/label_errors_ap`` and ``out_of_fold/label_errors_ap``. By default labels are ranked by the posterior,
+    where the annotator model gives one, else by self-confidence.
 
     Files in the run folder: ``label_errors.parquet`` (one row per label), ``label_errors_items.parquet`` (one per item,
     its majority label), ``label_errors.png`` (for images), and, where truth is known, ``label_errors_detection.csv``:
@@ -67,19 +68,22 @@ class LabelErrors(FitReport):
         labels.table.attrs["weights"] = items.table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(labels.table, folder / "label_errors.parquet")
         write_table(items.table, folder / "label_errors_items.parquet")
-        self._detection(trainer, detection_table({"label": labels, "item": items}))
-        self._show(trainer, data, labels.table)
+        found = detection_table({"label": labels, "item": items})
+        self._detection(trainer, found.assign(predictions=result.kinds_of_predictions), result.kinds_of_predictions)
+        self._show(trainer, data, labels.table, result.kinds_of_predictions)
 
-    def _detection(self, trainer: Trainer, found: pd.DataFrame) -> None:
+    def _detection(self, trainer: Trainer, found: pd.DataFrame, predictions: str) -> None:
         if found.empty:  # no truth, or nothing wrong
             return
         write_table(found.assign(**weights_of(trainer)._asdict()), run_folder(trainer) / "label_errors_detection.csv")
         best = found[found["level"] == "label"].head(1)
         for logger in trainer.loggers if len(best) else []:
-            values = {"average_precision": "train/label_errors_ap", "auroc": "train/label_errors_auroc"}
-            logger.log_metrics({new: best[old].item() for old, new in values.items()}, step=trainer.global_step)
+            names = {"average_precision": "label_errors_ap", "auroc": "label_errors_auroc"}
+            stages = [predictions.replace("-", "_"), *(["train"] if predictions == "in-sample" else [])]  # former name
+            values = {f"{stage}/{new}": best[old].item() for stage in stages for old, new in names.items()}
+            logger.log_metrics(values, step=trainer.global_step)
 
-    def _show(self, trainer: Trainer, data: AnnotatedData, table: pd.DataFrame) -> None:
+    def _show(self, trainer: Trainer, data: AnnotatedData, table: pd.DataFrame, predictions: str) -> None:
         if table.empty:
             log.warning("No label errors to show: no training item has a label.")
             return
@@ -88,5 +92,5 @@ class LabelErrors(FitReport):
         images = thumbnails(data, rows)
         board.log_table(trainer, "diagnostics/label_errors", shown, images=images)
         if images is not None:
-            title = "Most suspicious training labels (in-sample predictions)"
+            title = f"Most suspicious training labels ({predictions} predictions)"
             write_figure(trainer, "label_errors.png", lambda: thumbnail_sheet(suspect_thumbnails(shown, images), title))

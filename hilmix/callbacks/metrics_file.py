@@ -1,6 +1,8 @@
 """The test metrics as a file and a table in the terminal."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,13 +18,15 @@ from hilmix.files import write_json
 from hilmix.terminal import Grid, say, terminal
 from hilmix.types import UNKNOWN, StepOutput
 
+METRICS = "metrics.json"
+
 
 class MetricsFile(Callback):
     """Writes ``metrics.json`` after ``test`` and prints the metrics.
 
     The file holds every finite ``test/...`` metric, ``truth`` (whether any test item has a true class) and
     ``evaluated`` (the numbers of test items that were scored, of those with truth, and of their votes) and
-    ``weights``: the checkpoint that was tested, its epoch (from 0) and step.
+    ``weights``: the checkpoint that was tested, its epoch (from 0) and step. What cross-fitting wrote stays.
     """
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,14 +54,21 @@ class MetricsFile(Callback):
         values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         values = {name: value for name, value in values.items() if name.startswith("test/") and math.isfinite(value)}
         evaluated = _evaluated(trainer, self._counts)
-        path = run_folder(trainer) / "metrics.json"
+        path = run_folder(trainer) / METRICS
         weights = weights_of(trainer)._asdict()
         truth = evaluated["items_with_truth"] > 0
-        write_json({**values, "truth": truth, "evaluated": evaluated, "weights": weights}, path)
+        found = {**values, "truth": truth, "evaluated": evaluated, "weights": weights}
+        write_json({**_out_of_fold(path), **found}, path)
         console = terminal()
         say(console, with_weights(_headline(evaluated), weights))
         console.print(_table(values))
         say(console, f"Written to {path}")
+
+
+def _out_of_fold(path: Path) -> dict[str, Any]:
+    """What OutOfFoldFile wrote when the run was trained."""
+    written = json.loads(path.read_text()) if path.is_file() else {}
+    return {name: value for name, value in written.items() if name.startswith("out_of_fold")}
 
 
 def _evaluated(trainer: Trainer, counts: Tensor) -> dict[str, Any]:

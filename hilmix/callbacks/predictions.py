@@ -22,7 +22,8 @@ class PredictionFile(Callback):
     """Writes ``predictions.parquet`` into the run folder during ``predict``, each item once, under DDP too.
 
     Columns: ``item``, ``split``, ``target`` (if any is known), ``predicted``, ``suggested`` (given the labels too),
-    ``majority``, ``label_quality`` (of the majority label), ``prob_<class>``, ``posterior_<class>`` (where the
+    ``majority``, ``predictions`` (``in-sample``, ``held-out``, of a cross-fitted model ``out-of-fold``, then with its
+    ``fold``), ``label_quality`` (of the majority label), ``prob_<class>``, ``posterior_<class>`` (where the
     annotator model gives it), and per item the lists ``annotators``, ``labels``, ``p_right``. With it
     ``predictions_confusion.parquet``, one row per annotator, true class and label, over the predicted items.
     """
@@ -31,10 +32,13 @@ class PredictionFile(Callback):
         self._collector: Collector | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        annotations = datamodule_of(trainer).data.annotations
+        datamodule = datamodule_of(trainer)
+        annotations = datamodule.data.annotations
         everything = np.ones(annotations.num_items, dtype=bool)
         require_pass(trainer, annotations, everything, "The table of predictions")
-        self._collector = Collector(annotations, np.arange(annotations.num_items), likelihood=False)
+        self._collector = Collector(
+            annotations, np.arange(annotations.num_items), likelihood=False, training=datamodule.split == "train"
+        )
 
     def on_predict_batch_end(
         self,

@@ -9,6 +9,7 @@ from hilmix.diagnostics.clean_pass import CleanPass, Collector
 from hilmix.diagnostics.label_errors import SuspectRanking, choose_suspects, detection_table, item_table, label_table
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, find_score
 from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
+from hilmix.diagnostics.out_of_fold import out_of_fold_scores
 from hilmix.diagnostics.predictions import prediction_table
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
 from hilmix.diagnostics.trainer_pass import clean_outputs, clean_pass
@@ -35,6 +36,7 @@ __all__ = [
     "fit_pass_temperature",
     "item_table",
     "label_table",
+    "out_of_fold_scores",
     "prediction_table",
     "rank_annotators",
     "reliability_panels",

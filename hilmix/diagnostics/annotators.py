@@ -42,6 +42,7 @@ def annotator_table(data: AnnotatedData, result: CleanPass, trained: NDArray[np.
             "estimated_accuracy": mean(result.p_right[keep]) if result.p_right is not None else by_posterior,
             "estimated_by": "annotator model" if modelled else "class model",
             "posterior_accuracy": by_posterior,
+            "predictions": result.kinds_of_predictions,
             "true_accuracy": mean(np.where(wrong < 0, np.nan, 1 - wrong)),
             "labels_with_truth": np.bincount(who[wrong >= 0], minlength=notes.num_annotators),
         }
@@ -91,6 +92,7 @@ def confusion_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
         columns["prob_model"] = result.confusion[who].ravel()
     columns["prob_posterior"] = estimate[who].ravel()
     columns["support"] = np.repeat(support[who].ravel(), k)
+    columns["predictions"] = named(np.zeros(len(columns["support"]), dtype=np.int64), (result.kinds_of_predictions,))
     return pd.DataFrame(columns)
 
 

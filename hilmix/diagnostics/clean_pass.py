@@ -13,10 +13,13 @@ from torch import Tensor
 from hilmix.annotations import Annotations, IntArray
 from hilmix.errors import ConfigError, RunError
 from hilmix.functional.sizes import require_memory
-from hilmix.types import StepOutput
+from hilmix.types import UNKNOWN, StepOutput
 
 CONFUSION_CELLS = 2**24
 """Most numbers (A * K * K) of per-annotator confusion matrices; larger ones are left out, as a log line says."""
+PREDICTIONS = ("in-sample", "out-of-fold", "held-out")
+"""How a prediction was made: of an item that the network has trained on, of a training item by a network that has not,
+and of an item that no network trains on."""
 PER_ITEM, PER_PAIR = 16, 4
 """Bytes for each class that a pass holds: of an item logits, posterior, and probabilities in float64; of a pair its
 likelihood."""
@@ -37,6 +40,8 @@ class CleanPass:
         p_right: (m,) float32, p(annotator is right | input).
         log_likelihood: (m, K) float32, log p(the given label | true class).
         confusion: (A, K, K) float, class-prior-weighted mean of the annotator's matrices; NaN rows without weight.
+        fold: (n,) int64, the fold of each item, which the network that predicts it has not seen; -1 outside training.
+        training: (n,) bool, whether training learns from the item; None: from all of them.
     """
 
     items: IntArray
@@ -49,6 +54,8 @@ class CleanPass:
     p_right: NDArray[np.float32] | None
     log_likelihood: NDArray[np.float32] | None
     confusion: NDArray[np.floating] | None
+    fold: IntArray | None = None
+    training: NDArray[np.bool_] | None = None
 
     @classmethod
     def from_logits(
@@ -95,6 +102,20 @@ class CleanPass:
         )
 
     @cached_property
+    def predictions(self) -> IntArray:
+        """(n,) int64 place in :data:`PREDICTIONS`: how the prediction of each item was made."""
+        training = np.ones(len(self.items), dtype=bool) if self.training is None else self.training
+        found = np.where(training, PREDICTIONS.index("in-sample"), PREDICTIONS.index("held-out"))
+        if self.fold is not None:
+            found = np.where(self.fold >= 0, PREDICTIONS.index("out-of-fold"), found)
+        return found
+
+    @property
+    def kinds_of_predictions(self) -> str:
+        """How the predictions behind a statistic of all items were made, such as ``in-sample, held-out``."""
+        return ", ".join(PREDICTIONS[kind] for kind in np.unique(self.predictions[self.seen]))
+
+    @cached_property
     def probs(self) -> NDArray[np.float64]:
         """(n, K) class probabilities."""
         probs: NDArray[np.float64] = torch.from_numpy(self.logits).double().softmax(-1).numpy()
@@ -125,6 +146,7 @@ def _of_one_process(values: Tensor) -> Tensor:
     return values
 
 
+_PER_ITEM = ("logits", "posterior", "fold")
 _PER_PAIR = ("label_log_probs", "p_right", "log_likelihood")
 
 
@@ -136,12 +158,19 @@ class Collector:
         items: (n,) int64 sorted rows of the items to expect.
         likelihood: keep ``log_likelihood``, (m, K).
         confusion: accumulate confusion matrices where they fit.
+        training: (n,) bool, whether training learns from an item; default: from all of them.
     """
 
     def __init__(
-        self, annotations: Annotations, items: IntArray, *, likelihood: bool = True, confusion: bool = True
+        self,
+        annotations: Annotations,
+        items: IntArray,
+        *,
+        likelihood: bool = True,
+        confusion: bool = True,
+        training: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.annotations, self.items = annotations, items
+        self.annotations, self.items, self.training = annotations, items, training
         self.row, self.pairs = annotations.gather(items)
         n, m, k, a = len(items), len(self.pairs), annotations.num_classes, annotations.num_annotators
         self.place = np.full(annotations.num_items, -1, dtype=np.int64)
@@ -149,6 +178,7 @@ class Collector:
         self.first_pair = np.concatenate([[0], np.cumsum(annotations.labels_per_item[items])])
         self.shapes: dict[str, tuple[int, ...]] = {
             "seen": (n,),
+            "fold": (n,),
             "logits": (n, k),
             "label_log_probs": (m,),
             "posterior": (n, k),
@@ -174,6 +204,7 @@ class Collector:
         kept = fresh[row]
         slot = self.first_pair[place[row[kept]]] + position[kept] - self.annotations.indptr[index[row[kept]]]
         fields = {"seen": torch.ones(len(index)), "logits": output.logits, "posterior": output.posterior}
+        fields["fold"] = output.fold
         for name, value in fields.items():
             if value is not None:
                 self._buffer(name)[place[fresh]] = value.detach().float().cpu()[fresh]
@@ -208,7 +239,7 @@ class Collector:
             if somewhere or name in ("seen", "logits", "label_log_probs"):
                 total[name] = sum_over_ranks(self._buffer(name)).numpy()
         item_visits = np.maximum(total["seen"], 1)  # what two ranks saw counts once
-        visits = {"logits": item_visits, "posterior": item_visits} | dict.fromkeys(_PER_PAIR, item_visits[self.row])
+        visits = dict.fromkeys(_PER_ITEM, item_visits) | dict.fromkeys(_PER_PAIR, item_visits[self.row])
         for name, count in visits.items():
             if total.get(name) is not None:
                 total[name] = total[name] / count.reshape(-1, *[1] * (total[name].ndim - 1))
@@ -216,6 +247,9 @@ class Collector:
         if confusion is not None:
             with np.errstate(invalid="ignore"):
                 confusion = confusion / total["weight"][:, :, None]
+        fold = total["fold"]
+        if fold is not None:
+            fold = np.where(total["seen"] > 0, fold, UNKNOWN).astype(np.int64)
         return CleanPass(
             self.items,
             self.pairs,
@@ -227,6 +261,8 @@ class Collector:
             total["p_right"],
             total.get("log_likelihood"),
             confusion,
+            fold=fold,
+            training=self.training,
         )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
-from hilmix.diagnostics.clean_pass import CleanPass
+from hilmix.diagnostics.clean_pass import PREDICTIONS, CleanPass
 from hilmix.diagnostics.columns import majority_labels, mark_wrong_labels, named
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, check_scores
 from hilmix.errors import ConfigError
@@ -177,7 +177,7 @@ def _suspects(
 ) -> pd.DataFrame:
     columns["suggested"] = named(result.best[row].argmax(1), data.classes)
     columns |= scores
-    columns["predictions"] = "in-sample"
+    columns["predictions"] = named(result.predictions[row], PREDICTIONS)
     if (data.target != UNKNOWN).any():
         columns["target"] = named(data.target[result.items[row]], data.classes)
     table = pd.DataFrame(columns)

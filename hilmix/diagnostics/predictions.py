@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
-from hilmix.diagnostics.clean_pass import CleanPass
+from hilmix.diagnostics.clean_pass import PREDICTIONS, CleanPass
 from hilmix.diagnostics.columns import majority_labels, named
 from hilmix.functional.label_errors import self_confidence
 from hilmix.types import UNKNOWN
@@ -27,6 +27,9 @@ def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: Clean
     columns["predicted"] = named(result.logits[row].argmax(1), data.classes)
     columns["suggested"] = named(result.best[row].argmax(1), data.classes)
     columns["majority"] = named(votes.label, data.classes)
+    columns["predictions"] = named(result.predictions[row], PREDICTIONS)
+    if result.fold is not None:
+        columns["fold"] = result.fold[row]
     columns["label_quality"] = self_confidence(result.best[row], votes.label)
     columns |= {f"prob_{name}": result.probs[row, k] for k, name in enumerate(data.classes)}
     if result.posterior is not None:

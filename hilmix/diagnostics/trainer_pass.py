@@ -26,7 +26,7 @@ _passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKe
 
 
 def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> CleanPass:
-    """Returns what the model says of a split's items; every rank must call it.
+    """Returns what the model says of the items of a split, or ``all``; every rank must call it.
 
     Callbacks that ask for the same split at the same weights share one pass.
 
@@ -40,12 +40,20 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     key = (*weights, split)
     if key not in known:
         datamodule = datamodule_of(trainer)
-        require_pass(trainer, datamodule.data.annotations, datamodule.split == split, f"A pass over '{split}' items")
-        collector = Collector(datamodule.data.annotations, np.flatnonzero(datamodule.split == split))
+        chosen = _chosen(datamodule, split)
+        require_pass(trainer, datamodule.data.annotations, chosen, f"A pass over '{split}' items")
+        training = datamodule.split[chosen] == "train"
+        collector = Collector(datamodule.data.annotations, np.flatnonzero(chosen), training=training)
         for output in clean_outputs(trainer, pl_module, split):
             collector.add(output)
         known[key] = collector.finish(partial(sum_over_ranks, trainer))
     return known[key]
+
+
+def _chosen(datamodule: Any, split: str) -> NDArray[np.bool_]:
+    """(N,) which items a split has."""
+    chosen: NDArray[np.bool_] = (datamodule.split == split) | (split == "all")
+    return chosen
 
 
 def require_pass(trainer: Trainer, annotations: Annotations, items: NDArray[np.bool_], what: str) -> None:
@@ -76,12 +84,12 @@ def _digest(module: LightningModule) -> str:
 
 @torch.no_grad()
 def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
-    """Yields what the model says of a split's batches on this rank, nothing mixed, in evaluation mode.
+    """Yields what the model says of batches of a split (or ``all``) on this rank, nothing mixed, in evaluation mode.
 
     Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
     and without its reports.
     """
-    if not (datamodule_of(trainer).split == split).any():
+    if not _chosen(datamodule_of(trainer), split).any():
         return
     with isolate_rng(), evaluation_mode(pl_module):
         for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):

@@ -23,10 +23,12 @@ import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
 from hilmix.backbones import without_pretrained
+from hilmix.checks import check_value
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error
-from hilmix.lightning_cli.default_callbacks import add_default_callbacks, drop_unsupported
+from hilmix.lightning_cli import TRAINING
+from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
@@ -44,6 +46,8 @@ from hilmix.lightning_cli.run_folder import (
     separate_last_checkpoint,
 )
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
+from hilmix.modules import CrossFitClassifier
+from hilmix.modules.crossfit import Folds
 from hilmix.names import printable
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
@@ -57,11 +61,23 @@ PARTS = ("data", "model", "trainer")
 """What has settings that a class chosen in its place, or inside it, may lack."""
 
 
+class RunTrainer(Trainer):
+    """Lightning's trainer under the name of each command that trains: a command calls the method of its name."""
+
+    crossfit = Trainer.fit
+
+
 class HilmixCLI(LightningCLI):
-    """``fit``, ``validate``, ``test`` and ``predict`` with a run folder."""
+    """``fit``, ``crossfit``, ``validate``, ``test`` and ``predict`` with a run folder."""
 
     _trained: Mapping[str, Any] = {}
     """Hyperparameters of the model that is evaluated."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        # the command that runs, alone: each further parser costs 0.1 s to build, and every parse walks all of them
+        known = LightningCLI.subcommands()
+        return {name: skip for name, skip in (known | {"crossfit": known["fit"]}).items() if name == sys.argv[1]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
@@ -92,6 +108,10 @@ class HilmixCLI(LightningCLI):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "test":  # hilmix prints its own table
             parser.set_defaults(verbose=False)
+        if subcommand == "crossfit":
+            parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
+        elif subcommand != "fit":  # an evaluation may be given the saved config of a cross-fitted run
+            parser.add_argument("--folds", type=int | None, help=argparse.SUPPRESS)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -104,11 +124,14 @@ class HilmixCLI(LightningCLI):
             defaults = [] if command is None else command.get_defaults().keys()
             settings = ["config", *(name for name in defaults if not name.startswith("__"))]
             raise ConfigError(one_sentence(str(error), settings)) from error
-        check_trainer_settings(self.config[self.config.subcommand])
+        settings = self.config[self.config.subcommand]
+        check_trainer_settings(settings)
+        if self.config.subcommand == "crossfit":
+            check_value("folds", settings.folds, Folds)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings, data = self.config[self.subcommand], self.datamodule
-        if self.subcommand == "fit" or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
+        if self.subcommand in TRAINING or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
             return super().instantiate_trainer(**kwargs)
         run_dir = Path(settings.run_dir)
         folder = results_folder(run_dir, data)
@@ -134,6 +157,8 @@ class HilmixCLI(LightningCLI):
     def after_fit(self) -> None:
         self._report()
 
+    before_crossfit, after_crossfit = before_fit, after_fit
+
     def after_test(self) -> None:
         self._report()
 
@@ -147,28 +172,28 @@ class HilmixCLI(LightningCLI):
         command = self.config.subcommand
         settings = self.config[command]
         run_dir, given = Path(settings.run_dir), settings.get("ckpt_path")
-        if command == "fit" and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
+        if command in TRAINING and given is None and (requeued := requeued_checkpoint(run_dir)) is not None:
             given = requeued
         sources = given_settings(sys.argv[1:])
         refuse_inherited_checkpoint(sources)
         # an evaluation's saved config is the run's record, defaults and all, and not what the user gave
-        own = [one for one in sources if command == "fit" or not one.saved]
+        own = [one for one in sources if command in TRAINING or not one.saved]
         refuse_lost(own, settings, parts=PARTS, unused=settings.unused_settings or [])
         if given is not None:
-            settings.ckpt_path = str(find_checkpoint(run_dir, str(given), resume=command == "fit"))
-        elif command != "fit":
+            settings.ckpt_path = str(find_checkpoint(run_dir, str(given), resume=command in TRAINING))
+        elif command not in TRAINING:
             raise RunError(
                 f"hilmix {command} needs the weights of a trained model: add --ckpt_path best, last or FILE. "
                 f"'best' and 'last' are looked for in {run_dir / 'checkpoints'} (--run_dir)."
             )
-        if command != "fit":
+        if command not in TRAINING:
             arguments = settings.model.get("init_args") or {}
             if "backbone" in arguments:
                 arguments["backbone"] = without_pretrained(arguments["backbone"])
-        self._fresh = command == "fit" and settings.get("ckpt_path") is None and not settings.trainer.fast_dev_run
+        self._fresh = command in TRAINING and settings.get("ckpt_path") is None and not settings.trainer.fast_dev_run
         if getattr(rank_zero_only, "rank", 0) != 0:
             return
-        if command != "fit":
+        if command not in TRAINING:
             claim_run_dir(run_dir, fresh=False)
         elif self._fresh:
             refuse_taken(run_dir)
@@ -180,11 +205,13 @@ class HilmixCLI(LightningCLI):
         separate_last_checkpoint(self.config[self.subcommand].trainer)
         reuse_finder_results(self.config[self.subcommand])
         add_default_callbacks(self.config[self.subcommand])
+        if self.subcommand == "crossfit":
+            add_callback(self.config[self.subcommand], "hilmix.callbacks.OutOfFoldFile")
         drop_unsupported(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:
         path = self.config[self.subcommand].get("ckpt_path")
-        evaluated = path is not None and self.subcommand != "fit"
+        evaluated = path is not None and self.subcommand not in TRAINING
         if evaluated:
             with readable(path):
                 self._trained = check_checkpoint(path)
@@ -196,6 +223,8 @@ class HilmixCLI(LightningCLI):
             cause = error.__cause__
             kind = "" if cause is None or isinstance(cause, (ValueError, TypeError)) else f"{type(cause).__name__}: "
             raise ConfigError(f"{kind}{one_sentence(str(error))}") from error
+        if self.subcommand == "crossfit":
+            self.model = CrossFitClassifier.from_classifier(self.model, folds=self.config[self.subcommand].folds)
         self._suit_checkpoint(path, evaluated=evaluated)
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
@@ -208,7 +237,7 @@ class HilmixCLI(LightningCLI):
             return
         with readable(path):
             if evaluated:  # the checkpoint knows what model it is
-                kind = evaluated_class(path, type(self.model))
+                kind = CrossFitClassifier if "folds" in self._trained else evaluated_class(path, type(self.model))
                 # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
                 self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
             else:

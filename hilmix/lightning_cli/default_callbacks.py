@@ -37,6 +37,18 @@ def add_default_callbacks(settings: Namespace) -> None:
     settings.trainer.callbacks = [*missing, *listed]
 
 
+def add_callback(settings: Namespace, class_path: str) -> None:
+    """Adds a default callback of one command, unless it is listed or default callbacks are left out.
+
+    Args:
+        settings: of the command, as parsed; changed in place.
+        class_path: of the callback.
+    """
+    listed = settings.trainer.callbacks
+    if settings.default_callbacks and listed and not any(one.class_path == class_path for one in listed):
+        settings.trainer.callbacks = [*listed, Namespace(class_path=class_path, init_args=Namespace())]
+
+
 def drop_unsupported(trainer: Namespace) -> None:
     """Leaves out what a trainer without checkpoints, loggers or any extras refuses.
 

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from omegaconf.errors import OmegaConfBaseException
 
 from hilmix.errors import ConfigError, RunError, find_user_error
-from hilmix.lightning_cli.cli import HilmixCLI
+from hilmix.lightning_cli.cli import HilmixCLI, RunTrainer
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.parser_errors import library_of
@@ -22,6 +22,16 @@ from hilmix.lightning_cli.run_folder import UNWRITABLE
 from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.moved import current_options, with_current_paths
 from hilmix.yaml_files import check_yaml
+
+CROSSFIT = (
+    "Trains one network per fold in one run, each without the items of its fold, which it then predicts: training "
+    "items get predictions by a network that has not seen their labels. Takes the options of fit. Writes "
+    "out_of_fold.parquet (item, fold, prob_CLASS, posterior_CLASS) and metrics.json (out_of_fold/...) into the run "
+    "folder; label errors and annotators are judged out of fold. A run goes on with --ckpt_path last; test, validate "
+    "and predict take it as any other. docs/crossfit.md"
+)
+DESCRIPTIONS: dict[str, dict[str, Any]] = {"crossfit": {"description": CROSSFIT}}
+"""Of commands that Lightning has no word for."""
 
 
 def run(argv: list[str]) -> HilmixCLI:
@@ -45,6 +55,7 @@ def run(argv: list[str]) -> HilmixCLI:
             return HilmixCLI(
                 LightningModule,
                 LightningDataModule,
+                trainer_class=RunTrainer,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=SaveRunConfig,
@@ -58,7 +69,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 parser_kwargs={
                     "prog": "hilmix",
                     **parser,
-                    argv[0]: {**parser, "default_config_files": files},
+                    argv[0]: {**parser, "default_config_files": files, **DESCRIPTIONS.get(argv[0], {})},
                 },
             )
     except (OmegaConfBaseException, MisconfigurationException) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from hilmix.integrity import read_checkpoint
+from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.given_settings import SettingSource, from_file, given_settings, last_of
 from hilmix.lightning_cli.results_folder import owner
 from hilmix.trusted import check_class_paths, leaves, trust
@@ -26,7 +27,7 @@ def run_defaults(argv: Sequence[str], base: str) -> Iterator[list[str]]:
         argv: command and options.
         base: the file from which every command starts.
     """
-    own = None if argv[0] == "fit" else settings_of_run(given_settings(argv[1:]), base)
+    own = None if argv[0] in TRAINING else settings_of_run(given_settings(argv[1:]), base)
     if own is None:
         yield [base]
         return

@@ -239,6 +239,8 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     checkpoint = read_checkpoint(path)  # an own module need not keep any of these
     then = {f"model.{name}": value for name, value in checkpoint.get("hyper_parameters", {}).items()}
     then |= {f"data.{name}": value for name, value in checkpoint.get("datamodule_hyper_parameters", {}).items()}
+    if "folds" in checkpoint.get("hyper_parameters", {}) and "folds" not in model.hparams:
+        raise RunError(f"{path} is of a cross-fitted run. Go on with it by `hilmix crossfit`, or choose another run.")
     then |= {"seed_everything": checkpoint["seed"]} if "seed" in checkpoint else {}
     now = {f"model.{name}": value for name, value in model.hparams.items()}
     now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}

@@ -11,7 +11,7 @@ from hilmix import logging as board
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, near_names, refusal
 from hilmix.errors import ConfigError
-from hilmix.modules import Classifier
+from hilmix.modules import Classifier, CrossFitClassifier
 from hilmix.modules.stage_metrics import METRICS
 
 FromMinusOne = Annotated[int, Range(-1)]
@@ -98,7 +98,7 @@ def check_monitors(trainer: Trainer, model: LightningModule) -> None:
         ConfigError: naming the metric, those near it and those that there are.
     """
     parts = [type(part).__module__.partition(".")[0] for part in (model, *callbacks_of(trainer))]
-    if not isinstance(model, Classifier) or set(parts) - {"hilmix", "lightning"}:
+    if not isinstance(model, (Classifier, CrossFitClassifier)) or set(parts) - {"hilmix", "lightning"}:
         return
     known = ["train/loss", *(f"val/{name}" for name in METRICS), "epoch", "step"]
     for callback in callbacks_of(trainer):

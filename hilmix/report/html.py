@@ -121,9 +121,12 @@ def _suspects(run: Run) -> str:
     top = top_suspects(run, 10)
     if top is None or top.empty:
         return ""
+    made = {
+        "in-sample": "the model has trained on these labels (in-sample), so memorised errors look right",
+        "out-of-fold": "each item is predicted by a network that has not seen its labels (out-of-fold)",
+    }[run.suspects_by]
     text = (
-        "<p>Ranked by how unlikely the given label is, one per item; the model has trained on these labels "
-        "(in-sample), so memorised errors look right"
+        f"<p>Ranked by how unlikely the given label is, one per item; {made}"
         f"{html_text(with_weights('', run.suspects_weights))}.</p>"
     )
     if run.detection is not None:

@@ -20,6 +20,7 @@ FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annot
 FILES = (
     "report.html",
     "metrics.json",
+    "out_of_fold.parquet",
     "calibration.csv",
     "reliability.csv",
     "label_errors.parquet",
@@ -40,7 +41,7 @@ class Run:
 
     Args:
         folder: the run folder.
-        test: ``metrics.json``.
+        test: ``metrics.json``, if ``test`` has written it, not cross-fitting alone.
         calibration: ``calibration.csv``.
         suspects: ``label_errors.parquet``.
         detection: ``label_errors_detection.csv``.
@@ -92,6 +93,12 @@ class Run:
         return {} if self.suspects is None else dict(self.suspects.attrs.get("weights", {}))
 
     @property
+    def suspects_by(self) -> str:
+        """How the predictions were made by which labels are suspicious."""
+        found = None if self.suspects is None else self.suspects.get("predictions")
+        return "in-sample" if found is None or not len(found) else str(found.iloc[0])
+
+    @property
     def annotators_weights(self) -> dict[str, Any]:
         """The weights by which annotators are judged."""
         return {} if self.annotators is None else dict(self.annotators.attrs.get("weights", {}))
@@ -128,7 +135,7 @@ def read_run(folder: Path | str) -> Run:
     test = folder / "metrics.json"
     run = Run(
         folder=folder,
-        test=_read(test, lambda p: json.loads(p.read_text())),
+        test=_read(test, _test_results),
         calibration=_read(
             folder / "calibration.csv", lambda p: pd.read_csv(p, dtype={"epoch": "Int64", "step": "Int64"})
         ),
@@ -141,6 +148,11 @@ def read_run(folder: Path | str) -> Run:
     if not has_results(folder):
         raise RunError(f"'{folder}' holds no results of a run (no metrics.json, calibration.csv or metrics.csv).")
     return run
+
+
+def _test_results(path: Path) -> dict[str, Any] | None:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found if "evaluated" in found else None
 
 
 def _read(path: Path, reader: Any) -> Any:

@@ -81,7 +81,7 @@ def _suspects(run: Run, console: Console) -> None:
         "",
         literal(
             ("Most suspicious labels", "bold"),
-            with_weights(" (one per item, in-sample predictions)", run.suspects_weights),
+            with_weights(f" (one per item, {run.suspects_by} predictions)", run.suspects_weights),
         ),
     )
     console.print(table)

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, Trainer
 
 from hilmix.callbacks import LabelErrors
 from hilmix.diagnostics import CleanPass, Collector, clean_pass, label_table
+from hilmix.diagnostics.clean_pass import PREDICTIONS
 from hilmix.errors import ConfigError, RunError
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 from tests.diagnostics.passes import toy_pass
@@ -105,6 +106,29 @@ def test_logits_of_another_shape_are_refused():
         CleanPass.from_logits(notes, np.arange(2), np.zeros((3, 3)))
     with pytest.raises(ConfigError, match=r"`posterior`.*\(2, 3\), got \(2, 4\)"):
         CleanPass.from_logits(notes, np.arange(2), np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_a_pass_knows_how_each_prediction_was_made(tmp_path):
+    data = toy_data()
+    batch = next(iter(toy_datamodule(data, tmp_path).clean_dataloader("all")))
+    items, training = np.arange(5), np.array([True, True, False, True, False])
+    fold = torch.tensor([1, 0, -1, -1, -1, 0, 1])
+    with torch.no_grad():
+        output = Toy().eval().evaluate(batch)
+    kinds = {}
+    for name, folds in (("plain", None), ("folds", fold)):
+        collector = Collector(data.annotations, items, training=training)
+        collector.add(output._replace(fold=folds))
+        kinds[name] = collector.finish()
+    assert [PREDICTIONS[kind] for kind in kinds["plain"].predictions] == [
+        *("in-sample", "in-sample", "held-out", "in-sample", "held-out")
+    ]
+    assert kinds["plain"].kinds_of_predictions == "in-sample, held-out"
+    assert kinds["plain"].fold is None
+    assert [PREDICTIONS[kind] for kind in kinds["folds"].predictions] == [
+        *("out-of-fold", "out-of-fold", "held-out", "in-sample", "held-out")
+    ]
+    assert kinds["folds"].fold.tolist() == fold[:5].tolist()
 
 
 def test_what_was_not_reached_is_not_seen():

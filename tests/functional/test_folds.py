@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from hilmix.annotations import Annotations
 from hilmix.errors import ConfigError
 from hilmix.functional import assign_folds, majority_strata, pool_predictions, predicting_networks
+from hilmix.functional.folds import folds_by_key
 
 seeds = st.integers(0, 99)
 
@@ -127,3 +128,11 @@ def test_tiny_probabilities_survive_pooling():
     rows = torch.ones(2, 1, dtype=torch.bool)
     pooled = pool_predictions([torch.tensor([[-500.0]]), torch.tensor([[-500.0]])], rows, log=True)
     assert pooled.item() == pytest.approx(-500)
+
+
+@given(st.lists(st.integers(-50, 50), unique=True, max_size=20), st.lists(st.integers(-50, 50), max_size=20), seeds)
+def test_folds_of_other_items_are_found_by_key(keys, wanted, seed):
+    fold = np.random.default_rng(seed).integers(-1, 4, len(keys))
+    table = dict(zip(keys, fold.tolist(), strict=True))
+    found = folds_by_key(np.array(keys, dtype=np.int64), fold, np.array(wanted, dtype=np.int64))
+    assert found.tolist() == [table.get(key, -1) for key in wanted]
