@@ -189,10 +189,13 @@ def _describe(parser: argparse.ArgumentParser, about: str) -> argparse.ArgumentP
 
 def _with_option(error: HilmixError) -> Exception:
     """The error with the option of the command line that allows what the library refuses without consent."""
-    if isinstance(error, UntrustedError):
-        return ConfigError(f"{error} On the command line: --trust {error.package}.")
-    if isinstance(error, UnverifiedError):
-        return DataError(f"{error} On the command line: --allow-unverified.")
+    cause: BaseException | None = error
+    while cause is not None and str(cause) in str(error):  # a file's name may have been put in front
+        if isinstance(cause, UntrustedError):
+            return ConfigError(f"{error} On the command line: --trust {cause.package}.")
+        if isinstance(cause, UnverifiedError):
+            return DataError(f"{error} On the command line: --allow-unverified.")
+        cause = cause.__cause__
     return error
 
 

@@ -206,7 +206,7 @@ def test_check_shows_masks_and_groups(folder, capsys):
         Image.fromarray(picture).save(folder / "masks" / f"{name}.png")
     assert main(["data", "check", "mine"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "masks on 2 of 10 items, by 2 people; 1 to 2 per item" in out
+    assert "masks on 2 of 10 items, by 2 annotators; 1 to 2 per item" in out
     assert "masks mark 33.3 % of the input on average; 1 mark nothing" in out
     assert "masks overlap by 33.3 %" in out
     assert "group all x 6 y 3 none 1" in out

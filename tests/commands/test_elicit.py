@@ -97,10 +97,13 @@ def test_without_options_few_pairs_are_one_batch_of_the_grid(data, tmp_path, cap
             ["--pairs", "10", "--consent", "text.md"],
             "text.md has no statement to agree to; write at least one as a line",
         ),
-        (["--pairs", "10", "--instructions", "text.md"], "expected TASK=FILE.md, once for each of ['infer']"),
+        (
+            ["--pairs", "10", "--instructions", "text.md"],
+            "`--instructions` must be TASK=FILE.md, once for each of ['infer'], got 'text.md'",
+        ),
         (
             ["--pairs", "10", "--instructions", "vote=text.md"],
-            "--instructions is 'vote=text.md'; expected TASK=FILE.md",
+            "got 'vote=text.md'",
         ),
     ],
 )

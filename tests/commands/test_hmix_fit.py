@@ -118,7 +118,7 @@ def test_bad_options_are_refused_before_any_work(mine, workplace, capsys):
     assert "give their data folder with --data" in refused(["x", "--policy", "learned_statistics", "-o", "x"], capsys)
     assert "logit does not look at" in refused(["x", "--policy", "logit", "--data", "y", "-o", "x"], capsys)
     assert "nowhere has no hmix_infer_mixing_factor.csv" in refused(["nowhere", "--policy", "logit", "-o", "x"], capsys)
-    assert "`--num-items` .* got 0" in refused([study, "--policy", "logit", "-o", "x", "--num-items", "0"], capsys)
+    assert "`--num-items`" in refused([study, "--policy", "logit", "-o", "x", "--num-items", "0"], capsys)
     assert [file.name for file in workplace.iterdir()] == ["there.json"]
 
 
