@@ -54,7 +54,8 @@ def run_ranks(tmp_path: Path) -> Callable[..., list[Any]]:
     """
 
     def run(function: Callable[..., Any], *args: Any, ranks: int = 2) -> list[Any]:
-        mp.spawn(_rank, (function, args, ranks, str(tmp_path)), nprocs=ranks)
+        # fork: a spawned process imports torch and hilmix anew, which takes 10 s, a test's own work less than one
+        mp.start_processes(_rank, (function, args, ranks, str(tmp_path)), nprocs=ranks, start_method="fork")
         return [torch.load(tmp_path / f"result-{rank}.pt") for rank in range(ranks)]
 
     return run

@@ -1,1 +1,1 @@
-"""Does it pay to ask what ``hilmix elicit next`` proposes?"""
+"""How many judgments the proposals of ``hilmix elicit next`` save."""

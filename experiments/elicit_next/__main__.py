@@ -1,4 +1,4 @@
-"""Error of a fit of what people see against the number of judgments: mixes proposed by ``elicit next``, and at random.
+"""Error of a perception policy against the number of judgments: mixes proposed by ``elicit next``, and random mixes.
 
 python -m experiments.elicit_next run     # results.csv, then table and figure; a minute on one core
 python -m experiments.elicit_next table   # into README.md beside this file, and curves.png
@@ -21,12 +21,12 @@ from hilmix.plotting import BLUE, MUTED, STYLE
 HERE = Path(__file__).parent
 FILE, PAGE, FIGURE = HERE / "results.csv", HERE / "README.md", HERE / "curves.png"
 HOW = {"next": "`elicit next`", "random": "random"}
-SEEDS, ROUNDS, PER_ROUND, PER_PERSON = 20, 10, 50, 25
+SEEDS, ROUNDS, PER_ROUND, PER_PARTICIPANT = 20, 10, 50, 25
 ERRORS = {"excess": "excess deviance", "strengths": "error of class strengths"}
 
 
 def run(seeds: int) -> None:
-    """Runs every seed in both ways and writes what each round brought."""
+    """Runs every seed in both ways and writes the errors after each round."""
     rows = [row for world in UNEXPLAINED_SD for seed in range(seeds) for how in HOW for row in curve(world, seed, how)]
     pd.DataFrame(rows).round(5).to_csv(FILE, index=False)
 
@@ -38,8 +38,8 @@ def curve(name: str, seed: int, how: str) -> list[dict[str, object]]:
     drawn = random_mixes(free, ROUNDS * PER_ROUND, np.random.default_rng([seed, 3]))
     asked = _rows(drawn, np.arange(PER_ROUND))
     for step in range(1, ROUNDS + 1):
-        person = np.arange(len(asked.weight)) // PER_PERSON
-        judged = world.answers(asked, person, seed)
+        participant = np.arange(len(asked.weight)) // PER_PARTICIPANT
+        judged = world.answers(asked, participant, seed)
         used = np.arange(len(world.label))
         belief, components = fit_belief(judged, torch.from_numpy(world.features), used)
         rows.append(
@@ -64,7 +64,7 @@ def _next(
 ) -> Candidates:
     mixes = draw_candidates(free, POOL, asked.pairs, weights=WEIGHTS, classes=CLASSES, seed=seed)
     found = propose(belief, world.columns(mixes, components), mixes.weight, mixes.pair, PER_ROUND)
-    rng = np.random.default_rng(seed)  # batches are dealt, not given in the order of choice
+    rng = np.random.default_rng(seed)  # batches are assigned, not taken in the order of choice
     return _rows(mixes, rng.permutation(found.rows))
 
 
@@ -84,8 +84,8 @@ def table(rows: pd.DataFrame) -> str:
     for (world, judgments), here in rows.groupby(["world", "judgments"], sort=False):
         by = {how: here[here["how"] == how].set_index("seed") for how in HOW}
         cells = [mean_and_std(by[how][what], 4) for what in ERRORS for how in HOW]
-        told, drawn = by["next"]["excess"], by["random"]["excess"]
-        cells += [f"{told.mean() / drawn.mean():.2f}", f"{int((told < drawn).sum())} of {len(told)}"]
+        proposed, drawn = by["next"]["excess"], by["random"]["excess"]
+        cells += [f"{proposed.mean() / drawn.mean():.2f}", f"{int((proposed < drawn).sum())} of {len(proposed)}"]
         body.append([str(world), str(judgments), *cells])
     return markdown_table(["images", "judgments", *names, "ratio of excess", "next better in"], body, left=1)
 
@@ -112,7 +112,7 @@ def draw(rows: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Does one step."""
+    """Runs the step."""
     parser = step_parser(__doc__, ("run", "table"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The same with people: answers of H-Mix, taken in the order that proposals want, or at random.
+"""The same with the answers of H-Mix, taken in the order of the proposals or at random.
 
     HILMIX_DATA=FOLDER python -m experiments.elicit_next.hmix   # FOLDER holds hmix/ and cifar10/
 
@@ -54,8 +54,8 @@ def curve(judged: MixJudgments, features: Tensor, seed: int, how: str) -> list[d
     while True:
         belief, components = fit_belief(pool.take(asked), features, used)
         scored = Candidates(Pairs(test.id1, test.id2), test.weight, np.arange(len(test.weight)))
-        said = expit(scored.columns(label, components, num_classes=judged.num_classes) @ belief.mean)
-        share = 1 - np.square(test.answer - said).sum() / np.square(test.answer - test.weight).sum()
+        expected = expit(scored.columns(label, components, num_classes=judged.num_classes) @ belief.mean)
+        share = 1 - np.square(test.answer - expected).sum() / np.square(test.answer - test.weight).sum()
         rows.append({"seed": seed, "how": how, "judgments": len(asked), "share": float(share)})
         if len(asked) >= MOST:
             return rows

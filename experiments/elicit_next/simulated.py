@@ -1,4 +1,4 @@
-"""People of known perception, and what a fit to their answers makes of it."""
+"""Simulated participants of known perception, and the errors of a fit to their answers."""
 
 from typing import NamedTuple, Self
 
@@ -18,16 +18,16 @@ ITEMS = 600
 FEATURES, CORRELATION = 15, 0.5
 IMAGE_SD = 0.4
 """Standard deviation of the strengths of images within a class, in logits."""
-UNEXPLAINED_SD = {"told": 0.0, "not told": 0.4}
-"""By world: of strengths of images that no feature tells."""
-PEOPLE_SD = 0.2
-"""Of people's own slopes."""
+UNEXPLAINED_SD = {"explained": 0.0, "partly explained": 0.4}
+"""By world: standard deviation of the strengths of images that no feature explains, in logits."""
+PARTICIPANT_SD = 0.2
+"""Standard deviation of the slopes of participants."""
 HELD_OUT = 2000
 """Mixes of other images, on which a fit is scored."""
 
 
 class World(NamedTuple):
-    """What is true, of images to ask about and of as many others."""
+    """The true strengths of the images that are asked about, and of as many others."""
 
     label: IntArray
     """(2 N,) int64."""
@@ -36,13 +36,13 @@ class World(NamedTuple):
     truth: DoubleArray
     """(1 + K + 15,): slope, strengths of classes, weights of features."""
     unexplained: DoubleArray
-    """(2 N,) strengths of images that no feature tells."""
+    """(2 N,) strengths of images that no feature explains."""
     held_out: Candidates
     """Mixes of the second half of the images."""
 
     @classmethod
     def of(cls, seed: int, name: str) -> Self:
-        """Draws features with long tails, as those of images have, and what they do, in one of the worlds."""
+        """Draws features with long tails, as those of images have, and their weights, in a world."""
         rng = np.random.default_rng([seed, 0])
         place = np.arange(FEATURES)
         root = np.linalg.cholesky(CORRELATION ** np.abs(place[:, None] - place))
@@ -56,22 +56,22 @@ class World(NamedTuple):
         return cls(label, features, np.concatenate([[SLOPE], STRENGTHS, weights]), unexplained, pairs)
 
     def columns(self, mixes: Candidates, components: DoubleArray) -> DoubleArray:
-        """(C, P) of the logit of what people see."""
+        """(C, P) columns of the logit of the share of image 1 that participants see."""
         return mixes.columns(self.label, components, num_classes=len(CLASSES))
 
-    def answers(self, mixes: Candidates, person: IntArray, seed: int) -> MixJudgments:
-        """Answers of people with slopes of their own: Beta, of variance ``phi h (1 - h)`` with the phi of H-Mix.
+    def answers(self, mixes: Candidates, participant: IntArray, seed: int) -> MixJudgments:
+        """Returns Beta answers of participants with own slopes, of variance ``phi h (1 - h)`` with the phi of H-Mix.
 
         Args:
             mixes: M, in the order asked.
-            person: (M,) int64 from 0, who is asked.
-            seed: of people and of their answers; the first M are the same however many follow.
+            participant: (M,) int64 from 0.
+            seed: of participants and their answers; the first M are the same however many follow.
         """
-        own = np.random.default_rng([seed, 1]).normal(0, PEOPLE_SD, int(person.max()) + 1)
-        chance = np.random.default_rng([seed, 2]).random(len(person))
+        own = np.random.default_rng([seed, 1]).normal(0, PARTICIPANT_SD, int(participant.max()) + 1)
+        chance = np.random.default_rng([seed, 2]).random(len(participant))
         first, second = mixes.pairs
         images = self.unexplained[first] - self.unexplained[second]
-        eta = self.columns(mixes, self.features) @ self.truth + own[person] * logit(mixes.weight) + images
+        eta = self.columns(mixes, self.features) @ self.truth + own[participant] * logit(mixes.weight) + images
         share, size = expit(eta), 1 / DISPERSION - 1
         answer = beta.ppf(chance, share * size, (1 - share) * size)
         return MixJudgments(
@@ -80,7 +80,7 @@ class World(NamedTuple):
             mixes.weight,
             answer.round(2),
             np.full(len(answer), np.nan),
-            person,
+            participant,
             first,
             second,
             len(CLASSES),
@@ -90,7 +90,7 @@ class World(NamedTuple):
     def excess(self, mean: DoubleArray, components: DoubleArray) -> float:
         """Returns ``mean h (1 - h) (fitted - true logit)^2`` on the held-out mixes: excess deviance to second order.
 
-        True is what classes, weight and features tell; nothing could be said of the rest.
+        The true logit is that of classes, weight and features; the rest cannot be predicted.
         """
         true = self.columns(self.held_out, self.features) @ self.truth
         share = expit(true)

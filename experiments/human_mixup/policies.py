@@ -25,7 +25,7 @@ from hilmix.human.perception import (
     Perception,
     UniformSmoothing,
 )
-from hilmix.human.report.categorical import label_frame
+from hilmix.human.report.categorical import build_label_frame
 from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, render, with_mixes
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 
@@ -89,8 +89,8 @@ def _shown() -> Mixes:
 
 def _off_endpoints(policy: Perception) -> OffEndpoints:
     """Part of each mix is seen as neither class, as the categorical answers have it."""
-    answers = label_frame(source().categorical)
-    return OffEndpoints.fit(answers["generating_weight"], answers["hmix_off_endpoints"], policy=policy)
+    labels = build_label_frame(source().categorical)
+    return OffEndpoints.fit(labels["generating_weight"], labels["hmix_off_endpoints"], policy=policy)
 
 
 def _random() -> FloatArray:

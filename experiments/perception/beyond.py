@@ -1,10 +1,11 @@
-"""Two checks beyond single answers: another study with other people, and how sure and how different people are.
+"""Two checks beyond single answers: another study with other participants; confidence and spread of answers.
 
     HILMIX_DATA=FOLDER python -m experiments.perception.beyond run --weights efficientnet_lite0.pth --cache CACHE
     python -m experiments.perception.beyond table   # into README.md beside this file
 
-Midpoints: policies fitted to the infer task, without any image of the midpoint tasks, say at which weight a pair looks
-even; the share that this explains of how far people's choices lie from .5. Confidence and spread: held-out image pairs.
+Midpoints: policies fitted to the infer task, without any image of the midpoint tasks, predict the weight at which a
+pair looks even; scored is the share that this explains of the deviation of choices from .5. Confidence and spread:
+held-out image pairs.
 """
 
 import os
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 
 from experiments.harness import fill, markdown_table
 from experiments.perception.features import features, features_parser, require_features
-from experiments.perception.scores import KINDS, NAMES, PAGE, Eyes, fit
+from experiments.perception.scores import KINDS, NAMES, PAGE, FeatureTable, fit
 from hilmix.data.sources import Access, cifar10
 from hilmix.functional.agreement import explained_share
 from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, MixJudgments, to_mixes
-from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.perception.evaluation import find_held_out_groups
 from hilmix.human.study import MIDPOINT_TASKS, MIDPOINT_WEIGHTS, MixStudy, read_study, rebuild_stimuli
 
 FILE = Path(__file__).parent / "beyond.csv"
@@ -30,13 +31,15 @@ INSIDE = MIDPOINT_WEIGHTS[1:-1]
 FOLDS = 10
 
 
-def midpoints(study: MixStudy, infer: MixJudgments, eyes: Eyes, weights: Path, cache: Path) -> list[dict[str, object]]:
-    """Scores of one midpoint study."""
-    folder, shown, said = Path(os.environ["HILMIX_DATA"]), study.stimuli, study.judgments
+def score_midpoints(
+    study: MixStudy, infer: MixJudgments, tables: FeatureTable, weights: Path, cache: Path
+) -> list[dict[str, object]]:
+    """Returns the scores of one midpoint study, one row per policy."""
+    folder, shown, judgments = Path(os.environ["HILMIX_DATA"]), study.stimuli, study.judgments
     pictures = Access(folder, folder).read(cifar10.TEST).images
     used = np.unique(np.concatenate([shown.id1, shown.id2]))
     apart = infer.take(~np.isin(infer.id1, used) & ~np.isin(infer.id2, used))
-    images = eyes.images.clone()
+    images = tables.images.clone()
     read = partial(features, weights=weights, cache=cache)
     images[torch.from_numpy(used)] = read(f"{study.task}-images", pictures[used])
     mixes = rebuild_stimuli(study, pictures)[:, 1:-1].reshape(-1, *pictures.shape[1:])
@@ -54,30 +57,30 @@ def midpoints(study: MixStudy, infer: MixJudgments, eyes: Eyes, weights: Path, c
         infer.participants,
     )
     keys = zip(asked.id1.tolist(), asked.id2.tolist(), asked.weight.tolist(), strict=True)
-    there = Eyes(images, read(f"{study.task}-mixes", mixes), {key: row for row, key in enumerate(keys)})
+    there = FeatureTable(images, read(f"{study.task}-mixes", mixes), {key: row for row, key in enumerate(keys)})
     rows = []
     for name in ("class_strengths", *NAMES):
         if name == "class_strengths":
             seen = ClassStrengths.fit(apart).predict(asked)
         else:
             kind = name.split("_")[1]
-            fitted = fit(apart, name, {kind: eyes.only(kind)})
-            seen = fitted._replace(eyes=there.only(kind)).predict(asked)
+            fitted = fit(apart, name, {kind: tables.only(kind)})
+            seen = fitted._replace(features=there.only(kind)).predict(asked)
         even = np.array([_even(row) for row in seen.reshape(len(shown), -1)])
         found = explained_share(
-            said.weight,
-            even[said.stimulus],
-            0.5 + np.zeros(len(said.weight)),
-            participant=said.participant,
-            group=said.stimulus,
+            judgments.weight,
+            even[judgments.stimulus],
+            0.5 + np.zeros(len(judgments.weight)),
+            participant=judgments.participant,
+            group=judgments.stimulus,
             num_groups=len(shown),
         )
-        mean = np.bincount(said.stimulus, said.weight) / np.bincount(said.stimulus)
+        mean = np.bincount(judgments.stimulus, judgments.weight) / np.bincount(judgments.stimulus)
         rows.append(
             {
                 "what": study.task,
                 "policy": name,
-                "answers": len(said.weight),
+                "answers": len(judgments.weight),
                 **found._asdict(),
                 "correlation": np.corrcoef(mean, even)[0, 1],
             }
@@ -91,11 +94,11 @@ def _even(seen: NDArray[np.float64]) -> float:
     return float(np.interp(0.5, rising, MIDPOINT_WEIGHTS))
 
 
-def certainty(infer: MixJudgments, eyes: dict[str, Eyes]) -> list[dict[str, object]]:
-    """Held-out image pairs: share explained of the variance of confidence, and of that of squared errors."""
-    groups = held_out_groups(infer, "pair")
+def score_certainty(infer: MixJudgments, tables: dict[str, FeatureTable]) -> list[dict[str, object]]:
+    """Returns scores on held-out image pairs: shares explained of the variance of confidence and of squared errors."""
+    groups = find_held_out_groups(infer, "pair")
     fold = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % FOLDS)[groups]
-    mix = held_out_groups(infer, "mix")
+    mix = find_held_out_groups(infer, "mix")
     names = ("line", "learned_statistics", "learned_all", "looking_all")
     sure, mean = {name: np.zeros(len(fold)) for name in names}, np.zeros(len(fold))
     error, spread, level = ({name: np.zeros(len(fold)) for name in names[1:]} for _ in range(3))
@@ -105,7 +108,7 @@ def certainty(infer: MixJudgments, eyes: dict[str, Eyes]) -> list[dict[str, obje
         mean[out] = seen.confidence.mean()
         sure["line"][out] = ConfidenceSmoothing.fit(seen, policy=ClassStrengths.fit(seen)).confidence(to_mixes(unseen))
         for name in names[1:]:
-            policy, mine = fit(seen, name, eyes)
+            policy, mine = fit(seen, name, tables)
             shown = to_mixes(unseen, features=mine.images, mix_features=mine.at(unseen))
             with torch.no_grad():
                 h = policy.mean_share(shown)
@@ -123,11 +126,11 @@ def run(weights: Path, cache: Path) -> None:
     """Computes everything and writes the file."""
     folder = Path(os.environ["HILMIX_DATA"]) / "hmix"
     infer = read_study(folder, "infer").without_repeats()
-    everything = Eyes.of(infer, weights, cache)
-    said = infer.to_judgments().validate()
+    everything = FeatureTable.of(infer, weights, cache)
+    judged = infer.to_judgments().validate()
     studies = [read_study(folder, task).without_repeats() for task in MIDPOINT_TASKS]
-    rows = [row for study in studies for row in midpoints(study, said, everything, weights, cache)]
-    rows += certainty(said, {kind: everything.only(kind) for kind in KINDS})
+    rows = [row for study in studies for row in score_midpoints(study, judged, everything, weights, cache)]
+    rows += score_certainty(judged, {kind: everything.only(kind) for kind in KINDS})
     pd.DataFrame(rows).round(4).to_csv(FILE, index=False)
 
 

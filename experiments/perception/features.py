@@ -1,7 +1,7 @@
-"""What the learned policies are given of images and mixes: statistics of pixels, and a frozen network's features.
+"""Features of images and mixes for the learned policies: statistics of pixels, and outputs of a frozen network.
 
-The network is EfficientNet-Lite0 with ImageNet weights, as in ``experiments.annotators.features``, which says where the
-weights come from. Images are enlarged to 128 px. Computed features are kept in files.
+The network is EfficientNet-Lite0 with ImageNet weights, as in ``experiments.annotators.features``, which documents the
+origin of the weights. Images are enlarged to 128 px. Computed features are kept in files.
 """
 
 import argparse

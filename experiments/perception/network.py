@@ -1,8 +1,8 @@
-"""The nonlinear counterpart of ``LearnedPerception``, for comparison: small networks that rate each image.
+"""The nonlinear counterpart of ``LearnedPerception``, for comparison: small networks that score each image.
 
-People see ``s(b logit w + g(x1) - g(x2))``, x an image's components and class, g a linear function
-plus one hidden layer. Five networks are averaged; each stops at the epoch that was best on a fifth of the image pairs
-*it was given*, another fifth for each. The rest is fixed: 32 units, dropout 0.5, AdamW at 0.003, decay 0.1, 60 epochs.
+Participants see ``s(b logit w + g(x1) - g(x2))``, x an image's components and class, g a linear function
+plus one hidden layer. Five networks are averaged; each stops at the epoch that was best on a fifth of the *training*
+image pairs, another fifth for each. The rest is fixed: 32 units, dropout 0.5, AdamW at 0.003, decay 0.1, 60 epochs.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
 from hilmix.human.perception import MixJudgments
 from hilmix.human.perception.components import Components
-from hilmix.human.perception.evaluation import held_out_groups
+from hilmix.human.perception.evaluation import find_held_out_groups
 from hilmix.human.perception.learned import COMPONENTS, RegressionColumns
 
 MEMBERS, EPOCHS = 5, 60
 
 
-class Rater(nn.Module):
+class ScoreNetwork(nn.Module):
     """One network."""
 
     def __init__(self, inputs: int) -> None:
@@ -35,7 +35,7 @@ class Rater(nn.Module):
         nn.init.zeros_(self.line.weight)
 
     def forward(self, first: Tensor, second: Tensor, odds: Tensor) -> Tensor:
-        """(M,) logits of what people see."""
+        """Returns (M,) logits of the shares of image 1 that participants see."""
         g = [(self.line(x) + self.net(x))[:, 0] for x in (first, second)]
         return self.slope * odds + g[0] - g[1]
 
@@ -44,10 +44,10 @@ class Network(NamedTuple):
     """The fitted ensemble."""
 
     components: Components
-    members: list[Rater]
+    members: list[ScoreNetwork]
 
     def predict(self, judged: MixJudgments, *, features: Tensor, mix_features: Tensor | None = None) -> np.ndarray:
-        """(M,) shares of image 1."""
+        """Returns (M,) expected shares of image 1."""
         first, second = (
             self.components(features[torch.from_numpy(i)].double().numpy()) for i in (judged.id1, judged.id2)
         )
@@ -57,10 +57,10 @@ class Network(NamedTuple):
 
 
 def fit_network(judged: MixJudgments, features: Tensor, blocks: Sequence[int]) -> Network:
-    """Trains the members."""
+    """Trains the ensemble."""
     shown = RegressionColumns.build(judged, features, blocks, COMPONENTS)
     given = _inputs(shown.judgments, shown.first, shown.second)
-    groups = held_out_groups(shown.judgments, "pair")
+    groups = find_held_out_groups(shown.judgments, "pair")
     part = (np.random.default_rng(0).permutation(int(groups.max()) + 1) % MEMBERS)[groups]
     answer = torch.from_numpy(shown.judgments.answer).float()
     members = [_train(given, answer, torch.from_numpy(part == member), member) for member in range(MEMBERS)]
@@ -73,9 +73,9 @@ def _inputs(judged: MixJudgments, first: np.ndarray, second: np.ndarray) -> list
     return [torch.from_numpy(v).float() for v in (*sides, logit(judged.weight))]
 
 
-def _train(given: list[Tensor], answer: Tensor, held: Tensor, seed: int) -> Rater:
+def _train(given: list[Tensor], answer: Tensor, held: Tensor, seed: int) -> ScoreNetwork:
     torch.manual_seed(seed)
-    net = Rater(given[0].shape[1])
+    net = ScoreNetwork(given[0].shape[1])
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
     seen, best, kept = [v[~held] for v in given], float("inf"), net.state_dict()
     for _ in range(EPOCHS):

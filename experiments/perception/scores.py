@@ -3,7 +3,8 @@
     HILMIX_DATA=FOLDER python -m experiments.perception.scores run --weights efficientnet_lite0.pth --cache CACHE
     python -m experiments.perception.scores table   # into README.md beside this file
 
-FOLDER holds hmix/ and cifar10/; CACHE is a folder outside the repository for computed features. Only scores
+FOLDER holds hmix/ (hilmix hmix download FOLDER/hmix), and CIFAR-10 is downloaded into it; CACHE is a folder outside the
+repository for computed features. Only scores
 are written, one row per split, seed of the folds and policy.
 """
 
@@ -42,18 +43,18 @@ INNER = 3
 """Folds of the nested choice."""
 
 
-class Eyes(NamedTuple):
+class FeatureTable(NamedTuple):
     """Features of all images that were mixed, and of all mixes."""
 
     images: Tensor
-    """(10000, D), NaN for images that nobody saw."""
+    """(10000, D), NaN for images in no mix."""
     mixes: Tensor
     """(S, D)."""
     row: dict[tuple[int, int, float], int]
     """Place of a mix by its images and its weight."""
 
     @classmethod
-    def of(cls, study: MixStudy, weights: Path, cache: Path) -> "Eyes":
+    def of(cls, study: MixStudy, weights: Path, cache: Path) -> "FeatureTable":
         """Computes or reads the features."""
         folder = Path(os.environ["HILMIX_DATA"])
         pictures, shown = Access(folder, folder).read(cifar10.TEST).images, study.stimuli
@@ -65,7 +66,7 @@ class Eyes(NamedTuple):
         keys = zip(shown.id1.tolist(), shown.id2.tolist(), shown.weight.tolist(), strict=True)
         return cls(images, mixes, {key: row for row, key in enumerate(keys)})
 
-    def only(self, kind: str) -> "Eyes":
+    def only(self, kind: str) -> "FeatureTable":
         """Some kinds of features."""
         at = torch.from_numpy(columns(KINDS[kind]))
         return self._replace(images=self.images[:, at], mixes=self.mixes[:, at])
@@ -76,60 +77,62 @@ class Eyes(NamedTuple):
         return self.mixes[[self.row[key] for key in keys]]
 
 
-class Looked(NamedTuple):
-    """A fitted policy together with what it looks at, for :func:`cross_validate`."""
+class FittedPolicy(NamedTuple):
+    """A fitted policy with its features, for :func:`cross_validate`."""
 
     policy: Perception | Network
-    eyes: Eyes
+    features: FeatureTable
 
     def predict(self, judged: MixJudgments, *, features: Tensor | None = None) -> np.ndarray:
-        """The answers that the policy expects; it brings features of its own."""
-        return self.policy.predict(judged, features=self.eyes.images, mix_features=self.eyes.at(judged))
+        """Returns the expected answers; ``features`` is ignored, since the policy has its own."""
+        return self.policy.predict(judged, features=self.features.images, mix_features=self.features.at(judged))
 
 
-def fit(judged: MixJudgments, name: str, eyes: dict[str, Eyes]) -> Looked:
+def fit(judged: MixJudgments, name: str, tables: dict[str, FeatureTable]) -> FittedPolicy:
     """Fits one of the learned policies, its settings the defaults."""
     kind = name.split("_")[1]
-    mine, blocks = eyes[kind], [BLOCKS[block] for block in KINDS[kind]]
+    mine, blocks = tables[kind], [BLOCKS[block] for block in KINDS[kind]]
     if NAMES[name] == "mixes":
         policy = LookingPerception.fit(judged, features=mine.images, blocks=blocks, mix_features=mine.at(judged))
-        return Looked(policy, mine)
-    return Looked(LearnedPerception.fit(judged, features=mine.images, blocks=blocks), mine)
+        return FittedPolicy(policy, mine)
+    return FittedPolicy(LearnedPerception.fit(judged, features=mine.images, blocks=blocks), mine)
 
 
-def fit_nested(judged: MixJudgments, source: str, eyes: dict[str, Eyes]) -> Looked:
-    """Fits the policy of one source that is best on held-out image pairs *within* the judgments given."""
-    candidates = {name: partial(fit, name=name, eyes=eyes) for name, of in NAMES.items() if of == source}
+def fit_nested(judged: MixJudgments, source: str, tables: dict[str, FeatureTable]) -> FittedPolicy:
+    """Fits the policy of one source that is best on held-out image pairs *within* these judgments."""
+    candidates = {name: partial(fit, name=name, tables=tables) for name, of in NAMES.items() if of == source}
     inner = cross_validate(judged, candidates, splits=["pair"], folds=INNER, seed=1)
-    return fit(judged, str(inner.set_index("policy")["share"].idxmax()), eyes)
+    return fit(judged, str(inner.set_index("policy")["share"].idxmax()), tables)
 
 
-def fit_networks(judged: MixJudgments, eyes: dict[str, Eyes]) -> Looked:
+def fit_networks(judged: MixJudgments, tables: dict[str, FeatureTable]) -> FittedPolicy:
     """Fits the nonlinear counterpart of ``learned_all``."""
-    mine = eyes["all"]
-    return Looked(fit_network(judged, mine.images, list(BLOCKS.values())), mine)
+    mine = tables["all"]
+    return FittedPolicy(fit_network(judged, mine.images, list(BLOCKS.values())), mine)
 
 
-def policies(eyes: dict[str, Eyes], seed: int, split: str) -> dict[str, Callable[[MixJudgments], Perception]]:
-    """What is scored; further dealings of the folds for the main policies only."""
-    found = {name: partial(fit, name=name, eyes=eyes) for name in NAMES}
+def list_policies(
+    tables: dict[str, FeatureTable], seed: int, split: str
+) -> dict[str, Callable[[MixJudgments], Perception]]:
+    """Returns what is scored; further fold assignments for the main policies only."""
+    found = {name: partial(fit, name=name, tables=tables) for name in NAMES}
     if seed > 0:
         return {"class_strengths": POLICIES["class_strengths"]} | {n: found[n] for n in ("learned_all", "looking_all")}
-    extra = {"network_all": partial(fit_networks, eyes=eyes)}
-    extra |= {f"nested_{source}": partial(fit_nested, source=source, eyes=eyes) for source in ("images", "mixes")}
+    extra = {"network_all": partial(fit_networks, tables=tables)}
+    extra |= {f"nested_{source}": partial(fit_nested, source=source, tables=tables) for source in ("images", "mixes")}
     return {name: POLICIES[name] for name in SIMPLE} | found | (extra if split == "pair" else {})
 
 
 def run(weights: Path, cache: Path, seeds: int) -> None:
     """Scores everything that is not in the file yet."""
     study = read_study(Path(os.environ["HILMIX_DATA"]) / "hmix", "infer").without_repeats()
-    everything = Eyes.of(study, weights, cache)
-    eyes = {kind: everything.only(kind) for kind in KINDS}
+    everything = FeatureTable.of(study, weights, cache)
+    tables = {kind: everything.only(kind) for kind in KINDS}
     rows = read_rows(FILE, ["seed", "split", "policy"])
     for seed in range(seeds):
         for split in SPLITS if seed == 0 else ("pair",):
             done = set(rows.loc[(rows["seed"] == seed) & (rows["split"] == split), "policy"])
-            for name, how in policies(eyes, seed, split).items():
+            for name, how in list_policies(tables, seed, split).items():
                 if name not in done:
                     row = cross_validate(study.to_judgments(), {name: how}, splits=[split], seed=seed)
                     row.insert(0, "seed", seed)
@@ -139,7 +142,7 @@ def run(weights: Path, cache: Path, seeds: int) -> None:
 
 
 def table(rows: pd.DataFrame) -> str:
-    """Markdown: share explained of the squared deviation from the weight, of the ceiling in brackets; first dealing."""
+    """Markdown: share explained of the squared deviation from the weight, of the ceiling in brackets; seed 0."""
     first = rows[rows["seed"] == 0]
     head, body = ["policy", *(f"held-out {split}" for split in SPLITS), "deviance (pair)", "pair, other seeds"], []
     for name in first["policy"].unique():
@@ -161,7 +164,7 @@ def _cell(row: Any) -> str:
 
 def main() -> None:
     parser = features_parser(__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="dealings of the folds")
+    parser.add_argument("--seeds", type=int, default=3, help="fold assignments")
     args = parser.parse_args()
     if args.step == "run":
         require_features(parser, args)

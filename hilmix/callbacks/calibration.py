@@ -97,6 +97,7 @@ class CalibrationReport(FitReport):
         for name, table in (("calibration.csv", pd.DataFrame(summary)), ("reliability.csv", bins)):
             path = folder / name
             if path.exists():
+                # fit and test write into the same files: the rows of the other split stay.
                 earlier = pd.read_csv(path)
                 table = pd.concat([earlier[earlier["split"] != split], table])
             whole = dict.fromkeys(("epoch", "step"), "Int64")  # rows of older versions name none

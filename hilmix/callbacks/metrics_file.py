@@ -45,6 +45,7 @@ class MetricsFile(Callback):
         self._counts += torch.tensor([len(outputs.index), truths, len(outputs.row)])
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Here, where all ranks are; on_test_end writes on the first alone.
         everywhere = trainer.strategy.reduce(self._counts.to(trainer.strategy.root_device), reduce_op="sum")
         self._counts = torch.as_tensor(everywhere).cpu()
 

@@ -10,7 +10,7 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study
 from hilmix.human.elicit.design.chosen import ChosenMixes, read_chosen
 from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
-from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, statements
+from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, find_statements
 from hilmix.human.elicit.design.schema import TASKS, Task
 from hilmix.human.elicit.design.settings import PER_BATCH, WEIGHTS, Design
 from hilmix.terminal import Console, literal, say
@@ -152,7 +152,7 @@ def _own_texts(args: argparse.Namespace) -> OwnTexts:
             raise ConfigError(refusal("--instructions", f"TASK=FILE.md, once for each of {args.task}", given))
         instructions[task] = _text(Path(file))
     consent = None if args.consent is None else _text(args.consent)
-    if consent is not None and not statements(consent):
+    if consent is not None and not find_statements(consent):
         raise DataError(f"{args.consent} has no statement to agree to; write at least one as a line '- [ ] I agree'.")
     return OwnTexts(consent, instructions, args.completion_code or None)
 

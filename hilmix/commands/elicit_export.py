@@ -1,9 +1,11 @@
 """``hilmix elicit export STUDY -o OUT``: the answers of a study for other uses, or its pages for another host."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from hilmix.human.elicit.answers.training import TRAINABLE
+from hilmix.human.elicit.design.manifest import Task, read_manifest
 from hilmix.human.elicit.export import FORMATS, Export, export
 from hilmix.terminal import Console, say
 
@@ -44,5 +46,16 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an unknown format, or options that do not belong together.
         DataError: if there are no answers, none that the format can hold, the data are others, or OUT is there.
     """
-    notes = export(Export(args.study, args.out, args.format, args.data, args.task, args.with_excluded))
-    say(console, f"Written to {args.out}", *notes)
+    written = export(Export(args.study, args.out, args.format, args.data, args.task, args.with_excluded))
+    say(console, f"Written to {args.out}", *written.notes, *_next_steps(args, written.task))
+
+
+def _next_steps(args: argparse.Namespace, task: Task | None) -> list[str]:
+    if task is not None:
+        method = "annot-mix" if task == "vote" else "soft"
+        return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {args.out}"]
+    if args.format == "hmix":
+        dataset = read_manifest(args.study).dataset
+        options = shlex.join(["--classes", *dataset.classes, "--num-items", str(dataset.num_items)])
+        return [f"Read it: hilmix hmix summary {args.out} {options}"]
+    return []

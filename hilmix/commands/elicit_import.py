@@ -7,7 +7,7 @@ from hilmix.human.elicit.jspsych.answers import import_answers
 from hilmix.terminal import Console, say
 
 _ABOUT = """Files are those that the pages of `hilmix elicit export --format jspsych` save, one participant in each; or
-results as JATOS exports them, one participant in each line. All are taken, or none.
+results as JATOS exports them, one participant in each line. All are imported, or none.
 
   hilmix elicit import studies/mine answers.json
   hilmix elicit import studies/mine results/*.json
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """Imports, and says whom.
+    """Imports, and prints how many participants.
 
     Raises:
         DataError: if a file is not of this study, or a participant in it is there already.

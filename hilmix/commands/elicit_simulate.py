@@ -8,18 +8,19 @@ from hilmix.errors import ConfigError
 from hilmix.human.elicit.design.manifest import read_manifest
 from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour
 from hilmix.human.elicit.simulation.participants import simulate, simulate_study
-from hilmix.terminal import Console, say
+from hilmix.terminal import Console, say, warn
 
 _ABOUT = f"""Behaviours, taken in turn where several are given: {", ".join(NAMES)}.
 A mix of weight w of image 1 is perceived as s(a + b logit w); answers scatter around that with sd (at one half).
 
   hilmix elicit simulate studies/mine
-  hilmix elicit simulate studies/mine --people 40 --behaviour logit:a=-0.3,b=0.7,sd=0.15 --behaviour straight-liner
+  hilmix elicit simulate studies/mine --participants 40 --behaviour logit:a=-0.3,b=0.7 --behaviour straight-liner
   hilmix elicit simulate http://127.0.0.1:8000/join/TOKEN --study studies/mine
 
-With a folder, the study is served here for as long as it takes; no participant may have joined it yet. With the link of
-a study that is being served, --study says what is shown there, since the pages do not.
+With a folder, the study is served here for as long as it takes; the study must have no participants. With the link of
+a study that is being served, --study names its folder, since the pages do not hold the weights.
 """
+_PARTICIPANTS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _ABOUT
     parser.add_argument("target", metavar="STUDY|LINK", help="study folder, or participants' link of a served study")
     parser.add_argument("--study", type=Path, metavar="STUDY", help="folder of the study behind a link")
-    parser.add_argument("--people", type=int, default=20, metavar="N", help="how many take part (default: 20)")
+    parser.add_argument("--participants", type=int, metavar="N", help=f"how many take part (default: {_PARTICIPANTS})")
+    parser.add_argument("--people", type=int, help=argparse.SUPPRESS)  # the former name, until 0.2
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all answers (default: 0)")
     parser.add_argument(
         "--behaviour",
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """Simulates, and prints how far each participant came.
+    """Simulates, and prints how far the participants came.
 
     Raises:
         ConfigError: for options that cannot be, alone or together.
@@ -48,18 +50,21 @@ def run(args: argparse.Namespace, console: Console) -> None:
     link = args.target.startswith(("http://", "https://"))
     if link != (args.study is not None):
         raise ConfigError(
-            "--study says which study is behind a link; give it with a link, and only then."
+            "--study must name the folder of the study behind a link, got none."
             if link
-            else f"--study is for links; '{args.target}' is a folder. Leave it out."
+            else f"--study must be left out for a folder, got '{args.study}' beside '{args.target}'."
         )
     if link and "/join/" not in args.target:
-        raise ConfigError(f"The link '{args.target}' is not that of participants, http://HOST/join/TOKEN.")
+        raise ConfigError(f"The link must be that of participants, http://HOST/join/TOKEN, got '{args.target}'.")
+    if args.people is not None:
+        warn(console, "--people will go in 0.2; write --participants.")
+    given = args.people if args.participants is None else args.participants
+    participants = _PARTICIPANTS if given is None else given
     if link:
-        found = simulate(
-            args.target, read_manifest(args.study), participants=args.people, behaviours=behaviours, seed=args.seed
-        )
+        study = read_manifest(args.study)
+        found = simulate(args.target, study, participants=participants, behaviours=behaviours, seed=args.seed)
     else:
-        found = simulate_study(Path(args.target), participants=args.people, behaviours=behaviours, seed=args.seed)
+        found = simulate_study(Path(args.target), participants=participants, behaviours=behaviours, seed=args.seed)
     ends = ", ".join(f"{count:,} {phase}" for phase, count in Counter(one.phase for one in found).items())
     folder = args.study if link else args.target
     say(

@@ -8,29 +8,29 @@ from rich import box
 from rich.console import Group
 from rich.live import Live
 
-from hilmix.human.elicit.answers.read import participant_name
+from hilmix.human.elicit.answers.read import format_participant_name
 from hilmix.human.elicit.answers.status import ParticipantStatus, Status, TaskStatus, read_status
 from hilmix.terminal import Console, Grid, RenderableType, literal
 
-_ABOUT = """Reads the answers beside a server at work, or without one. Judgments are answers to main trials; those of
-excluded participants do not count. docs/elicit.md says what the numbers mean.
+_ABOUT = """Reads the answers file, with or without a running server. Judgments are answers to main trials; those of
+excluded participants do not count. docs/elicit.md explains the numbers.
 
   hilmix elicit status studies/mine
   hilmix elicit status studies/mine --watch
 """
 _SECONDS = 5.0
-"""Between two looks with --watch."""
+"""Between two readings with --watch."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.epilog = _ABOUT
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study")
-    parser.add_argument("--watch", action="store_true", help=f"look again every {_SECONDS:g} s, until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help=f"repeat every {_SECONDS:g} s, until Ctrl-C")
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """Shows the numbers.
+    """Prints the numbers.
 
     Raises:
         DataError: if the study cannot be read or was not served yet.
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
 def render(status: Status) -> RenderableType:
     """Returns what the terminal shows."""
-    phases = ", ".join(f"{count:,} {phase}" for phase, count in status.phases.items()) or "no participant yet"
+    phases = ", ".join(f"{count:,} {phase}" for phase, count in status.phases.items()) or "none yet"
     gone = f"; {status.withdrawn:,} withdrew and left no answers" if status.withdrawn else ""
     parts: list[RenderableType] = [
         literal((status.name, "bold"), time.strftime("  %H:%M:%S", time.localtime(status.now))),
@@ -59,7 +59,7 @@ def render(status: Status) -> RenderableType:
         _tasks(status.tasks),
     ]
     noticed = [one for one in status.participants if one.flags or one.excluded]
-    parts.append(_people(noticed) if noticed else literal("No participant is flagged."))
+    parts.append(_participants_table(noticed) if noticed else literal("No participant is flagged."))
     return Group(*parts)
 
 
@@ -89,11 +89,11 @@ def _agreement(one: TaskStatus) -> str:
     return f"ICC {_number(one.icc, '.2f')}, differ by {one.difference:.2f}"
 
 
-def _people(noticed: list[ParticipantStatus]) -> Grid:
+def _participants_table(noticed: list[ParticipantStatus]) -> Grid:
     table = Grid("participant", "phase", "answers", "seconds", "flags", "excluded by", box=box.SIMPLE)
     for one in noticed:
         table.add_row(
-            participant_name(one.number),
+            format_participant_name(one.number),
             one.phase,
             f"{one.done} of {one.total}",
             _number(one.median_seconds, ".1f"),

@@ -196,12 +196,14 @@ class Collector:
         place = self.place[index]
         fresh = place >= 0
         fresh[fresh] = self._buffer("seen")[place[fresh]].numpy() == 0
+        # Of an item that a batch holds twice, the first.
         fresh &= np.isin(np.arange(len(index)), np.unique(index, return_index=True)[1])
         row = output.row.cpu().numpy()
         expected, position = self.annotations.gather(index)
         if not np.array_equal(row, expected):
             raise ConfigError("The batches of a clean pass must carry the annotations of the data as they are.")
         kept = fresh[row]
+        # Pairs lie item by item in the order of `items`: where those of the item begin there, and the place among them.
         slot = self.first_pair[place[row[kept]]] + position[kept] - self.annotations.indptr[index[row[kept]]]
         fields = {"seen": torch.ones(len(index)), "logits": output.logits, "posterior": output.posterior}
         fields["fold"] = output.fold
@@ -222,6 +224,7 @@ class Collector:
 
     def _buffer(self, name: str) -> Tensor:
         if name not in self.buffers:
+            # These are sums over many pairs; the others hold one value each.
             dtype = torch.float64 if name in ("confusion", "weight") else torch.float32
             self.buffers[name] = torch.zeros(self.shapes[name], dtype=dtype)
         return self.buffers[name]
@@ -246,6 +249,7 @@ class Collector:
         confusion = total.get("confusion")
         if confusion is not None:
             with np.errstate(invalid="ignore"):
+                # An annotator whose items are never of a class gets NaN there, for "unknown".
                 confusion = confusion / total["weight"][:, :, None]
         fold = total["fold"]
         if fold is not None:

@@ -73,6 +73,7 @@ class HumanMix(MixPolicy):
             self.perception.to("cpu").shares(self._probe_mixes())
 
     def _probe_mixes(self) -> Mixes:
+        # An even mix of two unknown images: legal for every policy that fits the classes.
         label = torch.full((1, self._num_classes or 0), 0.5)
         item = torch.zeros(1, dtype=torch.int64)
         width = len(STATISTICS_COLUMNS) if self._table is None else self._table.shape[1]
@@ -84,7 +85,9 @@ class HumanMix(MixPolicy):
         partner, weight = draw_partners(items, generator), draw_weights(items, self.alpha, generator)
         mixes = self.build_mixes(batch, partner.to(device), weight.to(device))
         with torch.no_grad():
+            # A mix policy is no submodule of the model, so Lightning does not move its tensors.
             own, _, uniform = self.perception.to(device).shares(mixes).unbind(1)
+        # On each row the uniform masses that both items bring are averaged by the weights of the mix.
         return MixPlan(partner, weight, shares=torch.stack([own, mixes.weight * uniform], 1))
 
     def build_mixes(self, batch: Batch, partner: Tensor, weight: Tensor) -> Mixes:
@@ -103,19 +106,21 @@ class HumanMix(MixPolicy):
         if self._num_classes is None:
             raise ConfigError("HumanMix needs the classes of the data. Call bind(annotations) before the first batch.")
         row, host = batch.row, partner_rows(batch.row, partner)
-        said = one_hot(batch.label, self._num_classes).to(weight) if batch.probs is None else batch.probs.to(weight)
+        labels = one_hot(batch.label, self._num_classes).to(weight) if batch.probs is None else batch.probs.to(weight)
         votes = torch.bincount(row, minlength=len(partner)).to(weight)[:, None]
-        summed = weight.new_zeros(len(partner), self._num_classes).index_add_(0, row, said)
+        summed = weight.new_zeros(len(partner), self._num_classes).index_add_(0, row, labels)
+        # An item without annotations may be of any class; clamp_min only avoids the 0 / 0 that where discards.
         label = torch.where(votes > 0, summed / votes.clamp_min(1), 1 / self._num_classes)
         item, mate = row.repeat(2), torch.cat([partner[row], host])
-        who, features = self._participants(batch.annotator), self._features(batch)
+        participant, features = self._participants(batch.annotator), self._features(batch)
         return Mixes(
-            said.repeat(2, 1),
+            # The L annotations on the rows of their own items, then the same on the rows of their hosts.
+            labels.repeat(2, 1),
             label[mate],
             torch.cat([weight[row], 1 - weight[host]]),
             batch.index[item],
             batch.index[mate],
-            None if who is None else who.repeat(2),
+            None if participant is None else participant.repeat(2),
             None if features is None else features[item],
             None if features is None else features[mate],
         )
@@ -125,6 +130,7 @@ class HumanMix(MixPolicy):
         if self._participant is None:
             return None
         self._participant = self._participant.to(annotator.device)
+        # An unknown annotator, -1, reads the last entry; where discards it.
         return torch.where(annotator < 0, UNKNOWN, self._participant[annotator])
 
     def _features(self, batch: Batch) -> Tensor | None:
@@ -136,25 +142,28 @@ class HumanMix(MixPolicy):
             return self._table[batch.index]
         if batch.input.ndim != 4 or batch.input.shape[1] != 3:
             raise ConfigError(
-                f"mix: HumanMix computes features: {STATISTICS} from RGB images, the inputs have the shape "
-                f"{tuple(batch.input.shape[1:])}; give a .npy file of features."
+                f"mix: inputs must be RGB images of the shape (3, H, W) for features: {STATISTICS}, got the shape "
+                f"{tuple(batch.input.shape[1:])}. Give a .npy file of features."
             )
         return image_statistics(batch.input.float())
 
 
 def _read_features(file: Path, items: int) -> Tensor:
     try:
+        # A pickle could run code.
         table = np.load(file, allow_pickle=False)
+    # np.load parses the header as Python and unpacks archives: these are the errors of damaged files.
     except (OSError, EOFError, ValueError, SyntaxError, MemoryError, BadZipFile, TokenError) as error:
         raise ConfigError(
             f"mix: HumanMix cannot read the features '{file}': {error}. Give '{STATISTICS}' or a .npy file."
         ) from error
+    # np.load gives an archive object for .npz files under any name.
     if not (isinstance(table, np.ndarray) and table.dtype.kind in "fiu"):
         found = getattr(table, "dtype", "an archive of arrays")
-        raise ConfigError(f"mix: the features '{file}' are {found}; give one array of numbers in a .npy file.")
+        raise ConfigError(f"mix: the features '{file}' must be one array of numbers in a .npy file, got {found}.")
     if table.ndim != 2 or len(table) != items or not np.isfinite(table).all():
         raise ConfigError(
-            f"mix: the features '{file}' have the shape {table.shape}; expected are finite numbers, a row for each of "
-            f"the {items} items of the data."
+            f"mix: the features '{file}' must be finite numbers of the shape ({items}, D), a row per item of the data, "
+            f"got the shape {table.shape}."
         )
     return torch.from_numpy(table.astype(np.float32))

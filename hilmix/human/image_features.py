@@ -22,6 +22,7 @@ def compute_statistics(inputs: Inputs, rows: IntArray) -> Tensor:
     found = torch.full((len(inputs), len(STATISTICS)), torch.nan)
     for start in range(0, len(rows), _AT_ONCE):
         part = rows[start : start + _AT_ONCE]
+        # expand makes three views of a grey channel, and leaves three channels alone.
         images = as_float(inputs.fetch(part)).expand(-1, 3, -1, -1)
         found[torch.from_numpy(np.asarray(part))] = image_statistics(images)
     return found

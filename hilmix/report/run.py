@@ -119,6 +119,7 @@ def _logs(folder: Path) -> list[Path]:
     """What CSV loggers wrote about the run's own data, all attempts in order."""
     found = folder.glob("**/version_*/metrics.csv")
     own = [path for path in found if not path.relative_to(folder).parts[0].startswith(OTHER_DATA)]
+    # By number: version_10 comes behind version_9.
     return sorted(own, key=lambda path: int(path.parent.name.rpartition("_")[2]))
 
 
@@ -136,6 +137,7 @@ def read_run(folder: Path | str) -> Run:
     run = Run(
         folder=folder,
         test=_read(test, _test_results),
+        # Nullable, as rows of older versions name neither; as floats, epoch 3 would read 3.0.
         calibration=_read(
             folder / "calibration.csv", lambda p: pd.read_csv(p, dtype={"epoch": "Int64", "step": "Int64"})
         ),

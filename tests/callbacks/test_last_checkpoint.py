@@ -32,11 +32,11 @@ def logged_epoch(run: Path) -> int:
 
 
 def test_last_is_the_last_epoch_and_best_the_best(data: Path, tmp_path: Path) -> None:
-    assert fit(data, tmp_path, "--trainer.max_epochs", "12", *FIRST_IS_BEST) == 0
+    assert fit(data, tmp_path, "--trainer.max_epochs", "4", *FIRST_IS_BEST) == 0
     last, best, before = saved(tmp_path), saved(tmp_path, "best.ckpt"), saved(tmp_path, "last.previous.ckpt")
-    steps = last["global_step"] // 12
-    assert (last["epoch"], last["global_step"]) == (11, 12 * steps)
-    assert (before["epoch"], before["global_step"]) == (10, 11 * steps)
+    steps = last["global_step"] // 4
+    assert (last["epoch"], last["global_step"]) == (3, 4 * steps)
+    assert (before["epoch"], before["global_step"]) == (2, 3 * steps)
     assert (best["epoch"], best["global_step"]) == (0, steps)
     for path in (tmp_path / "checkpoints").iterdir():
         assert path.is_file()

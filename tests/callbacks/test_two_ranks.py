@@ -37,6 +37,7 @@ def one_of_two(rank: int, folder: Path) -> int:
     return rank
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
 def test_two_ranks_write_what_one_writes(tmp_path, run_ranks):
     run(tmp_path / "one")

@@ -25,10 +25,10 @@ def refused(capsys, *argv: str) -> str:
 
 
 def test_a_folder_then_its_export(workplace, capsys):
-    argv = ["--people", "7", "--behaviour", "logit:a=0.2,sd=0.05", "--behaviour", "straight-liner", "--seed", "5"]
+    argv = ["--participants", "7", "--behaviour", "logit:a=0.2,sd=0.05", "--behaviour", "straight-liner", "--seed", "5"]
     assert main(["elicit", "simulate", "s", *argv]) == 0
     messages = words(capsys.readouterr().out)
-    # two batches for three people each; excluded ones do not count, so there is room for the seventh
+    # two batches for three participants each; excluded ones do not count, so there is room for the seventh
     assert (
         "7 simulated participants gave 98 answers, practice and catch trials included. Where they ended: 7 done."
         in messages
@@ -47,20 +47,27 @@ def test_a_folder_then_its_export(workplace, capsys):
 
 def test_a_link(workplace, capsys):
     with run_server(workplace / "s") as link:
-        assert main(["elicit", "simulate", link, "--study", "s", "--people", "2"]) == 0
+        assert main(["elicit", "simulate", link, "--study", "s", "--participants", "2"]) == 0
     assert "2 simulated participants gave 28 answers" in words(capsys.readouterr().out)
     assert len(collect_answers(workplace / "s").participants) == 2
+
+
+def test_the_former_name_of_the_number_warns(workplace, capsys):
+    assert main(["elicit", "simulate", "s", "--people", "1"]) == 0
+    printed = words(capsys.readouterr().out)
+    assert all(flag in printed for flag in ("--people", "--participants"))
+    assert len(collect_answers(workplace / "s").participants) == 1
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["http://localhost:1/join/x"], "--study says which study is behind a link"),
-        (["s", "--study", "s"], "--study is for links; 's' is a folder"),
-        (["http://localhost:1/status/x", "--study", "s"], "is not that of participants, http://HOST/join/TOKEN"),
+        (["http://localhost:1/join/x"], "--study must name the folder"),
+        (["s", "--study", "s"], "--study must be left out for a folder"),
+        (["http://localhost:1/status/x", "--study", "s"], "http://HOST/join/TOKEN, got 'http://localhost:1/status/x'"),
         (["http://127.0.0.1:1/join/x", "--study", "s"], "The study does not answer"),
         (["nowhere"], "Cannot read nowhere/study.json"),
-        (["s", "--people", "0"], "`participants` must be >= 1, got 0"),
+        (["s", "--participants", "0"], "`participants` must be >= 1, got 0"),
         (["s", "--behaviour", "lazy"], "`name` must be one of logit, straight-liner, fast, fails-catch"),
     ],
 )

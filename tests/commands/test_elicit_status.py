@@ -19,7 +19,7 @@ def workplace(tmp_path, monkeypatch):
 
 
 def test_the_numbers_are_shown_with_who_is_excluded_and_why(workplace, capsys):
-    argv = ["--people", "6", "--behaviour", "logit", "--behaviour", "straight-liner", "--seed", "5"]
+    argv = ["--participants", "6", "--behaviour", "logit", "--behaviour", "straight-liner", "--seed", "5"]
     assert main(["elicit", "simulate", "s", *argv]) == 0
     capsys.readouterr()
     assert main(["elicit", "status", "s"]) == 0
@@ -39,7 +39,7 @@ def test_the_numbers_are_shown_with_who_is_excluded_and_why(workplace, capsys):
 def test_no_participant_yet_and_classes(workplace):
     make_tasks(workplace / "v", ["vote"])
     console = Console(width=200, record=True)
-    assert main(["elicit", "simulate", "v", "--people", "2"]) == 0
+    assert main(["elicit", "simulate", "v", "--participants", "2"]) == 0
     console.print(elicit_status.render(read_status(workplace / "v", 0.0)))
     message = console.export_text()
     assert "same class" in message
@@ -47,7 +47,7 @@ def test_no_participant_yet_and_classes(workplace):
 
 
 def test_watching_looks_again_until_interrupted(workplace, monkeypatch, capsys):
-    assert main(["elicit", "simulate", "s", "--people", "1", "--seed", "5"]) == 0
+    assert main(["elicit", "simulate", "s", "--participants", "1", "--seed", "5"]) == 0
     looks = []
 
     def sleep(seconds: float) -> None:
@@ -58,6 +58,6 @@ def test_watching_looks_again_until_interrupted(workplace, monkeypatch, capsys):
     monkeypatch.setattr(elicit_status.time, "sleep", sleep)
     assert main(["elicit", "status", "s", "--watch"]) == 0
     assert looks == [5.0] * 3
-    message = words(capsys.readouterr().out)
-    assert "Participants: 1 done" in message
-    assert "No participant is flagged." in message
+    messages = words(capsys.readouterr().out)
+    assert "Participants: 1 done" in messages
+    assert "No participant is flagged." in messages

@@ -72,7 +72,7 @@ def test_the_files_agree_with_each_other(mine, workplace, capsys):
     assert content["level"] == 0.95
     assert content["notes"] == []
     for name, rows in content["tables"].items():
-        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "people")
+        table = pd.read_csv(f"report/{name}.csv", keep_default_na=name != "participants")
         assert len(table) == len(rows)
         assert list(table) == list(rows[0])
     assert content["tables"]["curves"][0]["quantity"] == "logit_a"
@@ -139,7 +139,7 @@ def test_trials_that_are_all_repeats_are_refused(workplace, capsys):
 
 def test_classes_must_be_those_of_the_files(mine, capsys):
     assert "with the classes Airplane, Automobile" in refused([str(mine)], capsys)
-    assert "with the classes ant, bee, cow." in refused([str(mine), *OWN[:-1]], capsys)
+    assert "with the classes ant, bee, cow, got" in refused([str(mine), *OWN[:-1]], capsys)
 
 
 def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
@@ -156,7 +156,7 @@ def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
     [
         ("--level", "95", "`--level` must be in (0, 1), got 95.0"),
         ("--num-items", "0", "`--num-items` must be >= 1, got 0"),
-        ("--num-items", "5", "expected a whole number from 0 to 4"),
+        ("--num-items", "5", "must be a whole number from 0 to 4"),
     ],
 )
 def test_bad_options_are_refused(mine, capsys, option, value, message):
@@ -176,9 +176,9 @@ def test_help_shows_files_and_examples(capsys):
 REMEDY = " Correct the row or take it out."
 BAD = {
     "a missing column": ({"mixtureCoeff": None}, "lacks the column(s) ['mixtureCoeff']; found", "Add them under these"),
-    "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': found 'Brid'; expected one of Airplane", REMEDY),
-    "a factor outside": ({"slider": 126}, "row 1, column 'responses': found '{\"mixingcoeff\": 126", "100." + REMEDY),
-    "an image outside": ({"id2": 10_000}, "row 1, column 'id2': found '10000", "since num_items is 10000." + REMEDY),
+    "an unknown label": ({"label1": "Brid"}, "row 1, column 'label1': must be one of Airplane", "got 'Brid'.", REMEDY),
+    "a factor outside": ({"slider": 126}, "row 1, column 'responses': ", '100, got \'{"mixingcoeff": 126', REMEDY),
+    "an image outside": ({"id2": 10_000}, "row 1, column 'id2': ", "since num_items is 10000, got '10000", REMEDY),
 }
 
 

@@ -178,7 +178,7 @@ def test_elicit(capsys, workplace):
     out = shown(capsys, "elicit", "build", "mine", "-o", ODD_FOLDER, "--task", "infer", "--pairs", "6", "--seed", "1")
     assert f"to {ODD_FOLDER}: " in out
     assert f"Look: hilmix elicit export {ODD_FOLDER}" in shown(
-        capsys, "elicit", "simulate", ODD_FOLDER, "--people", "2"
+        capsys, "elicit", "simulate", ODD_FOLDER, "--participants", "2"
     )
     assert f"{Path(ODD_FOLDER).name}  " in shown(capsys, "elicit", "status", ODD_FOLDER)
     assert ODD_FOLDER in shown(capsys, "elicit", "export", ODD_FOLDER, "-o", f"{ODD_FOLDER} out", "--format", "hmix")

@@ -1,4 +1,4 @@
-"""The experiment on what to ask next: its table is that of the committed results, and its world is as it says."""
+"""The experiment on proposals: its table is that of the committed results, and its world is as described."""
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,11 @@ def test_the_table_is_that_of_the_results() -> None:
 
 
 def test_the_world_is_as_described() -> None:
-    world = World.of(0, "not message")
+    world = World.of(0, "partly explained")
     images = world.features @ world.truth[1 + len(CLASSES) :]
     assert images.std() == pytest.approx(IMAGE_SD)
-    assert world.unexplained.std() == pytest.approx(UNEXPLAINED_SD["not message"], abs=0.05)
-    assert not World.of(0, "message").unexplained.any()
+    assert world.unexplained.std() == pytest.approx(UNEXPLAINED_SD["partly explained"], abs=0.05)
+    assert not World.of(0, "explained").unexplained.any()
     assert np.concatenate(world.held_out.pairs).min() >= ITEMS, "no image is asked about and scored"
     assert world.excess(world.truth, world.features) == 0
     shifted = world.truth + np.concatenate([[0], np.ones(len(CLASSES)), np.zeros(len(world.truth) - 1 - len(CLASSES))])
@@ -32,7 +32,7 @@ def test_the_world_is_as_described() -> None:
 
 
 def test_answers_have_the_mean_and_variance_that_the_fit_assumes_and_stay_when_more_follow() -> None:
-    world = World.of(1, "message")
+    world = World.of(1, "explained")
     free = np.where(np.arange(2 * ITEMS) < ITEMS, world.label, -1)
     mixes = random_mixes(free, 4000, np.random.default_rng(0))
     judged = world.answers(mixes, np.arange(4000), 1)
@@ -53,7 +53,7 @@ def test_proposals_do_better_on_average_in_the_committed_results() -> None:
     assert (last["next"] < 0.9 * last["random"]).all()
 
 
-def test_the_table_of_peoples_answers_is_that_of_the_results() -> None:
+def test_the_table_of_the_answers_of_hmix_is_that_of_the_results() -> None:
     rows = pd.read_csv(hmix.FILE)
     assert f"<!-- hmix -->\n{hmix.table(rows)}\n<!-- end -->" in experiment.PAGE.read_text()
     assert len(rows) == hmix.SEEDS * len(experiment.HOW) * hmix.MOST // hmix.PER_ROUND
@@ -61,7 +61,7 @@ def test_the_table_of_peoples_answers_is_that_of_the_results() -> None:
 
 
 def test_the_fit_of_answers_in_hand_learns_what_is_held_out() -> None:
-    world = World.of(2, "message")
+    world = World.of(2, "explained")
     free = np.where(np.arange(2 * ITEMS) < ITEMS, world.label, -1)
     mixes = random_mixes(free, 1000, np.random.default_rng(0))
     judged = world.answers(mixes, np.arange(1000) // 25, 2)

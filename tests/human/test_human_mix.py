@@ -202,20 +202,20 @@ def test_errors_say_what_to_give(tmp_path) -> None:
     batch, generator = batch_of(4, 9), np.random.default_rng(0)
     with pytest.raises(ConfigError, match="bind"):
         HumanMix().draw(batch, generator)
-    with pytest.raises(ConfigError, match="fitted to 2 classes, but the labels have 3"):
+    with pytest.raises(ConfigError, match=r"2 classes.*got 3"):
         bound(HumanMix(ClassStrengths([0.0, 1.0], 1.0)))
     with pytest.raises(ConfigError, match="features1"):
         bound(HumanMix(LearnedPerception([0.0] * K, 1.0, [1.0])))
     with pytest.raises(ConfigError, match=r"cannot read the features 'nowhere\.npy'"):
         bound(HumanMix(features="nowhere.npy"))
     np.save(tmp_path / "f.npy", np.zeros((7, 2)))
-    with pytest.raises(ConfigError, match=r"shape \(7, 2\).*each of the 200 items"):
+    with pytest.raises(ConfigError, match=r"features .*\(200, D\).*got the shape \(7, 2\)"):
         bound(HumanMix(features=str(tmp_path / "f.npy")))
     np.savez(tmp_path / "f.npz", np.zeros((200, 2)))
-    with pytest.raises(ConfigError, match=r"f\.npz' are an archive of arrays; give one array of numbers"):
+    with pytest.raises(ConfigError, match=r"f\.npz' .*got an archive of arrays"):
         bound(HumanMix(features=str(tmp_path / "f.npz")))
     np.save(tmp_path / "f.npy", np.full((200, 2), "x"))
-    with pytest.raises(ConfigError, match="are <U1; give one array of numbers"):
+    with pytest.raises(ConfigError, match="got <U1"):
         bound(HumanMix(features=str(tmp_path / "f.npy")))
     (tmp_path / "f.npy").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"f\.npy': No data left in file"):

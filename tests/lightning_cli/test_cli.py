@@ -381,26 +381,21 @@ def test_a_wrong_config_file(text: str, expected: str, tmp_path: Path, refused) 
     assert expected in refused("fit", "-c", file)
 
 
-@pytest.mark.parametrize(
-    ("args", "expected"),
-    [
-        (["--data.mix", "AnnotMix", "--data.mix.alpha", "-1"], "`AnnotMix.alpha` must be > 0, got -1.0"),
-        (["--model.lr", "-1"], "`model.lr` must be >= 0, got -1.0"),
-        (["--model.optimizer", "Adamm"], "Adamm"),
-        (["--model.optimizer_kwargs", '{"nope": 1}'], "nope"),
-        (["--data.batch_size", "0"], "`data.batch_size` must be >= 1, got 0"),
-        (["--trainer.accelerator", "abacus"], "abacus"),
-        (["--model.backbone", "TimmBackbone"], "needs images"),
-        (["--data.augment", "crop-flip"], "data.augment"),
-        (["--data.val_fraction", "2"], "`data.val_fraction` must be in (0, 1) or null, got 2.0"),
-    ],
-)
-def test_wrong_settings_are_refused_before_the_run_begins(
-    args, expected: str, data: Path, tmp_path: Path, refused
-) -> None:
+def test_wrong_settings_are_refused_before_the_run_begins(data: Path, tmp_path: Path, refused) -> None:
     run = tmp_path / "run"
-    assert expected in refused("fit", "--data.root", data, "--run_dir", run, *QUICK, *args)
-    assert not (run / "config.yaml").exists()
+    for expected, *args in (
+        ("`AnnotMix.alpha` must be > 0, got -1.0", "--data.mix", "AnnotMix", "--data.mix.alpha", "-1"),
+        ("`model.lr` must be >= 0, got -1.0", "--model.lr", "-1"),
+        ("Adamm", "--model.optimizer", "Adamm"),
+        ("nope", "--model.optimizer_kwargs", '{"nope": 1}'),
+        ("`data.batch_size` must be >= 1, got 0", "--data.batch_size", "0"),
+        ("abacus", "--trainer.accelerator", "abacus"),
+        ("needs images", "--model.backbone", "TimmBackbone"),
+        ("data.augment", "--data.augment", "crop-flip"),
+        ("`data.val_fraction` must be in (0, 1) or null, got 2.0", "--data.val_fraction", "2"),
+    ):
+        assert expected in refused("fit", "--data.root", data, "--run_dir", run, *QUICK, *args)
+        assert not run.exists()
     assert fit(data, run) == 0, "the corrected command finds the run folder free"
 
 

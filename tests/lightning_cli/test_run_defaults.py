@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +54,31 @@ def predicted(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "predictions.parquet").set_index("item")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``trained(**settings)`` returns a folder with data in ``mine`` and a run on them; each is trained once."""
+
+    @cache
+    def train(**settings: bool) -> Path:
+        place = tmp_path_factory.mktemp("trained")
+        root = write(place / "mine", **settings)
+        assert go("fit", place / "run", "--data.root", root, "--data.batch_size", "5") == 0
+        return place
+
+    return train
+
+
+def copied(place: Path, folder: Path) -> tuple[Path, Path]:
+    """Copies data and run to a folder, as if they had been made there; returns both."""
+    shutil.copytree(place, folder, dirs_exist_ok=True)
+    for file in [*(folder / "run").rglob("config.yaml"), folder / "run" / "data.json"]:
+        file.write_text(file.read_text().replace(str(place), str(folder)))
+    return folder / "mine", folder / "run"
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    settings = ["--data.batch_size", "5"]
-    assert go("fit", tmp_path / "run", "--data.root", write(tmp_path / "mine"), *settings) == 0
-    return tmp_path / "run"
+def run(trained: Callable[..., Path], tmp_path: Path) -> Path:
+    return copied(trained(), tmp_path)[1]
 
 
 def test_the_runs_own_data_are_the_default(run: Path, tmp_path: Path) -> None:
@@ -217,9 +239,8 @@ def add_targets(root: Path, n: int = 40) -> None:
 
 
 @pytest.mark.parametrize("reordered", [False, True])
-def test_targets_that_are_added_later_do_not_change_the_split(tmp_path: Path, reordered: bool) -> None:
-    root, run = write(tmp_path / "mine", target=False, split=False), tmp_path / "run"
-    assert go("fit", run, "--data.root", root) == 0
+def test_targets_that_are_added_later_do_not_change_the_split(trained, tmp_path: Path, reordered: bool) -> None:
+    root, run = copied(trained(target=False, split=False), tmp_path)
     kept = pd.read_csv(run / "split.csv").set_index("item")["split"]
     assert set(kept) == {"train", "val", "test"}
     add_targets(root)
@@ -234,9 +255,8 @@ def test_targets_that_are_added_later_do_not_change_the_split(tmp_path: Path, re
     assert predicted(run)["split"].to_dict() == kept.to_dict()
 
 
-def test_the_kept_split_can_be_written_into_the_folder(tmp_path: Path) -> None:
-    root, run = write(tmp_path / "mine", target=False, split=False), tmp_path / "run"
-    assert go("fit", run, "--data.root", root) == 0
+def test_the_kept_split_can_be_written_into_the_folder(trained, tmp_path: Path) -> None:
+    root, run = copied(trained(target=False, split=False), tmp_path)
     items = pd.read_parquet(root / "items.parquet").merge(pd.read_csv(run / "split.csv"), on="item")
     items.to_parquet(root / "items.parquet", index=False)
     assert go("test", run) == 0
@@ -245,10 +265,9 @@ def test_the_kept_split_can_be_written_into_the_folder(tmp_path: Path) -> None:
     assert go("test", run) == 2, "items that were trained on are no test items"
 
 
-def test_items_that_are_added_later_are_not_tested(tmp_path: Path) -> None:
+def test_items_that_are_added_later_are_not_tested(trained, tmp_path: Path) -> None:
     """Nor do items that were trained on become test items."""
-    root, run = write(tmp_path / "mine", split=False), tmp_path / "run"
-    assert go("fit", run, "--data.root", root) == 0
+    root, run = copied(trained(split=False), tmp_path)
     kept = pd.read_csv(run / "split.csv").set_index("item")["split"]
     shutil.rmtree(root)
     write(root, split=False, n=60)
@@ -269,9 +288,8 @@ def test_another_split_on_purpose_is_refused_with_a_remedy_that_works(tmp_path: 
     assert go("test", run) == 0
 
 
-def test_a_checkpoint_from_before_splits_were_kept(tmp_path: Path) -> None:
-    root, run = write(tmp_path / "mine", split=False), tmp_path / "run"
-    assert go("fit", run, "--data.root", root) == 0
+def test_a_checkpoint_from_before_splits_were_kept(trained, tmp_path: Path) -> None:
+    _, run = copied(trained(split=False), tmp_path)
     best = run / "checkpoints" / "best.ckpt"
     content = torch.load(best, weights_only=True)
     del content["AnnotatedDataModule"]["drawn"]

@@ -20,6 +20,15 @@ from tests.helpers import QUIET, ROOT, fit, parameters
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 CONSTANT = ["--model.schedule", "constant", "--data.batch_size", "2"]  # 15 steps an epoch
+EPOCHS = ["--trainer.max_epochs", "3", *FIRST_IS_BEST, *CONSTANT]
+
+
+@pytest.fixture(scope="module")
+def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stops."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    assert fit(data, run, *EPOCHS) == 0
+    return run
 
 
 def signalling(where: str, call: int, number: int) -> None:
@@ -57,18 +66,15 @@ def stopped(data: Path, run: Path, number: int, *, where: str = "training", call
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_the_step_and_the_run_goes_on_exactly(
-    number: int, code: int, data: Path, tmp_path: Path
+    number: int, code: int, straight: Path, data: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     assert stopped(data, run, number) == code
     last = saved(run)
     assert (last["epoch"], last["global_step"]) == (1, 20)
-    epochs = 3
-    again = ["--trainer.max_epochs", str(epochs), *FIRST_IS_BEST, *CONSTANT]
-    assert fit(data, run, *again, "--ckpt_path", "last") == 0
-    assert fit(data, tmp_path / "straight", *again) == 0
-    assert saved(run)["epoch"] == saved(tmp_path / "straight")["epoch"] == epochs - 1
-    for name, value in parameters(tmp_path / "straight").items():
+    assert fit(data, run, *EPOCHS, "--ckpt_path", "last") == 0
+    assert saved(run)["epoch"] == saved(straight)["epoch"] == 2
+    for name, value in parameters(straight).items():
         assert torch.equal(parameters(run)[name], value), name
 
 

@@ -147,6 +147,7 @@ def test_batch_size_and_order_change_nothing(size, config, tmp_path, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("blank_figures")
 def test_some_configs_are_evaluated_alike_on_two_ranks(tmp_path, run_ranks):
     check(SOME, tmp_path, run_ranks, ranks=(2,))
 

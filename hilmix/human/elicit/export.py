@@ -1,7 +1,6 @@
 """Exports of a study: its answers as tables, as a data folder or as H-Mix; or its pages, for another host."""
 
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +11,9 @@ import pyarrow.parquet as pq
 
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import StudyAnswers, collect_answers, mix_studies
-from hilmix.human.elicit.answers.tables import tables
-from hilmix.human.elicit.answers.training import TRAINABLE, with_answers
+from hilmix.human.elicit.answers.read import StudyAnswers, build_mix_studies, collect_answers
+from hilmix.human.elicit.answers.tables import build_tables
+from hilmix.human.elicit.answers.training import TRAINABLE, add_answers
 from hilmix.human.elicit.design.manifest import MANIFEST, Task
 from hilmix.human.elicit.jspsych.experiment import write_jspsych
 from hilmix.human.study import write_released
@@ -43,7 +42,19 @@ class Export(NamedTuple):
     with_excluded: bool = False
 
 
-def export(wanted: Export) -> list[str]:
+class Exported(NamedTuple):
+    """What was written.
+
+    Args:
+        notes: what is left out, and why.
+        task: whose answers are the labels; None outside the format folder.
+    """
+
+    notes: list[str]
+    task: Task | None = None
+
+
+def export(wanted: Export) -> Exported:
     """Writes an export atomically, and returns notes on what it leaves out.
 
     Raises:
@@ -64,35 +75,34 @@ def export(wanted: Export) -> list[str]:
             raise ConfigError("`with_excluded` must be False for the format jspsych, which holds no answers.")
         with _whole_folder(wanted.out) as folder:
             write_jspsych(wanted.study, folder)
-        return []
+        return Exported([])
     collected = collect_answers(wanted.study)
-    notes = _left_out(collected, wanted)
-    return [*notes, *_WRITERS[wanted.format](collected, wanted)]
+    written = _WRITERS[wanted.format](collected, wanted)
+    return written._replace(notes=[*_left_out(collected, wanted), *written.notes])
 
 
 def _left_out(collected: StudyAnswers, wanted: Export) -> list[str]:
     if wanted.with_excluded or not collected.excluded:
         return []
-    who = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
-    return [f"Left out, unless `with_excluded`: {who}."]
+    excluded = "; ".join(f"{name} ({reason})" for name, reason in collected.excluded.items())
+    return [f"Left out, unless `with_excluded`: {excluded}."]
 
 
-def _native(collected: StudyAnswers, wanted: Export) -> list[str]:
+def _write_native(collected: StudyAnswers, wanted: Export) -> Exported:
     with _whole_folder(wanted.out) as folder:
-        for name, table in tables(collected, with_excluded=wanted.with_excluded).items():
+        for name, table in build_tables(collected, with_excluded=wanted.with_excluded).items():
             pq.write_table(table, folder / f"{name}.parquet")
         shutil.copyfile(wanted.study / MANIFEST, folder / MANIFEST)
-    return []
+    return Exported([])
 
 
-def _folder(collected: StudyAnswers, wanted: Export) -> list[str]:
+def _write_data_folder(collected: StudyAnswers, wanted: Export) -> Exported:
     assert wanted.data is not None
     task = wanted.task or _only_task(collected)
-    data = with_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
+    data = add_answers(read_folder(wanted.data), collected, task, with_excluded=wanted.with_excluded)
     with _naming_folder(wanted.out):
         write_folder(data, wanted.out)
-    method = "annot-mix" if task == "vote" else "soft"
-    return [f"Train on it: hilmix fit -c configs/method/{method}.yaml --data.root {wanted.out}"]
+    return Exported([], task)
 
 
 def _only_task(collected: StudyAnswers) -> Task:
@@ -103,8 +113,8 @@ def _only_task(collected: StudyAnswers) -> Task:
     return (usable or list(there))[0]
 
 
-def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
-    studies = mix_studies(collected, with_excluded=wanted.with_excluded)
+def _write_hmix(collected: StudyAnswers, wanted: Export) -> Exported:
+    studies = build_mix_studies(collected, with_excluded=wanted.with_excluded)
     if not studies:
         raise DataError(
             f"{wanted.study} holds no answers that count to the tasks of H-Mix: construct, select, infer, categorical. "
@@ -113,25 +123,21 @@ def _hmix(collected: StudyAnswers, wanted: Export) -> list[str]:
     with _whole_folder(wanted.out) as folder:
         for study in studies.values():
             write_released(study, folder)
-    said = collected.manifest.dataset
-    options = shlex.join(["--classes", *said.classes, "--num-items", str(said.num_items)])
     votes = ["Votes are left out; the layout of H-Mix has no place for them."]
-    return [
-        *(votes if "vote" in collected.manifest.tasks else []),
-        f"Read it: hilmix hmix summary {wanted.out} {options}",
-    ]
+    return Exported(votes if "vote" in collected.manifest.tasks else [])
 
 
-_WRITERS: dict[Format, Callable[[StudyAnswers, Export], list[str]]] = {
-    "native": _native,
-    "folder": _folder,
-    "hmix": _hmix,
+_WRITERS: dict[Format, Callable[[StudyAnswers, Export], Exported]] = {
+    "native": _write_native,
+    "folder": _write_data_folder,
+    "hmix": _write_hmix,
 }
 
 
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
     """A folder that bears its name only when complete."""
+    # Beside the target, so that rename stays in one file system; named by process, against two exports at once.
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:

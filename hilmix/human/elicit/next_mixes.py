@@ -14,8 +14,8 @@ from hilmix.human.elicit.answers.training import check_data
 from hilmix.human.elicit.design.chosen import ChosenMixes
 from hilmix.human.elicit.design.items import check_showable, find_usable_labels, read_probs
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
-from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, least_sure_pairs
-from hilmix.human.elicit.design.propose import Belief, draw_candidates, excess_after, propose
+from hilmix.human.elicit.design.pairs import DoubleArray, IntArray, Pairs, draw_balanced_codes, find_least_sure_pairs
+from hilmix.human.elicit.design.propose import Belief, compute_excess_after, draw_candidates, propose
 from hilmix.human.elicit.design.settings import WEIGHTS
 from hilmix.human.image_features import compute_statistics
 from hilmix.human.perception.judgments import MixJudgments
@@ -56,8 +56,8 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
     answers = read_answers(study)
     if "infer" not in answers:
         raise DataError(
-            f"{study} has answers to {', '.join(answers)} only; what tells most about perception follows from those "
-            "to 'infer'. find_next_by_model needs none."
+            f"{study} must have answers to the task 'infer', to which perception is fitted, got {', '.join(answers)}. "
+            "find_next_by_model needs none."
         )
     judgments = answers["infer"].without_repeats().to_judgments()
     candidates = draw_candidates(label, POOL, _shown(manifest), weights=WEIGHTS, classes=data.classes, seed=seed)
@@ -67,17 +67,19 @@ def find_next_by_perception(study: Path, data: AnnotatedData, number: int, *, se
             f"The data '{data.name}' give {pairs} balanced pairs that the study does not show, but {number} are "
             "needed. Lower `number`."
         )
+    # Statistics of these images only: of a large data set few are judged or candidates.
     used = np.unique(np.concatenate([judgments.id1, judgments.id2, *candidates.pairs]))
     belief, components = fit_belief(judgments, compute_statistics(data.inputs, used), used)
     columns = candidates.columns(label, components, num_classes=len(data.classes))
     found = propose(belief, columns, candidates.weight, candidates.pair, number)
+    # Rows of candidates come pair by pair with every weight, so these are different pairs, weights in turn.
     chance = np.random.default_rng(seed).permutation(pairs)[:number] * len(WEIGHTS)
     chance += np.arange(number) % len(WEIGHTS)
-    left = [found.before - found.gain.sum(), excess_after(belief, columns, candidates.weight, chance)]
-    told, drawn = (1 - value / found.before for value in left)
+    left = [found.before - found.gain.sum(), compute_excess_after(belief, columns, candidates.weight, chance)]
+    proposed, drawn = (1 - value / found.before for value in left)
     note = (
-        f"One judgment of each is expected to take away {told:.0%} of the deviance that judgments can still take away; "
-        f"of as many mixes at random, {drawn:.0%}."
+        f"One judgment of each is expected to remove {proposed:.0%} of the deviance that judgments can still remove; "
+        f"one of each of as many random mixes, {drawn:.0%}."
     )
     return NextMixes(candidates.chosen(found.rows), found.gain, label, note)
 
@@ -99,7 +101,7 @@ def find_next_by_model(study: Path, data: AnnotatedData, number: int, *, predict
     probs = read_probs(predictions, data)
     free = np.where(np.isnan(probs).any(axis=1), -1, label)
     free[np.concatenate(_shown(manifest))] = -1
-    pairs, rng = least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
+    pairs, rng = find_least_sure_pairs(free, probs, number, classes=data.classes), np.random.default_rng(seed)
     weight = np.array(WEIGHTS)[draw_balanced_codes(np.zeros(number, dtype=np.int64), len(WEIGHTS), rng)]
     score = probs[pairs.first, label[pairs.second]] + probs[pairs.second, label[pairs.first]]
     note = "score is the sum of the probabilities that the model gives each image of the other's class."
@@ -110,7 +112,7 @@ def fit_belief(judgments: MixJudgments, features: Tensor, used: IntArray) -> tup
     """Returns the belief after the judgments, and (N, Q) the components of the images, 0 for those not used.
 
     Args:
-        judged: answers.
+        judgments: answers.
         features: (N, D) of images, by id.
         used: rows of images with features.
     """

@@ -41,7 +41,7 @@ def clustered_correlation(x: ArrayLike, y: ArrayLike, cluster: ArrayLike, *, lev
     Args:
         x: (M,) a measure.
         y: (M,) another one of the same rows.
-        cluster: (M,) whose row it is, numbers or names.
+        cluster: (M,) which cluster a row belongs to, numbers or names.
         level: of the interval.
 
     Reference:
@@ -52,14 +52,17 @@ def clustered_correlation(x: ArrayLike, y: ArrayLike, cluster: ArrayLike, *, lev
         1.0
     """
     first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    # ptp, not std: the standard deviation of a constant column may be rounding noise above 0.
     if not len(first) or not np.ptp(first) or not np.ptp(second):
         return Correlation(np.nan, np.nan, np.nan)
     u, v = (first - first.mean()) / first.std(), (second - second.mean()) / second.std()
+    # Rounding may push the mean product beyond 1.
     value = float(np.clip(np.mean(u * v), -1, 1))
-    who = _codes(cluster)
-    variance = cluster_covariance((u * v - value * (u**2 + v**2) / 2)[:, None], who)[0, 0] / len(u) ** 2
+    groups = _codes(cluster)
+    variance = cluster_covariance((u * v - value * (u**2 + v**2) / 2)[:, None], groups)[0, 0] / len(u) ** 2
+    # d atanh(r) / dr = 1 / (1 - r^2), the delta method; tiny turns the 0 / 0 of a perfect correlation into 0.
     room = max(1 - value**2, np.finfo(np.float64).tiny)
-    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(variance) / room
+    half = t_quantile(int(groups.max()) + 1, level) * np.sqrt(variance) / room
     centre = np.arctanh(np.clip(value, *_INSIDE))
     return Correlation(value, float(np.tanh(centre - half)), float(np.tanh(centre + half)))
 
@@ -70,7 +73,7 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
     Args:
         design: (M, P) measures; no column of ones is added.
         value: (M,) what they are to explain.
-        cluster: (M,) whose row it is, numbers or names.
+        cluster: (M,) which cluster a row belongs to, numbers or names.
         level: of the intervals.
 
     Raises:
@@ -81,13 +84,15 @@ def clustered_slopes(design: ArrayLike, value: ArrayLike, cluster: ArrayLike, *,
         [3.0, 2.0]
     """
     x, y = np.asarray(design, dtype=np.float64), np.asarray(value, dtype=np.float64)
-    who = _codes(cluster)
-    slopes, covariance, rank = clustered_fit(x, y, who)
+    groups = _codes(cluster)
+    slopes, covariance, rank = clustered_fit(x, y, groups)
     if rank < x.shape[1]:
         raise DataError(
-            f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes; the measures are constant or tied."
+            f"linear fit: {len(x)} rows do not determine {x.shape[1]} slopes. Give measures that vary apart from each "
+            "other."
         )
-    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    # An exact fit leaves variances that are rounding noise of either sign.
+    half = t_quantile(int(groups.max()) + 1, level) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return Slopes(slopes, slopes - half, slopes + half)
 
 
@@ -102,12 +107,13 @@ def within_groups(x: ArrayLike, group: ArrayLike) -> FloatArray:
         >>> within_groups([1.0, 3.0, 5.0], ["ann", "ann", "bob"]).tolist()
         [-1.0, 1.0, 0.0]
     """
-    values, who = np.asarray(x, dtype=np.float64), _codes(group)
-    means = np.bincount(who, values) / np.bincount(who)
-    left: FloatArray = values - means[who]
+    values, groups = np.asarray(x, dtype=np.float64), _codes(group)
+    means = np.bincount(groups, values) / np.bincount(groups)
+    left: FloatArray = values - means[groups]
     return left
 
 
 def _codes(cluster: ArrayLike) -> IntArray:
+    # Codes without gaps, from names or numbers: bincount and cluster sums index by them.
     codes: IntArray = np.unique(np.asarray(cluster), return_inverse=True)[1]
     return codes

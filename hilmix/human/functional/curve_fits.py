@@ -23,6 +23,7 @@ PARAMETERS: dict[FittedKind, tuple[str, str]] = {
 }
 """The curves that can be fitted. The anchored logistic curve takes the parameters of the logistic fit: fitted freely,
 the answers of H-Mix do not determine it (the best x0 runs away)."""
+# The identity; 4 is the logistic slope at which the curve has slope 1 in the middle (k / 4).
 _START: dict[FittedKind, tuple[float, float]] = {"logit": (0.0, 1.0), "probit": (0.0, 1.0), "logistic": (4.0, 0.5)}
 _FLAT = 1e-7
 """Information per answer below which a direction of the parameters is not determined; usual values are .01 to .3."""
@@ -95,25 +96,30 @@ def fit_curve(
         )
     w, y = np.asarray(weight, dtype=np.float64), np.asarray(answer, dtype=np.float64)
     _check(kind, w, y)
+    # The loss is a mean whose curvature is .01 to .3: the default gtol of 1e-5 would leave parameters off by up to
+    # 1e-3.
     squares = criterion == "squares"
     found = minimize(_loss, _START[kind], args=(kind, w, y, squares), jac=True, method="BFGS", options={"gtol": 1e-9}).x
     fitted, slopes = _curve(kind, w, found)
+    # Least squares is the quasi-likelihood of constant variance, so one sandwich serves both criteria.
     spread = np.ones_like(y) if squares else _variance(fitted)
     weighted = slopes / np.sqrt(spread)[:, None]
+    # A search that ran away overflows; it counts as undetermined, like a singular one.
     back = find_coordinates(weighted).back if np.isfinite(weighted).all() else np.zeros((2, 0))
+    # back @ back.T inverts the information, so 1 / |back|^2 is its smallest eigenvalue.
     if back.shape[1] < 2 or 1 / np.linalg.norm(back, 2) ** 2 < _FLAT * len(y):
         raise DataError(
             f"curve fit: the {len(y)} answers do not determine {' and '.join(PARAMETERS[kind])} of the {kind} curve "
             f"(best: {found[0]:.3g}, {found[1]:.3g}); answers that lie between 0 and 1 at several weights would."
         )
     bread = back @ back.T  # the inverse of the information
-    _, who = np.unique(np.asarray(participant), return_inverse=True)
-    covariance = bread @ cluster_covariance(slopes * ((y - fitted) / spread)[:, None], who) @ bread
-    people = int(who.max()) + 1
-    half = t_quantile(people, level) * np.sqrt(np.diag(covariance))
+    _, cluster = np.unique(np.asarray(participant), return_inverse=True)
+    covariance = bread @ cluster_covariance(slopes * ((y - fitted) / spread)[:, None], cluster) @ bread
+    participants = int(cluster.max()) + 1
+    half = t_quantile(participants, level) * np.sqrt(np.diag(covariance))
     low, high = found - half, found + half
     error = float(np.mean((y - fitted) ** 2))
-    return CurveFit(kind, criterion, _pair(found), _pair(low), _pair(high), covariance, error, len(y), people)
+    return CurveFit(kind, criterion, _pair(found), _pair(low), _pair(high), covariance, error, len(y), participants)
 
 
 def _pair(values: FloatArray) -> tuple[float, float]:
@@ -161,5 +167,6 @@ def _loss(
     if squares:
         return float(np.mean((answer - fitted) ** 2)) / 2, slopes.T @ (fitted - answer) / len(answer)
     inside = np.clip(fitted, _TINY, 1 - _TINY)
+    # log1p keeps the digits of fitted values near 0, which 1 - inside rounds away.
     loss = -np.mean(answer * np.log(inside) + (1 - answer) * np.log1p(-inside))
     return float(loss), slopes.T @ ((fitted - answer) / _variance(fitted)) / len(answer)

@@ -41,15 +41,18 @@ def image_statistics(images: Tensor) -> Tensor:
         Colourfulness: Hasler and Suesstrunk, Measuring Colourfulness in Natural Images, 2003.
     """
     red, green, blue = images.unbind(1)
+    # Luma of ITU-R BT.601.
     light = 0.299 * red + 0.587 * green + 0.114 * blue
+    # replicate: zeros would put an edge around every image.
     coarse = avg_pool2d(pad(light[:, None], (2, 2, 2, 2), mode="replicate"), 5, stride=1)[:, 0]
+    # Both differences at those pixels that have a neighbour below and to the right.
     down, right = light.diff(dim=1)[:, :, :-1], light.diff(dim=2)[:, :-1]
     edges = (down.square() + right.square()).sqrt()
     centre = _centre(light)
     inside, outside = light[:, centre], light[:, ~centre]
     columns = [
         light.mean((1, 2)),
-        light.mean((1, 2)).square(),
+        light.mean((1, 2)).square(),  # lets a linear score prefer a middle luminance
         _log(_sd(light)),
         _log(_sd(light - coarse)),
         _log(_sd(coarse)),
@@ -68,6 +71,7 @@ def image_statistics(images: Tensor) -> Tensor:
 
 
 def _sd(values: Tensor) -> Tensor:
+    # correction=0: all pixels are there, nothing is estimated from a sample.
     return values.flatten(1).std(1, correction=0)
 
 
@@ -85,4 +89,5 @@ def _centre(values: Tensor) -> Tensor:
 
 def _colourfulness(red_green: Tensor, yellow_blue: Tensor) -> Tensor:
     spread = torch.hypot(_sd(red_green), _sd(yellow_blue))
+    # The published metric: deviation plus 0.3 times the length of the mean.
     return spread + 0.3 * torch.hypot(red_green.mean((1, 2)), yellow_blue.mean((1, 2)))

@@ -82,6 +82,7 @@ def clamp_cifar10s(
     named = _named(top, top_percent, second, second_percent, impossible)
     total, _, others = _sizes(named, impossible)
     full = total >= 1
+    # 1.0 where the scale is not used, since a total of 0 would warn of a division.
     scale = np.where(full, np.where(others > 0, 1 - CLAMP, 1.0) / np.where(full, total, 1.0), 1.0)
     return _filled(named * scale[:, None], named, np.where(full, CLAMP, 1 - total), others, impossible)
 
@@ -135,9 +136,11 @@ def _named(
         ("top_percent", top_percent, 0, 100),
     ):
         _check(column, name, low, high)
+    # NaN, no second class, would fail every comparison.
     _check(np.where(np.isnan(second_percent), 0.0, second_percent), "second_percent", 0, 100)
     percent = np.zeros((num_judgments, num_classes))
     percent[np.arange(num_judgments), top] = top_percent
+    # After top: where both are one class, the second percent overwrites the first, as in the release.
     both = np.flatnonzero((second >= 0) & ~np.isnan(second_percent))
     percent[both, second[both]] = second_percent[both]
     empty = np.flatnonzero((percent.sum(1) == 0) & impossible.all(1))
@@ -156,7 +159,9 @@ def _check(column: NDArray[np.generic], name: str, low: int, high: int) -> None:
 def _sizes(named: FloatArray, impossible: BoolArray) -> tuple[FloatArray, IntArray, IntArray]:
     """Sum S, number k of positive entries, number n of classes left, (M,) each."""
     positive = (named > 0).sum(1)
+    # In percent: S = 1 has a rule of its own, and .29 + .71 must reach it exactly.
     total = (named * 100).sum(1) / 100
+    # A named class that is also ticked impossible is subtracted twice, hence the floor at 0.
     return total, positive, np.maximum((~impossible).sum(1) - positive, 0)
 
 
@@ -164,6 +169,7 @@ def _filled(
     kept: FloatArray, named: FloatArray, rest: FloatArray, others: IntArray, impossible: BoolArray
 ) -> FloatArray:
     """Gives an n-th of ``rest`` to every possible class that was not named, and normalises."""
+    # Where no class is left the mass stays untouched (n = 0), and a division by 0 would spread NaN.
     share = np.divide(rest, others, out=np.zeros_like(rest), where=others > 0)
     label = kept + np.where(~impossible & (named == 0), share[:, None], 0.0)
     normalised: FloatArray = label / label.sum(1, keepdims=True)

@@ -43,11 +43,13 @@ def fit_logit(design: FloatArray, answer: FloatArray) -> FloatArray:
         eta = rows @ x
         information = (rows * (expit(eta) * expit(-eta))[:, None]).T @ rows
         # of at most a quarter; it vanishes on the way to where a column separates the answers
+        # "not ... >" also stops at NaN.
         if not np.linalg.eigvalsh(information).min(initial=1.0) > cutoff(0.25, len(answer)):
             break
         step = solve(information, rows.T @ (answer - expit(eta)), assume_a="pos")
         step = step * _uphill(eta, rows @ step, answer)
         x = x + step
+        # On the linear predictor, which does not depend on the units of the columns.
         if np.abs(rows @ step).max(initial=0.0) < _SETTLED:
             found: FloatArray = back @ x
             return found
@@ -61,9 +63,11 @@ def _uphill(eta: FloatArray, step: FloatArray, answer: FloatArray) -> float:
     """The share of a Newton step, halved until the likelihood does not fall: far from the best it may be too long."""
 
     def likelihood(share: float) -> float:
+        # logaddexp: log(1 + e^eta) without overflow.
         return float((answer * (eta + share * step) - np.logaddexp(0, eta + share * step)).sum())
 
     least, share = likelihood(0.0), 1.0
+    # Near the maximum rounding decides which of two likelihoods is larger; a strict test would halve on noise.
     while likelihood(share) < least - 1e-9 * abs(least) and share > _LEAST:
         share /= 2
     return share
@@ -105,13 +109,16 @@ def shrunk_logit(
     columns = design.shape[1]
     deviation = np.zeros((num_groups, columns))
     variance, dispersion = np.ones(columns), 1.0
+    # Outside the loop: steps change the weights of these products, not the products.
     products = design[:, :, None] * design[:, None, :]
     for _ in range(_STEPS):
         fitted = expit(common + (design * deviation[group]).sum(1))
+        # A fitted 0 or 1 would divide the Pearson residual by 0.
         spread = np.maximum(fitted * (1 - fitted), _LEAST)
         score = _sums(design * (answer - fitted)[:, None], group, num_groups)
         information = _sums(products * spread[:, None, None], group, num_groups) / dispersion
         root = penalised_root(information_root(information, len(answer)), 1 / variance)
+        # From a root, so symmetric and positive definite whatever the rounding.
         posterior = root @ root.transpose(0, 2, 1)
         step = (posterior @ (score / dispersion - deviation / variance)[:, :, None])[:, :, 0]
         deviation = deviation + step
@@ -119,6 +126,7 @@ def shrunk_logit(
         used = float(determined.sum())
         dispersion = max(float((np.square(answer - fitted) / spread).sum()) / max(len(answer) - used, 1.0), _LEAST)
         renewed = np.maximum(np.square(deviation).sum(0) / np.maximum(determined.sum(0), _LEAST), _LEAST)
+        # Relative change: variances of columns differ by orders of magnitude.
         settled = np.abs(np.log(renewed / variance)).max() < 1e-8 and np.abs(step).max() < _SETTLED
         variance = renewed
         if settled:
@@ -128,5 +136,6 @@ def shrunk_logit(
 
 def _sums(values: FloatArray, group: IntArray, num_groups: int) -> FloatArray:
     total = np.zeros((num_groups, *values.shape[1:]))
+    # total[group] += values would count each group once.
     np.add.at(total, group, values)
     return total

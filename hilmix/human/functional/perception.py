@@ -36,6 +36,7 @@ def logit_curve(weight: Tensor, a: Parameter, b: Parameter) -> Tensor:
         >>> logit_curve(torch.tensor([0.0, 0.5, 1.0]), 0.0, 0.875).tolist()
         [0.0, 0.5, 1.0]
     """
+    # log1p: 1 - w rounds away the digits of a small w.
     w = _inside(weight)
     return _with_ends(weight, torch.sigmoid(a + b * (w.log() - torch.log1p(-w))))
 
@@ -74,6 +75,7 @@ def logistic_anchored_curve(weight: Tensor, k: Parameter, x0: Parameter) -> Tens
         k: curvature.
         x0: weight where the curve is steepest.
     """
+    # At k = 0 the formula is 0 / 0; at 1e-6 it already equals the limit, the identity, up to rounding.
     steep = torch.as_tensor(k, dtype=weight.dtype, device=weight.device).abs().clamp_min(1e-6)
     ratio = torch.exp(F.logsigmoid(steep * (weight - x0)) - F.logsigmoid(steep * (1 - x0)))
     return ratio * torch.expm1(-steep * weight) / torch.expm1(-steep)
@@ -102,6 +104,7 @@ def uniform_share(confidence: Tensor, *, a: float = SMOOTHING[0], b: float = SMO
         >>> uniform_share(torch.tensor([0.0, 0.5, 1.0])).mul(1000).round().tolist()
         [980.0, 333.0, 5.0]
     """
+    # c / (1 + c) = s(log c): no power that overflows, and finite gradients.
     return torch.sigmoid(math.log(a) + confidence * math.log(b))
 
 
@@ -151,6 +154,7 @@ def two_hot(label1: Tensor, label2: Tensor, weight: Tensor, *, num_classes: int)
         [[0.75, 0.0, 0.25]]
     """
     both, shares = torch.stack([label1, label2], 1), torch.stack([weight, 1 - weight], 1)
+    # Adds rather than assigns: two images of one class give it the whole mass.
     return weight.new_zeros(len(weight), num_classes).scatter_add(1, both, shares)
 
 
@@ -161,4 +165,5 @@ def _inside(weight: Tensor) -> Tensor:
 
 
 def _with_ends(weight: Tensor, seen: Tensor) -> Tensor:
+    # The curve runs on clamped weights, which keeps gradients finite; only the values at the ends are set.
     return torch.where(weight <= 0, 0.0, torch.where(weight >= 1, 1.0, seen))

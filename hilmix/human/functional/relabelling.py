@@ -36,6 +36,7 @@ def blend_classes(label1: Tensor, label2: Tensor, seen: Tensor) -> Tensor:
         >>> blend_classes(cat, dog, torch.full((1, 2, 2), 0.75)).tolist()
         [[0.75, 0.25]]
     """
+    # One class axis at a time: the product of both labels would be a second (R, K, K) tensor.
     first = label1 * torch.einsum("rd,rcd->rc", label2, seen)
     second = label2 * torch.einsum("rc,rcd->rd", label1, 1 - seen)
     return first + second
@@ -63,4 +64,5 @@ def ordered_curve(kind: CurveKind, weight: Tensor, first: Parameter, second: Par
     before = CURVES[kind](weight, first, second)[:, None, None]
     after = 1 - CURVES[kind](1 - weight, first, second)[:, None, None]
     order = class_order(num_classes, weight)
+    # Within a class no image comes first; the mean of both directions is symmetric.
     return torch.where(order > 0, before, torch.where(order < 0, after, (before + after) / 2))

@@ -44,15 +44,20 @@ def ridge_logit(design: FloatArray, block: IntArray, answer: FloatArray) -> Ridg
         3.16 (the variances). Differs from both: dispersion by Pearson's residuals over effective degrees of freedom.
     """
     blocks, drawn = int(block.max()) + 1, block >= 0
+    # find_coordinates gives columns of length 1; times sqrt(M) their entries are of size 1, so that FREE is as weak for
+    # any number of answers.
     unit = np.sqrt(max(len(answer), 1))
     rows, back = find_coordinates(design[:, ~drawn])
     design = np.hstack([rows * unit, design[:, drawn]])  # free columns no longer depend on each other
     block, kept = block[drawn], np.arange(design.shape[1]) >= rows.shape[1]
+    # Start near what H-Mix gives (phi .265).
     x, variance, phi = np.zeros(design.shape[1]), np.full(blocks, 0.05), 0.3
     penalty = np.full(len(x), FREE)
     for _ in range(_STEPS):
         fitted = expit(design @ x)
+        # A fitted 0 or 1 would divide the Pearson residual by 0.
         spread = np.maximum(fitted * (1 - fitted), _LEAST)
+        # Only those in blocks: free columns keep FREE.
         penalty[kept] = 1 / variance[block]
         root = penalised_root(design * np.sqrt(spread / phi)[:, None], penalty)
         step = root @ (root.T @ (design.T @ (answer - fitted) / phi - penalty * x))
@@ -60,6 +65,7 @@ def ridge_logit(design: FloatArray, block: IntArray, answer: FloatArray) -> Ridg
         determined = 1 - np.square(root).sum(1) * penalty
         phi = max(float((np.square(answer - fitted) / spread).sum()) / max(len(answer) - determined.sum(), 1.0), _LEAST)
         size, known = (np.bincount(block, v[kept], blocks) for v in (np.square(x), determined))
+        # known is 0 for a block that the answers do not determine at all.
         renewed = np.maximum(size / np.maximum(known, _LEAST), _LEAST)
         settled = np.abs(np.log(renewed / variance)).max(initial=0) < 1e-3 and np.abs(step).max() < 1e-5
         variance = renewed

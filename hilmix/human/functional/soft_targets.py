@@ -45,6 +45,7 @@ def kl_divergence(log_probs: Tensor, target_probs: Tensor) -> Tensor:
         0.0
     """
     target = _double(target_probs)
+    # 0 log 0 is NaN here, and _expectation drops it.
     return _expectation(target, target.log() - _double(log_probs))
 
 
@@ -78,6 +79,7 @@ def entropy_correlation(probs: Tensor, target_probs: Tensor) -> Tensor:
         1.0
     """
     both = torch.stack([entropy(probs), entropy(target_probs)])
+    # Correlating rounding noise would give any number in [-1, 1].
     if any(map(_constant, both, (probs.dtype, target_probs.dtype))):
         return both.new_full((), math.nan)
     return torch.corrcoef(both)[0, 1]

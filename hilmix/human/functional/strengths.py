@@ -61,6 +61,7 @@ def class_strengths(
     """
     y = np.asarray(deviation, dtype=np.float64)
     mixed = coo_array((np.ones(len(y)), (label1, label2)), shape=(num_classes, num_classes))
+    # Each separate set of classes has a free constant of its own.
     parts, part = connected_components(mixed, directed=False)
     if parts > 1:
         apart = int(np.argmax(part != part[0]))
@@ -70,12 +71,13 @@ def class_strengths(
         )
     classes = np.arange(num_classes)
     design = (label1[:, None] == classes).astype(np.float64) - (label2[:, None] == classes)
-    _, who = np.unique(np.asarray(participant), return_inverse=True)
+    _, cluster = np.unique(np.asarray(participant), return_inverse=True)
+    # Strengths count up to a constant: K - 1 contrasts of sum 0 make the fit unique.
     effects = contrasts(num_classes)
-    found = clustered_fit(design @ effects, y, who)
+    found = clustered_fit(design @ effects, y, cluster)
     strength: FloatArray = effects @ found.coefficients
     variance = np.diag(effects @ found.covariance @ effects.T)
-    half = t_quantile(int(who.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
+    half = t_quantile(int(cluster.max()) + 1, level) * np.sqrt(np.maximum(variance, 0.0))
     return ClassStrengths(strength, strength - half, strength + half)
 
 
@@ -120,8 +122,10 @@ def shrunk_means(value: ArrayLike, group: IntArray, *, num_groups: int) -> Shrun
     x = np.asarray(value, dtype=np.float64)
     table = one_way(x, group, num_groups=num_groups)
     between, seen = table.group_variance, table.answers > 0
+    # Infinite noise without answers gives trust 0, so such a group gets the centre.
     noise = np.divide(table.within, table.answers, out=np.full(num_groups, np.inf), where=seen)
     trust = np.divide(between, between + noise, out=np.zeros(num_groups), where=between + noise > 0)
+    # Trust 0 times NaN would be NaN.
     mean = np.where(seen, table.mean, 0.0)
     centre = float(trust @ mean / trust.sum()) if trust.any() else float(x.mean())
     shrunk = centre + trust * (mean - centre)

@@ -103,6 +103,7 @@ class Perception(Part, nn.Module, ABC):
 
         A share by classes is averaged over the classes of both images, drawn independently from their labels.
         """
+        # HumanMix calls this directly, without forward.
         with torch.autocast(mixes.weight.device.type, enabled=False):
             seen, uniform = self.perceived_share(mixes), self.uniform_share(mixes)
             if seen.ndim > 1:
@@ -124,7 +125,7 @@ class Perception(Part, nn.Module, ABC):
         what the label gives to the two classes.
 
         Args:
-            judged: M judgments; their answers are ignored.
+            judgments: M judgments; their answers are ignored.
             features: (N, D) float features of all images, by id, for policies that look.
             mix_features: (M, D) float features of the mixes themselves, for policies that look at them too.
 
@@ -141,6 +142,7 @@ class Perception(Part, nn.Module, ABC):
         with torch.no_grad():
             label = self(to_mixes(judgments, features=features, mix_features=mix_features)).cpu().double().numpy()
         first, second = (label[np.arange(len(label)), c] for c in (judgments.label1, judgments.label2))
+        # What is spread over the other classes does not say which of the two images is seen more.
         share: FloatArray = first / (first + second)
         return share
 
@@ -150,6 +152,7 @@ class Perception(Part, nn.Module, ABC):
         Raises:
             DataError: if the file cannot be written.
         """
+        # allow_nan=False: a NaN would be saved as text that strict JSON readers refuse.
         text = json.dumps({"format": FORMAT, "version": VERSION, **self.spec()}, allow_nan=False)
         try:
             Path(path).write_text(text + "\n", encoding="utf-8")
@@ -175,10 +178,11 @@ def to_mixes(judgments: MixJudgments, *, features: Tensor | None = None, mix_fea
     """Returns the mixes of the judgments, with one-hot labels, in double precision on the host.
 
     Args:
-        judged: M judgments.
+        judgments: M judgments.
         features: (N, D) float features of all images, by id.
         mix_features: (M, D) float features of the mixes themselves.
     """
+    # float64, as fits compute: scores must not depend on rounding of the policy.
     hot = torch.eye(judgments.num_classes, dtype=torch.float64)
     names = ("label1", "label2", "weight", "id1", "id2", "participant")
     label1, label2, weight, id1, id2, participant = (torch.tensor(getattr(judgments, name)) for name in names)
@@ -191,14 +195,15 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"Cannot read the perception policy '{path}': {error.strerror}.") from error
+    # Deeply nested JSON exhausts the parser.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON file: {error}.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise DataError(f"{path} holds no perception policy: its 'format' is not '{FORMAT}'. Write one with save().")
     if found.get("version") != VERSION:
         raise DataError(
-            f"{path} has version {found.get('version')!r}; this hilmix reads version {VERSION}. Fit and "
-            "save the policy again, or install the hilmix that wrote it."
+            f"{path}: 'version' must be {VERSION}, got {found.get('version')!r}. Fit and save the "
+            "policy again, or install the hilmix that wrote it."
         )
     if missing := [key for key in ("class_path", "init_args") if key not in found]:
         raise DataError(f"{path} lacks {', '.join(missing)}; fit and save the policy again.")

@@ -40,8 +40,8 @@ class _ClassCurves(Perception):
     def perceived_share(self, mixes: Mixes) -> Tensor:
         if mixes.label1.shape[1] != len(self.offset):
             raise ConfigError(
-                f"perception: {type(self).__name__} was fitted to {len(self.offset)} classes, but the labels have "
-                f"{mixes.label1.shape[1]}."
+                f"perception: labels must have {len(self.offset)} classes, those that {type(self).__name__} was fitted "
+                f"to, got {mixes.label1.shape[1]}."
             )
         return logit_curve(mixes.weight[:, None, None], self.offset, self.slope)
 
@@ -68,7 +68,7 @@ class ClassStrengths(_ClassCurves):
         """Returns the strengths, of sum 0, and the slope of the greatest quasi-likelihood.
 
         Args:
-            judged: M judgments; mixes within a class tell the slope only.
+            judgments: M judgments; mixes within a class tell the slope only.
 
         Raises:
             DataError: for judgments that cannot be used, do not join all classes by a chain of mixes, or do not
@@ -76,6 +76,7 @@ class ClassStrengths(_ClassCurves):
         """
         judgments = judgments.validate()
         hot = np.eye(judgments.num_classes)
+        # Strengths count up to a constant: K - 1 contrasts of sum 0 in their place, and the slope makes K columns.
         effects = contrasts(judgments.num_classes)
         design = np.column_stack([_log_odds(judgments), (hot[judgments.label1] - hot[judgments.label2]) @ effects])
         if find_coordinates(design).rows.shape[1] < judgments.num_classes:
@@ -101,8 +102,8 @@ class LabelPairs(_ClassCurves):
         self.register_buffer("slope", _table("slopes", slopes, sign=1))
         if self.offset.shape != self.slope.shape:
             raise ConfigError(
-                f"perception: offsets are {len(self.offset)} x {len(self.offset)}, slopes {len(self.slope)} x "
-                f"{len(self.slope)}; give one of each for every pair of classes."
+                f"perception: `offsets` and `slopes` must have equal shapes, got {tuple(self.offset.shape)} and "
+                f"{tuple(self.slope.shape)}."
             )
 
     @classmethod
@@ -113,7 +114,7 @@ class LabelPairs(_ClassCurves):
         a pair without judgments has; see :func:`~hilmix.human.functional.logit_fits.shrunk_logit`.
 
         Args:
-            judged: M judgments; mixes within a class tell the global slope only.
+            judgments: M judgments; mixes within a class tell the global slope only.
             towards: the centred global ``curve``, or class ``strengths``, which held-out answers of H-Mix prefer.
 
         Raises:
@@ -123,10 +124,12 @@ class LabelPairs(_ClassCurves):
         if towards not in ("curve", "strengths"):
             raise ConfigError(f"perception: `towards` must be curve or strengths, got '{towards}'.")
         judgments, size = judgments.validate(), judgments.num_classes
+        # Index 1 of the centred logit curve is its slope; index 0, the offset, is 0.
         common, slope = np.zeros((size, size)), GlobalCurve.fit(judgments).curve[1]
         if towards == "strengths":
             strengths = ClassStrengths.fit(judgments)
             common, slope = strengths.offset.double().numpy(), float(strengths.slope)
+        # One group per unordered pair: answers are turned so that image 1 has the smaller class.
         judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class()
         x = _log_odds(judgments)
         found = shrunk_logit(
@@ -161,7 +164,7 @@ def _table(name: str, values: Sequence[Sequence[float]], *, sign: int) -> Tensor
     if len(wrong):
         c, d = wrong[0].tolist()
         raise ConfigError(
-            f"perception: {name} of the classes {c} and {d} are {table[c, d]:g} and {table[d, c]:g}; which image is "
-            f"the first must not matter, so give {'equal' if sign > 0 else 'opposite'} numbers in both places."
+            f"perception: {name} of the classes {c}, {d} and {d}, {c} must be {'equal' if sign > 0 else 'opposite'}, "
+            f"so that either image may be the first, got {table[c, d]:g} and {table[d, c]:g}."
         )
     return table.float()

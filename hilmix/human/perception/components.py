@@ -38,8 +38,10 @@ class Components(NamedTuple):
         """
         if sum(sizes) != features.shape[1] or min(sizes) < 1:
             raise ConfigError(
-                f"perception: the blocks {list(sizes)} do not add up to the {features.shape[1]} features of an image."
+                f"perception: `blocks` must be >= 1 and sum to {features.shape[1]}, the features of an image, got "
+                f"{list(sizes)}."
             )
+        # 1 in place of a deviation of 0: constant columns become 0 and not NaN.
         mean, scale = features.mean(0), spread_or_one(features)
         blocks = np.split((features - mean) / scale, np.cumsum(sizes)[:-1], axis=1)
         parts = [_basis(values, most) for values in blocks]
@@ -69,6 +71,7 @@ def _basis(values: FloatArray, most: int) -> FloatArray:
     if values.shape[1] <= most:
         return np.eye(values.shape[1])
     wide = values.shape[1]
+    # eigh sorts upwards: the last are the leading ones.
     size, vectors = eigh(values.T @ values / len(values), subset_by_index=[wide - most, wide - 1])
     kept = size > cutoff(size[-1], max(values.shape))
     found: FloatArray = vectors[:, kept][:, ::-1] / np.sqrt(size[kept].mean() if kept.any() else 1.0)

@@ -91,7 +91,7 @@ class GlobalCurve(Perception):
         class have no order by class and do not take part in an ordered fit.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             kind: of the curve; the anchored logistic curve takes the parameters of the logistic fit.
             ordered: see the class.
             criterion: what the fit optimises.
@@ -118,6 +118,7 @@ class GlobalCurve(Perception):
         first, second = self.curve
         if not self.ordered:
             return CURVES[self.kind](mixes.weight, first, second)
+        # By class, (R, K, K): with soft labels either class may come first.
         return ordered_curve(self.kind, mixes.weight, first, second, num_classes=mixes.label1.shape[1])
 
     def extra_repr(self) -> str:

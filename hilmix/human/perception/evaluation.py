@@ -77,10 +77,10 @@ def cross_validate(
     that see the stimulus only; one that knows the participant may exceed it.
 
     Args:
-        judged: M judgments of mixes of two classes, repeats left out: a participant's second answer to a mix is no new
-            one.
+        judgments: M judgments of mixes of two classes, repeats left out, since a participant's second answer to a mix
+            is no new one.
         policies: by name, how to fit each to the judgments of the other folds.
-        splits: what is held out; see :func:`held_out_groups`.
+        splits: what is held out; see :func:`find_held_out_groups`.
         folds: number of folds that the groups are assigned to.
         seed: of the assignment.
         cluster: independent units of the intervals: participants, or mixes without a common image.
@@ -95,10 +95,11 @@ def cross_validate(
     if cluster not in get_args(Cluster):
         names = ", ".join(get_args(Cluster))
         raise ConfigError(f"cross-validation: `cluster` must be one of {names}, got '{cluster}'.")
-    clusters = judgments.participant if cluster == "participant" else held_out_groups(judgments, "pair")
+    # Mixes linked by common images are not independent of each other.
+    clusters = judgments.participant if cluster == "participant" else find_held_out_groups(judgments, "pair")
     rows = []
     for split in splits:
-        groups = held_out_groups(judgments, split)
+        groups = find_held_out_groups(judgments, split)
         fold = _assign_folds(groups, folds, split, seed)
         for name, predicted in _predictions(judgments, policies, fold, features).items():
             score = _score(judgments, predicted, clusters, level)
@@ -106,11 +107,11 @@ def cross_validate(
     return pd.DataFrame(rows)
 
 
-def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
+def find_held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
     """Returns what must be held out together, (M,) int64 from 0.
 
     Args:
-        judged: M judgments.
+        judgments: M judgments.
         split: ``mix``: answers to one mix (the same images may be in training at another weight). ``pair``: mixes that
             are linked by common images, so that neither image of a held-out mix was seen in any other. ``participant``:
             answers of one participant.
@@ -122,7 +123,8 @@ def held_out_groups(judgments: MixJudgments, split: Split) -> IntArray:
         return _codes(judgments.participant)
     sorted_images = judgments.swap_images(judgments.id1 > judgments.id2)
     if split == "mix":
-        fine = np.round(sorted_images.weight * 1e6)  # 0.1 and 1 - 0.9
+        # 1 - 0.9 differs from 0.1 in the last bit, and is the same mix.
+        fine = np.round(sorted_images.weight * 1e6)
         return _codes(np.column_stack([sorted_images.id1, sorted_images.id2, fine]))
     if split != "pair":
         raise ConfigError(f"cross-validation: `split` must be one of {', '.join(get_args(Split))}, got '{split}'.")
@@ -141,6 +143,7 @@ def deviance(answer: FloatArray, predicted: FloatArray) -> FloatArray:
     """
     p = np.clip(predicted, NEAREST_END, 1 - NEAREST_END)
     y, z = answer, 1 - answer
+    # xlogy: 0 log 0 is 0 for answers at the ends.
     found: FloatArray = 2 * (xlogy(y, y) - xlogy(y, p) + xlogy(z, z) - xlogy(z, 1 - p))
     return found
 
@@ -159,6 +162,7 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
             f"cross-validation by {split}: `folds` must be in [2, {size}], the number of groups, got {folds}. Groups "
             "by pair are mixes that are linked by common images."
         )
+    # Folds have equal numbers of groups, not of answers: groups differ in size and stay whole.
     dealt: IntArray = np.random.default_rng(seed).permutation(size) % folds
     return dealt[groups]
 
@@ -166,6 +170,7 @@ def _assign_folds(groups: IntArray, folds: int, split: str, seed: int) -> IntArr
 def _predictions(
     judgments: MixJudgments, policies: Mapping[str, Fit], fold: IntArray, features: Tensor | None
 ) -> dict[str, FloatArray]:
+    # NaN until predicted: a judgment that no fold covers would show in the score.
     predicted = {name: np.full(len(fold), np.nan) for name in policies}
     for held in np.unique(fold):
         out = fold == held
@@ -176,7 +181,8 @@ def _predictions(
 
 
 def _score(judgments: MixJudgments, predicted: FloatArray, clusters: IntArray, level: float) -> dict[str, float]:
-    stimulus = held_out_groups(judgments, "mix")
+    # The ceiling comes from answers to the same mix, whatever was held out.
+    stimulus = find_held_out_groups(judgments, "mix")
     explained = explained_share(
         judgments.answer,
         predicted,

@@ -68,6 +68,7 @@ class MixJudgments(NamedTuple):
 
     def add_swapped(self) -> Self:
         """Returns every judgment twice, once with its images swapped, so that a fit prefers neither place."""
+        # Two whole copies, not pairs of rows: the second half is then swapped by position.
         twice = self.take(np.tile(np.arange(len(self.weight)), 2))
         return twice.swap_images(np.arange(len(twice.weight)) >= len(self.weight))
 
@@ -77,13 +78,14 @@ class MixJudgments(NamedTuple):
         Raises:
             DataError: naming the column, its first bad row and what is allowed; and where there is no judgment.
         """
+        # Converted first: lists and narrower types are legal, and every check then sees one type.
         given: dict[str, Any] = {name: np.asarray(getattr(self, name), dtype=kind) for name, kind in _COLUMNS.items()}
         rows = len(given["weight"])
         if rows == 0:
             raise DataError("judgments: a fit needs at least 1, got 0.")
         for name, column in given.items():
             if column.shape != (rows,):
-                raise DataError(f"judgments {name} has the shape {column.shape}; expected {(rows,)}, as weight has.")
+                raise DataError(f"judgments {name} must have the shape {(rows,)}, as weight has, got {column.shape}.")
             _check(name, column, *self._range(name))
         return self._replace(**given)
 
@@ -110,6 +112,7 @@ _COLUMNS = {
 def _check(name: str, column: NDArray[np.generic], low: float, high: float) -> None:
     values = column.astype(np.float64)
     right = (values >= low) & (values <= high)
+    # Asking for what is right rather than what is wrong also refuses NaN, except where confidence was not stated.
     bad = np.flatnonzero(~(right | np.isnan(values) if name == "confidence" else right))
     if len(bad):
         allowed = f"[{low:g}, {high:g}]" if np.isfinite(high) else f"[{low:g}, inf)"

@@ -57,11 +57,11 @@ class LearnedPerception(Perception):
     ) -> None:
         super().__init__()
         if (confidence is None) != (confidence_weights is None):
-            raise ConfigError("perception: confidence and confidence_weights belong together; give both or none.")
+            raise ConfigError("perception: `confidence` and `confidence_weights` must both be given or both be null.")
         if confidence_weights is not None and len(confidence_weights) != len(image_weights):
             raise ConfigError(
-                f"perception: {len(confidence_weights)} confidence_weights for {len(image_weights)} image_weights; "
-                "both are one per feature."
+                f"perception: `confidence_weights` must have {len(image_weights)} entries, as `image_weights` has, got "
+                f"{len(confidence_weights)}."
             )
         self.register_buffer("strengths", torch.tensor(list(strengths), dtype=torch.float32))
         self.register_buffer("slope", torch.tensor(float(slope)))
@@ -87,7 +87,7 @@ class LearnedPerception(Perception):
         the images.
 
         Args:
-            judged: M judgments; those without a confidence do not take part in the fit of confidence.
+            judgments: M judgments; those without a confidence do not take part in the fit of confidence.
             features: (N, D) float features of all images, by id.
             blocks: numbers of columns of the kinds of features, in order; by default all are of one kind.
             components: most principal components of a block, of the images that were judged.
@@ -115,6 +115,7 @@ class LearnedPerception(Perception):
     def perceived_share(self, mixes: Mixes) -> Tensor:
         t = self._class_scores(mixes)
         offset = t[:, :, None] - t[:, None, :] + self._image_advantage(mixes)[:, None, None]
+        # Buffers are float32; mixes in float64, as in fits, keep their precision.
         return logit_curve(mixes.weight[:, None, None], offset, self.slope.to(offset.dtype))
 
     def mean_share(self, mixes: Mixes) -> Tensor:
@@ -152,9 +153,10 @@ class LearnedPerception(Perception):
         """(R, K) strength of each class in each mix."""
         if mixes.label1.shape[1] != len(self.strengths):
             raise ConfigError(
-                f"perception: {type(self).__name__} was fitted to {len(self.strengths)} classes, but the labels have "
-                f"{mixes.label1.shape[1]}."
+                f"perception: labels must have {len(self.strengths)} classes, those that {type(self).__name__} was "
+                f"fitted to, got {mixes.label1.shape[1]}."
             )
+        # (R, K) though all rows are equal: subclasses return scores that differ between mixes.
         return self.strengths.to(mixes.weight.dtype).expand(len(mixes.weight), -1)
 
     def _image_advantage(self, mixes: Mixes) -> Tensor:
@@ -169,9 +171,10 @@ class LearnedPerception(Perception):
                 f"{name} needs `features1` and `features2` of the mixes, got None. In training give "
                 "data.mix.features: 'statistics', or a file of features, whichever it was fitted to."
             )
+        # Else a matrix product would fail far from the cause.
         if mixes.features1.shape[1] != len(self.image_weights):
             raise ConfigError(
-                f"perception: {name} was fitted to {len(self.image_weights)} features, these mixes have "
+                f"perception: mixes must have {len(self.image_weights)} features, those that {name} was fitted to, got "
                 f"{mixes.features1.shape[1]}."
             )
         return mixes.features1.to(mixes.weight.dtype), mixes.features2.to(mixes.weight.dtype)
@@ -212,10 +215,13 @@ class RegressionColumns(NamedTuple):
         judgments = judgments.validate()
         images, at = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_inverse=True)
         if images[-1] >= len(features):
-            raise DataError(f"judgments: image {images[-1]} has no features; {len(features)} images have.")
+            raise DataError(
+                f"judgments: ids must be in [0, {len(features) - 1}], the images with features, got {images[-1]}."
+            )
+        # Of judged images only: features of others may never have been computed, and are NaN then.
         values = features.detach().cpu()[torch.from_numpy(images)].double().numpy()
         if not np.isfinite(values).all():
-            raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} are not finite.")
+            raise DataError(f"features of image {images[~np.isfinite(values).all(1)][0]} must be finite.")
         found = Components.fit(values, blocks or [values.shape[1]], components)
         first, second = found(values)[at.reshape(2, -1)]
         none = np.zeros((len(judgments.weight), 0))
@@ -237,18 +243,20 @@ class RegressionColumns(NamedTuple):
     def design(self) -> tuple[FloatArray, IntArray]:
         """(M, P) columns of the logit of what participants see, and (P,) their blocks."""
         judgments, odds = self.judgments, _log_odds(self.judgments)[:, None]
-        hot, people = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
+        hot, participant_rows = np.eye(judgments.num_classes), np.eye(len(judgments.participants))
         columns = [
             odds,
             hot[judgments.label1] - hot[judgments.label2],
             self.first - self.second,
             self.extra,
-            people[judgments.participant] * odds,
+            participant_rows[judgments.participant] * odds,
         ]
+        # Blocks of one prior variance each: -1 the slope, which has none; 0 classes; 1 slopes of participants; from 2
+        # on the kinds of features, then the extra columns.
         image = 2 + self.components.block
         extra = image.max() + 1 + self.extra_block
         block = np.concatenate(
-            [[-1], np.zeros(judgments.num_classes, np.int64), image, extra, np.ones(len(people), np.int64)]
+            [[-1], np.zeros(judgments.num_classes, np.int64), image, extra, np.ones(len(participant_rows), np.int64)]
         )
         return np.concatenate(columns, 1), block
 
@@ -256,6 +264,7 @@ class RegressionColumns(NamedTuple):
         """Returns the fit of what participants see."""
         design, block = self.design()
         found = ridge_logit(design, block, self.judgments.answer).coefficients
+        # Without participants' own slopes, which a new participant does not have: their spread counts in phi.
         common = slice(0, self.slices["participant"].start)
         h = expit(design[:, common] @ found[common])
         phi = np.square(self.judgments.answer - h).sum() / (h * (1 - h)).sum()
@@ -269,10 +278,12 @@ class RegressionColumns(NamedTuple):
         """
         judgments, asked = self.judgments, ~np.isnan(self.judgments.confidence)
         line = np.column_stack([np.ones_like(seen), np.abs(2 * judgments.weight - 1), np.abs(2 * seen - 1)])
-        people, both = np.eye(len(judgments.participants)), self.first + self.second
-        design = np.concatenate([line, both, people[judgments.participant]], 1)
-        block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(people), np.int64)])
+        participant_rows, both = np.eye(len(judgments.participants)), self.first + self.second
+        # Sums, not differences: two clear images make participants sure, whichever of them they see.
+        design = np.concatenate([line, both, participant_rows[judgments.participant]], 1)
+        block = np.concatenate([[-1, -1, -1], 1 + self.components.block, np.zeros(len(participant_rows), np.int64)])
         found = ridge_logit(design[asked], block, judgments.confidence[asked]).coefficients
         weights = self.components.to_feature_weights(found[3 : 3 + both.shape[1]])
+        # Components are centred, the weights are for raw features: the means of both images go into the constant.
         base = float(found[0] - 2 * self.components.mean @ weights)
         return (base, float(found[1]), float(found[2])), weights.tolist()

@@ -18,16 +18,16 @@ from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, Regre
 
 
 class LookingPerception(LearnedPerception):
-    """:class:`LearnedPerception` that also asks what the mix looks like.
+    """:class:`LearnedPerception` that also uses features of the mix itself.
 
     To the strength of image 1 over image 2 it adds how much more the mix's features resemble those of image 1: for
-    each block of standardised features the difference of two cosines and that of two distances, and what a
-    linear classifier of the features says of the two classes. Needs ``Mixes.features``, features of the mix computed as
-    those of the images are, so the network must run on every mix in training. Not differentiable in the weight through
-    these features.
+    each block of standardised features the difference of two cosines and that of two distances, and the difference of
+    a linear classifier's scores of the two classes. Needs ``Mixes.features``, features of the mix computed as those of
+    the images are, so the network must run on every mix in training. Not differentiable in the weight through these
+    features.
 
     Args:
-        strengths: see :class:`LearnedPerception`, as all that is not said here.
+        strengths: see :class:`LearnedPerception`, as every argument without a text of its own.
         slope: see there.
         image_weights: see there.
         look_weights: 2 B + 1 numbers: for the cosines, the distances, and the classifier.
@@ -62,8 +62,8 @@ class LookingPerception(LearnedPerception):
         super().__init__(strengths, slope, image_weights, dispersion, confidence, confidence_weights)
         if len(look_weights) != 2 * len(blocks) + 1 or sum(blocks) != len(image_weights):
             raise ConfigError(
-                f"perception: {len(look_weights)} look_weights and blocks {list(blocks)} for {len(image_weights)} "
-                "features; give two per block and one, and blocks that add up."
+                f"perception: `look_weights` must have {2 * len(blocks) + 1} entries, two per block and one, and "
+                f"`blocks` must sum to {len(image_weights)}, the features, got {len(look_weights)} and {list(blocks)}."
             )
         self.blocks = [int(size) for size in blocks]
         for name, values in (("look_weights", look_weights), ("mean", mean), ("scale", scale)):
@@ -86,7 +86,7 @@ class LookingPerception(LearnedPerception):
         features. Cosines, distances and the classifier share one prior variance.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             features: (N, D) float features of all images, by id.
             blocks: numbers of columns of the kinds of features.
             components: most principal components of a block.
@@ -102,11 +102,12 @@ class LookingPerception(LearnedPerception):
         shown = RegressionColumns.build(judgments, features, sizes, components)
         if mix_features.shape != (len(shown.first), features.shape[1]) or not bool(mix_features.isfinite().all()):
             raise DataError(
-                f"mix_features have the shape {tuple(mix_features.shape)}; expected are finite numbers of the shape "
-                f"{(len(shown.first), features.shape[1])}, a row per judgment."
+                f"mix_features must be finite and of the shape {(len(shown.first), features.shape[1])}, a row per "
+                f"judgment, got the shape {tuple(mix_features.shape)}."
             )
         mean, scale = shown.components.mean.tolist(), shown.components.scale.tolist()
         classifier = _classifier(shown, features).tolist()
+        # Zero weights: only its similarity() is used, which standardises exactly as the fitted policy will.
         blank = cls(
             [0.0] * judgments.num_classes,
             1.0,
@@ -118,6 +119,7 @@ class LookingPerception(LearnedPerception):
             classifier,
         )
         similarity = blank.similarity(to_mixes(shown.judgments, features=features, mix_features=mix_features)).numpy()
+        # Of unit mean square, since all share one prior variance; a similarity that is always 0 stays 0.
         size = np.maximum(np.sqrt(np.square(similarity).mean(0)), 1e-12)
         shown = shown._replace(extra=similarity / size, extra_block=np.zeros(similarity.shape[1], dtype=np.int64))
         fitted = shown.fit_shares()
@@ -129,6 +131,7 @@ class LookingPerception(LearnedPerception):
             part["class"].tolist(),
             float(part["slope"][0]),
             shown.components.to_feature_weights(part["image"]).tolist(),
+            # Back to the units of similarity().
             (part["extra"] / size).tolist(),
             sizes,
             mean,
@@ -145,19 +148,22 @@ class LookingPerception(LearnedPerception):
         cosines, distances = [], []
         for a, b, m in zip(*(torch.split(f, self.blocks, 1) for f in (first, second, mix)), strict=True):
             cosines.append(((normalize(a) - normalize(b)) * normalize(m)).sum(1))
+            # Per square root of the width, so that blocks of any width are on one scale.
             distances.append((vector_norm(m - b, dim=1) - vector_norm(m - a, dim=1)) / m.shape[1] ** 0.5)
-        says = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
-        return torch.stack([*cosines, *distances, says], 1)
+        class_scores = (mix @ self.classifier.to(mix.dtype).T * (mixes.label1 - mixes.label2)).sum(1)
+        return torch.stack([*cosines, *distances, class_scores], 1)
 
     def _image_advantage(self, mixes: Mixes) -> Tensor:
+        # Without the last, the classifier: it enters by class below, so that soft labels weight it as they weight
+        # strengths.
         return super()._image_advantage(mixes) + self.similarity(mixes)[:, :-1] @ self.look_weights[:-1].to(
             mixes.weight.dtype
         )
 
     def _class_scores(self, mixes: Mixes) -> Tensor:
         mix = self._standardise(self._mix_features(mixes))
-        says = mix @ self.classifier.to(mix.dtype).T
-        return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * says
+        class_scores = mix @ self.classifier.to(mix.dtype).T
+        return super()._class_scores(mixes) + self.look_weights[-1].to(mix.dtype) * class_scores
 
     def _standardise(self, features: Tensor) -> Tensor:
         return (features - self.mean.to(features.dtype)) / self.scale.to(features.dtype)
@@ -179,5 +185,6 @@ def _classifier(shown: RegressionColumns, features: Tensor) -> FloatArray:
     x = (features.detach().cpu()[torch.from_numpy(images)].double().numpy() - mean) / scale
     y = np.eye(judgments.num_classes)[classes]
     root = penalised_root(x, np.full(x.shape[1], float(x.shape[1])))
+    # Centred, without intercepts: the strengths of the classes take those up.
     found: FloatArray = (root @ (root.T @ (x.T @ (y - y.mean(0))))).T
     return found

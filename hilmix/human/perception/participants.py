@@ -47,11 +47,13 @@ class ParticipantCurves(Perception):
         for name, values in (("slopes", slopes), ("offsets", offsets)):
             if values is not None and len(values) != len(participants):
                 raise ConfigError(
-                    f"perception: {len(values)} {name} for {len(participants)} participants; give each one."
+                    f"perception: `{name}` must have {len(participants)} entries, one per participant, got "
+                    f"{len(values)}."
                 )
         if offsets is None and offset != 0:
-            raise ConfigError(f"perception: offset is {offset:g}, but offsets are null; give both or none.")
+            raise ConfigError(f"perception: `offset` must be 0 where `offsets` is null, got {offset:g}.")
         self.participants, self.ordered = tuple(map(str, participants)), offsets is not None
+        # The common curve comes last: unknown participants are sent there by index, without a branch.
         self.register_buffer("slopes", torch.tensor([*slopes, slope], dtype=torch.float32))
         self.register_buffer("offsets", torch.tensor([*(offsets or [0.0] * len(slopes)), offset], dtype=torch.float32))
 
@@ -60,7 +62,7 @@ class ParticipantCurves(Perception):
         """Returns the curves of the participants, drawn towards that of all by empirical Bayes.
 
         Args:
-            judged: M judgments; in an ordered fit those of mixes within a class do not take part.
+            judgments: M judgments; in an ordered fit those of mixes within a class do not take part.
             ordered: whether participants also differ in how far they lean towards the class that comes first.
 
         Raises:
@@ -68,6 +70,7 @@ class ParticipantCurves(Perception):
         """
         offset, slope = GlobalCurve.fit(judgments, ordered=ordered).curve
         judgments = judgments.validate()
+        # Within a class no image comes first.
         judgments = judgments.take(judgments.label1 != judgments.label2).sort_by_class() if ordered else judgments
         x = logit(judgments.weight)
         design = np.column_stack([x, np.ones_like(x)]) if ordered else x[:, None]
@@ -78,8 +81,8 @@ class ParticipantCurves(Perception):
         return cls(list(judgments.participants), (slope + found[:, 0]).tolist(), slope, offsets, offset)
 
     def perceived_share(self, mixes: Mixes) -> Tensor:
-        who = self._places(mixes)
-        slope, offset = self.slopes[who], self.offsets[who]
+        place = self._places(mixes)
+        slope, offset = self.slopes[place], self.offsets[place]
         if not self.ordered:
             return logit_curve(mixes.weight, 0.0, slope)
         return ordered_curve("logit", mixes.weight, offset, slope, num_classes=mixes.label1.shape[1])

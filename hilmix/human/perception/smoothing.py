@@ -26,6 +26,7 @@ class Smoothed(Perception, ABC):
 
     def __init__(self, policy: Perception) -> None:
         super().__init__()
+        # A configuration gives the policy as class path and arguments.
         self.policy = Perception.from_spec(policy)
         self.participants = self.policy.participants
 
@@ -38,6 +39,7 @@ class Smoothed(Perception, ABC):
 
     def uniform_share(self, mixes: Mixes) -> Tensor:
         added, inner = self.added_share(mixes), self.policy.uniform_share(mixes)
+        # Spread twice: first by the inner policy, then of what it left.
         return added + (1 - added) * inner
 
 
@@ -79,7 +81,7 @@ class ConfidenceSmoothing(Smoothed):
         """Returns the smoothing with the least-squares line of confidence, its ends kept in [0, 1].
 
         Args:
-            judged: M judgments; those without a confidence do not take part.
+            judgments: M judgments; those without a confidence do not take part.
             policy: whose label is smoothed; fitted already.
             a: see the class.
             b: see the class.
@@ -90,6 +92,7 @@ class ConfidenceSmoothing(Smoothed):
         judgments = judgments.validate()
         judgments = judgments.take(~np.isnan(judgments.confidence))
         side = np.abs(2 * judgments.weight - 1)
+        # Weights w and 1 - w have one distance, up to the last bits.
         if len(np.unique(side.round(9))) < 2:
             raise DataError(
                 f"confidence line: {len(side)} judgments state a confidence, at fewer than two distances from the even "
@@ -118,6 +121,7 @@ class ConfidenceSmoothing(Smoothed):
         if self.line is None:
             return f"a={self.a:g}, b={self.b:g}, confidence of the policy"
         weight = torch.tensor(_SHOWN)
+        # The line needs weights only; labels of one class fill the fields.
         shares = self.added_share(Mixes(weight[:, None], weight[:, None], weight)).tolist()
         text = ", ".join(f"{u:.1%} at weight {w:g}" for w, u in zip(_SHOWN, shares, strict=True))
         return f"a={self.a:g}, b={self.b:g}, uniform share {text}"
@@ -151,7 +155,9 @@ class UniformSmoothing(Smoothed):
         """
         if not len(mixes.weight):
             raise DataError("uniform smoothing: there are no mixes whose mean share could be matched.")
+        # Means of many mixes in float64.
         total, inner = (p.uniform_share(mixes).double().mean().item() for p in (smoothing, smoothing.policy))
+        # The policy brings its own uniform share; only what is missing is added.
         return cls(smoothing.policy, (total - inner) / (1 - inner) if inner < 1 else 0.0)
 
     def added_share(self, mixes: Mixes) -> Tensor:

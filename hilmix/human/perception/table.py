@@ -56,8 +56,10 @@ class ImageTable(Perception):
             _check(name, values, len(weight))
         keys, turned = _keys(given["id1"].long(), given["id2"].long(), given["weight"])
         keys, order = keys.sort()
+        # Nearer keys could not be told apart at look-up.
         if len(keys) == 0 or (keys.diff() <= _NEAR).any():
             raise ConfigError("perception: the table is empty or has a mix twice (same images, weights within 2e-6).")
+        # Stored for the image with the smaller id first, as keys are.
         answers = torch.where(turned, 1 - given["seen"], given["seen"])
         self.register_buffer("keys", keys)
         self.register_buffer("answers", answers[order].float())
@@ -70,7 +72,7 @@ class ImageTable(Perception):
         """Returns the table of all judged mixes.
 
         Args:
-            judged: M judgments.
+            judgments: M judgments.
             average: over the answers to a mix: their ``mean``; weighted by ``confidence``, the plain mean where all
                 are 0; or ``shrunk``, the mean drawn by empirical Bayes towards what the fallback says, the closer the
                 fewer participants judged it.
@@ -105,6 +107,7 @@ class ImageTable(Perception):
         if self.fallback is None:
             return share
         other = self.fallback.perceived_share(mixes)
+        # The fallback may answer by class, (R, K, K); the table knows one share for all.
         by_class = (-1, *[1] * (other.ndim - 1))
         return torch.where(known.reshape(by_class), share.reshape(by_class), other)
 
@@ -132,10 +135,13 @@ class ImageTable(Perception):
         if mixes.id1 is None or mixes.id2 is None:
             raise ConfigError("ImageTable knows mixes by their images; these mixes come without id1 and id2.")
         key, turned = _keys(mixes.id1, mixes.id2, mixes.weight)
+        # A rounded weight may lie on either side of its key: take the nearer of both neighbours.
         after = torch.searchsorted(self.keys, key).clamp_max(len(self.keys) - 1)
         before = (after - 1).clamp_min(0)
         place = torch.where((key - self.keys[before]).abs() < (key - self.keys[after]).abs(), before, after)
+        # Larger ids would spill into the bits of the other fields, and might meet a key.
         known = ((key - self.keys[place]).abs() <= _NEAR) & (torch.maximum(mixes.id1, mixes.id2) < 2**_BITS)
+        # Waits for the device, so only where there is no fallback.
         if self.fallback is None and not bool(known.all()):
             row = int((~known).nonzero()[0])
             raise DataError(
@@ -159,7 +165,7 @@ def _keys(id1: Tensor, id2: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(name: str, values: Tensor, rows: int) -> None:
     if values.shape != (rows,):
-        raise ConfigError(f"perception: {name} has {len(values)} entries, weight has {rows}.")
+        raise ConfigError(f"perception: {name} must have {rows} entries, as weight has, got {len(values)}.")
     top = 2**_BITS - 1 if name.startswith("id") else 1
     bad = (~((values >= 0) & (values <= top))).nonzero()
     if len(bad):
@@ -177,15 +183,18 @@ def _average(
 ) -> FloatArray:
     mean = _means(judgments.answer, group, groups)
     if average == "shrunk" and fallback is not None:
+        # Deviations from the fallback are shrunk, not answers, so that a mix with little evidence falls back on it.
         expected = fallback.predict(judgments)
         deviation = one_way(judgments.answer - expected, group, num_groups=groups)
         between = deviation.group_variance
+        # tiny: 0 / 0 where answers vary neither between mixes nor within.
         trust = between / np.maximum(between + deviation.within / deviation.answers, np.finfo(np.float64).tiny)
         centre = _means(expected, group, groups)
         return np.clip(centre + trust * (mean - centre), 0.0, 1.0)
     if average == "confidence":
         _stated(judgments.confidence)
         weighted = confidence_weighted_mean(judgments.answer, judgments.confidence, group, num_groups=groups)
+        # NaN where all confidences are 0.
         return np.where(np.isnan(weighted), mean, weighted)
     return mean
 

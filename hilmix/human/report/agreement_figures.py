@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hilmix.human.report.agreement import repeat_pairs
-from hilmix.human.report.categorical import RULES, label_frame
-from hilmix.human.report.frame import ALL, answer_frame
+from hilmix.human.report.agreement import find_repeat_pairs
+from hilmix.human.report.categorical import RULES, build_label_frame
+from hilmix.human.report.frame import ALL, build_answer_frame
 from hilmix.human.report.summary import Studies, Summary
 from hilmix.names import figure_text, short_names
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure
@@ -24,14 +24,16 @@ _LEGIBLE = 0.04
 """Share of a bar below which no number fits into it."""
 
 
-def reliability_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_reliability_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the agreement of two participants (ICC with interval), and second answers against first ones."""
     repeated = [task for task, study in studies.items() if study.judgments.repeat.any()]
+    # Two rows of panels at most; -(-n // 2) rounds up.
     columns = -(-len(repeated) // 2)
     figure = blank_figure(4.4 + 2.6 * columns, 5.4 if len(repeated) > 1 else 3.2)
     left, right = figure.subfigures(1, 2, width_ratios=[4.4, max(2.6 * columns, 0.1)], squeeze=False)[0]
     axis = left.subplots()
     table = summary.tables["agreement"].query("quantity == 'icc_single'")
+    # One clamp rule, or every measure of labels would be drawn twice. Reversed, as axes count upwards.
     table = table[~table["group"].str.startswith("cifar10s_")].iloc[::-1]
     names = [
         f"{study}: {group.removeprefix('hmix_').replace('_', ' ').replace('image1', 'on image 1')}"
@@ -55,8 +57,9 @@ def _repeat_panel(axis: "Axes", studies: Studies, summary: Summary, task: str) -
     study = studies[task]  # type: ignore[index]
     categorical = task == "categorical"
     measure = "hmix_off_endpoints" if categorical else "answer"
-    pairs = repeat_pairs(label_frame(study) if categorical else answer_frame(study, repeats=True))
+    pairs = find_repeat_pairs(build_label_frame(study) if categorical else build_answer_frame(study, repeats=True))
     axis.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    # Answers lie on a grid and hide each other: areas count them.
     dots = pairs.groupby([measure, f"{measure}_again"]).size().reset_index(name="pairs")
     axis.scatter(
         dots[measure],
@@ -80,7 +83,7 @@ def _intervals(axis: "Axes", table: pd.DataFrame, place: np.ndarray, colors: lis
         axis.plot(row.value, y, "o", color=color, markersize=5)
 
 
-def strength_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_strength_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the strength of each class with intervals, one colour per study, in the order of the largest study."""
     table = summary.tables["class_strengths"]
     largest = table.groupby("study")["n"].sum().idxmax()
@@ -104,10 +107,11 @@ def strength_figure(studies: Studies, summary: Summary) -> "Figure":
     return figure
 
 
-def pair_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_pair_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws the shrunk mean deviation of each pair of classes, towards the class of the row; one panel per study."""
     table = summary.tables["label_pairs"]
     tasks = list(table["study"].unique())
+    # A colour scale needs a range, also where all deviations are 0.
     limit = max(float(table["shrunk"].abs().max()), 1e-9)
     figure = blank_figure(3.9 * len(tasks) + 0.6, 4.0)
     axes = figure.subplots(1, len(tasks), squeeze=False)[0]
@@ -130,7 +134,7 @@ def pair_figure(studies: Studies, summary: Summary) -> "Figure":
     return figure
 
 
-def label_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_label_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws where the mass of the labels lies by generating weight, and the entropy of the labels beside that of mixup,
     under both clamp rules."""
     table = summary.tables["labels"]
@@ -138,6 +142,7 @@ def label_figure(studies: Studies, summary: Summary) -> "Figure":
     weights = list(dict.fromkeys(table["group"]))
     figure = blank_figure(9.0, 3.7)
     axes = figure.subplots(1, len(RULES) + 1)
+    # Not strict: the last axis is for entropies.
     for axis, rule in zip(axes, RULES, strict=False):
         bottom = np.zeros(len(weights))
         for part, color, label in (
@@ -165,6 +170,7 @@ def _entropy_panel(axis: "Axes", table: pd.DataFrame, weights: list[str], level:
     for k, (name, color) in enumerate((("hmix", BLUE), ("cifar10s", GREEN), ("mixup", MUTED))):
         part = table[table["quantity"] == f"{name}_entropy"]
         place = np.arange(len(weights)) + 0.12 * (k - 1)
+        # Intervals of one participant are NaN: bars of length 0.
         ends = np.nan_to_num(np.stack([part["value"] - part["low"], part["high"] - part["value"]]))
         axis.errorbar(
             place,

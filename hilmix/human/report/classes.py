@@ -7,7 +7,7 @@ from hilmix.columns import IntArray
 from hilmix.errors import DataError
 from hilmix.functional.clusters import clustered_mean
 from hilmix.human.functional.strengths import ClassStrengths, class_strengths, shrunk_means
-from hilmix.human.report.frame import COLUMNS, answer_frame, estimates
+from hilmix.human.report.frame import COLUMNS, build_answer_frame, build_estimates
 from hilmix.human.study import MixStudy
 
 
@@ -17,11 +17,12 @@ def fit_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray, Cl
     Raises:
         DataError: if no chain of mixes joins them all, or no two classes were mixed.
     """
-    frame = answer_frame(study)
+    frame = build_answer_frame(study)
     frame = frame[frame["label1"] != frame["label2"]]
     if frame.empty:
         raise DataError("class strengths: every mix is of two images of one class; needed are mixes of two classes.")
     used, codes = np.unique(frame[["label1", "label2"]], return_inverse=True)
+    # The inverse is flat or not, by the version of NumPy.
     first, second = codes.reshape(-1, 2).T
     try:
         strengths = class_strengths(
@@ -33,7 +34,7 @@ def fit_strengths(study: MixStudy, *, level: float = 0.95) -> tuple[IntArray, Cl
     return used, strengths
 
 
-def strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
+def compute_strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     """Returns the ``strength`` of each class that was mixed with another one, the class as group; ``n`` counts answers
     to mixes that contain it.
 
@@ -41,17 +42,17 @@ def strength_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
         DataError: as :func:`fit_strengths`.
     """
     used, found = fit_strengths(study, level=level)
-    frame = answer_frame(study)
+    frame = build_answer_frame(study)
     frame = frame[frame["label1"] != frame["label2"]]
     n = np.bincount(frame[["label1", "label2"]].to_numpy().ravel(), minlength=study.num_classes)
     rows = [
         ("strength", study.classes[k], *values, n[k])
         for k, *values in zip(used, found.strength, found.low, found.high, strict=True)
     ]
-    return estimates(study, rows)
+    return build_estimates(study, rows)
 
 
-def pair_frame(study: MixStudy, frame: pd.DataFrame) -> pd.DataFrame:
+def build_pair_frame(study: MixStudy, frame: pd.DataFrame) -> pd.DataFrame:
     """Returns the answers to mixes of two classes with three more columns.
 
     ``pair`` is ``class1 * K + class2``, the classes in their order. ``sign`` is -1 where image 1 is of the later class,
@@ -73,14 +74,14 @@ def pair_frame(study: MixStudy, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(pair=pair, sign=sign, shrunk=shrunk[pair])
 
 
-def pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
+def compute_pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
     """Returns the mean ``deviation`` of each pair of different classes, positive towards ``class1``, and as ``shrunk``
     its empirical-Bayes mean.
 
     Raises:
-        DataError: as :func:`pair_frame`.
+        DataError: as :func:`build_pair_frame`.
     """
-    frame = pair_frame(study, answer_frame(study))
+    frame = build_pair_frame(study, build_answer_frame(study))
     frame["towards"] = frame["sign"] * frame["deviation"]
     rows = []
     for code, part in frame.groupby("pair"):
@@ -101,4 +102,4 @@ def pair_table(study: MixStudy, *, level: float = 0.95) -> pd.DataFrame:
                 found.clusters,
             )
         )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "people"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "shrunk", "class1", "class2", "participants"])

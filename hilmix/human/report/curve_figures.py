@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from hilmix.human.functional.perception import CURVES
-from hilmix.human.report.frame import ALL, answer_frame
+from hilmix.human.report.frame import ALL, build_answer_frame
 from hilmix.human.report.summary import Studies, Summary
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, blank_figure
 
@@ -30,14 +30,15 @@ _MEASURES = {
 _DIAGONAL: dict[str, Any] = {"color": MUTED, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
 
 
-def relabelling_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_relabelling_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws single answers, their means with intervals and the fitted curves against the diagonal; beside it, what is
     left of them above and below the diagonal."""
     figure = blank_figure(8.4, 4.4)
     left, right = figure.subplots(1, 2)
     points = _by_weight(summary.tables["weights"], "answer")
-    frame = answer_frame(studies["infer"])
+    frame = build_answer_frame(studies["infer"])
     left.plot([0, 1], [0, 1], label="as mixed", **_DIAGONAL)
+    # Answers at five weights would lie on five lines; a fixed seed keeps the figure the same.
     shift = np.random.default_rng(0).uniform(-0.018, 0.018, len(frame))
     left.scatter(frame["generating_weight"] + shift, frame["answer"], s=3, color=SKY, alpha=0.35, linewidths=0)
     right.axhline(0, **_DIAGONAL)
@@ -89,7 +90,7 @@ def _errors(axis: "Axes", points: pd.DataFrame, *, less: Any = 0.0, x: str = "we
     )
 
 
-def confidence_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_confidence_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws mean confidence by generating weight, by one-sidedness of the answer and by deviation from the weight.
     Grey numbers count answers."""
     figure = blank_figure(9.6, 3.6)
@@ -125,13 +126,14 @@ def _correlation(summary: Summary, measure: str) -> str:
     return f", r = {row['value']:.2f}"
 
 
-def midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
+def draw_midpoint_figure(studies: Studies, summary: Summary) -> "Figure":
     """Draws which weights participants chose as half of each, by start value where there is one, with the mean."""
     shown = [study for task, study in studies.items() if task in ("construct", "select")]
     figure = blank_figure(4.3 * len(shown), 3.6)
     table = summary.tables["midpoints"]
     for axis, study in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        frame = answer_frame(study)
+        frame = build_answer_frame(study)
+        # Bars as wide as the steps that were offered, without float noise between equal answers.
         steps = np.diff(np.unique(frame["answer"].round(9)))
         step = max(steps.min(), _FINEST) if len(steps) else 0.1
         frame["answer"] = (frame["answer"] / step).round()

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 from hilmix import plotting
 from hilmix.files import write_atomically
 from hilmix.human.report.agreement_figures import (
-    label_figure,
-    pair_figure,
-    reliability_figure,
-    strength_figure,
+    draw_label_figure,
+    draw_pair_figure,
+    draw_reliability_figure,
+    draw_strength_figure,
 )
-from hilmix.human.report.curve_figures import confidence_figure, midpoint_figure, relabelling_figure
+from hilmix.human.report.curve_figures import draw_confidence_figure, draw_midpoint_figure, draw_relabelling_figure
 from hilmix.human.report.summary import Studies, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES: dict[str, tuple[str, Callable[[Studies, Summary], "Figure"]]] = {
-    "relabelling.png": ("confidence_bins", relabelling_figure),
-    "confidence.png": ("confidence_bins", confidence_figure),
-    "midpoints.png": ("midpoints", midpoint_figure),
-    "reliability.png": ("agreement", reliability_figure),
-    "class_strengths.png": ("class_strengths", strength_figure),
-    "label_pairs.png": ("label_pairs", pair_figure),
-    "labels.png": ("labels", label_figure),
+    "relabelling.png": ("confidence_bins", draw_relabelling_figure),
+    "confidence.png": ("confidence_bins", draw_confidence_figure),
+    "midpoints.png": ("midpoints", draw_midpoint_figure),
+    "reliability.png": ("agreement", draw_reliability_figure),
+    "class_strengths.png": ("class_strengths", draw_strength_figure),
+    "label_pairs.png": ("label_pairs", draw_pair_figure),
+    "labels.png": ("labels", draw_label_figure),
 }
 """By file: the table without which there is nothing to draw, and who draws."""
 

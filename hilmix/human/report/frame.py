@@ -15,7 +15,7 @@ ALL = "all"
 """The group that holds every answer."""
 
 
-def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
+def build_answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
     """Returns one row per judgment, participants, stimuli and classes as codes.
 
     Columns: ``participant``, ``stimulus``, ``label1``, ``label2``, ``generating_weight``, ``answer`` (as weight of
@@ -28,22 +28,22 @@ def answer_frame(study: MixStudy, *, repeats: bool = False) -> pd.DataFrame:
         study: any.
         repeats: whether trials shown once more stay in.
     """
-    said, shown = (study if repeats else study.without_repeats()).judgments, study.stimuli
-    at = said.stimulus
-    deviation = 0.5 - said.weight if study.task in MIDPOINT_TASKS else said.weight - shown.weight[at]
+    judgments, shown = (study if repeats else study.without_repeats()).judgments, study.stimuli
+    at = judgments.stimulus
+    deviation = 0.5 - judgments.weight if study.task in MIDPOINT_TASKS else judgments.weight - shown.weight[at]
     return pd.DataFrame(
         {
-            "participant": said.participant,
+            "participant": judgments.participant,
             "stimulus": at,
             "label1": shown.label1[at],
             "label2": shown.label2[at],
             "generating_weight": shown.weight[at],
-            "answer": said.weight,
-            "confidence": said.confidence,
-            "seconds": said.seconds.astype(np.float64),
-            "repeat": said.repeat,
-            "trial": said.trial,
-            "start": np.nan if said.start is None else said.start,
+            "answer": judgments.weight,
+            "confidence": judgments.confidence,
+            "seconds": judgments.seconds.astype(np.float64),
+            "repeat": judgments.repeat,
+            "trial": judgments.trial,
+            "start": np.nan if judgments.start is None else judgments.start,
             "deviation": deviation,
             "absolute_deviation": np.abs(deviation),
         }
@@ -55,10 +55,11 @@ def drop_repeated_answers(frame: pd.DataFrame) -> pd.DataFrame:
 
     A second answer of the same participant says nothing about agreement between participants.
     """
+    # The first by order of trials, then back into the order of the rows.
     return frame.sort_values("trial", kind="stable").drop_duplicates(["participant", "stimulus"]).sort_index()
 
 
-def means(
+def compute_means(
     study: MixStudy, frame: pd.DataFrame, quantities: Sequence[str], by: str | None = None, *, level: float
 ) -> pd.DataFrame:
     """Returns means with participant-clustered intervals, over all rows and within the groups of a column.
@@ -71,7 +72,7 @@ def means(
         level: of the intervals.
 
     Returns:
-        :data:`COLUMNS`, ``sd`` of single answers and number of ``people``.
+        :data:`COLUMNS`, ``sd`` of single answers and number of ``participants``.
     """
     rows: list[dict[str, Any]] = []
     for quantity in quantities:
@@ -89,12 +90,12 @@ def means(
                     "high": found.high,
                     "n": found.answers,
                     "sd": found.sd,
-                    "people": found.clusters,
+                    "participants": found.clusters,
                 }
             )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "people"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "sd", "participants"])
 
 
-def estimates(study: MixStudy, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+def build_estimates(study: MixStudy, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     """Returns a table of :data:`COLUMNS` from rows that leave out the study."""
     return pd.DataFrame([(study.task, *row) for row in rows], columns=list(COLUMNS))

@@ -16,17 +16,23 @@ from hilmix.human.functional.curve_fits import PARAMETERS
 from hilmix.human.report.agreement import (
     PREDICTORS,
     WEIGHT_PREDICTORS,
-    agreement_table,
-    ceiling_table,
-    explained_table,
-    repeat_table,
+    compute_agreement_table,
+    compute_ceiling_table,
+    compute_explained_table,
+    compute_repeat_table,
 )
-from hilmix.human.report.answers import CRITERIA, anchoring_table, curve_table, midpoint_table, weight_table
-from hilmix.human.report.categorical import RULES, label_frame, label_table, top_class_table
-from hilmix.human.report.classes import pair_table, strength_table
-from hilmix.human.report.confidence import confidence_bins, confidence_table
-from hilmix.human.report.frame import COLUMNS, answer_frame
-from hilmix.human.report.participants import count_table, participant_table
+from hilmix.human.report.answers import (
+    CRITERIA,
+    compute_anchoring_table,
+    compute_curve_table,
+    compute_midpoint_table,
+    compute_weight_table,
+)
+from hilmix.human.report.categorical import RULES, build_label_frame, compute_label_table, compute_top_class_table
+from hilmix.human.report.classes import compute_pair_table, compute_strength_table
+from hilmix.human.report.confidence import compute_confidence_table, confidence_bins
+from hilmix.human.report.frame import COLUMNS, build_answer_frame
+from hilmix.human.report.participants import compute_count_table, compute_participant_table
 from hilmix.human.study import MIDPOINT_TASKS, TASKS, MixStudy, Task, read_study
 from hilmix.human.study.layout import CLASSES, LAYOUTS, NUM_ITEMS, ORIGIN
 
@@ -37,7 +43,7 @@ REPEATS = (
     "Trials shown once more at the end of a session count in reliability and in the table of participants, nowhere "
     "else."
 )
-COUNTED = ("counts", "people")
+COUNTED = ("counts", "participants")
 """Tables that are not of the common form."""
 
 
@@ -80,6 +86,7 @@ def read_studies(folder: Path | str, *, classes: Sequence[str] = CLASSES, num_it
         raise DataError(f"{place} has none of {names}; point it at a copy of {ORIGIN}, or at an exported study.")
     studies = {task: read_study(place, task, classes=classes, num_items=num_items) for task in there}
     for task, study in studies.items():
+        # Most tables leave repeats out, and nothing would be left.
         if study.judgments.repeat.all():
             raise DataError(f"{place / LAYOUTS[task].file}: every trial is flagged as shown once more; none is left.")
     return studies
@@ -98,6 +105,7 @@ def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
         for name, what, make in _parts(study, level):
             try:
                 part = make()
+            # One table that the answers cannot support must not cost the others.
             except DataError as error:
                 missing.setdefault((study.task, str(error)), []).append(what)
             else:
@@ -108,25 +116,25 @@ def summarize_studies(studies: Studies, *, level: float = 0.95) -> Summary:
 
 
 def _parts(study: MixStudy, level: float) -> Iterator[Part]:
-    yield "counts", "counts", partial(count_table, study)
-    yield "people", "people", partial(participant_table, study)
-    yield "weights", "means", partial(weight_table, study, level=level)
+    yield "counts", "counts", partial(compute_count_table, study)
+    yield "participants", "participants", partial(compute_participant_table, study)
+    yield "weights", "means", partial(compute_weight_table, study, level=level)
     if study.task == "infer":
         yield from _infer_parts(study, level)
     if study.task in MIDPOINT_TASKS:
-        yield "midpoints", "midpoints", partial(midpoint_table, study, level=level)
+        yield "midpoints", "midpoints", partial(compute_midpoint_table, study, level=level)
     if study.task == "construct":
-        yield "anchoring", "effect of the start value", partial(anchoring_table, study, level=level)
+        yield "anchoring", "effect of the start value", partial(compute_anchoring_table, study, level=level)
     if study.task == "categorical":
-        yield "labels", "labels", partial(label_table, study, level=level)
-        yield "top_classes", "top classes", partial(top_class_table, study, level=level)
+        yield "labels", "labels", partial(compute_label_table, study, level=level)
+        yield "top_classes", "top classes", partial(compute_top_class_table, study, level=level)
     else:
-        yield "class_strengths", "class strengths", partial(strength_table, study, level=level)
-        yield "label_pairs", "label pairs", partial(pair_table, study, level=level)
-        yield "explained", "noise ceiling", partial(ceiling_table, study)
+        yield "class_strengths", "class strengths", partial(compute_strength_table, study, level=level)
+        yield "label_pairs", "label pairs", partial(compute_pair_table, study, level=level)
+        yield "explained", "noise ceiling", partial(compute_ceiling_table, study)
         for predictor in PREDICTORS:
             if study.task == "infer" or predictor not in WEIGHT_PREDICTORS:
-                make = partial(explained_table, study, predictor, level=level)
+                make = partial(compute_explained_table, study, predictor, level=level)
                 yield "explained", f"share explained by {predictor}", make
     yield from _reliability_parts(study, level)
 
@@ -134,23 +142,27 @@ def _parts(study: MixStudy, level: float) -> Iterator[Part]:
 def _infer_parts(study: MixStudy, level: float) -> Iterator[Part]:
     for kind in PARAMETERS:
         for criterion in CRITERIA:
-            make = partial(curve_table, study, kind, criterion, level=level)
+            make = partial(compute_curve_table, study, kind, criterion, level=level)
             yield "curves", f"{kind} curve by {criterion}", make
-    yield "confidence", "what confidence goes with", partial(confidence_table, study, level=level)
+    yield "confidence", "what confidence goes with", partial(compute_confidence_table, study, level=level)
     yield "confidence_bins", "confidence by bins", partial(confidence_bins, study, level=level)
 
 
 def _reliability_parts(study: MixStudy, level: float) -> Iterator[Part]:
     if study.task == "categorical":
-        frame = label_frame(study)
+        frame = build_label_frame(study)
         measures = [f"{rule}_{measure}" for rule in RULES for measure in ("entropy", "off_endpoints", "image1")]
     else:
-        frame = answer_frame(study, repeats=True)
+        frame = build_answer_frame(study, repeats=True)
         measures = ["answer", "deviation", "confidence"] if study.task == "infer" else ["answer"]
     for measure in measures:
-        yield "agreement", f"agreement on {measure}", partial(agreement_table, study, frame, measure, level=level)
+        yield (
+            "agreement",
+            f"agreement on {measure}",
+            partial(compute_agreement_table, study, frame, measure, level=level),
+        )
         if measure != "deviation":  # of a repeat, it is that of the answer
-            yield "repeats", f"repeats of {measure}", partial(repeat_table, study, frame, measure, level=level)
+            yield "repeats", f"repeats of {measure}", partial(compute_repeat_table, study, frame, measure, level=level)
 
 
 def write_summary(summary: Summary, folder: Path) -> list[Path]:
@@ -178,5 +190,6 @@ def _content(summary: Summary) -> dict[str, Any]:
     rows = {}
     for name, table in summary.tables.items():
         known = table.notna() & ~table.isin([np.inf, -np.inf])
+        # Only object columns can hold None; JSON has no NaN.
         rows[name] = table.astype(object).where(known, None).to_dict("records")
     return {"level": summary.level, "repeats": REPEATS, "notes": list(summary.notes), "tables": rows}

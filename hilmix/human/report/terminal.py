@@ -64,7 +64,7 @@ def print_summary(summary: Summary, console: Console) -> None:
             ["quantity"],
             "group",
         )
-    _flags(tables["people"], console)
+    _flags(tables["participants"], console)
     for note in summary.notes:
         warn(console, note, title="not computed:")
 
@@ -77,6 +77,7 @@ def _grid(
         return
     cells = table.assign(cell=table.apply(_estimate, axis=1))
     wide = cells.pivot(index=list(row), columns=column, values="cell")
+    # pivot sorts; the tables have the order to read in.
     wide = wide.reindex(index=cells.set_index(list(row)).index.unique(), columns=cells[column].unique()).fillna("")
     say(console, "", literal((title, "bold")))
     shown = Grid(header_style="dim")
@@ -104,7 +105,7 @@ def _counts(table: pd.DataFrame, console: Console) -> None:
     shown = Grid(header_style="dim")
     columns = [
         "study",
-        "people",
+        "participants",
         "batches",
         "stimuli",
         "judgments",
@@ -112,7 +113,7 @@ def _counts(table: pd.DataFrame, console: Console) -> None:
         "shown_twice",
         "median_seconds",
         "untouched_trials",
-        "flagged_people",
+        "flagged_participants",
     ]
     for name in columns:
         shown.add_column(name.replace("_", " "), justify="left" if name == "study" else "right")
@@ -135,6 +136,7 @@ def _agreement(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         "correlation": "repeats: r",
         "mean_absolute_difference": "repeats: mean |difference|",
     }
+    # One clamp rule is enough at a glance; the files hold both.
     both = both[both["quantity"].isin(names) & ~both["group"].str.startswith("cifar10s_")]
     return both.assign(quantity=both["quantity"].map(names))
 
@@ -167,6 +169,6 @@ def _flags(table: pd.DataFrame, console: Console) -> None:
     say(console, "", literal(("Flagged participants", "bold"), f": {len(flagged)} of {len(table)}, none left out"))
     for row in flagged.to_dict("records"):
         seconds = "" if pd.isna(row["median_seconds"]) else f", median {row['median_seconds']:.1f} s"
-        who = f"{row['study']} {row['participant']}: {row['flags'].replace(' ', ', ')}"
+        name = f"{row['study']} {row['participant']}: {row['flags'].replace(' ', ', ')}"
         common = f"{row['commonest_answer']} on {row['commonest_trials']} of {row['trials']} trials"
-        say(console, f"  {who} ({common}, {row['untouched_trials']} look untouched{seconds})")
+        say(console, f"  {name} ({common}, {row['untouched_trials']} look untouched{seconds})")

@@ -13,7 +13,7 @@ LICENCE = (
 _URL = "https://github.com/cambridge-mlg/hill-mixup/raw"
 _TABLES = f"{_URL}/0231d4f010b65d9b614370f82accf825b38f94fd/h_mix"  # commits, so that the content cannot change
 _MADE = f"{_URL}/82b679f5c7efd94dd9f0e9eb4296580c9e572861/h_mix"
-_PEOPLE = {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
+_PARTICIPANTS = {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
 
 FILES = (
     *(RemoteFile(f"{_TABLES}/{layout.file}", layout.file) for layout in LAYOUTS.values()),
@@ -42,8 +42,10 @@ def download_hmix(folder: Path) -> list[Path]:
     Raises:
         DataError: if a file cannot be had, is not the published one, or holds another number of participants.
     """
+    # No checksums were published for the tables: reading them checks their content, and the count that none is cut
+    # short.
     files = [fetch(file, folder) for file in FILES]
     for task, layout in LAYOUTS.items():
-        people = len(read_study(folder, task).participants)
-        expect(f"{folder / layout.file}: participants", people, _PEOPLE[task])
+        participants = len(read_study(folder, task).participants)
+        expect(f"{folder / layout.file}: participants", participants, _PARTICIPANTS[task])
     return files

@@ -48,8 +48,8 @@ def mix_labels(
         label1, label2 = given[shown.id1], given[shown.id2]
     else:
         raise DataError(
-            f"soft labels have the shape {given.shape}; expected {(study.num_items, study.num_classes)}, one row per "
-            "image, one column per class of the study."
+            f"soft labels must have the shape {(study.num_items, study.num_classes)}, images by classes of the study, "
+            f"got {given.shape}."
         )
     id1, id2 = torch.tensor(shown.id1), torch.tensor(shown.id2)
     mixes = Mixes(
@@ -83,16 +83,17 @@ def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
         DataError: for a midpoint study, or if the categorical task, which asks for no confidence, is to be smoothed.
     """
     refuse_midpoints(study)
-    said, shown = study.judgments, study.stimuli
-    if said.answers is not None:
+    judgments, shown = study.judgments, study.stimuli
+    if judgments.answers is not None:
+        # Smoothing needs a confidence, which this task does not ask for.
         if smoothed:
             raise DataError("`smoothed` must be False for the categorical task, which has no confidence.")
-        form = said.answers
+        form = judgments.answers
         return clamp_hmix(form.top, form.top_percent, form.second, form.second_percent, impossible=form.impossible)
-    label1, label2 = torch.tensor(shown.label1[said.stimulus]), torch.tensor(shown.label2[said.stimulus])
-    labels = two_hot(label1, label2, torch.tensor(said.weight), num_classes=study.num_classes)
+    label1, label2 = torch.tensor(shown.label1[judgments.stimulus]), torch.tensor(shown.label2[judgments.stimulus])
+    labels = two_hot(label1, label2, torch.tensor(judgments.weight), num_classes=study.num_classes)
     if smoothed:
-        labels = smooth_by_confidence(labels, torch.tensor(said.confidence))
+        labels = smooth_by_confidence(labels, torch.tensor(judgments.confidence))
     found: DoubleArray = labels.numpy()
     return found
 
@@ -109,10 +110,13 @@ def mean_by_mix(study: MixStudy, values: ArrayLike) -> DoubleArray:
     """
     rows = np.asarray(values, dtype=np.float64)
     if len(rows) != len(study.judgments):
-        raise DataError(f"{len(rows)} rows of values are given; the study has {len(study.judgments)} judgments.")
+        raise DataError(
+            f"values must have {len(study.judgments)} rows, one per judgment of the study, got {len(rows)}."
+        )
     first = ~study.judgments.repeat
     at, size = study.judgments.stimulus[first], len(study.stimuli)
     total = np.zeros((size, *rows.shape[1:]))
+    # total[at] += rows would count each mix once.
     np.add.at(total, at, rows[first])
     count = np.bincount(at, minlength=size).reshape(-1, *[1] * (rows.ndim - 1))
     mean: DoubleArray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -20,6 +20,7 @@ NO_ALTERNATIVE = "No"
 FIRST_PAGE = 6
 """``trial_index`` of the first trial of a session without failed checks."""
 
+# Columns that jsPsych 6 writes for every page.
 _PAGE = (
     "trial_type",
     "trial_index",

@@ -47,19 +47,21 @@ def read_study(
     if task not in TASKS:
         raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
     table = TrialTable(Path(folder), LAYOUTS[task])
-    participant, people = pd.factorize(table["subject"])
+    # factorize numbers by first appearance; unique would sort.
+    participant, names = pd.factorize(table["subject"])
     columns, read = (_pairs, "class_pair") if task in MIDPOINT_TASKS else (_mixes, "filename")
     shown = columns(table, classes, num_items)
     stimulus, first = _distinct(table, read, shown)
     page = pd.Series(table.numbers("trial_index", np.inf, whole=True))
     table.refuse(
-        pd.DataFrame({"who": participant, "page": page}).duplicated(),
+        pd.DataFrame({"participant": participant, "page": page}).duplicated(),
         "trial_index",
         "a page once per participant; is a session in the file twice?",
     )
     judgments = _ANSWERS[task](table, classes) | {
         "participant": participant,
         "stimulus": stimulus,
+        # jsPsych logs milliseconds.
         "seconds": table.numbers("rt", np.inf, optional=True) / 1000,
         "repeat": table["task"].str.startswith(REPEAT_PREFIX),
         "trial": page.groupby(participant).rank(method="first") - 1,  # pages before the first trial vary
@@ -68,7 +70,7 @@ def read_study(
     return MixStudy.build(
         task,
         classes=classes,
-        participants=list(people),
+        participants=list(names),
         num_items=num_items,
         stimuli={name: np.asarray(values)[first] for name, values in shown.items()},
         judgments=judgments,
@@ -90,6 +92,7 @@ def _mixes(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[st
 
 def _pairs(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[str, Any]:
     """Per row, what was shown where the file says it in a name such as ``Bird_9624_Deer_9585``."""
+    # Class names may hold characters that mean something in a pattern.
     known = "|".join(map(re.escape, classes))
     allowed = f"<class>_<id>_<class>_<id> with the classes {', '.join(classes)}"
     # Without named classes a class called "bus_2" could not be told from an id.
@@ -106,6 +109,7 @@ def _pairs(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[st
 def _distinct(table: TrialTable, column: str, shown: dict[str, Any]) -> tuple[IntArray, IntArray]:
     """(L,) the stimulus of each row, and (S,) the first row of each stimulus, all of whose rows must agree."""
     stimulus, _ = pd.factorize(shown["name"])
+    # Codes ascend by first appearance, so sorting them keeps the order of the file.
     first = np.unique(stimulus, return_index=True)[1]
     for values in shown.values():
         cells = np.asarray(values)
@@ -121,6 +125,7 @@ def _batches(participant: IntArray, stimulus: IntArray, condition: "pd.Series[st
     """
     shown = pd.factorize(pd.MultiIndex.from_arrays([condition, stimulus]))[0]
     size = (int(participant.max(initial=-1)) + 1, int(shown.max(initial=-1)) + 1)
+    # Bipartite: participants, and behind them the (condition, stimulus) pairs they saw.
     graph = coo_array((np.ones(len(shown)), (participant, shown + size[0])), shape=(sum(size), sum(size)))
     batches: IntArray = pd.factorize(connected_components(graph, directed=False)[1][participant])[0]
     return batches
@@ -139,18 +144,19 @@ def _selected(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _inferred(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
-    said = table.parsed("responses", ["mixingcoeff", "confidence"])
-    slider = table.numbers("responses", 100, texts=[answer["mixingcoeff"] for answer in said])
-    confidence = table.numbers("responses", 100, texts=[answer["confidence"] for answer in said])
+    responses = table.parsed("responses", ["mixingcoeff", "confidence"])
+    slider = table.numbers("responses", 100, texts=[answer["mixingcoeff"] for answer in responses])
+    confidence = table.numbers("responses", 100, texts=[answer["confidence"] for answer in responses])
     return {"weight": 1 - slider / 100, "confidence": confidence / 100}  # the slider's left end is all image 1
 
 
 def _categorised(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
     check_classes(classes)
-    said = table.parsed("response", ["classSelect", "prob", "classSelect2", "prob2"])
-    top = [str(answer["classSelect"]).removeprefix("mostProb") for answer in said]
-    second = [str(answer["classSelect2"]).removeprefix("secondProb") for answer in said]
-    ticked = [[key for key in answer if key.startswith("improbClassSelect")] for answer in said]
+    responses = table.parsed("response", ["classSelect", "prob", "classSelect2", "prob2"])
+    # The page stored the ids of its radio buttons.
+    top = [str(answer["classSelect"]).removeprefix("mostProb") for answer in responses]
+    second = [str(answer["classSelect2"]).removeprefix("secondProb") for answer in responses]
+    ticked = [[key for key in answer if key.startswith("improbClassSelect")] for answer in responses]
     keys = [f"improbClassSelect{name}" for name in classes]
     table.refuse(
         [not set(row) <= set(keys) for row in ticked],
@@ -159,9 +165,12 @@ def _categorised(table: TrialTable, classes: Sequence[str]) -> dict[str, Any]:
     )
     return {
         "top": table.codes("response", classes, texts=top),
-        "top_percent": table.numbers("response", 100, texts=[answer["prob"] for answer in said]),
+        "top_percent": table.numbers("response", 100, texts=[answer["prob"] for answer in responses]),
+        # "No" is place 0, which becomes -1.
         "second": table.codes("response", (NO_ALTERNATIVE, *classes), texts=second) - 1,
-        "second_percent": table.numbers("response", 100, texts=[answer["prob2"] for answer in said], optional=True),
+        "second_percent": table.numbers(
+            "response", 100, texts=[answer["prob2"] for answer in responses], optional=True
+        ),
         "impossible": np.array([[key in row for key in keys] for row in ticked], dtype=bool),
     }
 

@@ -32,12 +32,16 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
     """
     if study.task != "infer":
         raise DataError(f"Processed inferences need a study of the task 'infer'; this one is '{study.task}'.")
-    shown, said, size = study.stimuli, study.judgments, len(study.stimuli)
-    count = np.maximum(np.bincount(said.stimulus, minlength=size), 1)
-    mean = np.bincount(said.stimulus, said.weight, size) / count
-    spread = np.sqrt(np.bincount(said.stimulus, (said.weight - mean[said.stimulus]) ** 2, size) / count)
-    weighted = released_weighted_mean(said.weight, said.confidence, said.stimulus, num_groups=size)
-    factors, confidences = (_per_stimulus(said.stimulus, v, size) for v in (said.weight, said.confidence))
+    shown, judgments, size = study.stimuli, study.judgments, len(study.stimuli)
+    # Mixes without judgments are left out below; 1 avoids their 0 / 0 until then.
+    count = np.maximum(np.bincount(judgments.stimulus, minlength=size), 1)
+    mean = np.bincount(judgments.stimulus, judgments.weight, size) / count
+    # Divisor n, as released.
+    spread = np.sqrt(np.bincount(judgments.stimulus, (judgments.weight - mean[judgments.stimulus]) ** 2, size) / count)
+    weighted = released_weighted_mean(judgments.weight, judgments.confidence, judgments.stimulus, num_groups=size)
+    factors, confidences = (
+        _per_stimulus(judgments.stimulus, v, size) for v in (judgments.weight, judgments.confidence)
+    )
     names = [(study.classes[a], study.classes[b]) for a, b in zip(shown.label1, shown.label2, strict=True)]
     return {
         shown.name[i]: {
@@ -51,7 +55,7 @@ def released_inferences(study: MixStudy) -> dict[str, dict[str, Any]]:
             "Endpoints": list(names[i]),
             "Class Pair": f"{names[i][0]}_{shown.id1[i]}_{names[i][1]}_{shown.id2[i]}.png",
         }
-        for i in np.unique(said.stimulus).tolist()
+        for i in np.unique(judgments.stimulus).tolist()
     }
 
 
@@ -84,6 +88,7 @@ def released_soft_labels(study: MixStudy) -> dict[str, list[list[float]]]:
 def find_empty_answers(answers: ClassAnswers) -> NDArray[np.bool_]:
     """Returns (L,) bool, which answers give no class any percent and tick all as impossible: no label follows."""
     second = np.nan_to_num(answers.second_percent)
+    # As in clamp_hmix: where both are one class, the second percent counts.
     overwritten = (answers.second == answers.top) & ~np.isnan(answers.second_percent)
     first = np.where(overwritten, second, answers.top_percent)
     nothing: NDArray[np.bool_] = (first == 0) & (second == 0) & answers.impossible.all(1)
@@ -92,6 +97,7 @@ def find_empty_answers(answers: ClassAnswers) -> NDArray[np.bool_]:
 
 def _per_stimulus(stimulus: IntArray, values: NDArray[np.float64], size: int) -> list[Any]:
     """S lists: the values of each stimulus, in their order."""
+    # stable: within a stimulus the values keep the order of the judgments.
     order = np.argsort(stimulus, kind="stable")
     ends = np.cumsum(np.bincount(stimulus, minlength=size))[:-1]
     return [part.tolist() for part in np.split(values[order], ends)]

@@ -31,6 +31,7 @@ def render(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[n
     """
     share = np.asarray(weight, dtype=np.float64)[..., None, None, None]
     a, b = np.asarray(image1), np.asarray(image2)
+    # astype truncates; the brackets fix the order of operations, on which some pixels depend.
     shown: NDArray[np.uint8] = (((share * a + (1 - share) * b) / 255) * 255).astype(np.uint8)
     return shown
 
@@ -50,7 +51,9 @@ def rebuild_stimuli(
         DataError: if the set of images has another size.
     """
     if len(images) != study.num_items:
-        raise DataError(f"{len(images)} images are given; the ids of the study point into {study.num_items}.")
+        raise DataError(
+            f"images must be the {study.num_items} that the ids of the study point into, got {len(images)}."
+        )
     shown = study.stimuli
     first, second = images[shown.id1], images[shown.id2]
     if study.task in MIDPOINT_TASKS:

@@ -15,9 +15,9 @@ from hilmix.human.study.tables import (
     Judgments,
     Stimuli,
     Task,
-    different_names,
-    judgments_table,
-    stimuli_table,
+    build_judgments_table,
+    build_stimuli_table,
+    check_different_names,
     take_rows,
 )
 
@@ -71,12 +71,15 @@ class MixStudy:
         """
         if task not in TASKS:
             raise DataError(f"`task` must be one of {', '.join(TASKS)}, got '{task}'.")
-        names, people = different_names(classes, "classes"), different_names(participants, "participants")
-        shown = stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
-        said = judgments_table(
-            task, judgments, num_participants=len(people), num_stimuli=len(shown), num_classes=len(names)
+        names, participant_names = (
+            check_different_names(classes, "classes"),
+            check_different_names(participants, "participants"),
         )
-        return cls(task, names, people, num_items, shown, said)
+        shown = build_stimuli_table(task, stimuli, num_classes=len(names), num_items=num_items)
+        judged = build_judgments_table(
+            task, judgments, num_participants=len(participant_names), num_stimuli=len(shown), num_classes=len(names)
+        )
+        return cls(task, names, participant_names, num_items, shown, judged)
 
     def __repr__(self) -> str:
         return (
@@ -104,13 +107,13 @@ class MixStudy:
             raise DataError(
                 f"Perception policies are fitted to a study of the task 'infer'; this one is '{self.task}'."
             )
-        said, shown = self.judgments, self.stimuli
-        mixes = {name: getattr(shown, name)[said.stimulus] for name in ("label1", "label2", "id1", "id2", "weight")}
+        judged, shown = self.judgments, self.stimuli
+        mixes = {name: getattr(shown, name)[judged.stimulus] for name in ("label1", "label2", "id1", "id2", "weight")}
         return MixJudgments(
             **mixes,
-            answer=said.weight,
-            confidence=said.confidence,
-            participant=said.participant,
+            answer=judged.weight,
+            confidence=judged.confidence,
+            participant=judged.participant,
             num_classes=self.num_classes,
             participants=self.participants,
         )
@@ -119,23 +122,23 @@ class MixStudy:
         """One row per judgment: the columns of :class:`Judgments` and :class:`Stimuli`, classes, participants and
         stimuli by name, the weight of the mix that was shown as ``generating_weight``; without ``answers``.
         """
-        said, shown = self.judgments, self.stimuli
-        names, at = np.asarray(self.classes, dtype=object), said.stimulus
+        judged, shown = self.judgments, self.stimuli
+        names, at = np.asarray(self.classes, dtype=object), judged.stimulus
         frame = pd.DataFrame(
             {
-                "participant": np.asarray(self.participants, dtype=object)[said.participant],
+                "participant": np.asarray(self.participants, dtype=object)[judged.participant],
                 "stimulus": np.asarray(shown.name, dtype=object)[at],
                 "id1": shown.id1[at],
                 "id2": shown.id2[at],
                 "label1": names[shown.label1[at]],
                 "label2": names[shown.label2[at]],
                 "generating_weight": shown.weight[at],
-                "weight": said.weight,
-                "confidence": said.confidence,
-                "seconds": said.seconds,
-                "repeat": said.repeat,
-                "trial": said.trial,
-                "batch": said.batch,
+                "weight": judged.weight,
+                "confidence": judged.confidence,
+                "seconds": judged.seconds,
+                "repeat": judged.repeat,
+                "trial": judged.trial,
+                "batch": judged.batch,
             }
         )
-        return frame if said.start is None else frame.assign(start=said.start)
+        return frame if judged.start is None else frame.assign(start=judged.start)

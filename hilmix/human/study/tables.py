@@ -106,11 +106,11 @@ class Judgments:
         return len(self.participant)
 
 
-def stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, num_items: int) -> Stimuli:
+def build_stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, num_items: int) -> Stimuli:
     """Returns the checked table; see :meth:`~hilmix.human.study.study.MixStudy.build`."""
     pairs = task in MIDPOINT_TASKS
     _check_columns("stimuli", columns, ("name", "id1", "id2", "label1", "label2", *(() if pairs else ("weight",))))
-    name = different_names(columns["name"], "stimuli name")
+    name = check_different_names(columns["name"], "stimuli name")
     shown = Stimuli(
         name=name,
         id1=whole_numbers(columns["id1"], "stimuli id1", num_items),
@@ -123,41 +123,46 @@ def stimuli_table(task: Task, columns: Mapping[str, Any], *, num_classes: int, n
     return frozen(shown)
 
 
-def judgments_table(
+def build_judgments_table(
     task: Task, columns: Mapping[str, Any], *, num_participants: int, num_stimuli: int, num_classes: int
 ) -> Judgments:
     """Returns the checked table; see :meth:`~hilmix.human.study.study.MixStudy.build`."""
     _check_columns("judgments", columns, ("participant", "stimulus", "trial", *_ANSWER[task]), _OPTIONAL)
     rows = len(columns["participant"])
-    silent = np.full(rows, np.nan)
-    said = Judgments(
+    empty = np.full(rows, np.nan)
+    judgments = Judgments(
         participant=whole_numbers(columns["participant"], "judgments participant", num_participants),
         stimulus=whole_numbers(columns["stimulus"], "judgments stimulus", num_stimuli),
-        weight=silent if task == "categorical" else _bounded(columns["weight"], "judgments weight", 1.0),
-        confidence=_bounded(columns["confidence"], "judgments confidence", 1.0) if task == "infer" else silent.copy(),
-        seconds=bounded_numbers(columns.get("seconds", silent), "judgments seconds", np.inf),
+        weight=empty if task == "categorical" else _bounded(columns["weight"], "judgments weight", 1.0),
+        # A copy, or two columns would share memory.
+        confidence=_bounded(columns["confidence"], "judgments confidence", 1.0) if task == "infer" else empty.copy(),
+        seconds=bounded_numbers(columns.get("seconds", empty), "judgments seconds", np.inf),
         repeat=np.array(columns.get("repeat", np.zeros(rows)), dtype=bool),
         trial=whole_numbers(columns["trial"], "judgments trial", _ANY),
         batch=whole_numbers(columns.get("batch", np.zeros(rows)), "judgments batch", _ANY),
         start=_bounded(columns["start"], "judgments start", 1.0) if task == "construct" else None,
         answers=_answers(columns, rows, num_classes) if task == "categorical" else None,
     )
-    _check_lengths("judgments", said, rows)
-    twice = pd.MultiIndex.from_arrays([said.participant, said.trial]).duplicated()
+    _check_lengths("judgments", judgments, rows)
+    twice = pd.MultiIndex.from_arrays([judgments.participant, judgments.trial]).duplicated()
     if twice.any():
-        raise DataError(f"judgments trial, row {int(twice.argmax())}: the participant has this trial twice.")
-    return frozen(said)
+        raise DataError(
+            f"judgments trial, row {int(twice.argmax())}: must differ from other trials of the participant, got "
+            f"{judgments.trial[int(twice.argmax())]} again."
+        )
+    return frozen(judgments)
 
 
 def _answers(columns: Mapping[str, Any], rows: int, num_classes: int) -> ClassAnswers:
     second = np.asarray(columns["second"])
+    # -1 means no alternative and lies outside the range that is checked.
     known = whole_numbers(np.where(second == -1, 0, second), "judgments second", num_classes)
     typed = _bounded(columns["second_percent"], "judgments second_percent", 100.0, optional=True)
     impossible = np.array(columns["impossible"], dtype=bool)
     if impossible.shape != (rows, num_classes):
-        raise DataError(f"judgments impossible has the shape {impossible.shape}; expected {(rows, num_classes)}.")
+        raise DataError(f"judgments impossible must have the shape {(rows, num_classes)}, got {impossible.shape}.")
     if len(typed) != len(second):
-        raise DataError(f"judgments second_percent has {len(typed)} rows, second has {len(second)}.")
+        raise DataError(f"judgments second_percent must have {len(second)} rows, as second has, got {len(typed)}.")
     return ClassAnswers(
         top=whole_numbers(columns["top"], "judgments top", num_classes),
         top_percent=_bounded(columns["top_percent"], "judgments top_percent", 100.0),
@@ -177,7 +182,7 @@ def _bounded(values: ArrayLike, name: str, top: float, *, optional: bool = False
     return numbers
 
 
-def different_names(values: Any, what: str) -> tuple[str, ...]:
+def check_different_names(values: Any, what: str) -> tuple[str, ...]:
     """Returns the names as text.
 
     Raises:
@@ -185,7 +190,7 @@ def different_names(values: Any, what: str) -> tuple[str, ...]:
     """
     names = pd.Index(list(map(str, values)))
     if names.has_duplicates:
-        raise DataError(f"{what}: '{names[names.duplicated()][0]}' is there twice.")
+        raise DataError(f"{what}: '{names[names.duplicated()][0]}' occurs more than once.")
     return tuple(names)
 
 
@@ -203,7 +208,7 @@ def _check_lengths(table: str, part: Any, rows: int) -> None:
         if is_dataclass(values):
             _check_lengths(table, values, rows)
         elif len(values) != rows:
-            raise DataError(f"{table} {name} has {len(values)} rows; expected {rows}.")
+            raise DataError(f"{table} {name} must have {rows} rows, got {len(values)}.")
 
 
 def _columns(part: Any) -> dict[str, Any]:
@@ -217,6 +222,7 @@ def frozen(part: T) -> T:
         if is_dataclass(values):
             frozen(values)
         elif isinstance(values, np.ndarray):
+            # A frozen dataclass protects its fields, not the content of its arrays.
             values.setflags(write=False)
     return part
 
@@ -224,4 +230,5 @@ def frozen(part: T) -> T:
 def take_rows(part: T, keep: NDArray[np.bool_]) -> T:
     """The same judgments, or answers, without the other rows."""
     cut = {name: take_rows(v, keep) if is_dataclass(v) else v[keep] for name, v in _columns(part).items()}
+    # Indexing makes new arrays, which are writable again.
     return frozen(replace(part, **cut))  # type: ignore[type-var]

@@ -67,11 +67,11 @@ def with_mixes(
     split = _split(data, study, kept)
     names = tuple(np.asarray(study.stimuli.name, dtype=object)[kept])
     if taken := set(names) & set(data.items):
-        raise DataError(f"{data.name}: the item '{min(taken)}' has the name of a mix; are the mixes in there already?")
+        raise DataError(f"{data.name}: the item '{min(taken)}' has the name of a mix. Give data without the mixes.")
     extra = _annotations(data, study, labels, per, kept)
     check_images(data, study)
     if data.annotator_features is not None and extra.annotators != data.annotations.annotators:
-        raise DataError(f"{data.name} has features of its annotators, which those who label the mixes lack; drop them.")
+        raise DataError(f"{data.name} must have no features of annotators, since participants lack them. Drop them.")
     return AnnotatedData(
         name=f"{data.name}+mixes",
         items=data.items + names,
@@ -111,9 +111,11 @@ def split_around_mixes(
             f"`test_fraction` must be >= 0, `val_fraction` > 0 and both together at most {len(free)} of {len(data)} "
             f"items, those in no mix, got {test_fraction} and {val_fraction}."
         )
+    # The fractions are of all items, the draw is among those in no mix.
     shares = np.array([test_fraction, val_fraction]) * len(data) / len(free)
     strata = find_strata(data.annotations, data.target, seed=seed)[free]
     test, val, _ = draw_stratified_split(strata, [*shares, 1 - shares.sum()], seed=seed)
+    # The dtype must hold the longest name, or assignment would cut it.
     split = np.full(len(data), "train", dtype="<U5")
     split[free[test]], split[free[val]] = "test", "val"
     return replace(data, split=split)
@@ -122,8 +124,8 @@ def split_around_mixes(
 def _check_size(data: AnnotatedData, study: MixStudy) -> None:
     if len(data) != study.num_items:
         raise DataError(
-            f"{data.name} has {len(data)} items; the ids of the study point into a set of {study.num_items}, "
-            "which must be given whole and in its order."
+            f"{data.name} must have the {study.num_items} items that the ids of the study point into, in their order, "
+            f"got {len(data)}."
         )
 
 
@@ -148,6 +150,7 @@ def check_images(data: AnnotatedData, study: MixStudy) -> None:
     _check_size(data, study)
     shown = study.stimuli
     ids, labels = np.concatenate([shown.id1, shown.id2]), np.concatenate([shown.label1, shown.label2])
+    # H-Mix writes the CIFAR-10 classes with capitals, the sources do not.
     theirs, ours = (np.array([name.casefold() for name in names]) for names in (study.classes, data.classes))
     target = data.target[ids]
     known = target != UNKNOWN
@@ -166,12 +169,13 @@ def _kept(study: MixStudy, keep: ArrayLike | None) -> IntArray:
     size = len(study.stimuli)
     chosen = np.ones(size, dtype=bool) if keep is None else np.asarray(keep)
     if chosen.shape != (size,) or chosen.dtype != bool:
-        raise DataError(f"keep has the shape {chosen.shape} and dtype {chosen.dtype}; expected ({size},) bool.")
+        raise DataError(f"`keep` must be bool of the shape ({size},), got {chosen.dtype} of {chosen.shape}.")
     return np.flatnonzero(chosen)
 
 
 def _split(data: AnnotatedData, study: MixStudy, kept: IntArray) -> NDArray[np.str_]:
     """(N,) the data's own, if the mixes leave its held-out items alone."""
+    # Without val the data module would draw validation items itself, from the mixes too.
     if data.split is None or not {"train", "val"} <= set(data.split.tolist()):
         found = "no split" if data.split is None else f"the splits {sorted(set(data.split.tolist()))}"
         raise DataError(
@@ -197,32 +201,34 @@ def _annotations(data: AnnotatedData, study: MixStudy, labels: ArrayLike, per: P
     rows = len(study.stimuli) if per == "mix" else len(study.judgments)
     if given.shape != (rows, study.num_classes):
         raise DataError(
-            f"labels have the shape {given.shape}; expected {(rows, study.num_classes)}, one row per {per}, one "
-            "column per class of the study."
+            f"labels must have the shape {(rows, study.num_classes)}, one row per {per}, one column per class of the "
+            f"study, got {given.shape}."
         )
+    # -1 for mixes that are left out, so that their judgments drop out by comparison.
     place = np.full(len(study.stimuli), -1)
     place[kept] = np.arange(len(kept))
-    said, people = study.judgments, study.participants
+    judgments, participants = study.judgments, study.participants
     if per == "mix":
-        row, stimulus, people, who = kept, kept, (CROWD,), np.zeros(len(kept), dtype=np.int64)
+        row, stimulus, participants, participant = kept, kept, (CROWD,), np.zeros(len(kept), dtype=np.int64)
     else:
-        row = np.flatnonzero(~said.repeat & (place[said.stimulus] >= 0))
-        stimulus, who = said.stimulus[row], said.participant[row]
+        row = np.flatnonzero(~judgments.repeat & (place[judgments.stimulus] >= 0))
+        stimulus, participant = judgments.stimulus[row], judgments.participant[row]
     _check_labels(given[row], np.asarray(study.stimuli.name, dtype=object)[stimulus])
     base = data.annotations
-    names = tuple(dict.fromkeys((*base.annotators, *people)))
+    # Annotators of the data first, so that their ids stay.
+    names = tuple(dict.fromkeys((*base.annotators, *participants)))
     columns = _class_columns(study.classes, data)
     probs = np.zeros((len(row), len(data.classes)))
     probs[:, columns] = given[row]
     return Annotations.build(
         len(data) + place[stimulus],
-        np.array([names.index(p) for p in people], dtype=np.int64)[who],
+        np.array([names.index(name) for name in participants], dtype=np.int64)[participant],
         num_items=len(data) + len(kept),
         classes=data.classes,
         annotators=names,
         probs=probs,
-        confidence=said.confidence[row] if per == "judgment" else None,
-        seconds=said.seconds[row] if per == "judgment" else None,
+        confidence=judgments.confidence[row] if per == "judgment" else None,
+        seconds=judgments.seconds[row] if per == "judgment" else None,
         exchangeable=base.exchangeable and per == "mix",
     )
 
@@ -231,8 +237,8 @@ def _check_labels(labels: NDArray[np.float64], mixes: NDArray[np.object_]) -> No
     bad = np.flatnonzero(~(np.isfinite(labels).all(1) & (labels >= 0).all(1) & (labels.sum(1) > 0)))
     if len(bad):
         raise DataError(
-            f"The label of the mix '{mixes[bad[0]]}' is {labels[bad[0]].tolist()}; expected numbers of at least 0 with "
-            "a positive sum. Leave mixes without a label out with keep."
+            f"The label of the mix '{mixes[bad[0]]}' must be numbers >= 0 with a positive sum, got "
+            f"{labels[bad[0]].tolist()}. Leave mixes without a label out with `keep`."
         )
 
 
@@ -242,14 +248,15 @@ def _class_columns(classes: Sequence[str], data: AnnotatedData) -> IntArray:
     found = [theirs.get(name.casefold(), UNKNOWN) for name in classes]
     if sorted(found) != list(range(len(data.classes))):
         raise DataError(
-            f"The study has the classes {', '.join(classes)}; {data.name} has {', '.join(data.classes)}. Both must "
-            "have the same, in any order, capitals aside."
+            f"{data.name} must have the classes of the study, {', '.join(classes)}, in any order and case, got "
+            f"{', '.join(data.classes)}."
         )
     return np.array(found, dtype=np.int64)
 
 
 def _joined(base: Annotations, mixes: Annotations) -> Annotations:
     """Both tables; the mixes' items come last, so the rows stay sorted."""
+    # One-hot rows are the same information as hard labels; a table cannot hold both kinds.
     hard = np.eye(base.num_classes, dtype=np.float32)
     columns: dict[str, Any] = {
         "probs": np.concatenate([hard[base.label] if base.probs is None else base.probs, mixes.probs])

@@ -37,6 +37,8 @@ class TrialTable:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+                # Text only: a class may be called NA, and ids must not become floats. index_col=False: else pandas
+                # takes the first column of a too long row as the index.
                 frame = plain_cells(pd.read_csv(self.file, dtype=str, keep_default_na=False, index_col=False))
         except (ValueError, OSError, pd.errors.ParserWarning) as error:
             raise DataError(
@@ -66,8 +68,8 @@ class TrialTable:
         if len(where):
             row, found = self.frame.index[where[0]], self.frame[column].iloc[where[0]]
             raise DataError(
-                f"{self.file}, row {row}, column '{column}': found {found!r}; expected {allowed}. Correct the row or "
-                "take it out."
+                f"{self.file}, row {row}, column '{column}': must be {allowed}, got {found!r}. Correct the row or take "
+                "it out."
             )
 
     def numbers(
@@ -92,6 +94,7 @@ class TrialTable:
         """
         cells = pd.Series(self[column] if texts is None else texts, dtype=object).astype(str).str.strip()
         values: NDArray[np.float64] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        # isfinite: `top` may be infinite.
         bad = ~((values >= 0) & (values <= top) & np.isfinite(values))
         if whole:
             bad |= values != np.floor(values)

@@ -49,10 +49,12 @@ def write_released(study: MixStudy, folder: Path | str) -> list[Path]:
         texts[INFERENCES] = json.dumps(released_inferences(study))
     if study.task == "categorical":
         texts[SOFT_LABELS] = json.dumps(released_soft_labels(study))
+    # All names before the first write: nothing is left half written.
     if there := [name for name in texts if (target / name).exists()]:
         raise DataError(f"{target} already holds {', '.join(there)}; write into another folder.")
     target.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
+        # newline="": the text has its line ends, which Windows would double.
         (target / name).write_text(text, encoding="utf-8", newline="")
     return [target / name for name in texts]
 
@@ -95,10 +97,10 @@ def _answers(study: MixStudy, rows: pd.DataFrame, columns: dict[str, Any]) -> di
     }
 
 
-def _forms(said: ClassAnswers, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def _forms(answers: ClassAnswers, classes: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The page's form, one per categorical answer."""
     check_classes(classes)
-    columns = said.top, said.top_percent, said.second, said.second_percent, said.impossible
+    columns = answers.top, answers.top_percent, answers.second, answers.second_percent, answers.impossible
     for top, percent, second, second_percent, impossible in zip(*columns, strict=True):
         yield {
             "classSelect": f"mostProb{classes[top]}",

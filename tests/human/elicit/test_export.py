@@ -37,13 +37,14 @@ def mine(tmp_path_factory) -> Path:
 
 def test_the_simulated_parameters_come_back_through_the_files_of_h_mix(mine, tmp_path, capsys):
     """Build, serve, simulate, export, summarise: the whole way of a study."""
-    told = export(Export(mine / "study", tmp_path / "hmix", "hmix"))
+    assert main(["elicit", "export", str(mine / "study"), "-o", str(tmp_path / "hmix"), "--format", "hmix"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
         "hmix_infer_mixing_factor.csv",
         "processed_hmix_inferences.json",
     }
-    assert told[0].startswith("Left out, unless `with_excluded`: p008 (straight: 20 of 20 answers are 1); p016 (")
-    command = told[1].removeprefix("Read it: hilmix ").split()
+    assert "p008 (straight: 20 of 20 answers are 1); p016 (" in printed
+    command = printed.partition("Read it: hilmix ")[2].split()
     assert main([*command, "-o", str(tmp_path / "report")]) == 0
     capsys.readouterr()
     found = pd.read_csv(tmp_path / "report" / "summary.csv")
@@ -82,10 +83,11 @@ def test_a_policy_is_fitted_to_the_study_directly(mine, tmp_path, monkeypatch, c
     assert "leave --classes, --num-items out" in capsys.readouterr().err
 
 
-def test_straight_into_fit(mine, tmp_path, monkeypatch):
+def test_straight_into_fit(mine, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    told = export(Export(mine / "study", Path("relabelled"), "folder", data=mine / "data"))
-    command = told[-1].removeprefix("Train on it: hilmix ").split()
+    argv = ["elicit", "export", str(mine / "study"), "-o", "relabelled", "--format", "folder", "--data"]
+    assert main([*argv, str(mine / "data")]) == 0
+    command = " ".join(capsys.readouterr().out.split()).partition("Train on it: hilmix ")[2].split()
     quick = ["max_epochs=1", "limit_train_batches=2", "accelerator=cpu", "log_every_n_steps=1"]
     assert main([*command, "--run_dir", "run", *(f"--trainer.{setting}" for setting in quick)]) == 0
     assert Path("run/checkpoints/last.ckpt").is_file()
@@ -109,8 +111,8 @@ def test_native_tables_with_the_manifest(mine, tmp_path):
 def test_studies_of_several_tasks(tmp_path):
     folder = make_tasks(tmp_path / "s", ["vote", "categorical", "construct"], target_judgments=1)
     simulate_study(folder, participants=3, behaviours=[Behaviour()])
-    told = export(Export(folder, tmp_path / "hmix", "hmix"))
-    assert told[0] == "Votes are left out; the layout of H-Mix has no place for them."
+    notes = export(Export(folder, tmp_path / "hmix", "hmix")).notes
+    assert notes[0] == "Votes are left out; the layout of H-Mix has no place for them."
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
         "hmix_construct_midpoint.csv",
         "hmix_categorical_soft_labels.csv",

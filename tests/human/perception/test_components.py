@@ -45,5 +45,5 @@ def test_constant_features_count_for_nothing():
 
 
 def test_blocks_must_add_up():
-    with pytest.raises(ConfigError, match=r"the blocks \[4, 4\] do not add up to the 9 features"):
+    with pytest.raises(ConfigError, match=r"`blocks`.*sum to 9.*got \[4, 4\]"):
         Components.fit(FEATURES, [4, 4], 5)

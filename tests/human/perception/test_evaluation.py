@@ -17,7 +17,7 @@ from hilmix.human.perception import (
     cross_validate,
 )
 from hilmix.human.perception.curves import HMIX_LOGIT_SLOPE
-from hilmix.human.perception.evaluation import deviance, held_out_groups
+from hilmix.human.perception.evaluation import deviance, find_held_out_groups
 from hilmix.human.perception.smoothing import HMIX_CONFIDENCE
 from hilmix.human.study import MixStudy, read_study
 from tests.human.perception.simulated import STRENGTHS, judged
@@ -36,14 +36,14 @@ def test_deviance_is_that_of_the_binomial():
 def test_groups_by_mix_are_images_and_weight_in_either_order():
     said = judged(pairs=50)
     turned = said.swap_images(np.arange(150) % 2 == 0)
-    groups = held_out_groups(turned, "mix")
+    groups = find_held_out_groups(turned, "mix")
     np.testing.assert_array_equal(groups[::3], groups[1::3])
     assert len(np.unique(groups)) == 50
 
 
 def test_groups_by_pair_share_no_image():
     said = judged(pairs=300, images=500)  # chains of pairs with common images
-    groups = held_out_groups(said, "pair")
+    groups = find_held_out_groups(said, "pair")
     owner = {}
     for row, group in enumerate(groups):
         for image in (said.id1[row], said.id2[row]):

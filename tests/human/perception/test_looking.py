@@ -85,9 +85,9 @@ def test_refused():
     said, mix = seen_mixes(pairs=50)
     with pytest.raises(ConfigError, match="needs mix_features"):
         LookingPerception.fit(said, features=FEATURES)
-    with pytest.raises(DataError, match=r"shape \(149, 5\); expected are finite numbers of the shape \(150, 5\)"):
+    with pytest.raises(DataError, match=r"shape \(150, 5\).*got the shape \(149, 5\)"):
         LookingPerception.fit(said, features=FEATURES, mix_features=mix[1:])
     with pytest.raises(ConfigError, match="looks at the mix; these mixes come without features"):
         POLICIES["looking"](mixes()._replace(features=None))
-    with pytest.raises(ConfigError, match=r"4 look_weights and blocks \[2, 3\] for 5 features"):
+    with pytest.raises(ConfigError, match=r"look_weights.*5 entries.*blocks.*got 4 and \[2, 3\]"):
         LookingPerception([0.0] * K, 1.0, [0.0] * D, [0.0] * 4, [2, 3], [0.0] * D, [1.0] * D, [[0.0] * D] * K)

@@ -76,9 +76,9 @@ def test_fits_do_not_depend_on_the_order_of_the_pairs(ordered):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((["ann"], [1.0, 0.9], 1.0), "2 slopes for 1 participants"),
-        ((["ann"], [1.0], 1.0, [0.1, 0.2]), "2 offsets for 1 participants"),
-        ((["ann"], [1.0], 1.0, None, 0.1), "offset is 0.1, but offsets are null; give both or none"),
+        ((["ann"], [1.0, 0.9], 1.0), "`slopes` must have 1 entries.*got 2"),
+        ((["ann"], [1.0], 1.0, [0.1, 0.2]), "`offsets` must have 1 entries.*got 2"),
+        ((["ann"], [1.0], 1.0, None, 0.1), "`offset`.*`offsets` is null, got 0.1"),
     ],
 )
 def test_refused(arguments, message):

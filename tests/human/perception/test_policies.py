@@ -192,7 +192,7 @@ def written(path, **changes):
     ("changes", "error", "message"),
     [
         ({"format": "other"}, DataError, r"p.json holds no perception policy: its 'format' is not 'hilmix perception'"),
-        ({"version": 2}, DataError, r"p.json has version 2; this hilmix reads version 1\. Fit and save"),
+        ({"version": 2}, DataError, r"p.json: 'version' must be 1, got 2\. Fit and save"),
         ({"class_path": None}, DataError, r"p.json lacks class_path; fit and save"),
         ({"init_args": None}, DataError, r"p.json lacks init_args; fit and save"),
         ({"init_args": {"curve": 1}}, ConfigError, r"p.json: GlobalCurve: .*'curve'.*'parameters'"),

@@ -125,7 +125,7 @@ def test_unstated_confidence_is_no_confidence():
         (([1, -1], [2, 2], [0.5, 0.5], [0.5, 0.5]), "id1, row 1: .*got -1"),
         (([1], [2**21], [0.5], [0.5]), r"id2.*row 0: .*got 2.09715e\+06"),
         (([1], [2], [0.5], [0.5], [2.0]), "sure, row 0: .*got 2"),
-        (([1, 2], [2], [0.5], [0.5]), "id1 has 2 entries, weight has 1"),
+        (([1, 2], [2], [0.5], [0.5]), "id1 must have 1 entries, as weight has, got 2"),
         (([1, 2], [2, 1], [0.3, 0.7], [0.5, 0.5]), "the table is empty or has a mix twice"),
         (([], [], [], []), "the table is empty or has a mix twice"),
     ],

@@ -46,7 +46,9 @@ def test_commands_run(folders):
 def test_every_table_figure_and_file_is_told():
     studies = {s.task: s for s in (simulated.infer(), simulated.construct(), simulated.categorical())}
     tables = set(summarize_studies(studies).tables)
-    told = re.findall(r"^\| `(\w+)` \| (?=.*\|$)", PAGE.split("## What the summary says")[1], flags=re.MULTILINE)
+    told = re.findall(
+        r"^\| `(\w+)` \| (?=.*\|$)", PAGE.split("## Tables and figures of the summary")[1], flags=re.MULTILINE
+    )
     assert set(told) == tables
     assert set(re.findall(r"^\| `(\w+\.png)`", PAGE, flags=re.MULTILINE)) == set(FIGURES)
     assert all(layout.file in PAGE for layout in LAYOUTS.values())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hilmix.human.report import read_studies, summarize_studies
-from hilmix.human.report.participants import participant_table
+from hilmix.human.report.participants import compute_participant_table
 from hilmix.human.study import TASKS, MixStudy
 from tests.human.report import simulated
 from tests.human.study.synthetic import invent
@@ -63,7 +63,7 @@ def test_construct_gives_its_parameters_back(seed):
     assert covers(row(tables["anchoring"], "anchoring"), simulated.ANCHORING, 0.08)
     low, high = (row(tables["midpoints"], "midpoint", start) for start in ("0.1", "0.9"))
     assert high.value - low.value == pytest.approx(2 * shift, abs=0.02)
-    assert (low.people, high.people) == (25, 25)
+    assert (low.participants, high.participants) == (25, 25)
     for name, strength in zip(simulated.CLASSES, simulated.STRENGTH, strict=True):
         assert covers(row(tables["class_strengths"], "strength", name), strength, 0.06)
 
@@ -79,7 +79,7 @@ def test_labels_equal_their_closed_form():
         assert row(tables["labels"], f"{rule}_entropy", "0.75").value == pytest.approx(0.75 * doubt + 0.25 * spread)
     assert row(tables["labels"], "mixup_entropy").value == pytest.approx(-0.25 * np.log(0.25) - 0.75 * np.log(0.75))
     assert row(tables["top_classes"], "top_is_endpoint").value == 1
-    shared = row(tables["top_classes"], "top_shared_by_two_people")
+    shared = row(tables["top_classes"], "top_shared_by_two")
     assert (shared.value, shared.n) == (1, 20 * 8 * 7 / 2)
 
 
@@ -90,7 +90,7 @@ def test_repeats_change_reliability_and_nothing_else(make):
     wrong = replace(said, weight=np.where(said.repeat, 1 - said.weight, said.weight))
     before, after = (summarize_studies({study.task: s}).tables for s in (study, replace(study, judgments=wrong)))
     changed = {name for name in before if not before[name].equals(after[name])}
-    assert changed == {"repeats", "people"}
+    assert changed == {"repeats", "participants"}
 
 
 def test_a_second_look_that_nobody_flagged_is_counted_but_no_witness_of_agreement():
@@ -154,7 +154,7 @@ def flagged(weight: list[float], seconds: list[float], *, start: list[float]) ->
             "start": [*start, *np.full(9 * rows, 0.1)],
         },
     )
-    table = participant_table(study)
+    table = compute_participant_table(study)
     assert (table["flags"][1:] == "").all()
     assert summarize_studies({"construct": study}).tables["counts"]["judgments"].tolist() == [10 * rows]
     return table["flags"][0]
@@ -176,9 +176,9 @@ def test_sliders_in_the_middle_look_untouched_only_together():
     half = np.where(said.participant == 1, 0.5, said.weight)
     still = replace(study, judgments=replace(said, weight=half, confidence=np.where(said.participant == 1, 0.5, 0.9)))
     moved = replace(study, judgments=replace(said, weight=half, confidence=np.full(len(said), 0.9)))
-    assert participant_table(still)["untouched_trials"].tolist() == [0, 22, 0, 0]
-    assert participant_table(still)["flags"].tolist() == ["", "straight_liner untouched", "", ""]
-    assert participant_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
+    assert compute_participant_table(still)["untouched_trials"].tolist() == [0, 22, 0, 0]
+    assert compute_participant_table(still)["flags"].tolist() == ["", "straight_liner untouched", "", ""]
+    assert compute_participant_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
 
 
 def test_mixes_within_a_class_say_nothing_about_classes():
@@ -200,7 +200,7 @@ def test_any_study_is_described_or_the_reason_told(seed):
     assert set(summary.tables["counts"]["study"]) == set(TASKS)
     assert np.isfinite(summary.tables["weights"]["value"]).all()
     assert all(note.startswith(TASKS) for note in summary.notes)
-    assert set(summary.long()["table"]) == set(summary.tables) - {"counts", "people"}
+    assert set(summary.long()["table"]) == set(summary.tables) - {"counts", "participants"}
 
 
 FACTS = {
@@ -235,10 +235,10 @@ def test_released_data_give_the_facts_known_of_them(real_data):
     assert row(tables["confidence"], "correlation", "one_sidedness").low > 0.5
     assert abs(row(tables["confidence"], "correlation", "absolute_deviation").value) < 0.1
     counts = tables["counts"].set_index("study")
-    assert counts["people"].to_dict() == {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
+    assert counts["participants"].to_dict() == {"construct": 45, "select": 25, "infer": 81, "categorical": 8}
     assert counts["judgments"].to_dict() == {"construct": 1350, "select": 750, "infer": 4788, "categorical": 200}
     assert counts["repeats"].to_dict() == {"construct": 90, "select": 50, "infer": 162, "categorical": 16}
     assert counts["batches"].to_dict() == {"construct": 9, "select": 9, "infer": 35, "categorical": 4}
-    liner = tables["people"].query("commonest_trials == 31 and trials == 32")
+    liner = tables["participants"].query("commonest_trials == 31 and trials == 32")
     assert liner["flags"].tolist() == ["straight_liner fast"]
     assert liner["commonest_answer"].tolist() == ["1"]

@@ -96,7 +96,7 @@ def test_means_leave_repeats_out(shape):
     found = mean_by_mix(study, values)
     for i in range(len(study.stimuli)):
         np.testing.assert_allclose(found[i], values[(said.stimulus == i) & ~said.repeat].mean(0))
-    with pytest.raises(DataError, match="2 rows of values are given; the study has"):
+    with pytest.raises(DataError, match=r"values must have \d+ rows.*got 2"):
         mean_by_mix(study, [0, 1])
 
 
@@ -113,9 +113,9 @@ def test_what_can_not_be_labelled_is_refused():
         mix_labels(invent("construct", 0), Identity())
     with pytest.raises(DataError, match="this one is 'select'"):
         answer_labels(invent("select", 0))
-    with pytest.raises(DataError, match=r"soft labels have the shape \(3, 5\); expected \(50, 5\)"):
+    with pytest.raises(DataError, match=r"soft labels .*\(50, 5\).*got \(3, 5\)"):
         mix_labels(invent("infer", 0), Identity(), soft=np.ones((3, K)))
-    with pytest.raises(ConfigError, match="fitted to 2 classes"):
+    with pytest.raises(ConfigError, match=r"2 classes.*got 5"):
         mix_labels(invent("infer", 0), ClassStrengths([0.1, -0.1], 1.0))
 
 

@@ -145,41 +145,45 @@ def test_categorical_answers_are_kept_as_given(tmp_path):
 
 BROKEN = {
     "a missing column": ("infer", [{"subject": "u", "task": "rate_mixture"}], "lacks the column(s) ['condition'"),
-    "trials of another task": ("infer", [infer_row(task="spec_conf")], "row 0, column 'task': found 'spec_conf'"),
+    "trials of another task": ("infer", [infer_row(task="spec_conf")], "row 0, column 'task': ... got 'spec_conf'"),
     "no trials": ("infer", [infer_row(task="")], "holds no trials"),
     "no participant": ("infer", [infer_row(subject="")], "column 'subject'"),
     "no name": ("infer", [infer_row(name="")], "column 'filename'"),
     "an unknown label": (
         "infer",
         [infer_row(), infer_row(label2="Deere", trial_index=7)],
-        "row 1, column 'label2': found 'Deere'; expected one of Airplane, ",
+        "row 1, column 'label2': must be one of Airplane, ... got 'Deere'",
     ),
-    "an unknown label in a pair": ("select", [select_row(class_pair="Bird_1_Bat_2")], "found 'Bird_1_Bat_2'; expected"),
+    "an unknown label in a pair": ("select", [select_row(class_pair="Bird_1_Bat_2")], "must be ... got 'Bird_1_Bat_2'"),
     "a pair without ids": ("construct", [construct_row(class_pair="Bird_Deer")], "<class>_<id>_<class>_<id>"),
     "an id outside the set": (
         "infer",
         [infer_row(id1=10000.0)],
-        "found '10000.0'; expected a whole number from 0 to "
-        "9999, since num_items is 10000. Correct the row or take it out.",
+        "must be a whole number from 0 to 9999, since num_items is 10000, got '10000.0'. Correct the row or take it "
+        "out.",
     ),
     "an id in a pair outside the set": ("select", [select_row(class_pair="Bird_10000_Deer_2")], "from 0 to 9999"),
-    "half an id": ("infer", [infer_row(id2=0.5)], "column 'id2': found '0.5'"),
-    "no id": ("infer", [infer_row(id2="")], "column 'id2': found ''"),
-    "a weight above 1": ("infer", [infer_row(mixtureCoeff=1.5)], "column 'mixtureCoeff': found '1.5'; expected a num"),
-    "a factor above 100": ("infer", [infer_row(slider=126)], "expected a number from 0 to 100"),
-    "a confidence below 0": ("infer", [infer_row(confidence=-1)], "expected a number from 0 to 100"),
-    "an empty slider": ("infer", [infer_row(slider=None)], "expected a number from 0 to 100"),
-    "an answer in words": ("construct", [construct_row("half")], "column 'final_value': found 'half'"),
-    "an answer outside": ("construct", [construct_row(1.1)], "expected a number from 0 to 1"),
+    "half an id": ("infer", [infer_row(id2=0.5)], "column 'id2': ... got '0.5'"),
+    "no id": ("infer", [infer_row(id2="")], "column 'id2': ... got ''"),
+    "a weight above 1": (
+        "infer",
+        [infer_row(mixtureCoeff=1.5)],
+        "column 'mixtureCoeff': must be a number ... got '1.5'",
+    ),
+    "a factor above 100": ("infer", [infer_row(slider=126)], "must be a number from 0 to 100"),
+    "a confidence below 0": ("infer", [infer_row(confidence=-1)], "must be a number from 0 to 100"),
+    "an empty slider": ("infer", [infer_row(slider=None)], "must be a number from 0 to 100"),
+    "an answer in words": ("construct", [construct_row("half")], "column 'final_value': ... got 'half'"),
+    "an answer outside": ("construct", [construct_row(1.1)], "must be a number from 0 to 1"),
     "a choice that is none": ("select", [select_row("selectnan")], "row 0, column 'response'"),
     "an answer in another column": ("infer", [infer_row(responses="")], "a JSON object with mixingcoeff, confidence"),
     "an answer that is no object": ("select", [select_row(response="[1]")], "a JSON object with select"),
-    "a percent that is none": ("categorical", [categorical_row(answer_form("Dog", "8p"))], "expected a number from 0"),
+    "a percent that is none": ("categorical", [categorical_row(answer_form("Dog", "8p"))], "must be a number from 0"),
     "a percent above 100": ("categorical", [categorical_row(answer_form("Dog", "120"))], "from 0 to 100"),
-    "an unknown top class": ("categorical", [categorical_row(answer_form("Dig", "80"))], "expected one of Airplane"),
-    "an unknown second": ("categorical", [categorical_row(answer_form("Dog", "8", "Kat"))], "expected one of No, Air"),
+    "an unknown top class": ("categorical", [categorical_row(answer_form("Dig", "80"))], "must be one of Airplane"),
+    "an unknown second": ("categorical", [categorical_row(answer_form("Dog", "8", "Kat"))], "must be one of No, Air"),
     "an unknown tick": ("categorical", [categorical_row(answer_form("Dog", "8", ruled_out=("Kat",)))], "improbClass"),
-    "a session twice": ("infer", [infer_row(), infer_row()], "row 1, column 'trial_index': found '6'"),
+    "a session twice": ("infer", [infer_row(), infer_row()], "row 1, column 'trial_index': ... got '6'"),
     "one name for two mixes": ("infer", [infer_row(), infer_row(id1=13.0, trial_index=7)], "row 1, column 'filename'"),
     "negative time": ("infer", [infer_row(rt=-1)], "column 'rt'"),
 }
@@ -188,7 +192,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_bad_input_gives_one_error_with_file_and_place(tmp_path, case):
     task, rows, message = BROKEN[case]
-    with pytest.raises(DataError, match=re.escape(message)) as error:
+    with pytest.raises(DataError, match=".*".join(map(re.escape, message.split(" ... ")))) as error:
         read_rows(tmp_path, task, rows)
     assert LAYOUTS[task].file in str(error.value)
 

@@ -70,9 +70,9 @@ def test_it_introduces_itself_in_one_line():
 
 BROKEN = {
     "an unknown task": ({"task": "rate"}, "task.*construct.*rate"),
-    "a class twice": ({"classes": ("a", "a")}, "classes: 'a' is there twice"),
-    "a participant twice": ({"participants": ("u", "u")}, "participants: 'u' is there twice"),
-    "a name twice": ({"stimuli": {k: v * 2 for k, v in STIMULI.items()}}, "stimuli name: 'm' is there twice"),
+    "a class twice": ({"classes": ("a", "a")}, "classes: 'a' occurs more than once"),
+    "a participant twice": ({"participants": ("u", "u")}, "participants: 'u' occurs more than once"),
+    "a name twice": ({"stimuli": {k: v * 2 for k, v in STIMULI.items()}}, "stimuli name: 'm' occurs more than once"),
     "a missing column": ({"stimuli": {"name": ["m"]}}, r"stimuli lack the column\(s\) \['id1'"),
     "a weight of a pair": ({"task": "select"}, r"have the column\(s\) \['weight'\]; this task allows"),
     "a misspelt column": ({"judgments": JUDGMENTS | {"repeats": [0, 0]}}, r"column\(s\) \['repeats'\]"),
@@ -82,14 +82,14 @@ BROKEN = {
     "no weight": ({"judgments": JUDGMENTS | {"weight": [0.5, np.nan]}}, "weight, row 1: .*empty"),
     "no confidence": ({"judgments": JUDGMENTS | {"confidence": [np.nan, 1]}}, "confidence, row 0: .*empty"),
     "a participant outside": ({"judgments": JUDGMENTS | {"participant": [0, 1]}}, "participant, row 1: 1 is out of"),
-    "a trial twice": ({"judgments": JUDGMENTS | {"trial": [4, 4]}}, "trial, row 1: the participant has this trial"),
-    "a short column": ({"judgments": JUDGMENTS | {"trial": [4]}}, "judgments trial has 1 rows; expected 2"),
+    "a trial twice": ({"judgments": JUDGMENTS | {"trial": [4, 4]}}, "trial, row 1: .*got 4"),
+    "a short column": ({"judgments": JUDGMENTS | {"trial": [4]}}, "judgments trial must have 2 rows, got 1"),
     "a second outside": ({"task": "categorical", "judgments": ANSWERS | {"second": [2]}}, "second, row 0: 2 is out"),
     "a second below": ({"task": "categorical", "judgments": ANSWERS | {"second": [-2]}}, "second, row 0: -2 is out"),
     "a percent outside": ({"task": "categorical", "judgments": ANSWERS | {"top_percent": [101]}}, "0 to 100.0"),
     "ticks of other classes": (
         {"task": "categorical", "judgments": ANSWERS | {"impossible": [[True]]}},
-        r"shape \(1, 1\); expected \(1, 2\)",
+        r"shape \(1, 2\), got \(1, 1\)",
     ),
 }
 

@@ -150,9 +150,9 @@ def with_inputs(inputs):
 
 
 REFUSED = {
-    "another size": (lambda: base_data(replace(STUDY, num_items=60)), {}, "base has 60 items; the ids of the study"),
-    "other classes": (lambda: base_data(STUDY, classes=("a", "b", "c", "d", "e")), {}, "base has a, b, c, d, e. Both"),
-    "more classes": (lambda: base_data(STUDY, classes=(*CLASSES, "f")), {}, "Both must have the same"),
+    "another size": (lambda: base_data(replace(STUDY, num_items=60)), {}, "got 60."),
+    "other classes": (lambda: base_data(STUDY, classes=("a", "b", "c", "d", "e")), {}, "got a, b, c, d, e."),
+    "more classes": (lambda: base_data(STUDY, classes=(*CLASSES, "f")), {}, "base must have the classes of the study"),
     "no split": (lambda: base_data(STUDY, split=False), {}, "base has no split; mixes are added to data with 'train'"),
     "nothing to validate on": (lambda: replace(base_data(STUDY), split=np.full(N, "train")), {}, "splits ['train']"),
     "a leak into the test": (lambda: broken_split("test"), {}, f"'item-{STUDY.stimuli.id2[1]}', which is in the split"),
@@ -170,17 +170,17 @@ REFUSED = {
     "features of annotators": (
         lambda: replace(base_data(STUDY), annotator_features=np.zeros((3, 2), np.float32)),
         {},
-        "has features of its annotators",
+        "features of annotators",
     ),
     "floats": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4, 5, 3), np.float32), "image")), {}, "are float32 of kin"),
     "vectors": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4)), "vector")), {}, "float64 of kind 'vector'"),
     "files": (lambda: with_inputs(ImageFiles([Path("none.png")] * N, 8)), {}, "these inputs are files of kind"),
     "labels per judgment": (lambda: base_data(STUDY), {"labels": answer_labels(STUDY)}, "one row per mix"),
     "labels per mix": (lambda: base_data(STUDY), {"per": "judgment"}, "one row per judgment"),
-    "no distribution": (lambda: base_data(STUDY), {"labels": LABELS - 0.5}, "expected numbers of at least 0"),
+    "no distribution": (lambda: base_data(STUDY), {"labels": LABELS - 0.5}, "must be numbers >= 0"),
     "no label": (lambda: base_data(STUDY), {"labels": LABELS * np.nan}, "label of the mix 'mixed_"),
-    "a short choice": (lambda: base_data(STUDY), {"keep": [True]}, "keep has the shape (1,) and dtype bool"),
-    "a choice by number": (lambda: base_data(STUDY), {"keep": np.arange(S)}, "expected (" + str(S) + ",) bool"),
+    "a short choice": (lambda: base_data(STUDY), {"keep": [True]}, "got bool of (1,)"),
+    "a choice by number": (lambda: base_data(STUDY), {"keep": np.arange(S)}, "shape (" + str(S) + ",)"),
 }
 
 

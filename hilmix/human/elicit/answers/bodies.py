@@ -19,11 +19,13 @@ CONTROLS: dict[Task, tuple[str, ...]] = {
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+# Bounds keep any body within what SQLite and Parquet columns hold.
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Score = Annotated[int, Field(ge=1, le=10)]
 Seconds = Annotated[float, Field(ge=0, le=1e7)]
 FreeText = Annotated[str, StringConstraints(max_length=5000)]
 Control = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
+# A UUID, which the page makes itself.
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 
 
@@ -68,20 +70,21 @@ class Categorical(Model):
     top_percent: Percent
     second: Number | None
     second_percent: Percent | None
+    # Bounded before validation looks for duplicates.
     impossible: list[Number] = Field(max_length=1000)
 
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> "Categorical":
         if (self.second is None) != (self.second_percent is None):
-            raise ValueError("second and second_percent are given together or both null")
+            raise ValueError("second and second_percent must both be given or both be null")
         if self.second == self.top:
-            raise ValueError("second is the same class as top")
+            raise ValueError("second must differ from top")
         if self.top_percent + (self.second_percent or 0) > 100:
-            raise ValueError("top_percent and second_percent are more than 100 together")
+            raise ValueError("top_percent and second_percent must be <= 100 together")
         if len(set(self.impossible)) < len(self.impossible):
-            raise ValueError("impossible names a class twice")
+            raise ValueError("impossible must name each class once")
         if {self.top, self.second} & set(self.impossible):
-            raise ValueError("impossible names a class that was given a percent")
+            raise ValueError("impossible must not name top or second")
         return self
 
 
@@ -160,9 +163,11 @@ def find_problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | 
         return f"The answer is of task {answer.task}; the trial is of task {shown.task}."
     if isinstance(answer, Construct) and answer.weight not in (weights or ()):
         return f"The weight must be one of {[round(w, 6) for w in weights or ()]}, got {answer.weight:g}."
+    # A dict, as the position may lie beyond the offered mixes.
     if isinstance(answer, Select) and answer.weight != dict(enumerate(weights or ())).get(answer.position):
         return "The weight is not the one that was shown at that position."
     if isinstance(answer, Categorical | Vote):
+        # No second class counts as class 0, which always exists.
         named = [answer.label] if isinstance(answer, Vote) else [answer.top, answer.second or 0, *answer.impossible]
         if max(named) >= num_classes:
             return f"Classes must be in [0, {num_classes - 1}], got {max(named)}."

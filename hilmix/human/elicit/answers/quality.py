@@ -16,8 +16,10 @@ CLASS_TASKS: tuple[Task, ...] = ("categorical", "vote")
 EXCLUDING = ("catch", "fast", "straight")
 CATCH_TOLERANCE = 0.25
 """How far a weight may lie from the known answer of a catch trial."""
+# One failed catch trial may be a slip: excluded is who fails more than half of two or more.
 MIN_CATCH, FAILED_CATCH = 2, 0.5
 FAST_SHARE = 0.5
+# In H-Mix a participant answered 1.0 in 31 of 32 construct trials (.97) and was kept.
 MIN_STRAIGHT, STRAIGHT_SHARE = 10, 0.9
 REPEAT_DIFFERENCE, REPEAT_OTHER_LABEL = 0.3, 0.5
 UNTOUCHED_SHARE = 0.5
@@ -60,6 +62,7 @@ def find_flags(trials: Sequence[AnsweredTrial], *, minimum_seconds: float) -> li
         trials: the answered trials.
         minimum_seconds: a trial answered sooner is a fast one.
     """
+    # In practice participants may try the controls out.
     counted = [one for one in trials if one.trial.kind != "practice"]
     found = {
         "catch": _catch(counted),
@@ -71,7 +74,7 @@ def find_flags(trials: Sequence[AnsweredTrial], *, minimum_seconds: float) -> li
     return [Flag(rule, detail) for rule, detail in found.items() if detail is not None]
 
 
-def exclusion_reason(found: Sequence[Flag]) -> str | None:
+def find_exclusion_reason(found: Sequence[Flag]) -> str | None:
     """Returns why a participant is excluded, "rule: numbers" joined by semicolons; None where no flag excludes."""
     reasons = [f"{flag.rule}: {flag.detail}" for flag in found if flag.rule in EXCLUDING]
     return "; ".join(reasons) or None
@@ -80,12 +83,12 @@ def exclusion_reason(found: Sequence[Flag]) -> str | None:
 def passes_catch(shown: Stimulus, answer: dict[str, Any]) -> bool:
     """Returns whether an answer agrees with the known one of a catch trial."""
     if answer["task"] in CLASS_TASKS:
-        return bool(answer_value(answer) == shown.right_label)
+        return bool(get_answer_value(answer) == shown.right_label)
     assert shown.right_weight is not None  # the manifest refuses other catch trials
-    return bool(abs(answer_value(answer) - shown.right_weight) <= CATCH_TOLERANCE)
+    return bool(abs(get_answer_value(answer) - shown.right_weight) <= CATCH_TOLERANCE)
 
 
-def answer_value(answer: dict[str, Any]) -> Any:
+def get_answer_value(answer: dict[str, Any]) -> Any:
     """Returns the one number that stands for an answer: a weight or a class."""
     return answer[{"categorical": "top", "vote": "label"}.get(answer["task"], "weight")]
 
@@ -109,7 +112,7 @@ def _straight(trials: Sequence[AnsweredTrial]) -> str | None:
     main = [one for one in trials if one.trial.kind == "main"]
     if len(main) < MIN_STRAIGHT:
         return None
-    usual, count = Counter(answer_value(one.row.answer) for one in main).most_common(1)[0]
+    usual, count = Counter(get_answer_value(one.row.answer) for one in main).most_common(1)[0]
     # The midpoint at one half is what the pixels say, and reaching it takes steps or a search each time.
     honest = main[0].shown.task in MIDPOINT_TASKS and usual == 0.5
     if honest or count < STRAIGHT_SHARE * len(main):
@@ -118,7 +121,8 @@ def _straight(trials: Sequence[AnsweredTrial]) -> str | None:
 
 
 def _repeats(trials: Sequence[AnsweredTrial]) -> str | None:
-    by_trial = {one.trial.id: answer_value(one.row.answer) for one in trials}
+    # A repeat whose original has no answer is left out.
+    by_trial = {one.trial.id: get_answer_value(one.row.answer) for one in trials}
     pairs = [(by_trial[one.trial.id], by_trial[one.trial.of]) for one in trials if one.trial.of in by_trial]
     if not pairs:
         return None

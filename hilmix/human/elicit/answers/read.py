@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations
 from hilmix.errors import DataError
 from hilmix.human import study as hmix
-from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Stimulus, Task, Trial, manifest_sha256, read_manifest
+from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Stimulus, Task, Trial, hash_manifest, read_manifest
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.rows import AnswerRow, Participant, Survey
 from hilmix.human.study import MixStudy
@@ -57,18 +57,21 @@ class StudyAnswers:
     @property
     def excluded(self) -> dict[str, str]:
         """Participants whom the rules of quality exclude, by name, with the reason."""
-        return {participant_name(one.number): one.excluded for one in self.participants if one.excluded is not None}
+        return {
+            format_participant_name(one.number): one.excluded for one in self.participants if one.excluded is not None
+        }
 
 
-def participant_name(number: int) -> str:
+def format_participant_name(number: int) -> str:
     """Returns the name of a participant outside the server: it tells nothing of code or platform."""
     return f"p{number:03d}"
 
 
-def mix_name(manifest: Manifest, shown: Stimulus) -> str:
+def format_mix_name(manifest: Manifest, shown: Stimulus) -> str:
     """Returns a name of what was shown, as the released files name it."""
     one, two = (manifest.dataset.classes[label] for label in (shown.label1, shown.label2))
     pair = f"{one}_{shown.id1}_{two}_{shown.id2}"
+    # repr: the shortest text that reads back as the same weight.
     return pair if shown.weight is None else f"mixed_{shown.weight!r}_{pair}.png"
 
 
@@ -84,8 +87,9 @@ def collect_answers(folder: Path | str) -> StudyAnswers:
         raise DataError(_no_answers(folder))
     participants, surveys, answers = read_rows(
         file,
+        # One job, so one transaction: a server may write between two.
         lambda rows: (rows.read_participants(), rows.read_surveys(), rows.read_answers()),
-        manifest=manifest_sha256(folder),
+        manifest=hash_manifest(folder),
     )
     if not answers:
         raise DataError(_no_answers(folder))
@@ -108,7 +112,7 @@ def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmi
     Raises:
         DataError: if there are no such answers, or as :func:`collect_answers`.
     """
-    studies = mix_studies(collect_answers(folder), with_excluded=with_excluded)
+    studies = build_mix_studies(collect_answers(folder), with_excluded=with_excluded)
     if not studies:
         raise DataError(
             f"{folder} holds no answers about weights or classes of mixes that count; excluded participants, practice "
@@ -117,18 +121,18 @@ def read_answers(folder: Path | str, *, with_excluded: bool = False) -> dict[hmi
     return studies
 
 
-def mix_studies(collected: StudyAnswers, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
+def build_mix_studies(collected: StudyAnswers, *, with_excluded: bool = False) -> dict[hmix.Task, MixStudy]:
     """Returns what :func:`read_answers` does, of answers that are read already; empty where there are none."""
     counted = collected.counted(with_excluded=with_excluded)
     rows = {task: [one for one in counted if one.shown.task == task] for task in hmix.TASKS}
-    return {task: mix_study(task, collected.manifest, mine) for task, mine in rows.items() if mine}
+    return {task: build_mix_study(task, collected.manifest, mine) for task, mine in rows.items() if mine}
 
 
 def read_votes(folder: Path | str, *, with_excluded: bool = False) -> Annotations:
     """Returns the votes as annotations, with confidence and seconds; practice, catch trials and repeats are left out.
 
     The first N items are those of the data that the study was built from, voted on as single images; those of
-    :func:`vote_mixes` follow.
+    :func:`find_vote_mixes` follow.
 
     Args:
         folder: of the study, with ``study.json`` and ``answers.sqlite``.
@@ -137,23 +141,23 @@ def read_votes(folder: Path | str, *, with_excluded: bool = False) -> Annotation
     Raises:
         DataError: if there are no votes, or as :func:`collect_answers`.
     """
-    votes = vote_annotations(collect_answers(folder), with_excluded=with_excluded)
+    votes = build_vote_annotations(collect_answers(folder), with_excluded=with_excluded)
     if not votes.num_pairs:
         raise DataError(f"{folder} holds no votes that count; other tasks are read by read_answers.")
     return votes
 
 
-def vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) -> Annotations:
+def build_vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) -> Annotations:
     """Returns what :func:`read_votes` does, of answers that are read already; maybe empty."""
     counted = collected.counted(with_excluded=with_excluded)
     votes = [one for one in counted if one.shown.task == "vote" and one.trial.kind == "main"]
     manifest = collected.manifest
-    place = {mix_name(manifest, shown): row for row, shown in enumerate(vote_mixes(manifest))}
+    place = {format_mix_name(manifest, shown): row for row, shown in enumerate(find_vote_mixes(manifest))}
     size = manifest.dataset.num_items
-    who, participants = _participants(votes)
+    participant, participants = _participants(votes)
     return Annotations.build(
-        [one.shown.id1 if one.shown.single else size + place[mix_name(manifest, one.shown)] for one in votes],
-        who,
+        [one.shown.id1 if one.shown.single else size + place[format_mix_name(manifest, one.shown)] for one in votes],
+        participant,
         [one.row.answer["label"] for one in votes],
         num_items=size + len(place),
         classes=manifest.dataset.classes,
@@ -163,13 +167,14 @@ def vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) ->
     )
 
 
-def vote_mixes(manifest: Manifest) -> tuple[Stimulus, ...]:
+def find_vote_mixes(manifest: Manifest) -> tuple[Stimulus, ...]:
     """Returns the different mixes, not single images, that main trials of the task vote show."""
     main = (
         trial for batch in manifest.batches if batch.task == "vote" for trial in batch.trials if trial.kind == "main"
     )
     shown = (manifest.stimuli[trial.stimulus] for trial in main)
-    return tuple({mix_name(manifest, one): one for one in shown if not one.single}.values())
+    # By name: several batches or trials may show the same mix.
+    return tuple({format_mix_name(manifest, one): one for one in shown if not one.single}.values())
 
 
 def _no_answers(folder: Path) -> str:
@@ -184,31 +189,32 @@ def _judgments(manifest: Manifest, participants: Sequence[Participant], answers:
     trials = {trial.id: (batch.id, trial) for batch in manifest.batches for trial in batch.trials}
     order = {(one.number, trial): place for one in participants for place, trial in enumerate(one.order)}
 
-    def when(given: AnswerRow) -> tuple[int, float, int]:
+    def order_of(given: AnswerRow) -> tuple[int, float, int]:
+        # Times may tie, as with imported answers; the order of the trials decides then.
         return given.participant, given.received, order.get((given.participant, given.trial), -1)
 
     out: list[Judgment] = []
-    for given in sorted(answers, key=when):
+    for given in sorted(answers, key=order_of):
         participant, (batch, trial) = by_number[given.participant], trials[given.trial]
         place = out[-1].place + 1 if out and out[-1].participant is participant else 0
         out.append(Judgment(participant, batch, trial, manifest.stimuli[trial.stimulus], given, place))
     return out
 
 
-def mix_study(task: hmix.Task, manifest: Manifest, rows: Sequence[Judgment]) -> MixStudy:
+def build_mix_study(task: hmix.Task, manifest: Manifest, rows: Sequence[Judgment]) -> MixStudy:
     """Returns these answers to one task as a study; vocabularies in the order of their first use."""
-    stimulus, names = _distinct([mix_name(manifest, one.shown) for one in rows])
+    stimulus, names = _distinct([format_mix_name(manifest, one.shown) for one in rows])
     shown = [rows[at].shown for at in np.unique(stimulus, return_index=True)[1]]
     stimuli: dict[str, Any] = {"name": names}
     for column in ("id1", "id2", "label1", "label2", *(() if task in hmix.MIDPOINT_TASKS else ("weight",))):
         stimuli[column] = [getattr(one, column) for one in shown]
-    who, participants = _participants(rows)
+    participant, participants = _participants(rows)
     judgments: dict[str, Any] = {
-        "participant": who,
+        "participant": participant,
         "stimulus": stimulus,
         "seconds": [one.row.seconds for one in rows],
         "repeat": [one.trial.kind == "repeat" for one in rows],
-        "trial": pd.Series(who).groupby(who).cumcount(),
+        "trial": pd.Series(participant).groupby(participant).cumcount(),
         "batch": [one.batch for one in rows],
     }
     return MixStudy.build(
@@ -248,10 +254,11 @@ def _forms(answers: Sequence[Mapping[str, Any]], num_classes: int) -> dict[str, 
 
 
 def _participants(rows: Sequence[Judgment]) -> tuple[NDArray[np.int64], list[str]]:
-    return _distinct([participant_name(one.participant.number) for one in rows])
+    return _distinct([format_participant_name(one.participant.number) for one in rows])
 
 
 def _distinct(names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
     """(L,) the number of each name, and the names in the order of their first use."""
+    # An object array: NumPy text would drop trailing zero characters of names.
     number, different = pd.factorize(np.asarray(names, dtype=object))
     return number.astype(np.int64), [str(name) for name in different]

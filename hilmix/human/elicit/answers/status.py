@@ -33,7 +33,7 @@ class TaskStatus(Model):
         agreement: share of pairs of judgments of the same stimulus that name the same class; categorical and vote.
         difference: mean absolute difference of the weights of such a pair; the other tasks.
         icc: share of the variance of these weights, less that of the mix where it has one, that participants have in
-            common: ICC(1); None where the judgments do not tell yet.
+            common: ICC(1); None with too few judgments, or judgments that do not vary.
     """
 
     task: Task
@@ -51,7 +51,7 @@ class TaskStatus(Model):
 
 
 class FlagStatus(Model):
-    """A rule that a participant breaks, and the numbers that say so."""
+    """A rule that a participant breaks, and the numbers behind it."""
 
     rule: str
     detail: str
@@ -92,10 +92,10 @@ def read_status(folder: Path, now: float) -> Status:
     study = Study.open(folder)
     if not study.answers_file.is_file():
         raise DataError(f"{folder} was not served yet. Serve it: hilmix elicit serve {folder}")
-    return read_rows(study.answers_file, lambda rows: status(study, rows, now), manifest=study.sha256)
+    return read_rows(study.answers_file, lambda rows: compute_status(study, rows, now), manifest=study.sha256)
 
 
-def status(study: Study, rows: Rows, now: float) -> Status:
+def compute_status(study: Study, rows: Rows, now: float) -> Status:
     """Returns the numbers of a study.
 
     Args:
@@ -127,33 +127,36 @@ def _task(study: Study, task: Task, given: Iterable[AnswerRow]) -> TaskStatus:
         if batch.task == task
     ]
     of_trial = {trial.id: trial.stimulus for main in batches for trial in main}
-    said: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
+    answers: dict[int, list[float]] = {stimulus: [] for stimulus in of_trial.values()}
     mine = [one for one in given if one.trial in of_trial]
     for one in mine:
-        said[of_trial[one.trial]].append(quality.answer_value(one.answer))
-    pairs = [pair for values in said.values() for pair in combinations(values, 2)]
-    counts = Counter(min(len(values), target) for values in said.values())
+        answers[of_trial[one.trial]].append(quality.get_answer_value(one.answer))
+    # Pairs within a mix only: different mixes need not agree.
+    pairs = [pair for values in answers.values() for pair in combinations(values, 2)]
+    counts = Counter(min(len(values), target) for values in answers.values())
     names = task in quality.CLASS_TASKS
     return TaskStatus(
         task=task,
-        stimuli=len(said),
+        stimuli=len(answers),
         complete=counts[target],
         counts=tuple(counts[number] for number in range(target + 1)),
         batches=len(batches),
-        complete_batches=sum(all(len(said[trial.stimulus]) >= target for trial in main) for main in batches),
+        complete_batches=sum(all(len(answers[trial.stimulus]) >= target for trial in main) for main in batches),
         judgments=len(mine),
-        wanted=target * len(said),
+        wanted=target * len(answers),
         median_seconds=_median(mine),
         agreement=fmean(a == b for a, b in pairs) if pairs and names else None,
         difference=fmean(abs(a - b) for a, b in pairs) if pairs and not names else None,
-        icc=None if names else _icc(study.manifest, said),
+        icc=None if names else _icc(study.manifest, answers),
     )
 
 
-def _icc(manifest: Manifest, said: dict[int, list[float]]) -> float | None:
-    shown = [(manifest.stimuli[stimulus].weight or 0.0, values) for stimulus, values in said.items() if values]
+def _icc(manifest: Manifest, answers: dict[int, list[float]]) -> float | None:
+    shown = [(manifest.stimuli[stimulus].weight or 0.0, values) for stimulus, values in answers.items() if values]
+    # Less the weight that was shown: else any study would agree, as all participants see the weights.
     beyond = [[value - weight for value in values] for weight, values in shown]
     values, group = np.concatenate([*beyond, []]), np.repeat(np.arange(len(beyond)), [len(v) for v in beyond])
+    # One-way analysis of variance needs two mixes, one of them with two judgments, and variation.
     if len(beyond) < 2 or len(values) == len(beyond) or np.ptp(values) == 0:
         return None
     return intraclass_correlation(values, group, num_groups=len(beyond)).single

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hilmix.human.elicit.answers import quality
-from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, participant_name
+from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, format_participant_name
 from hilmix.human.elicit.design.manifest import Manifest
 from hilmix.human.elicit.store.rows import Participant
 
@@ -24,6 +24,7 @@ _SHOWN = [
     ("label2", pa.string()),
     ("generating_weight", pa.float64()),
 ]
+# Schemas are spelled out: inferred ones would turn a column that no task of the study fills into type null.
 JUDGMENTS = pa.schema(
     [
         *_WHO,
@@ -77,7 +78,7 @@ STIMULI = pa.schema(
 """One row per stimulus of the manifest."""
 
 
-def tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, pa.Table]:
+def build_tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, pa.Table]:
     """Returns the three tables by name.
 
     Args:
@@ -110,7 +111,7 @@ def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
         answer
         | _shown(manifest, one.shown.id)
         | {
-            "participant": participant_name(one.participant.number),
+            "participant": format_participant_name(one.participant.number),
             "batch": one.batch,
             "place": one.place,
             "trial": one.trial.id,
@@ -119,6 +120,7 @@ def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:
             "start": one.trial.start,
             "seconds": one.row.seconds,
             "received": one.row.received,
+            # As text: the names of controls differ between tasks, and a struct column would unite them.
             "touched": json.dumps(one.row.touched),
             "times": json.dumps(one.row.times),
         }
@@ -150,7 +152,7 @@ def _participants(collected: StudyAnswers) -> list[dict[str, Any]]:
         survey = surveys.get(participant.number)
         out.append(
             {
-                "participant": participant_name(participant.number),
+                "participant": format_participant_name(participant.number),
                 "task": None if participant.batch is None else collected.manifest.batches[participant.batch].task,
                 "batch": participant.batch,
                 "phase": participant.phase,

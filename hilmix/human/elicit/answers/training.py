@@ -1,4 +1,4 @@
-"""The data that a study was built from, with what participants said: items and labels to train on."""
+"""The data that a study was built from, with the answers of its participants: items and labels to train on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,18 +11,25 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.elicit.answers.read import Judgment, StudyAnswers, mix_studies, mix_study, participant_name
-from hilmix.human.elicit.design.images import data_sha256
+from hilmix.human.elicit.answers.read import (
+    Judgment,
+    StudyAnswers,
+    build_mix_studies,
+    build_mix_study,
+    format_participant_name,
+)
+from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import Manifest, Task
 from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
 
 TRAINABLE: tuple[Task, ...] = ("infer", "categorical", "vote")
 """Tasks whose answers are labels of what was shown; the others are about which of many mixes is half and half."""
 DoubleArray = NDArray[np.float64]
+# Inputs from files are decoded in parts, which bounds the memory of the float copies.
 _AT_ONCE = 256
 
 
-def with_answers(
+def add_answers(
     data: AnnotatedData, collected: StudyAnswers, task: Task, *, with_excluded: bool = False
 ) -> AnnotatedData:
     """Returns the data with the answers to one task.
@@ -51,9 +58,10 @@ def with_answers(
     rows = [one for one in collected.counted(with_excluded=with_excluded) if one.shown.task == task]
     if not any(one.trial.kind == "main" for one in rows):
         raise DataError(f"The study has no answers to the task '{task}' that count.")
+    # Before anything is built: a second export into its own output would count answers twice.
     _check_participants(data, collected.manifest, rows)
     if task != "vote":
-        study = _renamed(mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
+        study = _renamed(build_mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
         return _with_mixes(data, study, answer_labels(study))
     singles = [one for one in rows if one.shown.single and one.trial.kind == "main"]
     mixes = [one for one in rows if not one.shown.single]
@@ -64,7 +72,7 @@ def with_answers(
 
 def annotator_name(manifest: Manifest, number: int) -> str:
     """Returns what a participant is called among the annotators of the data."""
-    return f"{manifest.name}-{participant_name(number)}"
+    return f"{manifest.name}-{format_participant_name(number)}"
 
 
 def check_data(data: AnnotatedData, manifest: Manifest) -> None:
@@ -73,27 +81,29 @@ def check_data(data: AnnotatedData, manifest: Manifest) -> None:
     Raises:
         DataError: naming what differs.
     """
-    said = manifest.dataset
+    dataset = manifest.dataset
     for what, found, wanted in (
-        ("items", len(data), said.num_items),
-        ("classes", ", ".join(data.classes), ", ".join(said.classes)),
+        ("items", len(data), dataset.num_items),
+        ("classes", ", ".join(data.classes), ", ".join(dataset.classes)),
     ):
         if found != wanted:
-            raise DataError(f"{data.name} has the {what} {found}; the study was built from data with {wanted}.")
+            raise DataError(f"{data.name}: the {what} must be {wanted}, as in the data of the study, got {found}.")
     ids = np.array([(one.id1, one.id2) for one in manifest.stimuli])
-    if data_sha256(data, ids) != said.sha256:
+    if hash_data(data, ids) != dataset.sha256:
         raise DataError(
-            f"{data.name} has other images, or in another order, than the data '{said.name}' that the study was built "
-            "from. Give those."
+            f"{data.name} must have the images of '{dataset.name}', of which the study was built, in the same order, "
+            "got others. Give those data."
         )
 
 
 def _check_participants(data: AnnotatedData, manifest: Manifest, rows: Sequence[Judgment]) -> None:
     if data.annotator_features is not None:
-        raise DataError(f"{data.name} has features of its annotators, which participants lack; drop them.")
+        raise DataError(f"{data.name} must have no features of annotators, since participants lack them. Drop them.")
     there = {annotator_name(manifest, one.participant.number) for one in rows} & set(data.annotations.annotators)
     if there:
-        raise DataError(f"{data.name} has an annotator '{min(there)}' already; are the answers of this study in there?")
+        raise DataError(
+            f"{data.name} has the annotator '{min(there)}', a participant of this study. Give data without its answers."
+        )
 
 
 def _renamed(study: MixStudy, manifest: Manifest) -> MixStudy:
@@ -112,6 +122,7 @@ def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) ->
     columns: dict[str, Any] = {}
     for name, values in more.items():
         given = getattr(base, name)
+        # NaN is "not stated" in both columns.
         columns[name] = np.concatenate([np.full(base.num_pairs, np.nan) if given is None else given, values])
     return Annotations.build(
         np.concatenate([base.item, [one.shown.id1 for one in votes]]),
@@ -135,6 +146,7 @@ def _with_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> An
                 f"{data.name} has no split, and none can be drawn around the mixes: {error} Give the items table a "
                 "column 'split', or build the study from fewer pairs."
             ) from error
+    # A mix without a judgment that counts has no label to train on.
     seen = np.bincount(study.judgments.stimulus[~study.judgments.repeat], minlength=len(study.stimuli)) > 0
     return with_mixes(data, study, labels, per="judgment", keep=seen)
 
@@ -151,7 +163,7 @@ def _with_vote_mixes(data: AnnotatedData, manifest: Manifest, rows: Sequence[Jud
     # Votes as the categorical answers that they amount to: all of the mass on one class.
     rest: dict[str, Any] = {"top_percent": 100.0, "second": None, "second_percent": None, "impossible": []}
     forms = [one._replace(row=replace(one.row, answer={"top": one.row.answer["label"], **rest})) for one in rows]
-    study = _renamed(mix_study("categorical", manifest, forms), manifest)
+    study = _renamed(build_mix_study("categorical", manifest, forms), manifest)
     sure = np.array([one.row.answer["confidence"] for one in rows])
     study = replace(study, judgments=replace(study.judgments, confidence=sure))
     labels = np.eye(study.num_classes)[[one.row.answer["label"] for one in rows]]

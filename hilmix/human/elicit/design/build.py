@@ -14,9 +14,9 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.design import texts
 from hilmix.human.elicit.design.chosen import ChosenMixes
-from hilmix.human.elicit.design.images import Mix, check_images, data_sha256, write_images
+from hilmix.human.elicit.design.images import Mix, check_images, hash_data, write_images
 from hilmix.human.elicit.design.items import check_showable, find_usable_labels
-from hilmix.human.elicit.design.manifest import IMAGES, Manifest, read_manifest, statements, write_manifest
+from hilmix.human.elicit.design.manifest import IMAGES, Manifest, find_statements, read_manifest, write_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, Batch, Dataset, Kind, Settings, Stimulus, Task, Trial
 from hilmix.human.elicit.design.settings import Design, StudyMixes, assign_batches, draw_mixes, draw_trial_ids
@@ -76,17 +76,20 @@ def build_study(
     folder, own = Path(folder), own or OwnTexts()
     if folder.exists():
         raise DataError(f"'{folder}' exists already. Remove it, or choose another folder.")
-    if own.consent is not None and not statements(own.consent):
+    if own.consent is not None and not find_statements(own.consent):
         raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
     check_showable(data)
     label = find_usable_labels(data)
     drawn = draw_mixes(design, label, probs, classes=data.classes, chosen=chosen)
+    # Hidden, beside the target so that rename stays in one file system, and named by process against two builds at
+    # once.
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         (partial / IMAGES).mkdir(parents=True)
         stimuli = _write_stimuli(data, label, _shown(design, drawn), partial / IMAGES, design.seed)
         write_manifest(_manifest(data, design, drawn, stimuli, own, name=folder.name), partial)
+        # What was written, not what was meant, before the folder bears its name.
         check_images(read_manifest(partial), partial)
         partial.rename(folder)
     except OSError as error:
@@ -138,7 +141,7 @@ def _manifest(
     data: AnnotatedData, design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...], own: OwnTexts, *, name: str
 ) -> Manifest:
     instructions = {
-        task: texts.instructions(task, design.wording, trials=design.trials, practice=design.practice)
+        task: texts.build_instructions(task, design.wording, trials=design.trials, practice=design.practice)
         for task in design.tasks
     }
     dataset = Dataset(
@@ -146,7 +149,7 @@ def _manifest(
         licence=data.licence,
         num_items=len(data),
         classes=data.classes,
-        sha256=data_sha256(data, np.concatenate(drawn.pairs)),
+        sha256=hash_data(data, np.concatenate(drawn.pairs)),
     )
     return Manifest(
         name=name,
@@ -154,12 +157,12 @@ def _manifest(
         hilmix=hilmix.__version__,
         dataset=dataset,
         wording=design.wording,
-        consent=own.consent or texts.consent(design.wording, trials=design.trials),
+        consent=own.consent or texts.build_consent(design.wording, trials=design.trials),
         instructions=instructions | dict(own.instructions),
         thanks=texts.THANKS,
         completion_code=own.completion_code,
         settings=Settings(target_judgments=design.judgments),
-        checks={task: texts.checks(task, design.wording) for task in design.tasks},
+        checks={task: texts.build_checks(task, design.wording) for task in design.tasks},
         stimuli=stimuli,
         batches=_batches(design, drawn, stimuli),
     )
@@ -194,6 +197,7 @@ def _trials(
     first = trials("practice", range(others, catch))
     body = trials("main", main)
     known = trials("catch", range(catch, catch + design.catch))
+    # Evenly spread, ends left out.
     again = [body[(r + 1) * len(body) // (design.repeats + 1)] for r in range(design.repeats)]
     last = [Trial(id=next(number), stimulus=t.stimulus, kind="repeat", of=t.id, start=t.start) for t in again]
     return (*first, *body, *known, *last)

@@ -61,28 +61,30 @@ def read_chosen(file: Path | str, data: AnnotatedData, label: IntArray) -> Chose
         DataError: if the file cannot be read or lacks a column, or for the first row that cannot be shown.
     """
     try:
+        # Names stay text: an item may be called 007 or NA.
         table = plain_cells(pd.read_csv(file, dtype={"item1": str, "item2": str}, keep_default_na=False))
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read {file}: {error}. Make it with hilmix elicit next.") from error
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise DataError(f"{file} lacks the column(s) {missing}; found {list(table.columns)}.")
     if table.empty:
-        raise DataError(f"{file} has no rows; give at least one mix.")
+        raise DataError(f"{file} must have at least 1 row, got 0.")
     index = pd.Index(data.items)
     first, second = (index.get_indexer(pd.Index(table[name])).astype(np.int64) for name in COLUMNS[:2])
     weight = pd.to_numeric(table["weight"], errors="coerce").to_numpy(dtype=np.float64)
     same = pd.DataFrame({"low": np.minimum(first, second), "high": np.maximum(first, second)}).duplicated()
     problems = (
-        (first < 0, "item1", f"no item of the data '{data.name}'"),
-        (second < 0, "item2", f"no item of the data '{data.name}'"),
-        (label[first] < 0, "item1", "not shown: it has no class, or is not in the training split"),
-        (label[second] < 0, "item2", "not shown: it has no class, or is not in the training split"),
-        (label[first] == label[second], "item2", "of the class of item1; images of one class are not mixed"),
-        (same.to_numpy(), "item2", "mixed with item1 in an earlier row already"),
-        (~((weight > 0) & (weight < 1)), "weight", "not a number between 0 and 1"),
+        (first < 0, "item1", f"be an item of the data '{data.name}'"),
+        (second < 0, "item2", f"be an item of the data '{data.name}'"),
+        (label[first] < 0, "item1", "have a class and be in the training split"),
+        (label[second] < 0, "item2", "have a class and be in the training split"),
+        (label[first] == label[second], "item2", "be of another class than item1"),
+        (same.to_numpy(), "item2", "not be mixed with item1 in an earlier row"),
+        (~((weight > 0) & (weight < 1)), "weight", "be a number between 0 and 1"),
     )
-    for wrong, column, why in problems:
+    # In this order: label[-1] of an unknown item is looked up above, but never reported.
+    for wrong, column, rule in problems:
         if wrong.any():
-            row = int(wrong.argmax())
-            raise DataError(f"{file}, line {row + 2}: {column} '{table[column].iloc[row]}' is {why}.")
+            row = int(wrong.argmax())  # the first bad one; line 1 is the header
+            raise DataError(f"{file}, line {row + 2}: {column} must {rule}, got '{table[column].iloc[row]}'.")
     return ChosenMixes(Pairs(first, second), weight)

@@ -17,6 +17,7 @@ from hilmix.human.elicit.design.manifest import IMAGES, Manifest
 from hilmix.human.elicit.design.pairs import IntArray
 from hilmix.human.study import render
 
+# Bounds the memory of mixes in float64.
 _AT_ONCE = 256
 
 
@@ -44,6 +45,7 @@ def write_images(data: AnnotatedData, mixes: Iterable[Mix], folder: Path, *, see
         folder: exists.
         seed: key of the names.
     """
+    # Sorted: the same files in the same order, whatever the order of the stimuli.
     wanted, written = sorted(set(mixes)), {}
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
@@ -64,6 +66,7 @@ def check_images(study: Manifest, folder: Path | str) -> None:
     for shown in study.stimuli:
         for name, expected in zip(shown.images, shown.sha256, strict=True):
             file = Path(folder) / IMAGES / name
+            # Repeats and tasks share pictures; each is read once.
             if (name, expected) in checked:
                 continue
             try:
@@ -75,12 +78,13 @@ def check_images(study: Manifest, folder: Path | str) -> None:
             checked.add((name, expected))
 
 
-def data_sha256(data: AnnotatedData, rows: IntArray) -> str:
+def hash_data(data: AnnotatedData, rows: IntArray) -> str:
     """Returns the hash over names and pixels, (H, W, C) uint8, of some items, in the order of the data."""
     total, used = hashlib.sha256(), np.unique(rows)
     for start in range(0, len(used), _AT_ONCE):
         part = used[start : start + _AT_ONCE]
         for row, pixels in zip(part, _pixels(data.inputs, part), strict=True):
+            # \0 marks where the name ends and the pixels begin.
             total.update(data.items[row].encode() + b"\0" + pixels.tobytes())
     return total.hexdigest()
 
@@ -91,10 +95,12 @@ def _pixels(inputs: Inputs, rows: IntArray) -> NDArray[np.uint8]:
 
 
 def _name(mix: Mix, seed: int) -> str:
+    # Keyed: from a plain hash participants could find weights by trying all.
     text = f"{mix.first} {mix.second} {mix.weight!r}"
     key = hashlib.sha256(str(seed).encode()).digest()
     return hashlib.blake2b(text.encode(), key=key, digest_size=8).hexdigest() + ".png"
 
 
 def _sha256(pixels: NDArray[np.uint8]) -> str:
+    # The hash is over pixels row by row; moveaxis leaves another order in memory.
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()

@@ -57,6 +57,7 @@ def read_probs(file: Path | str, data: AnnotatedData) -> DoubleArray:
             "Make it with hilmix predict, from a model of the same classes."
         )
     row = pd.Index(data.items).get_indexer(pd.Index(table["item"].astype(str)))
+    # get_indexer gives -1 for items that the data do not have.
     if (row < 0).any():
         unknown = table["item"].iloc[int((row < 0).argmax())]
         raise DataError(f"{file}: item '{unknown}' is not in the data '{data.name}'. Predict the items of these data.")

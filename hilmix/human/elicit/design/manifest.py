@@ -42,9 +42,9 @@ __all__ = [
     "Task",
     "Trial",
     "Wording",
-    "manifest_sha256",
+    "find_statements",
+    "hash_manifest",
     "read_manifest",
-    "statements",
     "write_manifest",
 ]
 
@@ -75,6 +75,7 @@ class Manifest(Model):
 
     @model_validator(mode="after")
     def _parts_refer_to_each_other(self) -> Self:
+        # The first only: later ones often follow from it.
         for problem in _problems(self):
             raise ValueError(problem)
         return self
@@ -88,7 +89,7 @@ class Manifest(Model):
     @property
     def statements(self) -> tuple[str, ...]:
         """What a participant must tick: the lines ``- [ ] ...`` of the consent."""
-        return statements(self.consent)
+        return find_statements(self.consent)
 
     @property
     def consent_text(self) -> str:
@@ -96,7 +97,7 @@ class Manifest(Model):
         return _STATEMENT.sub("", self.consent).strip()
 
 
-def statements(consent: str) -> tuple[str, ...]:
+def find_statements(consent: str) -> tuple[str, ...]:
     """Returns the lines ``- [ ] ...`` of a consent, without their marks."""
     return tuple(_STATEMENT.findall(consent))
 
@@ -112,19 +113,19 @@ def _problems(study: Manifest) -> Iterator[str]:
     for place, shown in enumerate(study.stimuli):
         where, num_items, k = f"stimuli[{place}]", study.dataset.num_items, len(study.dataset.classes)
         if shown.id != place:
-            yield f"{where}.id is {shown.id}; expected {place}, its place in the list"
+            yield f"{where}.id must be {place}, its place in the list, got {shown.id}"
         for name, size in (("id1", num_items), ("id2", num_items), ("label1", k), ("label2", k)):
             if getattr(shown, name) >= size:
                 yield f"{where}.{name} must be in [0, {size - 1}], got {getattr(shown, name)}"
     seen: set[int] = set()
     for place, batch in enumerate(study.batches):
         if batch.id != place:
-            yield f"batches[{place}].id is {batch.id}; expected {place}, its place in the list"
+            yield f"batches[{place}].id must be {place}, its place in the list, got {batch.id}"
         earlier: dict[int, Trial] = {}
         for row, trial in enumerate(batch.trials):
             where = f"batches[{place}].trials[{row}]"
             if trial.id in seen:
-                yield f"{where}.id is {trial.id}, which an earlier trial has"
+                yield f"{where}.id must differ from those of earlier trials, got {trial.id}"
             if row and _ORDER[batch.trials[row - 1].kind] > _ORDER[trial.kind]:
                 yield f"{where}.kind is {trial.kind} after {batch.trials[row - 1].kind}; practice first, repeats last"
             yield from _trial_problems(study, batch.task, trial, earlier, where)
@@ -138,17 +139,17 @@ def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int
         return
     shown = study.stimuli[trial.stimulus]
     if shown.task != task:
-        yield f"{where}.stimulus is of task {shown.task}; the batch is of task {task}"
+        yield f"{where}.stimulus must be of task {task}, as the batch is, got one of task {shown.task}"
     if trial.kind == "catch" and shown.right_weight is None:
         yield f"{where}.kind is catch, but stimulus {shown.id} has no known answer (weight 0 or 1, or one real mix)"
     original = None if trial.of is None else earlier.get(trial.of)
     shows_it_again = original is not None and original.kind == "main" and original.stimulus == trial.stimulus
     if trial.kind == "repeat" and not shows_it_again:
-        yield f"{where}.of is {trial.of}; a repeat names a main trial of its batch with the same stimulus"
+        yield f"{where}.of must be a main trial of the batch with the same stimulus, got {trial.of}"
     if trial.kind != "repeat" and trial.of is not None:
-        yield f"{where}.of is {trial.of}; expected null, as only repeats have it"
+        yield f"{where}.of must be null, as only repeats have it, got {trial.of}"
     if (task == "construct") != (trial.start is not None):
-        yield f"{where}.start is {trial.start}; task construct needs a number, the others null"
+        yield f"{where}.start must be a number in task construct, null in the others, got {trial.start}"
     elif trial.start is not None and trial.start not in (shown.weights or ()):
         yield f"{where}.start must be one of the weights {list(shown.weights or ())}, got {trial.start}"
 
@@ -182,8 +183,9 @@ def write_manifest(study: Manifest, folder: Path | str) -> Path:
     return file
 
 
-def manifest_sha256(folder: Path | str) -> str:
+def hash_manifest(folder: Path | str) -> str:
     """Returns the hash of the bytes of ``study.json``, by which answers know their study."""
+    # Bytes, not content: any edit after serving counts.
     return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
 
 
@@ -200,8 +202,9 @@ def _describe(error: ValidationError) -> str:
         return f"{where} is missing{more}"
     if kind == "extra_forbidden":
         return f"{where} is not a field of a study; remove it, or correct its name{more}"
-    allowed = re.sub(r"^\w+ should", "it should", first["msg"])
-    return f"{where} is {_shown(first['input'])}; {allowed}{more}"
+    # pydantic begins with "Input should".
+    rule = re.sub(r"^\w+ should", "must", first["msg"])
+    return f"{where} {rule}, got {_shown(first['input'])}{more}"
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -36,6 +36,7 @@ def draw_balanced_codes(strata: IntArray, into: int, rng: np.random.Generator) -
         >>> sorted(codes[:2].tolist()), sorted(codes[2:].tolist())
         ([0, 1], [0, 1])
     """
+    # Dealing in turn along the sorted strata is even in every run of neighbours; order within a stratum is random.
     order = np.lexsort((rng.random(len(strata)), strata))
     codes = np.empty(len(strata), dtype=np.int64)
     codes[order] = rng.permutation(into)[np.arange(len(strata)) % into]
@@ -71,8 +72,10 @@ def draw_pairs(label: IntArray, number: int, *, classes: Sequence[str], rng: np.
                 f"give {sizes[0] * sizes[1]} pairs, but {quota[c]} are needed. Lower `design.pairs`."
             )
         i, j = _all_meet(quota[c], *sizes)
+        # Interleaved, so that the first n pairs are balanced as well.
         first[c :: len(couples)] = members[a][(start[a] + i) % sizes[0]]
         second[c :: len(couples)] = members[b][(start[b] + j) % sizes[1]]
+        # The next pair of classes goes on where this one stopped: images are used evenly.
         start[[a, b]] += quota[c]
     return Pairs(first, second)
 
@@ -112,7 +115,7 @@ def draw_images(label: IntArray, number: int, *, classes: Sequence[str], rng: np
     return Pairs(chosen, chosen.copy())
 
 
-def least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classes: Sequence[str]) -> Pairs:
+def find_least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classes: Sequence[str]) -> Pairs:
     """Returns the pairs of images that a model takes most for each other's class, each image in as few as possible.
 
     The score of images i of class a and j of class b is p_i(b) + p_j(a). In every pair of classes the images are
@@ -142,6 +145,7 @@ def least_sure_pairs(label: IntArray, probs: DoubleArray, number: int, *, classe
             "needed. Ask for fewer mixes, or predict more items."
         )
     i, j = candidates.T
+    # stable: equal scores in the order of the data, on every machine.
     best = candidates[np.argsort(-(probs[i, label[j]] + probs[j, label[i]]), kind="stable")]
     first, second = best[_sparing(best, number, len(label))].T
     return Pairs(first, second)
@@ -151,6 +155,7 @@ def _sparing(pairs: IntArray, number: int, num_items: int) -> list[int]:
     """Rows of the first pairs whose images are new; when there are no more, of those whose images came once; ..."""
     used, left = np.zeros(num_items, dtype=np.int64), list(range(len(pairs)))
     chosen: list[int] = []
+    # Each round allows one more use of an image; scores stay in order within a round.
     for most in range(1, len(pairs) + 1):
         passed = []
         for row in left:
@@ -165,7 +170,7 @@ def _sparing(pairs: IntArray, number: int, num_items: int) -> list[int]:
     return chosen
 
 
-def least_sure_images(label: IntArray, probs: DoubleArray, number: int) -> Pairs:
+def find_least_sure_images(label: IntArray, probs: DoubleArray, number: int) -> Pairs:
     """Returns the single images whose most probable class has the lowest probability, lowest first.
 
     Args:

@@ -44,12 +44,14 @@ class Belief(NamedTuple):
         design, block = shown.design()
         fitted = ridge_logit(design, block, shown.judgments.answer)
         variance = np.maximum(fitted.variance, LEAST_VARIANCE)
+        # variance[-1], of columns without a block, is discarded.
         penalty = np.where(block >= 0, 1 / variance[block], FREE)
         share = expit(design @ fitted.coefficients)
         known = share * (1 - share) / fitted.dispersion
         root = penalised_root(design * np.sqrt(known)[:, None], penalty)
         covariance = root @ root.T
         end = shown.slices["participant"].start
+        # A block of the joint covariance is the marginal one: participants' own slopes are integrated out.
         return cls(fitted.coefficients[:end], covariance[:end, :end], fitted.dispersion, float(variance[1]))
 
 
@@ -114,6 +116,7 @@ def draw_candidates(
     rng = np.random.default_rng(seed)
     sizes = np.sort(np.bincount(label[label >= 0]))
     sizes = sizes[sizes > 0]
+    # Every pair of classes gives at least as many pairs of images as the two smallest classes do.
     possible = len(sizes) * (len(sizes) - 1) // 2 * int(np.prod(sizes[:2]))
     drawn = draw_pairs(label, min(most, possible), classes=classes, rng=rng)
     used = {frozenset(pair) for pair in zip(*(rows.tolist() for rows in taken), strict=True)}
@@ -153,12 +156,14 @@ def propose(belief: Belief, columns: DoubleArray, weight: DoubleArray, pair: Int
         gains = precision * ((spread @ criterion) * spread).sum(1) / (1 + precision * variance)
         best = int((free & (gains >= gains[free].max() * (1 - _TIED))).argmax())  # the first of equal ones
         rows[step], gain[step] = best, gains[best]
+        # In place, on the copy made above: the belief itself stays.
         covariance -= precision[best] / (1 + precision[best] * variance[best]) * np.outer(spread[best], spread[best])
+        # Every weight of that pair goes.
         free &= pair != pair[best]
     return Proposal(rows, gain, before)
 
 
-def excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows: IntArray) -> float:
+def compute_excess_after(belief: Belief, columns: DoubleArray, weight: DoubleArray, rows: IntArray) -> float:
     """Returns the criterion of :func:`propose` after one judgment of each of these candidates.
 
     Args:
@@ -179,6 +184,7 @@ def _precision_and_criterion(
 ) -> tuple[DoubleArray, DoubleArray]:
     """(C,) precision of a judgment of each candidate, and (P, P) the matrix M of the criterion."""
     share = expit(columns @ belief.mean)
+    # A belief that is sure of a mix would divide phi by 0.
     matters = np.maximum(share * (1 - share), _LEAST)
     precision = 1 / (belief.dispersion / matters + belief.slope_variance * logit(weight) ** 2)
     return precision, (columns * (matters / len(columns))[:, None]).T @ columns

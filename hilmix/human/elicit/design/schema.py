@@ -24,6 +24,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Model(BaseModel):
     """Immutable, no unknown field, no conversion of types, finite numbers."""
 
+    # forbid: a misspelt field must not be ignored in silence.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -39,7 +40,7 @@ class Dataset(Model):
     @model_validator(mode="after")
     def _different_classes(self) -> Self:
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"classes are {list(self.classes)}; expected different names")
+            raise ValueError(f"classes must be different names, got {list(self.classes)}")
         return self
 
 
@@ -98,17 +99,21 @@ class Stimulus(Model):
         midpoint = self.task in MIDPOINT_TASKS
         given, empty = ("weights", "weight") if midpoint else ("weight", "weights")
         if getattr(self, given) is None or getattr(self, empty) is not None:
-            raise ValueError(f"task {self.task} needs {given}, and null for {empty}")
+            raise ValueError(f"task {self.task} requires {given}, and null for {empty}")
         if self.weights is not None and any(a >= b for a, b in pairwise(self.weights)):
-            raise ValueError(f"weights are {list(self.weights)}; expected different numbers in increasing order")
+            raise ValueError(f"weights must be different numbers in increasing order, got {list(self.weights)}")
         expected = len(self.weights or (self.weight,))
         for name in ("images", "sha256"):
             if (found := len(getattr(self, name))) != expected:
-                raise ValueError(f"{name} has {found} entries; expected {expected}, one per weight")
+                raise ValueError(f"{name} must have {expected} entries, one per weight, got {found}")
         if self.single and not (self.task == "vote" and self.weight == 1):
-            raise ValueError("id1 and id2 are the same; a single image is for task vote, with weight 1")
+            raise ValueError(
+                f"id1 and id2 must differ, but for a single image in task vote with weight 1, got {self.id1} twice"
+            )
         if not self.single and self.label1 == self.label2:
-            raise ValueError(f"label1 and label2 are both {self.label1}; images of one class are not mixed")
+            raise ValueError(
+                f"label1 and label2 must differ, as images of one class are not mixed, got {self.label1} twice"
+            )
         return self
 
     @property

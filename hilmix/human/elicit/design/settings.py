@@ -15,14 +15,15 @@ from hilmix.human.elicit.design.pairs import (
     draw_balanced_codes,
     draw_images,
     draw_pairs,
-    least_sure_images,
-    least_sure_pairs,
+    find_least_sure_images,
+    find_least_sure_pairs,
 )
 from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, TASKS, Task, Wording
 
 WEIGHTS = (0.1, 0.25, 0.5, 0.75, 0.9)
 PER_BATCH = 30
 _PAIRS, _BATCHES, _NUMBERS = 0, 1, 2  # streams of random numbers
+# Drawn weights have no grid; batches balance them by fifths of the range.
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -142,6 +143,8 @@ def draw_mixes(
     couple = np.minimum(a, b) * k + np.maximum(a, b)
     weight, group = _weights(design, couple, rng)
     if not design.single_images:
+        # draw_pairs puts the smaller class first. Turned in half of the mixes of each weight, no class is tied to one
+        # end of the slider.
         flip = draw_balanced_codes(group, 2, rng).astype(bool)
         if chosen is not None:
             flip[: design.pairs] = False
@@ -156,7 +159,9 @@ def assign_batches(design: Design, drawn: StudyMixes, task: Task) -> list[IntArr
 
     Each weight, or in the midpoint tasks each pair of classes, is in each batch as often as in any other up to one.
     """
+    # A stream of its own: the pairs do not change with the batches.
     rng = np.random.default_rng([design.seed, _BATCHES, TASKS.index(task)])
+    # Weight before pair of classes: draw_balanced_codes is even in the leading part of a code as well.
     weights = 0 if task in MIDPOINT_TASKS else drawn.group
     number = design.pairs // design.per_batch
     batch = draw_balanced_codes(weights * (drawn.couple.max() + 1) + drawn.couple, number, rng)
@@ -186,13 +191,14 @@ def _pairs(
         return Pairs(*(np.concatenate(parts) for parts in zip(chosen.pairs, others, strict=True)))
     if probs is None:
         return balanced(label, design.pairs + extra, classes=classes, rng=rng)
+    # Drawn first and set aside below: no image of practice or catch trials is in a main mix.
     others = balanced(label, extra, classes=classes, rng=rng)
     free = np.where(np.isnan(probs).any(axis=1), -1, label)
     free[np.concatenate(others)] = -1
     if design.single_images:
-        main = least_sure_images(free, probs, design.pairs)
+        main = find_least_sure_images(free, probs, design.pairs)
     else:
-        main = least_sure_pairs(free, probs, design.pairs, classes=classes)
+        main = find_least_sure_pairs(free, probs, design.pairs, classes=classes)
     return Pairs(*(np.concatenate(parts) for parts in zip(main, others, strict=True)))
 
 
@@ -201,6 +207,7 @@ def _weights(design: Design, couple: IntArray, rng: np.random.Generator) -> tupl
     if design.beta is not None:
         weight = rng.beta(design.beta, design.beta, size=len(couple))
         return weight, np.digitize(weight, _FIFTHS)
+    # Apart: practice and catch trials must not take the balance from main mixes.
     main, others = (draw_balanced_codes(part, len(design.weights), rng) for part in np.split(couple, [design.pairs]))
     group = np.concatenate([main, others])
     return np.array(design.weights, dtype=np.float64)[group], group

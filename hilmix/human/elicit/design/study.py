@@ -14,7 +14,7 @@ from hilmix.human.elicit.design.manifest import (
     Stimulus,
     Task,
     Trial,
-    manifest_sha256,
+    hash_manifest,
     read_manifest,
 )
 
@@ -44,13 +44,14 @@ class Study:
         # No raw HTML: what a researcher pastes into a text cannot become a script on a participant's page.
         markdown = MarkdownIt("commonmark", {"html": False})
         files = {batch.id: _files(manifest, batch) for batch in manifest.batches}
+        # Sorted, so that the first missing file named is the same on every run.
         for name in sorted(frozenset[str]().union(*files.values())):
             if not (folder / IMAGES / name).is_file():
                 raise DataError(f"'{folder / IMAGES / name}' is missing; study.json shows it. Build the study again.")
         return cls(
             folder=folder,
             manifest=manifest,
-            sha256=manifest_sha256(folder),
+            sha256=hash_manifest(folder),
             trials={trial.id: trial for batch in manifest.batches for trial in batch.trials},
             files=files,
             consent=markdown.render(manifest.consent_text),

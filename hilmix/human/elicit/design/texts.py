@@ -119,19 +119,19 @@ _HOW: dict[Task, tuple[str, str]] = {
 }
 
 
-def consent(wording: Wording, *, trials: int) -> str:
+def build_consent(wording: Wording, *, trials: int) -> str:
     """Returns the consent, whose last three lines are the statements to agree to."""
     return CONSENT.format(view=_WORDS[wording].view, trials=trials)
 
 
-def instructions(task: Task, wording: Wording, *, trials: int, practice: int) -> str:
+def build_instructions(task: Task, wording: Wording, *, trials: int, practice: int) -> str:
     """Returns what to do; ``trials`` counts the practice."""
     words = _WORDS[wording]
     first = {0: "", 1: " The first is for practice."}.get(practice, f" The first {practice} are for practice.")
     return _HEAD.format(trials=trials, practice=first) + _BODY[task].format(who=words.who, say=words.say)
 
 
-def checks(task: Task, wording: Wording) -> tuple[Check, ...]:
+def build_checks(task: Task, wording: Wording) -> tuple[Check, ...]:
     """Returns three questions: what the task is, how to answer, whose view is asked for."""
     other: Wording = "first" if wording == "third" else "third"
     return (

@@ -59,6 +59,7 @@ def import_answers(folder: Path, files: Iterable[Path]) -> dict[str, int]:
     participants = [(file, rows) for file in files for rows in _participants(file)]
     store = Store(study.answers_file, manifest=study.sha256)
     try:
+        # One job, one transaction: all participants or none.
         return store.run(
             lambda rows: dict(_import(StepContext(study, rows, time.time()), *one) for one in participants)
         )
@@ -137,6 +138,7 @@ def _store(context: StepContext, first: _Row, given: list[_Answered], *, complet
                 seconds=row.seconds,
                 touched=touched,
                 times=row.touched,
+                # By the participant's clock, the only one there is.
                 received=row.started + row.time_elapsed / 1000,
             )
         )
@@ -148,5 +150,6 @@ def _store(context: StepContext, first: _Row, given: list[_Answered], *, complet
         batch=first.batch,
         order=order,
         consented=first.started,
+        # Rules of quality speak of whole sessions, as on the server.
         excluded=record_flags(context, participant.number, order) if complete else None,
     )

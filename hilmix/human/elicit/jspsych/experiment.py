@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from hilmix.human.elicit.design.manifest import IMAGES, Batch, Manifest, manifest_sha256
+from hilmix.human.elicit.design.manifest import IMAGES, Batch, Manifest, hash_manifest
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve.flow import TASKS_NAMING_CLASSES
 
@@ -30,18 +30,18 @@ def write_jspsych(study: Path, folder: Path) -> None:
     opened = Study.open(study)
     for page in sorted(PAGES.iterdir()):
         shutil.copyfile(page, folder / page.name)
-    (folder / TIMELINE).write_text(json.dumps(timeline(opened), indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / TIMELINE).write_text(json.dumps(build_timeline(opened), indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / IMAGES).mkdir()
     for name in sorted(frozenset[str]().union(*opened.files.values())):
         shutil.copyfile(opened.image_file(name), folder / IMAGES / name)
 
 
-def timeline(study: Study) -> dict[str, Any]:
+def build_timeline(study: Study) -> dict[str, Any]:
     """Returns what the pages show, texts as sanitised HTML."""
     manifest = study.manifest
     return {
         "study": manifest.name,
-        "manifest": manifest_sha256(study.folder),
+        "manifest": hash_manifest(study.folder),
         "wording": manifest.wording,
         "classes": manifest.dataset.classes,
         "consent": study.consent,

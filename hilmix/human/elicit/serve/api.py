@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, RedirectResponse
 
 from hilmix.human.elicit.answers import bodies
-from hilmix.human.elicit.answers.status import Status, status
+from hilmix.human.elicit.answers.status import Status, compute_status
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
@@ -38,6 +38,7 @@ class TooManyError(Exception):
 
     def __init__(self, wait: float) -> None:
         super().__init__()
+        # Spread, or all who were refused would come back in the same second.
         self.seconds = math.ceil(wait) + secrets.randbelow(SPREAD)
 
 
@@ -58,7 +59,7 @@ class RequestContext:
     clock: Callable[[], float] = time.time
     joins: TokenBucket = field(default_factory=TokenBucket)
 
-    async def do(self, step: Callable[..., T], *arguments: Any) -> T:
+    async def run_step(self, step: Callable[..., T], *arguments: Any) -> T:
         """Runs a step in a transaction; returns once its changes are on the disk."""
         job = self.store.submit(lambda rows: step(StepContext(self.study, rows, self.clock()), *arguments))
         return await asyncio.wrap_future(job)
@@ -82,15 +83,17 @@ async def join(study_token: str, request: Request, context: Context) -> Redirect
     _same(study_token, context.study_token)
     if wait := context.joins.wait(context.clock()):
         raise TooManyError(wait)
-    code = await context.do(steps.join, request.query_params, request.cookies.get(COOKIE))
+    code = await context.run_step(steps.join, request.query_params, request.cookies.get(COOKIE))
     reply = RedirectResponse(f"/p/{code}", status_code=303)
     if context.study.manifest.settings.keep_platform_id == "hash":
+        # lax: a platform links here from its own site, where strict would hold the cookie back. The path keeps it from
+        # all other requests; pages prove themselves by their address.
         reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
     return reply
 
 
 @router.get("/p/{code}", response_class=FileResponse)
-def page(code: str) -> FileResponse:
+def get_page(code: str) -> FileResponse:
     """The page of a participant, the same for all."""
     return _page("index.html")
 
@@ -98,60 +101,60 @@ def page(code: str) -> FileResponse:
 @router.get("/api/p/{code}")
 async def get_state(code: str, context: Context) -> State:
     """Returns the state of a participant, with all that the page needs."""
-    return await context.do(steps.read_state, code)
+    return await context.run_step(steps.read_state, code)
 
 
 @router.delete("/api/p/{code}")
 async def withdraw(code: str, context: Context) -> State:
     """Deletes everything that a participant gave."""
-    return await context.do(steps.withdraw, code)
+    return await context.run_step(steps.withdraw, code)
 
 
 @router.post("/api/p/{code}/consent")
-async def consent(code: str, body: bodies.Consent, context: Context) -> State:
+async def post_consent(code: str, body: bodies.Consent, context: Context) -> State:
     """Agrees to every statement."""
-    return await context.do(steps.consent, code, body)
+    return await context.run_step(steps.give_consent, code, body)
 
 
 @router.post("/api/p/{code}/batch")
-async def new_batch(code: str, body: bodies.NewBatch, context: Context) -> State:
+async def post_batch(code: str, body: bodies.NewBatch, context: Context) -> State:
     """Asks for trials, in phase expired or full."""
-    return await context.do(steps.new_batch, code, body)
+    return await context.run_step(steps.request_batch, code, body)
 
 
 @router.post("/api/p/{code}/instructions")
-async def instructions(code: str, body: bodies.Read, context: Context) -> State:
+async def post_instructions(code: str, body: bodies.Read, context: Context) -> State:
     """Has read the instructions."""
-    return await context.do(steps.instructions, code, body)
+    return await context.run_step(steps.finish_instructions, code, body)
 
 
 @router.post("/api/p/{code}/check")
-async def check(code: str, body: bodies.CheckAnswers, context: Context) -> State:
+async def post_check(code: str, body: bodies.CheckAnswers, context: Context) -> State:
     """Answers the comprehension check."""
-    return await context.do(steps.check, code, body)
+    return await context.run_step(steps.answer_check, code, body)
 
 
 @router.post("/api/p/{code}/answers")
-async def answer(code: str, body: bodies.Submission, context: Context) -> SaveResult:
+async def post_answer(code: str, body: bodies.Submission, context: Context) -> SaveResult:
     """Answers the trial at hand. Sent again with the same key, returns what is stored."""
-    return await context.do(steps.answer, code, body)
+    return await context.run_step(steps.store_answer, code, body)
 
 
 @router.post("/api/p/{code}/survey")
-async def survey(code: str, body: bodies.SurveyAnswers, context: Context) -> State:
+async def post_survey(code: str, body: bodies.SurveyAnswers, context: Context) -> State:
     """Closes the study."""
-    return await context.do(steps.survey, code, body)
+    return await context.run_step(steps.store_survey, code, body)
 
 
 @router.get("/api/p/{code}/images/{file}", response_class=FileResponse)
-async def image(code: str, file: str, context: Context) -> FileResponse:
+async def get_image(code: str, file: str, context: Context) -> FileResponse:
     """An image of the participant's trials. Names are of content, so that a browser may keep it for good."""
-    path = context.study.image_file(await context.do(steps.image, code, file))
+    path = context.study.image_file(await context.run_step(steps.find_image, code, file))
     return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
 
 
 @router.get("/status/{status_token}", response_class=FileResponse)
-def status_page(status_token: str, context: Context) -> FileResponse:
+def get_status_page(status_token: str, context: Context) -> FileResponse:
     """The page on which a researcher follows the study."""
     _same(status_token, context.status_token)
     return _page("status.html")
@@ -163,10 +166,12 @@ def get_status(status_token: str, context: Context) -> Status:
     _same(status_token, context.status_token)
     # On a connection of its own: reading all answers takes long, and no answer should wait for it.
     now = context.clock()
-    return read_rows(context.study.answers_file, lambda rows: status(context.study, rows, now), checked=False)
+    return read_rows(context.study.answers_file, lambda rows: compute_status(context.study, rows, now), checked=False)
 
 
 def _same(token: str, right: str) -> None:
+    # Bytes, as compare_digest refuses text that is not ASCII, and a link may hold any. Constant time: no prefix of a
+    # token can be found by measuring.
     if not secrets.compare_digest(token.encode("utf-8", "replace"), right.encode()):
         raise RequestError(404, "This link is not valid; ask for it again.")
 

@@ -87,6 +87,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
+    # The last one added is the outermost: refusals of BodyLimit get the headers too.
     app.add_middleware(BodyLimit)
     app.add_middleware(Headers)
     return app
@@ -101,6 +102,7 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # A reply that sets a header itself, as images do for caching, keeps it.
                 there = {name.lower() for name, _ in message["headers"]}
                 more = [
                     (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
@@ -132,18 +134,21 @@ class BodyLimit:
             async with asyncio.timeout(self.seconds):
                 body = await _body(receive)
         except TimeoutError:
-            late = error(408, f"The request took longer than {self.seconds:g} s to arrive.", {"connection": "close"})
+            late = build_error(
+                408, f"The request took longer than {self.seconds:g} s to arrive.", {"connection": "close"}
+            )
             await late(scope, receive, send)
             return
         if body is None:
             return
         if len(body) > BODY_LIMIT:
-            reply = error(413, f"The request is larger than {BODY_LIMIT // 1024} kB.")
+            reply = build_error(413, f"The request is larger than {BODY_LIMIT // 1024} kB.")
             await reply(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
+            # The body once, as it was read here; then whatever the server reports, such as a disconnect.
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send)
@@ -161,15 +166,16 @@ async def _body(receive: Receive) -> bytes | None:
     return bytes(body)
 
 
-def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def build_error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Returns the reply to a request that went wrong: one sentence, in which nothing sent can break the encoding."""
+    # Lone surrogates from the request would make the reply fail.
     sentence = message.encode("unicode_escape").decode()[:300]
     return JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
 
 async def _refused(request: Request, refused: Exception) -> JSONResponse:
     assert isinstance(refused, RequestError)
-    return error(refused.status, refused.message)
+    return build_error(refused.status, refused.message)
 
 
 async def _too_many(request: Request, many: Exception) -> Response:
@@ -178,7 +184,7 @@ async def _too_many(request: Request, many: Exception) -> Response:
     sentence = f"Many participants are joining this study at the moment; try again in {many.seconds} seconds."
     headers = {"retry-after": str(many.seconds)}
     if "text/html" not in request.headers.get("accept", ""):
-        return error(429, sentence, headers)
+        return build_error(429, sentence, headers)
     page = (
         f"<!doctype html><html lang=en><title>Please wait</title><p>{sentence} This page does so by itself.</p></html>"
     )
@@ -189,9 +195,9 @@ async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
     assert isinstance(invalid, RequestValidationError)
     first = invalid.errors()[0]
     if first["type"] == "json_invalid":
-        return error(400, "The body is not valid JSON.")
+        return build_error(400, "The body is not valid JSON.")
     field = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return error(422, f"Field '{field[:100]}' is refused: {first['msg']}.")
+    return build_error(422, f"Field '{field[:100]}' is refused: {first['msg']}.")
 
 
 async def _http(request: Request, problem: Exception) -> JSONResponse:
@@ -202,10 +208,11 @@ async def _http(request: Request, problem: Exception) -> JSONResponse:
         405: "This address does not take such a request.",
     }
     headers = dict(problem.headers or {})
-    return error(problem.status_code, known.get(problem.status_code, f"{problem.detail}."), headers)
+    return build_error(problem.status_code, known.get(problem.status_code, f"{problem.detail}."), headers)
 
 
 async def _failed(request: Request, problem: Exception) -> JSONResponse:
-    return error(
+    # Starlette runs this handler outside of all middleware, so it brings the headers itself.
+    return build_error(
         500, "The server failed; nothing was saved. Try again, and tell the researcher if it goes on.", HEADERS
     )

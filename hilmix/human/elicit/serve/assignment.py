@@ -27,7 +27,7 @@ def draw_trial_order(batch: Batch, *, seed: int, participant: int) -> tuple[int,
     return (*parts[0], *middle, *parts[2])
 
 
-def next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
+def find_next_trial(order: Sequence[int], answered: Collection[int]) -> int | None:
     """Returns the first trial without an answer; None when all have one."""
     return next((trial for trial in order if trial not in answered), None)
 
@@ -43,6 +43,7 @@ def count_judgments(study: Manifest, coverage: Coverage) -> dict[int, int]:
     total: dict[int, int] = {}
     for batch in study.batches:
         for trial in _main(batch):
+            # Answers under a running lease of this batch are in the lease already.
             given = sum(n for holder, n in answered.get(trial.id, {}).items() if holder != batch.id)
             total[trial.stimulus] = total.get(trial.stimulus, 0) + given + coverage.leases.get(batch.id, 0)
     return total
@@ -61,7 +62,9 @@ def choose_batch(study: Manifest, counts: Mapping[int, int], *, judged: Collecti
         shown = [trial.stimulus for trial in _main(batch)]
         filled = [counts.get(stimulus, 0) for stimulus in shown]
         if shown and min(filled) < study.settings.target_judgments and not set(shown) & set(judged):
+            # A batch is as complete as its least judged mix; the mean decides between equal ones.
             free.append((min(filled), sum(filled) / len(filled), batch.id, batch))
+    # The id before the batch breaks ties, so that batches are never compared.
     return min(free)[-1] if free else None
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from hilmix.human.elicit.design.manifest import Stimulus, Task, Wording
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.assignment import next_trial, shuffle
+from hilmix.human.elicit.serve.assignment import find_next_trial, shuffle
 from hilmix.human.elicit.store.rows import Participant
 
 Phase = Literal[
@@ -74,7 +74,7 @@ class TrialView(Model):
     """A trial: catch trials and repeats look like any other.
 
     ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as
-    :func:`displayed_weights`, where the task offers some; ``labels`` the classes of image 1 and 2, where the task names
+    :func:`disguise_weights`, where the task offers some; ``labels`` the classes of image 1 and 2, where the task names
     them; ``start`` the weight to begin at; ``class_order`` the classes in the order to list, where the task asks for
     classes.
     """
@@ -114,20 +114,20 @@ class ParticipantState(NamedTuple):
     reassigned: bool
 
 
-def phase(study: Study, current: ParticipantState) -> Phase:
+def find_phase(study: Study, current: ParticipantState) -> Phase:
     """Returns the phase."""
     participant = current.participant
     if participant.phase in LEASED and current.reassigned:
         return "expired"
     if participant.phase == "trials":
-        trial = next_trial(participant.order, current.answered)
+        trial = find_next_trial(participant.order, current.answered)
         return "practice" if trial is not None and study.trials[trial].kind == "practice" else "trials"
     return participant.phase  # type: ignore[return-value]
 
 
-def state(study: Study, current: ParticipantState) -> State:
+def build_state(study: Study, current: ParticipantState) -> State:
     """Returns what the page of a participant shows."""
-    participant, now = current.participant, phase(study, current)
+    participant, now = current.participant, find_phase(study, current)
     batch = None if participant.batch is None else study.manifest.batches[participant.batch]
     task = None if batch is None else batch.task
     active = now in ("practice", "trials")
@@ -141,11 +141,12 @@ def state(study: Study, current: ParticipantState) -> State:
         progress=_progress(study, current, practice=now == "practice"),
         trial=_trial_view(study, participant, rest[0]) if rest else None,
         preload=_images(study, participant, rest[1]) if rest[1:] else (),
+        # In no other phase, or it could be read without taking part.
         completion_code=study.manifest.completion_code if now == "done" else None,
     )
 
 
-def withdrawn_state(study: Study) -> State:
+def build_withdrawn_state(study: Study) -> State:
     """Returns the state of a participant who has withdrawn."""
     return State(
         phase="withdrawn",
@@ -161,17 +162,18 @@ def withdrawn_state(study: Study) -> State:
 
 
 def find_offered_images(study: Study, participant: Participant, trial: int) -> list[tuple[str, float]] | None:
-    """Returns the offered images of a trial with their :func:`displayed_weights`, in the order of the page, or None."""
+    """Returns the offered images of a trial with their :func:`disguise_weights`, in the order of the page, or None."""
     shown = study.stimulus(trial)
     if shown.weights is None:
         return None
-    pairs = list(zip(shown.images, displayed_weights(shown) or (), strict=True))
+    pairs = list(zip(shown.images, disguise_weights(shown) or (), strict=True))
     if shown.task == "construct":
         return pairs  # the manifest has them by rising weight
+    # Drawn from participant and trial: a reload shows the same order.
     return shuffle(pairs, seed=study.manifest.seed, salt=f"offer/{participant.number}/{trial}")
 
 
-def displayed_weights(shown: Stimulus) -> tuple[float, ...] | None:
+def disguise_weights(shown: Stimulus) -> tuple[float, ...] | None:
     """Returns the weights of the offered mixes as pages show them, evenly spaced; None where none are offered.
 
     The real ones are so in main trials only, and would give a catch trial away.
@@ -209,8 +211,8 @@ def _questions(study: Study, task: Task) -> tuple[Question, ...]:
 
 
 def _attempts_left(study: Study, participant: Participant, now: Phase) -> int | None:
-    told = now == "check" or (now == "instructions" and participant.attempts > 0)
-    return study.manifest.settings.check_attempts - participant.attempts if told else None
+    shown = now == "check" or (now == "instructions" and participant.attempts > 0)
+    return study.manifest.settings.check_attempts - participant.attempts if shown else None
 
 
 def _progress(study: Study, current: ParticipantState, *, practice: bool) -> Progress:
@@ -233,9 +235,10 @@ def _trial_view(study: Study, participant: Participant, trial: int) -> TrialView
         labels=(shown.label1, shown.label2) if shown.task in TASKS_NAMING_CLASSES else None,
         start=None
         if start is None
-        else convert_weight({"weight": start}, shown.weights, displayed_weights(shown))["weight"],
+        else convert_weight({"weight": start}, shown.weights, disguise_weights(shown))["weight"],
         class_order=None
         if shown.task in TASKS_NAMING_CLASSES
+        # Once per participant, as in H-Mix.
         else tuple(shuffle(classes, seed=study.manifest.seed, salt=f"classes/{participant.number}")),
     )
 

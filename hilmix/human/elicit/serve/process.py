@@ -20,6 +20,7 @@ from hilmix.human.elicit.serve.app import create_app
 from hilmix.human.elicit.store.database import Store
 from hilmix.human.elicit.store.rows import Rows
 
+# 144 bits: links are not guessed, and base64 of 18 bytes needs no padding.
 TOKEN_BYTES = 18
 HEADER_SECONDS = 10.0
 """In which the request line and all headers must come."""
@@ -54,6 +55,7 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
     def keep(rows: Rows) -> Tokens:
         given = {"study": study, "status": status}
         kept = {name: token or rows.read_meta(f"{name}_token") or _new() for name, token in given.items()}
+        # Tokens of the study go to many; with one for both, each of them could open the status page.
         if kept["study"] == kept["status"]:
             raise ConfigError("The study and status tokens must differ; participants must not see the status page.")
         for name, token in kept.items():
@@ -93,10 +95,12 @@ def serve(folder: Path, tokens: Tokens, *, listener: socket.socket) -> None:
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
     config = uvicorn.Config(
         app,
+        # Named, or uvicorn would take httptools where it is installed, and PromptHeaders would not run.
         http=PromptHeaders,
         access_log=False,
         log_level=logging.WARNING,
         server_header=False,
+        # Nothing reads where a request comes from, and a client could forge it.
         proxy_headers=False,
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -23,6 +23,7 @@ class TokenBucket:
 
     def __init__(self, burst: int = BURST, per_second: float = PER_SECOND) -> None:
         self._burst, self._per_second = float(burst), per_second
+        # -inf: the first request finds the bucket full, whatever the clock reads.
         self._tokens, self._at = float(burst), -math.inf
 
     def wait(self, now: float) -> float:

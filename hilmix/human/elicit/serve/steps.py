@@ -15,8 +15,8 @@ from hilmix.human.elicit.serve.assignment import (
     choose_batch,
     count_judgments,
     draw_trial_order,
+    find_next_trial,
     needs_judgments,
-    next_trial,
 )
 from hilmix.human.elicit.serve.flow import ParticipantState, Phase, RequestError, State
 from hilmix.human.elicit.store.rows import AnswerRow, Participant, Rows, Survey
@@ -26,6 +26,7 @@ CODE_BYTES = 18
 _CODE = re.compile(r"[A-Za-z0-9_-]{24}")
 PLATFORM_IDS = ("PROLIFIC_PID", "workerId", "participant")
 """Names under which recruiting platforms hand over their id of a participant; the first present counts."""
+# A page that reloads in a loop must not fill the file.
 MAX_LOADS = 100
 
 
@@ -54,6 +55,7 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
     platform = _platform(context, query)
     known = None if platform is None else context.rows.find_by_platform(platform)
     if known is not None:
+        # Bytes and constant time, as for tokens.
         if kept is None or not secrets.compare_digest(kept.encode("utf-8", "replace"), known.code.encode()):
             raise RequestError(409, "You have joined before; go on with the browser and the page that you had then.")
         return known.code
@@ -65,42 +67,42 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
 def read_state(context: StepContext, code: str) -> State:
     """Returns the state of a participant. Loads of the page during the trials are noted, as they may disturb times."""
     current = _participant_state(context, code)
-    here = flow.phase(context.study, current)
+    here = flow.find_phase(context.study, current)
     if here in ("practice", "trials") and context.rows.count_events(current.participant.number, "loaded") < MAX_LOADS:
         context.rows.add_event(current.participant.number, what="loaded", now=context.now)
-    return flow.state(context.study, current)
+    return flow.build_state(context.study, current)
 
 
-def consent(context: StepContext, code: str, body: bodies.Consent) -> State:
+def give_consent(context: StepContext, code: str, body: bodies.Consent) -> State:
     """A participant agrees, and is given a batch."""
     participant = _in_phase(context, code, "consent").participant
     context.rows.update_participant(participant.number, consented=context.now)
     return _assign(context, code, participant)
 
 
-def new_batch(context: StepContext, code: str, body: bodies.NewBatch) -> State:
+def request_batch(context: StepContext, code: str, body: bodies.NewBatch) -> State:
     """A participant whose lease was reassigned, or who found none free, asks for a batch."""
     return _assign(context, code, _in_phase(context, code, "expired", "full").participant)
 
 
-def instructions(context: StepContext, code: str, body: bodies.Read) -> State:
+def finish_instructions(context: StepContext, code: str, body: bodies.Read) -> State:
     """A participant has read the instructions."""
     participant = _in_phase(context, code, "instructions").participant
     _enter(context, participant, "check", lease_until=_lease(context))
     return _state(context, code)
 
 
-def check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
+def answer_check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
     """A participant answers the comprehension check; any error leads back to the instructions, too many to the end."""
     participant = _in_phase(context, code, "check").participant
     assert participant.batch is not None
     questions = context.study.manifest.checks[context.study.manifest.batches[participant.batch].task]
     if len(body.answers) != len(questions):
-        raise RequestError(422, f"The check has {len(questions)} questions; {len(body.answers)} answers came.")
-    for place, (said, question) in enumerate(zip(body.answers, questions, strict=True)):
-        if said >= len(question.choices):
-            raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {said}.")
-    if all(said == question.right for said, question in zip(body.answers, questions, strict=True)):
+        raise RequestError(422, f"The check needs {len(questions)} answers, got {len(body.answers)}.")
+    for place, (choice, question) in enumerate(zip(body.answers, questions, strict=True)):
+        if choice >= len(question.choices):
+            raise RequestError(422, f"Answer {place + 1} must be in [0, {len(question.choices) - 1}], got {choice}.")
+    if all(choice == question.right for choice, question in zip(body.answers, questions, strict=True)):
         _enter(context, participant, "trials", lease_until=_lease(context))
         return _state(context, code)
     attempts = participant.attempts + 1
@@ -114,7 +116,7 @@ def check(context: StepContext, code: str, body: bodies.CheckAnswers) -> State:
     return _state(context, code)
 
 
-def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResult:
+def store_answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResult:
     """Stores the answer to the trial at hand, once: the same key again changes nothing."""
     current = _participant_state(context, code)
     participant = current.participant
@@ -126,7 +128,7 @@ def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResu
             participant=participant.number,
             trial=body.trial,
             key=body.key,
-            answer=flow.convert_weight(body.answer.model_dump(), flow.displayed_weights(shown), shown.weights),
+            answer=flow.convert_weight(body.answer.model_dump(), flow.disguise_weights(shown), shown.weights),
             seconds=body.seconds,
             touched=body.touched,
             times=body.times,
@@ -134,15 +136,16 @@ def answer(context: StepContext, code: str, body: bodies.Submission) -> SaveResu
         )
         context.rows.add_answer(stored)
         _go_on(context, participant, {*current.answered, body.trial})
+    # The page repeats a lost request under the same key; another key is another window.
     elif stored.key != body.key:
         raise RequestError(409, "This trial has been answered already, maybe in another window; load the page again.")
     # Validated again, so that the reply is what was stored and not what was sent.
     shown = context.study.stimulus(stored.trial)
-    told = flow.convert_weight(stored.answer, shown.weights, flow.displayed_weights(shown))
-    return SaveResult(trial=stored.trial, key=stored.key, answer=told, state=_state(context, code))  # type: ignore[arg-type]
+    shown_answer = flow.convert_weight(stored.answer, shown.weights, flow.disguise_weights(shown))
+    return SaveResult(trial=stored.trial, key=stored.key, answer=shown_answer, state=_state(context, code))  # type: ignore[arg-type]
 
 
-def survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:
+def store_survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:
     """A participant fills in the survey, and is done."""
     participant = _in_phase(context, code, "survey").participant
     context.rows.add_survey(Survey(participant.number, body.clarity, body.difficulty, body.strategy, body.comments))
@@ -152,13 +155,13 @@ def survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State
 
 def withdraw(context: StepContext, code: str) -> State:
     """Deletes all rows of a participant, whatever the phase."""
-    context.rows.delete_participant(_person(context, code).number, context.now)
-    return flow.withdrawn_state(context.study)
+    context.rows.delete_participant(_find_participant(context, code).number, context.now)
+    return flow.build_withdrawn_state(context.study)
 
 
-def image(context: StepContext, code: str, name: str) -> str:
+def find_image(context: StepContext, code: str, name: str) -> str:
     """Returns the name of an image, which must belong to the participant's batch."""
-    participant = _person(context, code)
+    participant = _find_participant(context, code)
     if participant.batch is None or name not in context.study.files[participant.batch]:
         raise RequestError(404, "There is no such image among yours.")
     return name
@@ -171,10 +174,12 @@ def _platform(context: StepContext, query: Mapping[str, str]) -> str | None:
     if given is None:
         return None
     key = bytes.fromhex(context.rows.read_meta("hash_key") or "")
+    # Keyed: platform ids are short, and a plain hash could be undone by trying all.
     return hmac.new(key, given.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-def _person(context: StepContext, code: str) -> Participant:
+def _find_participant(context: StepContext, code: str) -> Participant:
+    # The pattern first: codes of imported participants do not match, so no page leads to them.
     participant = context.rows.find_by_code(code) if _CODE.fullmatch(code) else None
     if participant is None:
         raise RequestError(404, "This link is not known; after a withdrawal nothing of it is kept.")
@@ -182,11 +187,12 @@ def _person(context: StepContext, code: str) -> Participant:
 
 
 def _participant_state(context: StepContext, code: str) -> ParticipantState:
-    participant = _person(context, code)
+    participant = _find_participant(context, code)
     answered = context.rows.read_answered_trials(participant.number)
     lapsed = (
         participant.phase in flow.LEASED
         and participant.lease_until is not None
+        # Until now itself: read_coverage counts leases that end later.
         and participant.lease_until <= context.now
     )
     if not lapsed or participant.batch is None:
@@ -194,6 +200,7 @@ def _participant_state(context: StepContext, code: str) -> ParticipantState:
     batch = context.study.manifest.batches[participant.batch]
     counts = count_judgments(context.study.manifest, context.rows.read_coverage(context.now))
     wanted = needs_judgments(context.study.manifest, batch, counts, answered=answered)
+    # A lapsed lease alone ends nothing: whoever returns goes on while the rest is still wanted.
     return ParticipantState(participant, answered, reassigned=not wanted)
 
 
@@ -204,7 +211,7 @@ def _in_phase(context: StepContext, code: str, *allowed: Phase) -> ParticipantSt
 
 
 def _require(context: StepContext, current: ParticipantState, *allowed: Phase) -> None:
-    here = flow.phase(context.study, current)
+    here = flow.find_phase(context.study, current)
     if here == "expired" and here not in allowed:
         raise RequestError(
             409, "Your time for these images ran out and they went to others; load the page for new ones."
@@ -214,7 +221,7 @@ def _require(context: StepContext, current: ParticipantState, *allowed: Phase) -
 
 
 def _state(context: StepContext, code: str) -> State:
-    return flow.state(context.study, _participant_state(context, code))
+    return flow.build_state(context.study, _participant_state(context, code))
 
 
 def _lease(context: StepContext) -> float:
@@ -231,6 +238,7 @@ def _assign(context: StepContext, code: str, participant: Participant) -> State:
     manifest = context.study.manifest
     done = [context.study.trials[trial] for trial in context.rows.read_answered_trials(participant.number)]
     counts = count_judgments(manifest, context.rows.read_coverage(context.now))
+    # A second judgment by the same participant would count as one of another: no batch with a mix that they know.
     batch = choose_batch(manifest, counts, judged={trial.stimulus for trial in done if trial.kind == "main"})
     if batch is None:
         _enter(context, participant, "full", batch=None, order=(), lease_until=None)
@@ -255,7 +263,7 @@ def _check_answer(context: StepContext, current: ParticipantState, body: bodies.
     if body.trial not in participant.order:
         raise RequestError(403, "This trial is not among yours.")
     _require(context, current, "practice", "trials")
-    if body.trial != next_trial(participant.order, current.answered):
+    if body.trial != find_next_trial(participant.order, current.answered):
         raise RequestError(409, "Trials are answered in their order, and this one is not next; load the page again.")
     offer = flow.find_offered_images(context.study, participant, body.trial)
     wrong = bodies.find_problem(
@@ -270,7 +278,7 @@ def _check_answer(context: StepContext, current: ParticipantState, body: bodies.
 
 def _go_on(context: StepContext, participant: Participant, answered: set[int]) -> None:
     """After an answer: a longer lease, or the end of the trials and with it the verdict of the quality rules."""
-    if next_trial(participant.order, answered) is not None:
+    if find_next_trial(participant.order, answered) is not None:
         context.rows.update_participant(participant.number, lease_until=_lease(context))
         return
     _enter(
@@ -288,7 +296,7 @@ def record_flags(context: StepContext, number: int, order: Collection[int]) -> s
         context.study.manifest, context.study.trials, context.rows.read_answers(number), order
     )
     found = quality.find_flags(judged, minimum_seconds=context.study.manifest.settings.minimum_seconds)
-    reason = quality.exclusion_reason(found)
+    reason = quality.find_exclusion_reason(found)
     for flag in found:
         context.rows.add_event(number, what=f"flag {flag.rule}", detail=flag.detail, now=context.now)
     if reason is not None:

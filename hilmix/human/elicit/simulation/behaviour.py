@@ -18,6 +18,7 @@ from hilmix.human.elicit.design.schema import Kind, Stimulus
 Name = Literal["logit", "straight-liner", "fast", "fails-catch", "random", "untouched"]
 NAMES: tuple[Name, ...] = get_args(Name)
 _PARAMETERS = ("a", "b", "sd")
+# Near the median of an infer trial in H-Mix (8.5 s); and below the default of minimum_seconds (.3).
 _SECONDS, _FAST_SECONDS = 8.0, 0.1
 _SPREAD = 0.4
 """Standard deviation of the logarithm of the seconds."""
@@ -80,13 +81,13 @@ class Behaviour:
         return weight if weight in (0, 1) else _sigmoid(self.a + self.b * _logit(weight))
 
 
-def seconds(behaviour: Behaviour, rng: np.random.Generator) -> float:
+def draw_seconds(behaviour: Behaviour, rng: np.random.Generator) -> float:
     """Returns how long an answer takes."""
     usual = _FAST_SECONDS if behaviour.name == "fast" else _SECONDS
     return round(float(usual * rng.lognormal(0, _SPREAD)), 3)
 
 
-def answer(
+def draw_answer(
     behaviour: Behaviour,
     shown: Stimulus,
     kind: Kind,
@@ -98,7 +99,7 @@ def answer(
     """Returns an answer as the page would send it.
 
     Args:
-        who: the behaviour.
+        behaviour: of the participant.
         shown: the stimulus.
         kind: of the trial.
         offered: weights in the order on the page, in the midpoint tasks.
@@ -124,6 +125,7 @@ def _seen(behaviour: Behaviour, shown: Stimulus, kind: Kind, rng: np.random.Gene
         return round(float(rng.random()), 2)
     if behaviour.name == "fails-catch" and kind == "catch":
         return 1.0 - shown.weight
+    # The slider has whole percents.
     return round(_scattered(behaviour, behaviour.perceived_weight(shown.weight), rng), 2)
 
 
@@ -134,11 +136,14 @@ def _midpoint(
     if behaviour.name == "straight-liner" or (behaviour.name == "fails-catch" and kind == "catch"):
         return max(offered)
     if behaviour.name == "random":
+        # Sorted: the draw must not depend on the order on the page.
         return float(rng.choice(np.sort(offered)))
     if kind == "catch" and shown.right_weight is not None:
         return shown.right_weight  # the one mix among single images cannot be mistaken
     looks_half = _scattered(behaviour, 0.5, rng)
+    # The perceived weight inverted, kept off 0 and 1, where the logit is infinite.
     half = _sigmoid((_logit(min(max(looks_half, 0.001), 0.999)) - behaviour.a) / behaviour.b)
+    # Ties to the smaller weight, so that the order on the page does not decide.
     return min(offered, key=lambda weight: (abs(weight - half), weight))
 
 
@@ -179,6 +184,7 @@ def _scattered(behaviour: Behaviour, mean: float, rng: np.random.Generator) -> f
     """A Beta distribution whose standard deviation at one half is ``sd``, and less towards 0 and 1."""
     if mean in (0, 1) or behaviour.sd == 0:
         return mean
+    # Beta(m n, (1 - m) n) has variance m (1 - m) / (n + 1): sd^2 at m = .5.
     size = 1 / (4 * behaviour.sd**2) - 1
     return float(rng.beta(mean * size, (1 - mean) * size))
 

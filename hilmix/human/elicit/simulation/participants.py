@@ -21,10 +21,10 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.bodies import CONTROLS
 from hilmix.human.elicit.design.manifest import ANSWERS, Manifest, Task, Trial, read_manifest
 from hilmix.human.elicit.serve.app import create_app
-from hilmix.human.elicit.serve.flow import convert_weight, displayed_weights
+from hilmix.human.elicit.serve.flow import convert_weight, disguise_weights
 from hilmix.human.elicit.serve.process import keep_tokens
 from hilmix.human.elicit.serve.rate import TokenBucket
-from hilmix.human.elicit.simulation.behaviour import Behaviour, answer, seconds
+from hilmix.human.elicit.simulation.behaviour import Behaviour, draw_answer, draw_seconds
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
@@ -81,11 +81,13 @@ def simulate_study(
             :func:`simulate`.
     """
     study, file = read_manifest(folder), folder / ANSWERS
+    # A file without participants is what stopping a server before anyone joined leaves.
     if file.exists() and read_rows(file, Rows.read_participants):
         raise DataError(
             f"{folder} has participants already, and simulated answers would be mixed with theirs. Simulate in a copy "
             f"of the folder without {ANSWERS}."
         )
+    # The lock, as for any server: another one would hand out the same trials.
     with lock_study(folder), run_server(folder) as link:
         return simulate(link, study, participants=participants, behaviours=behaviours, seed=seed)
 
@@ -170,9 +172,10 @@ class SimulatedParticipant:
             raise DataError(
                 f"The server shows trial {view['id']} of task {task}, which is not in study.json: give its study."
             )
+        # A generator per trial: answers do not depend on the order in which trials are drawn.
         rng, shown = np.random.default_rng([*self.stream, trial.id]), self.study.stimuli[trial.stimulus]
-        real = None if shown.weights is None else dict(zip(displayed_weights(shown) or (), shown.weights, strict=True))
-        said = answer(
+        real = None if shown.weights is None else dict(zip(disguise_weights(shown) or (), shown.weights, strict=True))
+        drawn = draw_answer(
             self.behaviour,
             shown,
             trial.kind,
@@ -180,11 +183,12 @@ class SimulatedParticipant:
             num_classes=len(self.study.dataset.classes),
             rng=rng,
         )
-        took, touched = seconds(self.behaviour, rng), self.behaviour.name != "untouched"
+        took, touched = draw_seconds(self.behaviour, rng), self.behaviour.name != "untouched"
         return {
+            # From the generator: the same seed stores the same rows.
             "key": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
             "trial": trial.id,
-            "answer": convert_weight(said, shown.weights, displayed_weights(shown)),
+            "answer": convert_weight(drawn, shown.weights, disguise_weights(shown)),
             "seconds": took,
             "touched": dict.fromkeys(CONTROLS[task], touched),
             "times": dict.fromkeys(CONTROLS[task], took) if touched else {},

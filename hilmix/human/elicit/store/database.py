@@ -41,6 +41,7 @@ class Store:
     def __init__(self, path: Path, *, manifest: str) -> None:
         self._jobs: SimpleQueue[tuple[Job[Any], Future[Any]] | None] = SimpleQueue()
         self._sql = _opened(path, manifest)
+        # daemon: a failure elsewhere must not keep the process alive; what was acknowledged is on the disk.
         self._thread = threading.Thread(target=self._work, name="hilmix-elicit-store", daemon=True)
         self._closed = False
         self._thread.start()
@@ -81,6 +82,7 @@ class Store:
     def _commit(self, batch: Sequence[tuple[Job[Any], Future[Any]]]) -> None:
         rows = Rows(self._sql)
         try:
+            # IMMEDIATE: takes the write lock now, not at the first write, where waiting for it could fail.
             self._sql.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(job, rows) for job, _ in batch]
             self._sql.execute("COMMIT")
@@ -91,9 +93,11 @@ class Store:
                 self._sql.execute("ROLLBACK")
             outcomes = [(None, error)] * len(batch)
         for (_, done), (result, failure) in zip(batch, outcomes, strict=True):
+            # Only now, after the commit: whoever waits may tell the participant that the answer is safe.
             done.set_exception(failure) if failure is not None else done.set_result(result)
 
     def _attempt(self, job: Job[Any], rows: Rows) -> tuple[Any, Exception | None]:
+        # Of each job its own: one that fails must not undo the others of its transaction.
         self._sql.execute("SAVEPOINT job")
         result, failure = None, None
         try:
@@ -132,7 +136,10 @@ def read_rows(path: Path, job: Job[T], *, manifest: str | None = None, checked: 
 def _opened(path: Path, manifest: str) -> sqlite3.Connection:
     try:
         known = path.exists()
+        # Before SQLite makes it, whose mode would follow the umask; its -wal file takes over the mode of this one.
         path.touch(mode=0o600)
+        # isolation_level=None: transactions are begun here, and sqlite3 would begin its own. Opened in this thread,
+        # used by the one of the store.
         sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         sql.row_factory = sqlite3.Row
         fresh = not sql.execute("SELECT 1 FROM sqlite_schema").fetchone()
@@ -169,7 +176,10 @@ def _fill(sql: sqlite3.Connection, manifest: str) -> None:
 def _check(sql: sqlite3.Connection, path: Path, manifest: str | None) -> None:
     rows = Rows(sql)
     if (version := rows.read_meta("version")) not in _READABLE:
-        raise DataError(f"'{path}' has schema version {version}; this hilmix reads {' and '.join(_READABLE)}.")
+        raise DataError(
+            f"'{path}': the schema version must be {' or '.join(_READABLE)}, got {version}. Use the hilmix that wrote "
+            "it."
+        )
     if manifest is not None and rows.read_meta("manifest") != manifest:
         raise DataError(
             f"'{path}' holds the answers to another study.json than the one beside it. Put the former one back, or "

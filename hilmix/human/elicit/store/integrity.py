@@ -43,10 +43,14 @@ def keep_digests(sql: sqlite3.Connection) -> None:
     for table in _tables(sql):
         if first:
             sql.execute(f"INSERT INTO digests SELECT {table.of()}, {table.digest()} FROM {table.name}")
+        # REPLACE: tables are written with INSERT OR REPLACE, too, whose delete fires no trigger.
         set_new = f"INSERT OR REPLACE INTO digests VALUES ({table.of('new.')}, {table.digest('new.')});"
         drop_old = f"DELETE FROM digests WHERE of = {table.of('old.')};"
+        # An update may change what names the row, so the former digest goes first.
         for event, body in (("INSERT", set_new), ("UPDATE", drop_old + set_new), ("DELETE", drop_old)):
             name = f"digest_{event}_{table.name}"
+            # TEMP: digest_of is known to connections of hilmix only; in the file, it would break any other program that
+            # writes.
             sql.execute(f"CREATE TEMP TRIGGER {name} AFTER {event} ON {table.name} BEGIN {body} END")
 
 
@@ -81,6 +85,7 @@ def _changed(sql: sqlite3.Connection) -> Iterator[str]:
         for of, digest in sql.execute(f"SELECT {table.of()}, {table.digest()} FROM {table.name}"):
             if kept.pop(of, None) != digest:
                 yield f"row '{of}'"
+    # Digests that no row has claimed: their rows are gone.
     yield from (f"row '{of}'" for of in kept)
 
 

@@ -35,10 +35,13 @@ def lock_study(study: Path) -> Iterator[None]:
                 f"'{study}' is served already, by process {owner}. Stop that one first, or use its links: two servers "
                 "on one study would give out the same trials twice."
             )
+        # Only with the lock: until then the file names the process that holds it, and so it was opened without O_TRUNC.
         os.truncate(held, 0)
         os.write(held, f"{os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
+        # Closing releases the lock. The file stays: if it were removed, a process that has it open and one that makes
+        # it anew would each lock a file of their own.
         os.close(held)
 
 

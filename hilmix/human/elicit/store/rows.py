@@ -23,12 +23,14 @@ CREATE TABLE events(
     participant INTEGER REFERENCES participants(number), at REAL NOT NULL, what TEXT NOT NULL, detail TEXT);
 CREATE INDEX events_of ON events(participant);
 """
+# Deleted in this order: the other tables refer to participants.
 _OF_A_PARTICIPANT = {
     "answers": "participant",
     "surveys": "participant",
     "events": "participant",
     "participants": "number",
 }
+# Names of columns go into the statement as text, so only known ones.
 _CHANGEABLE = {"phase", "attempts", "batch", "lease_until", "order_json", "consented", "excluded"}
 
 
@@ -180,6 +182,7 @@ class Rows:
 
     def read_coverage(self, now: float) -> Coverage:
         answers = self._sql.execute(
+            # A lapsed lease promises nothing, but the answers given under it stay: they come with batch NULL.
             "SELECT trial, CASE WHEN lease_until > ? THEN batch END, COUNT(*) FROM answers "
             "JOIN participants ON number = participant WHERE excluded IS NULL GROUP BY 1, 2",
             (now,),
@@ -194,6 +197,7 @@ class Rows:
         for table, column in _OF_A_PARTICIPANT.items():
             self._sql.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         self.add_event(None, what="withdrew", now=now)
+        # Tells the store to empty the write-ahead log, where deleted rows would stay readable.
         self.deleted = True
 
 

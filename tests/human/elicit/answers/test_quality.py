@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from hilmix.human.elicit.answers.quality import AnsweredTrial, Flag, exclusion_reason, find_flags, passes_catch
+from hilmix.human.elicit.answers.quality import AnsweredTrial, Flag, find_exclusion_reason, find_flags, passes_catch
 from hilmix.human.elicit.design.manifest import Trial
 from hilmix.human.elicit.store.rows import AnswerRow
 from tests.human.elicit.studies import stimulus
@@ -95,7 +95,8 @@ def test_controls_left_where_they_were():
 
 
 def test_only_some_rules_exclude_and_all_reasons_are_told():
-    assert exclusion_reason([Flag("repeats", "r"), Flag("untouched", "u")]) is None
+    assert find_exclusion_reason([Flag("repeats", "r"), Flag("untouched", "u")]) is None
     assert (
-        exclusion_reason([Flag("catch", "c"), Flag("repeats", "r"), Flag("straight", "s")]) == "catch: c; straight: s"
+        find_exclusion_reason([Flag("catch", "c"), Flag("repeats", "r"), Flag("straight", "s")])
+        == "catch: c; straight: s"
     )

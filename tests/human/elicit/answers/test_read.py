@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hilmix.errors import DataError
-from hilmix.human.elicit.answers.read import collect_answers, mix_name, read_answers, read_votes, vote_mixes
+from hilmix.human.elicit.answers.read import collect_answers, find_vote_mixes, format_mix_name, read_answers, read_votes
 from hilmix.human.elicit.design.manifest import read_manifest
 from hilmix.human.elicit.store.rows import Rows
 from hilmix.human.perception import ImageTable
@@ -126,7 +126,7 @@ def test_votes_are_about_items_and_mixes(tmp_path, serve):
     _, shown = session(served.client, lambda trial: {"label": trial % 4, "confidence": trial / 10})
     votes = read_votes(served.folder)
     manifest = read_manifest(served.folder)
-    assert [mix_name(manifest, one) for one in vote_mixes(manifest)] == ["mixed_0.5_dog_2_horse_5.png"]
+    assert [format_mix_name(manifest, one) for one in find_vote_mixes(manifest)] == ["mixed_0.5_dog_2_horse_5.png"]
     main = [trial for trial in shown if KINDS[trial] == "main"]
     assert (votes.num_items, set(votes.item), votes.annotators, votes.classes) == (101, {100}, ("p001",), CLASSES)
     np.testing.assert_array_equal(votes.label, [trial % 4 for trial in main])
@@ -149,7 +149,7 @@ def test_a_vote_on_a_single_image_is_about_its_row(tmp_path, serve):
     session(served.client)
     votes = read_votes(folder)
     assert (votes.num_items, votes.item.tolist()) == (100, [2, 2, 2])
-    assert vote_mixes(read_manifest(folder)) == ()
+    assert find_vote_mixes(read_manifest(folder)) == ()
 
 
 def test_no_answers_yet(tmp_path, serve):

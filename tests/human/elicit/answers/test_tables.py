@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hilmix.human.elicit.answers.read import collect_answers
-from hilmix.human.elicit.answers.tables import JUDGMENTS, tables
+from hilmix.human.elicit.answers.tables import JUDGMENTS, build_tables
 from hilmix.human.elicit.design.manifest import TASKS
 from hilmix.human.elicit.store.rows import Rows
 from tests.human.elicit.answers.test_read import KINDS, SURVEY, exclude, session
@@ -16,7 +16,7 @@ from tests.human.elicit.studies import CLASSES, make_study, post
 def test_a_row_per_answer(task, tmp_path, serve):
     served = serve(make_study(tmp_path / "s", task, target_judgments=1))
     _, shown = session(served.client)
-    rows = tables(collect_answers(served.folder), with_excluded=False)["judgments"].to_pylist()
+    rows = build_tables(collect_answers(served.folder), with_excluded=False)["judgments"].to_pylist()
     assert [(row["trial"], row["kind"], row["place"]) for row in rows] == [
         (trial, KINDS[trial], place) for place, trial in enumerate(shown)
     ]
@@ -62,7 +62,7 @@ def test_participants_are_all_there_and_their_secrets_are_not(served):
     session(served.client, stop=2)
     exclude(served, 2, "fast: 2 of 2")
     collected = collect_answers(served.folder)
-    found = tables(collected, with_excluded=False)
+    found = build_tables(collected, with_excluded=False)
     one, two = found["participants"].to_pylist()
     assert (one["participant"], one["phase"], one["answers"], one["clarity"], one["difficulty"]) == (
         "p001",
@@ -79,7 +79,7 @@ def test_participants_are_all_there_and_their_secrets_are_not(served):
     )
     assert one["flags"] == [], "0.8 for 1 is near enough"
     assert found["judgments"].num_rows == 7
-    assert tables(collected, with_excluded=True)["judgments"].num_rows == 9
+    assert build_tables(collected, with_excluded=True)["judgments"].num_rows == 9
     text = str([table.to_pylist() for table in found.values()])
     for secret in ("secret", *(person.code for person in served.rows(Rows.read_participants))):
         assert secret not in text
@@ -90,7 +90,7 @@ def test_stimuli_are_those_of_the_manifest(tmp_path, serve):
     served = serve(make_study(tmp_path / "s", "select"))
     session(served.client)
     collected = collect_answers(served.folder)
-    rows = tables(collected, with_excluded=False)["stimuli"].to_pylist()
+    rows = build_tables(collected, with_excluded=False)["stimuli"].to_pylist()
     assert [row["stimulus"] for row in rows] == list(range(len(collected.manifest.stimuli)))
     assert [tuple(row["images"]) for row in rows] == [shown.images for shown in collected.manifest.stimuli]
     assert {row["label1"] for row in rows} <= set(CLASSES)

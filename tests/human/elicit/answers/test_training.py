@@ -13,7 +13,7 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.answers.read import StudyAnswers, collect_answers
-from hilmix.human.elicit.answers.training import with_answers
+from hilmix.human.elicit.answers.training import add_answers
 from hilmix.human.elicit.design.build import build_study
 from hilmix.human.elicit.design.settings import Design
 from hilmix.human.elicit.simulation.behaviour import Behaviour
@@ -41,7 +41,7 @@ def infer(data, tmp_path_factory) -> StudyAnswers:
 
 
 def test_each_answer_is_a_soft_label_of_the_mix_that_was_shown(data, infer):
-    found = with_answers(data, infer, "infer")
+    found = add_answers(data, infer, "infer")
     assert len(found) == N + PAIRS
     assert found.annotations.annotators == ("x", "y", "mine-p001", "mine-p002", "mine-p003")
     given = {
@@ -67,7 +67,7 @@ def test_each_answer_is_a_soft_label_of_the_mix_that_was_shown(data, infer):
 
 
 def test_the_split_drawn_around_the_mixes_does_not_leak(data, infer):
-    found = with_answers(data, infer, "infer")
+    found = add_answers(data, infer, "infer")
     used = {row for one in infer.counted(with_excluded=False) for row in (one.shown.id1, one.shown.id2)}
     assert set(found.split[N:]) == {"train"} == set(found.split[list(used)])
     assert {"val", "test"} <= set(found.split)
@@ -75,7 +75,7 @@ def test_the_split_drawn_around_the_mixes_does_not_leak(data, infer):
 
 def test_categorical_percents_become_distributions(data, tmp_path):
     answers = collected(data, tmp_path / "s", "categorical")
-    found = with_answers(data, answers, "categorical")
+    found = add_answers(data, answers, "categorical")
     one = answers.counted(with_excluded=False)[0]
     label = np.zeros(3)
     label[one.row.answer["top"]] = one.row.answer["top_percent"] / 100
@@ -88,7 +88,7 @@ def test_categorical_percents_become_distributions(data, tmp_path):
 
 def test_votes_on_mixes_stay_votes(data, tmp_path):
     answers = collected(data, tmp_path / "s", "vote")
-    found = with_answers(data, answers, "vote")
+    found = add_answers(data, answers, "vote")
     assert found.annotations.probs is None
     mine = found.annotations.to_frame(found.items).iloc[2 * N :]
     main = [one for one in answers.counted(with_excluded=False) if one.trial.kind == "main"]
@@ -112,7 +112,7 @@ def test_votes_on_single_images_join_those_of_the_data(soft, tmp_path):
             ),
         )
     answers = collected(data, tmp_path / "s", "vote", weights=(1.0,))
-    found = with_answers(data, answers, "vote")
+    found = add_answers(data, answers, "vote")
     assert (found.items, found.split) == (data.items, None)
     counts = np.zeros((N, 3))
     for one in answers.counted(with_excluded=False):
@@ -120,8 +120,8 @@ def test_votes_on_single_images_join_those_of_the_data(soft, tmp_path):
     np.testing.assert_allclose(found.annotations.counts(), data.annotations.counts() + counts, atol=1e-6)
     assert found.annotations.annotators == ("x", "y", "s-p001", "s-p002", "s-p003")
     assert np.isnan(found.annotations.confidence).sum() == 2 * N
-    with pytest.raises(DataError, match="has an annotator 's-p001' already"):
-        with_answers(found, answers, "vote")
+    with pytest.raises(DataError, match="annotator 's-p001'"):
+        add_answers(found, answers, "vote")
 
 
 def test_image_files_serve_as_well(tmp_path):
@@ -138,47 +138,47 @@ def test_image_files_serve_as_well(tmp_path):
     )
     (tmp_path / "data" / "dataset.yaml").write_text("name: files\ninput: image\n")
     data = read_folder(tmp_path / "data")
-    found = with_answers(data, collected(data, tmp_path / "s", "infer"), "infer")
+    found = add_answers(data, collected(data, tmp_path / "s", "infer"), "infer")
     np.testing.assert_array_equal(found.inputs.array[:N], pictures().inputs.array)
 
 
 def test_excluded_people_count_only_when_asked_for(data, tmp_path):
     answers = collected(data, tmp_path / "s", "infer", behaviours=("logit", "straight-liner", "logit"))
-    assert "s-p002" not in with_answers(data, answers, "infer").annotations.annotators
-    assert "s-p002" in with_answers(data, answers, "infer", with_excluded=True).annotations.annotators
+    assert "s-p002" not in add_answers(data, answers, "infer").annotations.annotators
+    assert "s-p002" in add_answers(data, answers, "infer", with_excluded=True).annotations.annotators
     alone = collected(data, tmp_path / "alone", "infer", behaviours=("straight-liner",))
     with pytest.raises(DataError, match="no answers to the task 'infer' that count"):
-        with_answers(data, alone, "infer")
+        add_answers(data, alone, "infer")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: pictures(n=N - 3), f"has the items {N - 3}; the study was built from data with {N}"),
+        (lambda d: pictures(n=N - 3), f"items must be {N}, as in the data of the study, got {N - 3}"),
         (
             lambda d: replace(d, annotations=replace(d.annotations, classes=("a", "b", "c"))),
-            "has the classes a, b, c; the study was built from data with ant, bee, cow",
+            "classes must be ant, bee, cow, as in the data of the study, got a, b, c",
         ),
-        (lambda d: replace(d, inputs=ArrayInputs(d.inputs.array[::-1], "image")), "has other images, or in another"),
-        (lambda d: replace(d, items=tuple(reversed(d.items))), "has other images, or in another order"),
-        (lambda d: replace(d, annotator_features=np.ones((2, 1), np.float32)), "has features of its annotators"),
+        (lambda d: replace(d, inputs=ArrayInputs(d.inputs.array[::-1], "image")), "must have the images of"),
+        (lambda d: replace(d, items=tuple(reversed(d.items))), "must have the images of"),
+        (lambda d: replace(d, annotator_features=np.ones((2, 1), np.float32)), "features of annotators"),
         (lambda d: replace(d, split=np.full(N, "train")), "mixes are added to data with 'train' and 'val'"),
     ],
 )
 def test_other_data_are_refused(data, infer, change, message):
     with pytest.raises(DataError) as refused:
-        with_answers(change(data), infer, "infer")
+        add_answers(change(data), infer, "infer")
     assert message in str(refused.value)
 
 
 def test_tasks_that_give_no_labels_are_refused(data, infer):
     with pytest.raises(DataError, match="no answers to the task 'vote' that count"):
-        with_answers(data, infer, "vote")
+        add_answers(data, infer, "vote")
     with pytest.raises(DataError, match="are no labels; a data folder holds those to infer, categorical, vote"):
-        with_answers(data, infer, "select")
+        add_answers(data, infer, "select")
 
 
 def test_no_split_fits_around_too_many_mixes(tmp_path):
     data = pictures(n=24)
     with pytest.raises(DataError, match="has no split, and none can be drawn around the mixes"):
-        with_answers(data, collected(data, tmp_path / "s", "infer", practice=0, catch=0), "infer")
+        add_answers(data, collected(data, tmp_path / "s", "infer", practice=0, catch=0), "infer")

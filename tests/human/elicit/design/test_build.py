@@ -13,7 +13,7 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import OwnTexts, build_study
-from hilmix.human.elicit.design.images import data_sha256
+from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import MIDPOINT_TASKS, TASKS, Manifest, read_manifest
 from hilmix.human.elicit.design.settings import Design
 from hilmix.human.study import MixStudy, rebuild_stimuli, render
@@ -172,7 +172,7 @@ def test_what_the_manifest_says_of_the_data(tmp_path):
         "licence": "CC0",
         "num_items": N,
         "classes": CLASSES,
-        "sha256": data_sha256(DATA, rows),
+        "sha256": hash_data(DATA, rows),
     }
     assert study.name == "mine"
     assert read_manifest(tmp_path / "mine") == study

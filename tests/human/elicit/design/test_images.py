@@ -7,7 +7,7 @@ from PIL import Image
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
-from hilmix.human.elicit.design.images import Mix, check_images, data_sha256, write_images
+from hilmix.human.elicit.design.images import Mix, check_images, hash_data, write_images
 from hilmix.human.elicit.design.settings import Design
 from hilmix.human.study import render
 from tests.human.elicit.study_data import pictures
@@ -46,16 +46,16 @@ def test_names_are_opaque_and_follow_from_the_seed(tmp_path):
 def test_more_images_than_fit_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("hilmix.human.elicit.design.images._AT_ONCE", 2)
     data = pictures()
-    in_parts = write_images(data, MIXES, tmp_path, seed=0), data_sha256(data, np.arange(7))
+    in_parts = write_images(data, MIXES, tmp_path, seed=0), hash_data(data, np.arange(7))
     monkeypatch.undo()
-    assert in_parts == (write_images(data, MIXES, tmp_path, seed=0), data_sha256(data, np.arange(7)))
+    assert in_parts == (write_images(data, MIXES, tmp_path, seed=0), hash_data(data, np.arange(7)))
 
 
 def test_the_hash_of_the_data_is_over_names_and_pixels_of_the_items_in_use():
     data, total = pictures(), hashlib.sha256()
     for row in (2, 5):
         total.update(f"i{row}".encode() + b"\0" + data.inputs.array[row].tobytes())
-    assert data_sha256(data, np.array([5, 2, 5])) == total.hexdigest()
+    assert hash_data(data, np.array([5, 2, 5])) == total.hexdigest()
 
 
 def test_pictures_that_are_not_those_of_the_manifest_are_named(tmp_path):

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.build import build_study
-from hilmix.human.elicit.design.manifest import Manifest, manifest_sha256, read_manifest, statements, write_manifest
+from hilmix.human.elicit.design.manifest import Manifest, find_statements, hash_manifest, read_manifest, write_manifest
 from hilmix.human.elicit.design.settings import Design, draw_trial_ids
 from tests.human.elicit.study_data import pictures
 
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_back(study, tmp_path):
     file = write_manifest(study, tmp_path)
     assert file == tmp_path / "study.json"
     assert read_manifest(tmp_path) == study
-    assert manifest_sha256(tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert hash_manifest(tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_numbers_survive_exactly(study, tmp_path):
@@ -51,7 +51,7 @@ def test_tasks_and_statements(study):
     assert len(study.statements) == 3
     assert "- [ ]" not in study.consent_text
     assert study.consent_text.startswith("# Taking part")
-    assert statements("a\n- [ ] one\n  - [ ] inside\n* [ ] two  \n- [x] done\n") == ("one", "two  ")
+    assert find_statements("a\n- [ ] one\n  - [ ] inside\n* [ ] two  \n- [x] done\n") == ("one", "two  ")
 
 
 def test_right_answers(study):
@@ -68,44 +68,56 @@ NULL = object()
 TAKEN = draw_trial_ids(DESIGN)[0]
 FIRST, LAST = ("batches", 0, "trials", 0), ("batches", 0, "trials", 4)
 WRONG = [
-    (("format",), "mine", "format is 'mine'; it should be 'hilmix elicit'"),
-    (("version",), 2, "version is 2; it should be 1"),
+    (("format",), "mine", "format must be 'hilmix elicit'"),
+    (("version",), 2, "version must be 1"),
     (("seed",), None, "seed is missing"),
-    (("seed",), "0", "seed is '0'; it should be a valid integer"),
-    (("name",), "", "name is ''; it should have at least 1 character"),
+    (("seed",), "0", "seed must be a valid integer"),
+    (("name",), "", "name must have at least 1 character"),
     (("colour",), "red", "colour is not a field of a study; remove it"),
-    (("wording",), "second", "wording is 'second'; it should be 'third' or 'first'"),
-    (("settings", "target_judgments"), 0, "settings.target_judgments is 0; it should be greater than or equal to 1"),
-    (("settings", "lease_minutes"), float("nan"), "settings.lease_minutes is nan; it should be a finite number"),
-    (("settings", "keep_platform_id"), "yes", "settings.keep_platform_id is 'yes'; it should be 'no' or 'hash'"),
+    (("wording",), "second", "wording must be 'third' or 'first'"),
+    (("settings", "target_judgments"), 0, "settings.target_judgments must be greater than or equal to 1"),
+    (("settings", "lease_minutes"), float("nan"), "settings.lease_minutes must be a finite number"),
+    (("settings", "keep_platform_id"), "yes", "settings.keep_platform_id must be 'no' or 'hash'"),
     (("consent",), "Please.", "consent has no statement to agree to; write at least one as a line '- [ ] I agree"),
     (("instructions", "infer"), None, "instructions.infer is missing or empty; there are batches of this task"),
     (("checks", "construct"), [], "checks.construct is missing or empty"),
     (("checks", "infer", 0, "right"), 7, "checks.infer[0]: right must be in [0, 2], got 7"),
-    (("dataset", "classes"), ["a", "a", "b"], "dataset: classes are ['a', 'a', 'b']; expected different names"),
+    (("dataset", "classes"), ["a", "a", "b"], "dataset: classes must be different names, got ['a', 'a', 'b']"),
     (("dataset", "num_items"), 1, "id1 must be in [0, 0]"),
-    (("dataset", "sha256"), "abc", "dataset.sha256 is 'abc'; it should match pattern"),
-    (("stimuli", 1, "id"), 5, "stimuli[1].id is 5; expected 1, its place in the list"),
+    (("dataset", "sha256"), "abc", "dataset.sha256 must match pattern"),
+    (("stimuli", 1, "id"), 5, "stimuli[1].id must be 1, its place in the list, got 5"),
     (("stimuli", 1, "label1"), 9, "stimuli[1].label1 must be in [0, 2], got 9"),
-    (("stimuli", 1, "weight"), 1.5, "stimuli[1].weight is 1.5; it should be less than or equal to 1"),
-    (("stimuli", 1, "weight"), NULL, "stimuli[1]: task infer needs weight, and null for weights"),
-    (("stimuli", 6, "weight"), 0.5, "stimuli[6]: task construct needs weights, and null for weight"),
-    (("stimuli", 1, "images"), ["../../etc/passwd"], "stimuli[1].images[0] is '../../etc/passwd'; it should match"),
-    (("stimuli", 1, "sha256"), [], "stimuli[1]: sha256 has 0 entries; expected 1, one per weight"),
-    (("stimuli", 6, "weights", 3), 0.9, "expected different numbers in increasing order"),
+    (("stimuli", 1, "weight"), 1.5, "stimuli[1].weight must be less than or equal to 1"),
+    (("stimuli", 1, "weight"), NULL, "stimuli[1]: task infer requires weight, and null for weights"),
+    (("stimuli", 6, "weight"), 0.5, "stimuli[6]: task construct requires weights, and null for weight"),
+    (("stimuli", 1, "images"), ["../../etc/passwd"], "stimuli[1].images[0] must match"),
+    (("stimuli", 1, "sha256"), [], "stimuli[1]: sha256 must have 1 entries, one per weight, got 0"),
+    (("stimuli", 6, "weights", 3), 0.9, "weights must be different numbers in increasing order"),
     ((*FIRST, "stimulus"), 99, "batches[0].trials[0].stimulus must be in [0, 11], got 99"),
-    ((*FIRST, "stimulus"), 6, "batches[0].trials[0].stimulus is of task construct; the batch is of task infer"),
-    ((*FIRST, "kind"), "repeat", "batches[0].trials[0].of is None; a repeat names a main trial of its batch"),
+    (
+        (*FIRST, "stimulus"),
+        6,
+        "batches[0].trials[0].stimulus must be of task infer, as the batch is, got one of task construct",
+    ),
+    ((*FIRST, "kind"), "repeat", "batches[0].trials[0].of must be a main trial of the batch"),
     ((*FIRST, "kind"), "catch", "batches[0].trials[0].kind is catch, but stimulus 4 has no known answer"),
-    ((*FIRST, "start"), 0.5, "batches[0].trials[0].start is 0.5; task construct needs a number, the others null"),
-    ((*FIRST, "of"), 1, "batches[0].trials[0].of is 1; expected null, as only repeats have it"),
-    (("batches", 0, "trials", 1, "id"), TAKEN, f"batches[0].trials[1].id is {TAKEN}, which an earlier trial has"),
+    (
+        (*FIRST, "start"),
+        0.5,
+        "batches[0].trials[0].start must be a number in task construct, null in the others, got 0.5",
+    ),
+    ((*FIRST, "of"), 1, "batches[0].trials[0].of must be null, as only repeats have it, got 1"),
+    (
+        ("batches", 0, "trials", 1, "id"),
+        TAKEN,
+        f"batches[0].trials[1].id must differ from those of earlier trials, got {TAKEN}",
+    ),
     (("batches", 0, "trials", 1, "kind"), "practice", None),
     (("batches", 0, "trials", 2, "kind"), "practice", "trials[2].kind is practice after main; practice first"),
-    ((*LAST, "of"), 3, "batches[0].trials[4].of is 3; a repeat names a main trial of its batch with the same"),
+    ((*LAST, "of"), 3, "batches[0].trials[4].of must be a main trial of the batch with the same stimulus, got 3"),
     (("batches", 2, "trials", 0, "start"), 0.33, "batches[2].trials[0].start must be one of the weights"),
-    (("batches", 1, "id"), 3, "batches[1].id is 3; expected 1"),
-    (("batches",), [], "batches is []; it should have at least 1 item"),
+    (("batches", 1, "id"), 3, "batches[1].id must be 1, its place in the list, got 3"),
+    (("batches",), [], "batches must have at least 1 item"),
 ]
 
 

@@ -11,8 +11,8 @@ from hilmix.human.elicit.design.pairs import (
     draw_balanced_codes,
     draw_images,
     draw_pairs,
-    least_sure_images,
-    least_sure_pairs,
+    find_least_sure_images,
+    find_least_sure_pairs,
 )
 
 SEEDS = st.integers(0, 2**32)
@@ -141,21 +141,21 @@ def least_sure_by_loop(label: np.ndarray, p: np.ndarray, number: int) -> list[tu
 def test_the_least_sure_pairs_are_those_of_the_rule(k, each, seed, data):
     label, p = np.repeat(np.arange(k), each), probs(seed, k * each, k)
     number = data.draw(st.integers(1, each * k * (k - 1) // 2))
-    pairs = least_sure_pairs(label, p, number, classes=[f"c{i}" for i in range(k)])
+    pairs = find_least_sure_pairs(label, p, number, classes=[f"c{i}" for i in range(k)])
     assert list(zip(*map(np.ndarray.tolist, pairs), strict=True)) == least_sure_by_loop(label, p, number)
 
 
 def test_the_least_sure_pair_is_the_one_a_model_takes_for_each_other():
     label = np.array([0, 0, 1, 1, -1])
     p = np.array([[0.9, 0.1], [0.3, 0.7], [0.1, 0.9], [0.6, 0.4], [0.5, 0.5]])
-    assert least_sure_pairs(label, p, 1, classes=["a", "b"]) == Pairs(np.array([1]), np.array([3]))
+    assert find_least_sure_pairs(label, p, 1, classes=["a", "b"]) == Pairs(np.array([1]), np.array([3]))
     with pytest.raises(DataError, match="give 2 pairs of images of two classes, but 3"):
-        least_sure_pairs(label, p, 3, classes=["a", "b"])
+        find_least_sure_pairs(label, p, 3, classes=["a", "b"])
 
 
 def test_the_least_sure_images_have_the_lowest_top_probability():
     p = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4], [0.5, 0.5]])
-    first, second = least_sure_images(np.array([0, 0, 1, -1]), p, 2)
+    first, second = find_least_sure_images(np.array([0, 0, 1, -1]), p, 2)
     assert first.tolist() == second.tolist() == [1, 2]
     with pytest.raises(DataError, match="hold 3 images, but 4"):
-        least_sure_images(np.array([0, 0, 1, -1]), p, 4)
+        find_least_sure_images(np.array([0, 0, 1, -1]), p, 4)

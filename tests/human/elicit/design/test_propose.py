@@ -6,7 +6,7 @@ import torch
 from scipy.special import expit, logit
 
 from hilmix.human.elicit.design.pairs import Pairs
-from hilmix.human.elicit.design.propose import Belief, Candidates, draw_candidates, excess_after, propose
+from hilmix.human.elicit.design.propose import Belief, Candidates, compute_excess_after, draw_candidates, propose
 from hilmix.human.perception import ClassStrengths
 from hilmix.human.perception.judgments import MixJudgments
 from hilmix.human.perception.learned import COMPONENTS, RegressionColumns
@@ -44,7 +44,7 @@ def test_greedy_is_the_brute_force_of_each_step(seed):
         assert gain == pytest.approx(excess(belief, x, weight, chosen) - left[row], rel=1e-9)
         chosen.append(int(row))
     assert found.before == pytest.approx(excess(belief, x, weight, []))
-    assert excess_after(belief, x, weight, found.rows) == pytest.approx(excess(belief, x, weight, chosen))
+    assert compute_excess_after(belief, x, weight, found.rows) == pytest.approx(excess(belief, x, weight, chosen))
 
 
 def test_of_equal_gains_the_first_is_chosen_on_every_processor():
@@ -59,7 +59,7 @@ def test_what_is_known_for_sure_stays_so():
     belief = Belief(np.zeros(3), 0.7 * np.outer(v, v), 0.3, 0.2)
     precision = 1 / (0.3 / 0.25 + 0.2 * logit(0.5) ** 2)
     left = 0.7 / (1 + 0.7 * precision * v[1] ** 2) * 0.25 * np.mean(v**2)
-    assert excess_after(belief, x, weight, np.array([1])) == pytest.approx(left, rel=1e-9)
+    assert compute_excess_after(belief, x, weight, np.array([1])) == pytest.approx(left, rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,7 @@ import pytest
 from hilmix.cli import main
 from hilmix.errors import DataError
 from hilmix.human.elicit.answers.read import collect_answers, read_answers, read_votes
-from hilmix.human.elicit.design.manifest import Task, manifest_sha256, read_manifest
+from hilmix.human.elicit.design.manifest import Task, hash_manifest, read_manifest
 from hilmix.human.elicit.jspsych.answers import import_answers
 from hilmix.human.elicit.store.database import read_rows
 from hilmix.human.elicit.store.rows import Rows
@@ -36,7 +36,7 @@ def saved(
         "participant": who,
         "batch": batch,
         "task": chosen.task,
-        "manifest": manifest_sha256(folder),
+        "manifest": hash_manifest(folder),
         "started": STARTED,
         "plugin_version": "1.0.0",
     }

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from hilmix.human.elicit.design.manifest import TASKS, manifest_sha256, read_manifest
+from hilmix.human.elicit.design.manifest import TASKS, hash_manifest, read_manifest
 from hilmix.human.elicit.export import Export, export
 from hilmix.human.elicit.jspsych.experiment import PAGES
 from tests.human.elicit.studies import make_tasks
@@ -23,7 +23,7 @@ def written(tmp_path):
 def test_the_timeline_is_the_study_without_what_people_are_to_judge(written):
     folder, out = written
     manifest, told = read_manifest(folder), json.loads((out / "timeline.json").read_text())
-    assert told["manifest"] == manifest_sha256(folder)
+    assert told["manifest"] == hash_manifest(folder)
     assert "<strong>this</strong>" in told["consent"]
     assert "<script" not in json.dumps(told)
     for batch, source in zip(told["batches"], manifest.batches, strict=True):

@@ -9,8 +9,8 @@ from hilmix.human.elicit.serve.assignment import (
     choose_batch,
     count_judgments,
     draw_trial_order,
+    find_next_trial,
     needs_judgments,
-    next_trial,
     shuffle,
 )
 from hilmix.human.elicit.store.rows import Coverage
@@ -46,9 +46,9 @@ def test_shuffling_favours_no_order():
 
 
 def test_next_trial_is_the_first_unanswered():
-    assert next_trial((4, 2, 9), {4}) == 2
-    assert next_trial((4, 2, 9), {4, 9}) == 2
-    assert next_trial((4, 2), {4, 2, 7}) is None
+    assert find_next_trial((4, 2, 9), {4}) == 2
+    assert find_next_trial((4, 2, 9), {4, 9}) == 2
+    assert find_next_trial((4, 2), {4, 2, 7}) is None
 
 
 def test_judgments_count_leaseholders_once_and_everybody_else_by_answer(study):

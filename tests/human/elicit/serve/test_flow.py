@@ -10,12 +10,12 @@ from hilmix.human.elicit.design.settings import Design
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve.flow import (
     ParticipantState,
+    build_state,
+    build_withdrawn_state,
     convert_weight,
-    displayed_weights,
+    disguise_weights,
     find_offered_images,
-    phase,
-    state,
-    withdrawn_state,
+    find_phase,
 )
 from hilmix.human.elicit.store.rows import Participant
 from tests.human.elicit.studies import OFFERED, make_tasks
@@ -59,12 +59,12 @@ def study(tmp_path_factory) -> Study:
     ],
 )
 def test_phase(study, stored, answered, reassigned, expected):
-    assert phase(study, ParticipantState(replace(SOMEBODY, phase=stored), set(answered), reassigned)) == expected
+    assert find_phase(study, ParticipantState(replace(SOMEBODY, phase=stored), set(answered), reassigned)) == expected
 
 
 def test_texts_are_shown_in_their_phases_only(study):
     shown = {
-        stored: state(study, ParticipantState(replace(SOMEBODY, phase=stored), {0}, False)).study
+        stored: build_state(study, ParticipantState(replace(SOMEBODY, phase=stored), {0}, False)).study
         for stored in ("consent", "instructions", "check", "trials", "survey", "done")
     }
     assert [name for name, view in shown.items() if view.consent] == ["consent"]
@@ -74,11 +74,11 @@ def test_texts_are_shown_in_their_phases_only(study):
 
 
 def test_the_trial_at_hand_and_what_to_load_ahead(study):
-    shown = state(study, ParticipantState(SOMEBODY, {0}, False))
+    shown = build_state(study, ParticipantState(SOMEBODY, {0}, False))
     assert shown.trial is not None
     assert (shown.trial.id, shown.trial.kind, shown.trial.start) == (2, "trial", 0.0)
-    assert shown.preload == state(study, ParticipantState(SOMEBODY, {0, 2}, False)).trial.images
-    assert state(study, ParticipantState(SOMEBODY, {0, 2, 1}, False)).preload == ()
+    assert shown.preload == build_state(study, ParticipantState(SOMEBODY, {0, 2}, False)).trial.images
+    assert build_state(study, ParticipantState(SOMEBODY, {0, 2, 1}, False)).preload == ()
     assert (shown.progress.done, shown.progress.total) == (0, 3)
     assert shown.completion_code is None
 
@@ -95,14 +95,18 @@ def test_steps_rise_and_thumbnails_are_shuffled_with_their_images(study):
 def test_class_order_is_the_persons_own_and_stays(study):
     def order(number: int, trial: int) -> tuple[int, ...]:
         person = replace(SOMEBODY, number=number, batch=2, order=(trial,))
-        return state(study, ParticipantState(person, set(), False)).trial.class_order
+        return build_state(study, ParticipantState(person, set(), False)).trial.class_order
 
     assert order(1, 15) == order(1, 16)
     assert len({order(number, 15) for number in range(30)}) > 10
 
 
 def test_nothing_is_left_of_those_who_withdrew(study):
-    assert (withdrawn_state(study).phase, withdrawn_state(study).task, withdrawn_state(study).trial) == (
+    assert (
+        build_withdrawn_state(study).phase,
+        build_withdrawn_state(study).task,
+        build_withdrawn_state(study).trial,
+    ) == (
         "withdrawn",
         None,
         None,
@@ -117,12 +121,12 @@ def test_weights_that_pages_are_told_give_no_catch_trial_away(task, tmp_path):
     built = Study.open(tmp_path / "s")
     for trial in manifest.batches[0].trials:
         person = replace(SOMEBODY, order=(trial.id,))
-        view, shown = state(built, ParticipantState(person, set(), False)).trial, manifest.stimuli[trial.stimulus]
+        view, shown = build_state(built, ParticipantState(person, set(), False)).trial, manifest.stimuli[trial.stimulus]
         assert sorted(view.weights) == [i / 10 for i in range(11)]
         assert view.start in ((0.1, 0.9) if task == "construct" else (None,))
         assert (shown.weights[1] == 0.1) == (trial.kind == "main")
         for address, weight in zip(view.images, view.weights, strict=True):
             place = shown.images.index(address.rpartition("/")[2])
-            meant = convert_weight({"task": task, "weight": weight}, displayed_weights(shown), shown.weights)
+            meant = convert_weight({"task": task, "weight": weight}, disguise_weights(shown), shown.weights)
             assert meant == {"task": task, "weight": shown.weights[place]}
-            assert convert_weight(meant, shown.weights, displayed_weights(shown))["weight"] == weight
+            assert convert_weight(meant, shown.weights, disguise_weights(shown))["weight"] == weight

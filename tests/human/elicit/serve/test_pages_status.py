@@ -55,7 +55,7 @@ def test_the_researcher_sees_numbers(size, host, person):
         ["p002", "catch", "catch: 2 of 2 catch trials failed"],
         ["p003", NONE, "untouched: a control was not touched in 4 of 4 trials"],
     ]
-    assert [row[:4] for row in cells(watching, "people")[1:]] == [
+    assert [row[:4] for row in cells(watching, "participants")[1:]] == [
         ["p001", "survey", "infer", "5 of 5"],
         ["p002", "survey", "infer", "5 of 5"],
         ["p003", "survey", "infer", "5 of 5"],
@@ -66,8 +66,8 @@ def test_the_researcher_sees_numbers(size, host, person):
 
 def test_an_empty_study(host, person):
     said = looked_at(person(), host("vote"))
-    assert "Nobody has joined yet." in said
-    assert "Nobody is flagged." in said
+    assert "No participant has joined yet." in said
+    assert "No participant is flagged." in said
 
 
 def test_new_numbers_come_by_themselves_and_leave_the_place(host, person):
@@ -77,13 +77,13 @@ def test_new_numbers_come_by_themselves_and_leave_the_place(host, person):
     with httpx.Client(base_url=server.origin) as client:
         answer_all(client, *at_trials(client))
         watching.page.clock.fast_forward(10_000)
-        people = watching.page.locator("#people")
-        people.get_by_text("p001").wait_for()
-        people.evaluate("node => (node.scrollLeft = 30)")
+        participants = watching.page.locator("#participants")
+        participants.get_by_text("p001").wait_for()
+        participants.evaluate("node => (node.scrollLeft = 30)")
         joined(client)
         watching.page.clock.fast_forward(10_000)
-        people.get_by_text("p002").wait_for()
-    assert people.evaluate("node => node.scrollLeft") == 30
+        participants.get_by_text("p002").wait_for()
+    assert participants.evaluate("node => node.scrollLeft") == 30
     server.stop()
     watching.page.clock.fast_forward(10_000)
     watching.page.get_by_text("trying again").wait_for()

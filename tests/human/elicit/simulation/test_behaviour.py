@@ -8,7 +8,7 @@ from hilmix.errors import ConfigError
 from hilmix.human.elicit.answers.bodies import Answer, find_problem
 from hilmix.human.elicit.answers.quality import passes_catch
 from hilmix.human.elicit.design.manifest import TASKS
-from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour, answer, seconds
+from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour, draw_answer, draw_seconds
 from hilmix.human.functional.curve_fits import fit_curve
 from tests.human.elicit.studies import CLASSES, OFFERED, stimulus
 
@@ -18,7 +18,7 @@ def given(who: Behaviour, task: str, *, kind: str = "main", weight: float = 0.3,
     if shown.weights is None and kind != "catch":
         shown = shown.model_copy(update={"weight": weight})
     rng = np.random.default_rng(seed)
-    return answer(who, shown, kind, offered=shown.weights, num_classes=len(CLASSES), rng=rng)
+    return draw_answer(who, shown, kind, offered=shown.weights, num_classes=len(CLASSES), rng=rng)
 
 
 @pytest.mark.parametrize("kind", ["main", "catch"])
@@ -83,7 +83,7 @@ def test_votes_follow_the_shares():
 
 def test_seconds():
     usual, fast = (
-        [seconds(Behaviour(name), np.random.default_rng(i)) for i in range(200)] for name in ("logit", "fast")
+        [draw_seconds(Behaviour(name), np.random.default_rng(i)) for i in range(200)] for name in ("logit", "fast")
     )
     assert max(fast) < 0.5 < min(usual)
     assert np.median(usual) == pytest.approx(8, rel=0.15)

@@ -4,7 +4,7 @@ import pytest
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.elicit.answers.read import collect_answers
-from hilmix.human.elicit.answers.status import status
+from hilmix.human.elicit.answers.status import compute_status
 from hilmix.human.elicit.design.manifest import TASKS, read_manifest
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.simulation.behaviour import NAMES, Behaviour
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_answers_and_everybody_finishes(tmp_path):
 def test_the_rules_of_quality_find_who_misbehaves(tmp_path):
     folder = make_study(tmp_path / "s", mains=12, target_judgments=100)
     simulate_study(folder, participants=len(NAMES), behaviours=[Behaviour(name) for name in NAMES])
-    seen = read_rows(folder / "answers.sqlite", lambda rows: status(Study.open(folder), rows, 0.0)).participants
+    seen = read_rows(folder / "answers.sqlite", lambda rows: compute_status(Study.open(folder), rows, 0.0)).participants
     rules = dict(zip(NAMES, [{flag.rule for flag in one.flags} for one in seen], strict=True))
     expected = {"straight-liner": {"straight"}, "fast": {"fast"}, "fails-catch": {"catch"}, "untouched": {"untouched"}}
     assert {name: rules[name] for name in expected} == expected

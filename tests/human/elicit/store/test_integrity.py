@@ -16,7 +16,7 @@ from tests.human.elicit.studies import make_study
 
 READERS = (
     ["status"],
-    ["simulate", "--people", "1"],
+    ["simulate", "--participants", "1"],
     ["export", "-o", "out"],
     ["next", "--data", "d", "-o", "out"],
     ["import", "saved.json"],
@@ -27,7 +27,7 @@ READERS = (
 def answered(tmp_path_factory) -> Path:
     """A study with the answers of three people."""
     folder = make_study(tmp_path_factory.mktemp("study") / "s", mains=6, target_judgments=2)
-    assert main(["elicit", "simulate", str(folder), "--people", "3", "--seed", "1"]) == 0
+    assert main(["elicit", "simulate", str(folder), "--participants", "3", "--seed", "1"]) == 0
     return folder
 
 

@@ -22,7 +22,7 @@ def test_a_second_server_is_refused_and_the_first_one_named(tmp_path, capsys):
     folder = make_study(tmp_path / "s")
     with lock_study(folder):
         assert main(["elicit", "serve", str(folder), "--port", "9"]) == 2
-        assert main(["elicit", "simulate", str(folder), "--people", "1"]) == 2
+        assert main(["elicit", "simulate", str(folder), "--participants", "1"]) == 2
     told = capsys.readouterr().err
     assert told.count(f"process {os.getpid()} ") == 2
     assert not (folder / "answers.sqlite").exists()

@@ -241,7 +241,7 @@ async function run() {
   const shared = {
     classes: study.classes,
     third: study.wording === "third",
-    order: jsPsych.randomization.shuffle(study.classes.map((_, k) => k)), // once per person
+    order: jsPsych.randomization.shuffle(study.classes.map((_, k) => k)), // once per participant
   };
   const kinds = (...wanted) => batch.trials.filter((trial) => wanted.includes(trial.kind));
   const main = jsPsych.randomization.shuffle(kinds("main", "catch"));

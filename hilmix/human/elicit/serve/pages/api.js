@@ -1,4 +1,4 @@
-// The server's interface. What is sent is sent until the server has answered; an answer outlives the page.
+// The server's interface. Requests are repeated until the server replies; an unsent answer survives a reload.
 
 import { announce, h, wait } from "./dom.js";
 import { code, drop, keep, load } from "./kept.js";
@@ -7,7 +7,7 @@ const base = `/api/p/${code}`;
 const LONGEST_WAIT = 20_000;
 const TIME_LIMIT = 15_000;
 
-/** The server's "no": an HTTP status from 400 to 499, and its sentence. */
+/** A request that the server refused: an HTTP status from 400 to 499, and its message. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -18,7 +18,7 @@ export class Refused extends Error {
 /** The server failed; it may have recovered when asked again. */
 class Failed extends Error {}
 
-/** Thrown into what still waits when the person withdraws. */
+/** Thrown into pending requests when the participant withdraws. */
 class Cancelled extends Error {}
 
 let generation = 0;
@@ -30,7 +30,7 @@ addEventListener("online", () => wake());
 export const look = () => request("GET", "");
 export const post = (path, body) => request("POST", `/${path}`, body);
 
-/** Deletes everything, here and on the server; whatever still waits to be sent is given up. */
+/** Deletes everything, here and on the server; pending requests are dropped. */
 export function withdraw() {
   generation += 1;
   wake();
@@ -91,7 +91,7 @@ async function request(method, path, body) {
     try {
       reply = await once(method, path, body);
     } catch (error) {
-      if (error instanceof Failed) what = "The server does not work; tell the researcher if it goes on.";
+      if (error instanceof Failed) what = "The server does not work; write to the researcher if it goes on.";
       if (error instanceof Refused) {
         connected();
         throw error;
@@ -121,7 +121,7 @@ async function once(method, path, body) {
   return content;
 }
 
-/** Says so, and waits: longer each time, but no longer than until the person or the browser says "now". */
+/** Shows a message and waits, twice as long each time, or until the button or the browser's "online" event. */
 async function lost(tries, what) {
   const banner = document.getElementById("connection");
   if (!banner.hasChildNodes()) {

@@ -1,4 +1,4 @@
-// Shows where the server says that the person stands, and does one step at a time.
+// Shows the state that the server reports, and runs one step at a time.
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
@@ -29,14 +29,14 @@ let turn = 0; // number of the step under way
 let page = new AbortController();
 let announced = ""; // the phase whose beginning has been announced here
 
-/** Does a step that the person asked for, and shows where it leads. `after(state)` may return a notice. */
+/** Runs a step of the participant and shows the next state. `after(state)` may return a notice. */
 function send(step, after) {
   if (busy) return;
   keepBackHere();
   run(step, after);
 }
 
-/** Shows where the person stands: what an earlier page could not send is sent first. */
+/** Shows the current state, after sending what an earlier page could not send. */
 function arrive(text = null) {
   const kept = api.unsent();
   if (!busy) run(kept ? () => api.answer(kept) : api.look, () => text);
@@ -109,7 +109,7 @@ async function showTrial(state, text = null) {
 let ahead = []; // images of the next trial; held so that the browser keeps them
 
 /** Puts a page into place: its text, its title in the window and as heading, and the focus on that heading. */
-function put({ title, node, said = null }, name, text = null, { keepPage = false } = {}) {
+function put({ title, node, message = null }, name, text = null, { keepPage = false } = {}) {
   if (!keepPage) page.abort();
   if (name !== "survey") drop("survey"); // sent, here or in another window, or not to be sent
   main.dataset.page = name;
@@ -118,7 +118,7 @@ function put({ title, node, said = null }, name, text = null, { keepPage = false
   heading.tabIndex = -1;
   if (!own) node.prepend(heading);
   main.replaceChildren(node);
-  if (text ?? said) notice(text ?? said);
+  if (text ?? message) notice(text ?? message);
   const study = document.getElementById("study").textContent;
   document.title = study ? `${title} – ${study}` : title;
   withdraw.hidden = ["withdrawn", "unknown"].includes(name);
@@ -144,7 +144,7 @@ function showProgress(state) {
   );
 }
 
-/** The back button first leads to where the person is anyway, and only then away; no trap, and no answer twice. */
+/** The back button first shows the current page again, then leaves: no trap, and no answer twice. */
 function keepBackHere() {
   if (history.state?.inside) return;
   history.pushState({ inside: true }, "");
@@ -153,10 +153,12 @@ function keepBackHere() {
 addEventListener("popstate", () => {
   if (!history.state?.inside) arrive(BACK);
 });
+// Pages restored from the back/forward cache run no script anew, and may show an old state.
 addEventListener("pageshow", (event) => event.persisted && arrive());
 document.addEventListener("keydown", (event) => {
+  // A held key repeats keydown: Enter would answer picture after picture.
   const held = event.repeat && event.key === "Enter" && event.target.tagName !== "TEXTAREA";
-  if (held) event.preventDefault(); // it would answer picture after picture
+  if (held) event.preventDefault();
 });
 
 withdraw.addEventListener("click", () => sure.showModal());

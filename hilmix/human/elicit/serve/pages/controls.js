@@ -1,4 +1,4 @@
-// Form controls that say what they want: each has a node, a value, and `fail`, which shows an error and returns the
+// Form controls with their error messages: each has a node, a value, and `fail`, which shows an error and returns the
 // element to go to.
 
 import { h, newId, percent } from "./dom.js";
@@ -54,7 +54,7 @@ export function slider({ name, label, ends, describe, touch }) {
   };
 }
 
-/** How sure somebody is. */
+/** The participant's confidence. */
 export const confidence = (touch) =>
   slider({
     name: "confidence",

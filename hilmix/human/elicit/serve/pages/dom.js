@@ -30,9 +30,10 @@ export function help(html) {
   return h("details", { class: "help" }, h("summary", {}, "Read the instructions again"), text);
 }
 
-/** Says something to screen readers without moving the focus. */
+/** Announces a text to screen readers without moving the focus. */
 export function announce(text) {
   const region = document.getElementById("polite");
+  // Emptied first, as screen readers ignore a live region whose text stays the same.
   region.textContent = "";
   setTimeout(() => (region.textContent = text), 50);
 }
@@ -42,7 +43,7 @@ let last = 0;
 /** An id that no other element has. */
 export const newId = () => `id${++last}`;
 
-/** Percent as people read it. */
+/** Percent as text. */
 export const percent = (value) => `${value} %`;
 
 export const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

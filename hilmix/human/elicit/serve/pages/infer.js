@@ -1,4 +1,4 @@
-// Infer: how much of each of two classes is in a mix, and how sure the person is.
+// Infer: how much of each of two classes is in a mix, and with what confidence.
 
 import { picture } from "./api.js";
 import { confidence, slider } from "./controls.js";

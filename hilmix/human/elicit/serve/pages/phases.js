@@ -1,4 +1,4 @@
-// The pages around the trials. Each returns {title, node}; `send(step)` does a step and shows where it leads.
+// The pages around the trials. Each returns {title, node}; `send(step)` runs a step and shows the next state.
 
 import { post } from "./api.js";
 import { choice, statement } from "./controls.js";
@@ -7,24 +7,24 @@ import { keep, load } from "./kept.js";
 
 const FAILED = `The questions about the instructions were not all answered rightly, and no attempt is left. Thank you
   for your interest. You may close this page.`;
-const FULL = `At the moment other people are at work on all pictures that are left. Some may become free later: keep
+const FULL = `At the moment other participants are at work on all pictures that are left. Some may become free later: keep
   this link, and try again in a while.`;
-const EXPIRED = `You were away for so long that your pictures went to other people. What you answered is stored. If you
+const EXPIRED = `You were away for so long that your pictures went to other participants. What you answered is stored. If you
   like, go on with new pictures.`;
 
 const field = (label, control) =>
   h("div", { class: "field" }, h("label", { for: control.id, class: "legend" }, label), control);
 
-/** A form whose controls must all be right before `step` is done. `read` returns a body, or what is wrong, marked. */
+/** A form whose controls must all be valid before `step` runs. `read` returns a body, or the invalid controls, marked. */
 function form(children, button, read, step) {
   const node = h("form", { novalidate: true }, ...children, h("div", { class: "actions" }, submitButton(button)));
   node.addEventListener("submit", (event) => {
     event.preventDefault();
-    const said = read();
-    if (said.wrong?.length) {
+    const result = read();
+    if (result.wrong?.length) {
       announce("Something is missing. Look at what is marked.");
-      said.wrong[0].focus();
-    } else step(said.body);
+      result.wrong[0].focus();
+    } else step(result.body);
   });
   return node;
 }
@@ -51,8 +51,8 @@ export function consent({ study }, send) {
 export function instructions({ study, attempts_left: left }, send) {
   const read = () => ({ body: { read: true } });
   const go = form([], "I have read this, go on", read, (body) => send(() => post("instructions", body)));
-  const said = left && `Not every answer was right. Please read the instructions once more. ${attempts(left)}`;
-  return { title: "Instructions", node: h("div", {}, prose(study.instructions), go), said };
+  const message = left && `Not every answer was right. Please read the instructions once more. ${attempts(left)}`;
+  return { title: "Instructions", node: h("div", {}, prose(study.instructions), go), message };
 }
 
 export function check({ study, check: questions, attempts_left: left }, send) {

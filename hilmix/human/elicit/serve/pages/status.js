@@ -1,4 +1,4 @@
-// The researcher's page: the numbers of the study, asked for again every few seconds while the page is seen.
+// The researcher's page: the numbers of the study, fetched again every few seconds while the page is visible.
 
 import { h, percent, wait } from "./dom.js";
 
@@ -59,12 +59,12 @@ function phases(status) {
   const there = PHASES.filter((phase) => status.phases[phase]);
   const rows = there.map((phase) => row(spaced(phase), right(status.phases[phase])));
   if (status.withdrawn) rows.push(row("withdrawn, all deleted", right(status.withdrawn)));
-  return rows.length ? table(["Phase", ">People"], rows) : h("p", {}, "Nobody has joined yet.");
+  return rows.length ? table(["Phase", ">Participants"], rows) : h("p", {}, "No participant has joined yet.");
 }
 
 function flags(status) {
   const noticed = status.participants.filter((one) => one.flags.length || one.excluded);
-  if (!noticed.length) return h("p", {}, "Nobody is flagged.");
+  if (!noticed.length) return h("p", {}, "No participant is flagged.");
   const lines = (one) => one.flags.map(({ rule, detail }) => h("li", {}, h("b", {}, rule), `: ${detail}`));
   const rules = (reason) => reason.split("; ").map((part) => part.split(":")[0]);
   const rows = noticed.map((one) =>
@@ -77,7 +77,7 @@ function flags(status) {
   return table(["Participant", "Excluded by", "Flags"], rows);
 }
 
-function people(status) {
+function participants(status) {
   const rows = status.participants.map((one) =>
     row(
       name(one),
@@ -92,9 +92,9 @@ function people(status) {
   return table(["Participant", "Phase", "Task", ">Answers", ">Median time", ">Loads in trials", ">Joined"], rows);
 }
 
-const PARTS = { tasks, phases, flags, people };
+const PARTS = { tasks, phases, flags, participants };
 
-/** Only what is inside the parts is made anew: where somebody has scrolled or focused stays. */
+/** Replaces the content of the parts only, so that scroll position and focus stay. */
 function show(status) {
   document.getElementById("study").textContent = status.name;
   document.title = `Status – ${status.name}`;

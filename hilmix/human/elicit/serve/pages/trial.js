@@ -34,7 +34,7 @@ class Watch {
     return this.shown === null ? 0 : Math.round(performance.now() - this.shown) / 1000;
   }
 
-  /** A control that the answer needs is told also when it was not used; one that may be left out only if it was. */
+  /** A control that the answer needs is recorded also when unused; an optional one only if used. */
   record(asked) {
     const used = Object.keys(this.last);
     const touched = Object.fromEntries([...asked, ...used].map((control) => [control, used.includes(control)]));
@@ -55,14 +55,14 @@ export async function trialPage(state, send, signal) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (watch.shown === null || performance.now() - watch.shown < REST) return;
-    const said = made.read();
-    if (said.wrong) {
+    const result = made.read();
+    if (result.wrong) {
       announce("The answer is not complete yet. Look at what is marked.");
-      said.wrong.focus();
+      result.wrong.focus();
       return;
     }
     const { seconds, touched, times } = watch.record(made.asked());
-    send({ key: newKey(), trial: trial.id, answer: { task, ...said.answer }, seconds, touched, times });
+    send({ key: newKey(), trial: trial.id, answer: { task, ...result.answer }, seconds, touched, times });
   });
   const asked = h("p", { class: "question", id: "question" }, question(task, study.wording, names));
   const look = made.picture ? h("div", { class: "look" }, made.picture) : null;

@@ -1,4 +1,4 @@
-// Vote: one class, and how sure the person is.
+// Vote: one class, and with what confidence.
 
 import { picture } from "./api.js";
 import { choice, confidence } from "./controls.js";
