@@ -122,9 +122,25 @@ def main(args: Sequence[str] | None = None) -> int:
         args: command and options; default: those of the process.
 
     Returns:
-        The exit code: 0, or 2 for an error of input.
+        The exit code: 0, 2 for an error of input, or 141 where the reader of the output is gone, as of ``| head``.
     """
-    argv = list(sys.argv[1:] if args is None else args)
+    try:
+        try:
+            code = _run(list(sys.argv[1:] if args is None else args))
+        except SystemExit:  # argparse after --help
+            print(end="", flush=True)
+            raise
+        print(end="", flush=True)  # at exit a closed pipe could not be answered any more
+        return code
+    except BrokenPipeError:
+        from hilmix.terminal import CLOSED_PIPE, leave_closed_pipe
+
+        if not leave_closed_pipe():  # of a worker or a connection
+            raise
+        return CLOSED_PIPE
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP)
         return 0

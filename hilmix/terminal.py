@@ -6,10 +6,11 @@ control sequences on. Everything that is printed here is literal: see :func:`~hi
 
 import os
 import re
+import select
 import sys
 from collections.abc import Iterable
-from io import TextIOWrapper
-from typing import Any
+from io import TextIOWrapper, UnsupportedOperation
+from typing import Any, TextIO
 
 from rich.console import Console as Console, RenderableType as RenderableType
 from rich.table import Table
@@ -23,6 +24,14 @@ _UNLIMITED = 10_000
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Where torchrun, SLURM and Lightning say which process of a run this is."""
+CLOSED_PIPE = 128 + 13
+"""Exit code of a command whose output has no reader any more: that of a program which SIGPIPE ends."""
+
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Lets :func:`hilmix.cli.main` decide, where rich would exit with 1."""
+        raise
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -30,10 +39,33 @@ def terminal(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = _Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _UNLIMITED
     return console
+
+
+def leave_closed_pipe() -> bool:
+    """Sends further output nowhere where the reader of stdout or stderr is gone.
+
+    Returns:
+        Whether one of them is; otherwise a BrokenPipeError is not of the terminal.
+    """
+    closed = [stream for stream in (sys.stdout, sys.stderr) if _lacks_reader(stream)]
+    for stream in closed:  # what is left in their buffers would raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(closed)
+
+
+def _lacks_reader(stream: "TextIO | None") -> bool:
+    if stream is None:
+        return False
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), 0)
+    except UnsupportedOperation:  # not a file, as in tests and notebooks
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def literal(*parts: "object | tuple[object, str]") -> Text:

@@ -2,12 +2,15 @@
 
 import ast
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+import hilmix.cli
 from hilmix.errors import DataError
 from hilmix.names import printable
 from hilmix.terminal import Grid, literal, pairs, refuse, say, terminal, warn
@@ -106,3 +109,43 @@ def test_nothing_else_prints_markup_or_writes_csv():
             if attribute == "print" and isinstance(owner, ast.Name) and owner.id == "console":
                 (content,) = node.args
                 assert not isinstance(content, ast.Constant | ast.JoinedStr), f"{file}: say prints text"
+
+
+def run_into_closed_pipe(*args: str, both: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as ``hilmix ... | head`` does, but for that the reader is gone before it starts."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "hilmix", *args]
+        stderr = writing if both else subprocess.PIPE
+        more = os.environ | env
+        return subprocess.run(
+            command, stdout=writing, stderr=stderr, text=True, env=more, check=False, cwd=PACKAGE.parent
+        )
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("args", [["--help"], ["data", "list"], ["data", "check", "--help"]], ids=" ".join)
+def test_a_command_whose_reader_is_gone_ends_quietly(args: list[str], unbuffered: str) -> None:
+    """128 + SIGPIPE (13), as of a C program, or 0: argparse itself drops what it cannot print."""
+    ended = run_into_closed_pipe(*args, PYTHONUNBUFFERED=unbuffered)
+    assert ended.stderr == ""
+    assert ended.returncode in (141, 0)
+    assert ended.returncode == 141 or args[-1] == "--help"
+
+
+def test_an_error_without_a_reader_ends_quietly() -> None:
+    assert run_into_closed_pipe("report", "/nowhere", both=True).returncode == 141
+
+
+def test_a_pipe_that_is_not_the_terminals_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a worker or a connection must not end a command quietly."""
+
+    def broken(argv: list[str]) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(hilmix.cli, "_dispatch", broken)
+    with pytest.raises(BrokenPipeError):
+        hilmix.cli.main(["data", "list"])
