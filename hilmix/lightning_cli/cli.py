@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import register_type
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -26,10 +26,15 @@ from hilmix.backbones import without_pretrained
 from hilmix.checks import check_value
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.validation import check_validation
-from hilmix.errors import ConfigError, RunError, find_user_error
+from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
-from hilmix.lightning_cli.given_settings import given_settings, refuse_inherited_checkpoint, refuse_lost
+from hilmix.lightning_cli.given_settings import (
+    given_settings,
+    refuse_contradictions,
+    refuse_inherited_checkpoint,
+    refuse_lost,
+)
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
 from hilmix.lightning_cli.run_folder import (
@@ -48,6 +53,7 @@ from hilmix.lightning_cli.run_folder import (
 from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
 from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
+from hilmix.moved import public_path
 from hilmix.names import printable
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
@@ -141,9 +147,6 @@ class HilmixCLI(LightningCLI):
             log.warning(
                 "%s holds results on other data; those on '%s' go to %s.", run_dir, printable(data.data.name), folder
             )
-        # Only rank_zero_only knows the rank before there is a trainer.
-        elif getattr(rank_zero_only, "rank", 0) == 0 and not (folder / MARK).exists():
-            mark(folder, data)
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -153,6 +156,15 @@ class HilmixCLI(LightningCLI):
             check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)
         if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
             claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except RuntimeError as error:
+            path = self.config[subcommand].get("ckpt_path")
+            if path is None or (unfit := unfit_weights(str(error), path)) is None:
+                raise
+            raise RunError(unfit) from error
 
     def after_fit(self) -> None:
         self._report()
@@ -231,17 +243,28 @@ class HilmixCLI(LightningCLI):
             hide_secrets(part)
         if isinstance(self.datamodule, AnnotatedDataModule) and getattr(rank_zero_only, "rank", 0) == 0:
             say_notes(terminal(), self.datamodule.data.notes)
+            self._mark_results(self.datamodule)
+
+    def _mark_results(self, data: AnnotatedDataModule) -> None:
+        """Claims a free run folder for the data that are evaluated, when nothing refuses the start any more."""
+        settings = self.config[self.subcommand]
+        folder = Path(settings.run_dir)
+        own = self.subcommand not in TRAINING and results_folder(folder, data) == folder
+        if own and not settings.trainer.fast_dev_run and not (folder / MARK).exists():
+            mark(folder, data)
 
     def _suit_checkpoint(self, path: str | None, *, evaluated: bool) -> None:
         if path is None:
             return
         with readable(path):
-            if evaluated:  # the checkpoint knows what model it is
-                kind = CrossFitClassifier if "folds" in self._trained else evaluated_class(path, type(self.model))
-                # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
-                self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
-            else:
+            if not evaluated:
                 refuse_other_settings(self.model, self.datamodule, path)
+                return
+            built = self.model
+            kind = CrossFitClassifier if "folds" in self._trained else evaluated_class(path, type(built))
+            # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
+            self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
+        refuse_contradictions(given_settings(sys.argv[1:]), specification(built), specification(self.model), path)
 
     def _structural(self, name: str, of_data: Any) -> Any:
         """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
@@ -252,3 +275,9 @@ def hide_secrets(part: Any) -> None:
     """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps its arguments."""
     if part is not None and isinstance(part.hparams_initial, dict):
         part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
+
+
+def specification(model: LightningModule) -> dict[str, Any]:
+    """Returns the class and the hyperparameters of a model, or of the networks of one, as those of a part."""
+    kind = model.hparams["network"] if isinstance(model, CrossFitClassifier) else public_path(type(model))
+    return {"class_path": kind, "init_args": redacted(dict(model.hparams))}

@@ -1,7 +1,7 @@
 """What the user gave: config files and options in their order, and whether all of it reaches the run."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import namespace_to_dict
 
 from hilmix.errors import ConfigError
-from hilmix.lightning_cli.parser_errors import LINKS
+from hilmix.lightning_cli.parser_errors import LINKS, differences
 from hilmix.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
@@ -135,6 +135,7 @@ def refuse_lost(given: Sequence[SettingSource], config: Any, *, parts: Sequence[
 def _lost(given: Any, final: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yields (setting, what was chosen) for everything in a given value that the final one has no place for."""
     settings = _settings_in(given) if isinstance(final, dict | None) else {}
+    settings = {name: setting for name, setting in settings.items() if setting not in (None, "null")}
     if final is None and not (isinstance(given, dict) and {"class_path", "init_args"} & set(given)):
         return  # a plain mapping, such as the arguments of an optimizer, was replaced as any value is
     if final is None or "class_path" in final:
@@ -149,17 +150,64 @@ def _lost(given: Any, final: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _lost(settings[name], inner[name], f"{path}.{name}")
 
 
+def refuse_contradictions(
+    given: Sequence[SettingSource], built: Mapping[str, Any], trained: Mapping[str, Any], path: str
+) -> None:
+    """An evaluated model is that of its checkpoint: what is given for the model must not say otherwise.
+
+    Only what was given counts, not the defaults of a model that is built around it.
+
+    Args:
+        given: in order.
+        built: ``class_path`` and ``init_args`` of the model that the settings describe, plain values.
+        trained: those of the checkpoint's model.
+        path: of the checkpoint.
+
+    Raises:
+        ConfigError: naming each setting with both values, what gave it, and the remedy.
+    """
+    sources: dict[str, list[str]] = {}
+    for one in given:
+        if "model" in one.settings:
+            for line in _contradictions(one.settings["model"], built, trained, "model"):
+                sources.setdefault(line, []).append(one.source)
+    if sources:
+        found = "; ".join(f"{line} (given by {', '.join(dict.fromkeys(by))})" for line, by in sources.items())
+        raise ConfigError(
+            f"{path} was trained with other settings of the model: {found}. An evaluation takes the model from the "
+            "checkpoint. Leave these settings out, or give the checkpoint of the run that was trained with them."
+        )
+
+
+def _contradictions(given: Any, built: Any, trained: Any, name: str) -> Iterator[str]:
+    """Yields how a part that is built differs from the trained one, as far as the given value says anything of it."""
+    if not all(isinstance(value, Mapping) and "class_path" in value for value in (built, trained)):
+        yield from differences(name, trained, built)
+        return
+    settings = _mapping_of(given)
+    # which class stands around the model's own settings is a default, unless it is given
+    if built["class_path"] != trained["class_path"] and (name != "model" or not settings or "class_path" in settings):
+        yield from differences(name, trained, built)
+        return
+    now, then = built.get("init_args") or {}, trained.get("init_args") or {}
+    for key, value in _settings_in(settings).items():
+        if key in now and key in then:
+            yield from _contradictions(value, now[key], then[key], f"{name}.{key}")
+
+
 def _settings_in(value: Any) -> dict[str, Any]:
-    """Returns the settings that a value gives for the class of a part, but for those that are null."""
+    """Returns the settings that a value gives for the class of a part."""
+    value = _mapping_of(value)
+    inner = value.get("init_args")
+    inner = inner if isinstance(inner, dict) else {}
+    outer = {k: v for k, v in value.items() if k not in ("class_path", "init_args", "dict_kwargs", "help")}
+    return {name.removesuffix("+"): setting for name, setting in {**outer, **inner}.items()}
+
+
+def _mapping_of(value: Any) -> dict[str, Any]:
+    """Returns the mapping that a value is, or that it holds or names as text; of any other value an empty one."""
     if isinstance(value, str) and value.startswith("{"):
         value = load_yaml(value)  # of an option, which the parser has read already
     elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and Path(value).is_file():
         value = from_file(value).settings
-    if not isinstance(value, dict):
-        return {}
-    inner = value.get("init_args")
-    inner = inner if isinstance(inner, dict) else {}
-    outer = {k: v for k, v in value.items() if k not in ("class_path", "init_args", "dict_kwargs", "help")}
-    return {
-        name.removesuffix("+"): setting for name, setting in {**outer, **inner}.items() if setting not in (None, "null")
-    }
+    return value if isinstance(value, dict) else {}

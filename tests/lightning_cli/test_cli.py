@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -250,15 +251,90 @@ def test_wandb_offline_beside_csv(data: Path, tmp_path: Path) -> None:
     assert {p.parent.name for p in (run / "csv").glob("*/config.yaml")} == {"version_0", "version_1"}
 
 
-def test_the_checkpoint_decides_what_model_is_tested(trained: Path, data: Path, tmp_path: Path, capsys) -> None:
-    """T4, T10: another lr or network on the command line neither fails nor changes what is scored."""
-    best = str(trained / "checkpoints" / "best.ckpt")
+def test_settings_that_agree_with_the_checkpoint_are_taken(trained: Path, data: Path, tmp_path: Path) -> None:
+    """Those of the method, of the run and of its checkpoint alone, by file and by option; all give the same scores."""
+    alone = shutil.copy(trained / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     scores = []
-    for more in ([], ["--model.lr", "0.7", "--model.backbone", "MLP", "--model.backbone.hidden", "[3]"]):
-        run = tmp_path / f"run{len(more)}"
-        assert main(["test", "--data.root", str(data), "--run_dir", str(run), "--ckpt_path", best, *QUIET, *more]) == 0
-        scores.append(json.loads((run / "metrics.json").read_text()))
-    assert scores[0] == scores[1]
+    for i, (checkpoint, more) in enumerate(
+        [
+            (alone, []),
+            (alone, ["-c", "configs/method/annot-mix.yaml", "--model.lr", "0.001", "--model.backbone", "MLP"]),
+            (alone, ["-c", str(trained / "config.yaml")]),
+            (
+                trained / "checkpoints" / "best.ckpt",
+                ["--model", "Classifier", "--model.annotator_model.embed_dim", "128"],
+            ),
+        ]
+    ):
+        args = ["--data.root", str(data), "--run_dir", str(tmp_path / f"run{i}"), "--ckpt_path", str(checkpoint)]
+        assert main(["test", *more, *args, *QUIET]) == 0
+        metrics = json.loads((tmp_path / f"run{i}" / "metrics.json").read_text())
+        scores.append({name: value for name, value in metrics.items() if name.startswith("test/")})
+    assert "test/nll" in scores[0]
+    assert scores[1:] == scores[:-1]
+
+
+CONTRADICTIONS: list[tuple[dict, list[str], list[str]]] = [
+    ({"lr": 0.7}, ["--model.lr", "0.7"], ["model.lr: ", "0.001", "0.7"]),
+    (
+        {"annotator_model": {"class_path": "hilmix.annotators.Perfect"}},
+        ["--model.annotator_model", "Perfect"],
+        ["model.annotator_model: ", "hilmix.annotators.AnnotMixHead", "hilmix.annotators.Perfect"],
+    ),
+    (
+        {"backbone": {"class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [3]}}},
+        ["--model.backbone", "MLP", "--model.backbone.hidden", "[3]"],
+        ["model.backbone.hidden: ", "[3]"],
+    ),
+    ({"optimizer_kwargs": {"eps": 0.5}}, ["--model.optimizer_kwargs", "{eps: 0.5}"], ["model.optimizer_kwargs", "0.5"]),
+]
+
+
+@pytest.mark.parametrize("place", ["run", "alone"])
+@pytest.mark.parametrize("by", ["file", "option"])
+@pytest.mark.parametrize(("settings", "options", "fragments"), CONTRADICTIONS, ids=lambda x: ",".join(x))
+def test_a_setting_that_contradicts_the_checkpoint(
+    settings: dict,
+    options: list[str],
+    fragments: list[str],
+    by: str,
+    place: str,
+    trained: Path,
+    data: Path,
+    tmp_path: Path,
+    refused,
+) -> None:
+    """It would be without effect: refused with both values, what gave it, and nothing else."""
+    checkpoint = trained / "checkpoints" / "best.ckpt"
+    if place == "alone":
+        checkpoint = shutil.copy(checkpoint, tmp_path / "alone.ckpt")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"model": {"init_args": settings}}))
+    more = ["-c", str(tmp_path / "mine.yaml")] if by == "file" else options
+    for command in ("test", "validate", "predict") if by == "option" and "lr" in settings else ["test"]:
+        args = ["--data.root", str(data), "--run_dir", str(tmp_path / "run"), "--ckpt_path", str(checkpoint)]
+        message = refused(command, *args, *QUIET, *more)
+        assert [
+            part for part in [*fragments, str(checkpoint), more[-2] * (by == "option")] if part not in message
+        ] == []
+        assert len(re.findall(r"model\.\w+[\w.]*: ", message)) == 1
+        assert (by == "file") == ("mine.yaml" in message)
+    assert [p for p in (tmp_path / "run").rglob("*") if p.is_file()] == []
+
+
+def test_another_model_class_or_run_contradicts_the_checkpoint(
+    trained: Path, data: Path, tmp_path: Path, refused
+) -> None:
+    """A config of another method, that of another run, and a class that was not trained."""
+    ours = ["--data.root", str(data), "--run_dir", str(tmp_path / "run"), *QUIET]
+    of_ours = [*ours, "--ckpt_path", str(trained / "checkpoints" / "best.ckpt")]
+    message = refused("test", *of_ours, "-c", "configs/method/hilmix.yaml")
+    assert [part for part in ("hilmix.yaml", "modules.EMClassifier", "modules.Classifier") if part not in message] == []
+    assert fit(data, tmp_path / "other", "-c", "configs/method/hilmix.yaml") == 0
+    message = refused("test", "-c", str(tmp_path / "other" / "config.yaml"), *of_ours)
+    assert [part for part in ("modules.EMClassifier", "modules.Classifier") if part not in message] == []
+    of_other = [*ours, "--ckpt_path", str(tmp_path / "other" / "checkpoints" / "best.ckpt")]
+    message = refused("test", *of_other, "--model", "Classifier")
+    assert [part for part in ("modules.EMClassifier", "modules.Classifier") if part not in message] == []
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
@@ -331,6 +407,16 @@ def test_resume_with_other_settings(option: str, value: str, trained: Path, data
     assert "was trained with other settings" in message
     assert f"({option}: " in message
     assert f"{value} now)" in message
+
+
+def test_resume_with_weights_that_do_not_fit_names_the_file(trained: Path, data: Path, tmp_path: Path, refused) -> None:
+    """The settings are those of the run, its head is not."""
+    saved = torch.load(trained / "checkpoints" / "last.ckpt")
+    saved["state_dict"]["head.weight"] = saved["state_dict"]["head.weight"][:, 1:]
+    torch.save(saved, tmp_path / "cut.ckpt")
+    args = ["-c", "configs/method/annot-mix.yaml", "--data.root", str(data), "--run_dir", str(tmp_path / "run"), *QUICK]
+    message = refused("fit", *args, "--ckpt_path", str(tmp_path / "cut.ckpt"))
+    assert [part for part in (str(tmp_path / "cut.ckpt"), "'head.weight'") if part not in message] == []
 
 
 @pytest.mark.parametrize("name", ["num_classes", "num_annotators", "input_shape"])

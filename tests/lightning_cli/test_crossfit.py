@@ -131,3 +131,13 @@ def test_help_says_what_it_writes() -> None:
     for word in ("--folds", "out_of_fold.parquet", "--model", "--ckpt_path"):
         assert word in shown.stdout
     assert "crossfit" in shell("--help").stdout
+
+
+def test_settings_of_an_evaluation_are_compared_with_those_of_the_networks(run: Path, tmp_path: Path, capsys) -> None:
+    run = shutil.copytree(run, tmp_path / "run")
+    args = ["validate", "--run_dir", str(run), "--ckpt_path", "last", *QUICK]
+    assert main([*args, "-c", METHOD]) == 0
+    for more in (["--model.lr", "0.7"], ["-c", "configs/method/mv.yaml"], ["-c", "configs/method/hilmix.yaml"]):
+        capsys.readouterr()
+        assert main([*args, *more]) == 2
+        assert "last.ckpt was trained with other settings" in capsys.readouterr().err
