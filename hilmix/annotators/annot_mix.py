@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hilmix.annotators.base import AnnotatorModel
+from hilmix.annotators.matrices import require_outputs
 from hilmix.checks import OpenShare, PositiveInt, Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion, SharedDiagonalConfusion, log_prior_diagonal
 from hilmix.functional.mixing import mix_rows
@@ -57,6 +58,7 @@ class AnnotMixHead(AnnotatorModel):
         k, e = num_classes, self.embed_dim
         self.full = self.confusion == "full" or (self.confusion == "auto" and k <= FULL_UP_TO)
         self.num_classes = k
+        require_outputs(num_annotators, k, rows=e + 1 if self.full else 1)
         self.embed_features = nn.Linear(num_features, e)
         self.embed_annotator = nn.Linear(num_annotators, e)  # applied to one-hot rows: its columns are looked up
         self.embed_metadata: nn.Linear | None = None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
-from hilmix.annotators.matrices import gather_annotators
+from hilmix.annotators.matrices import gather_annotators, require_outputs
 from hilmix.checks import OpenShare, PositiveInt
 from hilmix.functional.confusion import DenseConfusion, log_prior_diagonal
 from hilmix.functional.losses import annotation_nll
@@ -54,6 +54,7 @@ class MaDL(AnnotatorModel):
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
         k, e = num_classes, self.embed_dim
+        require_outputs(num_annotators, k, rows=e + 1)
         self.embed_features = nn.Linear(num_features, e)
         self.embed_annotator = nn.Linear(num_annotators, e)  # applied to one-hot rows: its columns are looked up
         self.embed_metadata: nn.Linear | None = None

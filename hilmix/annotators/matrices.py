@@ -44,6 +44,21 @@ def require_matrices(num_annotators: int, num_classes: int, copies: int) -> None
     require_memory("A confusion matrix for each annotator", needed, **sizes)
 
 
+def require_outputs(num_annotators: int, num_classes: int, rows: int) -> None:
+    """Refuses a layer with (rows, K, K) float32 weights, its gradient and moments, before it is allocated.
+
+    Args:
+        num_annotators: A, for the message.
+        num_classes: K.
+        rows: inputs of the layer, and its bias.
+
+    Raises:
+        DataError: with A, K and the gigabytes.
+    """
+    needed = 4 * bytes_needed(annotators=rows, classes=num_classes, per_pair=1, width=4)
+    require_memory("The layer of confusion matrices", needed, annotators=num_annotators, classes=num_classes)
+
+
 def gather_annotators(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
     """Returns (L, ...) float32 or float64: for each pair the entry of its annotator, linear in the table.
 

@@ -15,11 +15,14 @@ from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.precision import at_least_float32
+from hilmix.functional.sizes import require_memory
 from hilmix.modules.classifier import Classifier
 from hilmix.modules.outputs import Losses
 from hilmix.types import UNKNOWN, Batch, MixPlan
 
 log = logging.getLogger(__name__)
+_PER_ITEM, _PER_PAIR = 5, 3
+"""Tables (N, K) and (L, K) in float32 that an M step with the E step after it hold at once."""
 
 
 class EMClassifier(Classifier):
@@ -49,6 +52,7 @@ class EMClassifier(Classifier):
     Raises:
         ConfigError: for another annotator model, or numbers outside these ranges; when training begins, if the data
             hand out aggregated targets, or the run has no end.
+        SizeError: when training begins, if targets and posteriors would fill the memory.
 
     Reference: V. C. Raykar et al., Learning From Crowds, JMLR 11 (2010), section 3, with a network in place of logistic
     regression (as S. Albarqouni et al., AggNet, IEEE TMI 2016). Differs: warm-up on the votes, shrinkage, discount of
@@ -73,6 +77,14 @@ class EMClassifier(Classifier):
         super().setup(stage)
         if stage == "fit":  # comes before a checkpoint is restored: another fit begins anew, a resumed one goes on
             self.em_targets, self.em_epoch = None, -1
+            self._require_room()
+
+    def _require_room(self) -> None:
+        n, k, votes = len(self._data.data), self.hparams["num_classes"], self._data.train_annotations
+        # Soft answers themselves, and the parts into which they are divided.
+        per_pair = _PER_PAIR + 2 * (votes.probs is not None)
+        needed = 4 * k * (_PER_ITEM * n + per_pair * votes.num_pairs)
+        require_memory("Expectation maximisation", needed, items=n, classes=k)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()

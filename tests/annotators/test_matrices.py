@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+import hilmix.functional.sizes
+from hilmix.annotators import AnnotatorModel, AnnotMixHead, MaDL
 from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
+from hilmix.errors import SizeError
 from hilmix.types import MixPlan
 
 
@@ -34,3 +37,21 @@ def test_entries_are_single_precision_and_no_pairs_give_zero_gradients() -> None
     assert entries.dtype == torch.float32
     entries.sum().backward()
     assert not table.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("part", "matrices"),
+    [(AnnotMixHead(), 1), (AnnotMixHead(embed_dim=8, confusion="full"), 9), (MaDL(embed_dim=5), 6)],
+    ids=["shared", "full", "madl"],
+)
+def test_a_layer_of_matrices_is_sized_before_it_is_allocated(
+    part: AnnotatorModel, matrices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, their gradient and two moments of the optimizer, in four bytes a number, in half of the memory."""
+    k, needed = 150, 4 * 4 * matrices * 150 * 150
+    monkeypatch.setattr(hilmix.functional.sizes, "memory", lambda: 2 * needed - 2)
+    with pytest.raises(SizeError, match=r"GiB for 7 annotators, 150 classes; .* or use a method without"):
+        part.build(num_features=4, num_classes=k, num_annotators=7)
+    monkeypatch.setattr(hilmix.functional.sizes, "memory", lambda: 2 * needed)
+    built = part.build(num_features=4, num_classes=k, num_annotators=7)
+    assert sum(p.numel() for p in built.parameters()) >= matrices * k * k

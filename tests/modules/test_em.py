@@ -1,6 +1,7 @@
 """EMClassifier: its targets against a plain recomputation, resume, two ranks, and what it refuses."""
 
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead, DawidSkene
@@ -18,7 +21,7 @@ from hilmix.backbones import MLP
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.targets import Aggregated
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, SizeError
 from hilmix.mix import HiddenMix, ItemMix, NoMix
 from hilmix.modules import Classifier, EMClassifier
 from tests.helpers import quiet_trainer
@@ -271,6 +274,65 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
         quiet_trainer(tmp_path).fit(plain, AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="single votes"):
         quiet_trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
+
+
+class PeakMemory(TorchDispatchMode):
+    """The most bytes that the tensors made inside hold at one time; views share the memory of their base."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: dict[int, int] = {}
+        self.held: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in (value for value in tree_leaves(out) if isinstance(value, Tensor)):
+            place = tensor.untyped_storage().data_ptr()
+            self.held[place] = tensor.untyped_storage().nbytes()
+            self.tensors[place] = self.tensors.get(place, 0) + 1
+            weakref.finalize(tensor, self._let_go, place)
+        self.peak = max(self.peak, sum(self.held.values()))
+        return out
+
+    def _let_go(self, place: int) -> None:
+        self.tensors[place] -= 1
+        if not self.tensors[place]:
+            del self.held[place]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_targets_are_sized_before_they_are_allocated(
+    soft: bool, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for covers what the second M and E step hold, and not twice of it; without room it is refused."""
+    n, k = 900, 40
+    rng = np.random.default_rng(0)
+    labels: dict[str, Any] = {"probs": rng.dirichlet(np.ones(k), n)} if soft else {"label": rng.integers(k, size=n)}
+    votes = Annotations.build(np.arange(n), np.zeros(n, int), num_items=n, classes=k, annotators=1, **labels)
+    inputs = ArrayInputs(rng.normal(size=(n, D)).astype(np.float32), "vector")
+    made = AnnotatedData("x", tuple(map(str, range(n))), inputs, votes, split=np.array(["train"] * n))
+    write_folder(made, tmp_path / "many")
+    asked: list[int] = []
+    monkeypatch.setattr("hilmix.modules.em.require_memory", lambda what, needed, **sizes: asked.append(needed))
+    monkeypatch.setattr("hilmix.functional.confusion.CHUNK_CELLS", 4 * k * k)
+    em = EMClassifier(k, 1, [D], backbone=MLP([6]), warmup=0.0, every=1)
+    peaks: list[int] = []
+
+    class Step(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if trainer.current_epoch == 1 and batch_idx == 0:
+                before = pl_module.em_targets.nbytes
+                with PeakMemory() as memory:
+                    pl_module._start_epoch(1)
+                peaks.append(before + memory.peak)
+
+    quiet_trainer(tmp_path, max_epochs=2, callbacks=[Step()]).fit(em, AnnotatedDataModule(str(tmp_path / "many")))
+    assert peaks[0] <= asked[0] <= 2 * peaks[0]
+    monkeypatch.undo()
+    monkeypatch.setattr("hilmix.functional.sizes.memory", lambda: 2 * asked[0] - 2)
+    with pytest.raises(SizeError, match=f"GiB for {n} items, {k} classes"):
+        quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(str(tmp_path / "many")))
 
 
 def test_backbones_of_frozen_batch_norm_stay_frozen_in_the_clean_pass(root: str, tmp_path: Path) -> None:
