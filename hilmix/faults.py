@@ -12,7 +12,14 @@ from hilmix.errors import DataError
 
 ROWS_SHOWN = 5
 _FAULTS_SHOWN = 3
-_LIKELY_MISTAKES = ("similar-names", "no-common-class")
+_LIKELY_MISTAKES = (
+    "similar-names",
+    "no-common-class",
+    "no-annotations",
+    "silent-annotators",
+    "unannotated-split",
+    "unused-classes",
+)
 
 
 @dataclass(frozen=True)

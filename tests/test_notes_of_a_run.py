@@ -1,5 +1,6 @@
 """What ``data check`` notes about a folder, every command that reads it says too: the same lines, once."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hilmix.cli import main
 from hilmix.data.folder import read_folder
-from tests.helpers import QUIET, fit, write_vectors
+from hilmix.faults import Fault
+from tests.helpers import QUICK, QUIET, fit, write_vectors
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -61,3 +63,30 @@ def test_other_ranks_print_none(data: Path, lines: list[str], tmp_path: Path, mo
     assert fit(data, tmp_path / "run", "--trainer.fast_dev_run", "1") == 0
     shown = capsys.readouterr()
     assert not set(lines) & {*shown.out.splitlines(), *shown.err.splitlines()}
+
+
+def test_what_cannot_be_learnt_is_printed_where_training_starts(tmp_path: Path, capsys) -> None:
+    """An annotator without training labels and a class without annotations; an evaluation learns nothing."""
+    folder = write_vectors(tmp_path / "toy")
+    votes = pd.read_parquet(folder / "annotations.parquet")
+    train = {f"i{i}" for i in range(30)}
+    votes = votes[~((votes["annotator"] == "c") & votes["item"].isin(train))]
+    votes.to_parquet(folder / "annotations.parquet", index=False)
+    (folder / "dataset.yaml").write_text("name: toy\ninput: vector\nclasses: [x, y, z, rare]\n")
+    assert main(["data", "check", str(folder), "--json"]) == 0
+    notes = [Fault(**{**one, "rows": ()}) for one in json.loads(capsys.readouterr().out)["notes"]]
+    assert [(one.kind, one.found.rpartition(": ")[2]) for one in notes] == [
+        ("silent-annotators", "c"),
+        ("unused-classes", "rare"),
+    ]
+    lines = [f"warning: {note.sentence()}" for note in notes]
+    for i, command in enumerate(
+        (
+            ["data", "check", str(folder)],
+            ["fit", "--data.root", str(folder), "--run_dir", str(tmp_path / "run"), *QUICK],
+            ["test", "--run_dir", str(tmp_path / "run"), "--ckpt_path", "last", *QUIET],
+        )
+    ):
+        assert main(command) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert [printed.count(line) for line in lines] == [int(i < 2)] * 2

@@ -10,16 +10,15 @@ import numpy as np
 
 from hilmix.data.folder import FolderContents, examine_folder
 from hilmix.data.folder.copy import CleanedCopy, copy_readable
-from hilmix.data.folder.describe import Description, describe_data
+from hilmix.data.folder.describe import Description, describe_data, training_notes
 from hilmix.data.folder.mask_summary import count_group_sizes, summarise_masks
 from hilmix.data.items import AnnotatedData
 from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Fault, FaultyDataError
-from hilmix.terminal import Console, Grid, literal, pairs, say, say_notes, warn
+from hilmix.terminal import Console, Grid, literal, pairs, say, say_notes
 
 _MANY_CLASSES = 20
-_FEW_NAMES = 8
 _ABOUT = """Reads everything and reports all faults at once, grouped by file, with the first rows and their number.
 Ends with code 0, or with code 2 and what is wrong.
 
@@ -87,6 +86,8 @@ def _json(folder: Path, examined: FolderContents) -> str:
     content: dict[str, Any] = {"folder": str(folder), "ok": examined.data is not None}
     for name in ("faults", "notes"):
         content[name] = [fault.to_dict() for fault in getattr(examined.found, name)]
+    if examined.data is not None:
+        content["notes"] += [one.to_dict() for one in training_notes(examined.data, examined.data.split, folder)]
     content["data"] = None if examined.data is None else _numbers(examined.data)
     return json.dumps(content, indent=2)
 
@@ -126,8 +127,7 @@ def _print(args: argparse.Namespace, data: AnnotatedData, console: Console) -> N
     if data.groups:
         console.print(_groups(data))
     say_notes(console, data.notes)
-    for warning in _warnings(data, found):
-        warn(console, warning)
+    say_notes(console, training_notes(data, data.split, args.folder))
     say(console, "ok" + (" (inputs not decoded)" if args.quick else ""))
 
 
@@ -201,24 +201,3 @@ def _groups(data: AnnotatedData) -> Grid:
     for name, row in zip(sizes.index, sizes.to_numpy(), strict=True):
         table.add_row(name, *(f"{n:,}" for n in row))
     return table
-
-
-def _warnings(data: AnnotatedData, found: Description) -> list[str]:
-    texts = []
-    if not found.annotations:
-        texts.append("there are no annotations at all, so there is nothing to learn from.")
-    if found.silent_in_training:
-        names = ", ".join(found.silent_in_training[:_FEW_NAMES])
-        more = ", ..." if len(found.silent_in_training) > _FEW_NAMES else ""
-        texts.append(
-            f"{len(found.silent_in_training)} annotators never label a training item, so nothing can be "
-            f"learnt about them: {names}{more}."
-        )
-    for name, (n, voted) in found.splits.items():
-        if name != "test" and n and not voted and found.annotations:
-            texts.append(f"no item of split '{name}' has an annotation.")
-    unused = [data.classes[k] for k in range(len(data.classes)) if not found.class_votes[k]]
-    if unused and found.annotations:
-        more = ", ..." if len(unused) > _FEW_NAMES else ""
-        texts.append(f"no annotator ever says {', '.join(unused[:_FEW_NAMES])}{more}.")
-    return texts

@@ -25,6 +25,7 @@ import hilmix.regularizers  # noqa: F401  # imported classes can be named withou
 from hilmix.backbones import without_pretrained
 from hilmix.checks import check_value
 from hilmix.data import AnnotatedDataModule
+from hilmix.data.folder.describe import training_notes
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.lightning_cli import TRAINING
@@ -243,6 +244,10 @@ class HilmixCLI(LightningCLI):
             hide_secrets(part)
         if isinstance(self.datamodule, AnnotatedDataModule) and getattr(rank_zero_only, "rank", 0) == 0:
             say_notes(terminal(), self.datamodule.data.notes)
+            if self.subcommand in TRAINING:
+                # With the split in force, which may have been drawn.
+                data = self.datamodule
+                say_notes(terminal(), training_notes(data.data, data.split, data.root))
             self._mark_results(self.datamodule)
 
     def _mark_results(self, data: AnnotatedDataModule) -> None:

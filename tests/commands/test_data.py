@@ -232,8 +232,7 @@ def test_check_warns_of_what_training_cannot_learn(workplace, capsys):
     write_folder(tiny(split=np.array(["train", "val", "val"])), workplace / "t")
     assert main(["data", "check", "t"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "1 annotators never label a training item, so nothing can be learnt about them: v." in out
-    assert "no annotator ever says z." in out
+    assert re.search(r"warning: [^.]* 1 annotator [^.]*: v\. warning: [^.]* 1 class [^.]*: z\.", out)
     assert "none on 1 items" in out
 
 
@@ -288,7 +287,7 @@ def test_a_misspelt_target_without_a_list_of_classes_shows_as_a_class(folder, ca
     path = folder / "items.csv"
     path.write_text(path.read_text().replace("4.png,cat", "4.png,cow"))
     assert main(["data", "check", str(folder)]) == 0
-    assert "no annotator ever says cow" in capsys.readouterr().out
+    assert re.search(r"^warning: .* 1 class .*: cow\.$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_full_disk_is_one_clear_message(monkeypatch, capsys):

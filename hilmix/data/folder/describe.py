@@ -1,17 +1,21 @@
 """Description of annotated data: sizes, agreement, class balance, and annotators without training labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.data.items import SPLITS, AnnotatedData
+from hilmix.faults import Fault, Findings
 from hilmix.functional.aggregation import VoteTable, best_classes, vote_counts
 from hilmix.types import UNKNOWN
 
 _ROUNDING = 1e-5
 """Of sums of float32 probabilities."""
+_NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def describe_data(data: AnnotatedData) -> Description:
         krippendorff_alpha=krippendorff_alpha(compared, squares),
         wrong_labels=float(wrong.mean()) if len(wrong) else np.nan,
         majority_accuracy=majority_accuracy(counts, data.target),
-        silent_in_training=_silent(data),
+        silent_in_training=_find_silent(votes, data.split),
     )
 
 
@@ -193,10 +197,49 @@ def _count_splits(data: AnnotatedData) -> dict[str, tuple[int, int]]:
     return {s: (int((data.split == s).sum()), int((voted & (data.split == s)).sum())) for s in SPLITS}
 
 
-def _silent(data: AnnotatedData) -> tuple[str, ...]:
-    votes = data.annotations
-    if data.split is None or votes.exchangeable:
+def training_notes(data: AnnotatedData, split: NDArray[np.str_] | None, root: Path | str) -> list[Fault]:
+    """Returns what training on data cannot learn from them: annotators, splits and classes that lack annotations.
+
+    Args:
+        data: the data.
+        split: (N,) ``train``, ``val`` or ``test`` of each item; None where the data are not split.
+        root: where the data are from, for the sentences.
+    """
+    found, votes = Findings(), data.annotations
+    if not votes.num_pairs:
+        found.note("no-annotations", root, found="there are no annotations at all, so that nothing can be learnt")
+        return found.notes
+    if silent := _find_silent(votes, split):
+        found.note(
+            "silent-annotators",
+            root,
+            found=f"nothing is learnt about {len(silent):,} annotator{'s' * (len(silent) > 1)} without a label on a "
+            f"training item: {_shown(silent)}",
+            count=len(silent),
+        )
+    voted = votes.labels_per_item > 0
+    for name in ("train", "val"):
+        rows = None if split is None else split == name
+        if rows is not None and rows.any() and not voted[rows].any():
+            found.note("unannotated-split", root, found=f"no item of split '{name}' has an annotation")
+    weight = np.bincount(votes.label, minlength=votes.num_classes) if votes.probs is None else votes.probs.sum(0)
+    if unused := [data.classes[k] for k in np.flatnonzero(weight == 0)]:
+        found.note(
+            "unused-classes",
+            root,
+            found=f"{len(unused):,} class{'es' * (len(unused) > 1)} without an annotation: {_shown(unused)}",
+            count=len(unused),
+        )
+    return found.notes
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMES_SHOWN]) + ", ..." * (len(names) > _NAMES_SHOWN)
+
+
+def _find_silent(votes: Annotations, split: NDArray[np.str_] | None) -> tuple[str, ...]:
+    if split is None or votes.exchangeable:
         return ()
-    trained = votes.annotator[data.split[votes.item] == "train"]
+    trained = votes.annotator[split[votes.item] == "train"]
     number = np.bincount(trained, minlength=votes.num_annotators)
     return tuple(votes.annotators[a] for a in np.flatnonzero(number == 0))

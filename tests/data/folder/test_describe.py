@@ -1,5 +1,6 @@
 """Descriptions of data: agreement against brute force and published values."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -14,6 +15,7 @@ from hilmix.data.folder.describe import (
     majority_accuracy,
     pairwise_agreement,
     squared_counts,
+    training_notes,
 )
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
@@ -125,6 +127,34 @@ def test_exchangeable_votes_have_no_silent_annotators():
         "x", ("a", "b"), ArrayInputs(np.zeros((2, 1)), "vector"), votes, split=np.array(["val", "train"])
     )
     assert describe_data(data).silent_in_training == ()
+
+
+def test_notes_name_what_training_cannot_learn_from(data):
+    """Worked out by hand from the table above, for its own split and for others."""
+
+    def noted(split, data=data):
+        return {one.kind: (one.count, one.found.rpartition(": ")[2]) for one in training_notes(data, split, "toy")}
+
+    unused = {"unused-classes": (1, data.classes[2])}
+    assert noted(data.split) == {"silent-annotators": (1, "dan")} | unused
+    assert noted(None) == unused
+    voted = data.annotations.labels_per_item > 0
+    elsewhere = noted(np.where(voted, "test", "train"))
+    assert elsewhere["silent-annotators"] == (4, ", ".join(data.annotations.annotators))
+    assert set(elsewhere) == {"silent-annotators", "unannotated-split", "unused-classes"}
+    none = replace(data, annotations=data.annotations.subset(np.array([], dtype=np.int64)))
+    assert list(noted(data.split, none)) == ["no-annotations"]
+
+
+def test_notes_of_soft_answers_and_of_many_classes():
+    """A class counts as used where any answer gives it a share; of many names the first are shown."""
+    soft = Annotations.build(
+        [0], [0], num_items=1, classes=12, annotators=["a"], probs=np.eye(12)[[0]] / 2 + 0.5 * np.eye(12)[[5]]
+    )
+    data = AnnotatedData("x", ("i",), ArrayInputs(np.zeros((1, 1)), "vector"), soft)
+    (note,) = training_notes(data, None, "x")
+    assert note.count == 10
+    assert note.found.endswith("1, 2, 3, 4, 6, 7, 8, 9, ...")
 
 
 def brute_force_soft(item, probs):
