@@ -1,5 +1,6 @@
 """Confusion matrices that are estimated in closed form, not by gradients."""
 
+import logging
 from typing import Self
 
 import torch
@@ -9,10 +10,21 @@ from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
 from hilmix.annotators.matrices import require_matrices
 from hilmix.checks import OpenShare, Positive, Share
 from hilmix.errors import ConfigError
-from hilmix.functional.confusion import Confusion, DenseConfusion, label_posterior, pair_chunks
+from hilmix.functional.confusion import (
+    Confusion,
+    DenseConfusion,
+    confusion_log_likelihood,
+    diagonal_confusion,
+    label_posterior,
+)
 from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
+from hilmix.functional.out_of_fold import LabelColumns, MatrixPrior, fit_out_of_fold
 from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, MixPlan
+
+log = logging.getLogger(__name__)
+WEAK_ODDS = 4.0
+"""Of the true class against any other class, in the matrices before EM from out-of-fold predictions."""
 
 
 class DawidSkene(AnnotatorModel):
@@ -28,7 +40,7 @@ class DawidSkene(AnnotatorModel):
     Args:
         eta: diagonal of the initial matrices, in (0, 1).
         strength: pseudo-labels per row that pull an annotator towards the crowd, > 0.
-        dependence: correlation in [0, 1] of the answers for an item, by which n answers count as fewer; see
+        dependence: correlation in [0, 1] of the labels of an item, by which n labels count as fewer; see
             :func:`~hilmix.functional.expectation.discount_dependence`.
 
     Raises:
@@ -52,8 +64,7 @@ class DawidSkene(AnnotatorModel):
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
         require_matrices(num_annotators, num_classes, copies=3)
-        right, wrong = self.eta, (1 - self.eta) / max(1, num_classes - 1)
-        start = torch.full((num_classes, num_classes), wrong).fill_diagonal_(right if num_classes > 1 else 1.0)
+        start = diagonal_confusion(num_classes, self.eta)
         self.register_buffer("start", start)
         self.register_buffer("log_confusion", start.log().repeat(num_annotators + 1, 1, 1))
         return self
@@ -77,26 +88,18 @@ class DawidSkene(AnnotatorModel):
         )
 
     def log_likelihood(self, annotator: Tensor, label: Tensor, probs: Tensor | None = None) -> Tensor:
-        """Returns (L, K) log p(answer of the pair | true class c) without a matrix per pair at one time.
+        """Returns (L, K) log p(label of the pair | true class c) without a matrix per pair at one time.
 
         Args:
             annotator: (L,) int64 in [0, A), or -1.
             label: (L,) int64.
-            probs: optional (L, K) float soft answers.
+            probs: optional (L, K) float soft labels.
         """
-        if probs is None:
-            # Index vectors around a slice put the pairs first: (L, K) without a matrix (K, K) for any pair.
-            return self.log_confusion[annotator, :, label]
-        matrices = ((some, DenseConfusion(self.log_confusion[annotator[some]])) for some in self._chunks(annotator))
-        return torch.cat([matrix.log_likelihood(label[some], probs[some]) for some, matrix in matrices])
-
-    def _chunks(self, annotator: Tensor) -> list[slice]:
-        return pair_chunks(len(annotator), self.log_confusion.shape[1])
+        return confusion_log_likelihood(self.log_confusion, annotator, label, probs)
 
     def posterior(self, log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
-        return label_posterior(
-            log_probs, discount_dependence(log_likelihood, row, len(log_probs), self.dependence), row
-        )
+        discounted = discount_dependence(log_likelihood, row, len(log_probs), self.dependence)
+        return label_posterior(log_probs, discounted, row)
 
     @property
     def untouched(self) -> bool:
@@ -116,3 +119,23 @@ class DawidSkene(AnnotatorModel):
         counts = expected_counts(posterior, annotator, label, probs, len(self.log_confusion) - 1)
         # In place, so that it stays the buffer that moves with the module and lies in checkpoints.
         self.log_confusion.copy_(shrunk_confusion(counts, self.start, self.strength).log())
+
+    @torch.no_grad()
+    def maximise_out_of_fold(self, log_probs: Tensor, labels: LabelColumns, fold: Tensor) -> None:
+        """The M step from out-of-fold predictions: EM of the matrices alone, begun anew.
+
+        It begins with the odds :data:`WEAK_ODDS`, whatever ``eta`` is: a start that trusts the annotators, as 36 to 1
+        for ten classes does, outvotes a network that is not confident yet, and every posterior is the label. See
+        :func:`~hilmix.functional.out_of_fold.fit_out_of_fold`.
+
+        Args:
+            log_probs: (N, K) float, by networks that have not seen the labels of the item.
+            labels: of the training items, annotators in [0, A).
+            fold: (N,) int64 fold of each item.
+        """
+        classes = len(self.start)
+        start = diagonal_confusion(classes, WEAK_ODDS / (WEAK_ODDS + classes - 1)).log().to(self.start)
+        prior = MatrixPrior(start.expand_as(self.log_confusion), self.start, self.strength, self.dependence)
+        matrices, steps = fit_out_of_fold(log_probs, labels, fold, prior)
+        log.debug("EM steps by the likelihood of held-out labels: %d", steps)
+        self.log_confusion.copy_(matrices)

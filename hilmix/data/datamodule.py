@@ -283,16 +283,18 @@ class AnnotatedDataModule(LightningDataModule):
             return batch
         # Lightning counts the batch after this hook, right before the step
         counter = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        return self.mix_batch(batch, step_generator(self.seed, counter, trainer.global_rank))
+        return self.mix_batch(batch, seed=self.seed, counter=counter, rank=trainer.global_rank)
 
-    def mix_batch(self, batch: Batch, generator: np.random.Generator) -> Batch:
+    def mix_batch(self, batch: Batch, *, seed: int, counter: int, rank: int) -> Batch:
         """Return a batch mixed by the policy, its masks too; on a CPU in a buffer that the next call overwrites.
 
         Args:
             batch: un-mixed, on any device, ``input`` float.
-            generator: source of the draws.
+            seed: of the draws, with the next two; see :func:`~hilmix.functional.random.step_generator`.
+            counter: number of the batch since the start of training.
+            rank: of the process.
         """
-        batch = self.mix(batch, generator)
+        batch = self.mix(batch, step_generator(seed, counter, rank))
         if batch.mask is None:
             return batch
         return batch._replace(mask=mix_masks(batch.mask, batch.plan, batch.row, how=self.mix_masks))

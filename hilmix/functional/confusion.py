@@ -168,6 +168,36 @@ def log_prior_diagonal(num_classes: int, eta: float) -> float:
     return float(torch.logit(torch.tensor(eta, dtype=torch.float64)) + torch.log(torch.tensor(num_classes - 1.0)))
 
 
+def diagonal_confusion(num_classes: int, diagonal: float) -> Tensor:
+    """Returns a confusion matrix (K, K) float with equal errors, rows of sum 1; that of one class is 1.
+
+    Args:
+        num_classes: K.
+        diagonal: p(right), in (0, 1).
+    """
+    wrong = (1 - diagonal) / max(1, num_classes - 1)
+    return torch.full((num_classes, num_classes), wrong).fill_diagonal_(diagonal if num_classes > 1 else 1.0)
+
+
+def confusion_log_likelihood(
+    log_confusion: Tensor, annotator: Tensor, label: Tensor, probs: Tensor | None = None
+) -> Tensor:
+    """Returns (L, K) log p(label of the pair | true class c) without a matrix per pair at one time.
+
+    Args:
+        log_confusion: (A, K, K) float, log C[a][c, k].
+        annotator: (L,) int64, rows of ``log_confusion``, negative ones counted from the end.
+        label: (L,) int64.
+        probs: optional (L, K) float soft labels, which then count in place of the label.
+    """
+    if probs is None:
+        # Index vectors around a slice put the pairs first: (L, K) without a matrix (K, K) for any pair.
+        return log_confusion[annotator, :, label]
+    chunks = pair_chunks(len(annotator), log_confusion.shape[1])
+    matrices = ((some, DenseConfusion(log_confusion[annotator[some]])) for some in chunks)
+    return torch.cat([matrix.log_likelihood(label[some], probs[some]) for some, matrix in matrices])
+
+
 def label_posterior(log_probs: Tensor, log_likelihood: Tensor, row: Tensor) -> Tensor:
     """Returns p(true class | input, the labels given), labels being independent given the class.
 

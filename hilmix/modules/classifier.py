@@ -79,6 +79,14 @@ class Classifier(CrowdModel, EvaluatedModule):
         """Returns the loss of a batch, its terms and outputs, at the point of the run that the trainer has reached."""
         return self.compute_step(batch, progress=self._progress() if self.explanations else None)
 
+    def fold_losses(self, batch: Batch) -> list[Tensor]:
+        """Returns the losses of further networks that are trained beside this one; none here.
+
+        Args:
+            batch: un-mixed.
+        """
+        return []
+
     def _progress(self) -> float | None:
         steps = self.trainer.estimated_stepping_batches
         return None if math.isinf(steps) else self.trainer.global_step / steps

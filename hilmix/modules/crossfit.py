@@ -3,18 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hilmix.annotations import IntArray
 from hilmix.checks import Range, check_value
 from hilmix.errors import ConfigError
-from hilmix.functional.folds import folds_by_key
-from hilmix.functional.random import step_generator, step_seed
+from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
 from hilmix.modules.evaluated import EvaluatedModule
-from hilmix.modules.folds import FoldNetworks, draw_folds
+from hilmix.modules.folds import FoldNetworks, ItemFolds, clip_each
 from hilmix.moved import public_path
 from hilmix.trusted import find_class
 from hilmix.types import Batch, StepOutput
@@ -70,9 +67,7 @@ class CrossFitClassifier(EvaluatedModule):
         self.save_hyperparameters({**first.hparams, "network": public_path(kind), "folds": folds})
         self.measure_groups(first.settings["num_groups"])
         self.lr = first.lr  # a finder of learning rates sets it
-        self.item_folds: tuple[IntArray, IntArray] | None = None
-        """Digests (N,) of the names of the run's items, and their folds (N,), -1 outside training."""
-        self._fold_of_row: Tensor | None = None
+        self.item_folds = ItemFolds()
 
     @classmethod
     def from_classifier(cls, model: Classifier, *, folds: int) -> Self:
@@ -110,18 +105,7 @@ class CrossFitClassifier(EvaluatedModule):
         Args:
             index: (B,) int64 rows of the items table of the trainer's data module.
         """
-        if self._fold_of_row is None:
-            self._fold_of_row = torch.from_numpy(self._find_folds()).to(index.device)
-        return self._fold_of_row[index]
-
-    def _find_folds(self) -> IntArray:
-        """(N,) folds of the items of the data at hand, which need not be those of training, by name."""
-        if self.item_folds is None:
-            raise ConfigError("CrossFitClassifier has no folds before it is trained. Load a checkpoint, or train it.")
-        return folds_by_key(*self.item_folds, self._datamodule.item_digests)
-
-    def _set_folds(self, digests: IntArray, fold: IntArray) -> None:
-        self.item_folds, self._fold_of_row = (digests, fold), None
+        return self.item_folds.of_rows(self._datamodule, index.device)[index]
 
     @property
     def _datamodule(self) -> Any:
@@ -143,18 +127,21 @@ class CrossFitClassifier(EvaluatedModule):
             rank: whose draws it is mixed with.
         """
         own = batch.select(self.fold_of(batch.index) != network)
-        mixed: Batch = self._datamodule.mix_batch(own, step_generator(self._seed_of(network), self._counter, rank))
+        seed = self._seed_of(network)
+        mixed: Batch = self._datamodule.mix_batch(own, seed=seed, counter=self._counter, rank=rank)
         return mixed
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        steps = []
+        steps, others = [], list[Tensor]()
         for f, network in enumerate(self._classifiers):
+            # Mixed in a buffer that the networks of the inner folds overwrite: after the step that reads it.
             own = self.training_batch(batch, f, self.global_rank)
             # dropout, too, must not depend on how much the networks before have drawn
             torch.manual_seed(step_seed(self._seed_of(f), self._counter, self.global_rank))
             steps.append(network.trainer_step(own))
+            others += network.fold_losses(batch.select(self.fold_of(batch.index) != f))
         self.log_training_losses([step.losses for step in steps], items=len(batch.index))
-        return {"loss": torch.stack([step.loss for step in steps]).sum()}
+        return {"loss": torch.stack([*(step.loss for step in steps), *others]).sum()}
 
     def _seed_of(self, network: int) -> int:
         return step_seed(self.seed, network, stream="fold")
@@ -173,27 +160,20 @@ class CrossFitClassifier(EvaluatedModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clips each network's gradient by itself: a common norm would let the labels of a fold reach its network."""
-        if not gradient_clip_val:
-            return
-        for network in self.networks:
-            if gradient_clip_algorithm == "value":
-                nn.utils.clip_grad_value_(network.parameters(), gradient_clip_val)
-            else:
-                nn.utils.clip_grad_norm_(network.parameters(), gradient_clip_val)
+        clip_each(self.networks, gradient_clip_val, gradient_clip_algorithm)
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
-        self._fold_of_row = None  # of the data at hand
+        self.item_folds.change_data()
         if stage == "fit":
             data = self._datamodule
-            self._set_folds(data.item_digests, draw_folds(data, len(self.networks), seed=self.seed))
+            self.item_folds.draw(data, len(self.networks), seed=self.seed)
         for f, network in enumerate(self._classifiers):
             network.trainer = self.trainer
             if stage == "fit":
-                network.left_out = self._find_folds() == f
+                network.left_out = self.item_folds.of_rows(data, torch.device("cpu")).numpy() == f
             network.setup(stage)
 
     def on_fit_start(self) -> None:
@@ -214,9 +194,7 @@ class CrossFitClassifier(EvaluatedModule):
         for network, state in zip(self._classifiers, states, strict=True):
             network.on_save_checkpoint(state)
         checkpoint["crossfit"] = {"networks": states}
-        if self.item_folds is not None:
-            digests, fold = self.item_folds
-            checkpoint["crossfit"] |= {"items": torch.from_numpy(digests), "fold": torch.from_numpy(fold)}
+        checkpoint["crossfit"] |= self.item_folds.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
@@ -225,5 +203,4 @@ class CrossFitClassifier(EvaluatedModule):
             raise ConfigError("CrossFitClassifier: the checkpoint is not of one: it holds no 'crossfit'.")
         for network, own in zip(self._classifiers, state["networks"], strict=True):
             network.on_load_checkpoint(own)
-        if "fold" in state:
-            self._set_folds(np.asarray(state["items"]), np.asarray(state["fold"]))
+        self.item_folds.load(state)

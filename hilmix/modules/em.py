@@ -2,27 +2,28 @@
 
 import logging
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hilmix.annotators import AnnotatorOutput, DawidSkene
-from hilmix.checks import PositiveInt, Share, check_settings
-from hilmix.clean_batches import clean_batches
+from hilmix.checks import NonNegativeInt, PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
-from hilmix.functional.modes import evaluation_mode
+from hilmix.functional.out_of_fold import LabelColumns, match_targets
 from hilmix.functional.precision import at_least_float32
-from hilmix.functional.sizes import require_memory
+from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
+from hilmix.modules.folds import FoldNetworks, ItemFolds, clip_each
+from hilmix.modules.model import CrowdModel
 from hilmix.modules.outputs import Losses
-from hilmix.types import UNKNOWN, Batch, MixPlan
+from hilmix.modules.training_items import predict_training_items, require_em_memory, training_labels
+from hilmix.types import UNKNOWN, Batch, MixPlan, StepOutput
 
 log = logging.getLogger(__name__)
-_PER_ITEM, _PER_PAIR = 5, 3
-"""Tables (N, K) and (L, K) in float32 that an M step with the E step after it hold at once."""
 
 
 class EMClassifier(Classifier):
@@ -38,6 +39,14 @@ class EMClassifier(Classifier):
     epochs, an un-mixed pass over the training items feeds one M step and one E step. The cost beyond cross-entropy is
     that pass.
 
+    A network that has learned the labels confirms them, and annotators look perfect to it. With ``fold_networks`` the
+    predictions of both steps are out-of-fold: beside the network, so many others are trained on the same targets,
+    each without the items of one fold, and predict that fold; the class shares of these predictions are set to those of
+    the targets (:func:`~hilmix.functional.out_of_fold.match_class_shares`), and the M step is
+    :func:`~hilmix.functional.out_of_fold.fit_out_of_fold`. Outputs for training items are those of the networks that
+    have not seen them, with ``fold`` set; all other items are predicted by the one network. With two folds a run costs
+    twice the passes.
+
     Targets (N, K) are kept in the checkpoint, so that a resumed run continues with them.
 
     Args:
@@ -46,6 +55,8 @@ class EMClassifier(Classifier):
             matrices as they are. The run's length is that of ``max_epochs`` or ``max_steps``, as for the schedule of
             the learning rate: a resumed run with more epochs counts its share anew.
         every: epochs from one M step to the next, at least 1.
+        fold_networks: number of networks that predict what they have not seen, at least 2; 0 predicts in-sample. They
+            learn from the targets alone, without regularisers, explanations or weights of groups.
         **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
             :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
 
@@ -59,9 +70,13 @@ class EMClassifier(Classifier):
     dependent answers, mixed inputs.
     """
 
-    def __init__(self, *args: Any, warmup: Share = 0.2, every: PositiveInt = 2, **kwargs: Any) -> None:
-        own = {"warmup": warmup, "every": every}
+    def __init__(
+        self, *args: Any, warmup: Share = 0.2, every: PositiveInt = 2, fold_networks: NonNegativeInt = 0, **kwargs: Any
+    ) -> None:
+        own = {"warmup": warmup, "every": every, "fold_networks": fold_networks}
         check_settings("model", EMClassifier.__init__, own)
+        if fold_networks == 1:
+            raise ConfigError("`model.fold_networks` must be 0 or at least 2, got 1: one network would see every item.")
         if kwargs.get("annotator_model") is None:
             kwargs["annotator_model"] = DawidSkene()
         super().__init__(*args, **kwargs)
@@ -72,19 +87,27 @@ class EMClassifier(Classifier):
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None
         self.em_epoch = -1
+        self.item_folds = ItemFolds()
+        plain = self.settings | dict.fromkeys(("annotator_model", "regularizers", "explanations", "group_dro"))
+        self.out_of_fold = FoldNetworks([CrowdModel(**plain) for _ in range(fold_networks)]) if fold_networks else None
+
+    @property
+    def mixes_batches(self) -> bool:
+        """Whether the data module leaves training batches as they are: each network mixes its own part."""
+        return self.out_of_fold is not None
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
-        if stage == "fit":  # comes before a checkpoint is restored: another fit begins anew, a resumed one goes on
-            self.em_targets, self.em_epoch = None, -1
-            self._require_room()
-
-    def _require_room(self) -> None:
-        n, k, votes = len(self._data.data), self.hparams["num_classes"], self._data.train_annotations
-        # Soft answers themselves, and the parts into which they are divided.
-        per_pair = _PER_PAIR + 2 * (votes.probs is not None)
-        needed = 4 * k * (_PER_ITEM * n + per_pair * votes.num_pairs)
-        require_memory("Expectation maximisation", needed, items=n, classes=k)
+        self.item_folds.change_data()
+        if stage != "fit":
+            return
+        if self.out_of_fold is not None:
+            self.item_folds.draw(self._data, len(self.out_of_fold), seed=self.seed, left_out=self.left_out)
+            for network in self.out_of_fold.models:
+                network.scale_inputs(self._data)
+        # Comes before a checkpoint is restored: another fit begins anew, a resumed one goes on.
+        self.em_targets, self.em_epoch = None, -1
+        require_em_memory(self._data, self.hparams["num_classes"], out_of_fold=self.out_of_fold is not None)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -109,21 +132,94 @@ class EMClassifier(Classifier):
 
     def _start_epoch(self, epoch: int) -> None:
         after_warmup = epoch - self._warmup_epochs
-        if epoch == 0:
+        if epoch == 0 or self.em_targets is None:
             self.em_targets = self._expect(self._flat())
         elif after_warmup >= 0 and after_warmup % self.every == 0:
-            log_probs = self._clean_log_probs()
-            # Counts come from today's predictions; the targets in use are `every` epochs old.
-            posterior = self._expect(log_probs)
-            item, annotator, label, probs = self._votes()
+            log_probs, labels = self._clean_log_probs(), self._labels()
             # An annotator that the model does not know has no matrix to fit.
-            known = annotator != UNKNOWN
-            probs = None if probs is None else probs[known]
-            self._model.maximise(posterior[item[known]], annotator[known], label[known], probs)
+            known = labels.select(labels.annotator != UNKNOWN)
+            if self.out_of_fold is not None:
+                log_probs = match_targets(log_probs, self.em_targets)
+                self._model.maximise_out_of_fold(log_probs, known, self.item_folds.of_rows(self._data, self.device))
+            else:
+                # Counts come from today's predictions; the targets in use are `every` epochs old.
+                posterior = self._expect(log_probs)
+                self._model.maximise(posterior[known.item], known.annotator, known.label, known.probs)
             self.em_targets = self._expect(log_probs)
+
+    # -- the networks of the folds -----------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        if self.out_of_fold is None:
+            return super().training_step(batch, batch_idx)
+        # The draws of the data module, which has left the batch to this step.
+        mixed = self._data.mix_batch(batch, seed=self._data.seed, counter=self._counter, rank=self.global_rank)
+        step = super().training_step(mixed, batch_idx)
+        return step | {"loss": torch.stack([step["loss"], *self.fold_losses(batch)]).sum()}
+
+    def fold_losses(self, batch: Batch) -> list[Tensor]:
+        """Returns the loss of the network of each fold: cross-entropy with the targets of the items outside it.
+
+        Args:
+            batch: un-mixed; each network mixes its items among themselves, with draws of its own.
+        """
+        losses = []
+        for f, network in enumerate([] if self.out_of_fold is None else self.out_of_fold.models):
+            seed = step_seed(self.seed, f, stream="fold")
+            own = batch.select(self._fold_of(batch.index) != f)
+            own = self._data.mix_batch(own, seed=seed, counter=self._counter, rank=self.global_rank)
+            # Dropout must not depend on how much the networks before have drawn.
+            torch.manual_seed(step_seed(seed, self._counter, self.global_rank))
+            _, logits = network.class_scores(network.standardized(own.input), own)
+            found = self._target_losses(at_least_float32(logits).log_softmax(-1), own)
+            losses.append((self.per_term(found.terms) * found.value).sum())
+        return losses
+
+    def evaluate(self, batch: Batch) -> StepOutput:
+        """Returns all outputs for an un-mixed batch; with fold networks, a training item's are out-of-fold."""
+        output = super().evaluate(batch)
+        return output._replace(fold=self._fold_of(batch.index)) if self._knows_folds else output
+
+    def evaluation_logits(self, features: Tensor, batch: Batch) -> Tensor:
+        logits = super().evaluation_logits(features, batch)
+        if self.out_of_fold is None or not self._knows_folds:
+            return logits
+        fold = self._fold_of(batch.index)
+        trained, logits = fold != UNKNOWN, at_least_float32(logits).clone()
+        logits[trained] = self.out_of_fold.class_log_probs(batch.input[trained], fold[trained])
+        return logits
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        groups, optimization = super().parameter_groups(), replace(self.optimization, lr=self.lr)
+        for network in [] if self.out_of_fold is None else self.out_of_fold.models:
+            groups += optimization.parameter_groups([network.backbone, network.head], network.annotator_model)
+        return groups
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clips the gradient of each network by itself."""
+        parts = [nn.ModuleList([self.backbone, self.head]), *(self.out_of_fold or [])]
+        clip_each(parts, gradient_clip_val, gradient_clip_algorithm)
+
+    @property
+    def _knows_folds(self) -> bool:
+        """Whether the folds of a batch's items are known, which takes the data that it comes from."""
+        data = None if self._trainer is None else getattr(self._trainer, "datamodule", None)
+        return self.item_folds.known and hasattr(data, "item_digests")
+
+    def _fold_of(self, index: Tensor) -> Tensor:
+        return self.item_folds.of_rows(self._data, index.device)[index]
+
+    @property
+    def _counter(self) -> int:
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
 
     def losses(self, log_probs: Tensor, output: AnnotatorOutput, batch: Batch) -> Losses:
         """Returns the cross-entropy of each row with its target; only rows whose item has votes count."""
+        return self._target_losses(log_probs, batch)
+
+    def _target_losses(self, log_probs: Tensor, batch: Batch) -> Losses:
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
         pairwise = batch.plan is not None and batch.plan.rows == "pairs"
         item = batch.row if pairwise else torch.arange(len(batch.index), device=batch.index.device)
@@ -166,14 +262,8 @@ class EMClassifier(Classifier):
             )
         return datamodule
 
-    def _votes(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Item row, annotator, label and soft answer of every training pair that this network may read."""
-        votes = self._data.train_annotations
-        if self.left_out is not None:
-            votes = votes.subset(~self.left_out)
-        columns = (votes.item, self._data.annotator_ids[votes.annotator], votes.label)
-        item, annotator, label = (torch.from_numpy(column).to(self.device) for column in columns)
-        return item, annotator, label, None if votes.probs is None else torch.from_numpy(votes.probs).to(self.device)
+    def _labels(self) -> LabelColumns:
+        return training_labels(self._data, self.device, left_out=self.left_out)
 
     def _flat(self) -> Tensor:
         """(N, K) log-probabilities that know nothing; N counts all items of the data."""
@@ -183,25 +273,24 @@ class EMClassifier(Classifier):
     @torch.no_grad()
     def _expect(self, log_probs: Tensor) -> Tensor:
         """(N, K) posterior of the items with training votes, zeros for the others."""
-        item, annotator, label, probs = self._votes()
+        item, annotator, label, probs = self._labels()
         evidence = self._model.log_likelihood(annotator, label, probs)
         posterior = self._model.posterior(log_probs, evidence, item)
         voted = torch.zeros(len(log_probs), 1, device=self.device).index_fill_(0, item, 1.0)
         return posterior * voted
 
-    @torch.no_grad()
     def _clean_log_probs(self) -> Tensor:
-        """(N, K) log-probabilities of the training items, un-mixed, equal on all ranks; zeros for the others."""
-        log_probs = torch.zeros_like(self._flat())
-        with evaluation_mode(self):
-            for batch in clean_batches(self.trainer, self._data.clean_dataloader("train")):
-                log_probs[batch.index] = at_least_float32(self(batch.input)).log_softmax(-1)
-        # Clean loaders give each item to one rank alone, so the sum over ranks is a gather.
-        return torch.as_tensor(self.trainer.strategy.reduce(log_probs, reduce_op="sum"))
+        """(N, K) log-probabilities of the training items, un-mixed and, with fold networks, out-of-fold."""
+        return predict_training_items(self, self._data, self._log_probs, torch.zeros_like(self._flat()))
+
+    def _log_probs(self, batch: Batch) -> Tensor:
+        if self.out_of_fold is None:
+            return at_least_float32(self(batch.input)).log_softmax(-1)
+        return self.out_of_fold.class_log_probs(batch.input, self._fold_of(batch.index))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["em"] = {"targets": self.em_targets, "epoch": self.em_epoch}
+        checkpoint["em"] = {"targets": self.em_targets, "epoch": self.em_epoch} | self.item_folds.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
@@ -209,3 +298,4 @@ class EMClassifier(Classifier):
             raise ConfigError("EMClassifier: the checkpoint is not of an EMClassifier: it holds no 'em'.")
         state = checkpoint["em"]
         self.em_epoch, self.em_targets = state["epoch"], state["targets"]
+        self.item_folds.load(state)

@@ -1,15 +1,17 @@
 """Networks of cross-fitting, side by side: each is trained without one fold and predicts that fold."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hilmix.annotations import IntArray
-from hilmix.functional.folds import assign_folds, majority_strata, pool_predictions, predicting_networks
+from hilmix.errors import ConfigError
+from hilmix.functional.folds import assign_folds, folds_by_key, majority_strata, pool_predictions, predicting_networks
 from hilmix.functional.precision import at_least_float32
 from hilmix.modules.model import CrowdModel
 from hilmix.types import UNKNOWN, Batch, StepOutput
@@ -110,7 +112,71 @@ def _pooled(outputs: list[StepOutput], rows: Tensor, fields: dict[str, bool]) ->
     }
 
 
-def draw_folds(datamodule: Any, folds: int, *, seed: int) -> IntArray:
+class ItemFolds:
+    """The folds of the items of a run, by their names' digests: other data may hold them in other rows."""
+
+    def __init__(self) -> None:
+        self._keys: tuple[IntArray, IntArray] | None = None
+        """Digests (N,) of the run's items, and their folds (N,)."""
+        self._of_row: Tensor | None = None
+        """Folds of the rows of the data at hand."""
+
+    @property
+    def known(self) -> bool:
+        """Whether folds were drawn, or read from a checkpoint."""
+        return self._keys is not None
+
+    def draw(self, datamodule: Any, folds: int, *, seed: int, left_out: NDArray[np.bool_] | None = None) -> None:
+        """Draws the folds of a run; see :func:`draw_folds`."""
+        fold = draw_folds(datamodule, folds, seed=seed, left_out=left_out)
+        self._keys, self._of_row = (datamodule.item_digests, fold), None
+
+    def change_data(self) -> None:
+        """Lets the next call of :meth:`of_rows` look the items up in other data."""
+        self._of_row = None
+
+    def of_rows(self, datamodule: Any, device: torch.device) -> Tensor:
+        """Returns the fold of each item of the data at hand, (N,) int64, -1 for those that were not trained on.
+
+        Raises:
+            ConfigError: if no folds are known.
+        """
+        if self._keys is None:
+            raise ConfigError("The model has no folds before it is trained. Load a checkpoint, or train it.")
+        if self._of_row is None or self._of_row.device != device:
+            self._of_row = torch.from_numpy(folds_by_key(*self._keys, datamodule.item_digests)).to(device)
+        return self._of_row
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns the folds as a checkpoint holds them; empty before any were drawn."""
+        if self._keys is None:
+            return {}
+        return dict(zip(("items", "fold"), map(torch.from_numpy, self._keys), strict=True))
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes the folds of a checkpoint, none if it was written before any were drawn."""
+        found = (np.asarray(state["items"]), np.asarray(state["fold"])) if "fold" in state else None
+        self._keys, self._of_row = found, None
+
+
+def clip_each(networks: Iterable[nn.Module], value: float | None, algorithm: str | None) -> None:
+    """Clips each network's gradient by itself: a common norm would let the labels of a fold reach its network.
+
+    Args:
+        networks: that are trained in one run.
+        value: the largest norm, or entry; None or 0 clips nothing.
+        algorithm: ``value`` for entries, else the norm.
+    """
+    if not value:
+        return
+    for network in networks:
+        if algorithm == "value":
+            nn.utils.clip_grad_value_(network.parameters(), value)
+        else:
+            nn.utils.clip_grad_norm_(network.parameters(), value)
+
+
+def draw_folds(datamodule: Any, folds: int, *, seed: int, left_out: NDArray[np.bool_] | None = None) -> IntArray:
     """Returns the fold of every item of the data, (N,) int64, -1 outside training.
 
     Stratified by the majority label of what training learns from, items without a label being a stratum of their own;
@@ -121,13 +187,15 @@ def draw_folds(datamodule: Any, folds: int, *, seed: int) -> IntArray:
         datamodule: has ``data``, ``rows("train")`` and ``train_annotations``.
         folds: number of folds.
         seed: of the draw.
+        left_out: optional (N,) bool, items whose labels are not read.
 
     Raises:
         ConfigError: unless there are at least 2 folds, and at least as many training items.
     """
     rows = datamodule.rows("train")
     by_name = rows[np.argsort(np.array([str(datamodule.data.items[row]) for row in rows], dtype=str), kind="stable")]
-    stratum = majority_strata(datamodule.train_annotations)[by_name]
+    votes = datamodule.train_annotations
+    stratum = majority_strata(votes if left_out is None else votes.subset(~left_out))[by_name]
     found = np.full(len(datamodule.data), UNKNOWN, dtype=np.int64)
     found[by_name] = assign_folds(stratum, folds, seed=seed)
     _warn_about_rare_classes(datamodule.data.classes, stratum, folds)

@@ -147,9 +147,14 @@ class CrowdModel(nn.Module):
         """
         features = self.features(self.standardized(batch.input))
         # float32 before the logarithm: in bfloat16 log-probabilities have three digits.
-        logits = at_least_float32(self.head(features))
+        logits = at_least_float32(self.evaluation_logits(features, batch))
         fields = annotator_fields(self.annotator_model, features, logits.log_softmax(-1), batch)
         return evaluation_output(batch, logits, fields)
+
+    def evaluation_logits(self, features: Tensor, batch: Batch) -> Tensor:
+        """Returns class logits (B, K) of an un-mixed batch from its features (B, D)."""
+        logits: Tensor = self.head(features)
+        return logits
 
     def standardized(self, input: Tensor) -> Tensor:
         """Returns the network's inputs, a fresh tensor: the inputs less their mean, in standard deviations."""

@@ -53,7 +53,7 @@ def weights(network: torch.nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items() if "metrics" not in name}
 
 
-def fixed_folds(datamodule: Any, folds: int, *, seed: int) -> np.ndarray:
+def fixed_folds(datamodule: Any, folds: int, *, seed: int, left_out: Any = None) -> np.ndarray:
     """In place of stratified ones, which other labels would change."""
     fold = np.full(len(datamodule.data), -1)
     rows = datamodule.rows("train")
@@ -79,15 +79,18 @@ CASES: list[tuple[Settings, MixPolicy | None, Settings]] = [
     (PLAIN | {"annotator_model": CrowdLayer()}, ItemMix(), {"gradient_clip_val": 0.1}),
     (PLAIN | {"annotator_model": TraceReg()}, HiddenMix(layer="0"), {"accumulate_grad_batches": 2}),
     (EM, ItemMix(0.4), {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"}),
+    (EM | {"fold_networks": 2}, ItemMix(0.4), {}),
 ]
 
 
-@pytest.mark.parametrize(("settings", "mix", "options"), CASES, ids=["face", "annot-mix", "crowd", "trace", "em"])
+@pytest.mark.parametrize(
+    ("settings", "mix", "options"), CASES, ids=["face", "annot-mix", "crowd", "trace", "em", "folds"]
+)
 @pytest.mark.parametrize("folds", [2, 3])
 def test_labels_of_a_fold_change_nothing_in_the_network_that_predicts_it(
     root: str, tmp_path: Path, monkeypatch: Any, settings: Settings, mix: Any, options: Settings, folds: int
 ) -> None:
-    monkeypatch.setattr("hilmix.modules.crossfit.draw_folds", fixed_folds)
+    monkeypatch.setattr("hilmix.modules.folds.draw_folds", fixed_folds)
 
     def trained(where: str) -> list[dict[str, Tensor]]:
         fitted = model(settings, folds=folds)
@@ -122,7 +125,7 @@ def test_a_step_has_gradients_from_other_folds_alone(root: str, tmp_path: Path) 
 
 def test_a_network_trains_as_a_plain_run_on_its_items(root: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Without dropout and mixing, two folds of which the batches are known: SGD by hand on the rest."""
-    monkeypatch.setattr("hilmix.modules.crossfit.draw_folds", fixed_folds)
+    monkeypatch.setattr("hilmix.modules.folds.draw_folds", fixed_folds)
     options = {"optimizer": "SGD", "schedule": "constant", "backbone": MLP([6], dropout=0.0)}
     fitted = model(PLAIN | options)
     answers = data(root, batch_size=100)  # one batch is all

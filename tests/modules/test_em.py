@@ -22,8 +22,11 @@ from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.targets import Aggregated
 from hilmix.errors import ConfigError, SizeError
+from hilmix.functional.confusion import diagonal_confusion
+from hilmix.functional.out_of_fold import LabelColumns, MatrixPrior, fit_out_of_fold, match_class_shares
 from hilmix.mix import HiddenMix, ItemMix, NoMix
 from hilmix.modules import Classifier, EMClassifier
+from hilmix.modules.folds import draw_folds
 from tests.helpers import quiet_trainer
 
 N, K, A, D = 40, 3, 4, 5
@@ -193,7 +196,7 @@ MIXES = {"none": NoMix(), "item": ItemMix(0.5), "features": HiddenMix(0.5), "hid
 @pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES.keys())
 def test_every_parameter_trains_under_every_mix(root: str, tmp_path: Path, mix: Any) -> None:
     seed_everything(0)
-    em = model()
+    em = model(fold_networks=2)
     before = {name: p.detach().clone() for name, p in em.named_parameters()}
     quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=mix))
     for name, parameter in em.named_parameters():
@@ -201,9 +204,9 @@ def test_every_parameter_trains_under_every_mix(root: str, tmp_path: Path, mix: 
         assert parameter.isfinite().all(), name
 
 
-def fit(root: str, folder: Path, resume: Path | None = None) -> dict[str, Tensor]:
+def fit(root: str, folder: Path, resume: Path | None = None, *, folds: int) -> dict[str, Tensor]:
     seed_everything(3)
-    em = model(every=2)
+    em = model(every=2, fold_networks=folds)
     if resume is not None:
         torch.manual_seed(99)
     every_step = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=1, save_top_k=-1)
@@ -214,27 +217,28 @@ def fit(root: str, folder: Path, resume: Path | None = None) -> dict[str, Tensor
     return {name: value.clone() for name, value in em.state_dict().items() if "metrics" not in name}
 
 
-def test_a_resumed_run_equals_the_uninterrupted_one(root: str, tmp_path: Path) -> None:
-    straight = fit(root, tmp_path)
+@pytest.mark.parametrize("folds", [0, 2])
+def test_a_resumed_run_equals_the_uninterrupted_one(root: str, tmp_path: Path, folds: int) -> None:
+    straight = fit(root, tmp_path, folds=folds)
     names = ["step=1", "step=3", "step=4", "step=5", "step=8", "end-epoch=0", "end-epoch=1", "end-epoch=2"]
     for name in names:
-        resumed = fit(root, tmp_path, tmp_path / f"{name}.ckpt")
+        resumed = fit(root, tmp_path, tmp_path / f"{name}.ckpt", folds=folds)
         for key, value in straight.items():
             assert torch.equal(resumed[key], value), f"{name}: {key}"
 
 
 def test_a_checkpoint_rebuilds_the_model(root: str, tmp_path: Path) -> None:
-    fit(root, tmp_path)
+    fit(root, tmp_path, folds=2)
     em = EMClassifier.load_from_checkpoint(tmp_path / "end-epoch=3.ckpt")
-    assert (em.warmup, em.every) == (0.0, 2)
+    assert (em.warmup, em.every, len(em.out_of_fold)) == (0.0, 2, 2)
     assert em.annotator_model.log_confusion.exp().sum(2) == pytest.approx(1, abs=1e-5)
     assert not torch.equal(em.annotator_model.log_confusion[0], em.annotator_model.log_confusion[1])
 
 
-def two_epochs(root: str, folder: Path, devices: int) -> tuple[Tensor, Tensor]:
+def two_epochs(root: str, folder: Path, devices: int, folds: int) -> tuple[Tensor, Tensor]:
     """Targets and matrices after the E and M steps of the second epoch; the weights stay as they were."""
     seed_everything(0)
-    em = model(backbone=MLP([6], dropout=0.0), optimizer="SGD", lr=0.0, weight_decay=0.0)
+    em = model(backbone=MLP([6], dropout=0.0), optimizer="SGD", lr=0.0, weight_decay=0.0, fold_networks=folds)
     strategy = "ddp_fork" if devices > 1 else "auto"
     data = AnnotatedDataModule(root, batch_size=16)
     result = KeepResult(folder)
@@ -252,8 +256,9 @@ class KeepResult(Callback):
             torch.save(result, self.folder / f"targets-{trainer.world_size}.pt")
 
 
-def test_two_ranks_make_the_targets_of_one(root: str, tmp_path: Path) -> None:
-    alone, together = two_epochs(root, tmp_path, 1), two_epochs(root, tmp_path, 2)
+@pytest.mark.parametrize("folds", [0, 2])
+def test_two_ranks_make_the_targets_of_one(root: str, tmp_path: Path, folds: int) -> None:
+    alone, together = two_epochs(root, tmp_path, 1, folds), two_epochs(root, tmp_path, 2, folds)
     for one, two in zip(alone, together, strict=True):
         torch.testing.assert_close(two, one, rtol=0, atol=1e-6)
 
@@ -265,6 +270,8 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
         model(warmup=1.5)
     with pytest.raises(ConfigError, match=r"`model.every` must be >= 1, got 0"):
         model(every=0)
+    with pytest.raises(ConfigError, match=r"`model.fold_networks`.*got 1"):
+        model(fold_networks=1)
     with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
         quiet_trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="not of an EMClassifier"):
@@ -301,9 +308,10 @@ class PeakMemory(TorchDispatchMode):
             del self.held[place]
 
 
+@pytest.mark.parametrize("folds", [0, 2])
 @pytest.mark.parametrize("soft", [False, True])
 def test_targets_are_sized_before_they_are_allocated(
-    soft: bool, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    soft: bool, folds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is asked for covers what the second M and E step hold, and not twice of it; without room it is refused."""
     n, k = 900, 40
@@ -314,9 +322,11 @@ def test_targets_are_sized_before_they_are_allocated(
     made = AnnotatedData("x", tuple(map(str, range(n))), inputs, votes, split=np.array(["train"] * n))
     write_folder(made, tmp_path / "many")
     asked: list[int] = []
-    monkeypatch.setattr("hilmix.modules.em.require_memory", lambda what, needed, **sizes: asked.append(needed))
+    monkeypatch.setattr(
+        "hilmix.modules.training_items.require_memory", lambda what, needed, **sizes: asked.append(needed)
+    )
     monkeypatch.setattr("hilmix.functional.confusion.CHUNK_CELLS", 4 * k * k)
-    em = EMClassifier(k, 1, [D], backbone=MLP([6]), warmup=0.0, every=1)
+    em = EMClassifier(k, 1, [D], backbone=MLP([6]), warmup=0.0, every=1, fold_networks=folds)
     peaks: list[int] = []
 
     class Step(Callback):
@@ -340,3 +350,80 @@ def test_backbones_of_frozen_batch_norm_stay_frozen_in_the_clean_pass(root: str,
     em.backbone.net.append(nn.BatchNorm1d(6).eval())
     quiet_trainer(tmp_path, max_epochs=2).fit(em, AnnotatedDataModule(root, batch_size=16))
     assert not em.backbone.net[-1].training
+
+
+def all_items(data: AnnotatedDataModule) -> Any:
+    """One batch of the whole table."""
+    data.batch_size = 100
+    return next(iter(data.clean_dataloader("all")))
+
+
+def test_training_items_are_predicted_by_the_network_that_has_not_seen_them(root: str, tmp_path: Path) -> None:
+    seed_everything(0)
+    em, data = model(fold_networks=2), AnnotatedDataModule(root, batch_size=16)
+    quiet_trainer(tmp_path).fit(em, data)
+    em.eval()
+    batch, fold = all_items(data), torch.from_numpy(draw_folds(data, 2, seed=0))
+    with torch.no_grad():
+        output, alone = em.evaluate(batch), em(batch.input)
+        each = torch.stack([network(batch.input) for network in em.out_of_fold]).log_softmax(-1)
+    assert output.fold.tolist() == fold[batch.index].tolist()
+    for row, f in enumerate(output.fold.tolist()):
+        expected = alone[row] if f < 0 else each[f, row]
+        torch.testing.assert_close(output.logits[row].log_softmax(-1), expected.log_softmax(-1))
+
+
+def test_matrices_and_targets_come_from_out_of_fold_predictions(root: str, tmp_path: Path) -> None:
+    seed_everything(0)
+    em, data = model(fold_networks=2, lr=0.0, backbone=MLP([6], dropout=0.0)), AnnotatedDataModule(root, batch_size=16)
+    quiet_trainer(tmp_path).fit(em, data)  # at rate 0 the networks at the end are those of the M step
+    em.eval()
+    batch, fold = all_items(data), torch.from_numpy(draw_folds(data, 2, seed=0))
+    with torch.no_grad():
+        each = torch.stack([network(batch.input) for network in em.out_of_fold]).log_softmax(-1)
+    trained = (fold >= 0).nonzero().flatten()
+    log_probs = torch.zeros(len(fold), K)
+    log_probs[batch.index] = each[fold[batch.index].clamp_min(0), torch.arange(len(batch.index))]
+    votes = data.train_annotations
+    voted = torch.from_numpy(np.unique(votes.item))
+    flat = by_loops(data, None, diagonal_confusion(K, 0.8).expand(A, K, K), 0.3)[voted]
+    log_probs[voted] = match_class_shares(log_probs[voted], flat.mean(0))
+    labels = LabelColumns(*(torch.from_numpy(column) for column in (votes.item, votes.annotator, votes.label)))
+    weak = diagonal_confusion(K, 4 / (4 + K - 1)).log().expand(A + 1, K, K)
+    matrices, _ = fit_out_of_fold(log_probs, labels, fold, MatrixPrior(weak, diagonal_confusion(K, 0.8), 3.0, 0.3))
+    torch.testing.assert_close(em.annotator_model.log_confusion, matrices)
+    expected = by_loops(data, log_probs, matrices[:A].exp(), 0.3)
+    torch.testing.assert_close(em.em_targets[trained], expected[trained])
+
+
+def test_targets_of_a_fold_do_not_train_its_network(root: str, tmp_path: Path) -> None:
+    class Turned(EMClassifier):
+        """Its targets of fold 0 are those of other labels."""
+
+        def _start_epoch(self, epoch: int) -> None:
+            super()._start_epoch(epoch)
+            rows = (self._fold_of(torch.arange(N + 20)) == 0).nonzero().flatten()
+            self.em_targets[rows] = self.em_targets[rows].roll(1, dims=1)
+
+    def trained(kind: type[EMClassifier]) -> list[dict[str, Tensor]]:
+        seed_everything(0)
+        em = kind(K, A, [D], backbone=MLP([6], dropout=0.5), lr=0.05, warmup=1.0, fold_networks=2)
+        quiet_trainer(tmp_path, gradient_clip_val=0.1).fit(
+            em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4))
+        )
+        return [{k: v.clone() for k, v in network.state_dict().items()} for network in em.out_of_fold]
+
+    plain, turned = trained(EMClassifier), trained(Turned)
+    assert all(torch.equal(value, turned[0][name]) for name, value in plain[0].items())
+    assert not torch.equal(plain[1]["head.weight"], turned[1]["head.weight"])
+
+
+def test_the_network_trains_as_without_folds_before_the_first_m_step(root: str, tmp_path: Path) -> None:
+    """Fold networks take no draws from it."""
+    heads = []
+    for folds in (0, 2):
+        seed_everything(0)
+        em = model(warmup=1.0, fold_networks=folds)
+        quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
+        heads.append(em.head.weight)
+    torch.testing.assert_close(heads[0], heads[1], rtol=0, atol=0)

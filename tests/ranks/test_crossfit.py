@@ -7,35 +7,24 @@ import pytest
 import torch
 from torch import Tensor
 
+from hilmix.data import AnnotatedDataModule
 from hilmix.modules import CrossFitClassifier
-from hilmix.types import Batch
 from tests.ranks.every_config import CONFIGS, as_torchrun, build, small_folder, trainer
-from tests.ranks.test_training import EPOCHS, STEPS, WithoutDraws, dealt, joined
+from tests.ranks.test_training import EPOCHS, STEPS, OfBothRanks, WithoutDraws
 
 SOME = ["method/hilmix.yaml", "method/annot-mix.yaml", "method/geo-reg-f.yaml", "explanation/rrr.yaml"]
 FOLDS = 3
-
-
-class OfBothRanks(CrossFitClassifier):
-    """Mixes the batch of one process as two ranks mix the halves that the sampler deals them."""
-
-    def training_batch(self, batch: Batch, network: int, rank: int) -> Batch:
-        halves = [super(OfBothRanks, self).training_batch(dealt(batch, half), network, half) for half in range(2)]
-        return joined(*halves)
 
 
 def fitted(folder: Path, root: Path, config: str, ranks: int) -> dict[str, Tensor]:
     """Weights in float64 after some steps of gradient descent, and predictions of all items by row."""
     changes = {"optimizer": "SGD", "lr": 0.1, "lr_scaling": "none"}
     one, data = build(config, root, batch_size=16 // ranks, dropout=0.0, **changes)
-    kind = CrossFitClassifier if ranks > 1 else OfBothRanks
-    model = kind.from_classifier(one, folds=FOLDS)
+    data.__class__ = AnnotatedDataModule if ranks > 1 else OfBothRanks
+    model = CrossFitClassifier.from_classifier(one, folds=FOLDS)
     limits = {"max_epochs": EPOCHS, "limit_train_batches": STEPS, "limit_val_batches": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "randn_like", lambda x: (1e3 * x).sin())  # noise that knows no rank
-        # the next mix overwrites the buffer of the half before
-        mix_batch = data.mix_batch
-        patch.setattr(data, "mix_batch", lambda *args: cloned(mix_batch(*args)))
         trainer(folder, ranks, [WithoutDraws()], precision="64-true", **limits).fit(model, datamodule=data)
     found = {name: value.clone() for name, value in model.state_dict().items()}
     outputs = trainer(folder, ranks, [], precision="64-true").predict(model, datamodule=data)
@@ -44,10 +33,6 @@ def fitted(folder: Path, root: Path, config: str, ranks: int) -> dict[str, Tenso
     return found | {
         f"item {i}": torch.cat([f[None], row]) for i, f, row in zip(index.tolist(), fold, logits, strict=True)
     }
-
-
-def cloned(batch: Batch) -> Batch:
-    return batch._replace(input=batch.input.clone())
 
 
 def on_two_ranks(rank: int, folder: Path, root: Path, configs: list[str]) -> dict[str, Any]:

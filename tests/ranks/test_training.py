@@ -11,40 +11,32 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hilmix.data import AnnotatedDataModule
 from hilmix.functional.inputs import as_float
-from hilmix.functional.mixing import mix_masks
-from hilmix.functional.random import step_generator
 from hilmix.types import Batch, MixPlan
 from tests.ranks.every_config import CONFIGS, as_torchrun, build, small_folder, trainer
 
-SOME = CONFIGS[::4]
+SOME = [*CONFIGS[::4], "method/hilmix.yaml"]
 STEPS, EPOCHS = 3, 2  # the matrices of hilmix are fitted between the epochs
 
 
 class OfBothRanks(AnnotatedDataModule):
-    """Mixes the batch of one process as two ranks mix the halves that the sampler deals them."""
+    """Mixes the batch of one process, or a part of it, as two ranks mix the halves that the sampler deals them."""
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        if not (self.trainer.training and self.trainer.lightning_module.training):
-            return super().on_after_batch_transfer(batch, dataloader_idx)
-        counter = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        parts = []
-        for rank in range(2):
-            half = dealt(batch, rank)
-            half = self.mix(half, step_generator(self.seed, counter, rank))
-            mask = mix_masks(half.mask, half.plan, half.row, how=self.mix_masks)
-            parts.append(half._replace(mask=mask, input=half.input.clone()))  # the next mix overwrites its buffer
+        if not getattr(self.trainer.lightning_module, "mixes_batches", False):
+            self.deal(batch)
+        return super().on_after_batch_transfer(batch, dataloader_idx)
+
+    def deal(self, batch: Batch) -> None:
+        self.second = batch.index[1::2]
+
+    def mix_batch(self, batch: Batch, *, seed: int, counter: int, rank: int) -> Batch:
+        parts, second = [], torch.isin(batch.index, self.second)
+        for half, keep in enumerate((~second, second)):
+            part = batch.select(keep)
+            part = part._replace(input=as_float(part.input), mask=as_float(part.mask))
+            mixed = super().mix_batch(part, seed=seed, counter=counter, rank=half)
+            parts.append(mixed._replace(input=mixed.input.clone()))  # the next mix overwrites its buffer
         return joined(*parts)
-
-
-def dealt(batch: Batch, rank: int) -> Batch:
-    """Every second item of a batch, with its pairs."""
-    items = torch.arange(rank, len(batch.index), 2)
-    pairs = torch.isin(batch.row, items).nonzero().squeeze(1)
-    take = {name: getattr(batch, name)[items] for name in ("index", "target", "group")}
-    take |= {name: as_float(getattr(batch, name)[items]) for name in ("input", "mask")}
-    take |= {name: getattr(batch, name)[pairs] for name in ("annotator", "label")}
-    take |= {name: v if v is None else v[pairs] for name in ("probs", "confidence") for v in [getattr(batch, name)]}
-    return Batch(**take, row=torch.searchsorted(items, batch.row[pairs]))
 
 
 def joined(first: Batch, second: Batch) -> Batch:
@@ -71,6 +63,8 @@ class WithoutDraws(Callback):
     """Dropout does nothing, batch norm uses its running statistics."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        if getattr(pl_module, "mixes_batches", False) and isinstance(trainer.datamodule, OfBothRanks):
+            trainer.datamodule.deal(batch)  # here, as clean passes between steps transfer batches too
         for module in pl_module.modules():
             if isinstance(module, (_BatchNorm, nn.Dropout)):
                 module.eval()

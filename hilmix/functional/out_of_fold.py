@@ -1,0 +1,169 @@
+"""Matrices of annotators from out-of-fold predictions, and what the labels themselves say about these predictions."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hilmix.functional.confusion import confusion_log_likelihood, label_posterior
+from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
+
+STEPS = (1, 2, 4)
+"""Numbers of EM steps that are compared. From a start without belief in the annotators, the first step counts what the
+predictions say; each further one lets the labels confirm themselves a little more."""
+
+
+class LabelColumns(NamedTuple):
+    """L labels as aligned columns."""
+
+    item: Tensor
+    """(L,) int64 in [0, N)."""
+    annotator: Tensor
+    """(L,) int64 in [0, A)."""
+    label: Tensor
+    """(L,) int64 in [0, K)."""
+    probs: Tensor | None = None
+    """(L, K) float soft labels."""
+
+    def select(self, rows: Tensor) -> "LabelColumns":
+        """Returns the labels of some rows, a bool or int64 index."""
+        probs = None if self.probs is None else self.probs[rows]
+        return LabelColumns(self.item[rows], self.annotator[rows], self.label[rows], probs)
+
+
+class MatrixPrior(NamedTuple):
+    """What matrices are estimated with beside the labels."""
+
+    start: Tensor
+    """(A + 1, K, K) float, log matrices before the first step."""
+    pseudo_counts: Tensor
+    """(K, K) float, of the shared matrix, see :func:`~hilmix.functional.expectation.shrunk_confusion`."""
+    strength: float
+    """Pseudo-labels per row that pull an annotator towards the shared matrix."""
+    dependence: float
+    """Correlation in [0, 1] of the labels of an item, see
+    :func:`~hilmix.functional.expectation.discount_dependence`."""
+
+
+def match_class_shares(log_probs: Tensor, shares: Tensor, *, steps: int = 20) -> Tensor:
+    """Returns predictions whose mean is a given distribution, (N, K) float log-probabilities.
+
+    Each class gets one summand on its logits, found by iterative proportional fitting. A network trained on targets
+    with cross-entropy has their class shares on average; one that is young, or has seen few items of a class, has not,
+    and targets made from its predictions would lose the class a little more every time.
+
+    Args:
+        log_probs: (N, K) float.
+        shares: (K,) float, sum 1; a class of share 0 gets none.
+        steps: of the fitting; each sets the mean that the summands so far leave wrong.
+
+    Reference: M. Saerens, P. Latinne and C. Decaestecker, Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities, Neural Computation 14 (2002), equation 2.4; here the shares are known and the summands are sought.
+
+    Example:
+        >>> log_probs = torch.tensor([[0.9, 0.1], [0.6, 0.4]]).log()
+        >>> match_class_shares(log_probs, torch.tensor([0.5, 0.5])).exp().mean(0)
+        tensor([0.5000, 0.5000])
+    """
+    for _ in range(steps):
+        mean = (log_probs.logsumexp(0) - math.log(len(log_probs))).nan_to_num(neginf=0.0)
+        log_probs = (log_probs + shares.log() - mean).log_softmax(-1)
+    return log_probs
+
+
+def match_targets(log_probs: Tensor, targets: Tensor) -> Tensor:
+    """Returns predictions with the class shares of the targets that the networks were trained on, (N, K) float.
+
+    Args:
+        log_probs: (N, K) float.
+        targets: (N, K) float; rows of zeros belong to items without labels, whose predictions stay.
+    """
+    some, matched = targets.any(1), log_probs.clone()
+    matched[some] = match_class_shares(log_probs[some], targets[some].mean(0))
+    return matched
+
+
+def leave_one_out_log_likelihood(
+    log_prior: Tensor, log_likelihood: Tensor, item: Tensor, *, dependence: float
+) -> Tensor:
+    """Returns log p(label | input, the other labels of the item) of each label, (L,) float.
+
+        p(c | others) ~ prior[c] prod_(m' other than m) C[m'][c, z_m']^w,   w = 1 / (1 + (n - 2) dependence)
+        p(z_m | others) = sum_c p(c | others) C[m][c, z_m]
+
+    A proper score of the prior, of the matrices and of the dependence that no true class is needed for: labels that err
+    together make a model that takes them for independent too sure of the next label.
+
+    Args:
+        log_prior: (N, K) float, log-probabilities of the classes of each item.
+        log_likelihood: (L, K) float, log p(label of the pair | true class c).
+        item: (L,) int64 in [0, N).
+        dependence: correlation in [0, 1] of the labels of an item, see
+            :func:`~hilmix.functional.expectation.discount_dependence`; the n - 1 other labels are discounted.
+
+    Example:
+        >>> prior, one = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.8, 0.2], [0.8, 0.2]]).log()
+        >>> leave_one_out_log_likelihood(prior, one, torch.tensor([0, 0]), dependence=0.0).exp()
+        tensor([0.6800, 0.6800])
+    """
+    total = torch.zeros_like(log_prior, dtype=log_likelihood.dtype).index_add_(0, item, log_likelihood)
+    others = torch.bincount(item, minlength=len(log_prior))[item] - 1
+    power = 1 / (1 + (others - 1).clamp_min(0) * dependence)
+    rest = (total[item] - log_likelihood) * power.unsqueeze(1)
+    return ((log_prior[item] + rest).log_softmax(-1) + log_likelihood).logsumexp(-1)
+
+
+def fit_out_of_fold(log_probs: Tensor, labels: LabelColumns, fold: Tensor, prior: MatrixPrior) -> tuple[Tensor, int]:
+    """Returns the matrices of annotators from predictions of networks that have not seen the labels.
+
+    A few steps of expectation maximisation with fixed predictions, begun anew: matrices that go on from those of the
+    last call drift towards perfect annotators. The number of steps, of :data:`STEPS`, is that under which the labels of
+    each fold are most likely, each label given the others of its item (:func:`leave_one_out_log_likelihood`), with
+    matrices of the other folds.
+
+    Args:
+        log_probs: (N, K) float, log-probabilities; those of an item by networks that have not seen its labels.
+        labels: of the training items.
+        fold: (N,) int64 fold of each item, at least 0 where there are labels.
+        prior: of the matrices.
+
+    Returns:
+        The log matrices (A + 1, K, K), the last that of an unknown annotator, and the number of steps.
+    """
+    of_label = fold[labels.item]
+    likelihood = log_probs.new_empty(len(STEPS), len(labels.item), log_probs.shape[1])
+    for f in range(int(fold.max()) + 1):
+        own = labels.select(of_label == f)
+        for matrices, held_out in zip(
+            em_steps(log_probs, labels.select(of_label != f), prior), likelihood, strict=True
+        ):
+            held_out[of_label == f] = confusion_log_likelihood(matrices, own.annotator, own.label, own.probs)
+    scores = [_score(log_probs, one, labels.item, prior.dependence) for one in likelihood]
+    best = max(range(len(STEPS)), key=lambda s: scores[s])
+    return em_steps(log_probs, labels, prior)[best], STEPS[best]
+
+
+def _score(log_probs: Tensor, log_likelihood: Tensor, item: Tensor, dependence: float) -> float:
+    # float64, as thousands of labels are summed and steps can be close
+    return float(leave_one_out_log_likelihood(log_probs, log_likelihood, item, dependence=dependence).double().sum())
+
+
+def em_steps(log_probs: Tensor, labels: LabelColumns, prior: MatrixPrior) -> list[Tensor]:
+    """Returns the log matrices (A + 1, K, K) after each number of EM steps of :data:`STEPS`, predictions being fixed.
+
+    Args:
+        log_probs: (N, K) float, log-probabilities of the classes of each item.
+        labels: what is counted.
+        prior: where the steps begin, and what shrinks the matrices.
+    """
+    matrices, found = prior.start, []
+    for step in range(1, max(STEPS) + 1):
+        likelihood = confusion_log_likelihood(matrices, labels.annotator, labels.label, labels.probs)
+        likelihood = discount_dependence(likelihood, labels.item, len(log_probs), prior.dependence)
+        posterior = label_posterior(log_probs, likelihood, labels.item)[labels.item]
+        counts = expected_counts(posterior, labels.annotator, labels.label, labels.probs, len(prior.start) - 1)
+        matrices = shrunk_confusion(counts, prior.pseudo_counts, prior.strength).log()
+        if step in STEPS:
+            found.append(matrices)
+    return found
