@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one run, one core
 
-from experiments.annotators import cost, grid, tables
+from experiments.annotators import cost, grid, results, tables
 from experiments.annotators.job import Job
 from experiments.annotators.settings import (
     ABLATION_DATA,
@@ -72,7 +72,7 @@ def _do(args: argparse.Namespace) -> int:
         return 0
     if args.step == "run":
         row = run(Job(args.data, args.method, args.lr, args.seed, root=args.root))
-        grid.add_row(args.out, row)
+        results.add_row(args.out, row)
         print("\n".join(f"{name:24} {value}" for name, value in row.items()))
         return 0
     return 1 if _many(args) else 0

@@ -8,7 +8,7 @@ import yaml
 from lightning.pytorch import seed_everything
 from omegaconf import OmegaConf
 
-from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, REPO, VARIANTS, Variant
+from experiments.annotators.settings import CONFIGS, EMBEDDED, FAMILIES, FAMILY_OF, KEY, NEXT, REPO, VARIANTS, Variant
 from hilmix.backbones import Backbone
 from hilmix.checks import refusal
 from hilmix.data import AnnotatedDataModule
@@ -40,7 +40,7 @@ def method_config(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: if there is none, or it sets what the study does not apply.
     """
-    variant = VARIANTS.get(name, Variant(name, {}))
+    variant = (VARIANTS | NEXT).get(name, Variant(name, {}))
     file = CONFIGS / f"{variant.method}.yaml"
     if not file.is_file():
         known = sorted(f.stem for f in CONFIGS.glob("*.yaml"))
