@@ -69,7 +69,7 @@ def _sessions(browser: Browser, server: Server, study: Manifest) -> None:
 
 
 def _answer(person: Person, study: Manifest) -> None:
-    """Answers the trial at hand as somebody who sees it."""
+    """Answers the trial at hand as a participant who sees it."""
     number = int(person.trial().removeprefix("trial-"))
     trial = next(one for batch in study.batches for one in batch.trials if one.id == number)
     shown, page = study.stimuli[trial.stimulus], person.page
@@ -122,7 +122,7 @@ def _person(browser: Browser, size: tuple[int, int], **device: bool) -> Person:
 def _pair(
     browser: Browser, person: Person, name: str, prepare: Callable[[Person], object], *, height: int = PHONE[1]
 ) -> None:
-    """Writes the page of somebody on a desktop, and the same page opened on a phone."""
+    """Writes the page of a participant on a desktop, and the same page opened on a phone."""
     other = _person(browser, (PHONE[0], height), is_mobile=True, has_touch=True)
     other.page.goto(person.page.url)
     prepare(person)

@@ -25,12 +25,7 @@ SUFFIXES = (".py", ".pyi", ".md", ".yaml", ".ipynb", ".cfg", ".toml")
 EXCLUDED = (
     "docs/api",  # generated from docstrings
     "tests/test_glossary.py",
-    "hilmix/human",
     "tests/human",
-    "experiments/perception",
-    "experiments/elicit_next",
-    "docs/elicit.md",
-    "docs/make_elicit_images.py",
 )
 FORMER = {
     "said": (

@@ -32,7 +32,7 @@ def fit_logit(design: FloatArray, answer: FloatArray) -> FloatArray:
         answer: (M,) in [0, 1].
 
     Raises:
-        DataError: if no finite coefficients are best, as where the answers are 0 and 1 only and a column tells which.
+        DataError: if no finite coefficients are best, as where the answers are 0 and 1 only and a column says which.
 
     Reference:
         Papke and Wooldridge, Journal of Applied Econometrics 11, 1996 (fractional logit); Newton's method.

@@ -20,7 +20,7 @@ class RidgeLogit(NamedTuple):
     coefficients: FloatArray
     """(P,)."""
     variance: FloatArray
-    """(B,) of the coefficients of each block; near 0 where a block tells nothing."""
+    """(B,) of the coefficients of each block; near 0 where a block is uninformative."""
     dispersion: float
     """phi, variance of the answers in units of ``h (1 - h)``."""
 

@@ -32,7 +32,7 @@ class Identity(Perception):
 
     @classmethod
     def fit(cls, judgments: MixJudgments) -> Self:
-        """Returns the policy, whatever participants said."""
+        """Returns the policy, whatever the judgments."""
         judgments.validate()
         return cls()
 

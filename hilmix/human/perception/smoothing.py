@@ -130,7 +130,7 @@ class ConfidenceSmoothing(Smoothed):
 class UniformSmoothing(Smoothed):
     """The label of another policy, equally uniform for all mixes: ``(1 - share) y + share / K``.
 
-    Label smoothing; with the share of :meth:`matching`, the control that tells whether it matters *where* participants
+    Label smoothing; with the share of :meth:`matching`, the control that shows whether it matters *where* participants
     are unsure, or only how much is smoothed.
 
     Args:

@@ -18,7 +18,7 @@ Average = Literal["mean", "confidence", "shrunk"]
 
 _BITS = 21  # twice, and once for the weight: 63 bits of an int64
 _FINE = 2**20
-_NEAR = 2  # in units of 1 / _FINE: weights are told apart, and found again in single precision, to 2e-6
+_NEAR = 2  # in units of 1 / _FINE: weights are distinguished, and found again in single precision, to 2e-6
 
 
 class ImageTable(Perception):
@@ -56,7 +56,7 @@ class ImageTable(Perception):
             _check(name, values, len(weight))
         keys, turned = _keys(given["id1"].long(), given["id2"].long(), given["weight"])
         keys, order = keys.sort()
-        # Nearer keys could not be told apart at look-up.
+        # Nearer keys could not be distinguished at look-up.
         if len(keys) == 0 or (keys.diff() <= _NEAR).any():
             raise ConfigError("perception: the table is empty or has a mix twice (same images, weights within 2e-6).")
         # Stored for the image with the smaller id first, as keys are.

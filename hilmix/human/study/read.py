@@ -95,7 +95,7 @@ def _pairs(table: TrialTable, classes: Sequence[str], num_items: int) -> dict[st
     # Class names may hold characters that mean something in a pattern.
     known = "|".join(map(re.escape, classes))
     allowed = f"<class>_<id>_<class>_<id> with the classes {', '.join(classes)}"
-    # Without named classes a class called "bus_2" could not be told from an id.
+    # Without named classes a class called "bus_2" could not be distinguished from an id.
     label1, id1, label2, id2 = table.matches("class_pair", rf"({known})_(\d+)_({known})_(\d+)", allowed).T.to_numpy()
     return {
         "name": table["class_pair"],

@@ -38,7 +38,7 @@ def with_mixes(
 
     Labels per mix come from the annotator ``crowd``. Where the annotators of the data are exchangeable, that is the
     crowd of the data. Labels per judgment come from the participants, who join the annotators of the data by name,
-    with their confidence and time; repeats are left out. The table then tells participants apart, so it is not
+    with their confidence and time; repeats are left out. The table then distinguishes participants, so it is not
     exchangeable any more, and an exchangeable crowd stands in it as one annotator among the others.
 
     Args:

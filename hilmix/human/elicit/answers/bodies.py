@@ -15,7 +15,7 @@ CONTROLS: dict[Task, tuple[str, ...]] = {
     "categorical": ("top", "top_percent", "second"),
     "vote": ("label", "confidence"),
 }
-"""Those of which ``touched`` always tells; a page may have others, which may be left out."""
+"""Those that ``touched`` always lists; a page may have others, which may be left out."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -63,7 +63,7 @@ class StudyAnswers:
 
 
 def format_participant_name(number: int) -> str:
-    """Returns the name of a participant outside the server: it tells nothing of code or platform."""
+    """Returns the name of a participant outside the server: it reveals neither code nor platform."""
     return f"p{number:03d}"
 
 

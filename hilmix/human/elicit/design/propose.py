@@ -17,7 +17,7 @@ from hilmix.human.functional.ridge_logit import FREE, ridge_logit
 from hilmix.human.perception.learned import RegressionColumns
 
 LEAST_VARIANCE = 0.01
-"""Of the coefficients of a block a priori, whatever its evidence: a block that told nothing yet may still tell."""
+"""Of the coefficients of a block a priori, whatever its evidence: a block without influence yet may still have some."""
 _LEAST = 1e-9
 _TIED = 1e-9
 """Relative difference of gains that is rounding: mixes with equal columns have equal gains on every processor."""

@@ -169,7 +169,7 @@ def assign_batches(design: Design, drawn: StudyMixes, task: Task) -> list[IntArr
 
 
 def draw_trial_ids(design: Design) -> list[int]:
-    """Returns the ids of all trials in the order of the manifest, shuffled: an id tells a participant no kind."""
+    """Returns the ids of all trials in the order of the manifest, shuffled: an id reveals no kind to a participant."""
     total = design.trials * len(design.tasks) * (design.pairs // design.per_batch)
     numbers: list[int] = np.random.default_rng([design.seed, _NUMBERS]).permutation(total).tolist()
     return numbers

@@ -16,7 +16,7 @@ TIMELINE = "timeline.json"
 def write_jspsych(study: Path, folder: Path) -> None:
     """Writes pages, timeline and images into a folder, and a README that says which files of jsPsych go beside them.
 
-    The timeline tells no weights where participants are to judge them; answers carry the ids of their trials.
+    The timeline shows no weights where participants are to judge them; answers carry the ids of their trials.
     It does tell which trials are catch trials and what the comprehension check wants, to anyone who reads it: nothing
     but a server can keep that.
 

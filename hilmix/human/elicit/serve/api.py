@@ -38,7 +38,7 @@ class TooManyError(Exception):
 
     def __init__(self, wait: float) -> None:
         super().__init__()
-        # Spread, or all who were refused would come back in the same second.
+        # Spread, or all who were refused would return in the same second.
         self.seconds = math.ceil(wait) + secrets.randbelow(SPREAD)
 
 

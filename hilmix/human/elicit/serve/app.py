@@ -65,7 +65,7 @@ def create_app(
         yield
         store.close()
 
-    # The interactive documentation would load scripts from another site; telemetry that a host has set up would be told
+    # The interactive documentation would load scripts from another site; telemetry that a host has set up would learn
     # addresses, which are the keys to participants' data. A redirect to the address without its last slash would repeat
     # it, and the host that the request named, without TLS.
     app = FastAPI(

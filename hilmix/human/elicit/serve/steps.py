@@ -200,7 +200,7 @@ def _participant_state(context: StepContext, code: str) -> ParticipantState:
     batch = context.study.manifest.batches[participant.batch]
     counts = count_judgments(context.study.manifest, context.rows.read_coverage(context.now))
     wanted = needs_judgments(context.study.manifest, batch, counts, answered=answered)
-    # A lapsed lease alone ends nothing: whoever returns goes on while the rest is still wanted.
+    # A lapsed lease alone ends nothing: a participant who returns goes on while the rest is still wanted.
     return ParticipantState(participant, answered, reassigned=not wanted)
 
 

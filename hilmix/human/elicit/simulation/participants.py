@@ -30,7 +30,7 @@ from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
 
 COMMENT = "hilmix elicit simulate"
-"""What simulated participants write in the survey, by which they can be told from participants."""
+"""What simulated participants write in the survey, which distinguishes them from participants."""
 _TIMEOUT = 30.0
 
 

@@ -93,7 +93,7 @@ class Store:
                 self._sql.execute("ROLLBACK")
             outcomes = [(None, error)] * len(batch)
         for (_, done), (result, failure) in zip(batch, outcomes, strict=True):
-            # Only now, after the commit: whoever waits may tell the participant that the answer is safe.
+            # Only now, after the commit: the caller may confirm to the participant that the answer is safe.
             done.set_exception(failure) if failure is not None else done.set_result(result)
 
     def _attempt(self, job: Job[Any], rows: Rows) -> tuple[Any, Exception | None]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE participants(
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, also after somebody withdrew
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, also after a withdrawal
     code TEXT NOT NULL UNIQUE, platform TEXT UNIQUE, phase TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL, batch INTEGER, lease_until REAL, order_json TEXT NOT NULL DEFAULT '[]',
     consented REAL, excluded TEXT);
@@ -197,7 +197,7 @@ class Rows:
         for table, column in _OF_A_PARTICIPANT.items():
             self._sql.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
         self.add_event(None, what="withdrew", now=now)
-        # Tells the store to empty the write-ahead log, where deleted rows would stay readable.
+        # Has the store empty the write-ahead log, where deleted rows would stay readable.
         self.deleted = True
 
 
