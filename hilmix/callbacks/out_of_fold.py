@@ -32,7 +32,7 @@ class OutOfFoldFile(FitReport):
     """
 
     def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if getattr(pl_module, "item_folds", None) is None:
+        if not getattr(getattr(pl_module, "item_folds", None), "known", False):
             return
         result = clean_pass(trainer, pl_module, "all")
         refuse_diverged(result)
