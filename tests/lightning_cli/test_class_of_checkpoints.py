@@ -77,9 +77,13 @@ def test_a_checkpoint_alone_is_evaluated_by_the_class_it_names(
     assert public_path(type(model)) == PATHS[name]
 
 
-def test_the_named_class_comes_before_another_one_of_hilmix(alone: dict[str, Path], data: Path, tmp_path: Path) -> None:
-    given = ["-c", "configs/method/hilmix.yaml", "--data.root", str(data)]
-    assert type(evaluate(alone["mv"], tmp_path / "mv", *given)) is Classifier
+def test_another_class_of_hilmix_than_the_named_one_is_refused(
+    alone: dict[str, Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["-c", "configs/method/hilmix.yaml", "--data.root", data, "--run_dir", tmp_path / "run"]
+    assert main(["test", *map(str, given), "--ckpt_path", str(alone["mv"]), *QUIET]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert [part for part in (PATHS["mv"], PATHS["hilmix"], str(alone["mv"])) if part not in message] == []
 
 
 def test_a_class_of_the_users_own_config_comes_before_the_named_one(
