@@ -115,6 +115,10 @@ Configs named configs/... are found in the installed package when they are not i
 """
 
 
+_CLOSED_PIPE = 128 + 13
+"""Exit code where the output has no reader any more: that of a program which SIGPIPE ends."""
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and print errors of input, each as one message on stderr.
 
@@ -127,17 +131,19 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         try:
             code = _run(list(sys.argv[1:] if args is None else args))
-        except SystemExit:  # argparse after --help
-            print(end="", flush=True)
+        except SystemExit as stopped:
+            if isinstance(stopped.__context__, BrokenPipeError):
+                return _CLOSED_PIPE  # rich has sent further output nowhere, and would exit with 1
+            print(end="", flush=True)  # argparse has printed the help
             raise
         print(end="", flush=True)  # at exit a closed pipe could not be answered any more
         return code
     except BrokenPipeError:
-        from hilmix.terminal import CLOSED_PIPE, leave_closed_pipe
+        from hilmix.terminal import leave_closed_pipe
 
         if not leave_closed_pipe():  # of a worker or a connection
             raise
-        return CLOSED_PIPE
+        return _CLOSED_PIPE
 
 
 def _run(argv: list[str]) -> int:

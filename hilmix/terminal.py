@@ -24,14 +24,6 @@ _UNLIMITED = 10_000
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Where torchrun, SLURM and Lightning say which process of a run this is."""
-CLOSED_PIPE = 128 + 13
-"""Exit code of a command whose output has no reader any more: that of a program which SIGPIPE ends."""
-
-
-class _Terminal(Console):
-    def on_broken_pipe(self) -> None:
-        """Lets :func:`hilmix.cli.main` decide, where rich would exit with 1."""
-        raise
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -39,7 +31,7 @@ def terminal(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    console = _Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _UNLIMITED
     return console

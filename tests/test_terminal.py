@@ -14,6 +14,7 @@ import hilmix.cli
 from hilmix.errors import DataError
 from hilmix.names import printable
 from hilmix.terminal import Grid, literal, pairs, refuse, say, terminal, warn
+from tests.helpers import write_vectors
 from tests.nasty import NASTY
 
 PACKAGE = Path(__file__).parent.parent / "hilmix"
@@ -138,6 +139,15 @@ def test_a_command_whose_reader_is_gone_ends_quietly(args: list[str], unbuffered
 
 def test_an_error_without_a_reader_ends_quietly() -> None:
     assert run_into_closed_pipe("report", "/nowhere", both=True).returncode == 141
+
+
+def test_a_run_whose_reader_is_gone_ends_quietly(tmp_path: Path) -> None:
+    """Lightning prints through a console of its own, which rich would end with 1."""
+    data, quiet = write_vectors(tmp_path / "toy"), ("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
+    ended = run_into_closed_pipe("fit", "--data.root", str(data), "--run_dir", str(tmp_path / "run"), *quiet)
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+    assert ended.returncode == 141
 
 
 def test_a_pipe_that_is_not_the_terminals_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
