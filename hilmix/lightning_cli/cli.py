@@ -269,7 +269,10 @@ class HilmixCLI(LightningCLI):
             kind = CrossFitClassifier if "folds" in self._trained else evaluated_class(path, type(built))
             # absolute: Lightning takes a folder whose name begins with http for an address, and loads that as code
             self.model = kind.load_from_checkpoint(Path(path).resolve(), **rebuilt_from(self._trained))
-        refuse_contradictions(given_settings(sys.argv[1:]), specification(built), specification(self.model), path)
+        trained = specification(self.model)
+        if method_class(self.model) is type(built):
+            trained["class_path"] = public_path(type(built))
+        refuse_contradictions(given_settings(sys.argv[1:]), specification(built), trained, path)
 
     def _structural(self, name: str, of_data: Any) -> Any:
         """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
@@ -284,5 +287,14 @@ def hide_secrets(part: Any) -> None:
 
 def specification(model: LightningModule) -> dict[str, Any]:
     """Returns the class and the hyperparameters of a model, or of the networks of one, as those of a part."""
-    kind = model.hparams["network"] if isinstance(model, CrossFitClassifier) else public_path(type(model))
-    return {"class_path": kind, "init_args": redacted(dict(model.hparams))}
+    return {"class_path": public_path(network_class(model)), "init_args": redacted(dict(model.hparams))}
+
+
+def network_class(model: LightningModule) -> type:
+    """Returns the class of a model, or of the networks of a cross-fitted one."""
+    return type(model.networks[0] if isinstance(model, CrossFitClassifier) else model)
+
+
+def method_class(model: LightningModule) -> type | None:
+    """Returns the class of hilmix that a model, or its networks, are of or extend: the nearest one, else None."""
+    return next((kind for kind in network_class(model).__mro__ if kind.__module__.startswith("hilmix.")), None)

@@ -86,6 +86,27 @@ def test_another_class_of_hilmix_than_the_named_one_is_refused(
     assert [part for part in (PATHS["mv"], PATHS["hilmix"], str(alone["mv"])) if part not in message] == []
 
 
+def test_a_method_agrees_with_a_checkpoint_of_an_own_class_that_extends_it(
+    alone: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    """Given by file or option: its settings are those of the class that it extends."""
+    for given in (["-c", "configs/method/mv.yaml"], ["--model", "Classifier"]):
+        model = evaluate(alone["own"], tmp_path / given[0], *given, "--data.root", data, "--trust", "tests")
+        assert public_path(type(model)) == PATHS["own"]
+
+
+@pytest.mark.parametrize(("checkpoint", "given"), [("own", "hilmix"), ("hilmix", "mv"), ("foreign", "mv")])
+def test_another_method_than_that_of_the_checkpoint_is_refused(
+    checkpoint: str, given: str, alone: dict[str, Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An own class does not stand for a method that it does not extend, nor a method of hilmix for another one."""
+    config = ["-c", f"configs/method/{given}.yaml", "--data.root", data, "--run_dir", tmp_path / "run"]
+    trained = ["--trust", "tests", "--ckpt_path", alone[checkpoint]]
+    assert main(["test", *map(str, [*config, *trained]), *QUIET]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert [part for part in (PATHS[checkpoint], PATHS[given], f"{given}.yaml") if part not in message] == []
+
+
 def test_a_class_of_the_users_own_config_comes_before_the_named_one(
     alone: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
