@@ -65,8 +65,8 @@ def test_what_is_mixed_is_perceived_by_the_identity(items: int, pairs: int, seed
     assert torch.equal(plan.partner, plain.partner)
     assert torch.equal(plan.weight, plain.weight)
     label_log_probs = torch.randn(2 * len(batch.row), K, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
-    told = (label_log_probs, batch.label, batch.probs, batch.row)
-    torch.testing.assert_close(annotation_nll(*told, plan), annotation_nll(*told, plain))
+    arguments = (label_log_probs, batch.label, batch.probs, batch.row)
+    torch.testing.assert_close(annotation_nll(*arguments, plan), annotation_nll(*arguments, plain))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_annotators_of_the_study_see_with_their_own_eyes() -> None:
     batch = batch_of(6, 12, 1)._replace(annotator=torch.tensor([0, 1, 2, -1] * 3))
     curves = ParticipantCurves(["cyd", "zoe", "ann"], [0.5, 1.0, 2.0], 0.9)
     plan = drawn(HumanMix(ConfidenceSmoothing(curves)), batch, 1)
-    slope = torch.tensor([2.0, 0.9, 0.5, 0.9] * 3)  # ann, bob (not in the study), cyd, nobody that training knows
+    slope = torch.tensor([2.0, 0.9, 0.5, 0.9] * 3)  # ann, bob (not in the study), cyd, unknown to training
     host = plan.partner.argsort()[batch.row]
     w = torch.cat([plan.weight[batch.row], 1 - plan.weight[host]])
     uniform = plan.shares[:, 1] / w
@@ -135,7 +135,7 @@ def test_annotators_of_the_study_see_with_their_own_eyes() -> None:
     torch.testing.assert_close(plan.shares[:, 0] / (1 - uniform), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_anonymous_crowd_is_somebody_else() -> None:
+def test_an_anonymous_crowd_is_an_unknown_participant() -> None:
     crowd = Annotations.build(
         [0], [0], [0], num_items=9, classes=["a", "b", "c"], annotators=["ann"], exchangeable=True
     )

@@ -70,7 +70,7 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def person(browser) -> Iterator:
-    """``person(size)``: somebody with a browser of their own."""
+    """``person(size)``: a participant with a browser of their own."""
     from tests.human.elicit.serve.browser import SIZES, Person
 
     contexts = []

@@ -33,7 +33,7 @@ def blocks(language: str) -> list[str]:
 
 
 class Reader:
-    """Somebody who does what the page says. ``serve`` returns at once and serves on until the end."""
+    """A reader who runs the commands of the page. ``serve`` returns at once and serves on until the end."""
 
     def __init__(self, running: ExitStack) -> None:
         self.running = running
@@ -92,5 +92,5 @@ def test_pictures_are_there_and_links_lead_somewhere():
 @pytest.mark.parametrize(
     "name", [*TASKS, *Manifest.model_fields, *Settings.model_fields, *NAMES, *FORMATS, *PLATFORM_IDS]
 )
-def test_names_are_told(name):
+def test_names_are_described(name):
     assert f"`{name}`" in PAGE

@@ -1,4 +1,4 @@
-"""Exports by format. What goes out comes back: through files of H-Mix, tables, and training."""
+"""Exports by format. A round trip keeps every value: through files of H-Mix, tables, and training."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_the_simulated_parameters_come_back_through_the_files_of_h_mix(mine, tmp
         assert curve.loc[name, "high"] - curve.loc[name, "low"] < 0.25, "and that says something"
     assert main(["hmix", "summary", str(mine / "study"), "-o", str(tmp_path / "direct")]) == 0
     assert "left out: p008 (straight: 20 of 20 answers are 1)" in capsys.readouterr().out
-    # Simulated people are as sure as their answer is one-sided, exactly: what else is told of that is rounding.
+    # Simulated participants are exactly as confident as their answer is one-sided: the rest is rounding.
     direct = pd.read_csv(tmp_path / "direct" / "summary.csv")
     pd.testing.assert_frame_equal(*(rows[rows["table"] != "confidence"] for rows in (direct, found)))
 
@@ -134,7 +134,7 @@ def test_studies_of_several_tasks(tmp_path):
         ({"study": Path("none")}, DataError, "Cannot read none/study.json"),
     ],
 )
-def test_options_that_can_not_be(mine, tmp_path, change, error, message):
+def test_impossible_options_are_refused(mine, tmp_path, change, error, message):
     with pytest.raises(error) as refused:
         export(Export(**({"study": mine / "study", "out": tmp_path / "out"} | change)))
     assert message in str(refused.value)
@@ -148,7 +148,7 @@ def test_no_answers_yet(form, tmp_path):
         export(Export(folder, tmp_path / "out", form, data=data))
 
 
-def test_tasks_that_a_format_can_not_hold(mine, tmp_path):
+def test_tasks_that_a_format_cannot_hold(mine, tmp_path):
     for task, form, message in (
         ("vote", "hmix", "no answers that count to the tasks of H-Mix"),
         ("select", "folder", "Answers to the task 'select' say which mix is half and half and are no labels"),
@@ -160,7 +160,7 @@ def test_tasks_that_a_format_can_not_hold(mine, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_place_that_can_not_be_written(mine, tmp_path):
+def test_a_place_that_cannot_be_written(mine, tmp_path):
     (tmp_path / "file").touch()
     for form in ("native", "folder"):
         with pytest.raises(DataError, match=r"Cannot write .*Choose a writable folder"):

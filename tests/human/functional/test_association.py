@@ -38,7 +38,7 @@ def test_a_perfect_correlation_has_no_room_beside_it():
     assert clustered_correlation([0, 1, 2, 5], [1, 3, 5, 11], [0, 1, 2, 3]) == pytest.approx((1, 1, 1))
 
 
-def test_nothing_is_said_of_constants_of_nobody_and_of_the_spread_of_one():
+def test_constants_no_participants_and_the_spread_of_one_give_nan():
     assert np.isnan(clustered_correlation([1, 1, 1], [1, 2, 3], [0, 1, 2])).all()
     assert np.isnan(clustered_correlation([], [], [])).all()
     value, low, high = clustered_correlation([1, 2, 4], [1, 2, 3], [0, 0, 0])

@@ -50,7 +50,7 @@ def by_the_text(rule, top, percent, second, second_percent, impossible):
     ("given_", "expected"),
     [
         ((0, 60, 1, 20, [], 4), [0.6, 0.2, 0.1, 0.1]),  # S < 1: the rest is shared
-        ((0, 60, 1, 20, [2, 3], 4), [0.75, 0.25, 0, 0]),  # nobody to share it with
+        ((0, 60, 1, 20, [2, 3], 4), [0.75, 0.25, 0, 0]),  # no other class to share it with
         ((0, 60, -1, 20, [3], 4), [0.6, 0.2, 0.2, 0]),  # a percent without a class
         ((0, 60, 1, np.nan, [3], 4), [0.6, 0.2, 0.2, 0]),  # a class without a percent
         ((0, 60, 0, 20, [1, 2, 3], 4), [1, 0, 0, 0]),  # the same class twice: the second counts
@@ -118,7 +118,7 @@ def test_distributions_without_mass_on_what_was_only_ruled_out(rule, classes, se
     ],
 )
 @pytest.mark.parametrize("rule", [clamp_hmix, clamp_cifar10s])
-def test_what_can_not_be_used_is_named(rule, answer, message):
+def test_unusable_answers_are_refused_by_name(rule, answer, message):
     with pytest.raises(DataError, match=message):
         judge(rule, *answer)
 
@@ -152,15 +152,15 @@ def test_weighted_mean_with_equal_confidence_is_the_mean(answers, seed):
 def categorical(real_data):
     frame = pd.read_csv(real_data / "hmix" / "hmix_categorical_soft_labels.csv")
     frame = frame[frame["task"].notna()].reset_index(drop=True)
-    said = [json.loads(text) for text in frame["response"]]
+    responses = [json.loads(text) for text in frame["response"]]
     columns = (
-        np.array([CLASSES.index(s["classSelect"].removeprefix("mostProb")) for s in said]),
-        np.array([float(s["prob"]) for s in said]),
-        np.array([[*CLASSES, "No"].index(s["classSelect2"].removeprefix("secondProb")) for s in said]),
-        np.array([float(s["prob2"] or "nan") for s in said]),
+        np.array([CLASSES.index(s["classSelect"].removeprefix("mostProb")) for s in responses]),
+        np.array([float(s["prob"]) for s in responses]),
+        np.array([[*CLASSES, "No"].index(s["classSelect2"].removeprefix("secondProb")) for s in responses]),
+        np.array([float(s["prob2"] or "nan") for s in responses]),
     )
     columns[2][columns[2] == K] = -1
-    return frame, columns, np.array([[f"improbClassSelect{c}" in s for c in CLASSES] for s in said])
+    return frame, columns, np.array([[f"improbClassSelect{c}" in s for c in CLASSES] for s in responses])
 
 
 @pytest.mark.parametrize(("rule", "images"), [(clamp_hmix, 100), (clamp_cifar10s, 49)])

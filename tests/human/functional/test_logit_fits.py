@@ -32,7 +32,7 @@ def test_dependent_columns_get_the_smallest_solution():
     np.testing.assert_allclose(double, np.repeat(single / 2, 2), atol=1e-9)
 
 
-def test_answers_that_a_column_tells_apart_are_refused():
+def test_answers_that_a_column_separates_are_refused():
     with pytest.raises(DataError, match=r"logit fit: the 4 answers do not determine the 1 coefficients; answers betw"):
         fit_logit(np.array([[-1.0], [-2.0], [1.0], [2.0]]), np.array([0.0, 0.0, 1.0, 1.0]))
 
@@ -66,7 +66,7 @@ def test_every_group_is_the_maximum_of_its_penalised_likelihood(groups):
 def test_limits_of_shrinkage(groups):
     design, common, y, group = groups
     found = shrunk_logit(design, common, y, group, num_groups=10)
-    assert (found.deviation[9] == 0).all()  # nobody judged: the common curve
+    assert (found.deviation[9] == 0).all()  # no judgments: the common curve
     rows = group == 8
     own = fit_logit(design[rows], y[rows]) - [0.0, 0.9]  # judged 4,000 times: its own
     np.testing.assert_allclose(found.deviation[8], own, atol=2e-3)

@@ -49,7 +49,7 @@ def test_variances_are_those_of_the_coefficients():
     np.testing.assert_allclose(np.sqrt(found.variance), [0.3, 0.05], rtol=0.15)
 
 
-def test_a_block_that_tells_nothing_is_left_out():
+def test_an_uninformative_block_is_left_out():
     design = RNG.normal(size=(3000, 41))
     found = ridge_logit(design, np.r_[-1, np.zeros(40, int)], answers(design[:, 0]))
     assert found.coefficients[0] == pytest.approx(1, abs=0.05)

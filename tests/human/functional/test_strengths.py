@@ -63,7 +63,7 @@ def test_swapping_images_changes_nothing(seed):
     np.testing.assert_allclose(swapped, found, atol=1e-10)
 
 
-def test_classes_that_were_not_mixed_can_not_be_compared():
+def test_classes_that_were_not_mixed_cannot_be_compared():
     with pytest.raises(DataError, match=r"joins class 2 with class 0"):
         class_strengths([0.1, 0.2], np.array([0, 2]), np.array([1, 3]), participant=[0, 1], num_classes=4)
     with pytest.raises(DataError, match=r"joins class 1 with class 0"):

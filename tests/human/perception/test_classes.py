@@ -58,15 +58,15 @@ def test_known_strengths_are_recovered():
 
 @pytest.mark.parametrize("fit", [ClassStrengths.fit, LabelPairs.fit])
 def test_fits_do_not_depend_on_the_order_of_the_pairs(fit):
-    said = judged(strengths=STRENGTHS)
-    turned = said.swap_images(np.random.default_rng(0).random(900) < 0.5)
-    torch.testing.assert_close(fit(turned)(mixes()), fit(said)(mixes()), rtol=0, atol=1e-6)
+    judgments = judged(strengths=STRENGTHS)
+    turned = judgments.swap_images(np.random.default_rng(0).random(900) < 0.5)
+    torch.testing.assert_close(fit(turned)(mixes()), fit(judgments)(mixes()), rtol=0, atol=1e-6)
 
 
 def test_a_pair_without_judgments_has_the_global_curve():
-    said = judged(strengths=STRENGTHS)
-    said = said.take((said.label1 != 0) | (said.label2 != 1))
-    found, slope = LabelPairs.fit(said).spec()["init_args"], GlobalCurve.fit(said).curve[1]
+    judgments = judged(strengths=STRENGTHS)
+    judgments = judgments.take((judgments.label1 != 0) | (judgments.label2 != 1))
+    found, slope = LabelPairs.fit(judgments).spec()["init_args"], GlobalCurve.fit(judgments).curve[1]
     assert (found["offsets"][0][1], found["slopes"][0][1]) == (0.0, slope)
     assert found["offsets"][0][2] != 0.0
 
@@ -76,30 +76,32 @@ def test_a_pair_with_very_many_judgments_has_its_own_curve():
     common = common.take((common.label1 == 0) & (common.label2 == 1))
     rare = rare.take((rare.label1 != 0) | (rare.label2 != 1))
     columns = zip(rare[:8], common[:8], strict=True)
-    said = rare._replace(**dict(zip(rare._fields[:8], map(np.concatenate, columns), strict=True)))
-    found = LabelPairs.fit(said).spec()["init_args"]
+    judgments = rare._replace(**dict(zip(rare._fields[:8], map(np.concatenate, columns), strict=True)))
+    found = LabelPairs.fit(judgments).spec()["init_args"]
     own = fit_curve("logit", common.weight, common.answer, common.participant).parameters
     np.testing.assert_allclose([found["offsets"][0][1], found["slopes"][0][1]], own, atol=5e-3)
 
 
 def test_pairs_are_drawn_towards_strengths_if_asked():
-    said = judged(strengths=STRENGTHS)
-    missing = said.take((said.label1 != 0) | (said.label2 != 1))
+    judgments = judged(strengths=STRENGTHS)
+    missing = judgments.take((judgments.label1 != 0) | (judgments.label2 != 1))
     base, found = ClassStrengths.fit(missing), LabelPairs.fit(missing, towards="strengths")
     torch.testing.assert_close(found.offset[0, 1], base.offset[0, 1])
     torch.testing.assert_close(found.slope[0, 1], base.slope)
     torch.testing.assert_close(found.offset, base.offset, rtol=0, atol=0.15)  # strengths are all there is
     with pytest.raises(ConfigError, match=r"towards.*nothing"):
-        LabelPairs.fit(said, towards="nothing")
+        LabelPairs.fit(judgments, towards="nothing")
 
 
 def test_strengths_are_only_there_where_mixes_join_the_classes():
-    said = judged()
-    apart = said.take((said.label1 + said.label2 == 1) | (said.label1 + said.label2 == 5))  # 0 with 1, 2 with 3
+    judgments = judged()
+    apart = judgments.take(
+        (judgments.label1 + judgments.label2 == 1) | (judgments.label1 + judgments.label2 == 5)
+    )  # 0 with 1, 2 with 3
     with pytest.raises(DataError, match=r"class strengths: .*4 classes"):
         ClassStrengths.fit(apart)
     with pytest.raises(DataError, match=r"weight, row 3: 1; every logit curve is 0 and 1 at the pure images"):
-        ClassStrengths.fit(said._replace(weight=np.where(np.arange(900) == 3, 1.0, said.weight)))
+        ClassStrengths.fit(judgments._replace(weight=np.where(np.arange(900) == 3, 1.0, judgments.weight)))
 
 
 @pytest.mark.parametrize(

@@ -41,35 +41,37 @@ def test_an_ordered_curve_belongs_to_the_class_with_the_smaller_number():
 @pytest.mark.parametrize("kind", ["logit", "probit", "logistic"])
 @pytest.mark.parametrize("criterion", ["likelihood", "squares"])
 def test_centred_fits_are_the_best_centred_curve(kind, criterion):
-    said = judged(offset=0.4)
-    found = GlobalCurve.fit(said, kind=kind, criterion=criterion)
+    judgments = judged(offset=0.4)
+    found = GlobalCurve.fit(judgments, kind=kind, criterion=criterion)
     place = 1 if kind == "logistic" else 0
     assert found.curve[place] == (0.5 if kind == "logistic" else 0.0)
 
     def loss(free):
         h = found.curve[:place] + found.curve[place + 1 :]
         values = (free * h[0], 0.5) if kind == "logistic" else (0.0, free * h[0])
-        p = CURVES[kind](torch.tensor(said.weight), *values).numpy()
+        p = CURVES[kind](torch.tensor(judgments.weight), *values).numpy()
         if criterion == "squares":
-            return np.square(said.answer - p).sum()
-        return -(said.answer * np.log(p) + (1 - said.answer) * np.log1p(-p)).sum()
+            return np.square(judgments.answer - p).sum()
+        return -(judgments.answer * np.log(p) + (1 - judgments.answer) * np.log1p(-p)).sum()
 
     assert loss(1.0) < min(loss(0.999), loss(1.001))
 
 
 def test_ordered_fits_are_the_free_curve_of_the_study():
-    said = judged(offset=0.4)
-    found = GlobalCurve.fit(said, ordered=True)
-    free = fit_curve("logit", said.weight, said.answer, said.participant)
+    judgments = judged(offset=0.4)
+    found = GlobalCurve.fit(judgments, ordered=True)
+    free = fit_curve("logit", judgments.weight, judgments.answer, judgments.participant)
     np.testing.assert_allclose(found.curve, free.parameters, atol=1e-9)
-    within = said._replace(label2=np.where(np.arange(900) < 100, said.label1, said.label2))
-    rest = said.take(np.arange(900) >= 100)
+    within = judgments._replace(label2=np.where(np.arange(900) < 100, judgments.label1, judgments.label2))
+    rest = judgments.take(np.arange(900) >= 100)
     assert GlobalCurve.fit(within, ordered=True).curve == GlobalCurve.fit(rest, ordered=True).curve
 
 
 def test_the_anchored_curve_takes_the_logistic_fit():
-    said = judged()
-    assert GlobalCurve.fit(said, kind="logistic_anchored").curve == GlobalCurve.fit(said, kind="logistic").curve
+    judgments = judged()
+    assert (
+        GlobalCurve.fit(judgments, kind="logistic_anchored").curve == GlobalCurve.fit(judgments, kind="logistic").curve
+    )
 
 
 def test_users_see_the_curve():
@@ -101,7 +103,7 @@ def test_refused(arguments, message):
         GlobalCurve(**arguments)
 
 
-def test_fits_that_can_not_be_are_refused():
+def test_impossible_fits_are_refused():
     with pytest.raises(ConfigError, match=r"kind.*linear"):
         GlobalCurve.fit(judged(), kind="linear")
     with pytest.raises(DataError, match="every logit curve is 0 and 1 at the pure images"):

@@ -34,26 +34,26 @@ def test_deviance_is_that_of_the_binomial():
 
 
 def test_groups_by_mix_are_images_and_weight_in_either_order():
-    said = judged(pairs=50)
-    turned = said.swap_images(np.arange(150) % 2 == 0)
+    judgments = judged(pairs=50)
+    turned = judgments.swap_images(np.arange(150) % 2 == 0)
     groups = find_held_out_groups(turned, "mix")
     np.testing.assert_array_equal(groups[::3], groups[1::3])
     assert len(np.unique(groups)) == 50
 
 
 def test_groups_by_pair_share_no_image():
-    said = judged(pairs=300, images=500)  # chains of pairs with common images
-    groups = find_held_out_groups(said, "pair")
+    judgments = judged(pairs=300, images=500)  # chains of pairs with common images
+    groups = find_held_out_groups(judgments, "pair")
     owner = {}
     for row, group in enumerate(groups):
-        for image in (said.id1[row], said.id2[row]):
+        for image in (judgments.id1[row], judgments.id2[row]):
             assert owner.setdefault(image, group) == group
     assert 1 < groups.max() + 1 < 300
 
 
 @pytest.mark.parametrize("split", ["mix", "pair", "participant"])
 def test_nothing_that_is_held_out_is_fitted_to(split):
-    said = judged(pairs=100, images=2000)
+    judgments = judged(pairs=100, images=2000)
     keys = {
         "mix": lambda j: set(zip(j.id1, j.id2, j.weight, strict=True)),
         "pair": lambda j: {*j.id1.tolist(), *j.id2.tolist()},
@@ -71,13 +71,13 @@ def test_nothing_that_is_held_out_is_fitted_to(split):
         fitted.append(given)
         return Spy()
 
-    cross_validate(said, {"spy": fit}, splits=[split], folds=5)
+    cross_validate(judgments, {"spy": fit}, splits=[split], folds=5)
     assert len(fitted) == 5
 
 
 def test_the_table_has_a_row_for_every_split_and_policy():
-    said = judged(pairs=60, strengths=STRENGTHS, images=5000)
-    found = cross_validate(said, folds=3)
+    judgments = judged(pairs=60, strengths=STRENGTHS, images=5000)
+    found = cross_validate(judgments, folds=3)
     assert len(found) == 3 * len(POLICIES)
     assert found.columns.tolist() == [
         "split",
@@ -101,55 +101,61 @@ def test_the_table_has_a_row_for_every_split_and_policy():
 
 
 def test_the_policy_that_made_the_answers_reaches_the_ceiling():
-    said = judged(pairs=3000, strengths=2 * STRENGTHS, images=10**6)
+    judgments = judged(pairs=3000, strengths=2 * STRENGTHS, images=10**6)
     fits = {"global": GlobalCurve.fit, "strengths": ClassStrengths.fit}
-    found = cross_validate(said, fits, splits=["pair"], folds=5).set_index("policy")
+    found = cross_validate(judgments, fits, splits=["pair"], folds=5).set_index("policy")
     assert found["of_ceiling"]["strengths"] == pytest.approx(1, abs=0.05)
     assert found["of_ceiling"]["global"] < 0.2
     assert found["deviance"]["strengths"] < found["deviance"]["global"]
 
 
 def test_participants_help_for_those_who_were_seen_only():
-    said = judged(pairs=1500, slopes=np.linspace(-0.8, 0.8, 20), images=10**6)
+    judgments = judged(pairs=1500, slopes=np.linspace(-0.8, 0.8, 20), images=10**6)
     fits = {"all": GlobalCurve.fit, "each": ParticipantCurves.fit}
-    found = cross_validate(said, fits, splits=["mix", "participant"], folds=5).set_index(["split", "policy"])["share"]
+    found = cross_validate(judgments, fits, splits=["mix", "participant"], folds=5).set_index(["split", "policy"])[
+        "share"
+    ]
     assert found["mix", "each"] > found["mix", "all"] + 0.05
     assert found["participant", "each"] == pytest.approx(found["participant", "all"], abs=1e-7)
 
 
 def test_seeds_deal_differently_and_repeatably():
-    said, fits = judged(pairs=60), {"global": GlobalCurve.fit}
-    one, again, other = (cross_validate(said, fits, splits=["mix"], folds=3, seed=s)["share"][0] for s in (0, 0, 1))
+    judgments, fits = judged(pairs=60), {"global": GlobalCurve.fit}
+    one, again, other = (
+        cross_validate(judgments, fits, splits=["mix"], folds=3, seed=s)["share"][0] for s in (0, 0, 1)
+    )
     assert one == again != other
 
 
 def test_intervals_by_image_and_by_participant_differ_and_nothing_else():
-    said, fits = judged(pairs=60, images=5000), {"strengths": ClassStrengths.fit}
-    people, images = (cross_validate(said, fits, splits=["mix"], cluster=c).iloc[0] for c in ("participant", "image"))
+    judgments, fits = judged(pairs=60, images=5000), {"strengths": ClassStrengths.fit}
+    people, images = (
+        cross_validate(judgments, fits, splits=["mix"], cluster=c).iloc[0] for c in ("participant", "image")
+    )
     assert people["share"] == images["share"]
     assert people["low"] != images["low"]
 
 
 def test_refused():
-    said = judged(pairs=4)
+    judgments = judged(pairs=4)
     with pytest.raises(DataError, match=r"by pair: .*folds.*4.*got 10"):
-        cross_validate(said, splits=["pair"])
+        cross_validate(judgments, splits=["pair"])
     with pytest.raises(DataError, match=r"folds.*got 1"):
-        cross_validate(said, folds=1)
+        cross_validate(judgments, folds=1)
     with pytest.raises(ConfigError, match=r"split.*mix, pair, participant.*class"):
-        cross_validate(said, splits=["class"])
+        cross_validate(judgments, splits=["class"])
     with pytest.raises(ConfigError, match=r"cluster.*participant, image.*class"):
-        cross_validate(said, cluster="class")
+        cross_validate(judgments, cluster="class")
 
 
 def test_a_study_gives_its_judgments():
     study = invent("infer", 3)
-    said, rows = study.to_judgments().validate(), study.to_frame()
-    np.testing.assert_array_equal(said.weight, rows["generating_weight"])
-    np.testing.assert_array_equal(said.answer, rows["weight"])
-    np.testing.assert_array_equal(said.id2, rows["id2"])
-    assert [study.classes[c] for c in said.label1] == rows["label1"].tolist()
-    assert [said.participants[p] for p in said.participant] == rows["participant"].tolist()
+    judgments, rows = study.to_judgments().validate(), study.to_frame()
+    np.testing.assert_array_equal(judgments.weight, rows["generating_weight"])
+    np.testing.assert_array_equal(judgments.answer, rows["weight"])
+    np.testing.assert_array_equal(judgments.id2, rows["id2"])
+    assert [study.classes[c] for c in judgments.label1] == rows["label1"].tolist()
+    assert [judgments.participants[p] for p in judgments.participant] == rows["participant"].tolist()
     with pytest.raises(DataError, match="a study of the task 'infer'; this one is 'select'"):
         invent("select", 3).to_judgments()
 
@@ -160,15 +166,15 @@ def hmix(real_data) -> MixStudy:
 
 
 def test_the_constants_are_those_of_hmix(hmix):
-    said = hmix.to_judgments()
-    assert GlobalCurve.fit(said).curve[1] == pytest.approx(HMIX_LOGIT_SLOPE, abs=5e-4)
-    np.testing.assert_allclose(GlobalCurve.fit(said, ordered=True).curve, (-0.098, 0.875), atol=1e-3)
-    found = GlobalCurve.fit(said, kind="logistic", ordered=True, criterion="squares").curve
+    judgments = hmix.to_judgments()
+    assert GlobalCurve.fit(judgments).curve[1] == pytest.approx(HMIX_LOGIT_SLOPE, abs=5e-4)
+    np.testing.assert_allclose(GlobalCurve.fit(judgments, ordered=True).curve, (-0.098, 0.875), atol=1e-3)
+    found = GlobalCurve.fit(judgments, kind="logistic", ordered=True, criterion="squares").curve
     np.testing.assert_allclose(found, (4.58, 0.522), atol=5e-3)
-    strengths = ClassStrengths.fit(said).spec()["init_args"]
+    strengths = ClassStrengths.fit(judgments).spec()["init_args"]
     np.testing.assert_allclose(strengths["strengths"], HMIX_STRENGTHS, atol=6e-4)
     assert strengths["slope"] == pytest.approx(HMIX_STRENGTHS_SLOPE, abs=6e-4)
-    smoothing = ConfidenceSmoothing.fit(said, policy=GlobalCurve())
+    smoothing = ConfidenceSmoothing.fit(judgments, policy=GlobalCurve())
     np.testing.assert_allclose(smoothing.line, HMIX_CONFIDENCE, atol=1e-3)
 
 

@@ -12,28 +12,28 @@ def same(one, other):
 
 
 def test_mirrors():
-    said = judged()
+    judgments = judged()
     some = np.arange(900) % 3 == 0
-    turned = said.swap_images(some)
-    assert (turned.label1[some] == said.label2[some]).all()
-    assert (turned.id2[some] == said.id1[some]).all()
-    np.testing.assert_array_equal(turned.answer[some], 1 - said.answer[some])
-    np.testing.assert_array_equal(turned.weight[~some], said.weight[~some])
-    assert same(turned.sort_by_class()._replace(weight=said.weight, answer=said.answer), said)
-    np.testing.assert_allclose(turned.sort_by_class().answer, said.answer, atol=1e-15)
+    turned = judgments.swap_images(some)
+    assert (turned.label1[some] == judgments.label2[some]).all()
+    assert (turned.id2[some] == judgments.id1[some]).all()
+    np.testing.assert_array_equal(turned.answer[some], 1 - judgments.answer[some])
+    np.testing.assert_array_equal(turned.weight[~some], judgments.weight[~some])
+    assert same(turned.sort_by_class()._replace(weight=judgments.weight, answer=judgments.answer), judgments)
+    np.testing.assert_allclose(turned.sort_by_class().answer, judgments.answer, atol=1e-15)
 
 
 def test_doubled_judgments_are_followed_by_their_mirror_images():
-    said = judged()
-    twice = said.add_swapped()
-    assert same(twice.take(np.arange(900)), said)
-    assert same(twice.take(np.arange(900, 1800)), said.swap_images(np.ones(900, dtype=bool)))
+    judgments = judged()
+    twice = judgments.add_swapped()
+    assert same(twice.take(np.arange(900)), judgments)
+    assert same(twice.take(np.arange(900, 1800)), judgments.swap_images(np.ones(900, dtype=bool)))
 
 
 def test_plain_lists_will_do():
-    said = judged(pairs=1)
-    lists = said._replace(**{name: getattr(said, name).tolist() for name in said._fields[:8]})
-    assert same(lists.validate(), said)
+    judgments = judged(pairs=1)
+    lists = judgments._replace(**{name: getattr(judgments, name).tolist() for name in judgments._fields[:8]})
+    assert same(lists.validate(), judgments)
     assert lists.validate().label1.dtype == np.int64
 
 
@@ -50,10 +50,10 @@ def test_plain_lists_will_do():
     ],
 )
 def test_values_out_of_range_are_refused(column, value, message):
-    said = judged()
-    getattr(said, column)[2] = value
+    judgments = judged()
+    getattr(judgments, column)[2] = value
     with pytest.raises(DataError, match=message):
-        said.validate()
+        judgments.validate()
 
 
 def test_columns_of_other_lengths_and_none_at_all_are_refused():

@@ -15,15 +15,24 @@ FEATURES = torch.from_numpy(np.random.default_rng(5).normal(size=(IMAGES, D)) * 
 
 def looked(seed=0, scale=0.5, **kwargs):
     """Judgments in which an image has a strength of its own."""
-    said = judged(images=IMAGES, seed=seed, strengths=STRENGTHS, **kwargs)
+    judgments = judged(images=IMAGES, seed=seed, strengths=STRENGTHS, **kwargs)
     rng = np.random.default_rng(seed + 100)
     f = FEATURES.numpy() @ (scale * np.array(LEARNED))
-    eta = 0.9 * logit(said.weight) + STRENGTHS[said.label1] - STRENGTHS[said.label2] + f[said.id1] - f[said.id2]
+    eta = (
+        0.9 * logit(judgments.weight)
+        + STRENGTHS[judgments.label1]
+        - STRENGTHS[judgments.label2]
+        + f[judgments.id1]
+        - f[judgments.id2]
+    )
     sure = expit(
-        0.3 + np.abs(2 * said.weight - 1) + 0.5 * np.abs(2 * expit(eta) - 1) + 0.2 * (f[said.id1] + f[said.id2])
+        0.3
+        + np.abs(2 * judgments.weight - 1)
+        + 0.5 * np.abs(2 * expit(eta) - 1)
+        + 0.2 * (f[judgments.id1] + f[judgments.id2])
     )
     h = expit(eta)
-    return said._replace(answer=rng.beta(8 * h, 8 * (1 - h)), confidence=rng.beta(20 * sure, 20 * (1 - sure)))
+    return judgments._replace(answer=rng.beta(8 * h, 8 * (1 - h)), confidence=rng.beta(20 * sure, 20 * (1 - sure)))
 
 
 def test_parameters_are_recovered():
@@ -35,45 +44,48 @@ def test_parameters_are_recovered():
 
 
 def test_confidence_is_recovered():
-    said = looked(pairs=3000)
-    policy = LearnedPerception.fit(said, features=FEATURES)
+    judgments = looked(pairs=3000)
+    policy = LearnedPerception.fit(judgments, features=FEATURES)
     _, pixels, seen = policy.line
     assert (pixels, seen) == (pytest.approx(1, abs=0.15), pytest.approx(0.5, abs=0.15))
     np.testing.assert_allclose(policy.confidence_weights, 0.1 * np.array(LEARNED), atol=0.03)
-    sure = policy.confidence(to_mixes(said, features=FEATURES)).numpy()
-    assert np.mean(sure) == pytest.approx(np.mean(said.confidence), abs=0.005)
-    assert np.corrcoef(sure, said.confidence)[0, 1] > 0.6
+    sure = policy.confidence(to_mixes(judgments, features=FEATURES)).numpy()
+    assert np.mean(sure) == pytest.approx(np.mean(judgments.confidence), abs=0.005)
+    assert np.corrcoef(sure, judgments.confidence)[0, 1] > 0.6
 
 
 def test_it_is_worth_looking_where_images_differ_and_harmless_where_not():
     fits = {"classes": ClassStrengths.fit, "images": lambda given: LearnedPerception.fit(given, features=FEATURES)}
     for scale, gain in ((0.5, 0.15), (0.0, -0.003)):
-        said = looked(pairs=800, scale=scale)
-        found = cross_validate(said, fits, splits=["participant"], folds=4, features=FEATURES).set_index("policy")
+        judgments = looked(pairs=800, scale=scale)
+        found = cross_validate(judgments, fits, splits=["participant"], folds=4, features=FEATURES).set_index("policy")
         assert found["share"]["images"] - found["share"]["classes"] > gain
 
 
 def test_it_does_not_matter_which_image_the_study_calls_the_first():
-    said = looked(pairs=200)
-    turned = said.swap_images(np.arange(600) % 3 == 0)
-    one, other = (LearnedPerception.fit(j, features=FEATURES) for j in (said, turned))
+    judgments = looked(pairs=200)
+    turned = judgments.swap_images(np.arange(600) % 3 == 0)
+    one, other = (LearnedPerception.fit(j, features=FEATURES) for j in (judgments, turned))
     np.testing.assert_allclose(one.image_weights, other.image_weights, atol=1e-5)
     np.testing.assert_allclose(one.confidence_weights, other.confidence_weights, atol=1e-5)
 
 
 def test_the_scale_of_features_does_not_matter():
-    said, size = looked(pairs=200), torch.tensor([1, 10, 100, 0.1, 3.0])
-    one, other = LearnedPerception.fit(said, features=FEATURES), LearnedPerception.fit(said, features=FEATURES * size)
+    judgments, size = looked(pairs=200), torch.tensor([1, 10, 100, 0.1, 3.0])
+    one, other = (
+        LearnedPerception.fit(judgments, features=FEATURES),
+        LearnedPerception.fit(judgments, features=FEATURES * size),
+    )
     np.testing.assert_allclose(
-        one.predict(said, features=FEATURES), other.predict(said, features=FEATURES * size), atol=1e-5
+        one.predict(judgments, features=FEATURES), other.predict(judgments, features=FEATURES * size), atol=1e-5
     )
 
 
 def test_people_do_not_blur_the_slope():
-    """Everybody has a slope of their own; few people judge much, and what is left is the curve of their mean."""
+    """Each participant has a slope; few of them judge much, so that the curve of their mean remains."""
     slopes = np.linspace(-0.8, 0.8, 20)
-    said = judged(pairs=3000, slopes=slopes, images=IMAGES)
-    policy = LearnedPerception.fit(said, features=FEATURES)
+    judgments = judged(pairs=3000, slopes=slopes, images=IMAGES)
+    policy = LearnedPerception.fit(judgments, features=FEATURES)
     assert float(policy.slope) == pytest.approx(0.875, abs=0.06)
     assert policy.image_weights.abs().max() < 0.03
 
@@ -94,8 +106,8 @@ def test_confidence_does_not_depend_on_the_order():
 
 
 def test_without_confidences_it_says_so():
-    said = looked(pairs=100)
-    policy = LearnedPerception.fit(said._replace(confidence=np.full(300, np.nan)), features=FEATURES)
+    judgments = looked(pairs=100)
+    policy = LearnedPerception.fit(judgments._replace(confidence=np.full(300, np.nan)), features=FEATURES)
     with pytest.raises(ConfigError, match=r"confidence.*ConfidenceSmoothing"):
         policy.confidence(mixes())
     with pytest.raises(ConfigError, match="has no dispersion"):
@@ -103,15 +115,15 @@ def test_without_confidences_it_says_so():
 
 
 def test_refused():
-    said, policy = looked(pairs=50), POLICIES["learned"]
+    judgments, policy = looked(pairs=50), POLICIES["learned"]
     with pytest.raises(DataError, match=r"ids must be in \[0, 9\].*got \d+"):
-        LearnedPerception.fit(said, features=FEATURES[:10])
+        LearnedPerception.fit(judgments, features=FEATURES[:10])
     broken = FEATURES.clone()
-    broken[said.id1[4]] = torch.nan
-    with pytest.raises(DataError, match=f"features of image {said.id1[4]} must be finite"):
-        LearnedPerception.fit(said, features=broken)
+    broken[judgments.id1[4]] = torch.nan
+    with pytest.raises(DataError, match=f"features of image {judgments.id1[4]} must be finite"):
+        LearnedPerception.fit(judgments, features=broken)
     with pytest.raises(ConfigError, match=r"`blocks`.*sum to 5.*got \[2, 2\]"):
-        LearnedPerception.fit(said, features=FEATURES, blocks=[2, 2])
+        LearnedPerception.fit(judgments, features=FEATURES, blocks=[2, 2])
     with pytest.raises(ConfigError, match=r"features1.*features2.*got None"):
         policy(mixes()._replace(features1=None))
     with pytest.raises(ConfigError, match=r"5 features.*got 2"):

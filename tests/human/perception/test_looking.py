@@ -15,12 +15,12 @@ FEATURES = torch.from_numpy(np.random.default_rng(5).normal(size=(10_000, D)))
 
 def seen_mixes(pairs=1500):
     """Judgments that follow what the mix looks like, which the weight and the images do not tell."""
-    said, rng = judged(pairs=pairs), np.random.default_rng(1)
+    judgments, rng = judged(pairs=pairs), np.random.default_rng(1)
     like = np.repeat(rng.normal(size=pairs), 3)
-    a, b = (FEATURES[torch.from_numpy(i)].numpy() for i in (said.id1, said.id2))
+    a, b = (FEATURES[torch.from_numpy(i)].numpy() for i in (judgments.id1, judgments.id2))
     mix = expit(like)[:, None] * a + expit(-like)[:, None] * b
-    h = expit(0.9 * logit(said.weight) + like)
-    return said._replace(answer=rng.beta(8 * h, 8 * (1 - h))), torch.from_numpy(mix)
+    h = expit(0.9 * logit(judgments.weight) + like)
+    return judgments._replace(answer=rng.beta(8 * h, 8 * (1 - h))), torch.from_numpy(mix)
 
 
 def test_looks_are_cosines_distances_and_what_the_classifier_says():
@@ -57,11 +57,11 @@ def test_gradients_reach_labels_where_the_mix_is_an_image():
 
 
 def test_what_the_mix_looks_like_is_learned():
-    said, mix = seen_mixes()
+    judgments, mix = seen_mixes()
     train, test = np.arange(4500) < 3000, np.arange(4500) >= 3000
-    blind = LearnedPerception.fit(said.take(train), features=FEATURES)
-    similarity = LookingPerception.fit(said.take(train), features=FEATURES, mix_features=mix[train])
-    unseen = said.take(test)
+    blind = LearnedPerception.fit(judgments.take(train), features=FEATURES)
+    similarity = LookingPerception.fit(judgments.take(train), features=FEATURES, mix_features=mix[train])
+    unseen = judgments.take(test)
     errors = [
         np.mean((policy.predict(unseen, features=FEATURES, mix_features=mix[test]) - unseen.answer) ** 2)
         for policy in (blind, similarity)
@@ -70,11 +70,11 @@ def test_what_the_mix_looks_like_is_learned():
 
 
 def test_the_classifier_is_a_ridge_regression_of_images():
-    said, mix = seen_mixes(pairs=200)
-    said = said._replace(label1=said.id1 % K, label2=(said.id1 + 1 + said.id2 % (K - 1)) % K)
-    policy = LookingPerception.fit(said, features=FEATURES, mix_features=mix)
-    images, first = np.unique(np.concatenate([said.id1, said.id2]), return_index=True)
-    classes = np.concatenate([said.label1, said.label2])[first]
+    judgments, mix = seen_mixes(pairs=200)
+    judgments = judgments._replace(label1=judgments.id1 % K, label2=(judgments.id1 + 1 + judgments.id2 % (K - 1)) % K)
+    policy = LookingPerception.fit(judgments, features=FEATURES, mix_features=mix)
+    images, first = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_index=True)
+    classes = np.concatenate([judgments.label1, judgments.label2])[first]
     x = FEATURES.numpy()[images]
     z = (x - x.mean(0)) / x.std(0)
     oracle = Ridge(alpha=D).fit(z, np.eye(K)[classes])
@@ -82,11 +82,11 @@ def test_the_classifier_is_a_ridge_regression_of_images():
 
 
 def test_refused():
-    said, mix = seen_mixes(pairs=50)
+    judgments, mix = seen_mixes(pairs=50)
     with pytest.raises(ConfigError, match="needs mix_features"):
-        LookingPerception.fit(said, features=FEATURES)
+        LookingPerception.fit(judgments, features=FEATURES)
     with pytest.raises(DataError, match=r"shape \(150, 5\).*got the shape \(149, 5\)"):
-        LookingPerception.fit(said, features=FEATURES, mix_features=mix[1:])
+        LookingPerception.fit(judgments, features=FEATURES, mix_features=mix[1:])
     with pytest.raises(ConfigError, match="looks at the mix; these mixes come without features"):
         POLICIES["looking"](mixes()._replace(features=None))
     with pytest.raises(ConfigError, match=r"look_weights.*5 entries.*blocks.*got 4 and \[2, 3\]"):

@@ -10,7 +10,7 @@ from hilmix.human.perception import GlobalCurve, ParticipantCurves
 from tests.human.perception.simulated import POLICIES, judged, mixes
 
 
-def test_everybody_has_their_curve_and_others_that_of_all():
+def test_each_participant_has_a_curve_and_unknown_ones_the_common_one():
     shown = mixes(60)
     found = POLICIES["participants"](shown)
     for person, slope in ((0, 0.5), (1, 1.7), (-1, 0.9)):
@@ -28,7 +28,7 @@ def test_offsets_belong_to_the_class_that_comes_first():
 
 
 @pytest.mark.parametrize("name", ["participants", "participants_ordered"])
-def test_nobody_in_particular_is_somebody_else(name):
+def test_anonymous_annotators_are_unknown_participants(name):
     shown = mixes()
     others = POLICIES[name](shown._replace(participant=torch.full((12,), -1)))
     assert torch.equal(POLICIES[name](shown._replace(participant=None)), others)
@@ -37,24 +37,24 @@ def test_nobody_in_particular_is_somebody_else(name):
 def test_known_curves_are_recovered_and_names_kept():
     rng = np.random.default_rng(0)
     slopes, offsets = 0.3 * rng.normal(size=20), 0.4 * rng.normal(size=20)
-    said = judged(pairs=15_000, slopes=slopes, offsets=offsets)
-    found = ParticipantCurves.fit(said, ordered=True)
+    judgments = judged(pairs=15_000, slopes=slopes, offsets=offsets)
+    found = ParticipantCurves.fit(judgments, ordered=True)
     assert found.participants == tuple(f"p{i}" for i in range(20))
     np.testing.assert_allclose(found.slopes[:20], 0.875 + slopes, atol=0.06)
     np.testing.assert_allclose(found.offsets[:20], offsets, atol=0.06)
 
 
 def test_a_participant_without_judgments_has_the_common_curve():
-    said = judged(slopes=np.linspace(-0.5, 0.5, 20))
-    said = said.take(said.participant != 7)
-    found = ParticipantCurves.fit(said).spec()["init_args"]
-    assert found["slopes"][7] == found["slope"] == GlobalCurve.fit(said).curve[1]
+    judgments = judged(slopes=np.linspace(-0.5, 0.5, 20))
+    judgments = judgments.take(judgments.participant != 7)
+    found = ParticipantCurves.fit(judgments).spec()["init_args"]
+    assert found["slopes"][7] == found["slope"] == GlobalCurve.fit(judgments).curve[1]
     assert found["slopes"][0] < found["slope"] < found["slopes"][19]
 
 
 def test_a_participant_with_very_many_judgments_has_their_own_curve():
-    said = judged(pairs=20_000, people=2, slopes=[-0.3, 0.4])
-    found, mine = ParticipantCurves.fit(said), said.take(said.participant == 1).add_swapped()
+    judgments = judged(pairs=20_000, people=2, slopes=[-0.3, 0.4])
+    found, mine = ParticipantCurves.fit(judgments), judgments.take(judgments.participant == 1).add_swapped()
     own = fit_curve("logit", mine.weight, mine.answer, mine.participant).parameters[1]
     assert float(found.slopes[1]) == pytest.approx(own, abs=1e-3)
 
@@ -66,10 +66,10 @@ def test_participants_that_do_not_differ_get_one_curve():
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_fits_do_not_depend_on_the_order_of_the_pairs(ordered):
-    said = judged(slopes=np.linspace(-0.5, 0.5, 20))
-    turned = said.swap_images(np.random.default_rng(0).random(900) < 0.5)
+    judgments = judged(slopes=np.linspace(-0.5, 0.5, 20))
+    turned = judgments.swap_images(np.random.default_rng(0).random(900) < 0.5)
     shown = mixes()._replace(participant=torch.arange(12))
-    expected = ParticipantCurves.fit(said, ordered=ordered)(shown)
+    expected = ParticipantCurves.fit(judgments, ordered=ordered)(shown)
     torch.testing.assert_close(ParticipantCurves.fit(turned, ordered=ordered)(shown), expected, rtol=0, atol=1e-6)
 
 

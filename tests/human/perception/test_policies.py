@@ -153,30 +153,34 @@ def test_policies_that_know_no_confidence_say_so():
 
 
 def test_predictions_are_the_share_of_the_first_class():
-    said = judged()
-    np.testing.assert_allclose(Identity().predict(said), said.weight, rtol=0, atol=1e-15)
-    plain, smoothed = (POLICIES[name].predict(said) for name in ("class_strengths", "smoothed"))
+    judgments = judged()
+    np.testing.assert_allclose(Identity().predict(judgments), judgments.weight, rtol=0, atol=1e-15)
+    plain, smoothed = (POLICIES[name].predict(judgments) for name in ("class_strengths", "smoothed"))
     odds = np.log(plain / (1 - plain))
-    expected = 0.886 * np.log(said.weight / (1 - said.weight)) + STRENGTHS[said.label1] - STRENGTHS[said.label2]
+    expected = (
+        0.886 * np.log(judgments.weight / (1 - judgments.weight))
+        + STRENGTHS[judgments.label1]
+        - STRENGTHS[judgments.label2]
+    )
     np.testing.assert_allclose(odds, expected, atol=1e-6)
     assert (np.abs(smoothed - 0.5) < np.abs(plain - 0.5) + 1e-12).all()
 
 
 def test_features_reach_policies_by_image():
-    said = judged(pairs=5, images=50)
+    judgments = judged(pairs=5, images=50)
     features = torch.arange(100.0).reshape(50, 2)
-    shown = to_mixes(said, features=features)
-    assert torch.equal(shown.features1, features[said.id1])
-    assert torch.equal(shown.swap().features1, features[said.id2])
+    shown = to_mixes(judgments, features=features)
+    assert torch.equal(shown.features1, features[judgments.id1])
+    assert torch.equal(shown.swap().features1, features[judgments.id2])
 
 
 def test_mixes_within_a_class_have_no_prediction():
-    said = judged()
+    judgments = judged()
     with pytest.raises(DataError, match=r"label2, row 2: .*got 1"):
         Identity().predict(
-            said._replace(
-                label1=np.where(np.arange(900) == 2, 1, said.label1),
-                label2=np.where(np.arange(900) == 2, 1, said.label2),
+            judgments._replace(
+                label1=np.where(np.arange(900) == 2, 1, judgments.label1),
+                label2=np.where(np.arange(900) == 2, 1, judgments.label2),
             )
         )
 

@@ -28,15 +28,15 @@ def test_the_label_is_that_of_the_formula():
 
 def test_other_constants():
     shown = mixes()
-    policy = ConfidenceSmoothing(Identity(), line=(0.5, 0.5), a=1.0, b=1.0)  # half for everybody
+    policy = ConfidenceSmoothing(Identity(), line=(0.5, 0.5), a=1.0, b=1.0)  # half for every participant
     torch.testing.assert_close(policy(shown), 0.5 * Identity()(shown) + 0.125)
 
 
 def test_the_policys_own_confidence():
-    said = judged(pairs=10)
-    table = ImageTable.fit(said)
+    judgments = judged(pairs=10)
+    table = ImageTable.fit(judgments)
     found = ConfidenceSmoothing(table, line=None)
-    torch.testing.assert_close(found.confidence(to_mixes(said)), table.confidence(to_mixes(said)))
+    torch.testing.assert_close(found.confidence(to_mixes(judgments)), table.confidence(to_mixes(judgments)))
 
 
 def test_the_line_is_recovered():
@@ -51,9 +51,9 @@ def test_the_line_is_recovered():
 
 
 def test_the_line_ends_in_the_range_of_confidence():
-    said = judged()
-    said = said._replace(confidence=np.where(np.abs(said.weight - 0.5) > 0.3, 1.0, 0.0))
-    assert ConfidenceSmoothing.fit(said, policy=Identity()).line == (0.0, 1.0)
+    judgments = judged()
+    judgments = judgments._replace(confidence=np.where(np.abs(judgments.weight - 0.5) > 0.3, 1.0, 0.0))
+    assert ConfidenceSmoothing.fit(judgments, policy=Identity()).line == (0.0, 1.0)
 
 
 def test_users_see_the_shares():
@@ -95,13 +95,15 @@ def test_refused(arguments, message):
         ConfidenceSmoothing(Identity(), **arguments)
 
 
-def test_controls_and_fits_that_can_not_be():
+def test_impossible_controls_and_fits_are_refused():
     with pytest.raises(ConfigError, match=r"share` must be in \[0, 1\], got 1\.5"):
         UniformSmoothing(Identity(), 1.5)
     with pytest.raises(DataError, match="there are no mixes whose mean share could be matched"):
         UniformSmoothing.matching(ConfidenceSmoothing(Identity()), mixes()._replace(weight=torch.empty(0)))
-    said = judged()
+    judgments = judged()
     with pytest.raises(DataError, match="900 judgments state a confidence, at fewer than two distances"):
-        ConfidenceSmoothing.fit(said._replace(weight=np.where(said.weight < 0.5, 0.1, 0.9)), policy=Identity())
+        ConfidenceSmoothing.fit(
+            judgments._replace(weight=np.where(judgments.weight < 0.5, 0.1, 0.9)), policy=Identity()
+        )
     with pytest.raises(DataError, match="0 judgments state a confidence"):
-        ConfidenceSmoothing.fit(said._replace(confidence=np.full(900, np.nan)), policy=Identity())
+        ConfidenceSmoothing.fit(judgments._replace(confidence=np.full(900, np.nan)), policy=Identity())

@@ -58,40 +58,42 @@ def test_the_largest_ids_do_not_run_into_each_other():
 
 
 def test_means_by_hand():
-    said = judged(pairs=3)
-    said = said._replace(
+    judgments = judged(pairs=3)
+    judgments = judgments._replace(
         answer=np.array([0.1, 0.2, 0.6, 0.0, 0.5, 1.0, 0.3, 0.3, 0.3]),
         confidence=np.array([1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 1.0, 0.2, 0.3]),
     )
-    turned = said.swap_images(np.arange(9) % 2 == 0)
-    for given in (said, turned):
-        np.testing.assert_allclose(ImageTable.fit(given).predict(said)[::3], [0.3, 0.5, 0.3], atol=1e-7)
-        weighted = ImageTable.fit(given, average="confidence").predict(said)
+    turned = judgments.swap_images(np.arange(9) % 2 == 0)
+    for given in (judgments, turned):
+        np.testing.assert_allclose(ImageTable.fit(given).predict(judgments)[::3], [0.3, 0.5, 0.3], atol=1e-7)
+        weighted = ImageTable.fit(given, average="confidence").predict(judgments)
         np.testing.assert_allclose(weighted[::3], [0.25, 0.5, 0.3], atol=1e-7)  # all confidences 0: plain mean
-        sure = ImageTable.fit(given).confidence(to_mixes(said))
+        sure = ImageTable.fit(given).confidence(to_mixes(judgments))
         np.testing.assert_allclose(sure[::3], [2 / 3, 0.0, 0.5], atol=1e-7)
 
 
 def test_shrunk_means_lie_between_the_fallback_and_the_mean():
-    said, base = judged(pairs=200), GlobalCurve()
+    judgments, base = judged(pairs=200), GlobalCurve()
     raw, shrunk = (
-        ImageTable.fit(said).predict(said),
-        ImageTable.fit(said, average="shrunk", fallback=base).predict(said),
+        ImageTable.fit(judgments).predict(judgments),
+        ImageTable.fit(judgments, average="shrunk", fallback=base).predict(judgments),
     )
-    expected = base.predict(said)
+    expected = base.predict(judgments)
     trust = (shrunk - expected) / (raw - expected)
     np.testing.assert_allclose(trust, trust[0], atol=1e-4)  # all were judged three times
     assert 0 <= trust[0] < 1
-    oracle = shrunk_means(said.answer - expected, np.repeat(np.arange(200), 3), num_groups=200)
+    oracle = shrunk_means(judgments.answer - expected, np.repeat(np.arange(200), 3), num_groups=200)
     own, centre = oracle.mean[0], oracle.centre
     assert trust[0] == pytest.approx((oracle.shrunk[0] - centre) / (own - centre), abs=1e-4)
 
 
 def test_very_many_judgments_leave_the_mean_alone():
     rng = np.random.default_rng(0)
-    said = judged(pairs=30, per_pair=2000)
-    said = said._replace(answer=np.clip(said.answer + np.repeat(rng.normal(size=30) * 0.2, 2000), 0, 1))
-    raw, shrunk = (ImageTable.fit(said, average=a, fallback=Identity()).predict(said) for a in ("mean", "shrunk"))
+    judgments = judged(pairs=30, per_pair=2000)
+    judgments = judgments._replace(answer=np.clip(judgments.answer + np.repeat(rng.normal(size=30) * 0.2, 2000), 0, 1))
+    raw, shrunk = (
+        ImageTable.fit(judgments, average=a, fallback=Identity()).predict(judgments) for a in ("mean", "shrunk")
+    )
     np.testing.assert_allclose(shrunk, raw, atol=1e-3)
 
 
@@ -110,11 +112,11 @@ def test_the_people_of_the_fallback_are_known():
 
 
 def test_unstated_confidence_is_no_confidence():
-    said = judged()
-    said.confidence[5] = np.nan
-    assert ImageTable.fit(said).spec()["init_args"]["sure"] is None
+    judgments = judged()
+    judgments.confidence[5] = np.nan
+    assert ImageTable.fit(judgments).spec()["init_args"]["sure"] is None
     with pytest.raises(DataError, match="confidence, row 5: not stated; an average weighted by confidence needs all"):
-        ImageTable.fit(said, average="confidence")
+        ImageTable.fit(judgments, average="confidence")
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,12 @@ def test_commands_run(folders):
     assert {name for row in policies for name in row.split(", ")} == set(NAMES)
 
 
-def test_every_table_figure_and_file_is_told():
+def test_every_table_figure_and_file_is_described():
     studies = {s.task: s for s in (simulated.infer(), simulated.construct(), simulated.categorical())}
     tables = set(summarize_studies(studies).tables)
-    told = re.findall(
+    described = re.findall(
         r"^\| `(\w+)` \| (?=.*\|$)", PAGE.split("## Tables and figures of the summary")[1], flags=re.MULTILINE
     )
-    assert set(told) == tables
+    assert set(described) == tables
     assert set(re.findall(r"^\| `(\w+\.png)`", PAGE, flags=re.MULTILINE)) == set(FIGURES)
     assert all(layout.file in PAGE for layout in LAYOUTS.values())

@@ -48,7 +48,7 @@ def test_infer_gives_its_parameters_back(seed):
 
 
 def test_agreement_is_the_share_of_variance_put_in():
-    """Strengths and curve are shared by everybody too, so that all but the noise is."""
+    """Strengths and curve are common to all participants too, so that all but the noise is."""
     study = simulated.infer()
     frame = study.to_frame()
     shared = (frame["weight"] - frame["generating_weight"]).var() - simulated.NOISE_SD**2
@@ -86,14 +86,14 @@ def test_labels_equal_their_closed_form():
 @pytest.mark.parametrize("make", [simulated.infer, simulated.construct])
 def test_repeats_change_reliability_and_nothing_else(make):
     study = make(pairs=40, people=6, each=20)
-    said = study.judgments
-    wrong = replace(said, weight=np.where(said.repeat, 1 - said.weight, said.weight))
+    judgments = study.judgments
+    wrong = replace(judgments, weight=np.where(judgments.repeat, 1 - judgments.weight, judgments.weight))
     before, after = (summarize_studies({study.task: s}).tables for s in (study, replace(study, judgments=wrong)))
     changed = {name for name in before if not before[name].equals(after[name])}
     assert changed == {"repeats", "participants"}
 
 
-def test_a_second_look_that_nobody_flagged_is_counted_but_no_witness_of_agreement():
+def test_a_second_look_that_no_flag_marks_is_counted_but_no_witness_of_agreement():
     study = simulated.infer(pairs=40, people=6, each=20)
     unflagged = replace(study.judgments, repeat=np.zeros(len(study.judgments), dtype=bool))
     tables = summarize_studies({"infer": replace(study, judgments=unflagged)}).tables
@@ -105,12 +105,12 @@ def test_a_second_look_that_nobody_flagged_is_counted_but_no_witness_of_agreemen
 
 
 def swapped(study: MixStudy) -> MixStudy:
-    """Every mix told the other way round."""
-    shown, said = study.stimuli, study.judgments
+    """Every mix with its images swapped."""
+    shown, judgments = study.stimuli, study.judgments
     stimuli = replace(
         shown, id1=shown.id2, id2=shown.id1, label1=shown.label2, label2=shown.label1, weight=1 - shown.weight
     )
-    return replace(study, stimuli=stimuli, judgments=replace(said, weight=1 - said.weight))
+    return replace(study, stimuli=stimuli, judgments=replace(judgments, weight=1 - judgments.weight))
 
 
 @pytest.mark.parametrize("make", [simulated.infer, simulated.construct])
@@ -172,10 +172,12 @@ def test_flags():
 
 def test_sliders_in_the_middle_look_untouched_only_together():
     study = simulated.infer(pairs=40, people=4, each=20)
-    said = study.judgments
-    half = np.where(said.participant == 1, 0.5, said.weight)
-    still = replace(study, judgments=replace(said, weight=half, confidence=np.where(said.participant == 1, 0.5, 0.9)))
-    moved = replace(study, judgments=replace(said, weight=half, confidence=np.full(len(said), 0.9)))
+    judgments = study.judgments
+    half = np.where(judgments.participant == 1, 0.5, judgments.weight)
+    still = replace(
+        study, judgments=replace(judgments, weight=half, confidence=np.where(judgments.participant == 1, 0.5, 0.9))
+    )
+    moved = replace(study, judgments=replace(judgments, weight=half, confidence=np.full(len(judgments), 0.9)))
     assert compute_participant_table(still)["untouched_trials"].tolist() == [0, 22, 0, 0]
     assert compute_participant_table(still)["flags"].tolist() == ["", "straight_liner untouched", "", ""]
     assert compute_participant_table(moved)["untouched_trials"].tolist() == [0, 0, 0, 0]
@@ -193,8 +195,8 @@ def test_mixes_within_a_class_say_nothing_about_classes():
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_any_study_is_described_or_the_reason_told(seed):
-    """However few people, whatever classes: same-class mixes, pure images, nobody twice."""
+def test_any_study_is_described_or_refused_with_the_reason(seed):
+    """However few participants, any classes: same-class mixes, pure images, no participant twice."""
     studies = {task: invent(task, seed) for task in TASKS}
     summary = summarize_studies(studies)
     assert set(summary.tables["counts"]["study"]) == set(TASKS)

@@ -48,7 +48,7 @@ def invent(task: Task, seed: int, *, classes: tuple[str, ...] = CLASSES, num_ite
             "trial": table["trial"],
             "batch": table["batch"],
             "seconds": np.where(rng.random(len(table)) < 0.1, np.nan, rng.gamma(2, 5, len(table))),
-            **_said(rng, task, len(table), len(classes)),
+            **_draw_answers(rng, task, len(table), len(classes)),
         },
     )
 
@@ -64,7 +64,7 @@ def _shown(rng: np.random.Generator, task: Task, size: int, classes: tuple[str, 
     return columns
 
 
-def _said(rng: np.random.Generator, task: Task, rows: int, num_classes: int) -> dict[str, Any]:
+def _draw_answers(rng: np.random.Generator, task: Task, rows: int, num_classes: int) -> dict[str, Any]:
     if task == "construct":
         return {"weight": rng.integers(0, 11, rows) / 10, "start": rng.choice([0.1, 0.9], rows)}
     if task == "select":

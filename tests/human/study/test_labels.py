@@ -45,13 +45,13 @@ def test_soft_labels_of_the_images_are_mixed_as_they_are():
 def test_a_table_gives_the_mean_of_the_answers_and_its_smoothing_goes_by_the_mean_confidence():
     study = invent("infer", 2).without_repeats()
     table = ImageTable.fit(study.to_judgments())
-    shown, said = study.stimuli, study.judgments
+    shown, judgments = study.stimuli, study.judgments
     plain, smooth = mix_labels(study, table), mix_labels(study, ConfidenceSmoothing(table, line=None))
     for i in range(len(shown)):
-        here = said.stimulus == i
-        expected = slow_two_hot(shown.label1[i], shown.label2[i], said.weight[here].mean())
+        here = judgments.stimulus == i
+        expected = slow_two_hot(shown.label1[i], shown.label2[i], judgments.weight[here].mean())
         np.testing.assert_allclose(plain[i], expected, atol=1e-6)
-        np.testing.assert_allclose(smooth[i], smoothed(expected, said.confidence[here].mean()), atol=1e-6)
+        np.testing.assert_allclose(smooth[i], smoothed(expected, judgments.confidence[here].mean()), atol=1e-6)
 
 
 def test_policies_that_look_get_the_features_of_the_right_images():
@@ -69,13 +69,13 @@ def test_policies_that_look_get_the_features_of_the_right_images():
 
 def test_each_answer_is_the_label_of_its_person():
     study = invent("infer", 3)
-    shown, said = study.stimuli, study.judgments
+    shown, judgments = study.stimuli, study.judgments
     plain, smooth = answer_labels(study), answer_labels(study, smoothed=True)
-    assert len(plain) == len(said)
-    for j, i in enumerate(said.stimulus):
-        expected = slow_two_hot(shown.label1[i], shown.label2[i], said.weight[j])
+    assert len(plain) == len(judgments)
+    for j, i in enumerate(judgments.stimulus):
+        expected = slow_two_hot(shown.label1[i], shown.label2[i], judgments.weight[j])
         np.testing.assert_allclose(plain[j], expected)
-        np.testing.assert_allclose(smooth[j], smoothed(expected, said.confidence[j]))
+        np.testing.assert_allclose(smooth[j], smoothed(expected, judgments.confidence[j]))
 
 
 def test_answers_in_classes_are_those_of_the_released_rule():
@@ -90,12 +90,12 @@ def test_answers_in_classes_are_those_of_the_released_rule():
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
 def test_means_leave_repeats_out(shape):
     study = invent("infer", 3)
-    said = study.judgments
-    assert said.repeat.any()
-    values = np.random.default_rng(0).normal(size=(len(said), *shape))
+    judgments = study.judgments
+    assert judgments.repeat.any()
+    values = np.random.default_rng(0).normal(size=(len(judgments), *shape))
     found = mean_by_mix(study, values)
     for i in range(len(study.stimuli)):
-        np.testing.assert_allclose(found[i], values[(said.stimulus == i) & ~said.repeat].mean(0))
+        np.testing.assert_allclose(found[i], values[(judgments.stimulus == i) & ~judgments.repeat].mean(0))
     with pytest.raises(DataError, match=r"values must have \d+ rows.*got 2"):
         mean_by_mix(study, [0, 1])
 
@@ -108,7 +108,7 @@ def test_a_mix_without_a_judgment_has_no_mean():
     assert np.isnan(mean_by_mix(study, study.judgments.weight)).nonzero()[0].tolist() == [0]
 
 
-def test_what_can_not_be_labelled_is_refused():
+def test_studies_that_cannot_be_labelled_are_refused():
     with pytest.raises(DataError, match="'infer' or 'categorical'; this one is 'construct'"):
         mix_labels(invent("construct", 0), Identity())
     with pytest.raises(DataError, match="this one is 'select'"):

@@ -34,9 +34,9 @@ def read_rows(folder, task, rows, **options):
 
 def test_the_infer_slider_is_turned_round(tmp_path):
     rows = [infer_row(slider=at, confidence=80, trial_index=6 + i) for i, at in enumerate([0, 26, 100])]
-    said = read_rows(tmp_path, "infer", rows).judgments
-    assert said.weight.tolist() == [1.0, 0.74, 0.0]
-    assert said.confidence.tolist() == [0.8] * 3
+    judgments = read_rows(tmp_path, "infer", rows).judgments
+    assert judgments.weight.tolist() == [1.0, 0.74, 0.0]
+    assert judgments.confidence.tolist() == [0.8] * 3
 
 
 def test_an_infer_row_says_what_was_shown(tmp_path):
@@ -78,7 +78,7 @@ def test_a_pair_is_read_from_its_name(tmp_path, task):
     assert np.isnan(shown.weight).all()
 
 
-def test_class_names_with_digits_and_underscores_are_told_from_ids(tmp_path):
+def test_class_names_with_digits_and_underscores_are_distinguished_from_ids(tmp_path):
     rows = [select_row(class_pair="bus_2_7_bus_8"), select_row(class_pair="bus_2_bus_2_8", trial_index=7)]
     shown = read_rows(tmp_path, "select", rows, classes=("bus", "bus_2")).stimuli
     assert (shown.label1.tolist(), shown.id1.tolist()) == ([1, 0], [7, 2])
@@ -102,9 +102,9 @@ def test_repeats_are_flagged_and_other_pages_left_out(tmp_path, task):
 
 def test_the_order_within_a_session_is_that_of_the_pages(tmp_path):
     rows = [construct_row(subject=who, trial_index=page) for who, page in [("u", 12), ("v", 6), ("u", 9), ("v", 7)]]
-    said = read_rows(tmp_path, "construct", rows).judgments
-    assert said.participant.tolist() == [0, 1, 0, 1]
-    assert said.trial.tolist() == [1, 0, 0, 1]
+    judgments = read_rows(tmp_path, "construct", rows).judgments
+    assert judgments.participant.tolist() == [0, 1, 0, 1]
+    assert judgments.trial.tolist() == [1, 0, 0, 1]
 
 
 def test_batches_are_sessions_of_one_condition_that_share_stimuli(tmp_path):
@@ -121,8 +121,8 @@ def test_batches_are_sessions_of_one_condition_that_share_stimuli(tmp_path):
         *session("x", 0, 9),  # a later wave, same number; x did not finish
         *session("y", 0, 2),
     ]
-    said = read_rows(tmp_path, "construct", rows).judgments
-    assert [said.batch[said.participant == p][0] for p in range(5)] == [0, 1, 2, 2, 0]
+    judgments = read_rows(tmp_path, "construct", rows).judgments
+    assert [judgments.batch[judgments.participant == p][0] for p in range(5)] == [0, 1, 2, 2, 0]
 
 
 def test_categorical_answers_are_kept_as_given(tmp_path):
@@ -133,14 +133,14 @@ def test_categorical_answers_are_kept_as_given(tmp_path):
         answer_form("Dog", "60", "Dog", "20", ("Dog",)),  # the same class twice, and ruled out
     ]
     rows = [categorical_row(form, trial_index=i) for i, form in enumerate(forms)]
-    said = read_rows(tmp_path, "categorical", rows).judgments
+    judgments = read_rows(tmp_path, "categorical", rows).judgments
     dog, cat, ship = (CLASSES.index(name) for name in ("Dog", "Cat", "Ship"))
-    assert said.answers.top.tolist() == [dog] * 4
-    assert said.answers.top_percent.tolist() == [90, 100, 70, 60]
-    assert said.answers.second.tolist() == [cat, -1, cat, dog]
-    np.testing.assert_array_equal(said.answers.second_percent, [10, np.nan, np.nan, 20])
-    assert [np.flatnonzero(row).tolist() for row in said.answers.impossible] == [[ship], [], [], [dog]]
-    assert np.isnan(said.weight).all()
+    assert judgments.answers.top.tolist() == [dog] * 4
+    assert judgments.answers.top_percent.tolist() == [90, 100, 70, 60]
+    assert judgments.answers.second.tolist() == [cat, -1, cat, dog]
+    np.testing.assert_array_equal(judgments.answers.second_percent, [10, np.nan, np.nan, 20])
+    assert [np.flatnonzero(row).tolist() for row in judgments.answers.impossible] == [[ship], [], [], [dog]]
+    assert np.isnan(judgments.weight).all()
 
 
 BROKEN = {
@@ -228,7 +228,7 @@ def test_an_unmeasured_time_is_nan(tmp_path):
     assert np.isnan(read_rows(tmp_path, "select", [select_row(rt="")]).judgments.seconds).all()
 
 
-def test_a_study_can_not_be_changed():
+def test_a_study_is_immutable():
     study = invent("categorical", 0)
     for values in (
         study.stimuli.weight,
@@ -256,16 +256,16 @@ def released(real_data):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_released_studies_have_their_sizes(released, task):
     study = released[task]
-    said = study.judgments
+    judgments = study.judgments
     found = (
         len(study.participants),
-        len(said),
+        len(judgments),
         len(study.without_repeats().judgments),
         len(study.stimuli),
-        len(np.unique(said.batch)),
+        len(np.unique(judgments.batch)),
     )
     assert found == SIZES[task]
-    assert np.isfinite(said.seconds).all()
+    assert np.isfinite(judgments.seconds).all()
     assert (study.stimuli.label1 < study.stimuli.label2).all()
     if task != "categorical":
         assert len(np.unique(study.stimuli.label1 * 10 + study.stimuli.label2)) == 45
@@ -273,20 +273,21 @@ def test_the_released_studies_have_their_sizes(released, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_batch_is_one_set_of_stimuli_and_each_session_ends_with_two_repeats(released, task):
-    said = released[task].judgments
-    sets = pd.Series(said.stimulus).groupby(said.participant).agg(frozenset)
-    batch = pd.Series(said.batch).groupby(said.participant).agg(["min", "max"])
+    judgments = released[task].judgments
+    sets = pd.Series(judgments.stimulus).groupby(judgments.participant).agg(frozenset)
+    batch = pd.Series(judgments.batch).groupby(judgments.participant).agg(["min", "max"])
     assert (batch["min"] == batch["max"]).all()
     assert sets.groupby(batch["min"]).nunique().tolist() == [1] * SIZES[task][4]
-    last = pd.Series(said.trial).groupby(said.participant).transform("max")
-    np.testing.assert_array_equal(said.repeat, said.trial >= last - 1)
+    last = pd.Series(judgments.trial).groupby(judgments.participant).transform("max")
+    np.testing.assert_array_equal(judgments.repeat, judgments.trial >= last - 1)
 
 
 def test_the_three_waves_of_the_infer_study_follow_each_other(released):
-    said = released["infer"].judgments
-    waves = np.digitize(said.batch, [9, 23])
+    judgments = released["infer"].judgments
+    waves = np.digitize(judgments.batch, [9, 23])
     found = [
-        (len(np.unique(said.participant[waves == w])), len(np.unique(said.stimulus[waves == w]))) for w in range(3)
+        (len(np.unique(judgments.participant[waves == w])), len(np.unique(judgments.stimulus[waves == w])))
+        for w in range(3)
     ]
     assert found == [(20, 540), (33, 810), (28, 720)]
     assert (np.diff(waves) >= 0).all()
@@ -294,14 +295,14 @@ def test_the_three_waves_of_the_infer_study_follow_each_other(released):
 
 def test_each_mix_was_judged_by_two_to_four_people(released):
     study = released["infer"]
-    said = study.without_repeats().judgments
-    people = pd.Series(said.participant).groupby(said.stimulus).nunique()
+    judgments = study.without_repeats().judgments
+    people = pd.Series(judgments.participant).groupby(judgments.stimulus).nunique()
     assert people.value_counts().to_dict() == {2: 1_539, 3: 414, 4: 117}
     weights, count = np.unique(study.stimuli.weight, return_counts=True)
     assert (weights.tolist(), count.tolist()) == ([0.1, 0.25, 0.5, 0.75, 0.9], [413, 371, 524, 409, 353])
     pairs = set(zip(study.stimuli.id1, study.stimuli.id2, study.stimuli.label1, study.stimuli.label2, strict=True))
     assert len(pairs) == 1_530
-    assert np.corrcoef(said.weight, study.stimuli.weight[said.stimulus])[0, 1] > 0.5
+    assert np.corrcoef(judgments.weight, study.stimuli.weight[judgments.stimulus])[0, 1] > 0.5
 
 
 def test_the_midpoint_studies_show_the_same_pairs_and_lie_on_the_grid(released):
@@ -316,16 +317,18 @@ def test_the_midpoint_studies_show_the_same_pairs_and_lie_on_the_grid(released):
 
 
 def test_the_odd_categorical_answers_are_all_there(released):
-    said = released["categorical"].judgments.answers
-    row = np.arange(len(said.top))
-    assert (said.second == said.top).sum() == 1
-    named = said.impossible[row, said.top] | ((said.second >= 0) & said.impossible[row, said.second])
+    judgments = released["categorical"].judgments.answers
+    row = np.arange(len(judgments.top))
+    assert (judgments.second == judgments.top).sum() == 1
+    named = judgments.impossible[row, judgments.top] | (
+        (judgments.second >= 0) & judgments.impossible[row, judgments.second]
+    )
     assert named.sum() == 3
-    assert (said.second < 0).sum() == 69
+    assert (judgments.second < 0).sum() == 69
     assert set(released["categorical"].stimuli.name) <= set(released["infer"].stimuli.name)
 
 
 @pytest.mark.parametrize(("task", "twice"), [("construct", 10), ("select", 7), ("infer", 0), ("categorical", 0)])
 def test_two_batches_of_pairs_show_one_pair_twice_without_calling_it_a_repeat(released, task, twice):
-    said = released[task].without_repeats().judgments
-    assert pd.MultiIndex.from_arrays([said.participant, said.stimulus]).duplicated().sum() == twice
+    judgments = released[task].without_repeats().judgments
+    assert pd.MultiIndex.from_arrays([judgments.participant, judgments.stimulus]).duplicated().sum() == twice

@@ -69,7 +69,7 @@ def test_other_tasks_are_refused():
         released_soft_labels(invent("infer", 0))
 
 
-def test_mixes_that_nobody_judged_are_left_out():
+def test_mixes_without_judgments_are_left_out():
     study = invent("infer", 3)
     first = study.judgments.participant == 0
     partial = study.build(

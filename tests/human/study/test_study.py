@@ -28,10 +28,10 @@ def build(task="infer", *, stimuli=STIMULI, judgments=JUDGMENTS, **vocabularies)
 
 
 def test_what_may_be_left_out_is_filled_in():
-    said = build().judgments
-    assert np.isnan(said.seconds).all()
-    assert (said.repeat.tolist(), said.batch.tolist()) == ([False, False], [0, 0])
-    assert said.start is said.answers is None
+    judgments = build().judgments
+    assert np.isnan(judgments.seconds).all()
+    assert (judgments.repeat.tolist(), judgments.batch.tolist()) == ([False, False], [0, 0])
+    assert judgments.start is judgments.answers is None
 
 
 def test_the_arrays_are_copies():

@@ -70,21 +70,21 @@ def test_labels_per_judgment_come_from_the_participants(exchangeable):
     others = [p for p in STUDY.participants if exchangeable or p != "p1"]  # p1 is there already: the same person
     assert new.annotators == (*old.annotators, *others)
     assert not new.exchangeable
-    said = STUDY.judgments
+    judgments = STUDY.judgments
     expected = {
         (
-            N + said.stimulus[j],
-            STUDY.participants[said.participant[j]],
+            N + judgments.stimulus[j],
+            STUDY.participants[judgments.participant[j]],
             *np.float32(labels[j]).tolist(),
-            np.float32(said.confidence[j]).item(),
+            np.float32(judgments.confidence[j]).item(),
         )
-        for j in np.flatnonzero(~said.repeat)
+        for j in np.flatnonzero(~judgments.repeat)
     }
     rows = range(old.num_pairs, new.num_pairs)
     found = {
         (new.item[r], new.annotators[new.annotator[r]], *new.probs[r].tolist(), new.confidence[r].item()) for r in rows
     }
-    assert len(found) == len(rows) == (~said.repeat).sum() < L
+    assert len(found) == len(rows) == (~judgments.repeat).sum() < L
     flat = [np.array(sorted((i, a, *map(float, r)) for i, a, *r in part), dtype=object) for part in (found, expected)]
     assert flat[0][:, :2].tolist() == flat[1][:, :2].tolist()
     np.testing.assert_allclose(flat[0][:, 2:].astype(float), flat[1][:, 2:].astype(float), atol=1e-6)
@@ -100,9 +100,9 @@ def test_mixes_can_be_left_out():
     np.testing.assert_array_equal(found.inputs.array[N:], rebuild_stimuli(STUDY, data.inputs.array)[keep])
     np.testing.assert_allclose(found.annotations.probs[-keep.sum() :], LABELS[keep], rtol=1e-6)
     each = with_mixes(data, STUDY, answer_labels(STUDY), per="judgment", keep=keep).annotations
-    said = STUDY.judgments
-    here = ~said.repeat & keep[said.stimulus]
-    np.testing.assert_array_equal(each.labels_per_item[N:], np.bincount(said.stimulus[here], minlength=S)[keep])
+    judgments = STUDY.judgments
+    here = ~judgments.repeat & keep[judgments.stimulus]
+    np.testing.assert_array_equal(each.labels_per_item[N:], np.bincount(judgments.stimulus[here], minlength=S)[keep])
 
 
 def test_classes_are_matched_by_name():
@@ -231,14 +231,14 @@ def test_the_released_mixes_join_the_images_of_cifar10h(real_data, tmp_path):
     assert [(data.split == name).sum() for name in ("train", "val", "test")] == [6_000, 1_000, 3_000]
     policy = ImageTable.fit(study.without_repeats().to_judgments())
     found = with_mixes(data, study, mix_labels(study, policy))
-    shown, said = study.stimuli, study.judgments
+    shown, judgments = study.stimuli, study.judgments
     assert len(found) == 12_070
     assert found.annotations.exchangeable
     images = data.inputs.array
     for i in (0, 700, 2_069):
         expected = render(images[shown.id1[i]], images[shown.id2[i]], shown.weight[i])
         np.testing.assert_array_equal(found.inputs.array[10_000 + i], expected)
-        mean = said.weight[(said.stimulus == i) & ~said.repeat].mean()
+        mean = judgments.weight[(judgments.stimulus == i) & ~judgments.repeat].mean()
         label = found.annotations.probs[found.annotations.indptr[10_000 + i]]
         assert label[shown.label1[i]] == pytest.approx(mean, abs=1e-6)
         assert label[shown.label2[i]] == pytest.approx(1 - mean, abs=1e-6)

@@ -27,7 +27,7 @@ def test_reading_what_was_written_gives_the_study_back(tmp_path_factory, task, s
 
 def test_sliders_finer_than_one_percent_survive(tmp_path):
     study = invent("infer", 0)
-    said = study.judgments
+    judgments = study.judgments
     fine = MixStudy.build(
         "infer",
         classes=study.classes,
@@ -35,10 +35,10 @@ def test_sliders_finer_than_one_percent_survive(tmp_path):
         num_items=study.num_items,
         stimuli={key: getattr(study.stimuli, key) for key in ("name", "id1", "id2", "label1", "label2", "weight")},
         judgments={
-            key: getattr(said, key)
+            key: getattr(judgments, key)
             for key in ("participant", "stimulus", "trial", "repeat", "batch", "seconds", "confidence")
         }
-        | {"weight": [1 - (i % 1000) / 1000 for i in range(len(said))]},
+        | {"weight": [1 - (i % 1000) / 1000 for i in range(len(judgments))]},
     )
     write_released(fine, tmp_path)
     assert_same(read_study(tmp_path, "infer", classes=CLASSES, num_items=50), fine)
@@ -61,7 +61,7 @@ def test_nothing_is_overwritten(tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_class_called_no_can_not_be_written(tmp_path):
+def test_a_class_called_no_cannot_be_written(tmp_path):
     with pytest.raises(DataError, match="class is called 'No'"):
         write_released(invent("categorical", 0, classes=("No", "Yes")), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -105,9 +105,9 @@ def test_every_cell_of_an_answer_is_written_as_released(tmp_path, real_data, tas
             if task == "select":
                 assert found["response"] == expected["response"]
             if task == "categorical":
-                mine_said, theirs_said = json.loads(found["response"]), json.loads(expected["response"])
-                if theirs_said["classSelect2"] == "secondProbNo":
-                    theirs_said["prob2"] = ""  # counts for nothing
-                assert mine_said == theirs_said
+                mine_response, their_response = json.loads(found["response"]), json.loads(expected["response"])
+                if their_response["classSelect2"] == "secondProbNo":
+                    their_response["prob2"] = ""  # counts for nothing
+                assert mine_response == their_response
             if task == "construct":
                 assert float(found["final_value"]) == pytest.approx(float(expected["final_value"]), abs=1e-12)

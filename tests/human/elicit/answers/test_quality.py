@@ -11,7 +11,7 @@ from tests.human.elicit.studies import stimulus
 def person(
     task: str, *, main: list[Any], catch: list[Any] = (), repeats: list[Any] = (), seconds=2.0, touched=True
 ) -> list[AnsweredTrial]:
-    """Somebody's answers; repeats are of the first trials. Catch trials show image 1 alone, of class 1."""
+    """Answers of one participant; repeats are of the first trials. Catch trials show image 1 alone, of class 1."""
     kinds = ["practice", *["main"] * len(main), *["catch"] * len(catch), *["repeat"] * len(repeats)]
     named = {"categorical": "top", "vote": "label"}.get(task, "weight")
     out = []
@@ -46,12 +46,12 @@ def test_an_honest_person_has_no_flag():
     [("infer", 0.75, 0.74), ("construct", 0.5, 0.0), ("select", 0.5, 1.0), ("vote", 1, 3), ("categorical", 1, 3)],
 )
 def test_catch_trials_have_one_right_answer(task, right, wrong):
-    def said(value: Any) -> bool:
+    def passes(value: Any) -> bool:
         one = person(task, main=[], catch=[value])[-1]
         return passes_catch(one.shown, one.row.answer)
 
-    assert said(right)
-    assert not said(wrong)
+    assert passes(right)
+    assert not passes(wrong)
 
 
 def test_more_than_half_of_at_least_two_catch_trials():
@@ -94,7 +94,7 @@ def test_controls_left_where_they_were():
     }
 
 
-def test_only_some_rules_exclude_and_all_reasons_are_told():
+def test_only_some_rules_exclude_and_all_reasons_are_named():
     assert find_exclusion_reason([Flag("repeats", "r"), Flag("untouched", "u")]) is None
     assert (
         find_exclusion_reason([Flag("catch", "c"), Flag("repeats", "r"), Flag("straight", "s")])

@@ -18,7 +18,7 @@ KINDS = ("practice", "main", "main", "main", "catch", "catch", "repeat")
 
 
 def session(client, say=None, *, stop: int = 7) -> tuple[str, list[int]]:
-    """Somebody answers ``stop`` trials, by ``say(trial id)`` or as usual; (address, the trials in the order shown)."""
+    """One participant answers ``stop`` trials, by ``say(trial id)`` or as usual; gives address and trials in order."""
     me, state = at_trials(client)
     shown: list[int] = []
     while state["trial"] is not None and len(shown) < stop:
@@ -35,17 +35,17 @@ def exclude(served, number: int, reason: str) -> None:
 
 
 def test_an_infer_study_with_every_number_in_its_place(served):
-    said_of = {trial: 1.0 if kind == "catch" else trial / 20 for trial, kind in enumerate(KINDS)}
-    _, first = session(served.client, lambda trial: {"weight": said_of[trial], "confidence": trial / 40})
+    weights = {trial: 1.0 if kind == "catch" else trial / 20 for trial, kind in enumerate(KINDS)}
+    _, first = session(served.client, lambda trial: {"weight": weights[trial], "confidence": trial / 40})
     study = read_answers(served.folder)["infer"]
     counted = [trial for trial in first if KINDS[trial] in ("main", "repeat")]
     assert len(counted) == 4
-    said = study.judgments
-    np.testing.assert_array_equal(said.weight, [trial / 20 for trial in counted])
-    np.testing.assert_array_equal(said.confidence, [trial / 40 for trial in counted])
-    np.testing.assert_array_equal(said.seconds, [1.5 + trial for trial in counted])
-    np.testing.assert_array_equal(said.repeat, [False, False, False, True])
-    np.testing.assert_array_equal(said.trial, range(4))
+    judgments = study.judgments
+    np.testing.assert_array_equal(judgments.weight, [trial / 20 for trial in counted])
+    np.testing.assert_array_equal(judgments.confidence, [trial / 40 for trial in counted])
+    np.testing.assert_array_equal(judgments.seconds, [1.5 + trial for trial in counted])
+    np.testing.assert_array_equal(judgments.repeat, [False, False, False, True])
+    np.testing.assert_array_equal(judgments.trial, range(4))
     assert (study.participants, study.classes, study.num_items) == (("p001",), CLASSES, 100)
     # all stimuli that are made by hand show the same mix
     shown = study.stimuli
@@ -56,7 +56,7 @@ def test_an_infer_study_with_every_number_in_its_place(served):
     np.testing.assert_allclose(label, [[0, 0.1, 0, 0.9]], atol=1e-6)  # the mean of trials 1, 2 and 3
 
 
-def test_everybody_has_a_name_of_their_own_that_stays(served, tmp_path):
+def test_each_participant_has_a_unique_name_that_stays(served, tmp_path):
     """A batch each; who withdrew is gone, and who is excluded is left out and named with the reason."""
     first, _ = session(served.client)
     session(served.client)
@@ -86,9 +86,14 @@ def test_tasks_come_apart(tmp_path, serve):
     assert {len(study.judgments) for study in studies.values()} == {4}
     np.testing.assert_array_equal(studies["construct"].judgments.start, [0.0] * 4)
     np.testing.assert_array_equal(studies["select"].judgments.weight, [0.5] * 4)
-    said = studies["categorical"].judgments.answers
-    assert [said.top[0], said.top_percent[0], said.second[0], said.second_percent[0]] == [1, 60, 3, 12.5]
-    np.testing.assert_array_equal(said.impossible, [[True, False, False, False]] * 4)
+    judgments = studies["categorical"].judgments.answers
+    assert [judgments.top[0], judgments.top_percent[0], judgments.second[0], judgments.second_percent[0]] == [
+        1,
+        60,
+        3,
+        12.5,
+    ]
+    np.testing.assert_array_equal(judgments.impossible, [[True, False, False, False]] * 4)
     votes = read_votes(served.folder)
     assert votes.num_pairs == 3, "without the repeat"
 
@@ -97,9 +102,9 @@ def test_tasks_come_apart(tmp_path, serve):
 def test_a_second_class_may_be_missing(second, tmp_path, serve):
     served = serve(make_study(tmp_path / "s", "categorical", target_judgments=1))
     session(served.client, lambda _: {"second": second, "second_percent": second and 7})
-    said = read_answers(served.folder)["categorical"].judgments.answers
-    assert set(said.second) == {-1 if second is None else 2}
-    np.testing.assert_array_equal(np.unique(said.second_percent), [np.nan if second is None else 7])
+    judgments = read_answers(served.folder)["categorical"].judgments.answers
+    assert set(judgments.second) == {-1 if second is None else 2}
+    np.testing.assert_array_equal(np.unique(judgments.second_percent), [np.nan if second is None else 7])
 
 
 @pytest.mark.parametrize("task", ["construct", "select", "infer", "categorical"])

@@ -58,7 +58,7 @@ def test_weights_three_people_one_batch(tmp_path: Path, serve):
         right = {3: 1.0, 4: 1.0, 5: 1.0}  # trials 4 and 5 are catch trials: image 1 alone
         take_part(client, lambda s, w=weight, r=right: {"weight": r.get(s["trial"]["id"], w)}, seconds)
     (task,) = numbers(client)["tasks"]
-    # Trial 3 is a main one where all said 1, so one of three stimuli has no difference.
+    # Trial 3 is a main one where all answered 1, so one of three stimuli has no difference.
     assert task.pop("difference") == pytest.approx((0.3 + 0.4 + 0.1) * 2 / 9)
     between, within = 3 * (2 * (1.3 / 3 - 5.6 / 9) ** 2 + (1 - 5.6 / 9) ** 2) / 2, 2 * (0.65 - 1.3**2 / 3) / 6
     assert task.pop("icc") == pytest.approx((between - within) / (between + 2 * within))
@@ -86,7 +86,7 @@ def test_some_of_two_batches(tmp_path: Path, serve):
     assert task["icc"] is None, "all answers are the same"
 
 
-def test_the_folder_tells_the_numbers_of_the_page(served):
+def test_the_folder_gives_the_numbers_of_the_page(served):
     take_part(served.client, lambda _: {}, 2)
     assert read_status(served.folder, 1000.0).model_dump(mode="json") == numbers(served.client)
 

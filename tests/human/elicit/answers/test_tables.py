@@ -51,7 +51,7 @@ def test_a_row_per_answer(task, tmp_path, serve):
     assert {name: last[name] for name in fixed | answers[task]} == fixed | answers[task]
     assert last["generating_weight"] == (None if task in ("construct", "select") else 0.5)
     assert (json.loads(last["touched"]), json.loads(last["times"])) == ({"mix": True}, {"mix": 1.25})
-    everything = {name for said in answers.values() for name in said}
+    everything = {name for columns in answers.values() for name in columns}
     silent = everything - set(answers[task])
     assert all(last[name] is None for name in silent)
 

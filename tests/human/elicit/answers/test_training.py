@@ -1,4 +1,4 @@
-"""What people said, as items and labels to train on."""
+"""Answers of participants as items and labels to train on."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +92,11 @@ def test_votes_on_mixes_stay_votes(data, tmp_path):
     assert found.annotations.probs is None
     mine = found.annotations.to_frame(found.items).iloc[2 * N :]
     main = [one for one in answers.counted(with_excluded=False) if one.trial.kind == "main"]
-    said = sorted(
+    expected = sorted(
         (CLASSES[one.row.answer["label"]], f"s-p{one.participant.number:03d}", np.float32(one.row.answer["confidence"]))
         for one in main
     )
-    assert sorted(zip(mine["label"], mine["annotator"], mine["confidence"], strict=True)) == said
+    assert sorted(zip(mine["label"], mine["annotator"], mine["confidence"], strict=True)) == expected
 
 
 @pytest.mark.parametrize("soft", [False, True])

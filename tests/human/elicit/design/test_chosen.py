@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path: Path):
         ([], "at least 1 row, got 0"),
     ],
 )
-def test_a_row_that_can_not_be_shown_is_named(tmp_path: Path, rows, message):
+def test_a_row_that_cannot_be_shown_is_named(tmp_path: Path, rows, message):
     data = pictures(split=True)
     (tmp_path / "next.csv").write_text("\n".join(["item1,item2,weight", *rows]))
     with pytest.raises(DataError, match=message):

@@ -39,7 +39,7 @@ def test_only_training_items_are_used():
         (ArrayInputs(np.zeros((4, 2, 2, 4), dtype=np.uint8), "image"), "are uint8 with 4 channels; .* with 1 or 3"),
     ],
 )
-def test_what_can_not_be_shown_is_refused(inputs, message):
+def test_items_that_cannot_be_shown_are_refused(inputs, message):
     votes = Annotations.from_dense([[0], [1], [0], [1]])
     with pytest.raises(DataError, match=message):
         check_showable(AnnotatedData("d", ("p", "q", "r", "s"), inputs, votes))

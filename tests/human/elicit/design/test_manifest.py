@@ -41,7 +41,7 @@ def test_numbers_survive_exactly(study, tmp_path):
     assert read_manifest(tmp_path).stimuli[0].weight == weight
 
 
-def test_it_can_not_be_changed(study):
+def test_a_manifest_is_immutable(study):
     with pytest.raises(ValidationError, match="frozen"):
         study.seed = 1
 
@@ -137,10 +137,10 @@ def test_a_wrong_edit_is_one_error_with_file_and_field(study, tmp_path, path, to
         return
     with pytest.raises(DataError) as raised:
         read_manifest(tmp_path)
-    told = str(raised.value)
-    assert told.startswith(f"{tmp_path / 'study.json'}: ")
-    assert message in told
-    assert "\n" not in told
+    text = str(raised.value)
+    assert text.startswith(f"{tmp_path / 'study.json'}: ")
+    assert message in text
+    assert "\n" not in text
 
 
 def test_no_study_and_no_json(tmp_path):

@@ -119,7 +119,7 @@ def probs(seed: int, n: int, k: int) -> np.ndarray:
 
 
 def least_sure_by_loop(label: np.ndarray, p: np.ndarray, number: int) -> list[tuple[int, int]]:
-    """The rule said slowly."""
+    """The rule as a slow loop."""
     found = []
     for a in range(p.shape[1]):
         for b in range(a + 1, p.shape[1]):

@@ -38,7 +38,7 @@ def even(counts) -> bool:
         ({"repeats": 31}, "repeats.*30, got 31"),
     ],
 )
-def test_what_can_not_be_is_one_sentence(change, message):
+def test_impossible_settings_are_refused_in_one_sentence(change, message):
     with pytest.raises(ConfigError, match=message):
         Design(**PLAIN | change)
 

@@ -45,8 +45,8 @@ def saved(
         {"trial_type": "hilmix-text", "right": trials > 0}
     ]
     for trial in chosen.trials[:trials]:
-        said = CATCH.get(chosen.task, {}) if trial.kind == "catch" else {}
-        answer = {"task": chosen.task} | ANSWERS[chosen.task] | said
+        catch = CATCH.get(chosen.task, {}) if trial.kind == "catch" else {}
+        answer = {"task": chosen.task} | ANSWERS[chosen.task] | catch
         rows.append(
             {
                 "trial_type": "hilmix-trial",
@@ -113,8 +113,8 @@ def test_the_summary_of_h_mix_takes_it(tmp_path, capsys):
             row["answer"] = row["answer"] | {"weight": 1.0 if row["kind"] == "catch" else weight}
     file = written(tmp_path / "a.json", *people)
     assert main(["elicit", "import", str(study), str(file)]) == 0
-    assert "4 participants taken into" in (said := capsys.readouterr().out)
-    assert "with 40 answers" in said
+    assert "4 participants taken into" in (printed := capsys.readouterr().out)
+    assert "with 40 answers" in printed
     assert main(["hmix", "summary", str(study), "-o", str(tmp_path / "out")]) == 0
     assert main(["elicit", "import", str(study), str(file)]) == 2
     assert "participant p0 is in" in capsys.readouterr().err
@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused_as_a_whole(change: Change, message, tmp_pa
     assert not (study / "answers.sqlite").exists() or not read_rows(study / "answers.sqlite", Rows.read_participants)
 
 
-def test_what_is_no_json_or_not_there_is_told(tmp_path):
+def test_files_without_json_or_missing_are_refused(tmp_path):
     study = make_study(tmp_path / "s")
     (tmp_path / "a").write_text("[\n{")
     for name in ("a", "missing"):

@@ -22,11 +22,11 @@ def written(tmp_path):
 
 def test_the_timeline_is_the_study_without_what_people_are_to_judge(written):
     folder, out = written
-    manifest, told = read_manifest(folder), json.loads((out / "timeline.json").read_text())
-    assert told["manifest"] == hash_manifest(folder)
-    assert "<strong>this</strong>" in told["consent"]
-    assert "<script" not in json.dumps(told)
-    for batch, source in zip(told["batches"], manifest.batches, strict=True):
+    manifest, timeline = read_manifest(folder), json.loads((out / "timeline.json").read_text())
+    assert timeline["manifest"] == hash_manifest(folder)
+    assert "<strong>this</strong>" in timeline["consent"]
+    assert "<script" not in json.dumps(timeline)
+    for batch, source in zip(timeline["batches"], manifest.batches, strict=True):
         assert (batch["id"], batch["task"]) == (source.id, source.task)
         for trial, original in zip(batch["trials"], source.trials, strict=True):
             shown = manifest.stimuli[original.stimulus]

@@ -79,7 +79,7 @@ def go_through(page, address: str, task: Task, rights: list[int]) -> list[dict]:
     """Through the whole study; ``rights`` are the answers to the check, try by try. Returns the rows that it saves."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.add_init_script("window.saveAnswers = (json) => (window.saved = json)")
     page.goto(address)
     go_on = page.locator("form button:not([type=button])")

@@ -88,14 +88,14 @@ class Server:
 
 
 class Person:
-    """Somebody at a page of the study, who clicks and types."""
+    """A participant at a page of the study, who clicks and types."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.problems: list[str] = []
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
 
     @property
     def heading(self) -> str:

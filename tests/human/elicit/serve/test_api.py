@@ -121,7 +121,7 @@ def test_a_wrong_check_leads_back_and_two_end_it(served):
     assert "right" not in str(state)
     refused(client.post(f"{me}/instructions", json={"read": True}), 409, "failed_check")
     _, state = at_trials(client)
-    assert state["trial"]["id"] == 0, "whoever fails gives the batch back"
+    assert state["trial"]["id"] == 0, "a participant who fails gives the batch back"
     assert [e.detail for e in served.rows(Rows.read_events) if e.what == "failed check"] == [
         "attempt 1: [0]",
         "attempt 2: [0]",
@@ -137,7 +137,7 @@ def test_a_check_of_the_wrong_form_costs_no_attempt(served):
     assert served.client.get(me).json()["attempts_left"] == 2
 
 
-def test_an_answer_sent_again_is_stored_once_and_a_second_tab_is_told(served):
+def test_an_answer_sent_again_is_stored_once_and_a_second_tab_learns_it(served):
     client = served.client
     me, state = at_trials(client)
     sent = submission(state)
@@ -203,7 +203,7 @@ def test_withdrawal_deletes_every_row_at_any_time(served):
     assert state["trial"]["id"] == 0, "the batch is free again"
 
 
-def test_a_restart_goes_on_where_everybody_was(served, serve):
+def test_a_restart_continues_where_each_participant_was(served, serve):
     me, state = at_trials(served.client)
     state = post(served.client, f"{me}/answers", submission(state))["state"]
     served.app.state.context.store.close()
@@ -217,7 +217,7 @@ def test_straight_liners_are_excluded_visibly_and_others_make_up_for_them(tmp_pa
     me, state = at_trials(client)
     while state["trial"]:
         state = post(client, f"{me}/answers", submission(state, seconds=0.5, touched={"mix": False}))["state"]
-    assert state["phase"] == "survey", "nobody is told"
+    assert state["phase"] == "survey", "no participant learns of it"
     reason = "fast: 15 of 15 trials took less than 1 s; straight: 12 of 12 answers are 0.8"
     assert served.rows(Rows.read_participants)[0].excluded == reason
     events = [(e.what, e.detail) for e in served.rows(Rows.read_events) if e.what.startswith(("flag", "excl"))]
@@ -237,7 +237,7 @@ def test_reloads_during_the_trials_are_noted_up_to_a_limit(served):
 
 
 @pytest.mark.parametrize("task", ["construct", "select"])
-def test_what_is_stored_is_the_weight_of_the_mix_and_not_the_one_that_was_told(task, tmp_path, serve):
+def test_what_is_stored_is_the_weight_of_the_mix_and_not_the_one_in_the_answer(task, tmp_path, serve):
     build_study(pictures(), tmp_path / "s", Design(tasks=(task,), pairs=2, per_batch=2, practice=0))
     served = serve(tmp_path / "s")
     me = joined(served.client)
@@ -246,11 +246,11 @@ def test_what_is_stored_is_the_weight_of_the_mix_and_not_the_one_that_was_told(t
     rights = [one.right for one in read_manifest(tmp_path / "s").checks[task]]
     state = post(served.client, f"{me}/check", {"answers": rights})
     while state["trial"]:
-        told = {"task": task, "weight": 0.1}
-        told |= {"position": state["trial"]["weights"].index(0.1)} if task == "select" else {}
-        sent = submission(state, answer=told)
+        answer = {"task": task, "weight": 0.1}
+        answer |= {"position": state["trial"]["weights"].index(0.1)} if task == "select" else {}
+        sent = submission(state, answer=answer)
         saved = post(served.client, f"{me}/answers", sent)
-        assert saved["answer"] == post(served.client, f"{me}/answers", sent)["answer"] == told
+        assert saved["answer"] == post(served.client, f"{me}/answers", sent)["answer"] == answer
         state = saved["state"]
     kinds = {trial.id: trial.kind for trial in read_manifest(tmp_path / "s").batches[0].trials}
     stored = {(kinds[one.trial], one.answer["weight"]) for one in served.rows(Rows.read_answers)}

@@ -117,7 +117,7 @@ def test_a_slow_body_is_refused_in_time():
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         (b"{", 400, "The body is not valid JSON."),
         (b"", 422, "Field 'body' is refused: Field required."),
@@ -133,16 +133,16 @@ def test_a_slow_body_is_refused_in_time():
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_malformed_bodies_get_one_sentence(served, body, status, said):
+def test_malformed_bodies_get_one_sentence(served, body, status, message):
     me = joined(served.client)
     reply = served.client.post(f"{me}/consent", content=body, headers={"content-type": "application/json"})
     assert reply.status_code == status, reply.text
-    assert said in reply.json()["error"]
+    assert message in reply.json()["error"]
     assert len(reply.json()["error"]) <= 300
     assert served.client.get(me).json()["phase"] == "consent"
 
 
-def test_a_failure_of_the_server_tells_no_more_than_that(served):
+def test_a_failure_of_the_server_reveals_no_details(served):
     served.app.state.context.store.close()
     reply = TestClient(served.app, raise_server_exceptions=False).get("/api/p/" + "A" * 24)
     assert reply.status_code == 500

@@ -51,7 +51,7 @@ def test_next_trial_is_the_first_unanswered():
     assert find_next_trial((4, 2), {4, 2, 7}) is None
 
 
-def test_judgments_count_leaseholders_once_and_everybody_else_by_answer(study):
+def test_judgments_count_leaseholders_once_and_all_others_by_answer(study):
     """Batch 0, trials 1 and 2: one lease (trial 1 answered under it), two former people answered trial 1, one 2."""
     counts = count_judgments(
         study, Coverage({(1, 0): 1, (1, None): 2, (2, 1): 1, (0, None): 9, (5, None): 9}, {0: 1, 1: 1})
@@ -78,7 +78,7 @@ def test_one_stimulus_short_of_the_target_is_enough_to_give_a_batch_out(study):
     assert choose_batch(study, count_judgments(study, Coverage(short, {})), judged=()).id == 1
 
 
-def test_nobody_is_given_a_stimulus_twice(study):
+def test_no_participant_gets_a_stimulus_twice(study):
     first = study.batches[0].trials[1].stimulus
     assert choose_batch(study, {}, judged={first}).id == 1
     everything = {trial.stimulus for batch in study.batches for trial in batch.trials}
@@ -95,7 +95,7 @@ def test_a_lapsed_lease_goes_on_while_any_of_the_rest_is_wanted(study):
 
 @given(st.lists(st.sampled_from(["take", "finish", "leave"]), max_size=60), st.randoms(use_true_random=False))
 def test_whatever_people_do_all_targets_are_met_and_batches_stay_level(manifest_of_three, steps, random):
-    """A crowd that takes, finishes and abandons batches; then everybody finishes. Checked against plain counting."""
+    """A crowd that takes, finishes and abandons batches; then all finish. Checked against plain counting."""
     study, target = manifest_of_three, 2
     finished: Counter[int] = Counter()
     running: list[int] = []

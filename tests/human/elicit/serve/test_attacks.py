@@ -1,4 +1,4 @@
-"""What somebody who means harm may try, over HTTP: none of it shows, changes or breaks what is others'."""
+"""Attacks over HTTP: none shows, changes or breaks the data of other participants."""
 
 import hashlib
 import hmac
@@ -28,7 +28,7 @@ JSON = {"content-type": "application/json"}
 
 
 def test_no_redirect_repeats_an_address_or_names_a_host(served):
-    """It would go out without TLS, behind a proxy that speaks it, with the code that is the key to somebody's data."""
+    """Behind a proxy that speaks TLS it would go out without, with the code that is the key to a participant's data."""
     me = joined(served.client)
     evil = {"host": "evil.example"}
     for address in (me, me.removeprefix("/api"), LINK, f"/status/{STATUS_TOKEN}", "/static", "//evil.example"):
@@ -56,8 +56,8 @@ def test_a_line_break_in_an_address_makes_no_header(served):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_a_form_on_another_site_can_not_send_json(served, kind):
-    """What a browser sends across sites without asking first is refused, whoever's code it has."""
+def test_a_form_on_another_site_cannot_send_json(served, kind):
+    """What a browser sends across sites without asking first is refused, even with a valid code."""
     me = joined(served.client)
     reply = served.client.post(f"{me}/consent", content=b'{"accepted": true}', headers={"content-type": kind})
     assert reply.status_code == 422
@@ -98,8 +98,8 @@ def test_a_field_given_twice_counts_once_and_is_checked(served):
     assert served.answers() == []
 
 
-def test_a_key_opens_nothing_for_anybody_else(served):
-    """Keys are compared with those of the same person and trial only, and what is told is one's own."""
+def test_a_key_opens_nothing_for_another_participant(served):
+    """Keys are compared with those of the same person and trial only, and a reply holds one's own answers only."""
     client = served.client
     me, state = at_trials(client)
     sent = submission(state, answer=fitting_answer(state) | {"weight": 0.123})
@@ -151,7 +151,7 @@ def test_images_of_others_and_files_are_out_of_reach(served):
     refused(client.get(f"{joined(client)}/images/{theirs}"), 404, "no such image")
 
 
-def test_the_state_tells_nothing_about_others_or_which_trials_are_checks(served):
+def test_the_state_reveals_nothing_about_others_or_which_trials_are_checks(served):
     me, state = at_trials(served.client)
     other, _ = at_trials(served.client)
     while state["trial"]:
@@ -197,7 +197,7 @@ def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
     assert hashing.rows(Rows.read_participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
 
 
-def test_codes_can_not_be_guessed(served):
+def test_codes_cannot_be_guessed(served):
     codes = {joined(served.client).rpartition("/")[2] for _ in range(50)}
     assert len(codes) == 50
     assert {len(code) * 6 for code in codes} == {144}

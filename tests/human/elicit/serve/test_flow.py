@@ -21,7 +21,7 @@ from hilmix.human.elicit.store.rows import Participant
 from tests.human.elicit.studies import OFFERED, make_tasks
 from tests.human.elicit.study_data import pictures
 
-SOMEBODY = Participant(
+PARTICIPANT = Participant(
     number=1,
     code="c" * 24,
     platform=None,
@@ -59,12 +59,14 @@ def study(tmp_path_factory) -> Study:
     ],
 )
 def test_phase(study, stored, answered, reassigned, expected):
-    assert find_phase(study, ParticipantState(replace(SOMEBODY, phase=stored), set(answered), reassigned)) == expected
+    assert (
+        find_phase(study, ParticipantState(replace(PARTICIPANT, phase=stored), set(answered), reassigned)) == expected
+    )
 
 
 def test_texts_are_shown_in_their_phases_only(study):
     shown = {
-        stored: build_state(study, ParticipantState(replace(SOMEBODY, phase=stored), {0}, False)).study
+        stored: build_state(study, ParticipantState(replace(PARTICIPANT, phase=stored), {0}, False)).study
         for stored in ("consent", "instructions", "check", "trials", "survey", "done")
     }
     assert [name for name, view in shown.items() if view.consent] == ["consent"]
@@ -74,27 +76,27 @@ def test_texts_are_shown_in_their_phases_only(study):
 
 
 def test_the_trial_at_hand_and_what_to_load_ahead(study):
-    shown = build_state(study, ParticipantState(SOMEBODY, {0}, False))
+    shown = build_state(study, ParticipantState(PARTICIPANT, {0}, False))
     assert shown.trial is not None
     assert (shown.trial.id, shown.trial.kind, shown.trial.start) == (2, "trial", 0.0)
-    assert shown.preload == build_state(study, ParticipantState(SOMEBODY, {0, 2}, False)).trial.images
-    assert build_state(study, ParticipantState(SOMEBODY, {0, 2, 1}, False)).preload == ()
+    assert shown.preload == build_state(study, ParticipantState(PARTICIPANT, {0, 2}, False)).trial.images
+    assert build_state(study, ParticipantState(PARTICIPANT, {0, 2, 1}, False)).preload == ()
     assert (shown.progress.done, shown.progress.total) == (0, 3)
     assert shown.completion_code is None
 
 
 def test_steps_rise_and_thumbnails_are_shuffled_with_their_images(study):
-    assert [weight for _, weight in find_offered_images(study, SOMEBODY, 1)] == list(OFFERED)
-    by_person = [find_offered_images(study, replace(SOMEBODY, number=number), 8) for number in range(20)]
+    assert [weight for _, weight in find_offered_images(study, PARTICIPANT, 1)] == list(OFFERED)
+    by_person = [find_offered_images(study, replace(PARTICIPANT, number=number), 8) for number in range(20)]
     assert len({tuple(offer) for offer in by_person}) > 10
     shown = study.stimulus(8)
     assert {frozenset(offer) for offer in by_person} == {frozenset(zip(shown.images, shown.weights, strict=True))}
-    assert find_offered_images(study, SOMEBODY, 15) is None
+    assert find_offered_images(study, PARTICIPANT, 15) is None
 
 
 def test_class_order_is_the_persons_own_and_stays(study):
     def order(number: int, trial: int) -> tuple[int, ...]:
-        person = replace(SOMEBODY, number=number, batch=2, order=(trial,))
+        person = replace(PARTICIPANT, number=number, batch=2, order=(trial,))
         return build_state(study, ParticipantState(person, set(), False)).trial.class_order
 
     assert order(1, 15) == order(1, 16)
@@ -114,13 +116,13 @@ def test_nothing_is_left_of_those_who_withdrew(study):
 
 
 @pytest.mark.parametrize("task", ["construct", "select"])
-def test_weights_that_pages_are_told_give_no_catch_trial_away(task, tmp_path):
+def test_weights_offered_to_pages_do_not_reveal_catch_trials(task, tmp_path):
     """Catch trials offer other mixes than main ones, under the same weights and starts; stored is what was meant."""
     design = Design(tasks=(task,), pairs=6, per_batch=6, practice=0, repeats=0)
     manifest = build_study(pictures(), tmp_path / "s", design)
     built = Study.open(tmp_path / "s")
     for trial in manifest.batches[0].trials:
-        person = replace(SOMEBODY, order=(trial.id,))
+        person = replace(PARTICIPANT, order=(trial.id,))
         view, shown = build_state(built, ParticipantState(person, set(), False)).trial, manifest.stimuli[trial.stimulus]
         assert sorted(view.weights) == [i / 10 for i in range(11)]
         assert view.start in ((0.1, 0.9) if task == "construct" else (None,))

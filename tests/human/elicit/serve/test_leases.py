@@ -23,7 +23,7 @@ def test_an_abandoned_batch_is_given_on_and_the_late_one_gets_another(served):
     assert answer_all(client, third, state3)["phase"] == "survey"
 
 
-def test_an_expired_lease_goes_on_when_nobody_took_it(served):
+def test_an_expired_lease_continues_when_no_other_took_it(served):
     client = served.client
     me, state = at_trials(client)
     served.clock.now += 3601
@@ -35,7 +35,7 @@ def test_an_expired_lease_goes_on_when_nobody_took_it(served):
 
 
 def test_answers_before_leaving_count(served):
-    """The late one has judged two of three; whoever takes the batch judges all; then nothing is left to judge."""
+    """The late one has judged two of three; the next to take the batch judges all; then nothing is left to judge."""
     client = served.client
     late, state = at_trials(client)
     while state["progress"]["done"] < 4:

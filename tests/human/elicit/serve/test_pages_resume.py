@@ -13,64 +13,64 @@ pytestmark = NEEDS_CHROMIUM
 
 
 def test_reload_and_a_new_window_land_where_the_person_was(host, person):
-    server, somebody = host("infer"), person()
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer("infer")
-    somebody.start()
-    somebody.answer("infer")
-    trial, heading = somebody.trial(), somebody.heading
+    server, participant = host("infer"), person()
+    participant.to_trials(server.link, RIGHT)
+    participant.answer("infer")
+    participant.start()
+    participant.answer("infer")
+    trial, heading = participant.trial(), participant.heading
     assert heading == "Picture 2 of 4"
-    somebody.page.reload()
-    assert (somebody.trial(), somebody.heading) == (trial, heading)
-    other = Person(somebody.page.context.new_page())
-    other.page.goto(somebody.page.url)
+    participant.page.reload()
+    assert (participant.trial(), participant.heading) == (trial, heading)
+    other = Person(participant.page.context.new_page())
+    other.page.goto(participant.page.url)
     assert (other.trial(), other.heading) == (trial, heading)
-    somebody.answer("infer")
+    participant.answer("infer")
     other.page.bring_to_front()
     other.answer("infer")  # it is answered already
     assert "another window" in other.page.locator(".notice").inner_text()
-    assert other.heading == somebody.heading == "Picture 3 of 4"
+    assert other.heading == participant.heading == "Picture 3 of 4"
     assert len(server.answers()) == 3
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_back_button_stays_once_and_then_leaves(size, host, person):
-    server, somebody = host("infer"), person(**SIZES[size])
-    somebody.page.goto("about:blank")
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer("infer")
-    somebody.start()
-    trial = somebody.trial()
-    somebody.page.go_back()
-    somebody.page.locator(".notice").wait_for()
-    assert somebody.trial() == trial
-    somebody.answer("infer")
-    assert somebody.trial() != trial
-    somebody.page.go_back()
-    somebody.page.locator(".notice").wait_for()
-    somebody.page.go_back()
-    assert somebody.page.url == "about:blank"
-    somebody.page.go_forward()
-    assert somebody.trial() != trial
+    server, participant = host("infer"), person(**SIZES[size])
+    participant.page.goto("about:blank")
+    participant.to_trials(server.link, RIGHT)
+    participant.answer("infer")
+    participant.start()
+    trial = participant.trial()
+    participant.page.go_back()
+    participant.page.locator(".notice").wait_for()
+    assert participant.trial() == trial
+    participant.answer("infer")
+    assert participant.trial() != trial
+    participant.page.go_back()
+    participant.page.locator(".notice").wait_for()
+    participant.page.go_back()
+    assert participant.page.url == "about:blank"
+    participant.page.go_forward()
+    assert participant.trial() != trial
     assert len(server.answers()) == 2
 
 
 def test_a_lost_connection_loses_and_doubles_nothing(host, person):
-    server, somebody = host("infer"), person()
-    page = somebody.page
-    somebody.to_trials(server.link, RIGHT)
-    first = somebody.trial()
+    server, participant = host("infer"), person()
+    page = participant.page
+    participant.to_trials(server.link, RIGHT)
+    first = participant.trial()
     server.stop()
-    somebody.slide("mix", 0.2)
-    somebody.slide("confidence", 0.9)
-    somebody.button("Continue").click()
+    participant.slide("mix", 0.2)
+    participant.slide("confidence", 0.9)
+    participant.button("Continue").click()
     page.get_by_text("Your answer is kept on this device").wait_for()
-    somebody.button("Continue").click(no_wait_after=True)
+    participant.button("Continue").click(no_wait_after=True)
     kept = json.loads(page.evaluate("Object.values(localStorage)[0]"))
     assert page.locator("main").get_attribute("aria-busy") == "true"
-    assert not serious_findings(somebody)
+    assert not serious_findings(participant)
     server.start()
-    somebody.button("Try now").click()
+    participant.button("Try now").click()
     page.locator(f'main:not([data-page="{first}"])').wait_for()
     assert page.locator("#connection").inner_text() == ""
     assert page.evaluate("localStorage.length") == 0
@@ -78,24 +78,24 @@ def test_a_lost_connection_loses_and_doubles_nothing(host, person):
 
 
 def test_an_answer_outlives_its_page(host, person):
-    server, somebody = host("infer"), person()
-    page = somebody.page
-    somebody.to_trials(server.link, RIGHT)
-    somebody.trial()
+    server, participant = host("infer"), person()
+    page = participant.page
+    participant.to_trials(server.link, RIGHT)
+    participant.trial()
     page.route("**/answers", lambda route: route.abort())
-    somebody.slide("mix", 0.2)
-    somebody.slide("confidence", 0.9)
-    somebody.button("Continue").click()
+    participant.slide("mix", 0.2)
+    participant.slide("confidence", 0.9)
+    participant.button("Continue").click()
     page.get_by_text("Your answer is kept").wait_for()
     page.unroute("**/answers")
     page.reload()
-    somebody.button("Start").wait_for()
+    participant.button("Start").wait_for()
     assert len(server.answers()) == 1
 
 
 def test_a_lost_reply_is_asked_for_again_with_the_same_key(host, person):
-    server, somebody = host("infer"), person()
-    somebody.to_trials(server.link, RIGHT)
+    server, participant = host("infer"), person()
+    participant.to_trials(server.link, RIGHT)
     keys = []
 
     def lose_the_first(route: Any) -> None:
@@ -106,9 +106,9 @@ def test_a_lost_reply_is_asked_for_again_with_the_same_key(host, person):
         else:
             route.continue_()
 
-    somebody.page.route("**/answers", lose_the_first)
-    somebody.answer("infer")
-    somebody.button("Start").wait_for()
+    participant.page.route("**/answers", lose_the_first)
+    participant.answer("infer")
+    participant.button("Start").wait_for()
     assert len(keys) == 2
     assert [one.key for one in server.answers()] == keys[:1] == keys[1:]
 
@@ -149,24 +149,24 @@ def test_an_expired_lease_offers_new_pictures_and_a_full_study_waits(size, host,
 
 
 def test_what_is_written_in_the_survey_outlives_its_page_until_it_is_sent(host, person):
-    server, somebody = host("infer"), person()
-    page = somebody.page
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer_all("infer")
+    server, participant = host("infer"), person()
+    page = participant.page
+    participant.to_trials(server.link, RIGHT)
+    participant.answer_all("infer")
     page.get_by_label("How did you decide?").fill('I <b>looked</b>.\n"Long"')
     page.get_by_role("radiogroup", name="How difficult").get_by_label("10").check()
     page.reload()
-    somebody.at("survey")
+    participant.at("survey")
     assert page.get_by_label("How did you decide?").input_value() == 'I <b>looked</b>.\n"Long"'
     assert page.get_by_label("Anything else?").input_value() == ""
     page.get_by_label("Anything else?").fill("No.")
     page.reload()
-    somebody.at("survey")
+    participant.at("survey")
     other = Person(page.context.new_page())
     other.page.goto(page.url)
     other.at("survey")
-    somebody.button("Finish").click()
-    somebody.at("done")
+    participant.button("Finish").click()
+    participant.at("done")
     (survey,) = read_rows(server.folder / "answers.sqlite", Rows.read_surveys)
     assert survey[1:] == (None, 10, 'I <b>looked</b>.\n"Long"', "No.")
     other.page.get_by_label("Anything else?").fill("Yes?")
@@ -176,12 +176,12 @@ def test_what_is_written_in_the_survey_outlives_its_page_until_it_is_sent(host, 
 
 
 def test_withdrawing_leaves_nothing_on_the_device(host, person):
-    server, somebody = host("infer"), person()
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer_all("infer")
-    somebody.page.get_by_label("Anything else?").fill("My name.")
-    assert somebody.page.evaluate("localStorage.length") == 1
-    somebody.button("Withdraw and delete my answers").click()
-    somebody.button("Yes, delete my answers").click()
-    somebody.at("withdrawn")
-    assert somebody.page.evaluate("localStorage.length") == 0
+    server, participant = host("infer"), person()
+    participant.to_trials(server.link, RIGHT)
+    participant.answer_all("infer")
+    participant.page.get_by_label("Anything else?").fill("My name.")
+    assert participant.page.evaluate("localStorage.length") == 1
+    participant.button("Withdraw and delete my answers").click()
+    participant.button("Yes, delete my answers").click()
+    participant.at("withdrawn")
+    assert participant.page.evaluate("localStorage.length") == 0

@@ -20,37 +20,37 @@ PAGES = Path(__file__).parents[4] / "hilmix" / "human" / "elicit" / "serve" / "p
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("task", [t if t == "infer" else pytest.param(t, marks=pytest.mark.slow) for t in TASKS])
 def test_a_whole_session(task, size, host, person):
-    server, somebody = host(task), person(**SIZES[size])
+    server, participant = host(task), person(**SIZES[size])
     addresses: set[str] = set()
-    somebody.page.on("request", lambda request: addresses.add(request.url))
-    somebody.page.goto(server.link)
+    participant.page.on("request", lambda request: addresses.add(request.url))
+    participant.page.goto(server.link)
     titles = []
     steps = {
-        "consent": somebody.consent,
-        "instructions": somebody.instructions,
-        "check": lambda: somebody.check(RIGHT),
-        "practice": somebody.start,
+        "consent": participant.consent,
+        "instructions": participant.instructions,
+        "check": lambda: participant.check(RIGHT),
+        "practice": participant.start,
     }
     for phase, step in steps.items():
-        somebody.at(phase)
-        check_access(somebody)
-        titles.append(somebody.page.title())
+        participant.at(phase)
+        check_access(participant)
+        titles.append(participant.page.title())
         step()
-    somebody.trial()
-    check_access(somebody)
+    participant.trial()
+    check_access(participant)
     if task != "construct":  # where nothing can be missing
-        somebody.button("Continue").click()
-        check_access(somebody)
-        assert somebody.page.locator(".error:visible").count() >= 1
+        participant.button("Continue").click()
+        check_access(participant)
+        assert participant.page.locator(".error:visible").count() >= 1
         assert not server.answers()
-    assert somebody.answer_all(task) == TRIALS
-    check_access(somebody)
-    somebody.survey()
-    check_access(somebody)
-    assert "C0DE" in somebody.page.locator("main").inner_text()
-    assert not somebody.problems
+    assert participant.answer_all(task) == TRIALS
+    check_access(participant)
+    participant.survey()
+    check_access(participant)
+    assert "C0DE" in participant.page.locator("main").inner_text()
+    assert not participant.problems
     assert all(address.startswith(server.origin) for address in addresses)
-    assert len({*titles, somebody.page.title()}) == 5
+    assert len({*titles, participant.page.title()}) == 5
     check_answers(server, task)
 
 
@@ -82,89 +82,89 @@ def test_pages_fit_the_smallest_phone_and_twice_the_size(task, host, person):
     server = host(task, batches=2)
     # Text of a desktop page at 200 % is laid out in a window of half its width and height.
     for size in (SMALLEST, {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}):
-        somebody = person(**size)
-        somebody.to_trials(server.link, RIGHT)
-        somebody.trial()
-        check_access(somebody)
-        somebody.answer_all(task)
-        check_access(somebody)
+        participant = person(**size)
+        participant.to_trials(server.link, RIGHT)
+        participant.trial()
+        check_access(participant)
+        participant.answer_all(task)
+        check_access(participant)
 
 
 def test_a_session_without_a_mouse(host, person):
-    server, somebody = host("infer"), person()
-    page, press = somebody.page, somebody.page.keyboard.press
+    server, participant = host("infer"), person()
+    page, press = participant.page, participant.page.keyboard.press
     page.goto(server.link)
-    somebody.at("consent")
+    participant.at("consent")
     for key in ("Tab", "Space", "Tab", "Enter"):
         press(key)
-    somebody.at("instructions")
+    participant.at("instructions")
     assert page.evaluate("document.activeElement.tagName") == "H1"
     press("Tab")
     press("Enter")
-    somebody.at("check")
+    participant.at("check")
     for key in ("Tab", "ArrowDown", "Enter"):
         press(key)
         page.wait_for_timeout(50)
-    somebody.button("Start").wait_for()
+    participant.button("Start").wait_for()
     press("Tab")
     press("Enter")
-    somebody.trial()
+    participant.trial()
     for key in ("Tab", "Home", "Tab", "Space", "Tab", "Enter"):
         press(key)
-    somebody.button("Start").wait_for()
+    participant.button("Start").wait_for()
     (given,) = server.answers()
     assert (given.answer["weight"], given.answer["confidence"]) == (1.0, 0.5)
 
 
 def test_too_many_wrong_answers_end_the_study(host, person):
-    somebody = person()
-    somebody.page.goto(host("infer", check_attempts=2).link)
-    somebody.consent()
-    somebody.instructions()
-    somebody.at("check")
-    assert "You have 2 attempts left" in somebody.page.locator("main").inner_text()
-    assert not somebody.page.locator(".notice").count()
-    somebody.check([0])
-    somebody.at("instructions")
+    participant = person()
+    participant.page.goto(host("infer", check_attempts=2).link)
+    participant.consent()
+    participant.instructions()
+    participant.at("check")
+    assert "You have 2 attempts left" in participant.page.locator("main").inner_text()
+    assert not participant.page.locator(".notice").count()
+    participant.check([0])
+    participant.at("instructions")
     for _ in range(2):
-        assert "You have one attempt left" in somebody.page.locator(".notice").inner_text()
-        somebody.page.reload()
-        somebody.at("instructions")
-    somebody.instructions()
-    somebody.check([0])
-    somebody.at("failed_check")
-    check_access(somebody)
+        assert "You have one attempt left" in participant.page.locator(".notice").inner_text()
+        participant.page.reload()
+        participant.at("instructions")
+    participant.instructions()
+    participant.check([0])
+    participant.at("failed_check")
+    check_access(participant)
 
 
-def test_withdrawing_deletes_and_an_unknown_link_is_told(host, person):
-    server, somebody = host("infer"), person()
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer("infer")
+def test_withdrawing_deletes_and_an_unknown_link_is_reported(host, person):
+    server, participant = host("infer"), person()
+    participant.to_trials(server.link, RIGHT)
+    participant.answer("infer")
     assert len(server.answers()) == 1
-    somebody.button("Withdraw and delete my answers").click()
-    check_access(somebody)
-    somebody.button("No, go on").click()
-    assert somebody.page.locator("dialog[open]").count() == 0
-    somebody.button("Withdraw and delete my answers").click()
-    somebody.button("Yes, delete my answers").click()
-    somebody.at("withdrawn")
-    check_access(somebody)
+    participant.button("Withdraw and delete my answers").click()
+    check_access(participant)
+    participant.button("No, go on").click()
+    assert participant.page.locator("dialog[open]").count() == 0
+    participant.button("Withdraw and delete my answers").click()
+    participant.button("Yes, delete my answers").click()
+    participant.at("withdrawn")
+    check_access(participant)
     assert not server.answers()
-    somebody.page.reload()
-    somebody.at("unknown")
-    check_access(somebody)
-    assert not somebody.page.locator("#withdraw").is_visible()
+    participant.page.reload()
+    participant.at("unknown")
+    check_access(participant)
+    assert not participant.page.locator("#withdraw").is_visible()
 
 
 def test_pictures_keep_square_pixels_and_texts_bring_no_markup(host, person):
-    server, somebody = host("infer"), person(**SIZES["phone"])
-    somebody.page.goto(server.link)
-    somebody.at("consent")
-    assert somebody.page.locator("main script, main b").count() == 0
-    assert "<script>" in somebody.page.locator("main").inner_text()
-    somebody.to_trials(server.link, RIGHT)
-    somebody.trial()
-    image = somebody.page.locator(".picture img")
+    server, participant = host("infer"), person(**SIZES["phone"])
+    participant.page.goto(server.link)
+    participant.at("consent")
+    assert participant.page.locator("main script, main b").count() == 0
+    assert "<script>" in participant.page.locator("main").inner_text()
+    participant.to_trials(server.link, RIGHT)
+    participant.trial()
+    image = participant.page.locator(".picture img")
     own, width, height = image.evaluate("n => [n.naturalWidth, n.clientWidth, n.clientHeight]")
     assert width == height >= 200
     assert width % own == 0
@@ -184,25 +184,25 @@ def test_names_of_a_study_bring_no_markup(host, person):
     for old in server.folder.glob("answers.sqlite*"):
         old.unlink()
     server.start()
-    somebody, watching = person(), person()
-    somebody.page.goto(server.link)
+    participant, watching = person(), person()
+    participant.page.goto(server.link)
     watching.page.goto(f"{server.origin}/status/{STATUS_TOKEN}")
     watching.page.locator("table").first.wait_for()
     places = [
-        somebody.consent,
-        somebody.instructions,
-        lambda: somebody.check(RIGHT),
-        somebody.start,
-        lambda: somebody.answer_all("vote"),
-        somebody.survey,
+        participant.consent,
+        participant.instructions,
+        lambda: participant.check(RIGHT),
+        participant.start,
+        lambda: participant.answer_all("vote"),
+        participant.survey,
     ]
     for place in places:
         place()
-        for page in (somebody.page, watching.page):
+        for page in (participant.page, watching.page):
             assert page.locator("img[onerror], script:not([src]), a[href^=javascript]").count() == 0
-    assert evil in somebody.page.locator("main").inner_text()
+    assert evil in participant.page.locator("main").inner_text()
     assert evil in watching.page.title()
-    assert not somebody.problems + watching.problems
+    assert not participant.problems + watching.problems
 
 
 def test_files_name_each_other_and_nothing_outside():

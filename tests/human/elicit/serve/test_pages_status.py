@@ -27,9 +27,9 @@ def cells(watching: Person, part: str) -> list[list[str]]:
 @pytest.mark.parametrize("size", SIZES)
 def test_the_researcher_sees_numbers(size, host, person):
     """Two who agree up to .1, one who fails both catch trials, one who is on the way, one who has left."""
-    server, somebody = host("infer", target_judgments=2, batches=1), person()
-    somebody.to_trials(server.link, RIGHT)
-    somebody.answer_all("infer")  # 80 % of image 1
+    server, participant = host("infer", target_judgments=2, batches=1), person()
+    participant.to_trials(server.link, RIGHT)
+    participant.answer_all("infer")  # 80 % of image 1
     with httpx.Client(base_url=server.origin) as client:
         me, state = at_trials(client)
         while state["trial"]:
@@ -43,7 +43,7 @@ def test_the_researcher_sees_numbers(size, host, person):
         joined(client)
         client.delete(joined(client))
     watching = person(**SIZES[size])
-    said = looked_at(watching, server)
+    text = looked_at(watching, server)
     shown = {row[0]: row[1] for row in cells(watching, "tasks")}
     assert shown[""] == "infer"
     assert shown["Judgments"].strip() == "100 % (2 of 2)"
@@ -61,13 +61,13 @@ def test_the_researcher_sees_numbers(size, host, person):
         ["p003", "survey", "infer", "5 of 5"],
         ["p004", "consent", NONE, "0 of 0"],
     ]
-    assert "7.0 s" in said
+    assert "7.0 s" in text
 
 
 def test_an_empty_study(host, person):
-    said = looked_at(person(), host("vote"))
-    assert "No participant has joined yet." in said
-    assert "No participant is flagged." in said
+    text = looked_at(person(), host("vote"))
+    assert "No participant has joined yet." in text
+    assert "No participant is flagged." in text
 
 
 def test_new_numbers_come_by_themselves_and_leave_the_place(host, person):

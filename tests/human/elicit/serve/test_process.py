@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[4]
 
 
 class Process:
-    """``hilmix elicit serve`` on a free port. ``links`` are what it prints, ``log`` all that it has said at its end."""
+    """``hilmix elicit serve`` on a free port. ``links`` are what it prints, ``log`` its output until its end."""
 
     def __init__(self, folder: Path, port: int, *options: str) -> None:
         command = [sys.executable, "-m", "hilmix", "elicit", "serve", str(folder), "--port", str(port), *options]
@@ -51,8 +51,8 @@ class Process:
 
     def end(self, number: signal.Signals) -> str:
         self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=20)
-        return "".join(self.log) + said
+        rest, _ = self.process.communicate(timeout=20)
+        return "".join(self.log) + rest
 
 
 def free_port() -> int:
@@ -107,7 +107,7 @@ def test_kill_9_in_the_middle_loses_and_doubles_nothing(tmp_path):
     for thread in threads:
         thread.join()
     before = {person.me: dict(person.acknowledged) for person in people}
-    assert any(person.open for person in people), "somebody was in the middle of it"
+    assert any(person.open for person in people), "a participant was in the middle of it"
 
     again = Process(folder, port)
     assert again.links == server.links, "links stay"
@@ -129,7 +129,7 @@ def test_kill_9_in_the_middle_loses_and_doubles_nothing(tmp_path):
         f"status        {server.links[1]}",
         "Stop with Ctrl+C; nothing is lost.",
     ]
-    assert [line for line in log.splitlines() if line] == links * 2, "no code, no address of anybody, no error"
+    assert [line for line in log.splitlines() if line] == links * 2, "no code, no address of a participant, no error"
 
 
 def _stored(folder: Path) -> dict[str, dict[int, tuple[str, dict[str, Any], float]]]:

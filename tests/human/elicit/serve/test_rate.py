@@ -64,7 +64,7 @@ def test_those_inside_go_on(served):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_bucket_against_brute_force(seed):
-    """No window of any length holds more than burst + rate x length; nobody waits while there is a token."""
+    """No window of any length holds more than burst + rate x length; no request waits while there is a token."""
     rng = np.random.default_rng(seed)
     burst, rate = int(rng.integers(1, 8)), float(rng.uniform(0.5, 4))
     times = np.cumsum(rng.exponential(0.2, 400))

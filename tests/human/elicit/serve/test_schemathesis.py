@@ -1,7 +1,7 @@
 """Schemathesis, driven by the OpenAPI schema, against a study that is served over HTTP.
 
 It sends what the schema allows and what it does not: odd parameters, headers, bodies, types. No request may make the
-server fail, and every reply must be one that the schema tells of.
+server fail, and every reply must be one that the schema describes.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ INTERFACE = schemathesis.openapi.from_dict(_APP.openapi())
 
 
 class Study:
-    """A study that is being served, and in it somebody for whom a request is in season."""
+    """A study that is being served, and in it a participant for whom the request is valid now."""
 
     def __init__(self, link: str) -> None:
         self.origin = link.removesuffix(LINK)
@@ -74,7 +74,7 @@ def study(tmp_path_factory) -> Iterator[Study]:
 
 @INTERFACE.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_request_makes_the_server_fail_and_every_reply_is_told_of(case, study):
+def test_no_request_makes_the_server_fail_and_every_reply_is_in_the_schema(case, study):
     for right in ({}, study.known(case.operation.path)):
         case.path_parameters.update(right)
         reply = case.call(base_url=study.origin, allow_redirects=False)

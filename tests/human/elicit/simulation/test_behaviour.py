@@ -26,30 +26,30 @@ def given(who: Behaviour, task: str, *, kind: str = "main", weight: float = 0.3,
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_one_that_the_server_takes(name, task, kind):
     for seed in range(20):
-        said = given(Behaviour(name), task, kind=kind, seed=seed, weight=[0.01, 0.3, 0.99][seed % 3])
+        answer = given(Behaviour(name), task, kind=kind, seed=seed, weight=[0.01, 0.3, 0.99][seed % 3])
         shown = stimulus(0, task, catch=kind == "catch")
-        checked = TypeAdapter(Answer).validate_python(said)
+        checked = TypeAdapter(Answer).validate_python(answer)
         assert find_problem(checked, shown, weights=shown.weights, num_classes=len(CLASSES)) is None
         if kind == "catch" and name in ("logit", "fast", "untouched"):
-            assert passes_catch(shown, said)
+            assert passes_catch(shown, answer)
         if (
             kind == "catch"
             and name in ("fails-catch", "straight-liner")
             and (name, task) != ("straight-liner", "infer")
         ):
-            assert not passes_catch(shown, said)
+            assert not passes_catch(shown, answer)
 
 
 def test_the_mean_is_the_curve_and_a_fit_finds_it_again():
     who, weights = Behaviour(a=0.4, b=0.6, sd=0.15), np.repeat([0.1, 0.25, 0.5, 0.75, 0.9], 400)
-    said = np.array([given(who, "infer", weight=w, seed=i)["weight"] for i, w in enumerate(weights)])
+    answer = np.array([given(who, "infer", weight=w, seed=i)["weight"] for i, w in enumerate(weights)])
     for weight in np.unique(weights):
         curve = 1 / (1 + np.exp(-(0.4 + 0.6 * np.log(weight / (1 - weight)))))
         assert who.perceived_weight(weight) == pytest.approx(curve)
-        assert abs(said[weights == weight].mean() - curve) < 4 * 0.15 / 20
+        assert abs(answer[weights == weight].mean() - curve) < 4 * 0.15 / 20
         spread = 2 * 0.15 * np.sqrt(curve * (1 - curve))
-        assert said[weights == weight].std() == pytest.approx(spread, rel=0.15)
-    fit = fit_curve("logit", weights, said, np.arange(len(said)))
+        assert answer[weights == weight].std() == pytest.approx(spread, rel=0.15)
+    fit = fit_curve("logit", weights, answer, np.arange(len(answer)))
     for value, low, high in zip((0.4, 0.6), fit.low, fit.high, strict=True):
         assert low < value < high
 
@@ -58,14 +58,14 @@ def test_without_scatter_the_midpoint_is_where_the_curve_crosses_one_half():
     """logit(1/2) = 0 = a + b logit w: here at w = .75, and of the offered weights the nearest."""
     who = Behaviour(a=-np.log(3), b=1.0, sd=0)
     for task in ("construct", "select"):
-        said = given(who, task)
-        assert said["weight"] == 0.75
-        assert said.get("position") in (None, OFFERED.index(0.75))
+        answer = given(who, task)
+        assert answer["weight"] == 0.75
+        assert answer.get("position") in (None, OFFERED.index(0.75))
 
 
 def test_percents_are_the_perceived_shares_and_the_rest_is_impossible():
-    said = given(Behaviour(a=0, b=1, sd=0), "categorical", weight=0.3)
-    assert said == {
+    answer = given(Behaviour(a=0, b=1, sd=0), "categorical", weight=0.3)
+    assert answer == {
         "task": "categorical",
         "top": 3,
         "top_percent": 70,

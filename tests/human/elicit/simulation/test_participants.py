@@ -20,7 +20,7 @@ def answers(folder):
     return [(one.participant, one.trial, one.key, one.answer, one.seconds, one.touched) for one in given]
 
 
-def test_the_same_seed_gives_the_same_answers_and_everybody_finishes(tmp_path):
+def test_the_same_seed_gives_the_same_answers_and_all_participants_finish(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         make_tasks(tmp_path / name, list(TASKS), target_judgments=1)
         found = simulate_study(tmp_path / name, participants=6, behaviours=[Behaviour()], seed=seed)

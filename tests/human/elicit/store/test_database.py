@@ -133,7 +133,7 @@ def test_a_job_given_up_before_its_turn_is_left_out_and_later_ones_run(store):
     assert [one.trial for one in store.run(lambda rows: rows.read_answers())] == [2]
 
 
-def test_nobody_is_told_that_an_answer_was_saved_when_the_commit_fails(store, monkeypatch):
+def test_an_answer_is_not_acknowledged_when_the_commit_fails(store, monkeypatch):
     number = join(store, "alice")
     monkeypatch.setattr(store, "_sql", FailsToCommit(store._sql))
     with pytest.raises(sqlite3.OperationalError, match="disk is full"):
@@ -205,7 +205,7 @@ def test_other_files_are_refused_with_the_remedy(file, store, tmp_path):
         Store(tmp_path / "absent" / "answers.sqlite", manifest="m")
 
 
-def test_reading_beside_the_server_sees_what_is_committed_and_can_not_write(file, store):
+def test_reading_beside_the_server_sees_what_is_committed_and_cannot_write(file, store):
     number = join(store, "alice")
     assert read_rows(file, lambda rows: [p.code for p in rows.read_participants()]) == ["alice"]
     with pytest.raises(DataError, match="readonly"):
@@ -230,7 +230,7 @@ def test_a_closed_store_takes_no_job(file):
 
 
 def test_answers_acknowledged_before_kill_9_are_there(file):
-    """A child writes as fast as it can and tells each answer once it is acknowledged, until it is killed."""
+    """A child writes as fast as it can and prints each answer once it is acknowledged, until it is killed."""
     code = (
         "import sys; from pathlib import Path; from tests.human.elicit.store.test_database import given, join\n"
         "from hilmix.human.elicit.store.database import Store\n"
@@ -242,12 +242,12 @@ def test_answers_acknowledged_before_kill_9_are_there(file):
     root = Path(__file__).parents[4]
     child = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True, cwd=root)
     assert child.stdout is not None
-    told = [int(child.stdout.readline()) for _ in range(30)]
+    acknowledged = [int(child.stdout.readline()) for _ in range(30)]
     os.kill(child.pid, signal.SIGKILL)
-    told += [int(line) for line in child.stdout.read().split("\n")[:-1]]
+    acknowledged += [int(line) for line in child.stdout.read().split("\n")[:-1]]
     child.wait()
     store = Store(file, manifest="m")
     kept = [one.trial for one in store.run(lambda rows: rows.read_answers())]
     store.close()
-    assert kept[: len(told)] == told
-    assert len(kept) <= len(told) + 1, "at most one answer was on its way"
+    assert kept[: len(acknowledged)] == acknowledged
+    assert len(kept) <= len(acknowledged) + 1, "at most one answer was on its way"

@@ -47,10 +47,10 @@ def refuses(file: Path, manifest: str) -> bool:
     try:
         read_rows(file, lambda rows: (rows.read_participants(), rows.read_answers()), manifest=manifest)
     except DataError as error:
-        told = str(error)
+        text = str(error)
     else:
         return False
-    assert str(file) in told
+    assert str(file) in text
     with pytest.raises(DataError):
         Store(file, manifest=manifest)
     return True
@@ -115,7 +115,7 @@ def test_changed_lost_and_added_rows_in_a_file_that_is_whole(study, change):
 @pytest.mark.parametrize("damage", ["noise", "a changed number", "empty", "another file"])
 def test_every_command_that_reads_it_ends_with_one_sentence(study, command, damage, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("saved.json").write_text("")  # what jsPsych has saved of nobody
+    Path("saved.json").write_text("")  # a jsPsych file without participants
     file = study / "answers.sqlite"
     if damage == "a changed number":
         with sqlite3.connect(file) as sql:
@@ -125,10 +125,10 @@ def test_every_command_that_reads_it_ends_with_one_sentence(study, command, dama
         contents = {"noise": np.random.default_rng(1).bytes(9000), "empty": b"", "another file": b"PK\3\4" * 500}
         file.write_bytes(contents[damage])
     assert main(["elicit", command[0], str(study), *command[1:]]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert "answers.sqlite" in said or command[0] == "next"
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "answers.sqlite" in printed or command[0] == "next"
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize("damage", [b"", b"noise" * 1000])

@@ -23,8 +23,8 @@ def test_a_second_server_is_refused_and_the_first_one_named(tmp_path, capsys):
     with lock_study(folder):
         assert main(["elicit", "serve", str(folder), "--port", "9"]) == 2
         assert main(["elicit", "simulate", str(folder), "--participants", "1"]) == 2
-    told = capsys.readouterr().err
-    assert told.count(f"process {os.getpid()} ") == 2
+    printed = capsys.readouterr().err
+    assert printed.count(f"process {os.getpid()} ") == 2
     assert not (folder / "answers.sqlite").exists()
     with lock_study(folder):
         pass
