@@ -46,7 +46,7 @@ def environment(core: str | None = None, level: str | None = None) -> dict[str, 
 
 
 def ask(question: str, core: str | None = None, level: str | None = None) -> str:
-    """What a fresh Python with these kernels prints."""
+    """Returns what a fresh Python with these kernels prints."""
     command = [sys.executable, "-c", question]
     return subprocess.run(command, env=environment(core, level), check=True, text=True, capture_output=True).stdout
 

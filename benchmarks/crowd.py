@@ -38,7 +38,7 @@ class Loss(NamedTuple):
 
 @dataclass
 class Log:
-    """What all clients have seen. ``errors``: every reply that was not the one expected."""
+    """Replies that all clients have seen. ``errors``: every reply that was not the one expected."""
 
     replies: list[Reply] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)

@@ -52,7 +52,7 @@ BODY = {
 
 
 class Outage(NamedTuple):
-    """When the server was killed and gone; and how many cores it and the clients had kept busy until then."""
+    """Times of the server's kill and end, and the cores that it and the clients had kept busy until then."""
 
     began: float
     gone: float
@@ -122,7 +122,7 @@ def differences(folder: Path, people: Sequence[Participant]) -> tuple[int, int]:
 
 
 def results(log: Log, outage: Outage, lost: int, doubled: int, bare: Log) -> list[Result]:
-    """What was seen; the answers that were sent again, or were due while the server was down, apart from the others."""
+    """Results: the answers that were sent again, or were due while the server was down, apart from the others."""
     back = min(reply.came for reply in log.replies if reply.lost or reply.due > outage.gone)
     put_off = [bool(r.lost) or outage.began <= r.due <= back for r in log.replies]
     hit = [r for r, off in zip(log.replies, put_off, strict=True) if off and r.what == "answer"]

@@ -27,7 +27,7 @@ STEPS = 3
 
 
 class Variant(NamedTuple):
-    """What is timed."""
+    """Variant that is timed."""
 
     explanations: list[Explanation]
     every: int = 1

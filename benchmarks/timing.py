@@ -1,4 +1,4 @@
-"""How everything here is timed: interleaved in one process, CPU time, medians, one thread."""
+"""Timing of all benchmarks: interleaved in one process, CPU time, medians, one thread."""
 
 import statistics
 import time

@@ -15,7 +15,7 @@ PER_CLASS, SIDE, FINE = 24, 96, 4
 HUES = {"apple": (350, 375), "banana": (48, 56), "mushroom": (15, 30), "tree": (95, 140)}
 """Degrees of the colour circle between which things of a class lie."""
 LIGHT = (0.38, 0.3)
-"""Where the light falls, as a share of the side."""
+"""Position of the light, as a share of the side."""
 
 
 def draw(kind: str, rng: np.random.Generator) -> Image.Image:

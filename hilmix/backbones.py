@@ -37,7 +37,7 @@ RESERVED = {
 }
 """Arguments of ``timm.create_model`` that would break what a backbone returns, and why."""
 _REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, LookupError, OSError, ArithmeticError)
-"""What timm raises for arguments that a model does not take or cannot work with."""
+"""Exceptions of timm for arguments that a model does not take or cannot work with."""
 
 
 class Backbone(Part, nn.Module, ABC):

@@ -14,7 +14,7 @@ from hilmix.errors import ConfigError
 
 @dataclass(frozen=True)
 class Range:
-    """Where a number must lie, as metadata of its annotation: ``Annotated[int, Range(low=1)]``.
+    """Range of a number, as metadata of its annotation: ``Annotated[int, Range(low=1)]``.
 
     Args:
         low: lower bound.

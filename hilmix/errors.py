@@ -4,7 +4,7 @@ import re
 
 _KEY = re.compile('"[^"]+"')
 _LOST = re.compile("Connection (closed|reset) by peer|remote process exited")
-"""What gloo and NCCL raise in the processes that wait for one that has failed."""
+"""Errors of gloo and NCCL in the processes that wait for one that has failed."""
 
 
 class HilmixError(Exception):

@@ -1,4 +1,4 @@
-"""What is wrong with a data folder: all of it, grouped, and one error that carries the list."""
+"""Faults of a data folder: all of them, grouped, and one error that carries the list."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +58,7 @@ class Fault:
 
     @property
     def title(self) -> str:
-        """What a printed note begins with: ``warning:`` for a likely mistake, ``note:`` for what was understood."""
+        """First word of the printed line: ``warning:`` for a likely mistake, ``note:`` for what was understood."""
         return "warning:" if self.kind in _LIKELY_MISTAKES else "note:"
 
     def to_dict(self) -> dict[str, Any]:

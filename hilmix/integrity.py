@@ -18,9 +18,9 @@ from hilmix.errors import RunError
 from hilmix.moved import public_path, with_current_paths
 
 SETTINGS = ("hyper_parameters", "datamodule_hyper_parameters")
-"""Where Lightning keeps in a checkpoint what the module and the data module were built from."""
+"""Keys of a Lightning checkpoint that hold the arguments of the module and the data module."""
 MODULE = "class_path"
-"""Where a checkpoint keeps the class path of the module that it was saved from."""
+"""Key of a checkpoint that holds the class path of the module that it was saved from."""
 MARK = b"hilmix sha256 "
 SEAL = len(MARK) + hashlib.sha256().digest_size * 2
 """Bytes of the seal: a comment at the end of the zip archive that ``torch.save`` writes, ignored by all readers."""
@@ -29,7 +29,7 @@ _SETTLED = 2 * 10**9
 
 
 class _Version(NamedTuple):
-    """What distinguishes a file from a later one of the same name."""
+    """Properties that distinguish a file from a later one of the same name."""
 
     device: int
     inode: int
@@ -117,7 +117,7 @@ def _version(path: Path | str) -> _Version | None:
 
 
 def _fault(path: Path) -> str:
-    """What is wrong with the file, empty if nothing is."""
+    """Returns the fault of the file, empty if there is none."""
     with path.open("rb") as file:
         file.seek(0, 2)
         length = file.tell() - SEAL

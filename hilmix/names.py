@@ -16,7 +16,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
 """Between letters beyond ASCII joiners are spelling (Persian, Indic scripts, emoji), elsewhere they hide."""
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""What spreadsheets take for the beginning of a formula (OWASP, CSV injection), apostrophes of an escape before it."""
+"""Beginnings of formulas to a spreadsheet (OWASP, CSV injection), after apostrophes of an escape."""
 _LONGEST = 200
 """Characters of a name in a figure."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

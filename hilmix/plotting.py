@@ -63,7 +63,7 @@ STYLE: dict[Any, Any] = {
 
 
 def available() -> bool:
-    """Whether matplotlib is installed."""
+    """Returns whether matplotlib is installed."""
     # Looks for it without importing it.
     return importlib.util.find_spec("matplotlib") is not None
 

@@ -118,7 +118,7 @@ def _secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_secret(name: str) -> bool:
-    """Whether the last words of a name, in snake, kebab or camel case, say that its value is secret."""
+    """Returns whether the last words of a name, in snake, kebab or camel case, mark its value as secret."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name.rpartition(".")[2])
     words = [word.lower() for word in words if not word.isdigit()]
     if not words:

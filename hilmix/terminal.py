@@ -23,7 +23,7 @@ _UNLIMITED = 10_000
 """Columns of an output that is no window, such as a pipe: one line of text stays one line there."""
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-"""Where torchrun, SLURM and Lightning say which process of a run this is."""
+"""Variables in which torchrun, SLURM and Lightning keep the rank of this process."""
 
 
 def terminal(*, stderr: bool = False) -> Console:

@@ -56,7 +56,7 @@ def common_patch(sides: Sequence[int]) -> int | None:
 
 
 def size_remedy(net: nn.Module, sides: Sequence[int]) -> str:
-    """What to set for a network of a fixed input size."""
+    """Returns the setting that fits a network of a fixed input size."""
     if not hasattr(net, "patch_embed"):
         return ""
     patch = common_patch(sides)
@@ -67,7 +67,7 @@ def size_remedy(net: nn.Module, sides: Sequence[int]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """What an error of timm says, in one line."""
+    """Returns the message of an error of timm in one line."""
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return f"{text if isinstance(error, (RuntimeError, ValueError)) else f'{type(error).__name__}: {text}'}."
 

@@ -1,4 +1,4 @@
-"""Which classes a file may name: the one place that imports what a checkpoint, a saved policy or a specification names.
+"""Classes that a file may name: the one place that imports what a checkpoint, a saved policy or a specification names.
 
 Importing a module runs it. A class path is therefore followed only into hilmix, into a package that the user named with
 :func:`trust`, or to a class that the user's own program or config has imported already.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-"""What LightningCLI notes in the checkpoints of modules that save their own arguments."""
+"""Key that LightningCLI adds to the checkpoints of modules that save their own arguments."""
 _packages: set[str] = {"hilmix"}
 
 

@@ -19,7 +19,7 @@ UNKNOWN = -1
 
 
 class MixPlan(NamedTuple):
-    """How the rows of one batch are mixed: ``x <- weight * x + (1 - weight) * x[partner]``.
+    """Plan of mixing the rows of one batch: ``x <- weight * x + (1 - weight) * x[partner]``.
 
     A plan is drawn once per batch and then shared by everything that is mixed: inputs or a hidden layer, annotator
     embeddings, label likelihoods. It can be logged, replayed and injected by a test.
@@ -30,9 +30,9 @@ class MixPlan(NamedTuple):
     weight: Tensor
     """(R,) float in [0, 1]: share of the row itself."""
     rows: Literal["items", "pairs"] = "items"
-    """Whether a row is an item (R = B) or one annotation of an item (R = L)."""
+    """Meaning of a row: an item (R = B) or one annotation of an item (R = L)."""
     layer: str = "input"
-    """Where it applies: ``input``, ``features`` (the backbone's output), or a module name inside the backbone."""
+    """Place of mixing: ``input``, ``features`` (the backbone's output), or a module name inside the backbone."""
     box: Tensor | None = None
     """(R, 4) int64 top, bottom, left, right of the partner's pixels, if a rectangle is pasted and nothing is blended;
     ``weight`` is the share of the pixels left."""
@@ -119,7 +119,7 @@ class StepOutput(NamedTuple):
     probs: Tensor | None
     """(L, K) float soft answers, or None."""
     plan: MixPlan | None
-    """How the rows were mixed, or None."""
+    """Plan by which the rows were mixed, or None."""
     label_log_probs: Tensor
     """(L, K) float, log p(annotator says k | input), before seeing the label. Under an item-wise plan: (2L, K)."""
     diagonal: Tensor | None = None

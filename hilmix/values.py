@@ -141,12 +141,12 @@ def value_of(text: str) -> str | None:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number without leading zeros; ``1.0`` is, and ``1e+16``, as floats are written."""
+    """Returns whether a text is a whole number without leading zeros; ``1.0`` is, and ``1e+16``, as of floats."""
     return _WHOLE.fullmatch(text) is not None or (_LARGE.fullmatch(text) is not None and float(text).is_integer())
 
 
 def is_list(text: str) -> bool:
-    """Whether a text is a list or map, as JSON, Python or NumPy write it; a name in brackets is none.
+    """Returns whether a text is a list or map, as JSON, Python or NumPy write it; a name in brackets is none.
 
     Example:
         >>> is_list('["cat", "dog"]'), is_list("{'cat'}"), is_list("[/cat]"), is_list("(small)")

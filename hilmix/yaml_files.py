@@ -12,7 +12,7 @@ MAX_DEPTH = 100
 # The parser in C, where PyYAML was built with it, is many times as fast.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BAD_SCALARS = (ValueError, OverflowError, LookupError, AttributeError, TypeError)
-"""What PyYAML's constructors raise for a scalar that does not fit its tag, such as the date 2026-13-45."""
+"""Exceptions of PyYAML's constructors for a scalar that does not fit its tag, such as the date 2026-13-45."""
 
 
 class YAMLBomb(yaml.YAMLError):  # type: ignore[misc]  # PyYAML ships no types

@@ -1,5 +1,6 @@
 """The words of docs/glossary.md: idioms that it replaces do not return to code, comments, configs and pages."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ BANNED = {
 }
 """What to write, and the pattern of what it replaces."""
 IDIOM = re.compile(f"(?:{'|'.join(BANNED.values())})(?![a-z])")
+QUESTION = re.compile(r"(what|whether|how|who|whom|whose|which|where|when|why|that)\b", re.IGNORECASE)
 FOLDERS = (".", ".ci", "hilmix", "experiments", "benchmarks", "docs", "configs", "notebooks", "tests")
 SUFFIXES = (".py", ".pyi", ".md", ".yaml", ".ipynb", ".cfg", ".toml")
 EXCLUDED = (
@@ -72,3 +74,32 @@ def test_no_idiom_returns():
     texts = read_files()
     assert {"README.md", "hilmix/cli.py", "configs/base.yaml", "docs/methods.md"} <= set(texts), "the walk works"
     assert [hit for name, text in texts.items() for hit in idioms(name, text)] == []
+
+
+def openings(code: str) -> list[tuple[int, str, bool]]:
+    """Returns line, text, and whether it belongs to an attribute, of each docstring."""
+    found = []
+    for parent in ast.walk(ast.parse(code)):
+        for place, node in enumerate(
+            getattr(parent, "body", ()) if not isinstance(parent, ast.Lambda | ast.IfExp) else ()
+        ):
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found.append((node.lineno, value.value.strip(), place > 0))
+    return found
+
+
+def test_docstrings_open_with_a_verb_or_a_noun():
+    """An attribute that is true or false may open with Whether, as in torch."""
+    texts = {
+        name: text for name, text in read_files().items() if name.endswith(".py") and not name.startswith("tests/")
+    }
+    found = {name: openings(text) for name, text in texts.items()}
+    assert sum(map(len, found.values())) > 2000, "the walk works"
+    asked = [
+        f"{name}:{line}: {text.splitlines()[0]}"
+        for name, all_of in found.items()
+        for line, text, attribute in all_of
+        if QUESTION.match(text) and not (attribute and text.startswith("Whether "))
+    ]
+    assert asked == []

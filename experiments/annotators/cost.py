@@ -1,4 +1,4 @@
-"""What an epoch of each method costs: all methods take turns in one process, so that drift hits them alike."""
+"""Cost of an epoch of each method: all methods take turns in one process, so that drift hits them alike."""
 
 from collections.abc import Iterator
 from typing import Any

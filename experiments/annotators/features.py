@@ -34,7 +34,7 @@ class Features:
 
     @property
     def available(self) -> bool:
-        """Whether features can be computed."""
+        """True if features can be computed."""
         return self.weights is not None
 
     def of(self, name: str, images: Callable[[], NDArray[np.uint8]], *, size: int) -> NDArray[np.float32]:

@@ -87,7 +87,7 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
 
 
 def name_of(job: Job) -> str:
-    """How a person repeats the run."""
+    """Name of a run, by which it can be repeated."""
     return f"run --data {job.data} --method {job.method} --lr {job.lr:g} --seed {job.seed}"
 
 

@@ -1,4 +1,4 @@
-"""What a run is, and the model and data that its method's YAML file names."""
+"""Definition of a run, and the model and data that its method's YAML file names."""
 
 import pkgutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from hilmix.modules import Classifier
 
 
 class Job(NamedTuple):
-    """What to run."""
+    """Settings of a run."""
 
     data: str
     method: str

@@ -16,7 +16,7 @@ from hilmix.data.sources.base import Access, Options
 LABELME_SIZE, CIFAR_SIZE = 224, 128
 """Sides in pixels that the network sees."""
 CIFAR_TRAIN, CIFAR_TEST = 5_000, 4_000
-"""How many of the first CIFAR-10 images of each part have features; their order is random."""
+"""Numbers of the first CIFAR-10 images of each part that have features; their order is random."""
 TRUE_ITEMS = 2_000
 VOTES_PER_IMAGE = 2
 

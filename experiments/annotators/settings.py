@@ -10,7 +10,7 @@ SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE = (
     HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost")
 )
 KEY = ["data", "method", "lr", "seed"]
-"""What distinguishes one run from another."""
+"""Columns that distinguish one run from another."""
 
 UPPER_BOUND = "true"
 """Trained on the truth: shown beside the others, outside every ranking."""
@@ -44,7 +44,7 @@ PINNED_LR: dict[str, float] = {"hilmix": 0.01}
 
 
 class Training(NamedTuple):
-    """How every method of a family is trained."""
+    """Training settings of a family, the same for each of its methods."""
 
     backbone: dict[str, Any] = {
         "class_path": "hilmix.backbones.MLP",

@@ -52,7 +52,7 @@ SUMMARY_GROUPS = {
 
 
 class Score(NamedTuple):
-    """How a column of the results is shown."""
+    """Form of a column of the results."""
 
     scale: float = 100
     digits: int = 1
@@ -199,7 +199,7 @@ def _group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> 
 
 
 def _verdict(rows: pd.DataFrame, found: Ranking) -> str:
-    """What the ranking says of the two first methods, and which ones the control surpasses."""
+    """Describes the two first methods of the ranking, and which ones the control surpasses."""
     first, second = found.mean_ranks.sort_values(kind="stable").index[:2]
     p = _p(found.p[second if first == found.control else first])
     behind = [m for m in found.methods if found.p[m] < 0.05 and found.mean_ranks[m] > found.mean_ranks[found.control]]
@@ -275,7 +275,7 @@ PAGES = {
     HERE / "README.md": lambda name: name != "annotators-summary",
     REPO / "README.md": lambda name: name == "annotators-summary",
 }
-"""Which texts each page has markers for."""
+"""Texts that each page has markers for."""
 OPTIONAL_PAGE = REPO / "docs" / "methods.md"
 """May have markers for any of them."""
 

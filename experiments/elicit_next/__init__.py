@@ -1,1 +1,1 @@
-"""How many judgments the proposals of ``hilmix elicit next`` save."""
+"""Judgments that the proposals of ``hilmix elicit next`` save."""

@@ -1,4 +1,4 @@
-"""What is trained and tested on: a source, cut to size, its training masks as the case asks."""
+"""Data of training and testing: a source, cut to size, its training masks as the case asks."""
 
 import os
 from dataclasses import replace

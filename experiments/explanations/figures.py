@@ -151,7 +151,7 @@ def _worst(masks: pd.DataFrame, case: str, method: str, setting: str) -> float:
 
 
 class Maps(NamedTuple):
-    """What one network looks at in some test images."""
+    """Maps of one network for some test images."""
 
     saliency: NDArray[np.float32]
     """(n, H, W)"""

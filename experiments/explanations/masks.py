@@ -17,12 +17,12 @@ MASK_SEED = 0
 
 
 class MaskCase(NamedTuple):
-    """How training images are explained. Spelled as ``share=0.05 repeat=4``, and as ``exact`` where nothing differs."""
+    """Masks of training images. Spelled as ``share=0.05 repeat=4``, and as ``exact`` where nothing differs."""
 
     share: float = 1.0
     """Of the training images, drawn at random; a smaller share is a part of a larger one."""
     repeat: int = 1
-    """How often an explained image is seen in an epoch."""
+    """Number of times that an explained image is seen in an epoch."""
     shift: int = 0
     """Pixels that each mask is moved by, to one of four sides."""
     dilate: int = 0
@@ -30,9 +30,9 @@ class MaskCase(NamedTuple):
     wrong: float = 0.0
     """Probability that a person marks what matters in place of what does not."""
     people: int = 1
-    """Who each give a mask of every explained image."""
+    """Number of annotators who each give a mask of every explained image."""
     how: Literal["union", "agreement"] = "union"
-    """How their masks become one."""
+    """Rule by which their masks become one."""
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -79,7 +79,7 @@ class MaskCase(NamedTuple):
         )
 
     def _drawn(self, right: Tensor, rng: np.random.Generator) -> Tensor:
-        """What one person draws instead of the right masks (M, C, H, W)."""
+        """Draws the masks of one annotator in place of the right ones (M, C, H, W)."""
         sides, wrong = rng.integers(4, size=len(right)), rng.random(len(right)) < self.wrong
         drawn = grown(shifted(right, sides, self.shift), self.dilate)
         inverted = drawn.amax() - drawn if len(drawn) else drawn

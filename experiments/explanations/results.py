@@ -12,8 +12,8 @@ from hilmix.errors import ConfigError
 
 Key = tuple[str, str, str, str, int]
 RANK = ["best_val_worst_group_acc", "best_val_mean_group_acc"]
-"""What a setting is chosen by: accuracy on validation items, of the worst group, ties by the mean, at the epoch where
-the former is highest."""
+"""Criteria of the choice of a setting: accuracy on validation items, of the worst group, ties by the mean, at the epoch
+where the former is highest."""
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def chosen(search: pd.DataFrame, data: str, method: str) -> str:
 
 
 def has_search(search: pd.DataFrame, data: str, method: str) -> bool:
-    """Whether :func:`chosen` gives a setting."""
+    """Returns whether :func:`chosen` gives a setting."""
     return set(GRID[method]) <= set(in_grid(search, DATA[data].searched, method, "exact")["setting"])
 
 

@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 SEARCH_FILE, FINAL_FILE, MASKS_FILE = (HERE / f"results_{step}.csv" for step in ("search", "final", "masks"))
 KEY = ["data", "method", "setting", "masks", "seed"]
-"""What distinguishes one run from another."""
+"""Columns that distinguish one run from another."""
 SEARCH_SEED = 100
 EXACT = "exact"
 """Every training image is explained, and the masks are right."""
@@ -83,7 +83,7 @@ PARTS = {
     "ibp_ex": Part("IBPEx", ("radius",)),
     "r4": Part("R4", ("radius", "weight")),
 }
-"""What methods are sums of."""
+"""Terms that methods are sums of."""
 TRAINING = ("lr", "weight_decay")
 """Settings of the training itself."""
 
@@ -170,7 +170,7 @@ MASK_PLANS = (
     MaskPlan("decoy-mnist-10k", MNIST_CASES, BEST_METHODS, (0,)),
     MaskPlan("decoy-digits", (*FEW, *NOISY), BEST_METHODS, (1, 2)),
 )
-"""What is most wanted first."""
+"""Order of the runs, the most wanted first."""
 MASK_DATA = tuple(dict.fromkeys(plan.data for plan in MASK_PLANS))
 
 

@@ -168,7 +168,7 @@ def _case(masks: pd.DataFrame, case: str, method: str, setting: str) -> str:
 
 
 def budget(search: pd.DataFrame, final: pd.DataFrame, masks: pd.DataFrame) -> str:
-    """How many runs took how long, and the versions of the code."""
+    """Describes number and time of the runs, and the versions of the code."""
     tables = {"search": search, "final": final, "masks": masks}
     both = pd.concat([table for table in tables.values() if len(table)] or [search])
     if both.empty:
@@ -179,7 +179,7 @@ def budget(search: pd.DataFrame, final: pd.DataFrame, masks: pd.DataFrame) -> st
 
 
 def missing(search: pd.DataFrame, rows: pd.DataFrame, masks: pd.DataFrame) -> str:
-    """What the plan of settings.py has and the results lack, with the command that goes on."""
+    """Lists what the plan of settings.py has and the results lack, with the command that goes on."""
     lines = []
     searched = dict.fromkeys(plan.searched for plan in DATA.values())
     open_search = {d: [m for m in METHODS if not has_search(search, d, m)] for d in searched}

@@ -26,7 +26,7 @@ SCORES = ("mean_group_acc", "worst_group_acc")
 
 
 class Job(NamedTuple):
-    """What to run."""
+    """Settings of a run."""
 
     data: str
     method: str

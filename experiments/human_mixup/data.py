@@ -1,4 +1,4 @@
-"""What is trained and tested on: CIFAR-10 test images with their CIFAR-10H labels, and the mixes of H-Mix."""
+"""Data of training and testing: CIFAR-10 test images with their CIFAR-10H labels, and the mixes of H-Mix."""
 
 import os
 from dataclasses import replace

@@ -37,7 +37,7 @@ CONTROL_SEED = 0
 
 @dataclass(frozen=True)
 class Settings:
-    """What is chosen on validation."""
+    """Settings that are chosen on validation."""
 
     lr: float = 3e-3
     mixup: float = 0.2

@@ -36,7 +36,7 @@ NOISE_SEED = 0
 
 
 class Job(NamedTuple):
-    """What to run."""
+    """Settings of a run."""
 
     policy: str
     seed: int

@@ -1,4 +1,4 @@
-"""How well perception policies, the learned ones above all, predict judgments of H-Mix that they were not fitted to.
+"""Scores of perception policies, the learned ones above all, on judgments of H-Mix that they were not fitted to.
 
     HILMIX_DATA=FOLDER python -m experiments.perception.scores run --weights efficientnet_lite0.pth --cache CACHE
     python -m experiments.perception.scores table   # into README.md beside this file

@@ -13,7 +13,7 @@ from hilmix.faults import Findings
 from hilmix.values import IntArray
 
 Duplicates = Literal["last", "first", "keep", "error"]
-"""What counts of several labels of one annotator for one item; ``error`` refuses them."""
+"""Rule for several labels of one annotator for one item; ``error`` refuses them."""
 _MEANING = {
     "last": "the last of them counts",
     "first": "the first of them counts",

@@ -34,7 +34,7 @@ _ONE_LABEL = (
 
 
 class LabelRules(NamedTuple):
-    """What ``dataset.yaml`` says about labels."""
+    """Rules of ``dataset.yaml`` about labels."""
 
     classes: tuple[str, ...] | None = None
     """K class names; None for those that occur."""
@@ -45,7 +45,7 @@ class LabelRules(NamedTuple):
 
     @property
     def empty_is_none(self) -> bool:
-        """Whether an empty cell means "did not label": the empty text or ``NaN`` is listed under ``missing``."""
+        """True if an empty cell means "did not label": the empty text or ``NaN`` is listed under ``missing``."""
         return not {"", *MISSING_TEXTS}.isdisjoint(self.missing)
 
 

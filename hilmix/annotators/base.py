@@ -12,7 +12,7 @@ from hilmix.types import Batch, MixPlan
 
 
 class AnnotatorOutput(NamedTuple):
-    """What an annotator model was asked about S rows, and what it answered.
+    """Output of an annotator model for S rows, beside the annotators that the rows belong to.
 
     S = L, one row per pair; under a plan over items S = 2L: first the own rows, then the partner rows.
     """
@@ -28,7 +28,7 @@ class AnnotatorOutput(NamedTuple):
 
 
 class AnnotatorModel(Part, nn.Module, ABC):
-    """What an annotator is expected to say. Settings in the constructor, sizes in :meth:`build`.
+    """Base: probabilities of annotators' labels, given the class. Settings in the constructor, sizes in :meth:`build`.
 
     Example:
         >>> import torch

@@ -103,7 +103,7 @@ class DawidSkene(AnnotatorModel):
 
     @property
     def untouched(self) -> bool:
-        """Whether no M step has been done."""
+        """True until the first M step."""
         return torch.equal(self.log_confusion, self.start.log().expand_as(self.log_confusion))
 
     @torch.no_grad()

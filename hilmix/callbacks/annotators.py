@@ -1,4 +1,4 @@
-"""How good each annotator is, and whom it confuses with what."""
+"""Report of annotators: the quality of each, and which classes it confuses."""
 
 import logging
 from typing import TYPE_CHECKING

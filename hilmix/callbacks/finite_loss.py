@@ -86,7 +86,7 @@ class FiniteLoss(Callback):
 
 
 def _everywhere(trainer: Trainer, holds: Tensor) -> bool:
-    """Whether something holds on every rank; each of them calls it."""
+    """Returns whether ``holds`` is true on every rank; each of them must call it."""
     if trainer.world_size == 1:
         return bool(holds)
     # All ranks raise together; one alone would leave the others waiting in their next collective.

@@ -1,4 +1,4 @@
-"""When the reports of ``fit`` are made, and of which weights."""
+"""Time and weights of the reports that ``fit`` makes."""
 
 import logging
 from abc import ABC, abstractmethod

@@ -67,7 +67,7 @@ class MetricsFile(Callback):
 
 
 def _out_of_fold(path: Path) -> dict[str, Any]:
-    """What OutOfFoldFile wrote when the run was trained."""
+    """Reads the metrics that OutOfFoldFile wrote when the run was trained."""
     written = json.loads(path.read_text()) if path.is_file() else {}
     return {name: value for name, value in written.items() if name.startswith("out_of_fold")}
 

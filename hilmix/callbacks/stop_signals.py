@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Trainer
 
 STOPPING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
-"""What schedulers, terminals and lost connections send."""
+"""Signals that schedulers, terminals and lost connections send."""
 
 
 class StopSignals:

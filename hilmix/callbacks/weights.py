@@ -1,4 +1,4 @@
-"""Which weights a trainer's model holds."""
+"""The origin of the weights that a trainer's model holds."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -93,7 +93,7 @@ def _json(folder: Path, examined: FolderContents) -> str:
 
 
 def _numbers(data: AnnotatedData) -> dict[str, Any]:
-    """What is printed, as plain values; NaN as null."""
+    """Collects the printed numbers as plain values; NaN as null."""
     shown: dict[str, Any] = {
         "name": data.name,
         "licence": data.licence,

@@ -6,7 +6,7 @@ from types import ModuleType
 from hilmix.errors import ConfigError
 
 EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")
-"""What ``hilmix[elicit]`` brings, as it is imported."""
+"""Packages that ``hilmix[elicit]`` installs, by the names they are imported by."""
 
 
 def import_command(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What ``hilmix hmix fit`` and ``hilmix hmix mixes`` share: the study, the images, and policies by name."""
+"""Study, images and named policies, shared by ``hilmix hmix fit`` and ``hilmix hmix mixes``."""
 
 import argparse
 from functools import partial
@@ -22,7 +22,7 @@ from hilmix.terminal import Console, say
 LEARNED = "learned_statistics"
 NAMES = (*POLICIES, LEARNED)
 ELICITED = "study.json"
-"""What makes a folder one of ``hilmix elicit``, whose package may not be installed."""
+"""File that marks a folder of ``hilmix elicit``, whose package may not be installed."""
 _SMALLEST = 5
 
 

@@ -1,4 +1,4 @@
-"""Where commands write: never over anything, and with one sentence where the system refuses."""
+"""Output paths of commands: never over anything, and one sentence where the system refuses."""
 
 from pathlib import Path
 from typing import Literal

@@ -153,7 +153,7 @@ class AnnotatedDataModule(LightningDataModule):
 
     @property
     def has_masks(self) -> bool:
-        """Whether any training item has a mask."""
+        """True if any training item has a mask."""
         return self.data.masks is not None and bool(self.data.masks.explained[self.rows("train")].any())
 
     @property

@@ -13,7 +13,7 @@ from hilmix.data.items import AnnotatedData
 from hilmix.errors import RunError
 
 _SAME = ("classes", "annotators", "items", "split", "votes", "masks", "groups")
-"""What must not change while a run goes on."""
+"""Properties of the data that must not change while a run lasts."""
 _CONTENTS = ("inputs", "targets", "mask pictures", "annotator metadata", "confidence")
 """The same, of which checkpoints of older versions keep nothing."""
 _UNORDERED = " in any order"

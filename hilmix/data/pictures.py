@@ -33,7 +33,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What the decoders of Pillow raise for damaged files."""
+"""Exceptions of Pillow's decoders for damaged files."""
 
 Size = tuple[int, int]
 """Width and height."""

@@ -1,4 +1,4 @@
-"""What a model is trained on: every annotation, one aggregated label per item, or the truth."""
+"""Targets of training: every annotation, one aggregated label per item, or the truth."""
 
 import logging
 from abc import ABC, abstractmethod

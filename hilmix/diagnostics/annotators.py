@@ -1,4 +1,4 @@
-"""How good each annotator is, whom it confuses with what, and which annotators to show."""
+"""Quality of each annotator, the classes it confuses, and the choice of annotators to show."""
 
 from typing import Any
 

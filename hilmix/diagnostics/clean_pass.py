@@ -18,7 +18,7 @@ from hilmix.types import UNKNOWN, StepOutput
 CONFUSION_CELLS = 2**24
 """Most numbers (A * K * K) of per-annotator confusion matrices; larger ones are left out, as a log line says."""
 PREDICTIONS = ("in-sample", "out-of-fold", "held-out")
-"""How a prediction was made: of an item that the network has trained on, of a training item by a network that has not,
+"""Origins of a prediction: of an item that the network has trained on, of a training item by a network that has not,
 and of an item that no network trains on."""
 PER_ITEM, PER_PAIR = 16, 4
 """Bytes for each class that a pass holds: of an item logits, posterior, and probabilities in float64; of a pair its
@@ -27,7 +27,7 @@ likelihood."""
 
 @dataclass(frozen=True)
 class CleanPass:
-    """What a model says of n items and their m pairs. Optional fields are None where the annotator model lacks them.
+    """Predictions of n items and their m pairs. Optional fields are None where the annotator model lacks them.
 
     Args:
         items: (n,) int64 rows in the items table.
@@ -112,7 +112,7 @@ class CleanPass:
 
     @property
     def kinds_of_predictions(self) -> str:
-        """How the predictions behind a statistic of all items were made, such as ``in-sample, held-out``."""
+        """Origins of the predictions behind a statistic of all items, such as ``in-sample, held-out``."""
         return ", ".join(PREDICTIONS[kind] for kind in np.unique(self.predictions[self.seen]))
 
     @cached_property

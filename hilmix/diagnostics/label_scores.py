@@ -18,7 +18,7 @@ _TAKEN = frozenset({"item", "annotator", "label", "tied", "labels", "suggested",
 
 
 class LabelEvidence(NamedTuple):
-    """What a score knows of M given labels."""
+    """Inputs of a score: M given labels and the predictions of their items."""
 
     probs: NDArray[np.float64]
     """(M, K) class probabilities of the item that each label belongs to."""

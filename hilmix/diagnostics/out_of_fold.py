@@ -1,4 +1,4 @@
-"""How well training items are predicted by networks that have not seen them."""
+"""Metrics of predictions for training items by networks that have not seen them."""
 
 import numpy as np
 import torch

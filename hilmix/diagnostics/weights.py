@@ -1,4 +1,4 @@
-"""Which weights a number belongs to."""
+"""The weights that a number belongs to."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

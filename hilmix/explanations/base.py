@@ -68,7 +68,7 @@ class TrainingPass:
 
     @property
     def rows_mixed(self) -> bool:
-        """Whether rows act on each other inside the network, as in a mixed hidden layer."""
+        """True if rows act on each other inside the network, as in a mixed hidden layer."""
         return self.batch.plan is not None and self.batch.plan.layer != "input"
 
     def data_loss(self, x: Tensor) -> Tensor:

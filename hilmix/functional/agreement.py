@@ -1,4 +1,4 @@
-"""How far participants agree on a stimulus, with themselves, and how much of what they share a predictor captures."""
+"""Agreement of participants on a stimulus and with themselves, and the share of it that a predictor captures."""
 
 from typing import NamedTuple
 
@@ -123,7 +123,7 @@ def _single(ratio: float, size: float) -> float:
 
 
 class RepeatReliability(NamedTuple):
-    """How far the same participants repeat their answers to the same stimuli."""
+    """Reliability of answers of the same participants to the same stimuli."""
 
     correlation: float
     """Pearson; NaN where either is constant."""
@@ -158,7 +158,7 @@ def repeat_reliability(first: ArrayLike, repeat: ArrayLike) -> RepeatReliability
 
 
 class ExplainedShare(NamedTuple):
-    """How much of the squared deviation of answers from a reference a predictor removes."""
+    """Share of the squared deviation of answers from a reference that a predictor removes."""
 
     share: float
     """``1 - mean (y - prediction)^2 / mean (y - reference)^2``; negative where the predictor is the worse one."""

@@ -15,7 +15,7 @@ from hilmix.functional.ties import ROUNDING, rank_groups
 
 Norm = Literal["l1", "l2", "max"]
 TEMPERATURE_RANGE = (0.05, 20.0)
-"""Where a temperature is looked for. A likelihood that rises to either end does not determine it."""
+"""Range of the search for a temperature. A likelihood that rises to either end does not determine it."""
 _TINY = torch.finfo(torch.float32).tiny
 
 

@@ -85,7 +85,7 @@ class ClusteredFit(NamedTuple):
     covariance: FloatArray
     """(P, P), cluster-robust; NaN for fewer than two clusters."""
     rank: int
-    """How many directions of the coefficients are determined."""
+    """Number of directions of the coefficients that are determined."""
 
 
 def clustered_fit(design: FloatArray, value: FloatArray, cluster: IntArray) -> ClusteredFit:

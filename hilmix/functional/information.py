@@ -1,4 +1,4 @@
-"""What answers determine: the one cut-off of near-singular information, and inverses that do not see rounding noise.
+"""Information of answers: the one cut-off of near-singular matrices, and inverses that do not see rounding noise.
 
 Where columns of a design depend on each other, its information ``X'X`` is singular in exact arithmetic. Rounding makes
 of every zero eigenvalue a small one of either sign, another one on another processor, and an inverse makes of that a

@@ -1,4 +1,4 @@
-"""How suspicious a given label is, rankings of suspicion, and how well a ranking finds labels known to be wrong."""
+"""Scores of suspicion of given labels, their rankings, and metrics of rankings against labels known to be wrong."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -104,7 +104,7 @@ def _groups(scores: FloatArray) -> IntArray:
 
 
 class Detection(NamedTuple):
-    """How well low scores find wrong labels."""
+    """Metrics of the detection of wrong labels by low scores."""
 
     average_precision: float
     auroc: float

@@ -33,7 +33,7 @@ class LabelColumns(NamedTuple):
 
 
 class MatrixPrior(NamedTuple):
-    """What matrices are estimated with beside the labels."""
+    """Prior of estimated matrices, beside the labels."""
 
     start: Tensor
     """(A + 1, K, K) float, log matrices before the first step."""

@@ -65,7 +65,7 @@ register_type(torch.device)  # as StochasticWeightAveraging's `device` is by def
 
 log = logging.getLogger(__name__)
 PARTS = ("data", "model", "trainer")
-"""What has settings that a class chosen in its place, or inside it, may lack."""
+"""Settings that hold a class, which may be replaced by one that lacks some of its arguments."""
 
 
 class RunTrainer(Trainer):

@@ -1,4 +1,4 @@
-"""What the user gave: config files and options in their order, and whether all of it reaches the run."""
+"""Settings of the user: config files and options in their order, and a check that all of it reaches the run."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 RESUME_ONLY = ("ckpt_path", "weights_only")
 """Settings of one attempt, which another run must not inherit."""
 SAVED = "# python "
-"""How a config that hilmix saved begins; see :func:`hilmix.lightning_cli.saved_config.versions`."""
+"""First characters of a config that hilmix saved; see :func:`hilmix.lightning_cli.saved_config.versions`."""
 
 
 class SettingSource(NamedTuple):

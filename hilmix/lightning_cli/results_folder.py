@@ -1,4 +1,4 @@
-"""Whose results a folder holds: those of another data set get a folder of their own, nothing is overwritten."""
+"""Folders of results by data set: those of another data set get a folder of their own, nothing is overwritten."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from hilmix.report import OTHER_DATA
 
 log = logging.getLogger(__name__)
 MARK = "data.json"
-"""Which data set the files of a run folder are about: its name, root, and a digest of its content."""
+"""File that names the data set of a folder of results: its name, root, and a digest of its content."""
 
 
 def mark(folder: Path, data: AnnotatedDataModule) -> None:

@@ -16,7 +16,7 @@ from hilmix.lightning_cli.results_folder import owner
 from hilmix.trusted import check_class_paths, leaves, trust
 
 KEPT = ("seed_everything", "model", "data")
-"""What evaluation takes from the run; loggers, devices and callbacks are those of the command at hand."""
+"""Settings that evaluation takes from the run; loggers, devices and callbacks are those of the command at hand."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What must be right before a run starts: settings of the trainer, loggers, a module of one's own."""
+"""Checks before a run starts: settings of the trainer, loggers, a module of one's own."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""How well a model knows which labels are right."""
+"""Metrics of the predicted probability that a label is right."""
 
 import torch
 from torch import Tensor

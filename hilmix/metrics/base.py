@@ -1,4 +1,4 @@
-"""What the metric shells share: fixed-size sums in the best precision of the device, NaN when nothing was seen."""
+"""Base of the metric shells: fixed-size sums in the best precision of the device, NaN when nothing was seen."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

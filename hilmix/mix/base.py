@@ -1,4 +1,4 @@
-"""What every mix policy is: a way to draw a plan. Applying a plan is the same for all."""
+"""Base of mix policies: a way to draw a plan. Applying a plan is the same for all."""
 
 import math
 from abc import ABC, abstractmethod

@@ -18,7 +18,7 @@ from hilmix.types import Batch, StepOutput
 
 Folds = Annotated[int, Range(2)]
 NEEDED = ("data", "rows", "train_annotations", "item_digests", "mix_batch")
-"""What cross-fitting reads of a data module."""
+"""Attributes of a data module that cross-fitting reads."""
 
 
 class CrossFitClassifier(EvaluatedModule):

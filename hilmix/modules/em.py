@@ -93,7 +93,7 @@ class EMClassifier(Classifier):
 
     @property
     def mixes_batches(self) -> bool:
-        """Whether the data module leaves training batches as they are: each network mixes its own part."""
+        """True if the data module leaves training batches as they are: each network mixes its own part."""
         return self.out_of_fold is not None
 
     def setup(self, stage: str) -> None:
@@ -204,7 +204,7 @@ class EMClassifier(Classifier):
 
     @property
     def _knows_folds(self) -> bool:
-        """Whether the folds of a batch's items are known, which takes the data that it comes from."""
+        """True if the folds of a batch's items are known, which takes the data that it comes from."""
         data = None if self._trainer is None else getattr(self._trainer, "datamodule", None)
         return self.item_folds.known and hasattr(data, "item_digests")
 

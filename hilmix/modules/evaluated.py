@@ -1,4 +1,4 @@
-"""What every module of hilmix has under Lightning: evaluation steps, their metrics, and checkpoints."""
+"""Base of every module of hilmix under Lightning: evaluation steps, their metrics, and checkpoints."""
 
 from collections.abc import Sequence
 from pathlib import Path

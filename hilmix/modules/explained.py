@@ -1,4 +1,4 @@
-"""What explanation losses require of a training step."""
+"""Requirements of explanation losses on a training step."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext

@@ -123,7 +123,7 @@ class ItemFolds:
 
     @property
     def known(self) -> bool:
-        """Whether folds were drawn, or read from a checkpoint."""
+        """True once folds were drawn, or read from a checkpoint."""
         return self._keys is not None
 
     def draw(self, datamodule: Any, folds: int, *, seed: int, left_out: NDArray[np.bool_] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How a classifier's inputs are scaled: by one deviation for all features, or by that of each."""
+"""Scaling of a classifier's inputs: by one deviation for all features, or by that of each."""
 
 import logging
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,7 @@ Standardize = Literal["auto", "global", "feature", "none"]
 
 
 class Scaling(NamedTuple):
-    """What inputs are standardised by."""
+    """Mean and deviation by which inputs are standardised."""
 
     chosen: Standardize
     """``global`` or ``feature``."""

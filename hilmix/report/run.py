@@ -15,7 +15,7 @@ from hilmix.diagnostics.weights import Weights, with_weights
 from hilmix.errors import RunError
 
 OTHER_DATA = "on-"
-"""How the folders begin in which a run folder keeps results on other data than the run's own."""
+"""Beginning of the folders in which a run folder keeps results on other data than the run's own."""
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
 FILES = (
     "report.html",
@@ -61,7 +61,7 @@ class Run:
 
     @property
     def scored(self) -> str:
-        """What the headline is about, in words."""
+        """Description of the data and weights of the headline."""
         if self.test is None:
             return with_weights("validation items", self._last_validation())
         evaluated = self.test["evaluated"]
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def suspects_by(self) -> str:
-        """How the predictions were made by which labels are suspicious."""
+        """Origin of the predictions by which labels are suspicious."""
         found = None if self.suspects is None else self.suspects.get("predictions")
         return "in-sample" if found is None or not len(found) else str(found.iloc[0])
 
@@ -116,7 +116,7 @@ def has_results(folder: Path | str) -> bool:
 
 
 def _logs(folder: Path) -> list[Path]:
-    """What CSV loggers wrote about the run's own data, all attempts in order."""
+    """Returns the files of CSV loggers about the run's own data, all attempts in order."""
     found = folder.glob("**/version_*/metrics.csv")
     own = [path for path in found if not path.relative_to(folder).parts[0].startswith(OTHER_DATA)]
     # By number: version_10 comes behind version_9.

@@ -29,7 +29,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     tokenize.TokenError,
 )
-"""What NumPy raises for files that are not in its format, or only at their beginning."""
+"""Exceptions of NumPy for files that are not in its format, or only at their beginning."""
 
 
 def read_array(file: Path) -> NDArray[Any]:

@@ -175,7 +175,7 @@ def _make_absolute(path: str, root: Path) -> str:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    """Whether a path leads into the folder as it is written, whatever links it goes through."""
+    """Returns whether a path leads into the folder as it is written, through any links."""
     return Path(os.path.abspath(root)) in Path(os.path.abspath(path)).parents
 
 

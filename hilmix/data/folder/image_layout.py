@@ -23,7 +23,7 @@ SPLIT_NAMES = {
 # Parts of snake, kebab and camel case.
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 _HIDDEN = (".", "__MACOSX")
-"""What hidden files and folders begin with; macOS adds the latter to archives."""
+"""Beginnings of hidden files and folders; macOS adds the latter to archives."""
 
 
 class Part(NamedTuple):
@@ -157,14 +157,14 @@ def _find_split_word(folder: Path) -> str | None:
 
 
 def _are_splits(top: list[Path]) -> bool:
-    """Whether all folders have a split in their names, each another, and hold folders alone."""
+    """Returns whether all folders have a split in their names, each another, and hold folders alone."""
     splits = {_find_split_word(one) for one in top}
     alone = all(list_visible_folders(one) and not _has_files(one) for one in top)
     return len(top) > 1 and None not in splits and len(splits) == len(top) and alone
 
 
 def is_hidden(path: Path, root: Path) -> bool:
-    """Whether a file or one of its folders below ``root`` is hidden."""
+    """Returns whether a file or one of its folders below ``root`` is hidden."""
     return any(part.startswith(_HIDDEN) for part in path.relative_to(root).parts)
 
 

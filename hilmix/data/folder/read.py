@@ -107,7 +107,7 @@ class LabelledItems(NamedTuple):
     target: NDArray[np.int64]
     """(N,) int64 true class, -1 where unknown."""
     duplicates: Duplicates = "last"
-    """What counted of several labels of one annotator for one item."""
+    """Rule that was applied to several labels of one annotator for one item."""
     notes: tuple[Fault, ...] = ()
     """Remarks for the user, which refuse nothing."""
 

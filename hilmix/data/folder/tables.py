@@ -15,7 +15,7 @@ from hilmix.values import MISSING_TEXTS, read_names, spell
 _NAMES = {"item", "annotator", "label", "target", "split", "path", "group"}
 _SPELLED = ("item", "annotator", "group")
 DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
-"""What pandas and pyarrow raise for damaged files."""
+"""Exceptions of pandas and pyarrow for damaged files."""
 
 
 def read_table(

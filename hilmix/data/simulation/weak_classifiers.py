@@ -24,7 +24,7 @@ _FEWEST = 10  # training items of a classifier annotator
 
 
 class Classifier(Protocol):
-    """What a simulated annotator needs of a scikit-learn classifier."""
+    """The part of a scikit-learn classifier that a simulated annotator needs."""
 
     def fit(self, X: Any, y: Any) -> Any: ...
 

@@ -29,7 +29,7 @@ UNREADABLE = (
     tarfile.TarError,
     zipfile.BadZipFile,
 )
-"""What damaged files raise in the libraries that read them."""
+"""Exceptions of the libraries that read sources, for damaged files."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ class Access:
         self.mirror = mirror if mirror is not None else Path(variable) if variable else None
 
     def is_downloaded(self, resource: Resource[Any]) -> bool:
-        """Whether all canonical files are there already."""
+        """Returns whether all canonical files are there already."""
         return all((self.downloads / file.path).is_file() for file in resource.files)
 
     def is_mirrored(self, resource: Resource[Any]) -> bool:
-        """Whether the mirror is there and holds the resource."""
+        """Returns whether the mirror exists and holds the resource."""
         if self.mirror is None or not resource.mirror:
             return False
         return all((self.mirror / path).is_file() for path in resource.mirror)
 
     def from_mirror(self, resource: Resource[Any]) -> bool:
-        """Whether :meth:`read` takes the mirror."""
+        """Returns whether :meth:`read` takes the mirror."""
         return self.is_mirrored(resource) and not self.is_downloaded(resource)
 
     def origin(self, resource: Resource[Any]) -> str:
-        """Where :meth:`read` takes the resource from, in words."""
+        """Describes the origin that :meth:`read` takes the resource from."""
         if self.is_downloaded(resource):
             return f"files in {self.downloads}"
         if self.is_mirrored(resource):
@@ -172,7 +172,7 @@ class Source:
 
     @property
     def needs_files(self) -> bool:
-        """Whether files are downloaded, or placed by hand, before the data can be made."""
+        """True if files must be downloaded, or placed by hand, before the data can be made."""
         return bool(self.resources or self.folder)
 
 

@@ -46,7 +46,7 @@ class RemoteFile:
 
     @property
     def verification(self) -> str:
-        """How the content is known to be the published one, in words; empty where it is not."""
+        """Description of the check that the content is the published one; empty where there is none."""
         if not self.url.startswith("https://"):
             return ""
         pinned = _COMMIT.match(self.url)

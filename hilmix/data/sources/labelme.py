@@ -20,7 +20,7 @@ LICENCE = "none stated (LabelMe images are given for research)"
 CITATION = "F. Rodrigues, F. Pereira, Deep Learning from Crowds, AAAI 2018"
 CLASSES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
 _CODES = ("highway", "insidecity", "tallbuilding", "street", "forest", "coast", "mountain", "opencountry")
-"""What the integers of the archive mean."""
+"""Classes by the integers of the archive."""
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _SIDE = 128
 

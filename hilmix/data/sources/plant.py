@@ -39,7 +39,7 @@ def read_leaf_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
 
 
 def is_diseased(sample: str) -> bool:
-    """Whether a sample such as ``1_Z12_5_0_1`` (day 1, plant 12) is of an inoculated plant.
+    """Returns whether a sample such as ``1_Z12_5_0_1`` (day 1, plant 12) is of an inoculated plant.
 
     Raises:
         DataError: if it is not called so.

@@ -1,4 +1,4 @@
-"""What each kind of layer does to bounds, to parts and, backwards, to bounds of the gradient.
+"""Rules of each kind of layer for bounds, for parts and, backwards, for bounds of the gradient.
 
 A rule is made of a live layer at every pass, so it always has the layer's present parameters.
 """

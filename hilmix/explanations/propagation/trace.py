@@ -80,7 +80,7 @@ def _checked(step: Step, network: nn.Module) -> Step:
 
 
 def _takes(node: fx.Node, inputs: tuple[str, ...]) -> bool:
-    """Whether a function is called as its rule thinks: sums of two values, whole rows flattened."""
+    """Returns whether a function is called as its rule expects: sums of two values, whole rows flattened."""
     name = getattr(node.target, "__name__", node.target)
     if name in ("add", "iadd"):
         return len(inputs) == 2 and not node.kwargs

@@ -23,7 +23,7 @@ _STILL = 1e-9
 
 
 class WeightedVote(NamedTuple):
-    """What :func:`wawa` and :func:`zero_based_skill` return."""
+    """Result of :func:`wawa` and :func:`zero_based_skill`."""
 
     posterior: FloatArray
     """(N, K) float64, shares of the weighted votes; uniform where no annotator with a positive weight voted."""
@@ -32,7 +32,7 @@ class WeightedVote(NamedTuple):
     converged: bool
     """Whether further rounds would change nothing; always so for Wawa, which has two."""
     rounds: int
-    """How often votes were counted."""
+    """Number of times that votes were counted."""
 
 
 def wawa(table: Votes) -> WeightedVote:

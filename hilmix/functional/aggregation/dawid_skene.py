@@ -19,7 +19,7 @@ from hilmix.functional.sizes import bytes_needed, require_memory
 
 
 class DawidSkene(NamedTuple):
-    """What :func:`dawid_skene` returns. ``posterior`` is Bayes' rule under the other fields."""
+    """Result of :func:`dawid_skene`. ``posterior`` is Bayes' rule under the other fields."""
 
     posterior: FloatArray
     """(N, K) float64, p(true class | all labels); the class prior for items without votes."""
@@ -32,7 +32,7 @@ class DawidSkene(NamedTuple):
     converged: bool
     """Whether the last round gained no more than the tolerance."""
     rounds: int
-    """How many rounds were run."""
+    """Number of rounds."""
 
 
 def dawid_skene(

@@ -20,7 +20,7 @@ PRIOR_MEAN = 1.0
 
 
 class Glad(NamedTuple):
-    """What :func:`glad` returns. ``posterior`` is Bayes' rule under the other fields and a uniform class prior."""
+    """Result of :func:`glad`. ``posterior`` is Bayes' rule under the other fields and a uniform class prior."""
 
     posterior: FloatArray
     """(N, K) float64, p(true class | all labels); uniform for items without votes."""
@@ -33,7 +33,7 @@ class Glad(NamedTuple):
     converged: bool
     """Whether the last round gained no more than the tolerance."""
     rounds: int
-    """How many rounds were run."""
+    """Number of rounds."""
 
 
 def glad(

@@ -9,7 +9,7 @@ from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 
 
 class Kos(NamedTuple):
-    """What :func:`kos` returns. It knows sides, not probabilities."""
+    """Result of :func:`kos`: sides, not probabilities."""
 
     posterior: FloatArray
     """(N, 2) float64, one-hot; even without votes or the messages cancel."""

@@ -17,7 +17,7 @@ from hilmix.functional.sizes import bytes_needed, require_memory
 
 
 class Mace(NamedTuple):
-    """What :func:`mace` returns, from the restart with the highest last ``log_likelihood``."""
+    """Result of :func:`mace`, from the restart with the highest last ``log_likelihood``."""
 
     posterior: FloatArray
     """(N, K) float64, p(true class | all labels); uniform for items without votes."""
@@ -31,7 +31,7 @@ class Mace(NamedTuple):
     converged: bool
     """Whether the last round gained no more than the tolerance."""
     rounds: int
-    """How many rounds were run."""
+    """Number of rounds."""
     restarts: FloatArray
     """(restarts,) float64, the last ``log_likelihood`` of every restart."""
 

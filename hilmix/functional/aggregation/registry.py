@@ -16,7 +16,7 @@ from hilmix.functional.aggregation.votes import OnRound, majority, soft_labels, 
 
 
 class Aggregate(NamedTuple):
-    """What every aggregator reports."""
+    """Result of an aggregator, in the form common to all."""
 
     posterior: FloatArray
     """(N, K) float64, a distribution for every item; what it is without votes depends on the aggregator."""
@@ -25,7 +25,7 @@ class Aggregate(NamedTuple):
     skill: FloatArray | None = None
     """(A,) float64, higher is more trusted; None where the method treats all annotators alike."""
     skill_name: str = ""
-    """What ``skill`` is."""
+    """Meaning of ``skill``."""
     ties: int | None = None
     """Items that the seed decided; None where the method gives distributions."""
     rounds: int | None = None

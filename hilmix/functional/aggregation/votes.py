@@ -140,5 +140,5 @@ def softmax_in_place(scores: FloatArray) -> float:
 
 
 def has_converged(history: list[float], least: float) -> bool:
-    """Whether the last of at least two rounds gained no more than ``least``."""
+    """Returns whether the last of at least two rounds gained no more than ``least``."""
     return len(history) > 1 and history[-1] - history[-2] <= least

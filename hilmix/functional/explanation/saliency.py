@@ -1,4 +1,4 @@
-"""How much an output depends on inputs that must not matter."""
+"""Dependence of an output on inputs that must not matter."""
 
 from typing import Literal
 

@@ -23,7 +23,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Export(NamedTuple):
-    """What to write.
+    """Request of an export: formats and destination.
 
     Args:
         study: folder of the study.
@@ -43,7 +43,7 @@ class Export(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """What was written.
+    """Written files of an export.
 
     Args:
         notes: what is left out, and why.

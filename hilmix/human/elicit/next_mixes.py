@@ -1,4 +1,4 @@
-"""Which mixes of a data set to ask about next: the most informative ones, or those that a model is least sure about."""
+"""Next mixes of a data set to collect judgments of: the most informative ones, or those a model is least sure about."""
 
 from pathlib import Path
 from typing import NamedTuple

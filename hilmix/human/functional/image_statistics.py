@@ -1,4 +1,4 @@
-"""What an image is like before anything is recognised in it: light, contrast, edges, colour."""
+"""Statistics of an image before anything is recognised in it: light, contrast, edges, colour."""
 
 import torch
 from torch import Tensor

@@ -107,7 +107,7 @@ def _expectation(probs: Tensor, value: Tensor) -> Tensor:
 
 
 def _constant(values: Tensor, dtype: torch.dtype) -> bool:
-    """Whether (M,) values, computed from numbers of ``dtype``, differ by no more than their rounding."""
+    """Returns whether (M,) values, computed from numbers of ``dtype``, differ by no more than their rounding."""
     if not len(values):
         return True
     least, most = values.aminmax()

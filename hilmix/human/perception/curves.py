@@ -18,7 +18,7 @@ CENTRES: dict[CurveKind, tuple[int, float]] = {
     "logistic": (1, 0.5),
     "logistic_anchored": (1, 0.5),
 }
-"""Which parameter of a curve is its centre, and where it makes no difference which image is called the first."""
+"""Index of a curve's centre among its parameters, and its value where swapping the images changes nothing."""
 HMIX_LOGIT_SLOPE = 0.875
 """b of the centred logit curve, fitted to the infer answers of H-Mix (CIFAR-10, repeats left out). Not universal."""
 

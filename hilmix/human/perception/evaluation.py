@@ -1,4 +1,4 @@
-"""How well policies predict participants who, or mixes that, they were not fitted to."""
+"""Cross-validation of policies on participants, or on mixes, that they were not fitted to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

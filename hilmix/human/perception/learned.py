@@ -229,7 +229,7 @@ class RegressionColumns(NamedTuple):
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where the coefficients of each part are; the slope is the first of all."""
+        """Slice of the coefficients of each part; the slope is the first of all."""
         sizes = {
             "slope": 1,
             "class": self.judgments.num_classes,

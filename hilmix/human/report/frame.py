@@ -10,7 +10,7 @@ from hilmix.functional.clusters import clustered_mean
 from hilmix.human.study import MIDPOINT_TASKS, MixStudy
 
 COLUMNS = ("study", "quantity", "group", "value", "low", "high", "n")
-"""What every table of estimates has; ``n`` counts answers. Some have more columns after these."""
+"""Columns of every table of estimates; ``n`` counts answers. Some have more columns after these."""
 ALL = "all"
 """The group that holds every answer."""
 

@@ -13,7 +13,7 @@ UNTOUCHED = 0.2
 FAST = 1 / 3
 """Median seconds per trial, as part of the study's median, below which the flag ``fast`` is set."""
 SLIDER_START = 0.5
-"""Where both sliders of the infer task start; its page takes them as an answer even if they were not moved."""
+"""Start of both sliders of the infer task; its page takes them as an answer even if they were not moved."""
 
 
 def compute_count_table(study: MixStudy) -> pd.DataFrame:

@@ -49,7 +49,7 @@ COUNTED = ("counts", "participants")
 
 @dataclass(frozen=True)
 class Summary:
-    """What :func:`summarize_studies` found.
+    """Result of :func:`summarize_studies`.
 
     Args:
         tables: by name; those without a row are missing.

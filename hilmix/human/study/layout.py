@@ -46,9 +46,9 @@ class Layout(NamedTuple):
 
     file: str
     trial: str
-    """What the column ``task`` holds; with :data:`REPEAT_PREFIX` before it for the repeats."""
+    """Value of the column ``task``; with :data:`REPEAT_PREFIX` before it for the repeats."""
     page: str
-    """What the column ``trial_type`` holds in such rows."""
+    """Value of the column ``trial_type`` in such rows."""
     columns: tuple[str, ...]
     """After the row number, which has no name."""
     needed: tuple[str, ...]

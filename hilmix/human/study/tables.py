@@ -29,7 +29,7 @@ _OPTIONAL = ("seconds", "repeat", "batch")
 
 @dataclass(frozen=True, eq=False)
 class Stimuli:
-    """What was shown, S rows: the mix ``weight * image 1 + (1 - weight) * image 2``; in the midpoint tasks, the pair.
+    """S stimuli: the mix ``weight * image 1 + (1 - weight) * image 2``; in the midpoint tasks, the pair.
 
     Args:
         name: S different names.

@@ -116,7 +116,7 @@ def _compact(answer: dict[str, Any]) -> str:
 
 
 def _sliders(share: "pd.Series[float]") -> list[int | float]:
-    """Where sliders from 0 to 100 stand."""
+    """Returns positions of sliders from 0 to 100."""
     return [_plain(number) for number in (100 * share).round(_SLIDER_DIGITS)]
 
 

@@ -55,7 +55,7 @@ class Select(Model):
 
 
 class Infer(Model):
-    """How much of image 1 is seen, and how sure the participant is."""
+    """Share of image 1 that the participant sees, and their confidence."""
 
     task: Literal["infer"]
     weight: Fraction
@@ -118,13 +118,13 @@ class Submission(Model):
 
 
 class Consent(Model):
-    """That a participant agrees to every statement."""
+    """Consent of a participant to every statement."""
 
     accepted: Yes
 
 
 class Read(Model):
-    """That a participant has read the instructions."""
+    """Confirmation that a participant has read the instructions."""
 
     read: Yes
 
@@ -136,7 +136,7 @@ class CheckAnswers(Model):
 
 
 class NewBatch(Model):
-    """That a participant wants trials, after a lease was reassigned or none was free."""
+    """Request of a participant for trials, after a lease was reassigned or none was free."""
 
     wanted: Yes
 

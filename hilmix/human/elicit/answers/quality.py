@@ -15,7 +15,7 @@ CLASS_TASKS: tuple[Task, ...] = ("categorical", "vote")
 """Tasks whose answer is a class; that of the others is a weight."""
 EXCLUDING = ("catch", "fast", "straight")
 CATCH_TOLERANCE = 0.25
-"""How far a weight may lie from the known answer of a catch trial."""
+"""Largest distance of a weight from the known answer of a catch trial."""
 # One failed catch trial may be a slip: excluded is who fails more than half of two or more.
 MIN_CATCH, FAILED_CATCH = 2, 0.5
 FAST_SHARE = 0.5

@@ -1,4 +1,4 @@
-"""How far a study is: coverage, agreement, timing and flags, for the live page and the terminal."""
+"""Progress of a study: coverage, agreement, timing and flags, for the live page and the terminal."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What a study shows: images, pairs, weights, batches, texts, and the manifest that holds them."""
+"""Design of a study: images, pairs, weights, batches, texts, and the manifest that holds them."""
 
 from hilmix.human.elicit.design.manifest import Manifest, read_manifest
 

@@ -22,7 +22,7 @@ _AT_ONCE = 256
 
 
 class Mix(NamedTuple):
-    """What one picture shows: rows of the data, and the weight of the first."""
+    """Content of one picture: rows of the data, and the weight of the first."""
 
     first: int
     second: int

@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 MANIFEST, IMAGES, ANSWERS = "study.json", "images", "answers.sqlite"
-"""What a study folder holds; the last is made when it is served."""
+"""Contents of a study folder; the last is made when it is served."""
 _STATEMENT = re.compile(r"^[-*] \[ \] +(.+)$", re.MULTILINE)
 _ORDER: dict[Kind, int] = {"practice": 0, "main": 1, "catch": 1, "repeat": 2}
 
@@ -88,7 +88,7 @@ class Manifest(Model):
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """What a participant must tick: the lines ``- [ ] ...`` of the consent."""
+        """Statements that a participant must tick: the lines ``- [ ] ...`` of the consent."""
         return find_statements(self.consent)
 
     @property

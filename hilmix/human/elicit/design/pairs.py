@@ -1,4 +1,4 @@
-"""Which images are mixed with which, and how strongly: pure functions of class numbers and a generator."""
+"""Choice of images to mix and of their weights: pure functions of class numbers and a generator."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Which mixes to ask about next: those whose judgments are expected to improve the fit of perception the most.
+"""Choice of the next mixes: those whose judgments are expected to improve the fit of perception the most.
 
 Pure functions of columns and weights. The fit is that of :class:`~hilmix.human.perception.LearnedPerception`: the logit
 of what participants see of image 1 is linear in the columns of a mix, with a normal prior, and answers have variance
@@ -24,7 +24,7 @@ _TIED = 1e-9
 
 
 class Belief(NamedTuple):
-    """What is known of the coefficients of what participants see after some judgments; of participants in general."""
+    """Posterior of the coefficients of participants in general, after some judgments."""
 
     mean: DoubleArray
     """(P,): slope, classes, components of images."""
@@ -87,7 +87,7 @@ class Candidates(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """What to ask, in the order of choice."""
+    """Chosen mixes, in the order of choice."""
 
     rows: IntArray
     """(n,) of the candidates."""

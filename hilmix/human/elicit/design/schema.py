@@ -29,7 +29,7 @@ class Model(BaseModel):
 
 
 class Dataset(Model):
-    """Where the images come from. ``sha256`` is over the names and pixels of the images in use."""
+    """Origin of the images. ``sha256`` is over the names and pixels of the images in use."""
 
     name: Text
     licence: str | None
@@ -45,7 +45,7 @@ class Dataset(Model):
 
 
 class Settings(Model):
-    """What may be changed by hand before a study is served."""
+    """Settings that may be changed by hand before a study is served."""
 
     target_judgments: int = Field(default=3, ge=1)
     lease_minutes: float = Field(default=60.0, gt=0)
@@ -69,7 +69,7 @@ class Check(Model):
 
 
 class Stimulus(Model):
-    """What one trial shows: ``weight * image 1 + (1 - weight) * image 2``; in the midpoint tasks a pair at many.
+    """Content of a trial: ``weight * image 1 + (1 - weight) * image 2``; in the midpoint tasks a pair at many.
 
     A single image, in the vote task, is image 1 with weight 1 and itself as image 2.
 
@@ -118,7 +118,7 @@ class Stimulus(Model):
 
     @property
     def single(self) -> bool:
-        """Whether this is one image rather than a mix."""
+        """True if this is one image rather than a mix."""
         return self.id1 == self.id2
 
     @property

@@ -29,7 +29,7 @@ _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """How many of what. Every participant is given one batch of one task.
+    """Numbers and settings of a study. Every participant gets one batch of one task.
 
     Args:
         tasks: one or more; all are about the same pairs, and where they have one, with the same weight.
@@ -96,7 +96,7 @@ class Design:
 
     @property
     def single_images(self) -> bool:
-        """Whether images are shown as they are."""
+        """True if images are shown as they are."""
         return self.beta is None and self.weights == (1.0,) and self.tasks == ("vote",)
 
     @property
@@ -106,7 +106,7 @@ class Design:
 
 
 class StudyMixes(NamedTuple):
-    """What is shown: ``design.pairs`` main mixes, then those for practice, then those of the catch trials."""
+    """Mixes of a study: ``design.pairs`` main ones, then those for practice, then those of the catch trials."""
 
     pairs: Pairs
     weight: DoubleArray

@@ -1,4 +1,4 @@
-"""What participants read unless a study brings its own texts: consent, instructions, comprehension check, thanks."""
+"""Default texts of a study: consent, instructions, comprehension check, thanks."""
 
 from typing import NamedTuple
 

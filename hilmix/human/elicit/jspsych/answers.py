@@ -1,4 +1,4 @@
-"""What the jsPsych pages of a study save, back into its answers file: from there on, answers like any others."""
+"""Import of the files that jsPsych pages save into the answers of a study, where they are answers like any others."""
 
 import json
 import time
@@ -23,7 +23,7 @@ CODE = "jspsych:"
 
 
 class _Row(BaseModel):
-    """What is read of any row that jsPsych saves; it adds columns of its own."""
+    """Fields that are read of any row that jsPsych saves; it adds columns of its own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 

@@ -43,7 +43,7 @@ class TooManyError(Exception):
 
 
 class Failure(Model):
-    """What every refused request answers."""
+    """Body of the reply to a refused request."""
 
     error: str
 
@@ -162,7 +162,7 @@ def get_status_page(status_token: str, context: Context) -> FileResponse:
 
 @router.get("/api/status/{status_token}")
 def get_status(status_token: str, context: Context) -> Status:
-    """What that page shows."""
+    """Returns the numbers of that page."""
     _same(status_token, context.status_token)
     # On a connection of its own: reading all answers takes long, and no answer should wait for it.
     now = context.clock()

@@ -1,4 +1,4 @@
-"""How fast participants may join: a token bucket, one for each link."""
+"""Rate limit of joining participants: a token bucket, one for each link."""
 
 import math
 

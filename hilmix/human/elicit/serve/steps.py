@@ -31,7 +31,7 @@ MAX_LOADS = 100
 
 
 class SaveResult(Model):
-    """What is stored for a trial, and what comes next."""
+    """Stored answer of a trial, and the next state."""
 
     trial: int
     key: str
@@ -40,7 +40,7 @@ class SaveResult(Model):
 
 
 class StepContext(NamedTuple):
-    """What every step needs: the study, the rows of the running transaction, seconds since 1970."""
+    """Context of a step: the study, the rows of the running transaction, seconds since 1970."""
 
     study: Study
     rows: Rows

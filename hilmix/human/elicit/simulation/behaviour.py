@@ -1,4 +1,4 @@
-"""How simulated participants answer: pure functions of what is shown and of a generator.
+"""Answers of simulated participants: pure functions of the trial and of a generator.
 
 A careful one perceives a mix of weight w as s(a + b logit w), the relabelling curve with which hilmix describes
 participants. Answers scatter around it by a Beta distribution, which keeps the mean, so that fits find a and b again.
@@ -26,7 +26,7 @@ _SPREAD = 0.4
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a simulated participant answers.
+    """Parameters of a simulated participant's answers.
 
     ``logit`` answers with care. Four others differ from it in one thing: ``fast`` takes a tenth of a second,
     ``fails-catch`` answers catch trials the wrong way round, ``untouched`` touches no control, ``random`` does not

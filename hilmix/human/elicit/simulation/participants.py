@@ -30,12 +30,12 @@ from hilmix.human.elicit.store.lock import lock_study
 from hilmix.human.elicit.store.rows import Rows
 
 COMMENT = "hilmix elicit simulate"
-"""What simulated participants write in the survey, which distinguishes them from participants."""
+"""Comment of simulated participants in the survey, which distinguishes them from real ones."""
 _TIMEOUT = 30.0
 
 
 class Outcome(NamedTuple):
-    """How far a simulated participant came."""
+    """Progress of a simulated participant."""
 
     behaviour: Behaviour
     phase: str
@@ -151,7 +151,7 @@ class SimulatedParticipant:
         return state
 
     def body(self, state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-        """What to post next, and where; None at an end."""
+        """Returns path and body of the next request; None at an end."""
         phase = state["phase"]
         if phase == "consent":
             return "consent", {"accepted": True}

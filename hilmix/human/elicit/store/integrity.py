@@ -1,4 +1,4 @@
-"""Whether the answers of a study are still those that were saved: a digest of every row, beside the rows.
+"""Integrity of the answers of a study: a digest of every row, beside the rows.
 
 SQLite notices a broken page, but not a changed number in a whole one. Triggers of the writing connection keep the
 digests, in the same transaction as the rows; so no statement has to think of them, and a row that is gone is missed.
@@ -19,7 +19,7 @@ _KEYS = {
     "surveys": "{row}participant",
     "events": "{row}rowid",
 }
-"""How a row of each table is named; ``{row}`` is the table, or ``new.`` and ``old.`` in a trigger."""
+"""Name of a row of each table; ``{row}`` is the table, or ``new.`` and ``old.`` in a trigger."""
 _SHOWN = 3
 
 

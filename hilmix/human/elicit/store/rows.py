@@ -85,7 +85,7 @@ class Event(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What the assignment needs; answers of excluded participants do not count.
+    """Counts for the assignment of batches; answers of excluded participants do not count.
 
     Attributes:
         answers: (trial, batch that the answerer holds a running lease on, None without one) -> number of answers.
