@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 _AS_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 _BOOLEANS = {"true": "True", "false": "False"}
 _SHOWN = 200
+_LISTED = 8
 _OF_ONE_TYPE = ("string", "boolean", "integer", "empty")
 _INVISIBLE = ("Cf", "Cc", "Zs", "Zl", "Zp")
 """Unicode categories without a glyph: format and control characters, blanks."""
@@ -174,6 +175,16 @@ def short(value: str) -> str:
     return f"{value[:_SHOWN]}..." if len(value) > _SHOWN and is_list(value) else value
 
 
+def quoted(names: Sequence[str]) -> str:
+    """The first names of a list, in quotes."""
+    return ", ".join(f"'{short(name)}'" for name in names[:_LISTED]) + ", ..." * (len(names) > _LISTED)
+
+
+def spelled_out(name: str) -> str:
+    """A name in quotes, with its code points where a reader may not see how it differs."""
+    return f"'{name}'" if name.isascii() else f"'{name}' ({ascii(name)[1:-1]})"
+
+
 def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Returns the groups of names that look the same: but for case, Unicode form, blanks, invisible characters, or the
     way in which a number is written.
@@ -186,6 +197,17 @@ def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:
     for name in names:
         groups.setdefault(_bare(name), []).append(name)
     return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def alike(name: str, names: Sequence[str]) -> list[str]:
+    """Returns the names that look the same as one that is not among them; see :func:`lookalikes`.
+
+    Example:
+        >>> alike("Cat", ["cat", "dog"])
+        ['cat']
+    """
+    bare = _bare(name)
+    return [other for other in names if _bare(other) == bare]
 
 
 def natural_order(name: str) -> tuple[int, float, str]:

@@ -16,16 +16,17 @@ from hilmix.values import (
     MISSING_TEXTS,
     IntArray,
     Names,
+    alike,
     is_list,
     is_whole,
     natural_order,
     places,
+    quoted,
     read_names,
-    short,
     spell,
+    spelled_out,
 )
 
-_NAMES_SHOWN = 8
 _LISTS_SHOWN = 3
 _ONE_LABEL = (
     "Write one row per label. hilmix data import builds a data folder from images that are sorted into one folder per "
@@ -176,7 +177,7 @@ def _known(
     names = read_names(values)
     texts = set(MISSING_TEXTS) - set(listed or ()) - set(declared.missing)
     if len(rows := names.rows(texts)):
-        shown = _shown([text for text in names.texts if text in texts])
+        shown = quoted([text for text in names.texts if text in texts])
         found.note(
             "missing-text",
             file,
@@ -193,7 +194,7 @@ def _known(
         abstained |= names.code < 0
         named += [""] * bool((names.code < 0).any())
     if len(rows := np.flatnonzero(abstained)):
-        text = f"{len(rows):,} cell(s) {_shown(named)} mean that there is no label"
+        text = f"{len(rows):,} cell(s) {quoted(named)} mean that there is no label"
         found.note("abstention", file, where, rows=rows, found=text)
     return names.without(named), abstained
 
@@ -222,7 +223,7 @@ def _without_lists(names: Names, file: Path | str, where: str, listed: Sequence[
             file,
             where,
             rows=names.rows(lists),
-            found=f"{_shown(lists[:_LISTS_SHOWN])} is a list",
+            found=f"{quoted(lists[:_LISTS_SHOWN])} is a list",
             expected="one name",
             remedy=_ONE_LABEL,
         )
@@ -237,7 +238,7 @@ def _refuse_negative(names: Names, file: Path | str, where: str, found: Findings
             file,
             where,
             rows=names.rows(negative),
-            found=f"{_shown(negative)} is negative",
+            found=f"{quoted(negative)} is negative",
             remedy=f"In dataset.yaml, write 'missing: [{', '.join(negative)}]' if it means that there is no label, or "
             "list it under 'classes'.",
         )
@@ -248,13 +249,14 @@ def _code(names: Names, listed: Sequence[str], file: Path | str, where: str, fou
     place = places(names.texts, listed)
     unknown = [names.texts[u] for u in np.flatnonzero(place < 0)]
     if unknown:
+        similar = alike(unknown[0], listed)
         found.fault(
             "unknown-name",
             file,
             where,
             rows=names.rows(unknown),
-            found=f"{_shown(unknown)} is unknown",
-            expected=f"one of {_shown(listed)}",
+            found=f"{spelled_out(unknown[0]) if similar else quoted(unknown)} is unknown",
+            expected=" or ".join(map(spelled_out, similar)) or f"one of {quoted(listed)}",
             remedy=_REMEDIES.get(where, ""),
         )
     return names.of(place, -1).astype(np.int64)
@@ -295,7 +297,3 @@ def _annotators(
     present = np.unique(who.code[(who.code >= 0) & ~abstained])
     annotator_names = tuple(sorted((who.texts[u] for u in present), key=natural_order))
     return who.of(places(who.texts, annotator_names), -1).astype(np.int64), annotator_names
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(f"'{short(name)}'" for name in names[:_NAMES_SHOWN]) + ", ..." * (len(names) > _NAMES_SHOWN)

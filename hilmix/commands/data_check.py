@@ -142,7 +142,7 @@ def _summary(data: AnnotatedData, found: Description, *, quick: bool) -> Grid:
         "labels per item": f"{low} to {high}, mean {mean:.2f}"
         + (f"; none on {found.empty_items:,} items" * bool(found.empty_items)),
         "annotators": _annotators(data, found),
-        "agreement": f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff {found.krippendorff_alpha:.3f}",
+        "agreement": _agreement(found),
         "truth": f"known for {found.known_targets:,} items",
     }
     if found.known_targets:
@@ -158,6 +158,12 @@ def _annotators(data: AnnotatedData, found: Description) -> str:
         return "exchangeable (identities unknown)"
     low, median, high = found.labels_per_annotator
     return f"{found.annotators:,}, with {low:,} to {high:,} labels, median {median:g}"
+
+
+def _agreement(found: Description) -> str:
+    alpha = found.krippendorff_alpha
+    shown = "n/a" if alpha != alpha else f"{alpha:.3f}"
+    return f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff {shown}"
 
 
 def _percent(share: float) -> str:

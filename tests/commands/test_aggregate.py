@@ -143,3 +143,13 @@ def test_repeats_are_noted_and_the_last_counts(folder, capsys):
     assert re.search(r"note: .*'last'", words(capsys))
     table = pd.read_csv("labels.csv")
     assert (table["label"].iloc[9], table["votes"].iloc[9]) == ("cat", 1)
+
+
+@pytest.mark.parametrize("method", AGGREGATORS)
+def test_a_table_without_votes_has_no_classes(workplace, method, capsys):
+    folder = write(workplace / "mine")
+    pd.DataFrame(columns=["item", "annotator", "label"]).to_csv(folder / "annotations.csv", index=False)
+    (folder / "items.csv").write_text("item,path\nphoto,absent.png\n")
+    assert main(["aggregate", str(folder), "--method", method, "-o", "labels.csv"]) == 2
+    assert capsys.readouterr().err.count("error: ") == 1
+    assert not (workplace / "labels.csv").exists()

@@ -14,6 +14,7 @@ from hilmix.values import MISSING_TEXTS, read_names, spell
 
 _NAMES = {"item", "annotator", "label", "target", "split", "path", "group"}
 _SPELLED = ("item", "annotator", "group")
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 DAMAGE = (pa.ArrowException, ValueError, OSError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
 """Exceptions of pandas and pyarrow for damaged files."""
 
@@ -65,12 +66,11 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
     try:
         if file.suffix == ".parquet":
             return file, _require_columns(read_parquet(file), file, found)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            return file, _read_csv(file)
+        return file, _require_commas(_read_csv(file), file, found)
     except (*DAMAGE, pd.errors.ParserWarning) as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        found.fault("unreadable", file, found=f"Cannot read {file}: {text}")
+        remedy = "Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        found.fault("unreadable", file, found=f"Cannot read {file}: {text}", remedy=remedy)
         return file, pd.DataFrame()
 
 
@@ -80,7 +80,29 @@ def _read_csv(file: Path) -> pd.DataFrame:
     # Read before the rows, as types are given by exact headers and ours may bear blanks.
     headers = pd.read_csv(file, nrows=0, **options).columns
     # Names as text: numbers would lose the zeros of 007, and the last digits of long ids.
-    return pd.read_csv(file, dtype={c: str for c in headers if strip_header(c) in _NAMES}, **options)
+    types = {c: str for c in headers if strip_header(c) in _NAMES}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            frame = pd.read_csv(file, dtype=types, **options)
+    except pd.errors.ParserWarning:
+        pd.read_csv(file, header=None, dtype=str)  # the error of this way of reading names the line
+        raise
+    # As a header pandas would rename a second column of a name; without a name it is numbered.
+    written = pd.read_csv(file, header=None, nrows=1, dtype=str, **options).iloc[0]
+    return frame.set_axis([w if isinstance(w, str) else c for c, w in zip(headers, written, strict=True)], axis=1)
+
+
+def _require_commas(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
+    """The table, unless its one header holds the names of several columns."""
+    header = str(frame.columns[0])
+    other = next((name for sign, name in _SEPARATORS.items() if sign in header), None)
+    if len(frame.columns) > 1 or other is None:
+        return frame
+    found.fault(
+        "separator", file, found=f"its cells are separated by {other}", remedy="Save it with commas between the cells."
+    )
+    return pd.DataFrame()
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
@@ -105,7 +127,7 @@ def _require_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.Dat
 
 
 def _drop_repeated_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
-    """The table with each column once; Parquet files may repeat them."""
+    """The table with each column once."""
     again = frame.columns[frame.columns.duplicated()]
     for name in dict.fromkeys(map(str, again)):
         found.fault("repeated-column", file, name, found=f"column '{name}' is there more than once", remedy="Keep one.")

@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.annotations.vote_tables import CodedLabels, LabelRules, code_classes, code_votes
 from hilmix.faults import Findings
 from hilmix.types import UNKNOWN
-from hilmix.values import lookalikes
+from hilmix.values import lookalikes, spelled_out
 
 _GROUPS_SHOWN = 5
 
@@ -62,7 +62,7 @@ def note_similar_names(names: Sequence[str], file: Path, where: str, found: Find
     """Note names that look the same but for case, Unicode form, blanks, or how a number is written."""
     groups = lookalikes(names)
     if groups:
-        shown = "; ".join(" and ".join(map(_spell_out, group)) for group in groups[:_GROUPS_SHOWN])
+        shown = "; ".join(" and ".join(map(spelled_out, group)) for group in groups[:_GROUPS_SHOWN])
         more = f"; and {len(groups) - _GROUPS_SHOWN} more" * (len(groups) > _GROUPS_SHOWN)
         found.note(
             "similar-names",
@@ -72,11 +72,6 @@ def note_similar_names(names: Sequence[str], file: Path, where: str, found: Find
             remedy="Spell them alike if they are the same.",
             count=len(groups),
         )
-
-
-def _spell_out(name: str) -> str:
-    """A name in quotes, with its code points where a reader may not see how it differs."""
-    return f"'{name}'" if name.isascii() else f"'{name}' ({ascii(name)[1:-1]})"
 
 
 def _note_disjoint_classes(coded: CodedLabels, file: Path, found: Findings) -> None:

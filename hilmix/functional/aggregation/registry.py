@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hilmix.checks import check_choice
+from hilmix.errors import DataError
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.dawid_skene import dawid_skene
 from hilmix.functional.aggregation.glad import glad
@@ -50,6 +51,7 @@ def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | N
 
     Raises:
         ConfigError: for another method, or one that does not support these votes.
+        DataError: for votes without a class.
 
     Example:
         >>> from hilmix.annotations import Annotations
@@ -58,6 +60,8 @@ def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | N
         [0, 1, 0]
     """
     check_choice("method", method, AGGREGATORS)
+    if votes.num_classes < 1:
+        raise DataError("There is no class to aggregate into, as there are no votes. Give votes, or list the classes.")
     return AGGREGATORS[method](votes, seed, on_round)
 
 

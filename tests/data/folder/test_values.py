@@ -461,3 +461,15 @@ def test_long_lists_do_not_fill_the_message(folder, where):
         read_folder(root)
     assert "'cat', 'cat'" in str(raised.value)
     assert len(str(raised.value)) < 3000
+
+
+@pytest.mark.parametrize(
+    ("named", "listed"), [("caf\u00e9", "cafe\u0301"), ("I0", "i0"), ("i0\u200b", "i0"), ("007", "7")]
+)
+def test_an_unknown_name_is_compared_with_the_one_that_looks_the_same(folder, named, listed):
+    table = {"item": [named, "b"], "annotator": ["ann", "ann"], "label": ["x", "y"]}
+    found = faults(folder({"item": [listed, "b", "c"]}, table))["unknown-name", "item"]
+    assert found.rows == (0,)
+    assert listed in found.expected
+    assert "'b'" not in found.expected
+    assert [ascii(name)[1:-1] in text for name, text in ((named, found.found), (listed, found.expected))] == [True] * 2
