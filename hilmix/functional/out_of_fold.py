@@ -1,7 +1,7 @@
 """Matrices of annotators from out-of-fold predictions, and what the labels themselves say about these predictions."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -32,8 +32,31 @@ class LabelColumns(NamedTuple):
         return LabelColumns(self.item[rows], self.annotator[rows], self.label[rows], probs)
 
 
+Matrices = TypeVar("Matrices")
+"""Type of the confusion matrices of all annotators."""
+
+
+class Prior(Protocol[Matrices]):
+    """Prior of estimated matrices, beside the labels, for one form of them."""
+
+    @property
+    def start(self) -> Matrices:
+        """The matrices before the first step."""
+
+    @property
+    def dependence(self) -> float:
+        """Correlation in [0, 1] of the labels of an item, see
+        :func:`~hilmix.functional.expectation.discount_dependence`."""
+
+    def log_likelihood(self, matrices: Matrices, labels: LabelColumns) -> Tensor:
+        """Returns (L, K) log p(label of the pair | true class c)."""
+
+    def maximise(self, matrices: Matrices, posterior: Tensor, labels: LabelColumns) -> Matrices:
+        """Returns the matrices that follow from p(true class) of the item of each pair, (L, K)."""
+
+
 class MatrixPrior(NamedTuple):
-    """Prior of estimated matrices, beside the labels."""
+    """Prior of a matrix for each annotator, beside the labels."""
 
     start: Tensor
     """(A + 1, K, K) float, log matrices before the first step."""
@@ -44,6 +67,15 @@ class MatrixPrior(NamedTuple):
     dependence: float
     """Correlation in [0, 1] of the labels of an item, see
     :func:`~hilmix.functional.expectation.discount_dependence`."""
+
+    def log_likelihood(self, matrices: Tensor, labels: LabelColumns) -> Tensor:
+        """Returns (L, K) log p(label of the pair | true class c) for log matrices (A + 1, K, K)."""
+        return confusion_log_likelihood(matrices, labels.annotator, labels.label, labels.probs)
+
+    def maximise(self, matrices: Tensor, posterior: Tensor, labels: LabelColumns) -> Tensor:
+        """Returns the log matrices (A + 1, K, K) of the counts that posteriors (L, K) expect."""
+        counts = expected_counts(posterior, labels.annotator, labels.label, labels.probs, len(matrices) - 1)
+        return shrunk_confusion(counts, self.pseudo_counts, self.strength).log()
 
 
 def match_class_shares(log_probs: Tensor, shares: Tensor, *, steps: int = 20) -> Tensor:
@@ -114,7 +146,9 @@ def leave_one_out_log_likelihood(
     return ((log_prior[item] + rest).log_softmax(-1) + log_likelihood).logsumexp(-1)
 
 
-def fit_out_of_fold(log_probs: Tensor, labels: LabelColumns, fold: Tensor, prior: MatrixPrior) -> tuple[Tensor, int]:
+def fit_out_of_fold(
+    log_probs: Tensor, labels: LabelColumns, fold: Tensor, prior: Prior[Matrices]
+) -> tuple[Matrices, int]:
     """Returns the matrices of annotators from predictions of networks that have not seen the labels.
 
     A few steps of expectation maximisation with fixed predictions, begun anew: matrices that go on from those of the
@@ -129,7 +163,7 @@ def fit_out_of_fold(log_probs: Tensor, labels: LabelColumns, fold: Tensor, prior
         prior: of the matrices.
 
     Returns:
-        The log matrices (A + 1, K, K), the last that of an unknown annotator, and the number of steps.
+        The matrices, in the form that the prior has them, and the number of steps.
     """
     of_label = fold[labels.item]
     likelihood = log_probs.new_empty(len(STEPS), len(labels.item), log_probs.shape[1])
@@ -138,7 +172,7 @@ def fit_out_of_fold(log_probs: Tensor, labels: LabelColumns, fold: Tensor, prior
         for matrices, held_out in zip(
             em_steps(log_probs, labels.select(of_label != f), prior), likelihood, strict=True
         ):
-            held_out[of_label == f] = confusion_log_likelihood(matrices, own.annotator, own.label, own.probs)
+            held_out[of_label == f] = prior.log_likelihood(matrices, own)
     scores = [_score(log_probs, one, labels.item, prior.dependence) for one in likelihood]
     best = max(range(len(STEPS)), key=lambda s: scores[s])
     return em_steps(log_probs, labels, prior)[best], STEPS[best]
@@ -149,8 +183,8 @@ def _score(log_probs: Tensor, log_likelihood: Tensor, item: Tensor, dependence: 
     return float(leave_one_out_log_likelihood(log_probs, log_likelihood, item, dependence=dependence).double().sum())
 
 
-def em_steps(log_probs: Tensor, labels: LabelColumns, prior: MatrixPrior) -> list[Tensor]:
-    """Returns the log matrices (A + 1, K, K) after each number of EM steps of :data:`STEPS`, predictions being fixed.
+def em_steps(log_probs: Tensor, labels: LabelColumns, prior: Prior[Matrices]) -> list[Matrices]:
+    """Returns the matrices after each number of EM steps of :data:`STEPS`, predictions being fixed.
 
     Args:
         log_probs: (N, K) float, log-probabilities of the classes of each item.
@@ -159,11 +193,10 @@ def em_steps(log_probs: Tensor, labels: LabelColumns, prior: MatrixPrior) -> lis
     """
     matrices, found = prior.start, []
     for step in range(1, max(STEPS) + 1):
-        likelihood = confusion_log_likelihood(matrices, labels.annotator, labels.label, labels.probs)
+        likelihood = prior.log_likelihood(matrices, labels)
         likelihood = discount_dependence(likelihood, labels.item, len(log_probs), prior.dependence)
         posterior = label_posterior(log_probs, likelihood, labels.item)[labels.item]
-        counts = expected_counts(posterior, labels.annotator, labels.label, labels.probs, len(prior.start) - 1)
-        matrices = shrunk_confusion(counts, prior.pseudo_counts, prior.strength).log()
+        matrices = prior.maximise(matrices, posterior, labels)
         if step in STEPS:
             found.append(matrices)
     return found

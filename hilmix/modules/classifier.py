@@ -120,8 +120,7 @@ class Classifier(CrowdModel, EvaluatedModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Lightning restores no random state: seeded per step, dropout repeats after a resume and differs between ranks.
         # Not by global_step, which stands still while gradients accumulate.
-        counter = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed(step_seed(self.seed, counter, self.global_rank))
+        torch.manual_seed(step_seed(self.seed, self._counter, self.global_rank))
 
     def configure_optimizers(self) -> Any:
         return self.build_optimizer(replace(self.optimization, lr=self.lr), self.parameter_groups())

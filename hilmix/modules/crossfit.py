@@ -146,10 +146,6 @@ class CrossFitClassifier(EvaluatedModule):
     def _seed_of(self, network: int) -> int:
         return step_seed(self.seed, network, stream="fold")
 
-    @property
-    def _counter(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
-
     def configure_optimizers(self) -> Any:
         groups = []
         for network in self._classifiers:

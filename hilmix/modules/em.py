@@ -211,10 +211,6 @@ class EMClassifier(Classifier):
     def _fold_of(self, index: Tensor) -> Tensor:
         return self.item_folds.of_rows(self._data, index.device)[index]
 
-    @property
-    def _counter(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
-
     def losses(self, log_probs: Tensor, output: AnnotatorOutput, batch: Batch) -> Losses:
         """Returns the cross-entropy of each row with its target; only rows whose item has votes count."""
         return self._target_losses(log_probs, batch)

@@ -67,6 +67,11 @@ class EvaluatedModule(LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> StepOutput:
         return self.evaluate(batch)
 
+    @property
+    def _counter(self) -> int:
+        """Number of batches since the start of training."""
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
+
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
