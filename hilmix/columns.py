@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from hilmix.checks import refusal
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.functional.sizes import require_memory
+from hilmix.moved import former_names
 from hilmix.values import is_whole, natural_order, places, read_names
 
 __all__ = [
@@ -18,11 +20,11 @@ __all__ = [
     "IntArray",
     "bounded_column",
     "bounded_numbers",
-    "codes",
+    "concatenate_ranges",
     "dense_labels",
+    "encode_names",
     "expand_counts",
     "natural_order",
-    "ranges",
     "whole_numbers",
 ]
 
@@ -32,6 +34,9 @@ _HIGHEST = {
 }
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
+    __getattr__ = former_names(__name__, {"codes": "encode_names", "ranges": "concatenate_ranges"})
 
 
 def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
@@ -141,7 +146,7 @@ def bounded_column(votes: pd.DataFrame, file: Path | str, column: str, found: Fi
     return values
 
 
-def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
+def encode_names(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> IntArray:
     """Returns (L,) int64 places of the names in the vocabulary; ``1.0`` stands for a ``1`` in it.
 
     Raises:
@@ -156,7 +161,7 @@ def codes(values: "pd.Series[str]", vocabulary: Sequence[str], name: str) -> Int
     return found
 
 
-def ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+def concatenate_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
     """Returns the members of many ranges of rows at once, without a loop.
 
     Args:
@@ -167,7 +172,7 @@ def ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
         ``range`` (L,) int64, the range that each member belongs to, non-decreasing, and ``row`` (L,) int64.
 
     Example:
-        >>> [part.tolist() for part in ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
+        >>> [part.tolist() for part in concatenate_ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
         [[0, 0, 2], [7, 8, 3]]
     """
     member = np.repeat(np.arange(len(start)), count)

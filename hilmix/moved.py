@@ -1,12 +1,14 @@
-"""Class paths in files: the public one that is written, and the older ones that are still read.
+"""Former names: class paths in files that are still read, and public names in code that warn for one version.
 
 A config, a checkpoint or a saved policy names a class by the package that exports it, never by the file in which it
 lies, so that files can move. Paths that older versions wrote stand in :data:`MOVED`. A commit that moves an exported
-class edits the name of its package in ``_EXPORTED`` and adds the former public path.
+class edits the name of its package in ``_EXPORTED`` and adds the former public path; one that renames it adds its
+former paths to ``_RENAMED``.
 """
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _EXPORTED: dict[str, dict[str, str]] = {
@@ -44,7 +46,6 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.explanations.cdep": "CDEP",
         "hilmix.explanations.ibp_ex": "IBPEx",
         "hilmix.explanations.pgd_ex": "PGDEx",
-        "hilmix.explanations.propagated": "Propagated",
         "hilmix.explanations.r4": "R4",
         "hilmix.explanations.rrr": "RRR",
     },
@@ -78,24 +79,35 @@ _EXPORTED: dict[str, dict[str, str]] = {
         "hilmix.perception.curves": "GlobalCurve Identity",
         "hilmix.perception.hmix": "HMixPerception",
         "hilmix.perception.learned": "LearnedPerception",
-        "hilmix.perception.looking": "LookingPerception",
         "hilmix.perception.off_endpoints": "OffEndpoints",
         "hilmix.perception.participants": "ParticipantCurves",
         "hilmix.perception.smoothing": "ConfidenceSmoothing Smoothed UniformSmoothing",
         "hilmix.perception.table": "ImageTable",
         "hilmix.perception": "ClassStrengths ConfidenceSmoothing GlobalCurve HMixPerception Identity ImageTable "
-        "LabelPairs LearnedPerception LookingPerception OffEndpoints ParticipantCurves Perception "
-        "SavedPerception Smoothed UniformSmoothing",
+        "LabelPairs LearnedPerception OffEndpoints ParticipantCurves Perception SavedPerception "
+        "Smoothed UniformSmoothing",
     },
 }
 """By the package that exports them now: former modules of classes, and the names of the classes in each."""
+_RENAMED: dict[str, tuple[str, ...]] = {
+    "hilmix.explanations.PropagatedExplanation": (
+        "hilmix.explanations.Propagated",
+        "hilmix.explanations.propagated.Propagated",
+    ),
+    "hilmix.human.perception.MixFeaturePerception": (
+        "hilmix.human.perception.LookingPerception",
+        "hilmix.perception.LookingPerception",
+        "hilmix.perception.looking.LookingPerception",
+    ),
+}
+"""By the public path of a class that has another name now: its former paths."""
 
 MOVED: dict[str, str] = {
     f"{module}.{name}": f"{package}.{name}"
     for package, modules in _EXPORTED.items()
     for module, names in modules.items()
     for name in names.split()
-}
+} | {former: path for path, all_former in _RENAMED.items() for former in all_former}
 """Former class paths, with that which names the class now."""
 
 
@@ -128,6 +140,32 @@ def current_options(argv: Sequence[str]) -> list[str]:
     """Returns a command line with current class paths, given as ``--data.mix PATH`` or ``--data.mix=PATH``."""
     split = [token.partition("=") for token in argv]
     return [f"{current_path(name)}{equals}{current_path(value)}" for name, equals, value in split]
+
+
+def former_names(
+    package: str, renamed: Mapping[str, str], otherwise: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    """Returns a ``__getattr__`` for a package some of whose public names have changed: the former ones still work.
+
+    Args:
+        package: ``__name__`` of the package.
+        renamed: the name that each former name has now.
+        otherwise: ``__getattr__`` of the package for all other names.
+
+    Raises (the returned function):
+        AttributeError: for a name that is neither.
+    """
+
+    def get(name: str) -> Any:
+        if name in renamed:
+            text = f"{package}.{name} is now {renamed[name]}; the former name goes in 0.2."
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            return getattr(sys.modules[package], renamed[name])
+        if otherwise is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return otherwise(name)
+
+    return get
 
 
 def public_path(kind: type) -> str:

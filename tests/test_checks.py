@@ -130,7 +130,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "LearnedPerception": {"strengths": [0.0, 1.0], "slope": 1.0, "image_weights": [1.0]},
     "ImageTable": {"id1": [0], "id2": [1], "weight": [0.5], "seen": [0.5]},
     "ParticipantCurves": {"participants": ["a"], "slopes": [1.0], "slope": 1.0},
-    "LookingPerception": {
+    "MixFeaturePerception": {
         "strengths": [0.0, 1.0],
         "slope": 1.0,
         "image_weights": [1.0],
@@ -179,8 +179,8 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "ItemMix.alpha": [0, -1],
     "LearnedPerception.dispersion": [-1],
     "LearnedPerception.slope": [],
-    "LookingPerception.dispersion": [-1],
-    "LookingPerception.slope": [],
+    "MixFeaturePerception.dispersion": [-1],
+    "MixFeaturePerception.slope": [],
     "MLP.dropout": [-0.1, 1],
     "MaDL.embed_dim": [0, -1],
     "MaDL.eta": [0, 1],

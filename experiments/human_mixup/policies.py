@@ -26,7 +26,7 @@ from hilmix.human.perception import (
     UniformSmoothing,
 )
 from hilmix.human.report.categorical import build_label_frame
-from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, render, with_mixes
+from hilmix.human.study import append_mixes, label_judgments, label_mixes, mean_by_mix, render_mix
 from hilmix.mix import CutMix, HumanMix, ItemMix, MixPolicy, NoMix
 
 FloatArray = NDArray[np.float64]
@@ -98,13 +98,13 @@ def _random() -> FloatArray:
 
 
 MIX_LABELS: dict[str, Callable[[], FloatArray]] = {
-    "mixup": lambda: mix_labels(source().study, Identity()),
-    "human": lambda: mix_labels(source().study, table()),
-    "human-smoothed": lambda: mix_labels(source().study, smoothed()),
-    "human-matched": lambda: mix_labels(source().study, _matched(table())),
-    "mixup-matched": lambda: mix_labels(source().study, _matched(Identity())),
-    "strengths": lambda: mix_labels(source().study, ClassStrengths.fit(source().study.to_judgments())),
-    "off-endpoints": lambda: mix_labels(source().study, _off_endpoints(table())),
+    "mixup": lambda: label_mixes(source().study, Identity()),
+    "human": lambda: label_mixes(source().study, table()),
+    "human-smoothed": lambda: label_mixes(source().study, smoothed()),
+    "human-matched": lambda: label_mixes(source().study, _matched(table())),
+    "mixup-matched": lambda: label_mixes(source().study, _matched(Identity())),
+    "strengths": lambda: label_mixes(source().study, ClassStrengths.fit(source().study.to_judgments())),
+    "off-endpoints": lambda: label_mixes(source().study, _off_endpoints(table())),
     "uniform": lambda: np.full((len(source().study.stimuli), 10), 0.1),
     "random": _random,
 }
@@ -117,23 +117,23 @@ def elicited(name: str) -> AnnotatedData:
     study, base = found.study, found.base
     judgments = study.judgments
     if name in MIX_LABELS:
-        return with_mixes(base, study, MIX_LABELS[name]())
+        return append_mixes(base, study, MIX_LABELS[name]())
     if name in ("annotators", "annotators-smoothed"):
-        return with_mixes(base, study, answer_labels(study, smoothed=name.endswith("smoothed")), per="judgment")
+        return append_mixes(base, study, label_judgments(study, smoothed=name.endswith("smoothed")), per="judgment")
     if name == "human-per-answer":
-        return with_mixes(base, study, MIX_LABELS["human"]()[judgments.stimulus], per="judgment")
+        return append_mixes(base, study, MIX_LABELS["human"]()[judgments.stimulus], per="judgment")
     if name == "drop-unsure":
         keep = mean_by_mix(study, judgments.confidence) > UNSURE
-        return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
+        return append_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
     if name == "drop-far":
         keep = np.abs(mean_by_mix(study, judgments.weight) - study.stimuli.weight) < FAR
-        return with_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
+        return append_mixes(base, study, MIX_LABELS["mixup"](), keep=keep)
     if name == "categorical-100":
         mixes = found.categorical
-        return with_mixes(base, mixes, mean_by_mix(mixes, answer_labels(mixes)))
+        return append_mixes(base, mixes, mean_by_mix(mixes, label_judgments(mixes)))
     if name == "mixup-100":
-        return with_mixes(base, found.categorical, mix_labels(found.categorical, Identity()))
-    return topped_up(with_mixes(base, study, MIX_LABELS[name.removesuffix("-topped-up")]()), found)
+        return append_mixes(base, found.categorical, label_mixes(found.categorical, Identity()))
+    return topped_up(append_mixes(base, study, MIX_LABELS[name.removesuffix("-topped-up")]()), found)
 
 
 def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
@@ -145,7 +145,7 @@ def topped_up(data: AnnotatedData, found: Source) -> AnnotatedData:
     train = np.flatnonzero(data.split[: len(found.base)] == "train")
     first, second = rng.choice(train, (2, number))
     weight = rng.permutation(found.study.stimuli.weight)
-    images = render(data.inputs.array[first], data.inputs.array[second], weight)
+    images = render_mix(data.inputs.array[first], data.inputs.array[second], weight)
     one, two = (torch.tensor(data.target[rows]) for rows in (first, second))  # hard labels, as the elicited mixes have
     labels = two_hot(one, two, torch.tensor(weight), num_classes=10).numpy()
     return replace(

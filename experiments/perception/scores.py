@@ -26,7 +26,7 @@ from hilmix.data.sources import Access, cifar10
 from hilmix.human.perception import (
     POLICIES,
     LearnedPerception,
-    LookingPerception,
+    MixFeaturePerception,
     MixJudgments,
     Perception,
     cross_validate,
@@ -93,7 +93,7 @@ def fit(judged: MixJudgments, name: str, tables: dict[str, FeatureTable]) -> Fit
     kind = name.split("_")[1]
     mine, blocks = tables[kind], [BLOCKS[block] for block in KINDS[kind]]
     if NAMES[name] == "mixes":
-        policy = LookingPerception.fit(judged, features=mine.images, blocks=blocks, mix_features=mine.at(judged))
+        policy = MixFeaturePerception.fit(judged, features=mine.images, blocks=blocks, mix_features=mine.at(judged))
         return FittedPolicy(policy, mine)
     return FittedPolicy(LearnedPerception.fit(judged, features=mine.images, blocks=blocks), mine)
 

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from hilmix.annotations.repeats import Duplicates, check_duplicates, repeated
 from hilmix.annotations.soft_columns import label_columns
 from hilmix.annotations.vote_tables import LabelRules, code_classes, code_votes
-from hilmix.columns import FloatArray, IntArray, bounded_numbers, dense_labels, expand_counts, ranges, whole_numbers
+from hilmix.columns import (
+    FloatArray,
+    IntArray,
+    bounded_numbers,
+    concatenate_ranges,
+    dense_labels,
+    expand_counts,
+    whole_numbers,
+)
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.functional.aggregation import vote_counts
@@ -240,7 +248,7 @@ class Annotations:
         """
         # An empty list would be float, by which nothing can be indexed.
         wanted = np.asarray(items, dtype=np.int64)
-        return ranges(self.indptr[wanted], self.labels_per_item[wanted])
+        return concatenate_ranges(self.indptr[wanted], self.labels_per_item[wanted])
 
     def counts(self) -> NDArray[np.float64]:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""

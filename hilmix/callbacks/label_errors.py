@@ -15,7 +15,7 @@ from hilmix.checks import NonNegativeInt, check_value
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import refuse_diverged
 from hilmix.diagnostics.label_errors import (
-    choose_suspects,
+    choose_label_errors,
     detection_table,
     item_table,
     label_table,
@@ -87,7 +87,7 @@ class LabelErrors(FitReport):
         if table.empty:
             log.warning("No label errors to show: no training item has a label.")
             return
-        shown = choose_suspects(table, self.top)
+        shown = choose_label_errors(table, self.top)
         rows = pd.Index(data.items).get_indexer(pd.Index(shown["item"])).astype(np.int64)
         images = thumbnails(data, rows)
         board.log_table(trainer, "diagnostics/label_errors", shown, images=images)

@@ -23,7 +23,7 @@ from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.errors import ConfigError
 from hilmix.human.functional.perception import smooth_by_confidence
 from hilmix.human.perception import ConfidenceSmoothing, LearnedPerception, Perception, UniformSmoothing
-from hilmix.human.study import MixStudy, answer_labels, mean_by_mix, mix_labels, split_around_mixes, with_mixes
+from hilmix.human.study import MixStudy, append_mixes, label_judgments, label_mixes, mean_by_mix, split_around_mixes
 from hilmix.terminal import Console, literal, say
 from hilmix.trusted import add_trust
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     data = _with_split(read_images(args, study), study, args)
     found = _with_labels(data, study, args)
     write_data(found, args.out)
-    assert found.split is not None, "with_mixes needs one"
+    assert found.split is not None, "append_mixes needs one"
     counts = ", ".join(f"{np.count_nonzero(found.split == name):,} {name}" for name in SPLITS)
     added = found.annotations.num_pairs - data.annotations.num_pairs
     say(
@@ -103,12 +103,12 @@ def _with_labels(data: AnnotatedData, study: MixStudy, args: argparse.Namespace)
     confidence = mean_by_mix(study, study.judgments.confidence)
     keep = ~np.isnan(confidence)  # a mix may have been seen as a repeat only
     if args.policy == ANSWERS:
-        return with_mixes(data, study, answer_labels(study, smoothed=args.smooth), per="judgment", keep=keep)
+        return append_mixes(data, study, label_judgments(study, smoothed=args.smooth), per="judgment", keep=keep)
     policy, features = _policy(data, study, args)
-    labels = mix_labels(study, policy, features=features)
+    labels = label_mixes(study, policy, features=features)
     if args.smooth:
         labels = smooth_by_confidence(torch.from_numpy(labels), torch.from_numpy(confidence)).numpy()
-    return with_mixes(data, study, labels, keep=keep)
+    return append_mixes(data, study, labels, keep=keep)
 
 
 def _with_split(data: AnnotatedData, study: MixStudy, args: argparse.Namespace) -> AnnotatedData:

@@ -3,31 +3,40 @@
 All but :func:`clean_pass` and :func:`clean_outputs` work on arrays and tables and need no Trainer.
 """
 
+from typing import TYPE_CHECKING
+
 from hilmix.diagnostics.annotators import annotator_table, choose_annotators, confusion_table, rank_annotators
 from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.clean_pass import CleanPass, Collector
-from hilmix.diagnostics.label_errors import SuspectRanking, choose_suspects, detection_table, item_table, label_table
+from hilmix.diagnostics.label_errors import (
+    LabelErrorRanking,
+    choose_label_errors,
+    detection_table,
+    item_table,
+    label_table,
+)
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, find_score
 from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
 from hilmix.diagnostics.out_of_fold import out_of_fold_scores
 from hilmix.diagnostics.predictions import prediction_table
 from hilmix.diagnostics.tracker import CalibrationTracker, Score
 from hilmix.diagnostics.trainer_pass import clean_outputs, clean_pass
+from hilmix.moved import former_names
 
 __all__ = [
     "LABEL_SCORES",
     "CalibrationTracker",
     "CleanPass",
     "Collector",
+    "LabelErrorRanking",
     "LabelEvidence",
     "LabelScore",
     "MaskSensitivityTracker",
     "Score",
-    "SuspectRanking",
     "annotator_table",
     "calibration_metrics",
     "choose_annotators",
-    "choose_suspects",
+    "choose_label_errors",
     "clean_outputs",
     "clean_pass",
     "confusion_table",
@@ -41,3 +50,8 @@ __all__ = [
     "rank_annotators",
     "reliability_panels",
 ]
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
+    __getattr__ = former_names(
+        __name__, {"SuspectRanking": "LabelErrorRanking", "choose_suspects": "choose_label_errors"}
+    )

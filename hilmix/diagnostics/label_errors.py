@@ -13,12 +13,12 @@ from hilmix.diagnostics.clean_pass import PREDICTIONS, CleanPass
 from hilmix.diagnostics.columns import majority_labels, mark_wrong_labels, named
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, check_scores
 from hilmix.errors import ConfigError
-from hilmix.functional.label_errors import FloatArray, detection, rank_suspects
+from hilmix.functional.label_errors import FloatArray, detection, rank_label_errors
 from hilmix.plotting import Thumbnail
 from hilmix.types import UNKNOWN
 
 
-class SuspectRanking(NamedTuple):
+class LabelErrorRanking(NamedTuple):
     """Given labels, the most suspicious first."""
 
     table: pd.DataFrame
@@ -31,7 +31,7 @@ class SuspectRanking(NamedTuple):
 
 def label_table(
     data: AnnotatedData, result: CleanPass, scores: Sequence[LabelScore] = tuple(LABEL_SCORES.values())
-) -> SuspectRanking:
+) -> LabelErrorRanking:
     """Rank the pairs of a clean pass by suspicion.
 
     Args:
@@ -55,12 +55,12 @@ def label_table(
         columns["annotator"] = named(data.annotations.annotator[pairs], data.annotations.annotators)
     columns["label"] = named(label, data.classes)
     table = _suspects(columns, data, result, row, known)
-    return SuspectRanking(table, known, mark_wrong_labels(label, data.target[items]))
+    return LabelErrorRanking(table, known, mark_wrong_labels(label, data.target[items]))
 
 
 def item_table(
     data: AnnotatedData, result: CleanPass, scores: Sequence[LabelScore] = tuple(LABEL_SCORES.values())
-) -> SuspectRanking:
+) -> LabelErrorRanking:
     """Rank the labelled items of a clean pass by how unlikely their majority label is.
 
     Args:
@@ -85,10 +85,10 @@ def item_table(
         "labels": data.annotations.labels_per_item[items],
     }
     table = _suspects(columns, data, result, row, known)
-    return SuspectRanking(table, known, mark_wrong_labels(votes.label[row], data.target[items]))
+    return LabelErrorRanking(table, known, mark_wrong_labels(votes.label[row], data.target[items]))
 
 
-def detection_table(rankings: Mapping[str, SuspectRanking]) -> pd.DataFrame:
+def detection_table(rankings: Mapping[str, LabelErrorRanking]) -> pd.DataFrame:
     """Score how well each label-error score finds the labels known to be wrong.
 
     Args:
@@ -115,7 +115,7 @@ def find_contradicted(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["label"].astype(object) != table["suggested"].astype(object)].drop_duplicates("item")
 
 
-def choose_suspects(table: pd.DataFrame, number: int) -> pd.DataFrame:
+def choose_label_errors(table: pd.DataFrame, number: int) -> pd.DataFrame:
     """Return the rows to show first, at most one per item: those that contradict their label, if any does.
 
     Args:
@@ -168,7 +168,7 @@ def _rank(
         raise ConfigError(
             f"`scores` must be known for at least one label, got NaN alone of {', '.join(found)}. Add self_confidence."
         )
-    order = rank_suspects(list(found.values()))
+    order = rank_label_errors(list(found.values()))
     return order, {name: values[order] for name, values in known.items()}
 
 

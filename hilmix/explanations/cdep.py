@@ -4,10 +4,10 @@ from torch import Tensor
 
 from hilmix.checks import NonNegative
 from hilmix.explanations.base import TrainingPass
-from hilmix.explanations.propagated import Propagated, mean_over_all
+from hilmix.explanations.propagated import PropagatedExplanation, mean_over_all
 
 
-class CDEP(Propagated):
+class CDEP(PropagatedExplanation):
     """``weight * mean_i mean_k softmax([beta_ik, gamma_ik])[0]``, by contextual decomposition.
 
     The logits of row i are ``beta_i + gamma_i``, the parts that the marked and the other inputs carry. Rows without a

@@ -5,11 +5,11 @@ from torch import Tensor
 from hilmix.checks import NonNegative, Share
 from hilmix.errors import ConfigError
 from hilmix.explanations.base import TrainingPass
-from hilmix.explanations.propagated import Propagated
+from hilmix.explanations.propagated import PropagatedExplanation
 from hilmix.functional.explanation.intervals import worst_log_probs
 
 
-class IBPEx(Propagated):
+class IBPEx(PropagatedExplanation):
     """Turns the data loss into ``a * loss + (1 - a) * loss in the worst case over {x + m d : |d| <= radius}``.
 
     The worst case takes the lower bound of each class's log-probability, by interval propagation: an annotator model

@@ -10,7 +10,7 @@ from hilmix.explanations.base import Explanation, TrainingPass
 from hilmix.explanations.propagation import Propagation
 
 
-class Propagated(Explanation):
+class PropagatedExplanation(Explanation):
     """Walks the network with bounds or with parts, for the explained rows only, on the network of evaluation.
 
     Dropout does nothing and batch norm uses its running statistics, since bounds hold for one function and not for a

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from hilmix.checks import NonNegative
 from hilmix.explanations.base import TrainingPass
-from hilmix.explanations.propagated import Propagated
+from hilmix.explanations.propagated import PropagatedExplanation
 from hilmix.functional.explanation.intervals import Interval, log_prob_bounds, monotone
 
 
-class R4(Propagated):
+class R4(PropagatedExplanation):
     """``weight * mean_i sum_j m_ij (|lower_ij| + |upper_ij|)``: saliency penalised over a whole box instead of a point.
 
     Lower and upper bound the gradient of the data loss at every point of ``{x + m d : |d| <= radius}``, by interval

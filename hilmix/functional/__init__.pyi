@@ -30,9 +30,9 @@ from .inputs import (
     as_float as as_float,
 )
 from .label_errors import (
-    label_scores as label_scores,
+    label_quality_scores as label_quality_scores,
     normalized_margin as normalized_margin,
-    rank_suspects as rank_suspects,
+    rank_label_errors as rank_label_errors,
     self_confidence as self_confidence,
 )
 from .losses import (

@@ -66,7 +66,7 @@ def normalized_margin(probs: NDArray[np.floating], label: IntArray) -> FloatArra
     return margin
 
 
-def label_scores(
+def label_quality_scores(
     probs: NDArray[np.floating], label: IntArray, posterior: NDArray[np.floating] | None = None
 ) -> LabelScores:
     """Returns the three scores of every given label.
@@ -77,7 +77,7 @@ def label_scores(
         posterior: (M, K) class probabilities given the labels too, or None.
 
     Example:
-        >>> scores = label_scores(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+        >>> scores = label_quality_scores(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
         >>> scores.self_confidence.tolist(), scores.margin.round(2).tolist()
         ([0.9, 0.1], [0.9, 0.1])
     """
@@ -85,14 +85,14 @@ def label_scores(
     return LabelScores(given, self_confidence(probs, label), normalized_margin(probs, label))
 
 
-def rank_suspects(scores: Sequence[FloatArray]) -> IntArray:
+def rank_label_errors(scores: Sequence[FloatArray]) -> IntArray:
     """Returns the rows from the most to the least suspicious, (M,) int64, unknown ones last.
 
     Sorted by the first score, then the next, then row: deterministic under ties, which scores count as that differ by
     rounding alone.
 
     Args:
-        scores: at least one, each (M,) in [0, 1] or NaN, such as :func:`label_scores` returns.
+        scores: at least one, each (M,) in [0, 1] or NaN, such as :func:`label_quality_scores` returns.
     """
     # lexsort sorts by its last key first.
     return np.lexsort([_groups(score) for score in reversed(scores)])

@@ -10,7 +10,7 @@ from hilmix.cli import main
 from hilmix.commands.hmix_policies import NAMES
 from hilmix.data.folder import read_folder, write_folder
 from hilmix.human.perception import ConfidenceSmoothing, Identity, ImageTable
-from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, rebuild_stimuli, write_released
+from hilmix.human.study import label_judgments, label_mixes, mean_by_mix, rebuild_stimuli, write_released
 from tests.commands.human import OWN, PAIRS, N, images, plan_study, words
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -19,11 +19,7 @@ STUDY = plan_study()
 FIRST = STUDY.without_repeats()
 
 
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +48,7 @@ def test_the_folder_holds_images_and_mixes(mine, capsys):
     assert found.split.tolist() == [*data.split, *["train"] * PAIRS]
     pixels = data.inputs.array
     np.testing.assert_array_equal(found.inputs.array, np.concatenate([pixels, rebuild_stimuli(STUDY, pixels)]))
-    np.testing.assert_allclose(found.annotations.probs[-PAIRS:], mix_labels(STUDY, Identity()), atol=1e-6)
+    np.testing.assert_allclose(found.annotations.probs[-PAIRS:], label_mixes(STUDY, Identity()), atol=1e-6)
     out = words(capsys.readouterr().out)
     assert "45 mixes with 45 labels (identity) added to the 200 items of pictures: 135 train, 55 val, 55 test" in out
     assert "hilmix fit -c configs/method/soft.yaml --data.root out" in out
@@ -60,14 +56,14 @@ def test_the_folder_holds_images_and_mixes(mine, capsys):
 
 def test_smoothing_goes_by_how_sure_people_were_of_that_mix(mine):
     assert mixes(mine, "--policy", "image_table", "--smooth", "-o", "out") == 0
-    expected = mix_labels(STUDY, ConfidenceSmoothing(ImageTable.fit(FIRST.to_judgments()), line=None))
+    expected = label_mixes(STUDY, ConfidenceSmoothing(ImageTable.fit(FIRST.to_judgments()), line=None))
     np.testing.assert_allclose(read_folder("out").annotations.probs[-PAIRS:], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("smooth", [[], ["--smooth"]])
 def test_each_answer_may_count_by_itself(mine, smooth, capsys):
     assert mixes(mine, "--policy", "answers", *smooth, "-o", "out") == 0
-    found, labels = read_folder("out").annotations, answer_labels(FIRST, smoothed=bool(smooth))
+    found, labels = read_folder("out").annotations, label_judgments(FIRST, smoothed=bool(smooth))
     assert set(found.annotators) == {"x", "y", *STUDY.participants}
     order = np.argsort(FIRST.judgments.stimulus, kind="stable")
     np.testing.assert_allclose(found.probs[-3 * PAIRS :], labels[order], atol=1e-6)
@@ -105,7 +101,7 @@ def test_the_policy_that_looks_is_fitted_here_too(mine):
     assert mixes(mine, "--policy", "learned_statistics", "-o", "out") == 0
     probs = read_folder("out").annotations.probs[-PAIRS:]
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
-    assert np.abs(probs - mix_labels(STUDY, Identity())).max() > 0.01
+    assert np.abs(probs - label_mixes(STUDY, Identity())).max() > 0.01
 
 
 def test_bad_options_are_refused(mine, capsys, workplace):
@@ -115,13 +111,13 @@ def test_bad_options_are_refused(mine, capsys, workplace):
     assert all(name in error for name in NAMES)
     assert "There is no data folder at" in refused(mine, capsys, *ask, data="none")
     error = refused(mine, capsys, *ask, own=[*OWN[:-1], "100"])
-    assert "has 200 items; the ids of the study point into 100. Give the whole set of images" in error
-    assert "--seed is for data without a split, and" in refused(mine, capsys, *ask, "--seed", "1", data="split")
+    assert "200 items; the ids of the study point into 100." in error
+    assert "--seed is for data without a split" in refused(mine, capsys, *ask, "--seed", "1", data="split")
     assert "at most 110 of 200 items" in refused(mine, capsys, *ask, "--test-fraction", "0.5")
     (workplace / "policy.json").write_text("{}")
     assert "holds no perception policy" in refused(mine, capsys, "--policy", "policy.json", "-o", "out")
     (workplace / "out").mkdir()
-    assert refused(mine, capsys, *ask) == "error: 'out' exists already. Remove it, or choose another folder with -o."
+    assert refused(mine, capsys, *ask).startswith("error: 'out' exists already")
     assert sorted(file.name for file in workplace.iterdir()) == ["out", "policy.json"]
 
 
@@ -131,7 +127,7 @@ def test_a_split_that_leaks_is_refused(mine, workplace, capsys):
     split[PAIRS + 7] = "test"
     write_folder(replace(data, split=split), "leaky")
     error = refused(mine, capsys, "--policy", "identity", "-o", "out", data=str(workplace / "leaky"))
-    assert "'mix-7.png' was made of the item 'i52', which is in the split 'test': training on it would leak" in error
+    assert re.search("'mix-7.png' .*'i52'.*'test'", error)
     assert not (workplace / "out").exists()
 
 
@@ -167,4 +163,4 @@ def test_means_of_answers_are_those_of_the_judgments(mine):
     for mix in range(PAIRS):
         mean = judged_mixes.weight[(judged_mixes.stimulus == mix) & ~judged_mixes.repeat].mean()
         assert probs[mix, STUDY.stimuli.label1[mix]] == pytest.approx(mean, abs=1e-6)
-    np.testing.assert_allclose(mean_by_mix(STUDY, answer_labels(STUDY)), probs, atol=1e-6)
+    np.testing.assert_allclose(mean_by_mix(STUDY, label_judgments(STUDY)), probs, atol=1e-6)

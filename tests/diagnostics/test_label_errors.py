@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from hilmix.diagnostics import choose_suspects, detection_table, item_table, label_table
+from hilmix.diagnostics import choose_label_errors, detection_table, item_table, label_table
 from hilmix.diagnostics.label_errors import find_contradicted, suspect_thumbnails
 from tests.callbacks.toy import CLASSES, toy_data
 from tests.diagnostics.passes import toy_pass
@@ -55,10 +55,10 @@ def test_without_truth_nothing_is_detected():
 
 def test_chosen_suspects_contradict_their_label_once_per_item():
     assert find_contradicted(TABLE).index.tolist() == [0, 3, 4]
-    assert choose_suspects(TABLE, 2).index.tolist() == [0, 3]
+    assert choose_label_errors(TABLE, 2).index.tolist() == [0, 3]
     agreed = TABLE.assign(label=TABLE["suggested"])
     assert find_contradicted(agreed).empty
-    assert choose_suspects(agreed, 5).index.tolist() == [0, 1, 3]
+    assert choose_label_errors(agreed, 5).index.tolist() == [0, 1, 3]
 
 
 def test_a_picture_names_label_chance_suggestion_annotator_and_target():

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from hilmix.functional.label_errors import LabelScores, detection, label_scores, rank_suspects
+from hilmix.functional.label_errors import LabelScores, detection, label_quality_scores, rank_label_errors
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]])
 
 
 def test_scores_by_hand():
-    scores = label_scores(PROBS, np.array([0, 1, 2, -1]), posterior=PROBS[::-1])
+    scores = label_quality_scores(PROBS, np.array([0, 1, 2, -1]), posterior=PROBS[::-1])
     np.testing.assert_allclose(scores.self_confidence, [0.7, 0.2, 0.8, np.nan])
     np.testing.assert_allclose(scores.margin, [(0.5 + 1) / 2, (-0.5 + 1) / 2, (0.7 + 1) / 2, np.nan])
     np.testing.assert_allclose(scores.posterior, [0.3, 0.1, 0.1, np.nan])
@@ -19,16 +19,16 @@ def test_scores_by_hand():
 
 def test_inputs_stay_untouched_and_one_class_is_certain():
     probs = PROBS.copy()
-    label_scores(probs, np.array([0, 1, 2, 0]))
+    label_quality_scores(probs, np.array([0, 1, 2, 0]))
     np.testing.assert_array_equal(probs, PROBS)
-    scores = label_scores(np.ones((2, 1)), np.zeros(2, dtype=np.int64))
+    scores = label_quality_scores(np.ones((2, 1)), np.zeros(2, dtype=np.int64))
     assert scores.margin.tolist() == [1, 1]
     assert np.isnan(scores.posterior).all()
 
 
 def test_no_labels():
-    assert label_scores(np.empty((0, 3)), np.empty(0, dtype=np.int64)).margin.shape == (0,)
-    assert rank_suspects(LabelScores(*(np.empty(0),) * 3)).tolist() == []
+    assert label_quality_scores(np.empty((0, 3)), np.empty(0, dtype=np.int64)).margin.shape == (0,)
+    assert rank_label_errors(LabelScores(*(np.empty(0),) * 3)).tolist() == []
 
 
 def test_ranking_is_stable_and_leaves_unknown_last():
@@ -36,9 +36,9 @@ def test_ranking_is_stable_and_leaves_unknown_last():
     scores = LabelScores(
         np.array([0.5, 0.1, 0.1, nan, 0.1]), np.array([0.1, 0.9, 0.2, 0.0, 0.2]), np.array([0.0, 0.0, 0.3, 0.0, 0.3])
     )
-    assert rank_suspects(scores).tolist() == [2, 4, 1, 0, 3]
+    assert rank_label_errors(scores).tolist() == [2, 4, 1, 0, 3]
     without = LabelScores(np.full(4, nan), np.array([0.5, 0.2, 0.5, nan]), np.zeros(4))
-    assert rank_suspects(without).tolist() == [1, 0, 2, 3]
+    assert rank_label_errors(without).tolist() == [1, 0, 2, 3]
 
 
 @settings(deadline=None, max_examples=60)

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilmix.functional import calibration as F
-from hilmix.functional.label_errors import LabelScores, detection, rank_suspects
+from hilmix.functional.label_errors import LabelScores, detection, rank_label_errors
 from hilmix.functional.ties import ROUNDING, rank_groups
 from hilmix.metrics import AnnotatorAUROC
 
@@ -81,7 +81,7 @@ def test_scores_that_are_equal_but_for_rounding_tie_in_every_ranking() -> None:
     adaptive = [F.adaptive_calibration_error(torch.from_numpy(p), torch.from_numpy(right)) for p in (exact, noisy)]
     assert adaptive[1].item() == pytest.approx(adaptive[0].item(), abs=1e-6)
     other = rng.random((2, 200))
-    order = [rank_suspects(LabelScores(p, *other)) for p in (exact, noisy)]
+    order = [rank_label_errors(LabelScores(p, *other)) for p in (exact, noisy)]
     assert order[0].tolist() == order[1].tolist()
 
 

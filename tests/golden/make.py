@@ -40,8 +40,8 @@ from hilmix.perception import (
     ImageTable,
     LabelPairs,
     LearnedPerception,
-    LookingPerception,
     Mixes,
+    MixFeaturePerception,
     OffEndpoints,
     ParticipantCurves,
     UniformSmoothing,
@@ -134,7 +134,7 @@ def policies() -> dict:
         "label_pairs": LabelPairs(offsets, slopes),
         "participants": ParticipantCurves(["ann", "bob"], [0.7, 1.2], 0.9, [0.1, -0.2], 0.05),
         "learned": LearnedPerception(strengths, 0.9, weights, 0.3, (0.5, 1.0, 0.3), [0.1, 0.0, -0.1, 0.2, 0.0]),
-        "looking": LookingPerception(
+        "looking": MixFeaturePerception(
             strengths, 0.9, weights, [0.5, 1.5, -0.2, 0.8, 1.1], [2, 3], [0.1] * 5, [1.3] * 5,
             [[0.1, 0.2, 0.3, 0.4, 0.5], [0.0, -0.1, 0.2, 0.1, 0.3], [0.3, 0.1, 0.0, -0.2, 0.1]],
         ),

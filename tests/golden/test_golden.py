@@ -93,7 +93,7 @@ def assert_predicted(table: Path, expected: Path) -> None:
 def test_every_former_path_leads_to_its_class() -> None:
     for path in PATHS:
         found = find(current_path(path))
-        assert found.__name__ == path.rpartition(".")[2], path
+        assert found.__name__ == current_path(path).rpartition(".")[2], path
         if path.count(".") != 1:  # those of the root are public, too
             assert public_path(found) == current_path(path), path
 

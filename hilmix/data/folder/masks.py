@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations import IntArray
-from hilmix.columns import codes, natural_order
+from hilmix.columns import encode_names, natural_order
 from hilmix.data.folder.arrays import read_array, read_array_rows
 from hilmix.data.folder.tables import read_table
 from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
@@ -134,8 +134,8 @@ def _read_mask_array(file: Path, items: Sequence[str], inputs: Inputs, table: Pa
     picture = read_array_rows(frame, table, file, len(array))
     try:
         masks = Masks.build(
-            codes(frame["item"], items, "item"),
-            codes(frame["annotator"], annotators, "annotator"),
+            encode_names(frame["item"], items, "item"),
+            encode_names(frame["annotator"], annotators, "annotator"),
             ArrayInputs(array, inputs.kind),
             num_items=len(items),
             annotators=annotators,

@@ -4,11 +4,13 @@ import importlib
 import pkgutil
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
+from hilmix.moved import former_names
 from hilmix.trusted import import_object, is_object_path
 
 __all__ = [
@@ -18,9 +20,9 @@ __all__ = [
     "RemoteFile",
     "Resource",
     "Source",
-    "expect",
     "find_source",
     "load_source",
+    "require_published",
 ]
 
 
@@ -97,3 +99,7 @@ def load_source(
         1797
     """
     return find_source(name).build(Access(downloads, allow_unverified=allow_unverified), options or Options())
+
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
+    __getattr__ = former_names(__name__, {"expect": "require_published"})

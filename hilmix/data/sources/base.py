@@ -176,7 +176,7 @@ class Source:
         return bool(self.resources or self.folder)
 
 
-def expect(what: str, found: object, expected: object) -> None:
+def require_published(what: str, found: object, expected: object) -> None:
     """Refuse content that differs from what the authors published.
 
     Raises:

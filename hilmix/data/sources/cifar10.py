@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilmix.data.sources.base import Resource, expect
+from hilmix.data.sources.base import Resource, require_published
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.data.sources.pickles import ArrayUnpickler
 
@@ -39,7 +39,7 @@ def read_batches(archive: Path, members: list[str], label: str) -> Cifar:
         *batches, meta = [_unpickle(tar, member) for member in members]
     images = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
     target = np.concatenate([np.asarray(batch[label], dtype=np.int64) for batch in batches])
-    expect(f"{archive}: shape of the images", images.shape, (len(target), 3072))
+    require_published(f"{archive}: shape of the images", images.shape, (len(target), 3072))
     classes = tuple(meta[f"{label.removesuffix('s')}_names"])
     # Copied into its final order once; a transposed view would be gathered with strides in every batch.
     return Cifar(np.ascontiguousarray(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), target, classes)
@@ -67,7 +67,7 @@ def _read_mirrored(paths: list[Path], split: str) -> Cifar:
     images = np.concatenate([read_sheet(sheet, rows=100, columns=100, side=32) for sheet in sheets])
     with np.load(labels) as archive:
         target = archive[f"y_{split}"].astype(np.int64)
-    expect(f"{labels}: number of {split} labels", len(target), len(images))
+    require_published(f"{labels}: number of {split} labels", len(target), len(images))
     return Cifar(images, target, CLASSES)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.cifar10 import Cifar, read_batches
 from hilmix.data.sources.cifar10n import CITATION, LICENCE, load_arrays
 from hilmix.data.sources.fetch import RemoteFile
@@ -90,7 +90,7 @@ _IMAGES = Resource(
 def _build(access: Access, options: Options) -> AnnotatedData:
     train, test = access.read(_IMAGES)
     human = access.read(_LABELS)
-    expect(
+    require_published(
         "CIFAR-100N: clean labels that equal CIFAR-100's", int((human.clean == train.target).sum()), len(train.target)
     )
     names, annotator = np.unique(human.annotator, return_inverse=True)

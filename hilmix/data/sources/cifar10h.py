@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "CC BY-NC-SA 4.0; CIFAR-10 images: none stated"
@@ -37,7 +37,7 @@ def read_counts(paths: list[Path]) -> NDArray[np.int64]:
     """(10000, 10) votes per test image and class, from ``cifar10h-counts.npy`` or the mirror."""
     loaded = np.load(paths[0], allow_pickle=False)
     counts = np.asarray(loaded["counts"] if isinstance(loaded, np.lib.npyio.NpzFile) else loaded).astype(np.int64)
-    expect(f"{paths[0]}: shape and total", (counts.shape, int(counts.sum())), ((10_000, 10), 511_000))
+    require_published(f"{paths[0]}: shape and total", (counts.shape, int(counts.sum())), ((10_000, 10), 511_000))
     return counts
 
 
@@ -89,7 +89,7 @@ def _build_raw(access: Access, options: Options) -> AnnotatedData:
     images, target, classes = access.read(cifar10.TEST)
     shown, item = np.unique(labels.item, return_inverse=True)
     names, annotator = np.unique(labels.annotator, return_inverse=True)
-    expect("CIFAR-10H: annotators", len(names), 2_571)
+    require_published("CIFAR-10H: annotators", len(names), 2_571)
     return AnnotatedData(
         name=RAW.name,
         items=tuple(f"test-{i:05d}" for i in shown),

@@ -11,7 +11,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "CC BY-NC 4.0"
@@ -63,7 +63,9 @@ _LABELS = Resource(
 def _build(access: Access, options: Options) -> AnnotatedData:
     clean, *labels = access.read(_LABELS).T
     train, test = access.read(cifar10.TRAIN), access.read(cifar10.TEST)
-    expect("CIFAR-10N: clean labels that equal CIFAR-10's", int((clean == train.target).sum()), len(train.target))
+    require_published(
+        "CIFAR-10N: clean labels that equal CIFAR-10's", int((clean == train.target).sum()), len(train.target)
+    )
     n, m = len(train.target), len(test.target)
     return AnnotatedData(
         name=SOURCE.name,

@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated; CIFAR-10 images: none stated"
@@ -124,7 +124,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     stated = np.take_along_axis(soft, answers.first[:, None], axis=1)[:, 0]
     # A tie goes to the class stated first.
     label = np.where(stated >= soft.max(1) - 1e-9, answers.first, soft.argmax(1))
-    expect("CIFAR-10S: images and annotators", (len(shown), len(names)), (1_000, 248))
+    require_published("CIFAR-10S: images and annotators", (len(shown), len(names)), (1_000, 248))
     return AnnotatedData(
         name=SOURCE.name,
         items=tuple(f"test-{i:05d}" for i in shown),

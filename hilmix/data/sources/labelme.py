@@ -12,7 +12,7 @@ from PIL import Image
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs, InputKind
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.cifar10 import read_sheet
 from hilmix.data.sources.fetch import RemoteFile
 
@@ -152,7 +152,7 @@ _FEATURES = Resource(
 def _data(name: str, found: LabelMe, kind: InputKind) -> AnnotatedData:
     item, annotator, label = found.votes.T
     number = int(annotator.max()) + 1
-    expect(
+    require_published(
         "LabelMe: train items, annotators, answers",
         (int((found.split == "train").sum()), number, len(item)),
         (1_000, 59, 2_547),

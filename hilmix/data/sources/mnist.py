@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 
@@ -30,7 +30,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     with gzip.open(path) as stream:
         content = stream.read()
     # Two zeros, then the type: 8 is unsigned bytes.
-    expect(f"{path}: first bytes", content[:3], b"\x00\x00\x08")
+    require_published(f"{path}: first bytes", content[:3], b"\x00\x00\x08")
     dims = content[3]
     # The format is big-endian.
     shape = tuple(int(n) for n in np.frombuffer(content, dtype=">u4", count=dims, offset=4))
@@ -50,7 +50,7 @@ def _read_mirrored(paths: list[Path]) -> Images:
 def _join(
     train: NDArray[np.uint8], train_target: NDArray[np.uint8], test: NDArray[np.uint8], test_target: NDArray[np.uint8]
 ) -> Images:
-    expect("numbers of labels", (len(train_target), len(test_target)), (len(train), len(test)))
+    require_published("numbers of labels", (len(train_target), len(test_target)), (len(train), len(test)))
     target = np.concatenate([train_target, test_target]).astype(np.int64)
     return Images(np.concatenate([train, test]), target, len(train))
 

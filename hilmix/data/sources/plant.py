@@ -11,7 +11,7 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_pixels
 from hilmix.data.simulation.decoys import Bytes
-from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, expect
+from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, require_published
 from hilmix.data.sources.pickles import ArrayUnpickler
 from hilmix.errors import DataError
 
@@ -71,7 +71,7 @@ def _read(root: Path, samples: list[str], leaves: dict[str, NDArray[np.bool_]]) 
     for i, sample in enumerate(samples):
         # Samples begin with the day, by which the folders are called.
         pixels = read_pixels(root / _IMAGES / sample[0] / f"{sample}.JPEG")
-        expect(f"Mask of '{sample}'", leaves[sample].shape, pixels.shape[:2])
+        require_published(f"Mask of '{sample}'", leaves[sample].shape, pixels.shape[:2])
         images[i], masks[i] = brighten(pixels), _read_background(leaves[sample])
     return images, masks
 

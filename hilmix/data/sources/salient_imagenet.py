@@ -11,7 +11,7 @@ from hilmix.data.explained import build_explained_data, draw_split
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
-from hilmix.data.sources.base import Access, Options, Source, expect
+from hilmix.data.sources.base import Access, Options, Source, require_published
 from hilmix.errors import DataError
 
 FOLDER = "salient-imagenet"
@@ -83,7 +83,7 @@ def _read_mask(folder: Path, name: str, features: list[int]) -> NDArray[np.uint8
     for feature in features:
         path = folder / f"feature_{feature}" / f"{name}.JPEG"
         maps.append(np.asarray(read_picture(path, what="mask", mode="L")))
-        expect(f"{path}: size", maps[-1].shape, (SIDE, SIDE))
+        require_published(f"{path}: size", maps[-1].shape, (SIDE, SIDE))
     largest: NDArray[np.uint8] = np.max(maps, axis=0)
     return largest
 

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, expect
+from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated"
@@ -91,7 +91,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
     train, test, target, votes = access.read(SENTENCES)
     item, annotator, label = votes.T
     number = int(annotator.max()) + 1
-    expect(
+    require_published(
         "Sentiment polarity: train and test sentences, truths, annotators, answers",
         (len(train), len(test), len(target), number, len(item)),
         (4_999, 3_999, 8_998, 203, 27_746),

@@ -8,6 +8,8 @@ Example:
     [[0.75, 0.25]]
 """
 
+from typing import TYPE_CHECKING
+
 from hilmix.human.perception.base import Mixes, Perception, SavedPerception, to_mixes
 from hilmix.human.perception.classes import HMIX_STRENGTHS, HMIX_STRENGTHS_SLOPE, ClassStrengths, LabelPairs
 from hilmix.human.perception.curves import GlobalCurve, Identity
@@ -15,11 +17,12 @@ from hilmix.human.perception.evaluation import POLICIES, cross_validate
 from hilmix.human.perception.hmix import HMixPerception
 from hilmix.human.perception.judgments import MixJudgments
 from hilmix.human.perception.learned import LearnedPerception
-from hilmix.human.perception.looking import LookingPerception
+from hilmix.human.perception.mix_features import MixFeaturePerception
 from hilmix.human.perception.off_endpoints import HMIX_OFF, OffEndpoints
 from hilmix.human.perception.participants import ParticipantCurves
 from hilmix.human.perception.smoothing import ConfidenceSmoothing, Smoothed, UniformSmoothing
 from hilmix.human.perception.table import ImageTable
+from hilmix.moved import former_names
 
 __all__ = [
     "HMIX_OFF",
@@ -34,7 +37,7 @@ __all__ = [
     "ImageTable",
     "LabelPairs",
     "LearnedPerception",
-    "LookingPerception",
+    "MixFeaturePerception",
     "MixJudgments",
     "Mixes",
     "OffEndpoints",
@@ -46,3 +49,6 @@ __all__ = [
     "cross_validate",
     "to_mixes",
 ]
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
+    __getattr__ = former_names(__name__, {"LookingPerception": "MixFeaturePerception"})

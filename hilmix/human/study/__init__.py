@@ -5,14 +5,17 @@ Example:
     >>> study.judgments.weight.mean()  # the answers, as weight of image 1  # doctest: +SKIP
 """
 
-from hilmix.human.study.labels import answer_labels, mean_by_mix, mix_labels
+from typing import TYPE_CHECKING
+
+from hilmix.human.study.labels import label_judgments, label_mixes, mean_by_mix
 from hilmix.human.study.read import read_hmix, read_study
 from hilmix.human.study.released import released_inferences, released_soft_labels
-from hilmix.human.study.stimuli import MIDPOINT_WEIGHTS, rebuild_stimuli, render
+from hilmix.human.study.stimuli import MIDPOINT_WEIGHTS, rebuild_stimuli, render_mix
 from hilmix.human.study.study import MixStudy
 from hilmix.human.study.tables import MIDPOINT_TASKS, TASKS, ClassAnswers, Judgments, Stimuli, Task
-from hilmix.human.study.training import check_images, split_around_mixes, with_mixes
+from hilmix.human.study.training import append_mixes, check_images, split_around_mixes
 from hilmix.human.study.write import write_released
+from hilmix.moved import former_names
 
 __all__ = [
     "MIDPOINT_TASKS",
@@ -23,17 +26,28 @@ __all__ = [
     "MixStudy",
     "Stimuli",
     "Task",
-    "answer_labels",
+    "append_mixes",
     "check_images",
+    "label_judgments",
+    "label_mixes",
     "mean_by_mix",
-    "mix_labels",
     "read_hmix",
     "read_study",
     "rebuild_stimuli",
     "released_inferences",
     "released_soft_labels",
-    "render",
+    "render_mix",
     "split_around_mixes",
-    "with_mixes",
     "write_released",
 ]
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
+    __getattr__ = former_names(
+        __name__,
+        {
+            "answer_labels": "label_judgments",
+            "mix_labels": "label_mixes",
+            "render": "render_mix",
+            "with_mixes": "append_mixes",
+        },
+    )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hilmix.data.sources.base import expect
+from hilmix.data.sources.base import require_published
 from hilmix.data.sources.fetch import RemoteFile, fetch
 from hilmix.human.study.layout import INFERENCES, LAYOUTS, SOFT_LABELS
 from hilmix.human.study.read import read_study
@@ -47,5 +47,5 @@ def download_hmix(folder: Path) -> list[Path]:
     files = [fetch(file, folder) for file in FILES]
     for task, layout in LAYOUTS.items():
         participants = len(read_study(folder, task).participants)
-        expect(f"{folder / layout.file}: participants", participants, _PARTICIPANTS[task])
+        require_published(f"{folder / layout.file}: participants", participants, _PARTICIPANTS[task])
     return files

@@ -15,7 +15,7 @@ from hilmix.human.study.tables import MIDPOINT_TASKS
 DoubleArray = NDArray[np.float64]
 
 
-def mix_labels(
+def label_mixes(
     study: MixStudy,
     policy: Perception,
     *,
@@ -67,7 +67,7 @@ def mix_labels(
     return found
 
 
-def answer_labels(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
+def label_judgments(study: MixStudy, *, smoothed: bool = False) -> DoubleArray:
     """Returns one label per judgment, (L, K) float64 distributions over the study's classes.
 
     In the infer task the seen weight goes to the class of image 1 and the rest to that of image 2; in the categorical

@@ -11,7 +11,7 @@ MIDPOINT_WEIGHTS = np.arange(0, 1.01, 0.1)
 """The eleven weights of the released midpoint tasks. Their float noise, 0.30000000000000004, shows in some pixels."""
 
 
-def render(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[np.uint8]:
+def render_mix(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[np.uint8]:
     """Returns the display form of ``weight * image1 + (1 - weight) * image2``, (..., H, W, C) uint8.
 
     In float64, divided by 255 and multiplied by it again, then truncated, which is how the released stimuli were made.
@@ -26,7 +26,7 @@ def render(image1: ArrayLike, image2: ArrayLike, weight: ArrayLike) -> NDArray[n
         weight: (...) in [0, 1], the weight of image 1.
 
     Example:
-        >>> render(np.full((1, 1, 1), 255), np.zeros((1, 1, 1)), 0.5).item()
+        >>> render_mix(np.full((1, 1, 1), 255), np.zeros((1, 1, 1)), 0.5).item()
         127
     """
     share = np.asarray(weight, dtype=np.float64)[..., None, None, None]
@@ -57,5 +57,5 @@ def rebuild_stimuli(
     shown = study.stimuli
     first, second = images[shown.id1], images[shown.id2]
     if study.task in MIDPOINT_TASKS:
-        return render(first[:, None], second[:, None], np.asarray(midpoint_weights)[None])
-    return render(first, second, shown.weight)
+        return render_mix(first[:, None], second[:, None], np.asarray(midpoint_weights)[None])
+    return render_mix(first, second, shown.weight)

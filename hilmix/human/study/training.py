@@ -22,7 +22,7 @@ Per = Literal["mix", "judgment"]
 CROWD = "crowd"
 
 
-def with_mixes(
+def append_mixes(
     data: AnnotatedData,
     study: MixStudy,
     labels: ArrayLike,
@@ -47,8 +47,8 @@ def with_mixes(
             otherwise draw validation items from the mixes too; :func:`split_around_mixes` makes one.
         study: of the infer or categorical task.
         labels: over the study's classes, in its order: per mix (S, K), per judgment (L, K), rows of non-negative
-            numbers with a positive sum. See :func:`~hilmix.human.study.mix_labels` and
-            :func:`~hilmix.human.study.answer_labels`.
+            numbers with a positive sum. See :func:`~hilmix.human.study.label_mixes` and
+            :func:`~hilmix.human.study.label_judgments`.
         per: what a row of ``labels`` belongs to.
         keep: (S,) bool, which mixes to add; by default all.
 

@@ -11,7 +11,7 @@ import pytest
 
 from hilmix.data import sources
 from hilmix.data.sources import SOURCES, Options, collect_sources, find_source, load_source
-from hilmix.data.sources.base import Access, Resource, expect
+from hilmix.data.sources.base import Access, Resource, require_published
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 
@@ -68,7 +68,7 @@ def test_content_that_cannot_be_read_names_the_file(tmp_path, error):
 
 def test_own_errors_pass_unchanged(tmp_path):
     place(tmp_path / "a.txt")
-    strict = Resource((RemoteFile(f"{NOWHERE}/a.txt", "a.txt"),), lambda paths: expect("items", 1, 2))
+    strict = Resource((RemoteFile(f"{NOWHERE}/a.txt", "a.txt"),), lambda paths: require_published("items", 1, 2))
     with pytest.raises(DataError, match=r"^items: found 1, expected 2"):
         Access(tmp_path).read(strict)
 

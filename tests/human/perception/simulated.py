@@ -12,8 +12,8 @@ from hilmix.human.perception import (
     ImageTable,
     LabelPairs,
     LearnedPerception,
-    LookingPerception,
     Mixes,
+    MixFeaturePerception,
     MixJudgments,
     ParticipantCurves,
     UniformSmoothing,
@@ -39,7 +39,7 @@ POLICIES = {
     "participants": ParticipantCurves(["ann", "bob"], [0.5, 1.7], 0.9),
     "participants_ordered": ParticipantCurves(["ann", "bob"], [0.5, 1.7], 0.9, [0.3, -0.8], -0.1),
     "learned": LearnedPerception(STRENGTHS.tolist(), 0.9, LEARNED, 0.3, (0.1, 0.5, 1.0), LEARNED[::-1]),
-    "looking": LookingPerception(
+    "looking": MixFeaturePerception(
         STRENGTHS.tolist(),
         0.9,
         LEARNED,

@@ -65,10 +65,10 @@ def test_errors() -> None:
 
 
 def test_the_default_is_the_fit_to_h_mix(real_data) -> None:
-    from hilmix.human.study import answer_labels, read_study
+    from hilmix.human.study import label_judgments, read_study
 
     study = read_study(real_data / "hmix", "categorical").without_repeats()
-    labels, at, shown = answer_labels(study), study.judgments.stimulus, study.stimuli
+    labels, at, shown = label_judgments(study), study.judgments.stimulus, study.stimuli
     rows = np.arange(len(at))
     off = 1 - labels[rows, shown.label1[at]] - labels[rows, shown.label2[at]]
     found = OffEndpoints.fit(shown.weight[at], off, policy=Identity())

@@ -6,7 +6,7 @@ import torch
 
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.perception import ClassStrengths, ConfidenceSmoothing, Identity, ImageTable, LearnedPerception
-from hilmix.human.study import answer_labels, mean_by_mix, mix_labels, read_study, released_soft_labels
+from hilmix.human.study import label_judgments, label_mixes, mean_by_mix, read_study, released_soft_labels
 from tests.human.study.synthetic import CLASSES, invent
 
 K = len(CLASSES)
@@ -28,7 +28,7 @@ def smoothed(label, sure):
 def test_identity_gives_the_labels_of_mixup(task):
     study = invent(task, 2)
     shown = study.stimuli
-    found = mix_labels(study, Identity())
+    found = label_mixes(study, Identity())
     for i in range(len(shown)):
         np.testing.assert_allclose(found[i], slow_two_hot(shown.label1[i], shown.label2[i], shown.weight[i]))
 
@@ -36,7 +36,7 @@ def test_identity_gives_the_labels_of_mixup(task):
 def test_soft_labels_of_the_images_are_mixed_as_they_are():
     study = invent("infer", 2)
     shown, soft = study.stimuli, np.random.default_rng(0).dirichlet(np.ones(K), study.num_items)
-    found = mix_labels(study, Identity(), soft=soft)
+    found = label_mixes(study, Identity(), soft=soft)
     for i in range(len(shown)):
         expected = shown.weight[i] * soft[shown.id1[i]] + (1 - shown.weight[i]) * soft[shown.id2[i]]
         np.testing.assert_allclose(found[i], expected)
@@ -46,7 +46,7 @@ def test_a_table_gives_the_mean_of_the_answers_and_its_smoothing_goes_by_the_mea
     study = invent("infer", 2).without_repeats()
     table = ImageTable.fit(study.to_judgments())
     shown, judgments = study.stimuli, study.judgments
-    plain, smooth = mix_labels(study, table), mix_labels(study, ConfidenceSmoothing(table, line=None))
+    plain, smooth = label_mixes(study, table), label_mixes(study, ConfidenceSmoothing(table, line=None))
     for i in range(len(shown)):
         here = judgments.stimulus == i
         expected = slow_two_hot(shown.label1[i], shown.label2[i], judgments.weight[here].mean())
@@ -58,19 +58,19 @@ def test_policies_that_look_get_the_features_of_the_right_images():
     study = invent("infer", 2)
     looks = torch.randn(study.num_items, 3, generator=torch.Generator().manual_seed(0))
     policy = LearnedPerception([0.0] * K, 1.0, [1.0, -0.5, 0.2])
-    shown, found = study.stimuli, mix_labels(study, policy, features=looks)
+    shown, found = study.stimuli, label_mixes(study, policy, features=looks)
     strength = (looks @ torch.tensor([1.0, -0.5, 0.2])).numpy()
     for i in np.flatnonzero((shown.weight > 0) & (shown.weight < 1) & (shown.label1 != shown.label2)):
         odds = np.log(shown.weight[i] / (1 - shown.weight[i])) + strength[shown.id1[i]] - strength[shown.id2[i]]
         assert found[i, shown.label1[i]] == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-5)
     with pytest.raises(ConfigError, match=r"features1.*got None"):
-        mix_labels(study, policy)
+        label_mixes(study, policy)
 
 
 def test_each_answer_is_the_label_of_its_person():
     study = invent("infer", 3)
     shown, judgments = study.stimuli, study.judgments
-    plain, smooth = answer_labels(study), answer_labels(study, smoothed=True)
+    plain, smooth = label_judgments(study), label_judgments(study, smoothed=True)
     assert len(plain) == len(judgments)
     for j, i in enumerate(judgments.stimulus):
         expected = slow_two_hot(shown.label1[i], shown.label2[i], judgments.weight[j])
@@ -80,11 +80,11 @@ def test_each_answer_is_the_label_of_its_person():
 
 def test_answers_in_classes_are_those_of_the_released_rule():
     study = invent("categorical", 3)
-    found, expected = answer_labels(study), released_soft_labels(study)
+    found, expected = label_judgments(study), released_soft_labels(study)
     for i, name in enumerate(study.stimuli.name):
         np.testing.assert_array_equal(found[study.judgments.stimulus == i], expected[name])
     with pytest.raises(DataError, match=r"smoothed.*confidence"):
-        answer_labels(study, smoothed=True)
+        label_judgments(study, smoothed=True)
 
 
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
@@ -110,31 +110,31 @@ def test_a_mix_without_a_judgment_has_no_mean():
 
 def test_studies_that_cannot_be_labelled_are_refused():
     with pytest.raises(DataError, match="'infer' or 'categorical'; this one is 'construct'"):
-        mix_labels(invent("construct", 0), Identity())
+        label_mixes(invent("construct", 0), Identity())
     with pytest.raises(DataError, match="this one is 'select'"):
-        answer_labels(invent("select", 0))
+        label_judgments(invent("select", 0))
     with pytest.raises(DataError, match=r"soft labels .*\(50, 5\).*got \(3, 5\)"):
-        mix_labels(invent("infer", 0), Identity(), soft=np.ones((3, K)))
+        label_mixes(invent("infer", 0), Identity(), soft=np.ones((3, K)))
     with pytest.raises(ConfigError, match=r"2 classes.*got 5"):
-        mix_labels(invent("infer", 0), ClassStrengths([0.1, -0.1], 1.0))
+        label_mixes(invent("infer", 0), ClassStrengths([0.1, -0.1], 1.0))
 
 
 def test_the_mean_of_the_released_answers_is_the_table(real_data):
     study = read_study(real_data / "hmix", "infer").without_repeats()
-    found = mean_by_mix(study, answer_labels(study))
+    found = mean_by_mix(study, label_judgments(study))
     assert found.shape == (2_070, 10)
-    np.testing.assert_allclose(found, mix_labels(study, ImageTable.fit(study.to_judgments())), atol=1e-6)
+    np.testing.assert_allclose(found, label_mixes(study, ImageTable.fit(study.to_judgments())), atol=1e-6)
     shown = study.stimuli
     share = found[np.arange(2_070), shown.label1]
     np.testing.assert_allclose(share, mean_by_mix(study, study.judgments.weight))
-    mixup = mix_labels(study, Identity())
+    mixup = label_mixes(study, Identity())
     np.testing.assert_allclose(mixup[np.arange(2_070), shown.label1], shown.weight)
     np.testing.assert_allclose(mixup[np.arange(2_070), shown.label2], 1 - shown.weight)
 
 
 def test_the_released_categorical_labels_have_a_mean_per_mix(real_data):
     study = read_study(real_data / "hmix", "categorical")
-    found = mean_by_mix(study, answer_labels(study))
+    found = mean_by_mix(study, label_judgments(study))
     assert found.shape == (100, 10)
     np.testing.assert_allclose(found.sum(1), 1)
     off = 1 - found[np.arange(100), study.stimuli.label1] - found[np.arange(100), study.stimuli.label2]

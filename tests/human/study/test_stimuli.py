@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from hilmix.data.sources import Access, cifar10
 from hilmix.errors import DataError
 from hilmix.functional.mixing import mix_rows
-from hilmix.human.study import MIDPOINT_WEIGHTS, read_study, rebuild_stimuli, render
+from hilmix.human.study import MIDPOINT_WEIGHTS, read_study, rebuild_stimuli, render_mix
 from tests.human.study.synthetic import invent
 
 IMAGES = arrays.arrays(np.uint8, (2, 4, 4, 3))
@@ -25,21 +25,21 @@ def slow_render(image1, image2, weight):
 
 @given(IMAGES, WEIGHTS)
 def test_render_is_the_released_expression(images, weight):
-    found = render(images[0], images[1], weight)
+    found = render_mix(images[0], images[1], weight)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, slow_render(images[0], images[1], weight))
 
 
 @given(IMAGES)
 def test_the_ends_are_the_images_themselves(images):
-    np.testing.assert_array_equal(render(images[0], images[1], 1.0), images[0])
-    np.testing.assert_array_equal(render(images[0], images[1], 0.0), images[1])
+    np.testing.assert_array_equal(render_mix(images[0], images[1], 1.0), images[0])
+    np.testing.assert_array_equal(render_mix(images[0], images[1], 0.0), images[1])
 
 
 @given(IMAGES, arrays.arrays(np.float64, 5, elements=WEIGHTS))
 def test_many_at_once_are_each_alone(images, weights):
-    found = render(images[0], images[1], weights)
-    np.testing.assert_array_equal(found, np.stack([render(images[0], images[1], w) for w in weights]))
+    found = render_mix(images[0], images[1], weights)
+    np.testing.assert_array_equal(found, np.stack([render_mix(images[0], images[1], w) for w in weights]))
 
 
 def training_mix(images, weight, dtype):
@@ -51,7 +51,7 @@ def training_mix(images, weight, dtype):
 @given(IMAGES, WEIGHTS)
 @example(np.full((2, 4, 4, 3), 101, dtype=np.uint8), 0.3)  # the display is a rounding short of the whole number
 def test_the_display_lies_at_most_a_grey_level_below_the_training_mix(images, weight):
-    shown = render(images[0], images[1], weight)
+    shown = render_mix(images[0], images[1], weight)
     for dtype, rounding in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
         mixed = training_mix(images, weight, dtype)
         below = mixed - shown
@@ -101,7 +101,7 @@ def test_all_stored_stimuli_are_rebuilt_pixel_for_pixel(stored, images):
     of_pairs = ~np.strings.startswith(stored["name"], "mixed_")
     assert of_pairs.sum() == 249 * 11
     on_grid = MIDPOINT_WEIGHTS[np.rint(stored["lam"] * 10).astype(int) * of_pairs]  # stored without the float noise
-    found = render(images[stored["id1"]], images[stored["id2"]], np.where(of_pairs, on_grid, stored["lam"]))
+    found = render_mix(images[stored["id1"]], images[stored["id2"]], np.where(of_pairs, on_grid, stored["lam"]))
     np.testing.assert_array_equal(found, stored["image"])
 
 

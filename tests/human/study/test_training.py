@@ -16,14 +16,14 @@ from hilmix.data.targets import Aggregated
 from hilmix.errors import ConfigError, DataError
 from hilmix.human.perception import Identity, ImageTable
 from hilmix.human.study import (
-    answer_labels,
+    append_mixes,
+    label_judgments,
+    label_mixes,
     mean_by_mix,
-    mix_labels,
     read_study,
     rebuild_stimuli,
-    render,
+    render_mix,
     split_around_mixes,
-    with_mixes,
 )
 from tests.human.study.base_data import base_data
 from tests.human.study.synthetic import CLASSES, invent
@@ -35,7 +35,7 @@ LABELS = np.random.default_rng(1).dirichlet(np.ones(K), S)
 
 def test_the_mixes_follow_the_items_as_people_saw_them():
     data = base_data(STUDY)
-    found = with_mixes(data, STUDY, LABELS)
+    found = append_mixes(data, STUDY, LABELS)
     assert found.items == data.items + STUDY.stimuli.name
     assert found.split.tolist() == [*data.split, *["train"] * S]
     assert found.target.tolist() == [*data.target, *[-1] * S]
@@ -50,7 +50,7 @@ def test_the_mixes_follow_the_items_as_people_saw_them():
 @pytest.mark.parametrize("exchangeable", [False, True])
 def test_labels_per_mix_come_from_the_crowd(soft, exchangeable):
     data = base_data(STUDY, soft=soft, exchangeable=exchangeable)
-    old, new = data.annotations, with_mixes(data, STUDY, LABELS).annotations
+    old, new = data.annotations, append_mixes(data, STUDY, LABELS).annotations
     assert new.annotators == (("crowd",) if exchangeable else ("ann", "bob", "p1", "crowd"))
     assert new.exchangeable is exchangeable
     assert [new.annotators[a] for a in new.annotator[old.num_pairs :]] == ["crowd"] * S
@@ -65,8 +65,8 @@ def test_labels_per_mix_come_from_the_crowd(soft, exchangeable):
 
 @pytest.mark.parametrize("exchangeable", [False, True])
 def test_labels_per_judgment_come_from_the_participants(exchangeable):
-    data, labels = base_data(STUDY, exchangeable=exchangeable), answer_labels(STUDY, smoothed=True)
-    old, new = data.annotations, with_mixes(data, STUDY, labels, per="judgment").annotations
+    data, labels = base_data(STUDY, exchangeable=exchangeable), label_judgments(STUDY, smoothed=True)
+    old, new = data.annotations, append_mixes(data, STUDY, labels, per="judgment").annotations
     others = [p for p in STUDY.participants if exchangeable or p != "p1"]  # p1 is there already: the same person
     assert new.annotators == (*old.annotators, *others)
     assert not new.exchangeable
@@ -95,11 +95,11 @@ def test_labels_per_judgment_come_from_the_participants(exchangeable):
 def test_mixes_can_be_left_out():
     data, keep = base_data(STUDY), np.arange(S) % 3 == 0
     labels = np.where(keep[:, None], LABELS, np.nan)  # those that are left out need no label
-    found = with_mixes(data, STUDY, labels, keep=keep)
+    found = append_mixes(data, STUDY, labels, keep=keep)
     assert found.items[N:] == tuple(np.array(STUDY.stimuli.name)[keep])
     np.testing.assert_array_equal(found.inputs.array[N:], rebuild_stimuli(STUDY, data.inputs.array)[keep])
     np.testing.assert_allclose(found.annotations.probs[-keep.sum() :], LABELS[keep], rtol=1e-6)
-    each = with_mixes(data, STUDY, answer_labels(STUDY), per="judgment", keep=keep).annotations
+    each = append_mixes(data, STUDY, label_judgments(STUDY), per="judgment", keep=keep).annotations
     judgments = STUDY.judgments
     here = ~judgments.repeat & keep[judgments.stimulus]
     np.testing.assert_array_equal(each.labels_per_item[N:], np.bincount(judgments.stimulus[here], minlength=S)[keep])
@@ -108,14 +108,14 @@ def test_mixes_can_be_left_out():
 def test_classes_are_matched_by_name():
     data = base_data(STUDY, classes=tuple(name.upper() for name in CLASSES[::-1]))
     data = replace(data, target=K - 1 - data.target)
-    found = with_mixes(data, STUDY, LABELS).annotations
+    found = append_mixes(data, STUDY, LABELS).annotations
     np.testing.assert_allclose(found.probs[-S:], LABELS[:, ::-1], rtol=1e-6)
 
 
 def test_grey_images_may_come_without_channels():
     data = base_data(STUDY)
     grey = replace(data, inputs=ArrayInputs(data.inputs.array[..., 0], "image"))
-    found = with_mixes(grey, STUDY, LABELS)
+    found = append_mixes(grey, STUDY, LABELS)
     assert found.inputs.shape == grey.inputs.shape
     np.testing.assert_array_equal(found.inputs.fetch(np.arange(N)), grey.inputs.fetch(np.arange(N)))
 
@@ -123,8 +123,8 @@ def test_grey_images_may_come_without_channels():
 @pytest.mark.parametrize("per", ["mix", "judgment"])
 @pytest.mark.parametrize("exchangeable", [False, True])
 def test_the_result_is_a_data_folder_to_train_on(tmp_path, per, exchangeable):
-    labels = LABELS if per == "mix" else answer_labels(STUDY)
-    data = with_mixes(base_data(STUDY, exchangeable=exchangeable), STUDY, labels, per=per)
+    labels = LABELS if per == "mix" else label_judgments(STUDY)
+    data = append_mixes(base_data(STUDY, exchangeable=exchangeable), STUDY, labels, per=per)
     back = read_folder(write_folder(data, tmp_path / "out"))
     assert back.items == data.items
     assert sorted(back.annotations.annotators) == sorted(data.annotations.annotators)
@@ -175,7 +175,7 @@ REFUSED = {
     "floats": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4, 5, 3), np.float32), "image")), {}, "are float32 of kin"),
     "vectors": (lambda: with_inputs(ArrayInputs(np.zeros((N, 4)), "vector")), {}, "float64 of kind 'vector'"),
     "files": (lambda: with_inputs(ImageFiles([Path("none.png")] * N, 8)), {}, "these inputs are files of kind"),
-    "labels per judgment": (lambda: base_data(STUDY), {"labels": answer_labels(STUDY)}, "one row per mix"),
+    "labels per judgment": (lambda: base_data(STUDY), {"labels": label_judgments(STUDY)}, "one row per mix"),
     "labels per mix": (lambda: base_data(STUDY), {"per": "judgment"}, "one row per judgment"),
     "no distribution": (lambda: base_data(STUDY), {"labels": LABELS - 0.5}, "must be numbers >= 0"),
     "no label": (lambda: base_data(STUDY), {"labels": LABELS * np.nan}, "label of the mix 'mixed_"),
@@ -188,20 +188,20 @@ REFUSED = {
 def test_what_does_not_fit_is_refused(case):
     make, changed, message = REFUSED[case]
     with pytest.raises(DataError) as error:
-        with_mixes(make(), STUDY, **({"labels": LABELS} | changed))
+        append_mixes(make(), STUDY, **({"labels": LABELS} | changed))
     assert message in str(error.value)
 
 
 def test_other_studies_and_settings_are_refused():
     with pytest.raises(ConfigError, match=r"per.*mix, judgment.*person"):
-        with_mixes(base_data(STUDY), STUDY, LABELS, per="person")
+        append_mixes(base_data(STUDY), STUDY, LABELS, per="person")
     with pytest.raises(DataError, match="this one is 'construct'"):
-        with_mixes(base_data(STUDY), invent("construct", 0), LABELS)
+        append_mixes(base_data(STUDY), invent("construct", 0), LABELS)
 
 
 def test_a_leaking_mix_may_be_left_out():
     keep = ~np.isin(STUDY.stimuli.id1, STUDY.stimuli.id2[1]) & (STUDY.stimuli.id2 != STUDY.stimuli.id2[1])
-    found = with_mixes(broken_split("test"), STUDY, LABELS, keep=keep)
+    found = append_mixes(broken_split("test"), STUDY, LABELS, keep=keep)
     assert len(found) == N + keep.sum()
 
 
@@ -214,7 +214,7 @@ def test_the_split_around_the_mixes_takes_free_images_only():
     assert set(held) <= set(free)
     assert abs((found.split == "test").sum() - test * N) < 1
     assert abs((found.split == "val").sum() - val * N) < 1
-    with_mixes(found, STUDY, LABELS)
+    append_mixes(found, STUDY, LABELS)
     again = split_around_mixes(data, STUDY, test_fraction=test, val_fraction=val, seed=3)
     np.testing.assert_array_equal(found.split, again.split)
     other = split_around_mixes(data, STUDY, test_fraction=test, val_fraction=val, seed=4)
@@ -230,21 +230,21 @@ def test_the_released_mixes_join_the_images_of_cifar10h(real_data, tmp_path):
     data = split_around_mixes(data, study)
     assert [(data.split == name).sum() for name in ("train", "val", "test")] == [6_000, 1_000, 3_000]
     policy = ImageTable.fit(study.without_repeats().to_judgments())
-    found = with_mixes(data, study, mix_labels(study, policy))
+    found = append_mixes(data, study, label_mixes(study, policy))
     shown, judgments = study.stimuli, study.judgments
     assert len(found) == 12_070
     assert found.annotations.exchangeable
     images = data.inputs.array
     for i in (0, 700, 2_069):
-        expected = render(images[shown.id1[i]], images[shown.id2[i]], shown.weight[i])
+        expected = render_mix(images[shown.id1[i]], images[shown.id2[i]], shown.weight[i])
         np.testing.assert_array_equal(found.inputs.array[10_000 + i], expected)
         mean = judgments.weight[(judgments.stimulus == i) & ~judgments.repeat].mean()
         label = found.annotations.probs[found.annotations.indptr[10_000 + i]]
         assert label[shown.label1[i]] == pytest.approx(mean, abs=1e-6)
         assert label[shown.label2[i]] == pytest.approx(1 - mean, abs=1e-6)
-    mixup = with_mixes(data, study, mix_labels(study, Identity())).annotations
+    mixup = append_mixes(data, study, label_mixes(study, Identity())).annotations
     np.testing.assert_allclose(mixup.probs[-2_070:][np.arange(2_070), shown.label1], shown.weight, atol=1e-6)
-    each = with_mixes(data, study, answer_labels(study), per="judgment").annotations
+    each = append_mixes(data, study, label_judgments(study), per="judgment").annotations
     assert each.num_pairs - data.annotations.num_pairs == 4_788
     assert each.num_annotators == 82
     assert not each.exchangeable
@@ -254,7 +254,7 @@ def test_masks_and_groups_of_the_items_stay_and_mixes_have_none():
     data = base_data(STUDY)
     marked = ArrayInputs(np.full((1, *data.inputs.shape[1:]), 255, np.uint8), "image")
     masks = Masks.build([2], [0], marked, num_items=N, annotators=["ann"])
-    found = with_mixes(replace(data, masks=masks, group=np.arange(N) % 2, groups=("a", "b")), STUDY, LABELS)
+    found = append_mixes(replace(data, masks=masks, group=np.arange(N) % 2, groups=("a", "b")), STUDY, LABELS)
     assert np.flatnonzero(found.masks.explained).tolist() == [2]
     assert found.masks.fetch(np.array([N]), "union").max() == 0
     assert found.group.tolist() == [*(np.arange(N) % 2), *[-1] * S]

@@ -20,7 +20,7 @@ from hilmix.human.elicit.answers.read import (
 )
 from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import Manifest, Task
-from hilmix.human.study import MixStudy, answer_labels, split_around_mixes, with_mixes
+from hilmix.human.study import MixStudy, append_mixes, label_judgments, split_around_mixes
 
 TRAINABLE: tuple[Task, ...] = ("infer", "categorical", "vote")
 """Tasks whose answers are labels of what was shown; the others are about which of many mixes is half and half."""
@@ -35,7 +35,7 @@ def add_answers(
     """Returns the data with the answers to one task.
 
     Mixes become training items with a soft label per answer (infer, categorical) or a vote per answer (vote), as
-    :func:`~hilmix.human.study.with_mixes` adds them; votes on single images join the votes of those. Participants
+    :func:`~hilmix.human.study.append_mixes` adds them; votes on single images join the votes of those. Participants
     become annotators, called by study and number, since those of another study are other participants. Where the data
     have no split, one is drawn around the mixes.
 
@@ -47,7 +47,7 @@ def add_answers(
 
     Raises:
         DataError: if these are other data, or have features of their annotators; if the task has no answers that count
-            or none that are labels; or as :func:`~hilmix.human.study.with_mixes`.
+            or none that are labels; or as :func:`~hilmix.human.study.append_mixes`.
     """
     if task not in TRAINABLE:
         raise DataError(
@@ -62,7 +62,7 @@ def add_answers(
     _check_participants(data, collected.manifest, rows)
     if task != "vote":
         study = _renamed(build_mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
-        return _with_mixes(data, study, answer_labels(study))
+        return _append_mixes(data, study, label_judgments(study))
     singles = [one for one in rows if one.shown.single and one.trial.kind == "main"]
     mixes = [one for one in rows if not one.shown.single]
     if singles:
@@ -136,7 +136,7 @@ def _joined(base: Annotations, manifest: Manifest, votes: Sequence[Judgment]) ->
     )
 
 
-def _with_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> AnnotatedData:
+def _append_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> AnnotatedData:
     data = replace(data, inputs=ArrayInputs(_pixels(data), "image"))
     if data.split is None:
         try:
@@ -148,7 +148,7 @@ def _with_mixes(data: AnnotatedData, study: MixStudy, labels: DoubleArray) -> An
             ) from error
     # A mix without a judgment that counts has no label to train on.
     seen = np.bincount(study.judgments.stimulus[~study.judgments.repeat], minlength=len(study.stimuli)) > 0
-    return with_mixes(data, study, labels, per="judgment", keep=seen)
+    return append_mixes(data, study, labels, per="judgment", keep=seen)
 
 
 def _pixels(data: AnnotatedData) -> NDArray[np.uint8]:
@@ -167,7 +167,7 @@ def _with_vote_mixes(data: AnnotatedData, manifest: Manifest, rows: Sequence[Jud
     sure = np.array([one.row.answer["confidence"] for one in rows])
     study = replace(study, judgments=replace(study.judgments, confidence=sure))
     labels = np.eye(study.num_classes)[[one.row.answer["label"] for one in rows]]
-    found = _with_mixes(data, study, labels)
+    found = _append_mixes(data, study, labels)
     if data.annotations.probs is not None:
         return found
     return replace(found, annotations=replace(found.annotations, probs=None))  # votes, as those of the data

@@ -15,7 +15,7 @@ from hilmix.data.pictures import PictureError, read_picture
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.manifest import IMAGES, Manifest
 from hilmix.human.elicit.design.pairs import IntArray
-from hilmix.human.study import render
+from hilmix.human.study import render_mix
 
 # Bounds the memory of mixes in float64.
 _AT_ONCE = 256
@@ -50,7 +50,7 @@ def write_images(data: AnnotatedData, mixes: Iterable[Mix], folder: Path, *, see
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
         first, second = (_pixels(data.inputs, np.array([mix[at] for mix in part])) for at in (0, 1))
-        for mix, shown in zip(part, render(first, second, [mix.weight for mix in part]), strict=True):
+        for mix, shown in zip(part, render_mix(first, second, [mix.weight for mix in part]), strict=True):
             written[mix] = Picture(_name(mix, seed), _sha256(shown))
             Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown).save(folder / written[mix].name)
     return written

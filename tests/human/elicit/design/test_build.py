@@ -16,7 +16,7 @@ from hilmix.human.elicit.design.build import OwnTexts, build_study
 from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import MIDPOINT_TASKS, TASKS, Manifest, read_manifest
 from hilmix.human.elicit.design.settings import Design
-from hilmix.human.study import MixStudy, rebuild_stimuli, render
+from hilmix.human.study import MixStudy, rebuild_stimuli, render_mix
 from tests.human.elicit.study_data import CLASSES, N, pictures
 
 DATA = pictures()
@@ -145,7 +145,7 @@ def test_single_images_for_votes(tmp_path):
     for s in study.stimuli:
         image = DATA.inputs.array[s.id1]
         assert s.single
-        assert np.array_equal(shown(tmp_path, s.images)[0], render(image, image, 1.0))
+        assert np.array_equal(shown(tmp_path, s.images)[0], render_mix(image, image, 1.0))
     assert len({s.id1 for s in study.stimuli}) == len(study.stimuli) == 10
 
 
@@ -232,6 +232,6 @@ def test_a_disk_that_refuses_is_one_sentence(tmp_path, monkeypatch):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(Image.Image, "save", refuse)
-    with pytest.raises(DataError, match=r"Cannot write .*mine: No space left on device. Choose a writable folder"):
+    with pytest.raises(DataError, match=r"Cannot write .*mine: No space left on device"):
         built(Design(tasks=("infer",), pairs=3, per_batch=3), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -135,7 +135,7 @@ def test_least_sure_takes_predicted_images_and_others_to_catch(tasks):
 
 
 def test_least_sure_needs_enough_predictions():
-    with pytest.raises(DataError, match=r"predictions give .* pairs of images of two classes, but 60 are needed"):
+    with pytest.raises(DataError, match=r"predictions give \d+ pairs.* 60 "):
         least_sure(Design(**PLAIN), seen=8)
 
 

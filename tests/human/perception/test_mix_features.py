@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import Ridge
 
 from hilmix.errors import ConfigError, DataError
-from hilmix.human.perception import LearnedPerception, LookingPerception
+from hilmix.human.perception import LearnedPerception, MixFeaturePerception
 from tests.human.perception.simulated import POLICIES, D, K, judged, mixes
 
 FEATURES = torch.from_numpy(np.random.default_rng(5).normal(size=(10_000, D)))
@@ -60,7 +60,7 @@ def test_what_the_mix_looks_like_is_learned():
     judgments, mix = seen_mixes()
     train, test = np.arange(4500) < 3000, np.arange(4500) >= 3000
     blind = LearnedPerception.fit(judgments.take(train), features=FEATURES)
-    similarity = LookingPerception.fit(judgments.take(train), features=FEATURES, mix_features=mix[train])
+    similarity = MixFeaturePerception.fit(judgments.take(train), features=FEATURES, mix_features=mix[train])
     unseen = judgments.take(test)
     errors = [
         np.mean((policy.predict(unseen, features=FEATURES, mix_features=mix[test]) - unseen.answer) ** 2)
@@ -72,7 +72,7 @@ def test_what_the_mix_looks_like_is_learned():
 def test_the_classifier_is_a_ridge_regression_of_images():
     judgments, mix = seen_mixes(pairs=200)
     judgments = judgments._replace(label1=judgments.id1 % K, label2=(judgments.id1 + 1 + judgments.id2 % (K - 1)) % K)
-    policy = LookingPerception.fit(judgments, features=FEATURES, mix_features=mix)
+    policy = MixFeaturePerception.fit(judgments, features=FEATURES, mix_features=mix)
     images, first = np.unique(np.concatenate([judgments.id1, judgments.id2]), return_index=True)
     classes = np.concatenate([judgments.label1, judgments.label2])[first]
     x = FEATURES.numpy()[images]
@@ -84,10 +84,10 @@ def test_the_classifier_is_a_ridge_regression_of_images():
 def test_refused():
     judgments, mix = seen_mixes(pairs=50)
     with pytest.raises(ConfigError, match="needs mix_features"):
-        LookingPerception.fit(judgments, features=FEATURES)
+        MixFeaturePerception.fit(judgments, features=FEATURES)
     with pytest.raises(DataError, match=r"shape \(150, 5\).*got the shape \(149, 5\)"):
-        LookingPerception.fit(judgments, features=FEATURES, mix_features=mix[1:])
-    with pytest.raises(ConfigError, match="looks at the mix; these mixes come without features"):
+        MixFeaturePerception.fit(judgments, features=FEATURES, mix_features=mix[1:])
+    with pytest.raises(ConfigError, match=r"MixFeaturePerception.*without features.*LearnedPerception"):
         POLICIES["looking"](mixes()._replace(features=None))
     with pytest.raises(ConfigError, match=r"look_weights.*5 entries.*blocks.*got 4 and \[2, 3\]"):
-        LookingPerception([0.0] * K, 1.0, [0.0] * D, [0.0] * 4, [2, 3], [0.0] * D, [1.0] * D, [[0.0] * D] * K)
+        MixFeaturePerception([0.0] * K, 1.0, [0.0] * D, [0.0] * 4, [2, 3], [0.0] * D, [1.0] * D, [[0.0] * D] * K)

@@ -17,7 +17,7 @@ from hilmix.human.perception.judgments import FloatArray, MixJudgments
 from hilmix.human.perception.learned import COMPONENTS, LearnedPerception, RegressionColumns
 
 
-class LookingPerception(LearnedPerception):
+class MixFeaturePerception(LearnedPerception):
     """:class:`LearnedPerception` that also uses features of the mix itself.
 
     To the strength of image 1 over image 2 it adds how much more the mix's features resemble those of image 1: for
@@ -97,7 +97,7 @@ class LookingPerception(LearnedPerception):
             DataError: see there.
         """
         if mix_features is None:
-            raise ConfigError("LookingPerception.fit needs mix_features, (M, D) features of the mixes.")
+            raise ConfigError("MixFeaturePerception.fit needs mix_features, (M, D) features of the mixes.")
         sizes = list(blocks or [features.shape[1]])
         shown = RegressionColumns.build(judgments, features, sizes, components)
         if mix_features.shape != (len(shown.first), features.shape[1]) or not bool(mix_features.isfinite().all()):
@@ -171,7 +171,7 @@ class LookingPerception(LearnedPerception):
     def _mix_features(self, mixes: Mixes) -> Tensor:
         if mixes.features is None:
             raise ConfigError(
-                "LookingPerception looks at the mix; these mixes come without features, which no mix policy computes. "
+                "MixFeaturePerception reads the mix; these mixes come without features, which no mix policy computes. "
                 "For training fit a LearnedPerception."
             )
         return mixes.features.to(mixes.weight.dtype)
