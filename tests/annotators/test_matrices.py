@@ -50,7 +50,7 @@ def test_a_layer_of_matrices_is_sized_before_it_is_allocated(
     """Weights, their gradient and two moments of the optimizer, in four bytes a number, in half of the memory."""
     k, needed = 150, 4 * 4 * matrices * 150 * 150
     monkeypatch.setattr(hilmix.functional.sizes, "memory", lambda: 2 * needed - 2)
-    with pytest.raises(SizeError, match=r"GiB for 7 annotators, 150 classes; .* or use a method without"):
+    with pytest.raises(SizeError, match="GiB for 7 annotators, 150 classes"):
         part.build(num_features=4, num_classes=k, num_annotators=7)
     monkeypatch.setattr(hilmix.functional.sizes, "memory", lambda: 2 * needed)
     built = part.build(num_features=4, num_classes=k, num_annotators=7)

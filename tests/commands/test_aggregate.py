@@ -10,12 +10,7 @@ from hilmix.cli import main
 from hilmix.data.folder import read_labels
 from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "150")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def write(root, *, target=True, identity=""):

@@ -17,11 +17,9 @@ from hilmix.data.sources import SOURCES, Options
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "150")
+def no_data(workplace, monkeypatch):
+    """Downloads go to the current folder."""
     monkeypatch.delenv("HILMIX_DATA", raising=False)
-    return tmp_path
 
 
 @pytest.fixture

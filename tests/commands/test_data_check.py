@@ -17,10 +17,9 @@ from tests.data.folder.test_bad_files import BAD, GOOD, write
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    return tmp_path
+def narrow_terminal(workplace, monkeypatch):
+    """The width that rich assumes where none is known: long names are wrapped."""
+    monkeypatch.delenv("COLUMNS")
 
 
 def check(*argv: str) -> int:

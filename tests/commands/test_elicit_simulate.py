@@ -10,10 +10,8 @@ from tests.human.elicit.studies import make_study
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    make_study(tmp_path / "s", mains=10, target_judgments=3)
-    return tmp_path
+def study(workplace):
+    make_study(workplace / "s", mains=10, target_judgments=3)
 
 
 def refused(capsys, *argv: str) -> str:
@@ -29,14 +27,11 @@ def test_a_folder_then_its_export(workplace, capsys):
     assert main(["elicit", "simulate", "s", *argv]) == 0
     messages = words(capsys.readouterr().out)
     # two batches for three participants each; excluded ones do not count, so there is room for the seventh
-    assert (
-        "7 simulated participants gave 98 answers, practice and catch trials included. Where they ended: 7 done."
-        in messages
-    )
-    assert "Look: hilmix elicit export s -o OUT" in messages
+    assert all(number in messages for number in ("7 simulated participants", "98 answers", "7 done"))
+    assert "hilmix elicit export s " in messages
     assert main(["elicit", "export", "s", "-o", "out"]) == 0
     messages = words(capsys.readouterr().out)
-    assert "Written to out Left out, unless `with_excluded`: p002 (straight: 10 of 10 answers are 1); p004" in messages
+    assert all(part in messages for part in ("`with_excluded`", "p002 (straight: 10 of 10 answers are 1)", "p004"))
     assert (workplace / "out" / "judgments.parquet").is_file()
     assert main(["elicit", "export", "s", "-o", "all", "--with-excluded"]) == 0
     assert "Left out" not in capsys.readouterr().out
@@ -76,8 +71,6 @@ def test_one_sentence_with_the_remedy(argv, message, capsys):
 
 
 def test_no_answers_yet(capsys):
-    assert "s has no answers yet. Serve it: hilmix elicit serve s; or try it" in refused(
-        capsys, "export", "s", "-o", "o"
-    )
+    assert "s has no answers yet" in refused(capsys, "export", "s", "-o", "o")
     assert main(["hmix", "summary", "s"]) == 2
     assert "has no answers yet" in capsys.readouterr().err

@@ -11,11 +11,8 @@ from tests.human.elicit.studies import make_study, make_tasks
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    make_study(tmp_path / "s", mains=10, target_judgments=3)
-    return tmp_path
+def study(workplace):
+    make_study(workplace / "s", mains=10, target_judgments=3)
 
 
 def test_the_numbers_are_shown_with_who_is_excluded_and_why(workplace, capsys):

@@ -10,17 +10,14 @@ from hilmix import plotting
 from hilmix.cli import main
 from hilmix.human.study import write_released
 from hilmix.human.study.layout import LAYOUTS
+from tests.commands.human import words
 from tests.human.report import simulated
 from tests.human.study.synthetic import infer_row
 
 OWN = ["--classes", *simulated.CLASSES]
 
 
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +26,6 @@ def mine(tmp_path_factory):
     for study in (simulated.infer(), simulated.construct(), simulated.categorical()):
         write_released(study, folder)
     return folder
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def refused(argv: list[str], capsys) -> str:
@@ -57,7 +50,7 @@ def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
     for key, value in truth.items():
         assert long.loc[key, "low"] < value < long.loc[key, "high"], key
     out = words(capsys.readouterr().out)
-    assert "Trials shown once more at the end of a session count in reliability and in the table of participants" in out
+    assert "shown once more" in out
     assert "Intervals: 99.9 %" in out
     assert "2,400 120" in out
     assert "Relabelling curves" in out
@@ -115,14 +108,13 @@ def test_what_cannot_be_computed_is_reported(workplace, capsys):
     pd.DataFrame([infer_row()]).to_csv("tiny/hmix_infer_mixing_factor.csv")
     assert main(["hmix", "summary", "tiny", "-o", "report"]) == 0
     out = words(capsys.readouterr().out)
-    assert "not computed: infer, logit curve by likelihood, logit curve by squares, share explained by logit" in out
-    assert "curve need answers at two weights or more" in out
+    assert all(name in out for name in ("not computed: infer", "logit curve by likelihood", "two weights"))
     assert "Seen weight of image 1" in out
     assert len(json.loads((workplace / "report" / "summary.json").read_text())["notes"]) >= 3
 
 
 def test_what_is_not_there_is_named(workplace, capsys):
-    assert "There is no folder nowhere; point it at a copy of" in refused(["nowhere"], capsys)
+    assert "no folder nowhere" in refused(["nowhere"], capsys)
     (workplace / "empty").mkdir()
     error = refused(["empty"], capsys)
     assert all(layout.file in error for layout in LAYOUTS.values())
@@ -147,7 +139,7 @@ def test_a_folder_in_use_is_left_alone(mine, workplace, capsys):
     (workplace / "report" / "notes.txt").write_text("mine")
     for out in ("report", "report/notes.txt", str(mine)):
         error = refused([str(mine), *OWN, "-o", out], capsys)
-        assert error == f"error: '{out}' exists already. Remove it, or choose another folder with -o."
+        assert error.startswith(f"error: '{out}' exists already")
     assert [file.name for file in (workplace / "report").iterdir()] == ["notes.txt"]
 
 

@@ -18,12 +18,7 @@ from hilmix.human.study import MixStudy, read_study, write_released
 from tests.commands.human import CLASSES, OWN, N, images, plan_study, words
 from tests.human.study.synthetic import infer_row
 
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +95,7 @@ def test_what_cannot_be_scored_is_reported_and_the_policy_written(workplace, cap
     pd.DataFrame(rows).to_csv("tiny/hmix_infer_mixing_factor.csv")
     assert main(["hmix", "fit", "tiny", "--policy", "logit", "-o", "tiny.json"]) == 0
     out = words(capsys.readouterr().out)
-    assert "not scored: held-out participants: cross-validation by participant: `folds` must be in [2, 1]" in out
+    assert all(part in out for part in ("not scored: held-out participants", "`folds` must be in [2, 1]"))
     assert "removed" not in out
     assert (workplace / "tiny.json").is_file()
 
@@ -111,10 +106,8 @@ def test_bad_options_are_refused_before_any_work(mine, workplace, capsys):
     error = refused(["nowhere", "--policy", "logits", "-o", "x.json"], capsys)
     assert error == f"error: `--policy` must be one of {', '.join(NAMES)}, got 'logits'."
     error = refused(["nowhere", "--policy", "logit", "-o", "there.json"], capsys)
-    assert error == "error: 'there.json' exists already. Remove it, or choose another file with -o."
-    assert "There is no folder 'no' to write x.json into" in refused(
-        ["x", "--policy", "logit", "-o", "no/x.json"], capsys
-    )
+    assert error.startswith("error: 'there.json' exists already")
+    assert "no folder 'no'" in refused(["x", "--policy", "logit", "-o", "no/x.json"], capsys)
     assert "give their data folder with --data" in refused(["x", "--policy", "learned_statistics", "-o", "x"], capsys)
     assert "logit does not look at" in refused(["x", "--policy", "logit", "--data", "y", "-o", "x"], capsys)
     assert "nowhere has no hmix_infer_mixing_factor.csv" in refused(["nowhere", "--policy", "logit", "-o", "x"], capsys)
@@ -130,7 +123,7 @@ def test_images_that_do_not_fit_are_refused(mine, study, capsys):
     folder, other = [str(mine / "study"), *OWN], [str(mine / "study"), "--classes", *CLASSES, "--num-items", str(N + 1)]
     write_folder(replace(data, target=np.roll(data.target, 1)), "rolled")
     assert "Give the images that the study used, in their order" in refused([*folder, *ask, "rolled"], capsys)
-    assert "There is no data folder at 'none'" in refused([*folder, *ask, "none"], capsys)
+    assert "no data folder at 'none'" in refused([*folder, *ask, "none"], capsys)
     assert f"has {N} items; the ids of the study point into {N + 1}" in refused(
         [*other, *ask, str(mine / "images")], capsys
     )

@@ -240,7 +240,7 @@ def test_a_metric_of_groups_needs_groups_of_validation_items(tmp_path: Path, gro
     check_validation(made.data, made.rows("val"), "val/loss")
     if grouped == "val":
         return check_validation(made.data, made.rows("val"), "val/worst_group_acc")
-    with pytest.raises(ConfigError, match="'val/worst_group_acc', but no validation item of toy has both a group"):
+    with pytest.raises(ConfigError, match=r"'val/worst_group_acc'.* toy .*group"):
         check_validation(made.data, made.rows("val"), "val/worst_group_acc")
 
 

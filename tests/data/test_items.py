@@ -104,13 +104,13 @@ def test_the_centre_is_cropped_and_not_squeezed(save):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"The image .*gone\.png does not exist\. Put it there, or correct"):
+    with pytest.raises(DataError, match=r"gone\.png does not exist"):
         ImageFiles([tmp_path / "gone.png"])
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(DataError, match=r"Cannot read the image .*text\.png.*Replace the file or remove its item"):
+    with pytest.raises(DataError, match=r"Cannot read .*text\.png"):
         ImageFiles([tmp_path / "text.png"])
 
 

@@ -192,7 +192,7 @@ def test_unreadable_and_coloured_pictures_are_named(root):
     path = root / "masks" / "a.png"
     path.parent.mkdir()
     path.write_text("no picture")
-    with pytest.raises(DataError, match=r"Cannot read the mask .*a\.png.*Save it as PNG, or remove it"):
+    with pytest.raises(DataError, match=r"mask .*a\.png.*PNG"):
         read_folder(root)
     save(path, np.dstack([BLOB, 0 * BLOB, 0 * BLOB]))
     masks = masks_of(root)
@@ -294,5 +294,5 @@ def test_vectors_have_no_pictures(root):
     (root / "items.csv").write_text("item\na\nc\n")
     np.save(root / "inputs.npy", np.zeros((2, 5)))
     save(root / "masks" / "a.png", BLOB)
-    with pytest.raises(DataError, match=r"masks holds pictures, but dataset.yaml says 'input: vector'"):
+    with pytest.raises(DataError, match=r"masks .*dataset.yaml.*'input: vector'"):
         read_folder(root)

@@ -112,7 +112,7 @@ def test_studies_of_several_tasks(tmp_path):
     folder = make_tasks(tmp_path / "s", ["vote", "categorical", "construct"], target_judgments=1)
     simulate_study(folder, participants=3, behaviours=[Behaviour()])
     notes = export(Export(folder, tmp_path / "hmix", "hmix")).notes
-    assert notes[0] == "Votes are left out; the layout of H-Mix has no place for them."
+    assert "Votes are left out" in notes[0]
     assert {file.name for file in (tmp_path / "hmix").iterdir()} == {
         "hmix_construct_midpoint.csv",
         "hmix_categorical_soft_labels.csv",

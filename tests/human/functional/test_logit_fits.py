@@ -33,7 +33,7 @@ def test_dependent_columns_get_the_smallest_solution():
 
 
 def test_answers_that_a_column_separates_are_refused():
-    with pytest.raises(DataError, match=r"logit fit: the 4 answers do not determine the 1 coefficients; answers betw"):
+    with pytest.raises(DataError, match=r"logit fit: .*4 answers .*1 coefficients"):
         fit_logit(np.array([[-1.0], [-2.0], [1.0], [2.0]]), np.array([0.0, 0.0, 1.0, 1.0]))
 
 

@@ -100,7 +100,7 @@ def test_strengths_are_only_there_where_mixes_join_the_classes():
     )  # 0 with 1, 2 with 3
     with pytest.raises(DataError, match=r"class strengths: .*4 classes"):
         ClassStrengths.fit(apart)
-    with pytest.raises(DataError, match=r"weight, row 3: 1; every logit curve is 0 and 1 at the pure images"):
+    with pytest.raises(DataError, match="weight, row 3: 1;"):
         ClassStrengths.fit(judgments._replace(weight=np.where(np.arange(900) == 3, 1.0, judgments.weight)))
 
 

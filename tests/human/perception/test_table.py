@@ -41,9 +41,7 @@ def test_mixes_are_found_in_either_order_and_any_precision():
 )
 def test_others_are_refused_or_left_to_the_fallback(shown):
     columns = [9, 3], [3, 5], [0.1, 1 / 3], [0.25, 0.75]
-    with pytest.raises(
-        DataError, match=rf"row 0: no judgment of the mix of the images {shown[0]} and {shown[1]} at weight"
-    ):
+    with pytest.raises(DataError, match=rf"row 0: .*images {shown[0]} and {shown[1]} "):
         ImageTable(*columns)(mix(*shown))
     table = ImageTable(*columns, fallback=Identity())
     torch.testing.assert_close(table(mix(*shown)), Identity()(mix(*shown)), rtol=0, atol=0)
@@ -115,7 +113,7 @@ def test_unstated_confidence_is_no_confidence():
     judgments = judged()
     judgments.confidence[5] = np.nan
     assert ImageTable.fit(judgments).spec()["init_args"]["sure"] is None
-    with pytest.raises(DataError, match="confidence, row 5: not stated; an average weighted by confidence needs all"):
+    with pytest.raises(DataError, match="confidence, row 5: not stated"):
         ImageTable.fit(judgments, average="confidence")
 
 

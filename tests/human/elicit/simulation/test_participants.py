@@ -48,7 +48,7 @@ def test_a_study_that_people_have_joined_is_left_alone(tmp_path):
     folder = make_study(tmp_path / "s")
     simulate_study(folder, participants=1, behaviours=[Behaviour()])
     before = answers(folder)
-    with pytest.raises(DataError, match=r"has participants already.*copy of the folder without answers\.sqlite"):
+    with pytest.raises(DataError, match=r"participants already.*answers\.sqlite"):
         simulate_study(folder, participants=1, behaviours=[Behaviour()])
     assert answers(folder) == before
 
