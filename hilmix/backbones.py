@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Self
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -118,6 +117,8 @@ class TimmBackbone(Backbone):
                 f"TimmBackbone needs images (C, H, W), the data has inputs of shape {tuple(input_shape)}. "
                 "For vectors choose the backbone MLP or ReadyFeatures."
             )
+        import timm  # here, as it takes a sixth of the start of every command, and vectors need none of it
+
         channels, *sides = input_shape
         self.in_channels = channels
         small = max(sides) <= SMALL_IMAGE

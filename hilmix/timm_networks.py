@@ -1,4 +1,7 @@
-"""Networks of timm for images of any size: patches, stems and output widths."""
+"""Networks of timm for images of any size: patches, stems and output widths.
+
+Functions import timm themselves: a command that trains on vectors starts without it.
+"""
 
 import logging
 import math
@@ -6,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import timm
 import torch
-from timm.models import ConvNeXt, ResNet, VisionTransformer
 from torch import Tensor, nn
 
 from hilmix.errors import ConfigError
@@ -74,6 +75,8 @@ def one_line(error: Exception) -> str:
 
 def small_patches(name: str, sides: list[int], *, given: dict[str, Any]) -> dict[str, Any]:
     """Arguments that give a patch-based network a grid of about 8x8 tokens."""
+    import timm
+
     entry = timm.model_entrypoint(name) if timm.is_model(name) else None
     module = getattr(entry, "__module__", "")
     if module.endswith(("vision_transformer", "deit")):
@@ -93,6 +96,8 @@ def small_patches(name: str, sides: list[int], *, given: dict[str, Any]) -> dict
 
 def keep_resolution(net: nn.Module, channels: int) -> None:
     """Gives a convolutional network for small images a stem of stride 1."""
+    from timm.models import ConvNeXt, ResNet, VisionTransformer
+
     if isinstance(net, (VisionTransformer, ConvNeXt)):
         return
     if isinstance(net, ResNet):

@@ -129,6 +129,21 @@ def test_only_logging_imports_wandb():
     assert found == [PACKAGE / "logging.py"]
 
 
+def test_what_few_commands_need_is_imported_where_it_is_used():
+    """With timm and scikit-learn at the top of files every command, also ``fit --help``, starts a fifth later."""
+    late = {"timm", "sklearn", "wandb", "matplotlib"}
+    tops = {
+        file: [n for n in ast.parse(file.read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
+        for file in FILES
+    }
+    names = {
+        file: {alias.name for node in nodes for alias in node.names if isinstance(node, ast.Import)}
+        | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        for file, nodes in tops.items()
+    }
+    assert [file for file, found in names.items() if late & {name.split(".")[0] for name in found}] == []
+
+
 def test_functional_needs_torch_numpy_and_scipy_only():
     allowed = {"torch", "numpy", "scipy", "hilmix", "lazy_loader", *sys.stdlib_module_names}
     files = [*(PACKAGE / "functional").rglob("*.py")]

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from hilmix.annotations import IntArray
 from hilmix.data.explained import build_explained_data
@@ -99,6 +97,9 @@ def make_decoy_digits(seed: int = 0) -> AnnotatedData:
     Args:
         seed: of split and decoys.
     """
+    from sklearn.datasets import load_digits  # here: every command imports this module, few draw digits
+    from sklearn.model_selection import train_test_split
+
     images, target = load_digits(return_X_y=True)
     # scikit-learn's digits have grey levels from 0 to 16.
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)

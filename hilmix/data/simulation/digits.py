@@ -4,8 +4,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
@@ -39,6 +37,8 @@ def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
     """
     if kind not in ("class", "instance"):
         raise DataError(f"`kind` must be 'class' or 'instance', got {kind!r}.")
+    from sklearn.datasets import load_digits  # here: every command imports this module, few draw digits
+
     images, target = load_digits(return_X_y=True)
     # scikit-learn's digits have grey levels from 0 to 16.
     pixels = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
@@ -65,6 +65,8 @@ def simulate_digits(kind: DigitsKind = "class", seed: int = 0) -> AnnotatedData:
 
 
 def _split(target: NDArray[np.int64], seed: int) -> NDArray[np.str_]:
+    from sklearn.model_selection import train_test_split
+
     rows = np.arange(len(target))
     train, rest = train_test_split(rows, test_size=0.4, stratify=target, random_state=seed)
     val, test = train_test_split(rest, test_size=0.5, stratify=target[rest], random_state=seed)

@@ -6,8 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.data.simulation.annotators import (
@@ -39,6 +37,8 @@ class ClassifierFactory(Protocol):
 
 def build_small_network(*, epochs: int, seed: int) -> Classifier:
     """Return an untrained network with one hidden layer of 64, the default classifier of an annotator."""
+    from sklearn.neural_network import MLPClassifier  # here: every command imports this module
+
     network: Classifier = MLPClassifier((64,), max_iter=epochs, batch_size=32, random_state=seed)
     return network
 
@@ -78,6 +78,8 @@ def predict_weak_labels(
         Differs from the paper: the classifier is a small scikit-learn network instead of the data set's own
         architecture, and a training sample must hold two classes (the paper asks for ten items only).
     """
+    from sklearn.exceptions import ConvergenceWarning
+
     truth = require_targets(target)
     if len(np.unique(truth)) < 2 or len(truth) < _FEWEST:
         raise DataError(

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
@@ -63,6 +61,9 @@ def compute_dense_features(train: list[str], test: list[str], dimensions: int = 
         test: M sentences.
         dimensions: D, fewer than N and than the words and pairs that are kept.
     """
+    from sklearn.decomposition import TruncatedSVD  # here: every command imports this module
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     reduce = TruncatedSVD(dimensions, n_iter=4, random_state=0)
     known = reduce.fit_transform(words.fit_transform(train))
