@@ -8,6 +8,7 @@ import json
 import pickle
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -439,16 +440,22 @@ def test_code_in_a_checkpoint_is_not_run_by_python(trained, tmp_path):
     assert not mark.exists()
 
 
+@cache
+def all_calls() -> list[tuple[str, Path, ast.Call]]:
+    """Every call in the package, the studies and the benchmarks: what is called, its file, and the call."""
+    package = Path(hilmix.__file__).parent
+    files = [f for n in (package.name, "experiments", "benchmarks") for f in sorted((package.parent / n).rglob("*.py"))]
+    return [
+        (ast.unparse(node.func), file, node)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+
+
 def calls(name: str) -> list[tuple[Path, ast.Call]]:
-    """Calls of ``torch.load`` or ``np.load`` in the package, the studies and the benchmarks, with their file."""
-    package, found = Path(hilmix.__file__).parent, []
-    for file in sorted(
-        f for n in (package.name, "experiments", "benchmarks") for f in (package.parent / n).rglob("*.py")
-    ):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
-                found.append((file, node))
-    return found
+    """Calls of ``torch.load``, ``np.load`` and the like, with their file."""
+    return [(file, node) for called, file, node in all_calls() if called == name]
 
 
 def keywords(call: ast.Call) -> dict[str, object]:
