@@ -16,6 +16,8 @@ TESTS = (
     "tests/functional",
     "tests/human/functional",
     "tests/human/perception",
+    "tests/modules/test_crossfit.py",
+    "tests/test_cross_fitting.py",
     "tests/test_regularizers.py",
     "tests/human/elicit/design/test_propose.py",
 )

@@ -151,10 +151,10 @@ class HilmixCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
-        check_monitors(self.trainer, self.model)
+        monitored = check_monitors(self.trainer, self.model)
         data = self.datamodule
         if isinstance(data, AnnotatedDataModule):
-            check_validation(data.data, data.rows("val"), self.config[self.subcommand].best_metric)
+            check_validation(data.data, data.rows("val"), monitored)
         if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
             claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
 

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 from hilmix import logging as board
+from hilmix.annotators import Perfect
 from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, near_names, refusal
 from hilmix.errors import ConfigError
@@ -85,7 +86,7 @@ def check_start(trainer: Trainer, model: LightningModule) -> None:
         )
 
 
-def check_monitors(trainer: Trainer, model: LightningModule) -> None:
+def check_monitors(trainer: Trainer, model: LightningModule) -> list[str]:
     """Refuses a checkpoint or an early stop by a metric that nothing logs, before training.
 
     What a module or a callback of one's own logs is not known before it has: with one of these every name passes.
@@ -94,21 +95,34 @@ def check_monitors(trainer: Trainer, model: LightningModule) -> None:
         trainer: as configured.
         model: that it is to train.
 
+    Returns:
+        The metrics that are monitored, none where every name passes; whether the data allow them is for
+        :func:`~hilmix.data.check_validation`.
+
     Raises:
         ConfigError: naming the metric, those near it and those that there are.
     """
     parts = [type(part).__module__.partition(".")[0] for part in (model, *callbacks_of(trainer))]
     if not isinstance(model, (Classifier, CrossFitClassifier)) or set(parts) - {"hilmix", "lightning"}:
-        return
-    known = ["train/loss", *(f"val/{name}" for name in METRICS), "epoch", "step"]
-    for callback in callbacks_of(trainer):
-        name = getattr(callback, "monitor", None) if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
-        if name is not None and name not in known and not name.startswith("lr-"):
+        return []
+    silent = {"annotator_auroc"} if _at_face_value(model) else set()
+    known = ["train/loss", *(f"val/{name}" for name in METRICS if name not in silent), "epoch", "step"]
+    monitors = [c for c in callbacks_of(trainer) if isinstance(c, ModelCheckpoint | EarlyStopping) and c.monitor]
+    for callback in monitors:
+        name = str(callback.monitor)
+        if name not in known and not name.startswith("lr-"):
             near = "".join(f", near: {other}" for other in near_names(name, known)[:1])
             raise ConfigError(
                 f"best_metric or the monitor of {type(callback).__name__}: no metric '{name}' is logged{near}; there "
                 f"are {known}, where the data know what they need."
             )
+    return [str(callback.monitor) for callback in monitors]
+
+
+def _at_face_value(model: Classifier | CrossFitClassifier) -> bool:
+    """Returns whether a model states nothing about annotators: no label has a probability of being right."""
+    networks = model.networks if isinstance(model, CrossFitClassifier) else [model]
+    return all(isinstance(network.annotator_model, Perfect) for network in networks)
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:

@@ -1,6 +1,7 @@
 """From a folder to batches: splits, ids, statistics, and what a checkpoint remembers of the data."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from hilmix.backbones import MLP, TimmBackbone
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.masks import Masks
 from hilmix.data.targets import Aggregated, TrueLabels
-from hilmix.data.validation import check_validation
+from hilmix.data.validation import NEEDS, check_validation
 from hilmix.errors import ConfigError, DataError, RunError
 from hilmix.mix import AnnotMix
 from hilmix.modules import Classifier
+from hilmix.modules.stage_metrics import METRICS
 from hilmix.types import Batch
 from tests.helpers import quiet_trainer
 
@@ -233,15 +235,43 @@ def test_nothing_to_repeat_is_refused(tmp_path: Path, rows: list[int]) -> None:
         one_epoch(tmp_path, module(tmp_path, data, repeat_explained=2))
 
 
-@pytest.mark.parametrize("grouped", ["train", "val", "none"])
-def test_a_metric_of_groups_needs_groups_of_validation_items(tmp_path: Path, grouped: str) -> None:
-    group = np.where(grouped == SPLIT, 0, -1)
-    made = module(tmp_path, annotated(group=group, groups=("one",)) if grouped != "none" else annotated())
-    check_validation(made.data, made.rows("val"), "val/loss")
-    if grouped == "val":
-        return check_validation(made.data, made.rows("val"), "val/worst_group_acc")
-    with pytest.raises(ConfigError, match=r"'val/worst_group_acc'.* toy .*group"):
-        check_validation(made.data, made.rows("val"), "val/worst_group_acc")
+@pytest.mark.parametrize("group", ["train", "val", "none"])
+@pytest.mark.parametrize("target", ["train", "val"])
+@pytest.mark.parametrize("votes", ["train", "val"])
+def test_a_metric_needs_what_it_is_computed_from(group: str, target: str, votes: str) -> None:
+    """Whether validation items have it, by what the metrics are defined on."""
+    grouped = {} if group == "none" else {"group": np.where(group == SPLIT, 0, -1), "groups": ("one",)}
+    data = annotated(annotations=annotated().annotations.subset(votes == SPLIT), **grouped)
+    data = replace(data, target=np.where(target == SPLIT, 0, -1))
+    metrics = {
+        "val/loss": True,
+        "val/acc": target == "val",
+        "val/ece": target == "val",
+        "val/vote_nll": votes == "val",
+        "val/agreement": votes == "val",
+        "val/annotator_auroc": target == votes == "val",
+        "val/mean_group_acc": target == group == "val",
+        "val/worst_group_acc": target == group == "val",
+        "train/loss": True,
+        "val/mine": True,
+    }
+    rows = np.flatnonzero(SPLIT == "val")
+    if target == votes == "train":
+        with pytest.raises(ConfigError, match=r"toy.*votes.*targets"):
+            check_validation(data, rows)
+        return
+    check_validation(data, rows, [metric for metric, there in metrics.items() if there])
+    for metric in (metric for metric, there in metrics.items() if not there):
+        with pytest.raises(ConfigError) as refused:
+            check_validation(data, rows, ["val/loss", metric])
+        message = str(refused.value)
+        assert f"'{metric}'," in message
+        named = {other for other, there in metrics.items() if f"'{other}'" in message and other != metric}
+        assert named == {other for other, there in metrics.items() if there} - {"train/loss", "val/mine"}
+
+
+def test_what_every_metric_of_a_stage_needs_is_known() -> None:
+    assert {"loss", *NEEDS} == set(METRICS)
 
 
 def test_statistics_are_those_of_the_training_items(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What configs and options give: it reaches the run, or the run is refused; callbacks and saved configs."""
 
 import logging
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from hilmix.annotations import Annotations
 from hilmix.cli import main
-from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
+from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, read_folder, write_folder
 from hilmix.lightning_cli.cli import HilmixCLI
 from hilmix.lightning_cli.config_files import configs_folder
 from hilmix.modules import Classifier
@@ -247,6 +248,28 @@ def test_a_metric_that_nothing_logs_is_refused_before_training(given, near, data
     assert fit(data, tmp_path / "run", *given) == 2
     message = sentence(capsys)
     assert near in message
+    assert "'val/loss'" in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "known", "given"),
+    [
+        ("annot-mix", False, ["--best_metric", "val/acc"]),
+        ("annot-mix", False, ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/nll"]),
+        ("mv", True, ["--best_metric", "val/annotator_auroc"]),
+        ("mv", True, ["--best_metric", "val/worst_group_acc"]),
+    ],
+)
+def test_a_metric_that_this_run_cannot_log_is_refused_before_training(
+    method, known, given, data, tmp_path, capsys
+) -> None:
+    """Of data without targets or groups, and of a model without annotators."""
+    toy = read_folder(data)
+    mine = write_folder(replace(toy, target=np.where(known, toy.target, -1)), tmp_path / "mine")
+    assert fit(mine, tmp_path / "run", "-c", f"configs/method/{method}.yaml", *given) == 2
+    message = sentence(capsys)
+    assert f"'{next(name for name in given if name.startswith('val/'))}'" in message
     assert "'val/loss'" in message
     assert not (tmp_path / "run").exists()
 
