@@ -3,7 +3,7 @@
 import logging
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from hilmix.functional.out_of_fold import LabelColumns, match_targets
 from hilmix.functional.precision import at_least_float32
 from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
-from hilmix.modules.folds import FoldNetworks, ItemFolds, clip_each
+from hilmix.modules.folds import FoldNetworks, ItemFolds, choose_folds, clip_each
 from hilmix.modules.model import CrowdModel
 from hilmix.modules.outputs import Losses
 from hilmix.modules.training_items import predict_training_items, require_em_memory, training_labels
@@ -44,8 +44,8 @@ class EMClassifier(Classifier):
     each without the items of one fold, and predict that fold; the class shares of these predictions are set to those of
     the targets (:func:`~hilmix.functional.out_of_fold.match_class_shares`), and the M step is
     :func:`~hilmix.functional.out_of_fold.fit_out_of_fold`. Outputs for training items are those of the networks that
-    have not seen them, with ``fold`` set; all other items are predicted by the one network. With two folds a run costs
-    twice the passes.
+    have not seen them, with ``fold`` set; all other items are predicted by the one network. F folds cost
+    F passes over the training items, two with two folds.
 
     Targets (N, K) are kept in the checkpoint, so that a resumed run continues with them.
 
@@ -55,8 +55,9 @@ class EMClassifier(Classifier):
             matrices as they are. The run's length is that of ``max_epochs`` or ``max_steps``, as for the schedule of
             the learning rate: a resumed run with more epochs counts its share anew.
         every: epochs from one M step to the next, at least 1.
-        fold_networks: number of networks that predict what they have not seen, at least 2; 0 predicts in-sample. They
-            learn from the targets alone, without regularisers, explanations or weights of groups.
+        fold_networks: number of networks that predict what they have not seen, at least 2; 0 predicts in-sample;
+            ``auto`` is :func:`~hilmix.modules.folds.choose_folds`. They learn from the targets alone, without
+            regularisers, explanations or weights of groups.
         **kwargs: see :class:`~hilmix.modules.Classifier`; ``annotator_model`` is a
             :class:`~hilmix.annotators.DawidSkene`, by default with its default settings.
 
@@ -71,7 +72,12 @@ class EMClassifier(Classifier):
     """
 
     def __init__(
-        self, *args: Any, warmup: Share = 0.2, every: PositiveInt = 2, fold_networks: NonNegativeInt = 0, **kwargs: Any
+        self,
+        *args: Any,
+        warmup: Share = 0.2,
+        every: PositiveInt = 2,
+        fold_networks: NonNegativeInt | Literal["auto"] = 0,
+        **kwargs: Any,
     ) -> None:
         own = {"warmup": warmup, "every": every, "fold_networks": fold_networks}
         check_settings("model", EMClassifier.__init__, own)
@@ -83,13 +89,15 @@ class EMClassifier(Classifier):
         if not isinstance(self.annotator_model, DawidSkene):
             name = type(self.annotator_model).__name__
             raise ConfigError(f"`model.annotator_model` of EMClassifier must be DawidSkene, got {name}.")
-        self.save_hyperparameters(own)
+        folds = choose_folds(self.backbone) if fold_networks == "auto" else fold_networks
+        # The number that was chosen, so that a checkpoint holds as many networks whatever is chosen by then.
+        self.save_hyperparameters(own | {"fold_networks": folds})
         self.warmup, self.every = warmup, every
         self.em_targets: Tensor | None = None
         self.em_epoch = -1
         self.item_folds = ItemFolds()
         plain = self.settings | dict.fromkeys(("annotator_model", "regularizers", "explanations", "group_dro"))
-        self.out_of_fold = FoldNetworks([CrowdModel(**plain) for _ in range(fold_networks)]) if fold_networks else None
+        self.out_of_fold = FoldNetworks([CrowdModel(**plain) for _ in range(folds)]) if folds else None
 
     @property
     def mixes_batches(self) -> bool:

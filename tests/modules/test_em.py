@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead, DawidSkene
-from hilmix.backbones import MLP
+from hilmix.backbones import MLP, TimmBackbone
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 from hilmix.data.targets import Aggregated
@@ -235,6 +235,14 @@ def test_a_checkpoint_rebuilds_the_model(root: str, tmp_path: Path) -> None:
     assert not torch.equal(em.annotator_model.log_confusion[0], em.annotator_model.log_confusion[1])
 
 
+def test_cheap_networks_get_more_folds() -> None:
+    """A timm network gets two, for twice the time of one; the number chosen is what a checkpoint holds."""
+    image = EMClassifier(K, A, [3, 8, 8], backbone=TimmBackbone("resnet10t"), fold_networks="auto")
+    vector = model(fold_networks="auto")
+    assert [len(em.out_of_fold) for em in (image, vector)] == [2, 5]
+    assert vector.hparams["fold_networks"] == 5
+
+
 def two_epochs(root: str, folder: Path, devices: int, folds: int) -> tuple[Tensor, Tensor]:
     """Targets and matrices after the E and M steps of the second epoch; the weights stay as they were."""
     seed_everything(0)
@@ -272,6 +280,8 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
         model(every=0)
     with pytest.raises(ConfigError, match=r"`model.fold_networks`.*got 1"):
         model(fold_networks=1)
+    with pytest.raises(ConfigError, match=r"`model.fold_networks`.*'many'"):
+        model(fold_networks="many")
     with pytest.raises(ConfigError, match=r"set trainer\.max_epochs or max_steps"):
         quiet_trainer(tmp_path, max_epochs=-1).fit(model(), AnnotatedDataModule(root))
     with pytest.raises(ConfigError, match="not of an EMClassifier"):
