@@ -16,7 +16,7 @@ from experiments.human_mixup.data import source
 from experiments.human_mixup.network import SmallResNet
 from experiments.human_mixup.policies import Settings, training
 from hilmix.data import AnnotatedDataModule
-from hilmix.functional.calibration import (
+from hilmix.functional import (
     bin_sums,
     brier_score,
     calibration_error,

@@ -8,7 +8,7 @@ import torch
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass
 from hilmix.diagnostics.tracker import Score, What
-from hilmix.functional.calibration import Temperature, fit_temperature
+from hilmix.functional.temperature import Temperature, fit_temperature
 from hilmix.plotting import Reliability
 from hilmix.types import UNKNOWN
 

@@ -8,7 +8,6 @@ from .calibration import (
     brier_score as brier_score,
     calibration_error as calibration_error,
     classwise_calibration_error as classwise_calibration_error,
-    fit_temperature as fit_temperature,
     negative_log_likelihood as negative_log_likelihood,
     rms_calibration_error as rms_calibration_error,
     top_label as top_label,
@@ -44,4 +43,7 @@ from .mixing import (
     draw_partners as draw_partners,
     draw_weights as draw_weights,
     mix_rows as mix_rows,
+)
+from .temperature import (
+    fit_temperature as fit_temperature,
 )

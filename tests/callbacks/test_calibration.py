@@ -12,7 +12,7 @@ from hilmix.callbacks import CalibrationReport
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.tracker import expected_votes
-from hilmix.functional.calibration import TEMPERATURE_RANGE
+from hilmix.functional.temperature import TEMPERATURE_RANGE
 from tests.callbacks.toy import Toy, confusions, toy_data, toy_datamodule, toy_trainer
 
 pytestmark = pytest.mark.usefixtures("blank_figures")

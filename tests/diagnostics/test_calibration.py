@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
 from hilmix.diagnostics import CalibrationTracker, calibration_metrics, fit_pass_temperature, reliability_panels
-from hilmix.functional.calibration import TEMPERATURE_RANGE
+from hilmix.functional.temperature import TEMPERATURE_RANGE
 from tests.callbacks.toy import Toy, confusions, toy_data
 from tests.diagnostics.passes import toy_batch, toy_pass
 
