@@ -20,10 +20,10 @@ __all__ = [
     "IntArray",
     "bounded_column",
     "bounded_numbers",
-    "concatenate_ranges",
     "dense_labels",
     "encode_names",
     "expand_counts",
+    "expand_ranges",
     "natural_order",
     "whole_numbers",
 ]
@@ -36,7 +36,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name
-    __getattr__ = former_names(__name__, {"codes": "encode_names", "ranges": "concatenate_ranges"})
+    __getattr__ = former_names(__name__, {"codes": "encode_names", "ranges": "expand_ranges"})
 
 
 def whole_numbers(values: ArrayLike, name: str, size: int) -> IntArray:
@@ -161,7 +161,7 @@ def encode_names(values: "pd.Series[str]", vocabulary: Sequence[str], name: str)
     return found
 
 
-def concatenate_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+def expand_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
     """Returns the members of many ranges of rows at once, without a loop.
 
     Args:
@@ -172,7 +172,7 @@ def concatenate_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntA
         ``range`` (L,) int64, the range that each member belongs to, non-decreasing, and ``row`` (L,) int64.
 
     Example:
-        >>> [part.tolist() for part in concatenate_ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
+        >>> [part.tolist() for part in expand_ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
         [[0, 0, 2], [7, 8, 3]]
     """
     member = np.repeat(np.arange(len(start)), count)

@@ -6,7 +6,7 @@ import pytest
 
 FORMER = [
     ("hilmix.columns", "codes", "encode_names"),
-    ("hilmix.columns", "ranges", "concatenate_ranges"),
+    ("hilmix.columns", "ranges", "expand_ranges"),
     ("hilmix.data.sources", "expect", "require_published"),
     ("hilmix.diagnostics", "SuspectRanking", "LabelErrorRanking"),
     ("hilmix.diagnostics", "choose_suspects", "choose_label_errors"),

@@ -11,18 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations.repeats import Duplicates, check_duplicates, repeated
 from hilmix.annotations.soft_columns import label_columns
-from hilmix.annotations.vote_tables import LabelRules, code_classes, code_votes
+from hilmix.annotations.vote_tables import LabelRules, code_frame
 from hilmix.columns import (
     FloatArray,
     IntArray,
     bounded_numbers,
-    concatenate_ranges,
     dense_labels,
     expand_counts,
+    expand_ranges,
     whole_numbers,
 )
 from hilmix.errors import DataError
-from hilmix.faults import Findings
 from hilmix.functional.aggregation import vote_counts
 
 __all__ = ["Annotations", "FloatArray", "IntArray"]
@@ -150,16 +149,9 @@ class Annotations:
         Raises:
             FaultyDataError: for missing columns or cells, names outside the vocabularies, contradictions.
         """
-        found = Findings()
         way = check_duplicates(duplicates)
         declared = LabelRules(tuple(map(str, classes)), tuple(map(str, missing)), way, exchangeable)
-        coded = code_classes(frame, "annotations", declared, found)
-        columns = code_votes(
-            frame, "annotations", coded, declared, found, items=list(map(str, items)), annotators=annotators
-        )
-        found.raise_if_any("annotations")
-        assert columns is not None
-        return cls.build(**columns)
+        return cls.build(**code_frame(frame, declared, items=list(map(str, items)), annotators=annotators))
 
     @classmethod
     def from_dense(
@@ -248,7 +240,7 @@ class Annotations:
         """
         # An empty list would be float, by which nothing can be indexed.
         wanted = np.asarray(items, dtype=np.int64)
-        return concatenate_ranges(self.indptr[wanted], self.labels_per_item[wanted])
+        return expand_ranges(self.indptr[wanted], self.labels_per_item[wanted])
 
     def counts(self) -> NDArray[np.float64]:
         """(N, K) float64: votes per item and class; a soft answer counts with its probabilities."""

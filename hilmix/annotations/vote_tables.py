@@ -8,6 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilmix.annotations.name_columns import (
+    code_names,
+    known_names,
+    refuse_empty,
+    refuse_negative,
+    required_names,
+    without_lists,
+)
 from hilmix.annotations.repeats import Duplicates, rows_kept
 from hilmix.annotations.soft_columns import check_label, check_mass, read_soft, soft_classes, soft_names
 from hilmix.columns import bounded_column
@@ -16,21 +24,9 @@ from hilmix.values import (
     MISSING_TEXTS,
     IntArray,
     Names,
-    alike,
-    is_list,
-    is_whole,
     natural_order,
     places,
-    quoted,
-    read_names,
     spell,
-    spelled_out,
-)
-
-_LISTS_SHOWN = 3
-_ONE_LABEL = (
-    "Write one row per label. hilmix data import builds a data folder from images that are sorted into one folder per "
-    "class."
 )
 
 
@@ -85,21 +81,46 @@ def code_classes(
     columns, abstained, where = [], np.zeros(len(votes), dtype=bool), []
     if "label" in votes.columns:
         empty_is_none = declared.empty_is_none and not soft_names(votes)  # else the probabilities are the answer
-        names, abstained = _known(votes["label"], file, "label", declared, listed, found, empty_is_none=empty_is_none)
+        names, abstained = known_names(
+            votes["label"], file, "label", declared.missing, listed, found, empty_is_none=empty_is_none
+        )
         columns, where = [names], [(file, "label")]
-        _refuse_empty(names, abstained, votes, file, found)
+        refuse_empty(names, abstained, votes, file, found)
     if target is not None:
-        columns.append(_known(target, target_file, "target", declared, listed, found)[0])
+        columns.append(known_names(target, target_file, "target", declared.missing, listed, found)[0])
         where.append((target_file, "target"))
-    columns = [_without_lists(c, *place, listed or (), found) for c, place in zip(columns, where, strict=True)]
+    columns = [without_lists(c, *place, listed or (), found) for c, place in zip(columns, where, strict=True)]
     if listed is None:
         columns = list(spell(*columns))
         for column, (its_file, name) in zip(columns, where, strict=True):
-            _refuse_negative(column, its_file, name, found)
+            refuse_negative(column, its_file, name, found)
         # Sorted: the order of a set of texts changes from process to process, and codes with it.
         listed = tuple(sorted({text for column in columns for text in column.texts}, key=natural_order))
-    codes = {name: _code(c, listed, f, name, found) for c, (f, name) in zip(columns, where, strict=True)}
+    codes = {name: code_names(c, listed, f, name, found) for c, (f, name) in zip(columns, where, strict=True)}
     return CodedLabels(listed, codes.get("label"), codes.get("target"), abstained)
+
+
+def code_frame(
+    frame: pd.DataFrame, declared: LabelRules, *, items: Sequence[str], annotators: Sequence[str] | None
+) -> dict[str, Any]:
+    """Returns the arguments of :meth:`~hilmix.annotations.Annotations.build` for a table in memory.
+
+    Args:
+        frame: L rows, as of :func:`code_votes`.
+        declared: what is known of the labels.
+        items: N item names.
+        annotators: A annotator names, or None.
+
+    Raises:
+        FaultyDataError: for missing columns or cells, names outside the vocabularies, contradictions.
+    """
+    found = Findings()
+    coded = code_classes(frame, "annotations", declared, found)
+    columns = code_votes(frame, "annotations", coded, declared, found, items=items, annotators=annotators)
+    found.raise_if_any("annotations")
+    # None comes with a fault alone, which was raised.
+    assert columns is not None
+    return columns
 
 
 def code_votes(
@@ -136,8 +157,8 @@ def code_votes(
             found=f"lacks the column(s) {lacking}; has {list(map(str, votes.columns))}",
         )
         return None
-    item = _code(_required(votes["item"], file, "item", found), items, file, "item", found)
-    who = _required(votes["annotator"], file, "annotator", found)
+    item = code_names(required_names(votes["item"], file, "item", found), items, file, "item", found)
+    who = required_names(votes["annotator"], file, "annotator", found)
     numbers = {c: bounded_column(votes, file, c, found) for c in ("confidence", "seconds")}
     abstained, probs, label = coded.abstained, None, coded.label
     if has_soft:
@@ -163,137 +184,12 @@ def code_votes(
     }
 
 
-def _known(
-    values: "pd.Series[Any]",
-    file: Path | str,
-    where: str,
-    declared: LabelRules,
-    listed: Sequence[str] | None,
-    found: Findings,
-    *,
-    empty_is_none: bool = False,
-) -> tuple[Names, NDArray[np.bool_]]:
-    """The column where texts for "missing" are missing, and which rows mean that there is no label."""
-    names = read_names(values)
-    texts = set(MISSING_TEXTS) - set(listed or ()) - set(declared.missing)
-    if len(rows := names.rows(texts)):
-        shown = quoted([text for text in names.texts if text in texts])
-        found.note(
-            "missing-text",
-            file,
-            where,
-            rows=rows,
-            found=f"{len(rows):,} cell(s) {shown} count as missing",
-            remedy="List it under 'classes' in dataset.yaml if it is a class.",
-        )
-        names = names.without(texts)
-    place = places(names.texts, declared.missing)
-    named = [text for text, p in zip(names.texts, place, strict=True) if p >= 0 and text not in (listed or ())]
-    abstained = np.isin(np.arange(len(names.code)), names.rows(named))
-    if empty_is_none:
-        abstained |= names.code < 0
-        named += [""] * bool((names.code < 0).any())
-    if len(rows := np.flatnonzero(abstained)):
-        text = f"{len(rows):,} cell(s) {quoted(named)} mean that there is no label"
-        found.note("abstention", file, where, rows=rows, found=text)
-    return names.without(named), abstained
-
-
-def _refuse_empty(
-    names: Names, abstained: NDArray[np.bool_], votes: pd.DataFrame, file: Path | str, found: Findings
-) -> None:
-    empty = np.flatnonzero((names.code < 0) & ~abstained)
-    if len(empty) and not soft_names(votes):
-        found.fault(
-            "empty",
-            file,
-            "label",
-            rows=empty,
-            found="it is empty",
-            expected="a class",
-            remedy="Fill it in or remove the row; a word for \"no label\" goes under 'missing' in dataset.yaml.",
-        )
-
-
-def _without_lists(names: Names, file: Path | str, where: str, listed: Sequence[str], found: Findings) -> Names:
-    lists = [text for text in names.texts if is_list(text) and text not in listed]
-    if lists:
-        found.fault(
-            "list",
-            file,
-            where,
-            rows=names.rows(lists),
-            found=f"{quoted(lists[:_LISTS_SHOWN])} is a list",
-            expected="one name",
-            remedy=_ONE_LABEL,
-        )
-    return names.without(lists)
-
-
-def _refuse_negative(names: Names, file: Path | str, where: str, found: Findings) -> None:
-    negative = [text for text in names.texts if text.startswith("-") and is_whole(text)]
-    if negative:
-        found.fault(
-            "negative",
-            file,
-            where,
-            rows=names.rows(negative),
-            found=f"{quoted(negative)} is negative",
-            remedy=f"In dataset.yaml, write 'missing: [{', '.join(negative)}]' if it means that there is no label, or "
-            "list it under 'classes'.",
-        )
-
-
-def _code(names: Names, listed: Sequence[str], file: Path | str, where: str, found: Findings) -> IntArray:
-    """(L,) places in a list of names, -1 where missing; a name that is not in it is a fault."""
-    place = places(names.texts, listed)
-    unknown = [names.texts[u] for u in np.flatnonzero(place < 0)]
-    if unknown:
-        similar = alike(unknown[0], listed)
-        found.fault(
-            "unknown-name",
-            file,
-            where,
-            rows=names.rows(unknown),
-            found=f"{spelled_out(unknown[0]) if similar else quoted(unknown)} is unknown",
-            expected=" or ".join(map(spelled_out, similar)) or f"one of {quoted(listed)}",
-            remedy=_REMEDIES.get(where, ""),
-        )
-    return names.of(place, -1).astype(np.int64)
-
-
-_REMEDIES = {
-    "label": "Correct it, list it under 'classes' in dataset.yaml, or under 'missing' if it means that there is none.",
-    "target": "Correct it, or list it under 'classes' in dataset.yaml.",
-    "item": "Correct it, or give the item a row in items.",
-    "annotator": "Correct it, or add the annotator.",
-}
-
-
-def _required(values: "pd.Series[Any]", file: Path | str, where: str, found: Findings) -> Names:
-    names = read_names(values)
-    if where == "annotator":
-        names = names.without(MISSING_TEXTS)
-    empty = np.flatnonzero(names.code < 0)
-    if len(empty):
-        found.fault(
-            "empty",
-            file,
-            where,
-            rows=empty,
-            found="it is empty",
-            expected="a name",
-            remedy="Fill it in or remove the row.",
-        )
-    return _without_lists(spell(names)[0], file, where, (), found)
-
-
 def _annotators(
     who: Names, abstained: NDArray[np.bool_], annotators: Sequence[str] | None, file: Path | str, found: Findings
 ) -> tuple[IntArray, tuple[str, ...]]:
     """Codes and names; an annotator who gave no label is none, unless they are listed."""
     if annotators is not None:
-        return _code(who, annotators, file, "annotator", found), tuple(annotators)
+        return code_names(who, annotators, file, "annotator", found), tuple(annotators)
     present = np.unique(who.code[(who.code >= 0) & ~abstained])
     annotator_names = tuple(sorted((who.texts[u] for u in present), key=natural_order))
     return who.of(places(who.texts, annotator_names), -1).astype(np.int64), annotator_names

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hilmix.columns import IntArray, concatenate_ranges, whole_numbers
+from hilmix.columns import IntArray, expand_ranges, whole_numbers
 from hilmix.data.inputs import Inputs
 from hilmix.errors import ConfigError, DataError
 from hilmix.functional.inputs import as_float
@@ -124,7 +124,7 @@ class Masks:
         """
         wanted = np.asarray(items, dtype=np.int64)
         # A search in the sorted items needs no table of N + 1 starts, as few items may have a mask.
-        return concatenate_ranges(np.searchsorted(self.item, wanted), self.per_item[wanted])
+        return expand_ranges(np.searchsorted(self.item, wanted), self.per_item[wanted])
 
     def fetch(self, index: IntArray, how: MaskAggregation = "union") -> Tensor:
         """Return one mask per item: (B, 1 or C, H, W) or (B, D), zeros where there is none.

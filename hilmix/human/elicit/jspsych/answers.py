@@ -14,7 +14,8 @@ from hilmix.human.elicit.answers.bodies import CONTROLS, Answer, Control, Number
 from hilmix.human.elicit.design.manifest import Trial
 from hilmix.human.elicit.design.schema import Sha256
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.steps import StepContext, record_flags
+from hilmix.human.elicit.serve.step_context import StepContext
+from hilmix.human.elicit.serve.steps import record_flags
 from hilmix.human.elicit.store.database import Store
 from hilmix.human.elicit.store.rows import AnswerRow
 

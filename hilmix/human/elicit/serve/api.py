@@ -19,7 +19,8 @@ from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
 from hilmix.human.elicit.serve.flow import RequestError, State
 from hilmix.human.elicit.serve.rate import TokenBucket
-from hilmix.human.elicit.serve.steps import SaveResult, StepContext
+from hilmix.human.elicit.serve.step_context import StepContext
+from hilmix.human.elicit.serve.steps import SaveResult
 from hilmix.human.elicit.store.database import Store, read_rows
 
 T = TypeVar("T")
