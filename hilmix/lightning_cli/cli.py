@@ -51,7 +51,7 @@ from hilmix.lightning_cli.run_folder import (
     reuse_finder_results,
     separate_last_checkpoint,
 )
-from hilmix.lightning_cli.start_checks import check_monitors, check_start, check_trainer_settings
+from hilmix.lightning_cli.start_checks import check_classes, check_monitors, check_start, check_trainer_settings
 from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
 from hilmix.moved import public_path
@@ -276,7 +276,7 @@ class HilmixCLI(LightningCLI):
 
     def _structural(self, name: str, of_data: Any) -> Any:
         """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
-        return self._trained.get(name, of_data)
+        return check_classes(name, self._trained.get(name, of_data))
 
 
 def hide_secrets(part: Any) -> None:

@@ -57,6 +57,24 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
         check_value(f"trainer.{name}", settings["trainer"][name], hint)
 
 
+def check_classes(name: str, size: Any) -> Any:
+    """Returns a size that the model takes from the data.
+
+    Args:
+        name: of the setting, such as ``num_classes``.
+        size: of the data, or of the model that is evaluated.
+
+    Raises:
+        ConfigError: for no classes: the data have neither annotations nor targets, and list no classes.
+    """
+    if name == "num_classes" and size == 0:
+        raise ConfigError(
+            "num_classes of the data must be at least 1, got 0: they have no annotations, no targets and no list of "
+            "classes. Add annotations, by which a model is trained."
+        )
+    return size
+
+
 def check_start(trainer: Trainer, model: LightningModule) -> None:
     """Refuses a start that would end in an error after the run has claimed its folder, or after training.
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 import yaml
 from lightning.pytorch import Trainer
@@ -275,3 +276,15 @@ def test_a_union_of_choices_is_one_list() -> None:
         "Parser key \"p\":\n  Errors:\n    - Expected a typing.Literal[1, 2]\n    - Expected a typing.Literal['a']\n"
     )
     assert one_sentence(f"{message}  Given value: 17") == "`p` must be one of 1, 2, 'a', got '17'."
+
+
+def test_data_without_a_class_are_refused_in_words_of_the_data(
+    refused: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("empty")
+    (root / "items.csv").write_text("item\n" + "".join(f"i{i}\n" for i in range(20)))
+    (root / "annotations.csv").write_text("item,annotator,label\n")
+    (root / "dataset.yaml").write_text("input: vector\n")
+    np.save(root / "inputs.npy", np.zeros((20, 2)))
+    message = refused("--data.root", str(root))
+    assert [part for part in ("num_classes", "got 0", "annotations") if part not in message] == []
