@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
+from hilmix.functional.confusion import Confusion
 
 Stage = Literal["train", "val", "test", "predict"]
 UNKNOWN = -1
@@ -124,8 +125,9 @@ class StepOutput(NamedTuple):
     """(L, K) float, log p(annotator says k | input), before seeing the label. Under an item-wise plan: (2L, K)."""
     diagonal: Tensor | None = None
     """(L, K) float, p(annotator says c | input, true class c)."""
-    confusion: Tensor | None = None
-    """(L, K, K) float, p(annotator says k | input, true class c), rows = true class. None for too many classes."""
+    confusion: Confusion | None = None
+    """p(annotator says k | input, true class c) of the pairs; its ``dense()`` is a tensor (L, K, K), rows = true class.
+    None for too many classes."""
     log_likelihood: Tensor | None = None
     """(L, K) float, log p(the annotator's label | input, true class c); for soft answers its expectation."""
     posterior: Tensor | None = None

@@ -52,6 +52,10 @@ class AnnotMixHead(AnnotatorModel):
 
     metadata: Tensor
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return self.full
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:

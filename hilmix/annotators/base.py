@@ -39,6 +39,11 @@ class AnnotatorModel(Part, nn.Module, ABC):
         (torch.Size([2, 3]), torch.Size([2, 3, 3]))
     """
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        """True if an evaluation forms a matrix (K, K) for each pair, so that pairs must come in chunks."""
+        return True
+
     @abstractmethod
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators, needs_matrices
 from hilmix.checks import NonNegative
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion, DenseConfusion
+from hilmix.functional.confusion_tables import SoftmaxTable
 from hilmix.functional.losses import negative_log_volume
 from hilmix.functional.precision import at_least_float32
 from hilmix.types import MixPlan
@@ -40,6 +41,10 @@ class ConfusionMatrices(AnnotatorModel):
         super().__init__()
         self.diagonal, self.off_diagonal = float(diagonal), float(off_diagonal)
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
@@ -50,7 +55,9 @@ class ConfusionMatrices(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
-        confusion = DenseConfusion(gather_annotators(self.logits, annotator, plan).log_softmax(-1))
+        confusion: Confusion = SoftmaxTable(self.logits, annotator)
+        if needs_matrices(self.logits, plan):
+            confusion = DenseConfusion(gather_annotators(self.logits, annotator, plan).log_softmax(-1))
         return confusion.log_marginal(log_probs), confusion
 
 

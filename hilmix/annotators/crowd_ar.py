@@ -4,12 +4,13 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, one_hot
 
 from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
-from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators, needs_matrices
 from hilmix.checks import PositiveInt, Share
 from hilmix.functional.confusion import DenseConfusion, LogitConfusion
+from hilmix.functional.confusion_tables import LogitTable
 from hilmix.functional.losses import annotation_nll
 from hilmix.types import Batch, MixPlan
 
@@ -52,6 +53,43 @@ class ReliabilityConfusion(NamedTuple):
         return self.rows().dense()
 
 
+class ReliabilityTable(LogitTable):
+    """:class:`ReliabilityConfusion` without a matrix for each pair.
+
+    Args:
+        table: (A, K, K) float, logits of the annotators.
+        annotator: (L,) int64 in [0, A), or -1 for the mean of the table.
+        logit: (L,) float, log r / (1 - r).
+    """
+
+    def __init__(self, table: Tensor, annotator: Tensor, logit: Tensor) -> None:
+        super().__init__(table, annotator)
+        self.logit = logit
+
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        k = self.table.shape[1]
+        answers = one_hot(label, k).to(self.logit.dtype) if probs is None else probs.to(self.logit.dtype)
+        if k == 1:  # right whatever r
+            return torch.zeros_like(answers)
+        t = self.logit.unsqueeze(1)
+        # What is left of an answer beside its part for the class itself is wrong, with the weights of the layer.
+        right, wrong = answers, answers.sum(1, keepdim=True) - answers
+        weights = self.multiply(answers, lambda matrix: _without_diagonal(matrix, 0.0).t())
+        others = self.each(lambda matrix: _without_diagonal(matrix, -torch.inf).logsumexp(-1))
+        return weights + wrong * (logsigmoid(-t) - others) + right * logsigmoid(t)
+
+    def diagonal(self) -> Tensor:
+        k = self.table.shape[1]
+        return self.logit.sigmoid().unsqueeze(1).expand(-1, k) if k > 1 else torch.ones_like(self.logit).unsqueeze(1)
+
+    def dense(self) -> Tensor:
+        return ReliabilityConfusion(self.logit, gather_annotators(self.table, self.annotator)).dense()
+
+
+def _without_diagonal(matrix: Tensor, value: float) -> Tensor:
+    return matrix.masked_fill(torch.eye(len(matrix), dtype=torch.bool, device=matrix.device), value)
+
+
 class CrowdAR(AnnotatorModel):
     """A layer of logits per annotator, trained with labels that are softened where they are not reliable.
 
@@ -80,6 +118,10 @@ class CrowdAR(AnnotatorModel):
         super().__init__()
         self.hidden_dim, self.weight = hidden_dim, float(weight)
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
@@ -94,12 +136,14 @@ class CrowdAR(AnnotatorModel):
 
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
-    ) -> tuple[Tensor, ReliabilityConfusion]:
+    ) -> tuple[Tensor, ReliabilityConfusion | ReliabilityTable]:
         skill = gather_annotators(self.skill, annotator, plan).sigmoid()
         with torch.autocast(features.device.type, enabled=False):  # skills that differ by little would be rounded away
             difficulty = self.difficulty(features.detach().to(self.skill.dtype)).sigmoid()
         reliability = (self._slope() * (skill - difficulty) * log_probs.exp()).sum(1) + self.offset
-        confusion = ReliabilityConfusion(reliability, gather_annotators(self.logits, annotator, plan))
+        confusion: ReliabilityConfusion | ReliabilityTable = ReliabilityTable(self.logits, annotator, reliability)
+        if needs_matrices(self.logits, plan):
+            confusion = ReliabilityConfusion(reliability, gather_annotators(self.logits, annotator, plan))
         return confusion.log_marginal(log_probs), confusion
 
     def _slope(self) -> Tensor:
@@ -111,7 +155,7 @@ class CrowdAR(AnnotatorModel):
 
     def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the weighted sum of both cross-entropies of each of the L pairs, (L,)."""
-        if not isinstance(output.confusion, ReliabilityConfusion):
+        if not isinstance(output.confusion, ReliabilityConfusion | ReliabilityTable):
             raise TypeError(f"CrowdAR.loss needs the confusion of CrowdAR.forward, got {type(output.confusion)}.")
         t = output.confusion.logit.unsqueeze(1)
         r = t.sigmoid()

@@ -5,8 +5,9 @@ from typing import Self
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel
-from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators, needs_matrices
 from hilmix.functional.confusion import Confusion, LogitConfusion
+from hilmix.functional.confusion_tables import LogitTable
 from hilmix.types import MixPlan
 
 
@@ -24,6 +25,10 @@ class CrowdLayer(AnnotatorModel):
     is c, and not ``sum_c p[c] q[c]``, which takes answer and truth as independent.
     """
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
@@ -33,5 +38,7 @@ class CrowdLayer(AnnotatorModel):
     def forward(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None = None
     ) -> tuple[Tensor, Confusion]:
-        confusion = LogitConfusion(gather_annotators(self.weight, annotator, plan))
+        confusion: Confusion = LogitTable(self.weight, annotator)
+        if needs_matrices(self.weight, plan):
+            confusion = LogitConfusion(gather_annotators(self.weight, annotator, plan))
         return confusion.log_marginal(log_probs), confusion

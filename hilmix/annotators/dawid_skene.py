@@ -12,11 +12,11 @@ from hilmix.checks import NonNegativeInt, OpenShare, Positive, Share
 from hilmix.errors import ConfigError
 from hilmix.functional.confusion import (
     Confusion,
-    DenseConfusion,
     confusion_log_likelihood,
     diagonal_confusion,
     label_posterior,
 )
+from hilmix.functional.confusion_tables import TableConfusion
 from hilmix.functional.expectation import discount_dependence
 from hilmix.functional.out_of_fold import LabelColumns, MatrixPrior, fit_out_of_fold
 from hilmix.functional.precision import at_least_float32
@@ -113,6 +113,10 @@ class DawidSkene(AnnotatorModel):
         return PrototypePrior(Prototypes(*(one.to(self.start) for one in found)), *others)
 
     @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
+    @property
     def _shared(self) -> Prototypes:
         assert self.log_share is not None, "only models with prototypes ask"
         return Prototypes(self.log_confusion, self.log_share)
@@ -134,7 +138,7 @@ class DawidSkene(AnnotatorModel):
         if self.num_prototypes:
             confusion = MixtureConfusion(self._shared, annotator)
         else:
-            confusion = DenseConfusion(self.log_confusion[annotator])  # -1, the last entry, is the shared matrix
+            confusion = TableConfusion(self.log_confusion, annotator)  # -1, the last entry, is the shared matrix
         return confusion.log_marginal(at_least_float32(log_probs)), confusion
 
     def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:

@@ -59,6 +59,16 @@ def require_outputs(num_annotators: int, num_classes: int, rows: int) -> None:
     require_memory("The layer of confusion matrices", needed, annotators=num_annotators, classes=num_classes)
 
 
+def needs_matrices(table: Tensor, plan: MixPlan | None) -> bool:
+    """Returns whether pairs need a matrix each: for a gradient of the table, or as annotators are mixed.
+
+    Args:
+        table: (A, K, K) parameters.
+        plan: given if the rows are mixed pairs.
+    """
+    return plan is not None or (torch.is_grad_enabled() and table.requires_grad)
+
+
 def gather_annotators(table: Tensor, annotator: Tensor, plan: MixPlan | None = None) -> Tensor:
     """Returns (L, ...) float32 or float64: for each pair the entry of its annotator, linear in the table.
 

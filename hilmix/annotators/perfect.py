@@ -14,6 +14,10 @@ class Perfect(AnnotatorModel):
     It makes no statement about annotators, so there is no posterior and no probability of being right.
     """
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from hilmix.annotators.base import AnnotatorModel, AnnotatorOutput
-from hilmix.annotators.matrices import diagonal_matrices, gather_annotators
+from hilmix.annotators.matrices import diagonal_matrices, gather_annotators, needs_matrices
 from hilmix.checks import Rate
 from hilmix.functional.confusion import Confusion, DenseConfusion
+from hilmix.functional.confusion_tables import SoftmaxTable
 from hilmix.functional.losses import annotation_nll
 from hilmix.functional.precision import at_least_float32
 from hilmix.types import Batch, MixPlan
@@ -48,6 +49,27 @@ class UnionConfusion(NamedTuple):
         return self.rows().dense()
 
 
+class UnionTable(SoftmaxTable):
+    """:class:`UnionConfusion` without a block for each pair.
+
+    Args:
+        table: (A, K, K) float T.
+        annotator: (L,) int64 in [0, A), or -1 for the mean of the table.
+        total: (K,) float, log of the sum over all outcomes of a class.
+    """
+
+    def __init__(self, table: Tensor, annotator: Tensor, total: Tensor) -> None:
+        super().__init__(table, annotator)
+        self.total = total
+
+    def log_union(self, log_probs: Tensor) -> Tensor:
+        """(L, K) log p(annotator of the pair, says k) for class log-probabilities (L, K)."""
+        return self.mix_rows(log_probs + self.normaliser - self.total)
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        return self.log_union(log_probs).log_softmax(-1)
+
+
 class UnionNet(AnnotatorModel):
     """A class gives rise to one outcome out of all A K pairs of annotator and label.
 
@@ -76,6 +98,10 @@ class UnionNet(AnnotatorModel):
         super().__init__()
         self.eps = float(eps)
 
+    @property
+    def matrix_per_pair(self) -> bool:
+        return False
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:
@@ -88,12 +114,15 @@ class UnionNet(AnnotatorModel):
     ) -> tuple[Tensor, Confusion]:
         # Over all annotators and labels, in float32: a sum of A K terms in half precision loses the small ones.
         normaliser = at_least_float32(self.logits).logsumexp(dim=(0, 2))
+        if not needs_matrices(self.logits, plan):
+            table = UnionTable(self.logits, annotator, normaliser)
+            return table.log_marginal(log_probs), table
         confusion = UnionConfusion(gather_annotators(self.logits, annotator, plan) - normaliser.unsqueeze(1))
         return confusion.log_marginal(log_probs), confusion
 
     def loss(self, output: AnnotatorOutput, batch: Batch) -> Tensor:
         """Returns the negative log-likelihood of the (annotator, label) outcomes, (L,)."""
-        if not isinstance(output.confusion, UnionConfusion):
+        if not isinstance(output.confusion, UnionConfusion | UnionTable):
             raise TypeError(f"UnionNet.loss needs the confusion of UnionNet.forward, got {type(output.confusion)}.")
         return annotation_nll(
             output.confusion.log_union(output.log_probs), batch.label, batch.probs, batch.row, batch.plan

@@ -218,7 +218,7 @@ class Collector:
         if output.confusion is not None and "confusion" in self.shapes:
             annotator = torch.from_numpy(self.annotations.annotator[position[kept]])
             weight = output.class_probs[output.row].cpu()[kept].double()
-            matrices = output.confusion.detach().cpu()[kept].double()
+            matrices = output.confusion.dense().detach().cpu()[kept].double()
             self._buffer("confusion").index_add_(0, annotator, weight[:, :, None] * matrices)
             self._buffer("weight").index_add_(0, annotator, weight)
 

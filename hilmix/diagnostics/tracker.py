@@ -114,7 +114,7 @@ def expected_votes(output: StepOutput) -> Tensor | None:
     """Returns p(annotator says k) (L, K) for changed logits, or None where the confusion matrices are too large."""
     probs = output.class_probs[output.row]
     if output.confusion is not None:
-        return torch.einsum("lc,lck->lk", probs, output.confusion.to(probs.dtype))
+        return output.confusion.log_marginal(output.logits.log_softmax(-1)[output.row]).exp()
     return probs if output.log_likelihood is None else None
 
 

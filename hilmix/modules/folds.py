@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hilmix.annotations import IntArray
 from hilmix.backbones import MLP, Backbone, ReadyFeatures
 from hilmix.errors import ConfigError
+from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.folds import assign_folds, folds_by_key, majority_strata, pool_predictions, predicting_networks
 from hilmix.functional.precision import at_least_float32
 from hilmix.modules.model import CrowdModel
@@ -19,7 +20,7 @@ from hilmix.types import UNKNOWN, Batch, StepOutput
 
 log = logging.getLogger(__name__)
 PER_ITEM = {"posterior": False}
-PER_PAIR = {"label_log_probs": True, "log_likelihood": True, "diagonal": False, "confusion": False}
+PER_PAIR = {"label_log_probs": True, "log_likelihood": True, "diagonal": False}
 """Fields of a StepOutput beside the logits, and whether they are logarithms of probabilities."""
 
 
@@ -104,6 +105,7 @@ class FoldNetworks(nn.ModuleList):
         outputs = [model.evaluate(batch.select(some)) for model, some in zip(self.models, rows, strict=True)]
         logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
         fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
+        matrices = [output.confusion for output in outputs if output.confusion is not None]
         return StepOutput(
             batch.index,
             batch.target,
@@ -115,6 +117,7 @@ class FoldNetworks(nn.ModuleList):
             None,
             group=batch.group,
             fold=fold,
+            confusion=PooledConfusion(matrices, rows[:, batch.row]) if matrices else None,
             **fields,
         )
 
@@ -124,6 +127,30 @@ def _pooled(outputs: list[StepOutput], rows: Tensor, fields: dict[str, bool]) ->
     return {
         name: pool_predictions(parts, rows, log=fields[name]) for name, parts in values.items() if parts[0] is not None
     }
+
+
+class PooledConfusion:
+    """The confusion of pairs as the mean over the networks that predict their items.
+
+    Args:
+        parts: of each network, for its pairs.
+        rows: (F, L) bool, the pairs of each network.
+    """
+
+    def __init__(self, parts: Sequence[Confusion], rows: Tensor) -> None:
+        self.parts, self.rows = list(parts), rows
+
+    def log_marginal(self, log_probs: Tensor) -> Tensor:
+        return DenseConfusion(self.dense().log()).log_marginal(log_probs)
+
+    def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
+        return DenseConfusion(self.dense().log()).log_likelihood(label, probs)
+
+    def diagonal(self) -> Tensor:
+        return pool_predictions([part.diagonal() for part in self.parts], self.rows, log=False)
+
+    def dense(self) -> Tensor:
+        return pool_predictions([part.dense() for part in self.parts], self.rows, log=False)
 
 
 class ItemFolds:

@@ -1,17 +1,18 @@
 """The values of a training step, and the structure that metrics and callbacks read."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hilmix.annotators import AnnotatorModel, AnnotatorOutput
-from hilmix.functional.confusion import pair_chunks
+from hilmix.functional.confusion import Confusion, pair_chunks
+from hilmix.functional.confusion_tables import JoinedConfusion
 from hilmix.types import Batch, MixPlan, StepOutput
 
 # 64 KiB for each pair at 128 classes in float32: tens of MiB in a batch, and 60 times as many at 1,000 classes.
 DENSE_CLASSES = 128
-"""Most classes for which outputs carry whole confusion matrices: O(L K^2)."""
+"""Most classes for which outputs carry confusion matrices: up to O(L K^2)."""
 
 
 class Losses(NamedTuple):
@@ -60,7 +61,7 @@ def training_output(batch: Batch, logits: Tensor, output: AnnotatorOutput) -> St
     return _step_output(batch, logits, batch.plan, {"label_log_probs": output.label_log_probs})
 
 
-def evaluation_output(batch: Batch, logits: Tensor, fields: dict[str, Tensor]) -> StepOutput:
+def evaluation_output(batch: Batch, logits: Tensor, fields: dict[str, Any]) -> StepOutput:
     """Returns the output for an un-mixed batch.
 
     Args:
@@ -71,7 +72,7 @@ def evaluation_output(batch: Batch, logits: Tensor, fields: dict[str, Tensor]) -
     return _step_output(batch, logits, None, fields)
 
 
-def _step_output(batch: Batch, logits: Tensor, plan: MixPlan | None, fields: dict[str, Tensor]) -> StepOutput:
+def _step_output(batch: Batch, logits: Tensor, plan: MixPlan | None, fields: dict[str, Any]) -> StepOutput:
     return StepOutput(
         batch.index,
         batch.target,
@@ -86,7 +87,7 @@ def _step_output(batch: Batch, logits: Tensor, plan: MixPlan | None, fields: dic
     )
 
 
-def annotator_fields(model: AnnotatorModel, features: Tensor, log_probs: Tensor, batch: Batch) -> dict[str, Tensor]:
+def annotator_fields(model: AnnotatorModel, features: Tensor, log_probs: Tensor, batch: Batch) -> dict[str, Any]:
     """Returns the fields of a StepOutput that the annotator model knows, those of pairs computed in chunks.
 
     Args:
@@ -96,8 +97,10 @@ def annotator_fields(model: AnnotatorModel, features: Tensor, log_probs: Tensor,
         batch: un-mixed, of B rows and L pairs.
     """
     k = log_probs.shape[1]
+    chunks = pair_chunks(len(batch.row), k) if model.matrix_per_pair else [slice(None)]
     parts: list[dict[str, Tensor]] = []
-    for some in pair_chunks(len(batch.row), k):
+    matrices: list[Confusion] = []
+    for some in chunks:
         row, annotator = batch.row[some], batch.annotator[some]
         label_log_probs, confusion = model(features[row], log_probs[row], annotator)
         parts.append({"label_log_probs": label_log_probs})
@@ -105,10 +108,13 @@ def annotator_fields(model: AnnotatorModel, features: Tensor, log_probs: Tensor,
             label = batch.label[some], None if batch.probs is None else batch.probs[some]
             parts[-1]["log_likelihood"] = confusion.log_likelihood(*label)
             parts[-1]["diagonal"] = confusion.diagonal()
-            if k <= DENSE_CLASSES:
-                parts[-1]["confusion"] = confusion.dense()
+            if k <= DENSE_CLASSES:  # else each chunk lets its matrices go
+                matrices.append(confusion)
     # Joined before the posterior: the labels of an item may lie in two chunks.
-    fields = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    fields: dict[str, Any] = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if matrices:
+        sizes = [len(part["label_log_probs"]) for part in parts]
+        fields["confusion"] = matrices[0] if len(matrices) == 1 else JoinedConfusion(matrices, sizes)
     if "log_likelihood" in fields:
         fields["posterior"] = model.posterior(log_probs, fields["log_likelihood"], batch.row)
     return fields

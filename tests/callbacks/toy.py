@@ -13,6 +13,7 @@ from hilmix.data.datamodule import AnnotatedDataModule
 from hilmix.data.folder import write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
+from hilmix.functional.confusion import DenseConfusion
 from hilmix.types import Batch, StepOutput
 from tests.helpers import quiet_trainer
 
@@ -81,7 +82,7 @@ class Toy(LightningModule):
         return base._replace(
             label_log_probs=torch.einsum("lc,lck->lk", answers.exp(), matrix).log(),
             diagonal=matrix.diagonal(dim1=1, dim2=2),
-            confusion=matrix,
+            confusion=DenseConfusion(matrix.log()),
             log_likelihood=likelihood,
             posterior=total.softmax(-1),
         )
