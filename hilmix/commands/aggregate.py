@@ -57,6 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an unknown method or output, or a negative seed.
         DataError: if the folder cannot be read, or the method does not fit it.
     """
+    # Checked before the folder is read, which takes minutes where there are millions of votes.
     check_choice("--method", args.method, AGGREGATORS)
     if args.out.suffix not in (".csv", ".parquet"):
         raise ConfigError(refusal("-o", "a file name that ends in .csv or .parquet", str(args.out)))
@@ -104,6 +105,7 @@ def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> p
 
 def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.ndarray:
     """Returns (N,) int64 the most probable class, -1 without votes."""
+    # Without votes the posterior is the prior: its best class is no label of the item.
     return np.where(labels.annotations.labels_per_item > 0, choose_classes(result.posterior, seed=seed).label, UNKNOWN)
 
 

@@ -57,9 +57,11 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if args.skip_unreadable:
         _print_cleaned(copy_readable(args.folder, args.out), args.out, console)
         return
+    # Collects faults instead of raising the first: one run of the command, one list to work through.
     examined = examine_folder(args.folder, decode=not args.quick)
     if args.json:
         say(console, *_json(args.folder, examined).splitlines())
+    # After the JSON, which scripts read whatever the exit code.
     if examined.data is None:
         raise DataError(all_faults(FaultyDataError(args.folder, examined.found.faults)))
     if not args.json:

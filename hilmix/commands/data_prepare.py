@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     out = require_free(args.out or Path("data") / source.name, flag="--out")
     access = Access(args.downloads or out.parent / DOWNLOADS, allow_unverified=args.allow_unverified)
     options = _options(args, source)
+    # Before anything is fetched, so that a download from a strange host can still be stopped.
     for origin in find_origins(source, access):
         say(console, f"{source.name}: {origin}")
     data = source.build(access, options)
@@ -60,6 +61,7 @@ def _number_or_range(text: str) -> int | tuple[int, int]:
 def _options(args: argparse.Namespace, source: Source) -> Options:
     given = {"seed": args.seed, "annotators": args.annotators, "labels_per_item": args.labels_per_item}
     given = {key: value for key, value in given.items() if value is not None}
+    # Ignored, a seed or a number of annotators would be believed to have had an effect.
     if refused := [key for key in given if key not in source.options]:
         raise DataError(f"{source.name} has no option {flag_of(refused[0])}; its options: {flags_of(source)}.")
     return Options(**given)

@@ -112,6 +112,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     for option in ("weights", "beta", "least_sure"):
         if args.pairs_from is not None and getattr(args, option) is not None:
             raise ConfigError(f"--{option.replace('_', '-')} draws mixes, and --pairs-from gives them; leave one out.")
+    # The texts first: they are checked in no time, and the data may be large.
     own = _own_texts(args)
     data = read_folder(args.data)
     chosen = None if args.pairs_from is None else _chosen(args.pairs_from, data)

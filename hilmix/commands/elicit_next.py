@@ -43,6 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     check_value("--number", args.number, PositiveInt)
     check_value("--seed", args.seed, NonNegativeInt)
+    # Predictions that another way of choosing would ignore are refused, not ignored.
     if (args.by == "model") != (args.predictions is not None):
         raise ConfigError("--by model needs --predictions, and nothing else does; give both or none.")
     require_free(args.out, flag="-o", what="file")

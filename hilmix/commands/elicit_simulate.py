@@ -54,6 +54,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
             if link
             else f"--study must be left out for a folder, got '{args.study}' beside '{args.target}'."
         )
+    # The link of the status page has the same form; joining through it could only fail later.
     if link and "/join/" not in args.target:
         raise ConfigError(f"The link must be that of participants, http://HOST/join/TOKEN, got '{args.target}'.")
     if args.people is not None:
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         found = simulate(args.target, study, participants=participants, behaviours=behaviours, seed=args.seed)
     else:
         found = simulate_study(Path(args.target), participants=participants, behaviours=behaviours, seed=args.seed)
+    # Not all reach the end: a simulated participant may fail the check, or find no batch left.
     ends = ", ".join(f"{count:,} {phase}" for phase, count in Counter(one.phase for one in found).items())
     folder = args.study if link else args.target
     say(

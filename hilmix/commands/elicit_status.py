@@ -58,6 +58,7 @@ def render(status: Status) -> RenderableType:
         literal(f"Participants: {phases}{gone}"),
         _tasks(status.tasks),
     ]
+    # Of hundreds of participants only those that need a look.
     noticed = [one for one in status.participants if one.flags or one.excluded]
     parts.append(_participants_table(noticed) if noticed else literal("No participant is flagged."))
     return Group(*parts)

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for an unknown policy, or options that do not belong together.
         DataError: if the study or the images cannot be used, or the output is there already.
     """
+    # Before the study is read: a fit takes minutes, a misspelt option should not.
     _check(args)
     study = read_inferences(args, console)
     judged = study.to_judgments()
@@ -92,6 +93,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.policy != LEARNED and args.data is not None:
         raise ConfigError(f"--data is for --policy {LEARNED}; {args.policy} does not look at the images. Leave it out.")
     require_free(args.out, flag="-o", what="file")
+    # Written last: without its folder all that was computed would be lost.
     if not args.out.absolute().parent.is_dir():
         raise DataError(f"There is no folder '{args.out.parent}' to write {args.out.name} into; make it first.")
 
@@ -106,6 +108,7 @@ def _smoothing(policy: Perception, judged: MixJudgments) -> ConfidenceSmoothing:
 def _score(judged: MixJudgments, policies: dict[str, Fit], features: Any, console: Console) -> None:
     table = Grid("held-out", "groups", "removed", "of ceiling", "deviance")
     notes = []
+    # One split at a time: a study too small for one of them still has scores of the others.
     for split in get_args(Split):
         try:
             row = cross_validate(judged, policies, splits=[split], folds=_FOLDS, features=features).iloc[0]

@@ -83,6 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         must = f"{ANSWERS}, {', '.join(NAMES)}, or an existing file that hilmix hmix fit has written"
         raise ConfigError(refusal("--policy", must, args.policy))
     study = read_inferences(args, console)
+    # Split first: mixes are made of training items alone, or images of the test would leak into training.
     data = _with_split(read_images(args, study), study, args)
     found = _with_labels(data, study, args)
     write_data(found, args.out)

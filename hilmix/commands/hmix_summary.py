@@ -48,6 +48,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     check_value("--level", args.level, OpenShare)
     check_value("--num-items", args.num_items, PositiveInt)
+    # An empty folder passes, as shells and notebooks make it beforehand.
     if args.out is not None and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise DataError(f"'{args.out}' exists already. Remove it, or choose another folder with -o.")
     studies = read_elicited(args, console)

@@ -19,6 +19,7 @@ def require_free(out: Path, *, flag: str, what: Literal["file", "folder"] = "fol
     Raises:
         DataError: if it exists.
     """
+    # Before any work: an hour of computing must not end in this refusal.
     if out.exists():
         raise DataError(f"'{out}' exists already. Remove it, or choose another {what} with {flag}.")
     return out

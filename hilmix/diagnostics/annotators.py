@@ -56,6 +56,7 @@ def no_confusion_reason(annotations: Annotations) -> str | None:
         return "the annotators are exchangeable"
     if (cells := a * k**2) > CONFUSION_CELLS:
         return f"{cells:,} numbers for {a:,} annotators, {k:,} classes are more than {CONFUSION_CELLS:,}"
+    # Beside the matrices, one-hot labels and posteriors of every pair in float64.
     needed = bytes_needed(annotators=a, classes=k, per_pair=4) + 16 * k * annotations.num_pairs
     return too_large("Estimating them", needed, annotators=a, classes=k)
 
@@ -102,6 +103,7 @@ def rank_annotators(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: from :func:`annotator_table`.
     """
+    # Stable: equal annotators keep the order of the data, in every run.
     return table[table["labels"] > 0].sort_values("estimated_accuracy", kind="stable")
 
 
@@ -137,6 +139,7 @@ def annotator_panels(data: AnnotatedData, result: CleanPass, table: pd.DataFrame
     panels = []
     for a in choose_annotators(table, number):
         name = str(table["annotator"][a])
+        # A bare number as the title of a matrix reads like a count.
         name = f"annotator {name}" if name.isdecimal() else name
         panels.append(AnnotatorPanel(f"{name}  ({table['estimated_accuracy'][a]:.0%})", matrices[a]))
     return panels

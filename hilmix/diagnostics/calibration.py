@@ -35,10 +35,12 @@ def fit_pass_temperature(data: AnnotatedData, result: CleanPass) -> tuple[Temper
     """
     result.require_room("Fitting a temperature", per_item=40, per_pair=40)
     target = data.target[result.items]
+    # Items that the pass did not reach hold zeros, which are no predictions.
     known = (target != UNKNOWN) & result.seen
     if known.any():
         fit = fit_temperature(torch.from_numpy(result.logits[known]), torch.from_numpy(target[known]))
         return fit, f"true classes of {known.sum()} validation items"
+    # Without any truth the votes judge: through the annotator model where it has likelihoods, else at face value.
     voted = result.seen[result.row]
     logits = torch.from_numpy(result.logits[result.row[voted]])
     if result.log_likelihood is None:
@@ -63,6 +65,7 @@ def calibration_metrics(scores: Sequence[Score]) -> dict[str, float]:
     for score in scores:
         prefix = {"class": "", "vote": "vote_", "annotator": "annotator_"}[score.what]
         if score.what == "annotator":
+            # Of p(annotator is right) only as given: the temperature is fitted for the classes.
             names = {"ece": "ece"} if score.stage == "before" else {}
         elif score.stage == "before":
             names = {"ece_classwise": "ece_classwise", "ece_adaptive": "ece_adaptive"}

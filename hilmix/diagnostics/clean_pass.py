@@ -205,6 +205,7 @@ class Collector:
         kept = fresh[row]
         # Pairs lie item by item in the order of `items`: where those of the item begin there, and the place among them.
         slot = self.first_pair[place[row[kept]]] + position[kept] - self.annotations.indptr[index[row[kept]]]
+        # On the host: the tables of a large data set do not fit beside the model on the device.
         fields = {"seen": torch.ones(len(index)), "logits": output.logits, "posterior": output.posterior}
         fields["fold"] = output.fold
         for name, value in fields.items():
@@ -236,6 +237,7 @@ class Collector:
             sum_over_ranks: returns the sum of a tensor over the processes that share the items, all of which must call
                 this; by default there is one.
         """
+        # A rank whose batches all lacked a field must take part in its sum too, or the others would wait for it.
         filled = sum_over_ranks(torch.tensor([float(name in self.buffers) for name in self.shapes]))
         total: dict[str, Any] = dict.fromkeys(self.shapes)
         for name, somewhere in zip(self.shapes, filled.tolist(), strict=True):

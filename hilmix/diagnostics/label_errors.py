@@ -51,6 +51,7 @@ def label_table(
     row, pairs, label = row[order], pairs[order], label[order]
     items = result.items[row]
     columns: dict[str, Any] = {"item": np.asarray(data.items, dtype=object)[items]}
+    # One id stands for all of an anonymous crowd: a column of it would suggest one annotator with every error.
     if not data.annotations.exchangeable:
         columns["annotator"] = named(data.annotations.annotator[pairs], data.annotations.annotators)
     columns["label"] = named(label, data.classes)
@@ -103,6 +104,7 @@ def detection_table(rankings: Mapping[str, LabelErrorRanking]) -> pd.DataFrame:
         for level, ranking in rankings.items()
         for name, score in ranking.scores.items()
     )
+    # Average precision is undefined where nothing is wrong, and 1 where everything is: neither ranks a score.
     return found[found["average_precision"].notna()] if len(found) else found
 
 
@@ -112,6 +114,7 @@ def find_contradicted(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: from :func:`label_table` or :func:`item_table`.
     """
+    # As objects: categories of two columns compare only where both have the same ones.
     return table[table["label"].astype(object) != table["suggested"].astype(object)].drop_duplicates("item")
 
 
@@ -149,6 +152,7 @@ def suspect_thumbnails(table: pd.DataFrame, images: Sequence[NDArray[np.uint8]])
         if isinstance(row.get("target"), str):
             parts.append(f"truth {row['target']}")
         p = row[score]
+        # 0.0 % would claim certainty.
         chance = f"{p:.1%}" if p >= 0.001 else "< 0.1%"
         label, suggested = f"label {row['label']} ({chance})", f"suggests {row['suggested']}"
         captions.append(Thumbnail(image, label, suggested, ", ".join(parts)))
@@ -168,6 +172,7 @@ def _rank(
         raise ConfigError(
             f"`scores` must be known for at least one label, got NaN alone of {', '.join(found)}. Add self_confidence."
         )
+    # By all scores: one that is NaN alone is a constant to the ranking, so the next decides.
     order = rank_label_errors(list(found.values()))
     return order, {name: values[order] for name, values in known.items()}
 
@@ -181,5 +186,6 @@ def _suspects(
     if (data.target != UNKNOWN).any():
         columns["target"] = named(data.target[result.items[row]], data.classes)
     table = pd.DataFrame(columns)
+    # Parquet keeps the attributes, so that a report of the file alone names the score.
     table.attrs["ranked_by"] = next(iter(scores), None)
     return table

@@ -31,6 +31,7 @@ def out_of_fold_scores(data: AnnotatedData, result: CleanPass) -> dict[str, floa
     scores: dict[str, float] = {}
     if pair.any():
         label = data.annotations.label[result.pairs[pair]]
+        # In float64: float32 sums of millions of pairs drift.
         scores["vote_nll"] = float(-result.label_log_probs[pair].astype(np.float64).mean())
         scores["agreement"] = float((result.probs.argmax(1)[result.row[pair]] == label).mean())
     target = data.target[result.items]

@@ -86,11 +86,13 @@ class CalibrationTracker:
         cooled = output._replace(logits=output.logits / self.temperature)
         self._metrics["class", "before"].update(output.class_probs, output.target)
         self._metrics["class", "after"].update(cooled.class_probs, output.target)
+        # As given, the label probabilities of the model itself: exact for every annotator model.
         self._metrics["vote", "before"].update(output.label_log_probs.exp(), output.label)
         if (expected := expected_votes(cooled)) is not None:
             self._metrics["vote", "after"].update(expected, output.label)
         for stage, given in (("before", output), ("after", cooled)):
             if (p_right := given.p_right) is not None:
+                # A pair is right or wrong only where the true class is known.
                 known = output.right != UNKNOWN
                 p = p_right[known]
                 self._metrics["annotator", stage].update(torch.stack([1 - p, p], 1), output.right[known])  # type: ignore[index]

@@ -82,6 +82,7 @@ def _draw_curves(run: Run) -> None:
 
 def _cards(run: Run) -> str:
     found = run.headline
+    # Beside true classes, calibration on noisy votes would read as miscalibration.
     hidden = {"vote_ece", "vote_nll"} if "acc" in found else set()
     cards = [
         f"<div class=card><b>{found[n]:.1%}</b><span>{label}</span></div>"
@@ -188,6 +189,7 @@ def _image(run: Run, name: str) -> str:
     path = run.folder / name
     if not path.is_file():
         return ""
+    # Inside the page: a report that is mailed or moved keeps its pictures.
     code = base64.b64encode(path.read_bytes()).decode()
     return f"<img alt='{Path(name).stem.replace('_', ' ')}' src='data:image/png;base64,{code}'>"
 

@@ -147,6 +147,7 @@ def read_run(folder: Path | str) -> Run:
         curves=pd.concat([_read(p, pd.read_csv) for p in logs], ignore_index=True) if logs else None,
         config=_read(folder / "config.yaml", Path.read_text),
     )
+    # After reading: a damaged file is the more useful message.
     if not has_results(folder):
         raise RunError(f"'{folder}' holds no results of a run (no metrics.json, calibration.csv or metrics.csv).")
     return run
@@ -154,6 +155,7 @@ def read_run(folder: Path | str) -> Run:
 
 def _test_results(path: Path) -> dict[str, Any] | None:
     found: dict[str, Any] = json.loads(path.read_text())
+    # Cross-fitting writes a metrics.json without test items, which is no result of `test`.
     return found if "evaluated" in found else None
 
 
@@ -171,7 +173,9 @@ def temperature_row(run: Run) -> tuple[pd.Series, pd.Series] | None:
     table = run.calibration
     if table is None or table.empty:
         return None
+    # What is tested counts; a run without `test` has only the validation items that the fit itself used.
     table = table[table["split"] == ("test" if (table["split"] == "test").any() else "val")]
+    # Votes stand in only where no true class is known.
     for what in ("class", "vote"):
         stages = table[table["what"] == what].set_index("stage")
         if {"before", "after"} <= set(stages.index):

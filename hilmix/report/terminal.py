@@ -33,6 +33,7 @@ def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
         RunError: if the folder holds no run or cannot be written.
     """
     console = console or terminal()
+    # First, as the list of files below names the report.
     report = build_report(run_dir)
     run = read_run(run_dir)
     say(console, "", literal(("Result", "bold"), f" on {run.scored}"))
@@ -74,6 +75,7 @@ def _suspects(run: Run, console: Console) -> None:
     for column in (*columns, f"p(label) by {score}" if score in ("posterior", "self_confidence") else score):
         table.add_column(column)
     for row in top.to_dict("records"):
+        # NaN, of an unknown target, alone differs from itself.
         cells = ["" if row[c] != row[c] or row[c] is None else str(row[c]) for c in columns]
         table.add_row(*cells, f"{row[score]:.1e}" if row[score] < 1e-3 else f"{row[score]:.3f}")
     say(

@@ -36,6 +36,7 @@ class Labels(NamedTuple):
 def read_counts(paths: list[Path]) -> NDArray[np.int64]:
     """(10000, 10) votes per test image and class, from ``cifar10h-counts.npy`` or the mirror."""
     loaded = np.load(paths[0], allow_pickle=False)
+    # The publisher has a bare array, the mirror an archive of several.
     counts = np.asarray(loaded["counts"] if isinstance(loaded, np.lib.npyio.NpzFile) else loaded).astype(np.int64)
     require_published(f"{paths[0]}: shape and total", (counts.shape, int(counts.sum())), ((10_000, 10), 511_000))
     return counts
@@ -87,6 +88,7 @@ def _build_counts(access: Access, options: Options) -> AnnotatedData:
 def _build_raw(access: Access, options: Options) -> AnnotatedData:
     labels = access.read(_RAW)
     images, target, classes = access.read(cifar10.TEST)
+    # Images without an answer that counts are left out, so the rows are numbered anew.
     shown, item = np.unique(labels.item, return_inverse=True)
     names, annotator = np.unique(labels.annotator, return_inverse=True)
     require_published("CIFAR-10H: annotators", len(names), 2_571)

@@ -73,6 +73,7 @@ def _build(access: Access, options: Options) -> AnnotatedData:
         inputs=ArrayInputs(np.concatenate([train.images, test.images]), "image"),
         annotations=Annotations.build(
             np.tile(np.arange(n), 3),
+            # One id for all: the published ones do not line up with the labels (see `note`).
             np.zeros(3 * n, dtype=np.int64),
             np.concatenate(labels),
             num_items=n + m,

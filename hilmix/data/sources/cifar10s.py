@@ -96,6 +96,7 @@ def _read_mirrored(paths: list[Path]) -> Answers:
         first_percent=columns["label_prob"].astype(np.float64),
         second=columns["second"].astype(np.int64),
         second_percent=columns["second_prob"].astype(np.float64),
+        # The mirror packs ten flags of impossible classes into the bits of one number.
         possible=(columns["impossible_mask"].astype(np.int64)[:, None] >> np.arange(10)) & 1 == 0,
         seconds=columns["reaction_ms"].astype(np.float64) / 1000,
     )

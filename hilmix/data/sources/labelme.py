@@ -68,6 +68,7 @@ class _Archive:
 
 
 def _recode_alphabetically(code: NDArray[np.generic]) -> NDArray[np.int64]:
+    # File names carry class names and the arrays the author's numbers; one order serves both.
     order = np.array([CLASSES.index(name) for name in _CODES])
     alphabetical: NDArray[np.int64] = order[code.astype(np.int64)]
     return alphabetical
@@ -165,6 +166,7 @@ def _data(name: str, found: LabelMe, kind: InputKind) -> AnnotatedData:
             item, annotator, label, num_items=len(found.items), classes=CLASSES, annotators=number
         ),
         target=found.target,
+        # The mirror holds the train images alone: without a split the run draws its own.
         split=None if (found.split == "train").all() else found.split,
         licence=LICENCE,
     )
