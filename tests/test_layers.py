@@ -144,6 +144,17 @@ def test_what_few_commands_need_is_imported_where_it_is_used():
     assert [file for file, found in names.items() if late & {name.split(".")[0] for name in found}] == []
 
 
+def test_commands_about_data_start_without_lightning():
+    """Nor torchvision: both take longer to import than all else that these commands need."""
+    late = ["lightning", "torchvision", "torchmetrics", "timm", "sklearn"]
+    commands = [
+        f"hilmix.commands.{name}" for name in ("data_list", "data_check", "aggregate", "hmix_fit", "elicit_build")
+    ]
+    code = f"import {', '.join(commands)}, sys; print([name for name in {late} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert shown.stdout.strip() == "[]"
+
+
 def test_functional_needs_torch_numpy_and_scipy_only():
     allowed = {"torch", "numpy", "scipy", "hilmix", "lazy_loader", *sys.stdlib_module_names}
     files = [*(PACKAGE / "functional").rglob("*.py")]

@@ -1,28 +1,9 @@
-"""Annotated data in memory and in folders, and batches of them for training."""
+"""Annotated data in memory and in folders, and batches of them for training.
 
-from hilmix.data.datamodule import AnnotatedDataModule
-from hilmix.data.folder import read_folder, write_folder
-from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
-from hilmix.data.items import AnnotatedData
-from hilmix.data.masks import Masks
-from hilmix.data.splits import draw_stratified_split
-from hilmix.data.targets import Aggregated, Pairs, Targets, TrueLabels
-from hilmix.data.validation import check_validation
+The public names stand in ``__init__.pyi``; each is imported on first use: only the data module needs Lightning, and the
+commands about data do without it.
+"""
 
-__all__ = [
-    "Aggregated",
-    "AnnotatedData",
-    "AnnotatedDataModule",
-    "ArrayInputs",
-    "ImageFiles",
-    "InputKind",
-    "Inputs",
-    "Masks",
-    "Pairs",
-    "Targets",
-    "TrueLabels",
-    "check_validation",
-    "draw_stratified_split",
-    "read_folder",
-    "write_folder",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import v2
 
 from hilmix.columns import IntArray
 from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
 from hilmix.errors import DataError
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 InputKind = Literal["image", "vector"]
 MIXED_SIZE = 128
@@ -109,9 +111,7 @@ class ImageFiles:
             self._width, self._height = found.pop()
         else:
             self._width = self._height = size or MIXED_SIZE
-            self._resize = v2.Compose(
-                [_crop_long_side, v2.Resize(self._height, antialias=True), v2.CenterCrop(self._height)]
-            )
+            self._resize = _resizing(self._height)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,11 +131,19 @@ class ImageFiles:
         return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
 
 
+def _resizing(side: int) -> "v2.Transform":
+    from torchvision.transforms import v2  # here: commands about data start without it, in half the time
+
+    return v2.Compose([_crop_long_side, v2.Resize(side, antialias=True), v2.CenterCrop(side)])
+
+
 def _crop_long_side(picture: Tensor) -> Tensor:
     """The middle of a picture whose long side would fill the memory once the short one is enlarged."""
     height, width = picture.shape[-2:]
     longest = _MOST_STRETCHED * min(height, width)
     if max(height, width) <= longest:
         return picture
+    from torchvision.transforms import v2
+
     middle: Tensor = v2.functional.center_crop(picture, [min(height, longest), min(width, longest)])
     return middle

@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from hilmix.annotations import IntArray
 from hilmix.functional.random import step_generator
@@ -71,6 +69,9 @@ def add_half_decoys(
         Heo et al., Use Perturbations when Learning from Explanations, 2023: Decoy-MNIST, as in the released code
         (bicubic). Differs from it: one channel instead of three equal ones.
     """
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as F
+
     height, width = size
     middle = height // 2
     out = np.empty((len(images), height, width), dtype=np.uint8)
