@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.harness import fill, markdown_table, read_rows
+from experiments.harness import fill, markdown_table, missing_jobs, read_rows
 from experiments.perception.features import BLOCKS, columns, features, features_parser, require_features
 from experiments.perception.network import Network, fit_network
 from hilmix.data.sources import Access, cifar10
@@ -35,6 +35,8 @@ from hilmix.human.study import MixStudy, read_study, rebuild_stimuli
 
 HERE = Path(__file__).parent
 FILE, PAGE = HERE / "scores.csv", HERE / "README.md"
+KEY = ["seed", "split", "policy"]
+"""Columns that distinguish one row from another."""
 SPLITS = ("mix", "pair", "participant")
 SIMPLE = ("logit", "logistic", "class_strengths", "label_pairs_of_strengths", "participants", "image_table_shrunk")
 KINDS = {"statistics": ("statistics",), "final": ("final",), "stages": ("stages",), "all": tuple(BLOCKS)}
@@ -128,17 +130,21 @@ def run(weights: Path, cache: Path, seeds: int) -> None:
     study = read_study(Path(os.environ["HILMIX_DATA"]) / "hmix", "infer").without_repeats()
     everything = FeatureTable.of(study, weights, cache)
     tables = {kind: everything.only(kind) for kind in KINDS}
-    rows = read_rows(FILE, ["seed", "split", "policy"])
-    for seed in range(seeds):
-        for split in SPLITS if seed == 0 else ("pair",):
-            done = set(rows.loc[(rows["seed"] == seed) & (rows["split"] == split), "policy"])
-            for name, how in list_policies(tables, seed, split).items():
-                if name not in done:
-                    row = cross_validate(study.to_judgments(), {name: how}, splits=[split], seed=seed)
-                    row.insert(0, "seed", seed)
-                    rows = pd.concat([rows, row.round(4)], ignore_index=True) if len(rows) else row.round(4)
-                    rows.to_csv(FILE, index=False)
-                    print(seed, split, name, row[["share", "low", "high", "of_ceiling"]].round(3).to_numpy()[0])
+    rows = read_rows(FILE, KEY)
+    jobs = [
+        (seed, split, name)
+        for seed in range(seeds)
+        for split in (SPLITS if seed == 0 else ("pair",))
+        for name in list_policies(tables, seed, split)
+    ]
+    # In this process, not in the harness's pool: all share the features, and the table has the order of the rows.
+    for seed, split, name in missing_jobs(jobs, rows, KEY, tuple):
+        policies = {name: list_policies(tables, seed, split)[name]}
+        row = cross_validate(study.to_judgments(), policies, splits=[split], seed=seed)
+        row.insert(0, "seed", seed)
+        rows = pd.concat([rows, row.round(4)], ignore_index=True) if len(rows) else row.round(4)
+        rows.to_csv(FILE, index=False)
+        print(seed, split, name, row[["share", "low", "high", "of_ceiling"]].round(3).to_numpy()[0])
 
 
 def table(rows: pd.DataFrame) -> str:
