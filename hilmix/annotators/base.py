@@ -44,6 +44,11 @@ class AnnotatorModel(Part, nn.Module, ABC):
         """True if an evaluation forms a matrix (K, K) for each pair, so that pairs must come in chunks."""
         return True
 
+    @property
+    def structure(self) -> str:
+        """Form of the confusion matrices of a built model, in a few words."""
+        return type(self).__name__
+
     @abstractmethod
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0

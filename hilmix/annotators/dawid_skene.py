@@ -117,6 +117,15 @@ class DawidSkene(AnnotatorModel):
         return False
 
     @property
+    def structure(self) -> str:
+        k = len(self.start)
+        size = f"{self.num_annotators:,} x {k:,} x {k:,} numbers"
+        if not self.num_prototypes:
+            return f"dense, {size}"
+        chosen = f" in place of {size}" if self.prototypes is None else ""
+        return f"{self.num_prototypes} prototypes ({k:,} x {k:,}) mixed for each annotator{chosen}"
+
+    @property
     def _shared(self) -> Prototypes:
         assert self.log_share is not None, "only models with prototypes ask"
         return Prototypes(self.log_confusion, self.log_share)

@@ -18,6 +18,10 @@ class Perfect(AnnotatorModel):
     def matrix_per_pair(self) -> bool:
         return False
 
+    @property
+    def structure(self) -> str:
+        return "none, labels at face value"
+
     def build(
         self, *, num_features: int, num_classes: int, num_annotators: int, num_annotator_features: int = 0
     ) -> Self:

@@ -29,6 +29,7 @@ from hilmix.data.folder.describe import training_notes
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.lightning_cli import TRAINING
+from hilmix.lightning_cli.choices import describe_choices
 from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.given_settings import (
     given_settings,
@@ -58,7 +59,7 @@ from hilmix.moved import public_path
 from hilmix.names import printable
 from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
-from hilmix.terminal import say_notes, terminal
+from hilmix.terminal import pairs, say_notes, terminal
 from hilmix.trusted import trust
 
 register_type(torch.device)  # as StochasticWeightAveraging's `device` is by default, which could not be saved otherwise
@@ -157,6 +158,8 @@ class HilmixCLI(LightningCLI):
             check_validation(data.data, data.rows("val"), monitored)
         if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
             claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
+            if isinstance(data, AnnotatedDataModule):
+                terminal().print(pairs(describe_choices(data, self.model)))
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
