@@ -143,7 +143,7 @@ def code_names(names: Names, listed: Sequence[str], file: Path | str, where: str
             where,
             rows=names.rows(unknown),
             found=f"{spelled_out(unknown[0]) if similar else quoted(unknown)} is unknown",
-            expected=" or ".join(map(spelled_out, similar)) or f"one of {quoted(listed)}",
+            expected=" or ".join(map(spelled_out, similar)) or (f"one of {quoted(listed)}" if len(listed) else ""),
             remedy=_REMEDIES.get(where, ""),
         )
     return names.of(place, -1).astype(np.int64)
