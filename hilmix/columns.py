@@ -13,7 +13,7 @@ from hilmix.errors import DataError
 from hilmix.faults import Findings
 from hilmix.functional.sizes import require_memory
 from hilmix.moved import former_names
-from hilmix.values import is_whole, natural_order, places, read_names
+from hilmix.values import MISSING_TEXTS, is_whole, natural_order, places, read_names
 
 __all__ = [
     "FloatArray",
@@ -61,14 +61,14 @@ def dense_labels(labels: ArrayLike, missing: ArrayLike) -> tuple[IntArray, NDArr
     """Returns an (N, A) matrix of labels as int64, and where it holds one.
 
     Args:
-        labels: whole numbers; NaN, None and the numbers in ``missing`` are no label.
+        labels: whole numbers; NaN, None, masked entries and the numbers in ``missing`` are no label.
         missing: (M,) numbers, or their texts, that mean "did not label"; other texts name nothing in a matrix.
 
     Raises:
         DataError: for another shape or other numbers, or a negative one that is not in ``missing``.
     """
     dense = np.asarray(labels)
-    empty = np.asarray(pd.isna(dense))
+    empty = np.asarray(pd.isna(dense)) | np.ma.getmaskarray(np.ma.asarray(labels))
     if dense.dtype == object:  # None and pandas.NA, as in a table of Int64; floats would merge long ids
         dense = np.array(np.where(empty, 0, dense).tolist()).reshape(dense.shape)
     if dense.ndim != 2 or dense.dtype.kind not in "iuf":
@@ -118,6 +118,26 @@ def bounded_numbers(values: ArrayLike, name: str, top: float) -> FloatArray:
     if len(bad):
         raise DataError(refusal(f"{name}[{bad[0]}]", f"in [0, {top:g}] or NaN", array[bad[0]].item()))
     return array.astype(np.float32)
+
+
+def read_numbers(frame: pd.DataFrame, file: Path | str, found: Findings) -> None:
+    """Turns the columns ``row``, ``confidence``, ``seconds`` and ``prob_<class>`` of a table into numbers, in place.
+
+    Args:
+        frame: L rows; each column once.
+        file: their file, for messages.
+        found: collects cells that are neither a number nor missing.
+    """
+    numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
+    for column in numeric:
+        cells = frame[column]
+        if not pd.api.types.is_numeric_dtype(cells):
+            cells = pd.Series(read_names(cells).without(MISSING_TEXTS).column(), index=cells.index)
+        values = pd.to_numeric(cells, errors="coerce")
+        bad = np.flatnonzero(values.isna() & cells.notna())
+        if len(bad):
+            found.fault("number", file, column, rows=bad, found=f"{cells.iloc[bad[0]]!r} is not a number")
+        frame[column] = values
 
 
 def bounded_column(votes: pd.DataFrame, file: Path | str, column: str, found: Findings) -> NDArray[np.float64] | None:

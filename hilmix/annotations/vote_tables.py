@@ -18,7 +18,7 @@ from hilmix.annotations.name_columns import (
 )
 from hilmix.annotations.repeats import Duplicates, rows_kept
 from hilmix.annotations.soft_columns import check_label, check_mass, read_soft, soft_classes, soft_names
-from hilmix.columns import bounded_column
+from hilmix.columns import bounded_column, read_numbers
 from hilmix.faults import Findings
 from hilmix.values import (
     MISSING_TEXTS,
@@ -112,9 +112,16 @@ def code_frame(
         annotators: A annotator names, or None.
 
     Raises:
-        FaultyDataError: for missing columns or cells, names outside the vocabularies, contradictions.
+        FaultyDataError: for missing or repeated columns, items that are there twice, empty cells, names outside the
+            vocabularies, contradictions.
     """
     found = Findings()
+    for what, names in (("column", list(frame.columns)), ("item", items)):
+        if len(again := pd.Index(names)[pd.Index(names).duplicated()]):
+            found.fault(f"repeated-{what}", "annotations", found=f"{what} '{again[0]}' is there more than once")
+    found.raise_if_any("annotations")
+    frame = frame.reset_index(drop=True)
+    read_numbers(frame, "annotations", found)
     coded = code_classes(frame, "annotations", declared, found)
     columns = code_votes(frame, "annotations", coded, declared, found, items=items, annotators=annotators)
     found.raise_if_any("annotations")

@@ -161,6 +161,11 @@ def build(**changes):
     return Annotations.build(**({"num_items": 2, "classes": ["x", "y"], "annotators": 1} | arguments))
 
 
+def from_columns(columns, items=("a", "b")):
+    cells = [["a", "u", "x", "y"][: len(columns)]]
+    return Annotations.from_frame(pd.DataFrame(cells, columns=columns), items=items, classes=["x", "y"])
+
+
 def frame(**changes):
     columns = {"item": ["a", "b"], "annotator": ["u", "v"], "label": ["x", "y"]} | changes
     table = pd.DataFrame({k: v for k, v in columns.items() if v is not None})
@@ -193,6 +198,10 @@ def frame(**changes):
         (lambda: Annotations.from_dense([[0.5]]), "row 0, column 0: 0.5"),
         (lambda: Annotations.from_dense([[0, -2]]), "row 0, column 1: -2.*missing"),
         (lambda: Annotations.from_dense([["a"]]), "dtype <U1"),
+        (lambda: from_columns(["item", "annotator", "label", "label"]), "column 'label'"),
+        (lambda: from_columns(["item", "annotator", "label"], items=["a", "b", "a"]), "item 'a'"),
+        (lambda: frame(confidence=[1, "high"]), "'confidence', row 1.*'high'"),
+        (lambda: frame(label=None, prob_x=["-", 1], prob_y=[0, 0]), "'prob_x', row 0.*'-'"),
         (lambda: Annotations.from_counts([[1, -1]]), "non-negative whole numbers"),
         (lambda: Annotations.from_counts([[0.5]]), "non-negative whole numbers"),
         (lambda: Annotations.from_counts([1]), "non-negative whole numbers"),
@@ -315,3 +324,9 @@ def test_numbers_for_missing_may_be_written_as_in_dataset_yaml(missing):
 def test_counts_that_are_no_numbers_are_refused(counts):
     with pytest.raises(DataError):
         Annotations.from_counts(counts)
+
+
+def test_masked_entries_of_a_matrix_are_no_label():
+    masked = np.ma.masked_array([[0, 1], [1, 1]], mask=[[False, True], [False, False]])
+    votes = Annotations.from_dense(masked)
+    assert (votes.item.tolist(), votes.annotator.tolist(), votes.label.tolist()) == ([0, 1, 1], [0, 0, 1], [0, 1, 1])

@@ -4,11 +4,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hilmix.columns import read_numbers
 from hilmix.faults import Findings
 from hilmix.values import MISSING_TEXTS, read_names, spell
 
@@ -40,7 +40,7 @@ def read_table(
     frame = _drop_repeated_columns(frame.rename(columns=strip_header), file, findings)
     for column in _NAMES & set(frame.columns):
         frame[column] = _read_names_column(frame[column], file, column, findings)
-    _check_numbers(frame, file, findings)
+    read_numbers(frame, file, findings)
     if found is None:
         findings.raise_if_any(root)
     return file, frame
@@ -144,16 +144,3 @@ def _read_names_column(column: "pd.Series[Any]", file: Path, where: str, found: 
     if where in _SPELLED:
         names = spell(names)[0]
     return pd.Series(names.column(), index=column.index, dtype=object)
-
-
-def _check_numbers(frame: pd.DataFrame, file: Path, found: Findings) -> None:
-    numeric = [c for c in frame.columns if c in ("row", "confidence", "seconds") or str(c).startswith("prob_")]
-    for column in numeric:
-        cells = frame[column]
-        if not pd.api.types.is_numeric_dtype(cells):
-            cells = pd.Series(read_names(cells).without(MISSING_TEXTS).column(), index=cells.index)
-        values = pd.to_numeric(cells, errors="coerce")
-        bad = np.flatnonzero(values.isna() & cells.notna())
-        if len(bad):
-            found.fault("number", file, column, rows=bad, found=f"{cells.iloc[bad[0]]!r} is not a number")
-        frame[column] = values
