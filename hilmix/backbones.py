@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from hilmix.timm_networks import (
 from hilmix.types import MixPlan
 
 __all__ = ["MLP", "Backbone", "ReadyFeatures", "TimmBackbone", "default_backbone"]
+Norm = Literal["none", "batch"]
+InputKind = Literal["vectors", "images", "pretrained"]
+"""Vectors or images for a network with random weights, or any input of a pretrained one."""
 SMALL_IMAGE = 32
 """Largest side in pixels for which the network's stem keeps the resolution."""
 RESERVED = {
@@ -53,6 +56,11 @@ class Backbone(Part, nn.Module, ABC):
     def input_normalisation(self) -> tuple[list[float], list[float]] | None:
         """Mean and std per channel that pretrained weights expect, or None: then the training data's are used."""
         return None
+
+    @property
+    def input_kind(self) -> InputKind:
+        """The kind of input, by which the default learning rate is chosen."""
+        return "images" if self.input_normalisation is None else "pretrained"
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.net(x)
@@ -170,21 +178,31 @@ class MLP(Backbone):
     Args:
         hidden: widths of the layers; the last one is D.
         dropout: probability after each layer, in [0, 1).
+        norm: ``batch`` puts batch norm between each layer and its ReLU, as in the published settings of annot-mix;
+            ``none`` leaves it out. A batch of one row is normalised by the running statistics. Under several ranks each
+            normalises by its own rows, unless the trainer has ``sync_batchnorm``.
+
+    The network for vectors where none is named is another: see :func:`default_backbone`.
     """
 
-    def __init__(self, hidden: list[PositiveInt] | None = None, dropout: Rate = 0.5) -> None:
+    def __init__(self, hidden: list[PositiveInt] | None = None, dropout: Rate = 0.5, norm: Norm = "none") -> None:
         super().__init__()
         # 128 units and a dropout of one half: the head on ready features in the annot-mix study.
         self.hidden = [128] if hidden is None else list(hidden)
-        self.dropout = dropout
+        self.dropout, self.norm = dropout, norm
         if not self.hidden:
             raise ConfigError("`MLP.hidden` must have at least one width, such as [128], got [].")
+
+    @property
+    def input_kind(self) -> InputKind:
+        return "vectors"
 
     def build(self, input_shape: Sequence[int]) -> Self:
         width = int(torch.Size(input_shape).numel())
         layers: list[nn.Module] = [nn.Flatten()]
         for out in self.hidden:
-            layers += [nn.Linear(width, out), nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
+            norm = [nn.BatchNorm1d(out)] if self.norm == "batch" else []
+            layers += [nn.Linear(width, out), *norm, nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
             width = out
         self.net = nn.Sequential(*layers)
         self.num_features = width
@@ -194,6 +212,10 @@ class MLP(Backbone):
 class ReadyFeatures(Backbone):
     """The inputs are the features: what follows is a linear probe."""
 
+    @property
+    def input_kind(self) -> InputKind:
+        return "vectors"
+
     def build(self, input_shape: Sequence[int]) -> Self:
         self.net = nn.Flatten()
         self.num_features = int(torch.Size(input_shape).numel())
@@ -201,8 +223,15 @@ class ReadyFeatures(Backbone):
 
 
 def default_backbone(input_shape: Sequence[int]) -> Backbone:
-    """Returns a sensible choice for the kind of input: an MLP for vectors, a small ResNet for images."""
-    return MLP() if len(input_shape) == 1 else TimmBackbone()
+    """Returns the backbone where none is named, by the kind of input.
+
+    Vectors get two hidden layers of 256 and 128 units with batch norm and a dropout of one half, images a small ResNet,
+    which has batch norm of its own. Chosen once for all methods, see experiments/annotators/README.md.
+
+    Args:
+        input_shape: (D,) or (C, H, W).
+    """
+    return MLP([256, 128], norm="batch") if len(input_shape) == 1 else TimmBackbone()
 
 
 def without_pretrained(spec: Any) -> Any:

@@ -13,7 +13,8 @@ from hilmix.backbones import MLP, Backbone, ReadyFeatures, TimmBackbone, default
 from hilmix.errors import ConfigError
 from hilmix.functional.losses import annotation_nll
 from hilmix.mix import AnnotMix, HiddenMix
-from hilmix.modules import Classifier
+from hilmix.modules import Classifier, CrowdModel
+from hilmix.modules.optimization import DEFAULT_RATES
 from hilmix.timm_networks import common_patch
 from hilmix.types import Batch, MixPlan
 
@@ -194,6 +195,56 @@ def test_mlp() -> None:
     assert MLP().build((9,)).num_features == 128
 
 
+def normalised(x: torch.Tensor) -> torch.Tensor:
+    """By the definition of batch norm as it starts: each column less its mean, over its deviation."""
+    return (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt()
+
+
+def test_mlp_normalises_before_each_relu() -> None:
+    backbone = MLP([7, 5], dropout=0.0, norm="batch").build((3, 2, 2))
+    x = images(6, (3, 2, 2))
+    first, second = (layer for layer in backbone.net if isinstance(layer, nn.Linear))
+    expected = normalised(second(normalised(first(x.flatten(1))).relu())).relu()
+    torch.testing.assert_close(backbone(x), expected)
+    # torch's momentum of 0.1: the running mean starts at 0
+    torch.testing.assert_close(backbone.net[2].running_mean, 0.1 * first(x.flatten(1)).mean(0))
+    assert [type(layer) for layer in MLP([7]).build((4,)).net] == [nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout]
+
+
+def test_mlp_normalises_a_mixed_batch_by_its_mixed_rows() -> None:
+    backbone = MLP([4], dropout=0.0, norm="batch")
+    model = Classifier(3, 2, [5], backbone, AnnotMixHead(embed_dim=4)).train()
+    rng = np.random.default_rng(0)
+    plain = batch_of(6, 9)._replace(input=torch.randn(6, 5))
+    batch = AnnotMix()(plain, rng)
+    assert len(batch.input) == 9
+    model.forward_batch(batch)
+    weight, partner = batch.plan.weight[:, None], batch.plan.partner
+    rows = plain.input[plain.row]
+    mixed = weight * rows + (1 - weight) * rows[partner]
+    torch.testing.assert_close(backbone.net[2].running_mean, 0.1 * backbone.net[1](mixed).mean(0))
+
+
+def test_mlp_with_norm_trains_on_one_row_by_running_statistics() -> None:
+    model = CrowdModel(3, 2, [5], MLP([4], dropout=0.0, norm="batch")).train()
+    norm = model.backbone.net[2]
+    norm.running_mean.fill_(0.5)
+    norm.running_var.fill_(4.0)
+    x = torch.randn(1, 5)
+    model.loss(batch_of(1, 1)._replace(input=x)).backward()
+    torch.testing.assert_close(
+        model.features(x), ((model.backbone.net[1](x) - 0.5) / (4.0 + 1e-5) ** 0.5).relu(), rtol=1e-5, atol=1e-6
+    )
+    assert norm.training
+    assert norm.num_batches_tracked == 0
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_mlp_refuses_another_norm() -> None:
+    with pytest.raises(ConfigError, match=r"`MLP\.norm` .*'layer'"):
+        MLP(norm="layer")
+
+
 @pytest.mark.parametrize("hidden", [[], [0], [8, -1]])
 def test_mlp_widths_are_checked(hidden: list[int]) -> None:
     with pytest.raises(ConfigError, match="hidden"):
@@ -219,8 +270,23 @@ def test_ready_features_are_the_inputs() -> None:
 
 
 def test_default_backbone_follows_the_kind_of_input() -> None:
-    assert isinstance(default_backbone((20,)), MLP)
-    assert isinstance(default_backbone((3, 32, 32)), TimmBackbone)
+    vectors, small = default_backbone((20,)).build((20,)), default_backbone((3, 32, 32)).build((3, 32, 32))
+    assert isinstance(vectors, MLP)
+    assert isinstance(small, TimmBackbone)
+    assert [backbone.input_kind for backbone in (vectors, small)] == ["vectors", "images"]
+    for backbone in (vectors, small):
+        assert any(isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) for layer in backbone.modules())
+
+
+@pytest.mark.parametrize(("backbone", "shape"), [(None, [4]), (MLP([3]), [1, 2, 2]), (ReadyFeatures(), [4])])
+def test_the_default_rate_is_that_of_the_kind_of_input(backbone: Backbone | None, shape: list[int]) -> None:
+    model = Classifier(3, 2, shape, backbone)
+    assert (model.lr, model.optimization.lr_scaling) == DEFAULT_RATES["vectors"]
+    assert (model.hparams["lr"], model.hparams["lr_scaling"]) == DEFAULT_RATES["vectors"]
+    given = Classifier(3, 2, shape, backbone, lr=0.5)
+    assert (given.lr, given.optimization.lr_scaling) == (0.5, "none")
+    scaled = Classifier(3, 2, shape, backbone, lr_scaling="fan-in")
+    assert (scaled.lr, scaled.optimization.lr_scaling) == (DEFAULT_RATES["vectors"].lr, "fan-in")
 
 
 @pytest.mark.parametrize(
@@ -246,8 +312,9 @@ def test_weights_of_a_file_bring_their_own_scaling(tmp_path, caplog) -> None:
     caplog.clear()
     model.configure_optimizers()
     assert not caplog.text, "a plain learning rate is the user's business"
+    assert (model.lr, model.optimization.lr_scaling) == DEFAULT_RATES["pretrained"]
     Classifier(3, 2, [3, 64, 64], backbone, schedule="constant", lr_scaling="fan-in").configure_optimizers()
-    assert "lr_scaling fan-in with lr 0.001 is for random weights" in caplog.text
+    assert "lr_scaling fan-in with lr 0.0003 is for random weights" in caplog.text
 
 
 def test_weights_that_a_pretrained_file_lacks_are_reported(tmp_path, caplog) -> None:

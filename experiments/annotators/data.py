@@ -93,6 +93,11 @@ RECIPES: Mapping[str, Recipe] = {
             access, MNIST, train=3_000, labels_per_item=4, annotators=500, knowledge=1.0
         ),
     ),
+    "clusters-26": Recipe(
+        "clusters",
+        "clusters of 26 classes, 1,000 items, 2 labels each, 10 annotators, errors by instance; not in the grid",
+        lambda access, features: simulated.clusters_by_item(),
+    ),
     "labelme-images": Recipe(
         "labelme-images",
         "LabelMe, EfficientNet-Lite0 features of the 1,000 annotated images",

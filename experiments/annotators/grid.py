@@ -10,7 +10,17 @@ from rich.console import Console
 
 from experiments.annotators.job import Job, data_folder, method_config
 from experiments.annotators.results import chosen, read
-from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, LEARNING_RATES, PINNED_LR, SEARCH_SEEDS
+from experiments.annotators.settings import (
+    FAMILIES,
+    FAMILY_OF,
+    GRID_FILE,
+    GRID_KEY,
+    KEY,
+    LEARNING_RATES,
+    PINNED_LR,
+    SEARCH_SEEDS,
+    SHIPPED,
+)
 from experiments.annotators.train import run
 from experiments.harness import Row, missing_jobs, run_missing
 from hilmix.errors import ConfigError
@@ -39,6 +49,23 @@ def final_jobs(
         raise ConfigError(f"No finite search result for {sorted(set(missing))}; run `search` for them first.")
     rate = {(d, m): PINNED_LR[m] if m in PINNED_LR else best[FAMILY_OF[d], m] for d, m in points}
     return [Job(d, m, rate[d, m], seed, root=root) for d, m in points for seed in seeds]
+
+
+def shipped_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int], root: str) -> list[Job]:
+    """Every method's file untouched, the first seed of everything before the second."""
+    points = itertools.product(seeds, data, methods)
+    return [Job(name, method, None, seed, root, network=SHIPPED) for seed, name, method in points]
+
+
+def run_shipped(jobs: list[Job], *, workers: int) -> int:
+    """Runs what the file of the grid lacks and returns the number of failed runs."""
+
+    def key_of(job: Job) -> tuple[Any, ...]:
+        return tuple(getattr(job, name) for name in GRID_KEY)
+
+    return run_missing(
+        GRID_FILE, jobs, key_of=key_of, read=read, key=GRID_KEY, workers=workers, work=run, name_of=name_of
+    )
 
 
 def ablation_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int], root: str) -> list[Job]:
@@ -88,7 +115,8 @@ def run_all(jobs: list[Job], file: Path, *, workers: int, work: Callable[[Job], 
 
 def name_of(job: Job) -> str:
     """Name of a run, by which it can be repeated."""
-    return f"run --data {job.data} --method {job.method} --lr {job.lr:g} --seed {job.seed}"
+    rate = "" if job.lr is None else f" --lr {job.lr:g}"
+    return f"run --data {job.data} --method {job.method}{rate} --seed {job.seed}"
 
 
 def _needed(row: Row) -> str:

@@ -12,6 +12,7 @@ from experiments.annotators.settings import (
     DATA,
     FAMILY_OF,
     FINAL_SEEDS,
+    GRID_METHODS,
     KEY,
     METHODS,
     PINNED_LR,
@@ -72,7 +73,7 @@ def whole_families(rows: pd.DataFrame) -> pd.DataFrame:
 def ranked_methods(rows: pd.DataFrame) -> list[str]:
     """The methods with results, in the study's order, without the upper bound."""
     found = set(rows["method"])
-    return [method for method in METHODS if method in found and method != UPPER_BOUND]
+    return [method for method in GRID_METHODS if method in found and method != UPPER_BOUND]
 
 
 def shared_seeds(rows: pd.DataFrame) -> pd.DataFrame:

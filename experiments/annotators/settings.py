@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 CONFIGS = REPO / "configs" / "method"
-SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE = (
-    HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost")
+SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE, CHOICE_FILE, GRID_FILE = (
+    HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost", "defaults", "grid")
 )
 KEY = ["data", "method", "lr", "seed"]
 """Columns that distinguish one run from another."""
@@ -57,6 +57,27 @@ class Training(NamedTuple):
     standardize: Literal["global", "feature", "none"] = "global"
 
 
+IMAGE_NETWORK = "resnet10t"
+NETWORKS = {
+    "128": Training(standardize="auto"),
+    "256-128-batch": Training(
+        backbone={
+            "class_path": "hilmix.backbones.MLP",
+            "init_args": {"hidden": [256, 128], "dropout": 0.5, "norm": "batch"},
+        },
+        standardize="auto",
+    ),
+    IMAGE_NETWORK: Training(
+        backbone={"class_path": "hilmix.backbones.TimmBackbone", "init_args": {"name": IMAGE_NETWORK}}, epochs=15
+    ),
+}
+"""Candidates of the default network for vectors: the former default, and the published one of annot-mix."""
+
+
+SHIPPED = "shipped"
+"""In place of a network's name: whatever the method's file and the defaults of hilmix say, and nothing else."""
+
+
 class Family(NamedTuple):
     """Data sets that share one hyperparameter search and one way of training."""
 
@@ -98,17 +119,32 @@ DEVELOPMENT = (
 """Data whose scores may guide the design of a default."""
 CONFIRMATION = tuple(name for name in DATA if name not in DEVELOPMENT)
 """Data that a new default runs on once, when its design is final."""
+CHOICE_DATA = ("digits-instance-50", "labelme-features-heldout", "mnist-class-1label", "labelme-images", "clusters-26")
+CHOICE_METHODS = ("mv", "crowd-layer", "annot-mix", "hilmix-fast")
+CHOICE_SETTINGS = {
+    **{("256-128-batch", "none", lr): CHOICE_DATA for lr in (1e-3, 3e-3, 1e-2)},
+    ("256-128-batch", "fan-in", 1e-2): ("digits-instance-50", "labelme-features-heldout", "clusters-26"),
+    ("256-128-batch", "fan-in", 3e-3): ("digits-instance-50",),
+    ("128", "none", 1e-3): ("digits-instance-50",),
+    ("128", "none", 1e-2): ("digits-instance-50",),
+}
+"""Network, scaling and rate, each on the data sets that it was tried on; to stay within half a core-hour not on all."""
+IMAGE_DATA, IMAGE_METHODS = ("digits-instance-50",), ("mv", "hilmix-fast")
+IMAGE_SETTINGS = ((IMAGE_NETWORK, "none", 1e-3), (IMAGE_NETWORK, "none", 3e-3), (IMAGE_NETWORK, "fan-in", 1e-2))
+CHOICE_KEY = ["data", "method", "network", "lr_scaling", "lr", "seed"]
+"""The one choice of network and rate, on development data, by the votes of validation items."""
+GRID_METHODS = (*(method for method in METHODS if method != "hilmix"), "hilmix-fast", "hilmix")
+GRID_KEY = ["data", "method", "seed"]
+"""The grid of all shipped files, untouched; no search."""
 EMBEDDED = {"digits-class": "digits-class", "digits-instance": "digits-instance"}
 """Made on the fly, no folder needed: for a first run and the tests, not part of the grid."""
-FAMILY_OF = {name: key for key, family in FAMILIES.items() for name in family.members} | EMBEDDED
+APART = {"clusters-26": "clusters"}
+"""Made for the choice of the defaults: few items, many classes, low dimension. Not part of the grid."""
+FAMILY_OF = {name: key for key, family in FAMILIES.items() for name in family.members} | EMBEDDED | APART
 
 
 def _model(**init_args: Any) -> dict[str, Any]:
     return {"model": {"init_args": init_args}}
-
-
-def _annotator_model(**init_args: Any) -> dict[str, Any]:
-    return _model(annotator_model={"init_args": init_args})
 
 
 def _mix(mix: dict[str, Any] | None) -> dict[str, Any]:
@@ -123,28 +159,35 @@ class Variant(NamedTuple):
     """Merged over the method's YAML file."""
 
 
-OWN_RATE = _model(lr=0.01, lr_scaling="fan-in")
+OWN_RATE: dict[str, Any] = {"lr": 0.01, "lr_scaling": "fan-in"}
+
+
+def _first(data: dict[str, Any] | None = None, **init_args: Any) -> Variant:
+    """The first version of ``hilmix`` at its learning rate, with a change of the model's settings or of the data's."""
+    return Variant("hilmix-fast", _model(**OWN_RATE | init_args) | (data or {}))
+
+
 VARIANTS = {
-    "hilmix": Variant("hilmix-fast", {}),
-    "hilmix-no-em": Variant("hilmix-fast", _model(warmup=1.0)),
-    "hilmix-no-warmup": Variant("hilmix-fast", _model(warmup=0.0)),
-    "hilmix-every-1": Variant("hilmix-fast", _model(every=1)),
-    "hilmix-no-mixing": Variant("hilmix-fast", _mix(None)),
-    "hilmix-alpha-1": Variant("hilmix-fast", _mix({"init_args": {"alpha": 1.0}})),
-    "hilmix-no-shrinkage": Variant("hilmix-fast", _annotator_model(strength=1e-3)),
-    "hilmix-one-matrix": Variant("hilmix-fast", _annotator_model(strength=1e6)),
-    "hilmix-independent": Variant("hilmix-fast", _annotator_model(dependence=0.0)),
-    "hilmix-one-answer": Variant("hilmix-fast", _annotator_model(dependence=1.0)),
-    "hilmix-plain-lr": Variant("hilmix-fast", _model(lr_scaling="none")),
-    "hilmix-plain-lr-0.001": Variant("hilmix-fast", _model(lr_scaling="none", lr=1e-3)),
-    "mv-own-rate": Variant("mv", OWN_RATE),
-    "ds-mixup-own-rate": Variant("ds-mixup", OWN_RATE),
-    "geo-reg-w-own-rate": Variant("geo-reg-w", OWN_RATE),
-    "annot-mix-item-own-rate": Variant("annot-mix-item", OWN_RATE),
+    "hilmix": _first(),
+    "hilmix-no-em": _first(warmup=1.0),
+    "hilmix-no-warmup": _first(warmup=0.0),
+    "hilmix-every-1": _first(every=1),
+    "hilmix-no-mixing": _first(_mix(None)),
+    "hilmix-alpha-1": _first(_mix({"init_args": {"alpha": 1.0}})),
+    "hilmix-no-shrinkage": _first(annotator_model={"init_args": {"strength": 1e-3}}),
+    "hilmix-one-matrix": _first(annotator_model={"init_args": {"strength": 1e6}}),
+    "hilmix-independent": _first(annotator_model={"init_args": {"dependence": 0.0}}),
+    "hilmix-one-answer": _first(annotator_model={"init_args": {"dependence": 1.0}}),
+    "hilmix-plain-lr": _first(lr_scaling="none"),
+    "hilmix-plain-lr-0.001": _first(lr_scaling="none", lr=1e-3),
+    "mv-own-rate": Variant("mv", _model(**OWN_RATE)),
+    "ds-mixup-own-rate": Variant("ds-mixup", _model(**OWN_RATE)),
+    "geo-reg-w-own-rate": Variant("geo-reg-w", _model(**OWN_RATE)),
+    "annot-mix-item-own-rate": Variant("annot-mix-item", _model(**OWN_RATE)),
 }
 """The ablation: one change to ``hilmix`` at a time, and other methods at its learning rate. ``hilmix`` is the first
 version of the default, ``hilmix-fast.yaml`` now; ``hilmix-2`` is ``hilmix.yaml``, and is not in the grid yet."""
-NEXT = {"hilmix-2": Variant("hilmix", {})}
+NEXT = {"hilmix-2": Variant("hilmix", _model(**OWN_RATE))}
 """Runs by ``run`` alone, on development data."""
 ABLATION_DATA = ("digits-class-50", "digits-instance-50", "labelme-features", "fashion-instance", "sentiment-polarity")
 COST_DATA = ("digits-instance-50", "labelme-features", "sentiment-polarity")

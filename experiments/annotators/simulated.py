@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.datasets import make_classification
 
 from experiments.annotators.parts import SEED, hold_out, pixels
 from hilmix.annotations import Annotations, IntArray
@@ -110,6 +111,34 @@ def images_by_item(
         max_epochs=10,
     )
     return hold_out(replace(data, annotations=votes))
+
+
+def clusters_by_item() -> AnnotatedData:
+    """Vectors of 26 classes, two clusters each, and ten weak classifiers: 1,000 items with two labels to train on."""
+    train, number = 1_250, 26
+    inputs, target = make_classification(
+        train + TEST_ITEMS, 16, n_informative=12, n_classes=number, class_sep=2.0, random_state=SEED
+    )
+    vectors = inputs.astype(np.float32)
+    votes = simulate_classifiers(
+        vectors,
+        target,
+        classes=[f"class {i}" for i in range(number)],
+        num_annotators=10,
+        labels_per_item=2,
+        seed=SEED,
+        ratio_a=(1.0, 5.0),
+        max_epochs=40,
+    )
+    data = AnnotatedData(
+        name="clusters",
+        items=tuple(f"item-{row:05d}" for row in range(len(target))),
+        inputs=ArrayInputs(vectors, "vector"),
+        annotations=votes,
+        target=target,
+        split=np.repeat(["train", "test"], [train, TEST_ITEMS]),
+    )
+    return hold_out(data)
 
 
 def _people(mix: Mapping[Kind, int]) -> dict[str, Any]:

@@ -126,22 +126,22 @@ def rank_table(rows: pd.DataFrame) -> str:
     early = ranking(rows, name="best_acc")
     columns: dict[str, Callable[[str], str]] = {
         f"mean rank, {len(data.scores)} data sets": lambda m: f"{data.mean_ranks[m]:.2f}",
-        f"p against {data.control}": lambda m: _p(data.p[m]),
+        f"p against {data.control}": lambda m: p_value(data.p[m]),
     }
     if families is not None:
         columns |= {
             f"mean rank, {len(families.scores)} families": lambda m: f"{families.mean_ranks[m]:.2f}",
-            f"p against {families.control}, families": lambda m: _p(families.p[m]),
+            f"p against {families.control}, families": lambda m: p_value(families.p[m]),
         }
     if early is not None:
         columns["mean rank, best noisy epoch"] = lambda m: f"{early.mean_ranks[m]:.2f}"
     order = data.mean_ranks.sort_values(kind="stable").index
     body = [[method, *(cell(method) for cell in columns.values())] for method in order]
-    tests = [_tests("data sets", data), *([_tests("families", families)] if families is not None else [])]
+    tests = [tests_of("data sets", data), *([tests_of("families", families)] if families is not None else [])]
     return "\n\n".join([markdown_table(["method", *columns], body), *tests])
 
 
-def _tests(blocks: str, found: Ranking) -> str:
+def tests_of(blocks: str, found: Ranking) -> str:
     test, k, n = statistics.friedman(found.scores), len(found.methods), len(found.scores)
     return (
         f"Over {blocks}: Friedman's chi-squared {test.chi2:.1f} (p = {test.chi2_p:.2g}), Iman and Davenport's F "
@@ -150,7 +150,7 @@ def _tests(blocks: str, found: Ranking) -> str:
     )
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
     return "-" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -158,7 +158,7 @@ def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
     """Markdown: time per epoch relative to ``mv``, and the growth of a run's peak memory in MB."""
     ratio, memory = relative_cost(cost), rows.groupby("method")["peak_growth_mb"].median()
     body = [
-        [m, *(_number(ratio.loc[m, d], 1) for d in ratio), _number(memory.get(m, np.nan), 0)]
+        [m, *(number(ratio.loc[m, d], 1) for d in ratio), number(memory.get(m, np.nan), 0)]
         for m in METHODS
         if m in ratio.index
     ]
@@ -178,22 +178,22 @@ def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
     means = shared_seeds(rows).groupby(["method", "data"])[["acc", "ece"]].agg(lambda v: v.mean(skipna=False))
     accuracy, ece = (100 * means[name].unstack("data") for name in ("acc", "ece"))
     columns: dict[str, Callable[[str], str]] = {
-        "mean rank": lambda m: _number(found.mean_ranks.get(m, np.nan), 1),
-        f"p against {found.control}": lambda m: _p(found.p.get(m, np.nan)),
-        **{title: partial(_group_cell, accuracy, members) for title, members in SUMMARY_GROUPS.items()},
-        "ECE": lambda m: _number(ece.loc[m].mean(skipna=False), 1),
+        "mean rank": lambda m: number(found.mean_ranks.get(m, np.nan), 1),
+        f"p against {found.control}": lambda m: p_value(found.p.get(m, np.nan)),
+        **{title: partial(group_cell, accuracy, members) for title, members in SUMMARY_GROUPS.items()},
+        "ECE": lambda m: number(ece.loc[m].mean(skipna=False), 1),
     }
     if not cost.empty:
         ratio = relative_cost(cost).mean(axis=1)
-        columns["time"] = lambda m: _number(ratio.get(m, np.nan), 1)
+        columns["time"] = lambda m: number(ratio.get(m, np.nan), 1)
     body = [[method, *(cell(method) for cell in columns.values())] for method in order]
     return f"{markdown_table(['method', *columns], body)}\n\n{_verdict(rows, found)}"
 
 
-def _group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> str:
+def group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> str:
     """Mean accuracy over the data sets of a group; the best but for the upper bound is bold."""
     means = accuracy[[m for m in members if m in accuracy]].mean(axis=1, skipna=False)
-    cell = _number(means[method], 1)
+    cell = number(means[method], 1)
     best = means.drop(UPPER_BOUND, errors="ignore").max()
     return f"**{cell}**" if method != UPPER_BOUND and means[method] == best else cell
 
@@ -201,7 +201,7 @@ def _group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> 
 def _verdict(rows: pd.DataFrame, found: Ranking) -> str:
     """Describes the two first methods of the ranking, and which ones the control surpasses."""
     first, second = found.mean_ranks.sort_values(kind="stable").index[:2]
-    p = _p(found.p[second if first == found.control else first])
+    p = p_value(found.p[second if first == found.control else first])
     behind = [m for m in found.methods if found.p[m] < 0.05 and found.mean_ranks[m] > found.mean_ranks[found.control]]
     families = ranking(rows, "family")
     of_families = (
@@ -293,5 +293,5 @@ def write() -> None:
     figures.draw(current(final, search))
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
     return "-" if np.isnan(value) else f"{value:.{digits}f}"

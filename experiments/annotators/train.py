@@ -16,8 +16,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from experiments.annotators.job import Job, build
-from experiments.annotators.settings import FAMILIES, FAMILY_OF, KEY, REPO
+from experiments.annotators.epochs import EpochScores
+from experiments.annotators.job import Job, build, training_of
+from experiments.annotators.settings import KEY, REPO, SHIPPED
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics import CleanPass, clean_pass, fit_pass_temperature, label_table
 from hilmix.diagnostics.columns import mark_wrong_labels
@@ -59,10 +60,10 @@ def run(job: Job) -> dict[str, Any]:
     start, memory = time.process_time(), _peak_mb()
     quiet()
     model, data = build(job)
-    measure = Measure(tested=job.tested)
+    measure, epochs = Measure(tested=job.tested, keep_best=job.network != SHIPPED), EpochScores()
     trainer = Trainer(
-        max_epochs=FAMILIES[FAMILY_OF[job.data]].training.epochs,
-        callbacks=[measure],
+        max_epochs=training_of(job).epochs,
+        callbacks=[measure, *([epochs] if job.tested else [])],
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -71,7 +72,7 @@ def run(job: Job) -> dict[str, Any]:
         num_sanity_val_steps=0,
     )
     trainer.fit(model, data)
-    row = dict(zip(KEY, job.key, strict=True)) | measure.row
+    row = dict(zip(KEY, job._replace(lr=model.optimization.lr).key, strict=True)) | measure.row | epochs.row()
     row |= {"cpu_seconds": time.process_time() - start, "peak_growth_mb": _peak_mb() - memory}
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} | VERSIONS
 
@@ -87,10 +88,11 @@ class Measure(Callback):
 
     Args:
         tested: see :class:`Job`.
+        keep_best: whether the best epoch is kept at all; without it the columns of ``best_`` are missing.
     """
 
-    def __init__(self, *, tested: bool) -> None:
-        self.tested = tested
+    def __init__(self, *, tested: bool, keep_best: bool = True) -> None:
+        self.tested, self.keep_best = tested, keep_best
         self.row: dict[str, Any] = {}
         self._best: tuple[tuple[float, float], int, dict[str, Tensor]] | None = None
         self._start, self._seconds = 0.0, list[float]()
@@ -104,7 +106,7 @@ class Measure(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         agreement, nll = _votes(trainer)
         rank = (agreement, -nll)
-        if not np.isnan(rank).any() and (self._best is None or rank > self._best[0]):
+        if self.keep_best and not np.isnan(rank).any() and (self._best is None or rank > self._best[0]):
             weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
             self._best = rank, trainer.current_epoch, weights
 
@@ -112,19 +114,25 @@ class Measure(Callback):
         agreement, nll = _votes(trainer)
         self.row = {"val_agreement": agreement, "val_vote_nll": nll}
         if self.tested:
-            self.row |= facts(trainer, pl_module) | scores(trainer, pl_module)
+            passes = clean_passes(trainer, pl_module)
+            self.row |= facts(trainer, passes) | scores(trainer, passes)
         if self._best is not None:
             rank, epoch, weights = self._best
             best = {"epoch": epoch, "val_agreement": rank[0], "val_vote_nll": -rank[1]}
             if self.tested:
                 pl_module.load_state_dict(weights)
-                best |= scores(trainer, pl_module)
+                best |= scores(trainer, clean_passes(trainer, pl_module))
             self.row |= {f"best_{name}": value for name, value in best.items()}
         self.row["cpu_seconds_per_epoch"] = float(np.median(self._seconds))
 
 
-def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
-    """Returns what the tables report of the weights as they are; all NaN if any prediction is not finite.
+def clean_passes(trainer: Trainer, model: LightningModule) -> dict[str, CleanPass]:
+    """Returns un-mixed predictions of each split by the weights as they are."""
+    return {split: clean_pass(trainer, model, split) for split in SPLITS}
+
+
+def scores(trainer: Trainer, passes: dict[str, CleanPass]) -> dict[str, float]:
+    """Returns what the tables report of predictions; all NaN if any is not finite.
 
     * ``acc``, ``nll``, ``brier``, ``ece`` (15 bins) of the test items, and ``ece_calibrated``, ``nll_calibrated`` at
       the ``temperature`` fitted on validation: on its votes, through the annotator model, where it has any;
@@ -132,7 +140,6 @@ def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
     * ``label_error_ap``: average precision of finding the wrong training votes.
     """
     data = datamodule_of(trainer).data
-    passes = {split: clean_pass(trainer, model, split) for split in SPLITS}
     if not all(np.isfinite(result.logits).all() for result in passes.values()):
         return dict.fromkeys(SCORES, math.nan)
     test, val = passes["test"], passes["val"]
@@ -150,10 +157,9 @@ def scores(trainer: Trainer, model: LightningModule) -> dict[str, float]:
     }
 
 
-def facts(trainer: Trainer, model: LightningModule) -> dict[str, Any]:
+def facts(trainer: Trainer, passes: dict[str, CleanPass]) -> dict[str, Any]:
     """Returns what the scores rest on: the share of wrong training votes, and which evidence two of them use."""
     data = datamodule_of(trainer).data
-    passes = {split: clean_pass(trainer, model, split) for split in SPLITS}
     wrong = _wrong(passes["train"], data)
     return {
         "wrong_votes": float(wrong[wrong >= 0].mean()) if (wrong >= 0).any() else math.nan,

@@ -39,6 +39,7 @@ from hilmix.lightning_cli.given_settings import (
 )
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
+from hilmix.lightning_cli.resumed_settings import reuse_choices
 from hilmix.lightning_cli.run_folder import (
     check_checkpoint,
     claim_run_dir,
@@ -49,7 +50,6 @@ from hilmix.lightning_cli.run_folder import (
     refuse_other_settings,
     refuse_taken,
     requeued_checkpoint,
-    reuse_finder_results,
     separate_last_checkpoint,
 )
 from hilmix.lightning_cli.start_checks import check_classes, check_monitors, check_start, check_trainer_settings
@@ -219,7 +219,7 @@ class HilmixCLI(LightningCLI):
         # First: what follows imports the classes that the config names.
         trust(*([named] if isinstance(named, str) else named))
         separate_last_checkpoint(self.config[self.subcommand].trainer)
-        reuse_finder_results(self.config[self.subcommand])
+        reuse_choices(self.config[self.subcommand], training=self.subcommand in TRAINING)
         add_default_callbacks(self.config[self.subcommand])
         if self.subcommand == "crossfit":
             add_callback(self.config[self.subcommand], "hilmix.callbacks.OutOfFoldFile")

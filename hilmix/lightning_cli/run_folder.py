@@ -17,14 +17,13 @@ from hilmix.errors import HilmixError, RunError
 from hilmix.functional.random import run_seed
 from hilmix.integrity import check_intact, named_module, read_checkpoint
 from hilmix.lightning_cli.parser_errors import differences
+from hilmix.lightning_cli.resumed_settings import completed
 from hilmix.redaction import redacted
 from hilmix.trusted import check_class_paths, find_class
 
 log = logging.getLogger(__name__)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of a full or protected disk."""
-FINDERS = (".LearningRateFinder", ".BatchSizeFinder")
-"""Callbacks of Lightning that change a setting before training."""
 
 
 def find_checkpoint(run_dir: Path, given: str, *, resume: bool = False) -> Path:
@@ -80,26 +79,6 @@ def separate_last_checkpoint(trainer: Any) -> None:
             callbacks.append(Namespace(class_path="hilmix.callbacks.LastCheckpoint", init_args=every))
             # Without it LastCheckpoint would also keep a model that has diverged.
             callbacks.append(Namespace(class_path="hilmix.callbacks.FiniteLoss"))
-
-
-def reuse_finder_results(settings: Any) -> None:
-    """A resumed run goes on with what Lightning's finders found when it began; they do not search again.
-
-    Args:
-        settings: of ``fit``, as parsed, with the checkpoint's path; changed in place.
-    """
-    callbacks = settings.trainer.callbacks
-    finders = [c for c in callbacks if c.class_path.endswith(FINDERS)] if isinstance(callbacks, list) else []
-    if settings.get("ckpt_path") is None or not finders:
-        return
-    settings.trainer.callbacks = [c for c in callbacks if c not in finders]
-    saved = read_checkpoint(settings.ckpt_path)
-    for finder in finders:
-        part, keys = ("model", "attr_name") if finder.class_path.endswith(FINDERS[0]) else ("data", "batch_arg_name")
-        name = finder.init_args.get(keys) or "lr"
-        found = saved.get("hyper_parameters" if part == "model" else "datamodule_hyper_parameters", {})
-        if name in found and name in settings[part].init_args:
-            settings[part].init_args[name] = found[name]
 
 
 def requeued_checkpoint(run_dir: Path) -> str | None:
@@ -246,7 +225,7 @@ def refuse_other_settings(model: LightningModule, data: LightningDataModule, pat
     now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
     now["seed_everything"] = run_seed()
     now = redacted(now)  # as the checkpoint is
-    changed = [line for k in now if k in then for line in differences(k, then[k], now[k])]
+    changed = [line for k in now if k in then for line in differences(k, completed(then[k], now[k]), now[k])]
     if changed:
         raise RunError(
             f"{path} was trained with other settings ({'; '.join(changed)}). Resume with config.yaml of its run folder "

@@ -30,7 +30,7 @@ class SaveRunConfig(SaveConfigCallback):
         changed = False
         for part, name, value in found:
             settings = (self.config.get(part) or {}).get("init_args") or {}
-            if settings.get(name) not in (None, value):
+            if name in settings and settings[name] != value:
                 settings[name], changed = value, True
         if changed and trainer.is_global_zero:
             self.save_config(trainer, pl_module, "fit")

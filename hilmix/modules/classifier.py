@@ -16,7 +16,7 @@ from hilmix.functional.random import step_seed
 from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.modules.explained import require_masks
 from hilmix.modules.model import CrowdModel
-from hilmix.modules.optimization import LrScaling, Optimization, Schedule
+from hilmix.modules.optimization import LrScaling, Optimization, Schedule, find_rate
 from hilmix.modules.outputs import TrainingStep
 from hilmix.types import Batch
 
@@ -29,10 +29,12 @@ class Classifier(CrowdModel, EvaluatedModule):
     Args:
         *args: see :class:`~hilmix.modules.CrowdModel`.
         optimizer: name of a class in ``torch.optim``.
-        lr: learning rate.
+        lr: learning rate; None for the one of the kind of input, 0.01 for vectors, 0.001 for images, and 3e-4 where
+            the backbone is pretrained.
         weight_decay: of backbone and class head; the annotator model has none, as in annot-mix.
         optimizer_kwargs: further arguments of the optimizer.
-        lr_scaling: ``fan-in`` lets one ``lr`` suit inputs and layers of any width; ``none`` is the same for all. See
+        lr_scaling: ``fan-in`` multiplies ``lr`` by 64 over the number of inputs of each layer that has more, ``none``
+            is the same for all. None goes with the default rate, and leaves a given one as it is. See
             :func:`~hilmix.modules.optimization.class_model_groups`.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
         **kwargs: see :class:`~hilmix.modules.CrowdModel`.
@@ -50,20 +52,23 @@ class Classifier(CrowdModel, EvaluatedModule):
         self,
         *args: Any,
         optimizer: str = "RAdam",
-        lr: NonNegative = 1e-3,
+        lr: NonNegative | None = None,
         weight_decay: NonNegative = 1e-4,
         optimizer_kwargs: dict[str, Any] | None = None,
-        lr_scaling: LrScaling = "none",
+        lr_scaling: LrScaling | None = None,
         schedule: Schedule = "cosine",
         **kwargs: Any,
     ) -> None:
         check_settings("model", Classifier.__init__, locals())
         super().__init__(*args, **kwargs)
-        self.optimization = Optimization(optimizer, lr, weight_decay, optimizer_kwargs or {}, lr_scaling, schedule)
+        rate = find_rate(self.backbone.input_kind, lr, lr_scaling)
+        self.optimization = Optimization(
+            optimizer, rate.lr, weight_decay, optimizer_kwargs or {}, rate.scaling, schedule
+        )
         # Plain values, not Lightning's own collection: that stores a subclass's arguments under LightningCLI alone, and
         # pickles modules, which loading with weights_only refuses.
         self.save_hyperparameters(self.settings | asdict(self.optimization))
-        self.lr = lr  # a finder of learning rates sets it
+        self.lr = rate.lr  # a finder of learning rates sets it
         self.left_out: NDArray[np.bool_] | None = None
         """(N,) bool, items of the data whose labels a network of cross-fitting must not read; None: there are none."""
         self.measure_groups(self.settings["num_groups"])

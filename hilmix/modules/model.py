@@ -42,7 +42,8 @@ class CrowdModel(nn.Module):
         num_classes: K.
         num_annotators: A.
         input_shape: (C, H, W) or (D,).
-        backbone: None chooses by the kind of input: an MLP for vectors, a small timm ResNet for images.
+        backbone: None chooses by the kind of input, see :func:`~hilmix.backbones.default_backbone`: an MLP with batch
+            norm for vectors, a small timm ResNet for images.
         annotator_model: p(label | class, annotator, input); default: labels at face value.
         regularizers: penalties on the class probabilities.
         explanations: losses by which marked inputs are kept from mattering; the data need masks.

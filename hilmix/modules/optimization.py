@@ -4,12 +4,13 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from hilmix.backbones import InputKind
 from hilmix.checks import near_names
 from hilmix.errors import ConfigError
 
@@ -21,6 +22,35 @@ Schedule = Literal["cosine", "constant"]
 # experiments/annotators/README.md.
 REFERENCE_FAN_IN = 64
 """Inputs of a layer whose learning rate ``fan-in`` leaves as it is."""
+
+
+class LearningRate(NamedTuple):
+    """A learning rate and how layers of other widths scale it."""
+
+    lr: float
+    scaling: LrScaling = "none"
+
+
+DEFAULT_RATES: dict[InputKind, LearningRate] = {
+    "vectors": LearningRate(1e-2),
+    "images": LearningRate(1e-3),
+    "pretrained": LearningRate(3e-4),
+}
+"""The rate where none is given, for RAdam and all methods; how it was chosen: experiments/annotators/README.md."""
+
+
+def find_rate(kind: InputKind, lr: float | None, scaling: LrScaling | None) -> LearningRate:
+    """Returns the learning rate as given, what is left out by the kind of input.
+
+    Args:
+        kind: of the backbone.
+        lr: None for that of :data:`DEFAULT_RATES`.
+        scaling: None for that of the default rate; a given rate is not scaled then.
+    """
+    default = DEFAULT_RATES[kind]
+    if lr is None:
+        return default if scaling is None else LearningRate(default.lr, scaling)
+    return LearningRate(lr, scaling or "none")
 
 
 @dataclass(frozen=True)

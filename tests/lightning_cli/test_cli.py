@@ -20,6 +20,7 @@ from hilmix.cli import main
 from hilmix.lightning_cli.config_files import configs_folder, with_packaged_configs
 from hilmix.lightning_cli.parser_errors import one_sentence
 from hilmix.lightning_cli.run_folder import claim_run_dir
+from hilmix.modules.optimization import DEFAULT_RATES
 from tests.helpers import QUICK, QUIET, ROOT, config, fit, parameters, shell, write_vectors
 
 FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators
@@ -258,7 +259,7 @@ def test_settings_that_agree_with_the_checkpoint_are_taken(trained: Path, data: 
     for i, (checkpoint, more) in enumerate(
         [
             (alone, []),
-            (alone, ["-c", "configs/method/annot-mix.yaml", "--model.lr", "0.001", "--model.backbone", "MLP"]),
+            (alone, ["-c", "configs/method/annot-mix.yaml", "--model.lr", str(DEFAULT_RATES["vectors"].lr)]),
             (alone, ["-c", str(trained / "config.yaml")]),
             (
                 trained / "checkpoints" / "best.ckpt",
@@ -275,7 +276,7 @@ def test_settings_that_agree_with_the_checkpoint_are_taken(trained: Path, data: 
 
 
 CONTRADICTIONS: list[tuple[dict, list[str], list[str]]] = [
-    ({"lr": 0.7}, ["--model.lr", "0.7"], ["model.lr: ", "0.001", "0.7"]),
+    ({"lr": 0.7}, ["--model.lr", "0.7"], ["model.lr: ", str(DEFAULT_RATES["vectors"].lr), "0.7"]),
     (
         {"annotator_model": {"class_path": "hilmix.annotators.Perfect"}},
         ["--model.annotator_model", "Perfect"],
@@ -471,7 +472,7 @@ def test_wrong_settings_are_refused_before_the_run_begins(data: Path, tmp_path: 
     run = tmp_path / "run"
     for expected, *args in (
         ("`AnnotMix.alpha` must be > 0, got -1.0", "--data.mix", "AnnotMix", "--data.mix.alpha", "-1"),
-        ("`model.lr` must be >= 0, got -1.0", "--model.lr", "-1"),
+        ("`model.lr` must be >= 0 or null, got -1.0", "--model.lr", "-1"),
         ("Adamm", "--model.optimizer", "Adamm"),
         ("nope", "--model.optimizer_kwargs", '{"nope": 1}'),
         ("`data.batch_size` must be >= 1, got 0", "--data.batch_size", "0"),

@@ -81,11 +81,12 @@ CASES: list[tuple[Settings, MixPolicy | None, Settings]] = [
     (PLAIN | {"annotator_model": TraceReg()}, HiddenMix(layer="0"), {"accumulate_grad_batches": 2}),
     (EM, ItemMix(0.4), {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"}),
     (EM | {"fold_networks": 2}, ItemMix(0.4), {}),
+    (PLAIN | {"backbone": MLP([6], norm="batch")}, ItemMix(), {}),  # running statistics are compared too
 ]
 
 
 @pytest.mark.parametrize(
-    ("settings", "mix", "options"), CASES, ids=["face", "annot-mix", "crowd", "trace", "em", "folds"]
+    ("settings", "mix", "options"), CASES, ids=["face", "annot-mix", "crowd", "trace", "em", "folds", "norm"]
 )
 @pytest.mark.parametrize("folds", [2, 3])
 def test_labels_of_a_fold_change_nothing_in_the_network_that_predicts_it(

@@ -1,0 +1,181 @@
+"""Tables of the grid of shipped files, of the choice of their defaults, and of the epoch to keep."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from experiments.annotators import choice
+from experiments.annotators.epochs import CRITERIA
+from experiments.annotators.results import ranking, read, shared_seeds
+from experiments.annotators.settings import (
+    CONFIRMATION,
+    DATA,
+    FAMILIES,
+    FAMILY_OF,
+    FINAL_SEEDS,
+    GRID_FILE,
+    GRID_METHODS,
+    HERE,
+    REPO,
+    UPPER_BOUND,
+)
+from experiments.annotators.tables import (
+    BY_FAMILY,
+    EMPTY,
+    GROUPS,
+    SUMMARY_GROUPS,
+    Score,
+    group_cell,
+    number,
+    p_value,
+    score_table,
+    tests_of,
+)
+from experiments.harness import fill, markdown_table
+
+PAGES = (HERE / "README.md", REPO / "README.md", REPO / "docs" / "methods.md")
+ORDER = (*(method for method in GRID_METHODS if method != UPPER_BOUND), UPPER_BOUND)
+
+
+def current(grid: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of the grid that belong to the study, with their family."""
+    belongs = grid["data"].isin(DATA) & grid["method"].isin(GRID_METHODS) & grid["seed"].isin(FINAL_SEEDS)
+    return grid[belongs].assign(family=grid["data"].map(FAMILY_OF))
+
+
+def state(rows: pd.DataFrame) -> str:
+    """Returns how much of the grid is there: runs by seed, and the data sets that a method lacks with every seed."""
+    if rows.empty:
+        return EMPTY
+    seeds = rows.groupby("seed").size()
+    done = ", ".join(f"seed {seed}: {count}" for seed, count in seeds.items())
+    lacking = []
+    for method in GRID_METHODS:
+        missing = [name for name in DATA if name not in set(rows.loc[rows["method"] == method, "data"])]
+        if missing:
+            names = "all confirmation data" if set(missing) == set(CONFIRMATION) else ", ".join(missing)
+            lacking.append(f"`{method}`: {names}")
+    hours = rows["cpu_seconds"].sum() / 3600
+    versions = {name: ", ".join(sorted(set(rows[name].astype(str)))) for name in ("commit", "torch")}
+    return (
+        f"{len(rows)} of {len(DATA) * len(GRID_METHODS) * len(FINAL_SEEDS)} runs ({done}), {hours:.1f} core-hours; "
+        f"{int(rows['acc'].isna().sum())} not finite. No run yet: {'; '.join(lacking) or 'none'}. "
+        f"Code: {versions['commit']}; torch {versions['torch']}."
+    )
+
+
+def rank_table(rows: pd.DataFrame) -> str:
+    """Markdown: mean ranks of accuracy and of label-error AP with adjusted p-values, ECE, accuracy by group.
+
+    Data sets that a method has no result on are left out for all.
+    """
+    found, families, errors = ranking(rows), ranking(rows, "family"), ranking(rows, name="label_error_ap")
+    if found is None:
+        return EMPTY
+    means = shared_seeds(rows).groupby(["method", "data"])[["acc", "ece"]].agg(lambda v: v.mean(skipna=False))
+    accuracy, ece = (100 * means[name].unstack("data") for name in ("acc", "ece"))
+    columns: dict[str, Callable[[str], str]] = {
+        f"mean rank, {len(found.scores)} data sets": lambda m: number(found.mean_ranks.get(m, np.nan), 2),
+        f"p against {found.control}": lambda m: p_value(found.p.get(m, np.nan)),
+    }
+    if families is not None:
+        columns[f"mean rank, {len(families.scores)} families"] = lambda m: number(families.mean_ranks.get(m, np.nan), 2)
+        columns["p, families"] = lambda m: p_value(families.p.get(m, np.nan))
+    if errors is not None:
+        columns["mean rank, label errors"] = lambda m: number(errors.mean_ranks.get(m, np.nan), 2)
+        columns["p, label errors"] = lambda m: p_value(errors.p.get(m, np.nan))
+    columns |= {
+        "ECE, mean": lambda m: number(ece.loc[m].mean(skipna=False), 1),
+        "ECE, worst": lambda m: number(ece.loc[m].max(skipna=False), 1),
+        **{title: partial(group_cell, accuracy, members) for title, members in SUMMARY_GROUPS.items()},
+    }
+    order = [*found.mean_ranks.sort_values(kind="stable").index, *set(rows["method"]) & {UPPER_BOUND}]
+    body = [[method, *(cell(method) for cell in columns.values())] for method in order]
+    tests = [tests_of("data sets", found), *([tests_of("families", families)] if families is not None else [])]
+    return "\n\n".join([markdown_table(["method", *columns], body), *tests])
+
+
+def epoch_table(rows: pd.DataFrame) -> str:
+    """Markdown: what each criterion loses in test accuracy against the last epoch, by method, and where it stops.
+
+    Runs whose validation items have votes; points of accuracy, positive where the kept epoch is better.
+    """
+    rows = rows.dropna(subset=["acc", *(f"{name}_acc" for name in CRITERIA)])
+    if rows.empty:
+        return EMPTY
+    methods = [method for method in ORDER if method in set(rows["method"])]
+    body = [_epochs_of(f"`{method}`", rows[rows["method"] == method]) for method in methods]
+    ranked = rows[rows["method"] != UPPER_BOUND]
+    body.append(_epochs_of(f"all but `{UPPER_BOUND}`", ranked))
+    body.append(["worst run", "", *(f"{_gain(ranked, name).min():.1f}" for name in CRITERIA), *[""] * len(CRITERIA)])
+    head = [
+        "method",
+        "runs",
+        *(f"{name}, points" for name in CRITERIA),
+        *(f"{name}, median epoch" for name in CRITERIA),
+    ]
+    return markdown_table(head, body, left=1)
+
+
+def _epochs_of(title: str, rows: pd.DataFrame) -> list[str]:
+    gains = [f"{_gain(rows, name).mean():.2f}" for name in CRITERIA]
+    return [title, str(len(rows)), *gains, *(f"{rows[f'{name}_epoch'].median():.0f}" for name in CRITERIA)]
+
+
+def _gain(rows: pd.DataFrame, name: str) -> "pd.Series[float]":
+    gain: pd.Series[float] = 100 * (rows[f"{name}_acc"] - rows["acc"])
+    return gain
+
+
+def choice_table(rows: pd.DataFrame) -> str:
+    """Markdown: what each setting of the one choice loses, and what the choice is."""
+    if rows.empty:
+        return EMPTY
+    parts = []
+    for title, part in choice.by_kind(rows).items():
+        table = choice.regrets(part)
+        body = [
+            [network, scaling, f"{lr:g}", f"{100 * row['mean']:.2f}", f"{100 * row['worst']:.1f}", f"{row['runs']:.0f}"]
+            for (network, scaling, lr), row in zip(table.index, table.to_dict("records"), strict=True)
+        ]
+        head = ["network", "scaling", "rate", "mean loss, points", "largest", "runs"]
+        data = ", ".join(f"`{name}`" for name in dict.fromkeys(part["data"]))
+        methods = ", ".join(f"`{name}`" for name in dict.fromkeys(part["method"]))
+        parts += [f"{title}: {methods} on {data}.", markdown_table(head, body, left=2)]
+    hours = rows["cpu_seconds"].sum() / 3600
+    return "\n\n".join([*parts, f"{len(rows)} runs, {hours:.2f} core-hours."])
+
+
+def texts(grid: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, str]:
+    """Everything that is generated here, by the name of its marker."""
+    rows = current(grid)
+    by_data = {
+        f"annotators-grid-acc-{group}": partial(score_table, rows, names, "data", "acc", Score(), ORDER)
+        for group, names in GROUPS.items()
+    }
+    families = list(FAMILIES)
+    by_family = {
+        f"annotators-grid-{name}": partial(score_table, rows, families, "family", name, BY_FAMILY[name], ORDER)
+        for name in ("ece", "label_error_ap")
+    }
+    made = {
+        "annotators-grid-state": partial(state, rows),
+        "annotators-grid-ranks": partial(rank_table, rows),
+        "annotators-grid-epochs": partial(epoch_table, rows),
+        **by_data,
+        **by_family,
+    }
+    return {
+        **{name: EMPTY if rows.empty else make() for name, make in made.items()},
+        "annotators-defaults": choice_table(chosen),
+    }
+
+
+def write() -> None:
+    """Fills every page that has the markers."""
+    for name, text in texts(read(GRID_FILE), choice.read()).items():
+        for page in PAGES:
+            if f"<!-- {name} -->" in page.read_text():
+                fill(page, name, text)

@@ -1,0 +1,79 @@
+"""Settings that a resumed run keeps as they were when it began."""
+
+import inspect
+from typing import Any
+
+from jsonargparse import dict_to_namespace
+
+from hilmix.integrity import read_checkpoint
+from hilmix.trusted import find_class
+
+DEFAULTED = ("backbone", "lr", "lr_scaling")
+"""Settings of the model whose default depends on the input, and may be another in the next version of hilmix."""
+FINDERS = (".LearningRateFinder", ".BatchSizeFinder")
+"""Callbacks of Lightning that change a setting before training."""
+
+
+def reuse_choices(settings: Any, *, training: bool) -> None:
+    """Keeps what Lightning's finders, and hilmix by the kind of input, chose when the run of the checkpoint began.
+
+    Args:
+        settings: of a command, as parsed, with the checkpoint's path; changed in place.
+        training: whether the command goes on with the run; an evaluation rebuilds its model from the checkpoint.
+    """
+    reuse_finder_results(settings)
+    if training:
+        reuse_defaults(settings)
+
+
+def reuse_finder_results(settings: Any) -> None:
+    """Keeps what Lightning's finders found when the run began; they do not search again.
+
+    Args:
+        settings: of ``fit``, as parsed, with the checkpoint's path; changed in place.
+    """
+    callbacks = settings.trainer.callbacks
+    finders = [c for c in callbacks if c.class_path.endswith(FINDERS)] if isinstance(callbacks, list) else []
+    if settings.get("ckpt_path") is None or not finders:
+        return
+    settings.trainer.callbacks = [c for c in callbacks if c not in finders]
+    saved = read_checkpoint(settings.ckpt_path)
+    for finder in finders:
+        part, keys = ("model", "attr_name") if finder.class_path.endswith(FINDERS[0]) else ("data", "batch_arg_name")
+        name = finder.init_args.get(keys) or "lr"
+        found = saved.get("hyper_parameters" if part == "model" else "datamodule_hyper_parameters", {})
+        if name in found and name in settings[part].init_args:
+            settings[part].init_args[name] = found[name]
+
+
+def reuse_defaults(settings: Any) -> None:
+    """Keeps the backbone and the rate that the run began with where its config leaves them to hilmix.
+
+    Args:
+        settings: of ``fit``, as parsed, with the checkpoint's path; changed in place.
+    """
+    arguments = settings.model.get("init_args") or {}
+    left = [name for name in DEFAULTED if name in arguments and arguments[name] is None]
+    if settings.get("ckpt_path") is None or not left:
+        return
+    trained = read_checkpoint(settings.ckpt_path).get("hyper_parameters", {})
+    for name in left:
+        found = trained.get(name)
+        arguments[name] = dict_to_namespace(found) if isinstance(found, dict) else found
+
+
+def completed(then: Any, now: Any) -> Any:
+    """Returns a saved value with the arguments that its parts had not got yet, at their defaults.
+
+    Args:
+        then: plain value, as an older version may have saved it.
+        now: the value that it is compared with.
+    """
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return then
+    inner = {name: completed(value, now.get(name)) for name, value in then.items()}
+    if "class_path" not in then or then["class_path"] != now.get("class_path"):
+        return inner
+    signature = inspect.signature(find_class(now["class_path"], object)).parameters
+    new = {name: signature[name].default for name in now.get("init_args") or {} if name in signature}
+    return inner | {"init_args": {**new, **(inner.get("init_args") or {})}}
