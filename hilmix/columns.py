@@ -95,7 +95,7 @@ def expand_counts(counts: ArrayLike) -> tuple[IntArray, IntArray, tuple[int, int
         DataError: for another shape, or anything but non-negative whole numbers.
         SizeError: if one row per vote would fill the memory.
     """
-    votes = np.asarray(counts)
+    votes = np.ma.filled(counts, 0)  # a masked count is none
     whole = votes.dtype.kind in "iuf" and np.isfinite(votes).all() and (votes == np.floor(votes)).all()
     if votes.ndim != 2 or not whole or (votes < 0).any():
         raise DataError("Counts must be an (N, K) matrix of non-negative whole numbers.")

@@ -326,7 +326,9 @@ def test_counts_that_are_no_numbers_are_refused(counts):
         Annotations.from_counts(counts)
 
 
-def test_masked_entries_of_a_matrix_are_no_label():
+def test_masked_entries_of_a_matrix_are_no_labels():
     masked = np.ma.masked_array([[0, 1], [1, 1]], mask=[[False, True], [False, False]])
     votes = Annotations.from_dense(masked)
     assert (votes.item.tolist(), votes.annotator.tolist(), votes.label.tolist()) == ([0, 1, 1], [0, 0, 1], [0, 1, 1])
+    counts = np.ma.masked_array([[2, 1], [0, 3]], mask=[[True, False], [False, False]])
+    assert Annotations.from_counts(counts).counts().tolist() == [[0, 1], [0, 3]]
