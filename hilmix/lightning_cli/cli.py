@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import register_type
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -37,6 +37,7 @@ from hilmix.lightning_cli.given_settings import (
     refuse_inherited_checkpoint,
     refuse_lost,
 )
+from hilmix.lightning_cli.module_settings import hide_secrets, method_class, specification
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
 from hilmix.lightning_cli.resumed_settings import reuse_choices
@@ -57,7 +58,6 @@ from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
 from hilmix.moved import public_path
 from hilmix.names import printable
-from hilmix.redaction import redacted
 from hilmix.report import has_results, summarize
 from hilmix.terminal import pairs, say_notes, terminal
 from hilmix.trusted import trust
@@ -280,24 +280,3 @@ class HilmixCLI(LightningCLI):
     def _structural(self, name: str, of_data: Any) -> Any:
         """A number that shapes the model: the data's, or of an evaluated model its own, whatever the data lack."""
         return check_classes(name, self._trained.get(name, of_data))
-
-
-def hide_secrets(part: Any) -> None:
-    """Loggers write the hyperparameters of a part to disk and upload them; the part itself keeps its arguments."""
-    if part is not None and isinstance(part.hparams_initial, dict):
-        part._hparams_initial = type(part.hparams_initial)(redacted(part.hparams_initial))
-
-
-def specification(model: LightningModule) -> dict[str, Any]:
-    """Returns the class and the hyperparameters of a model, or of the networks of one, as those of a part."""
-    return {"class_path": public_path(network_class(model)), "init_args": redacted(dict(model.hparams))}
-
-
-def network_class(model: LightningModule) -> type:
-    """Returns the class of a model, or of the networks of a cross-fitted one."""
-    return type(model.networks[0] if isinstance(model, CrossFitClassifier) else model)
-
-
-def method_class(model: LightningModule) -> type | None:
-    """Returns the class of hilmix that a model, or its networks, are of or extend: the nearest one, else None."""
-    return next((kind for kind in network_class(model).__mro__ if kind.__module__.startswith("hilmix.")), None)
