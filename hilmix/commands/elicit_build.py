@@ -170,11 +170,11 @@ def _text(file: Path) -> str:
 
 def _tell(study: Manifest, design: Design, folder: Path, console: Console) -> None:
     batches, judgments = _count(len(study.batches), "batch", "es"), _count(design.judgments, "judgment")
-    people = _count(len(study.batches) * design.judgments, "participant")
+    participants = _count(len(study.batches) * design.judgments, "participant")
     what = (
         f" to {folder}: {batches} of {design.trials} pictures "
         f"({design.practice} for practice, {design.per_batch} mixes, {design.catch} with a known answer, "
-        f"{design.repeats} repeats), for {people} to give {judgments} of each mix."
+        f"{design.repeats} repeats), for {participants} to give {judgments} of each mix."
     )
     then = f"Texts and settings may be changed in {folder / MANIFEST}; then: hilmix elicit serve {folder}"
     say(console, literal(("Written", "bold"), what), then)

@@ -1,5 +1,6 @@
 """Summary of masks and groups: how many, by how many annotators, how much is marked, and how well they agree."""
 
+import warnings
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,7 +22,8 @@ class MaskSummary:
     masks: int
     items: int
     """Items that have a mask."""
-    people: int
+    annotators: int
+    """Annotators who gave a mask."""
     per_item: tuple[int, int]
     """Lowest and highest number of masks of the items that have any."""
     marked: float
@@ -32,6 +34,13 @@ class MaskSummary:
     """Mean over pairs of annotators who gave a mask of the same item: what both marked, relative to what either marked
     (intersection over union; 1 if neither marked anything); NaN where no item has two masks."""
 
+    @property
+    def people(self) -> int:
+        """The former name of ``annotators``, until 0.2."""
+        text = "MaskSummary.people is now annotators; the former name goes in 0.2."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return self.annotators
+
 
 def summarise_masks(masks: Masks) -> MaskSummary:
     """Return the summary of masks, decoding each twice at most."""
@@ -40,7 +49,7 @@ def summarise_masks(masks: Masks) -> MaskSummary:
     return MaskSummary(
         masks=masks.num_masks,
         items=len(given),
-        people=len(np.unique(masks.annotator)),
+        annotators=len(np.unique(masks.annotator)),
         per_item=(int(given.min(initial=given.max(initial=0))), int(given.max(initial=0))),
         marked=float(marked.mean()) if len(marked) else np.nan,
         empty=int((marked == 0).sum()),
