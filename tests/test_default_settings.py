@@ -17,10 +17,11 @@ from hilmix.yaml_files import load_yaml
 from tests.helpers import ROOT
 
 METHODS = sorted(file.stem for file in (ROOT / "configs" / "method").glob("*.yaml"))
-TRAIN, TEST, K, A, D = 300, 2000, 4, 8, 6
-MARGIN = 0.03
-"""What a method may lose to the reference: about three standard errors of an accuracy of 0.9 on 2,000 items for the
-test, and as much again for the draw of 300 training items, which both learn from."""
+TRAIN, TEST, K, A, D = 192, 2000, 4, 8, 6
+MARGIN = 0.05
+"""What a method may lose to the reference, which has the form of the problem, whose best classifier is linear: a
+network that learns from the same majority votes is behind it, all that model annotators are before it. With the former
+defaults, one layer of 128 without batch norm at a rate of 0.001, eight methods tried lost 10 to 12 points."""
 
 
 def draw_items(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
