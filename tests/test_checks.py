@@ -165,6 +165,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "CutMix.alpha": [0, -1],
     "DawidSkene.dependence": [-0.1, 1.1],
     "DawidSkene.eta": [0, 1],
+    "DawidSkene.prototypes": [-1],
     "DawidSkene.strength": [0, -1],
     "EntropyPenalty.weight": [],
     "GeoRegW.diagonal": [],
@@ -295,10 +296,10 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (MODEL, "num_classes", [0, -1, 1.5, NAN]),
     (MODEL, "num_annotators", [0, -1, 1.5, NAN]),
     (MODEL, "input_shape", [[0], [-1], ["x"], 3, None]),
-    (MODEL, "lr", [-1, NAN, INF, "x", None, True]),
+    (MODEL, "lr", [-1, NAN, INF, "x", True]),
     (MODEL, "weight_decay", [-1, NAN, INF, "x", None]),
     (MODEL, "standardize", ["pixel", None, 3]),
-    (MODEL, "lr_scaling", ["fan-out", None]),
+    (MODEL, "lr_scaling", ["fan-out", 3]),
     (MODEL, "schedule", ["linear", None]),
     (MODEL, "optimizer", ["Adamm", "nn", "", "Optimizer", "lr_scheduler", 3, None]),
     (MODEL, "optimizer_kwargs", [{"a": 1}, {"betas": 3}, {"betas": [2, 2]}, {"eps": -1}, 3, "x"]),
@@ -324,5 +325,5 @@ def test_model_and_data_refuse_nonsense(build: Callable[..., Any], name: str, va
 def test_the_message_names_the_setting_as_the_config_does() -> None:
     with pytest.raises(ConfigError, match=r"^`data.num_workers` must be >= 0, got -1\.$"):
         AnnotatedDataModule(num_workers=-1)
-    with pytest.raises(ConfigError, match=r"^`model.lr` must be a finite number, got nan\.$"):
+    with pytest.raises(ConfigError, match=r"^`model.lr` must be a finite number or null, got nan\.$"):
         MODEL(lr=NAN)
