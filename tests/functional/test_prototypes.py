@@ -49,7 +49,7 @@ def test_likelihood_is_that_of_the_mixed_matrices(seed: int, soft: bool, cells: 
     who = labels.annotator.clone()
     who[0] = -1
     matrices, given_probs = DenseConfusion(mixed(prototypes)[who].log()), probs if soft else None
-    with patch("hilmix.functional.prototypes.CHUNK_CELLS", cells):
+    with patch("hilmix.functional.prototypes.CACHED_CELLS", cells):
         found = prototypes.log_likelihood(who, labels.label, given_probs)
     torch.testing.assert_close(found, matrices.log_likelihood(labels.label, given_probs))
 
@@ -79,7 +79,7 @@ def test_counts_are_expectations_over_every_prototype(seed: int, soft: bool, cel
                 one = weight * float(share[a, s] * matrices[s, c, k]) / total
                 counts[s, c, k] += one
                 shares[a, s] += one
-    with patch("hilmix.functional.prototypes.CHUNK_CELLS", cells):
+    with patch("hilmix.functional.prototypes.CACHED_CELLS", cells):
         found = prototypes.counts(posterior, labels.annotator, labels.label, probs if soft else None)
     torch.testing.assert_close(found[0], counts)
     torch.testing.assert_close(found[1], shares)
