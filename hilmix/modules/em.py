@@ -1,7 +1,6 @@
 """Expectation maximisation around the training of a classifier."""
 
 import logging
-import math
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
 from hilmix.modules.folds import FoldNetworks, ItemFolds, choose_folds, clip_each
 from hilmix.modules.model import CrowdModel
+from hilmix.modules.optimization import count_epochs
 from hilmix.modules.outputs import Losses
 from hilmix.modules.training_items import predict_training_items, require_em_memory, training_labels
 from hilmix.types import UNKNOWN, Batch, MixPlan, StepOutput
@@ -244,13 +244,8 @@ class EMClassifier(Classifier):
 
     @property
     def _warmup_epochs(self) -> int:
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise ConfigError("EMClassifier: its warm-up is a share of the run; set trainer.max_epochs or max_steps.")
-        # Rounded up: Lightning also steps at the end of an epoch, where fewer batches have accumulated.
-        per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
         # At least one epoch, as the first M step needs predictions of a network that has seen the data.
-        return max(1, round(self.warmup * math.ceil(steps / per_epoch)))
+        return max(1, round(self.warmup * count_epochs(self.trainer, "EMClassifier: its warm-up")))
 
     @property
     def _model(self) -> DawidSkene:
@@ -300,6 +295,5 @@ class EMClassifier(Classifier):
         super().on_load_checkpoint(checkpoint)
         if "em" not in checkpoint:
             raise ConfigError("EMClassifier: the checkpoint is not of an EMClassifier: it holds no 'em'.")
-        state = checkpoint["em"]
+        self.item_folds.load(state := checkpoint["em"])
         self.em_epoch, self.em_targets = state["epoch"], state["targets"]
-        self.item_folds.load(state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -168,6 +169,23 @@ def class_model_groups(
     return [
         {"params": parameters, "weight_decay": weight_decay, "lr": lr * scale} for scale, parameters in groups.items()
     ]
+
+
+def count_epochs(trainer: Trainer, what: str) -> int:
+    """Returns the number of epochs of a run, by ``max_epochs`` or ``max_steps``.
+
+    Args:
+        trainer: while it trains.
+        what: depends on it, for the message.
+
+    Raises:
+        ConfigError: if the run has no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if math.isinf(steps):
+        raise ConfigError(f"{what} is a share of the run; set trainer.max_epochs or max_steps.")
+    # Rounded up: Lightning also steps at the end of an epoch, where fewer batches have accumulated.
+    return math.ceil(steps / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
 
 
 def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float]) -> LambdaLR:
