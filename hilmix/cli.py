@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import hilmix
 from hilmix.checks import near_names
-from hilmix.commands.extras import import_command
+from hilmix.commands.extras import import_command, quick_imports
 from hilmix.errors import (
     ConfigError,
     DataError,
@@ -167,8 +167,9 @@ def _run(argv: list[str]) -> int:
 
 def _dispatch(argv: list[str]) -> None:
     if argv[0] in SUBCOMMANDS:
-        from hilmix.lightning_cli.config_files import with_packaged_configs
-        from hilmix.lightning_cli.run import run
+        with quick_imports():
+            from hilmix.lightning_cli.config_files import with_packaged_configs
+            from hilmix.lightning_cli.run import run
 
         run(with_packaged_configs(argv))
         return
