@@ -12,7 +12,7 @@ from hilmix.errors import HilmixError, RunError
 from hilmix.modules import Classifier
 from tests.helpers import QUIET, fit, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 Content = dict[str, Any]
 

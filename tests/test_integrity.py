@@ -18,7 +18,7 @@ from hilmix.modules import Classifier
 from tests.callbacks.test_last_checkpoint import saved
 from tests.helpers import QUIET, fit, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 FLAGS = [*QUIET, "--model.schedule", "constant"]
 

@@ -12,7 +12,7 @@ from hilmix.data.folder import read_folder
 from hilmix.faults import Fault
 from tests.helpers import QUICK, QUIET, fit, write_vectors
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 @pytest.fixture(scope="module")

@@ -196,6 +196,7 @@ seen = []
 """
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_run_writes_none_and_its_saved_config_runs(tmp_path, monkeypatch):
     """Every file of the run folder; then the saved config, with and without the variable."""
     rng = np.random.default_rng(0)

@@ -33,7 +33,7 @@ from hilmix.modules import Classifier
 from hilmix.regularizers import Regularizer
 from hilmix.trusted import check_class_paths, find_class, trust
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 BASES = [AnnotatorModel, Backbone, Explanation, GroupDRO, MixPolicy, Perception, Regularizer, Targets]
 STRANGER = """

@@ -16,7 +16,7 @@ import yaml
 from hilmix.cli import main
 from tests.helpers import config, fit, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 FIRST_IS_BEST = ["--best_metric", "epoch", "--best_mode", "min"]
 

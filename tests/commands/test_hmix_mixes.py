@@ -13,7 +13,7 @@ from hilmix.human.perception import ConfidenceSmoothing, Identity, ImageTable
 from hilmix.human.study import label_judgments, label_mixes, mean_by_mix, rebuild_stimuli, write_released
 from tests.commands.human import OWN, PAIRS, N, images, plan_study, words
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 STUDY = plan_study()
 FIRST = STUDY.without_repeats()

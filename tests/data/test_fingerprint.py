@@ -17,7 +17,7 @@ from hilmix.data.inputs import ArrayInputs, ImageFiles
 from hilmix.data.items import AnnotatedData
 from tests.helpers import fit, write_vectors
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 GO_ON = ["--trainer.max_epochs", "2", "--ckpt_path", "last"]
 

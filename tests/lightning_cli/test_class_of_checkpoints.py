@@ -18,7 +18,7 @@ from hilmix.moved import public_path
 from hilmix.types import Batch
 from tests.helpers import QUIET, fit
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 PATHS = {
     "mv": "hilmix.modules.Classifier",

@@ -12,7 +12,7 @@ import yaml
 from tests.callbacks.test_last_checkpoint import saved
 from tests.helpers import config, fit
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 FINDERS = {
     "LearningRateFinder": {"num_training_steps": 40, "min_lr": 1e-4},

@@ -22,7 +22,7 @@ from hilmix.modules import Classifier
 from hilmix.modules.stage_metrics import METRICS, StageMetrics
 from hilmix.types import StepOutput
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 QUICK = [
     "--trainer.max_epochs",

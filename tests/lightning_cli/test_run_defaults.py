@@ -16,7 +16,7 @@ from hilmix.annotations import Annotations
 from hilmix.cli import main
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_folder
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 

@@ -17,7 +17,7 @@ from hilmix.modules import Classifier
 from tests.callbacks.test_last_checkpoint import FIRST_IS_BEST, logged_epoch, saved
 from tests.helpers import QUIET, ROOT, fit, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 CONSTANT = ["--model.schedule", "constant", "--data.batch_size", "2"]  # 15 steps an epoch
 EPOCHS = ["--trainer.max_epochs", "3", *FIRST_IS_BEST, *CONSTANT]
