@@ -2,6 +2,10 @@
 
 import io
 import re
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +20,9 @@ from hilmix.report import build_report, read_run, summarize
 from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer
 
 
-def make_run(folder, *, test=True, truth=True, images=True, exchangeable=False):
+def train(
+    folder: Path, *, test: bool = True, truth: bool = True, images: bool = True, exchangeable: bool = False
+) -> Path:
     callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile()]
     trainer = toy_trainer(folder, callbacks, logger=CSVLogger(str(folder), name="csv"))
     data = toy_data(truth=truth, images=images, exchangeable=exchangeable)
@@ -27,14 +33,26 @@ def make_run(folder, *, test=True, truth=True, images=True, exchangeable=False):
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``trained(**settings)`` returns the folder of a run, which is trained once."""
+    return cache(lambda **settings: train(tmp_path_factory.mktemp("trained"), **settings))
+
+
+@pytest.fixture
+def make_run(trained: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """``make_run(**settings)`` returns a copy of the run, for this test alone."""
+    return lambda **settings: shutil.copytree(trained(**settings), tmp_path, dirs_exist_ok=True)
+
+
 def printed(folder) -> str:
     console = Console(file=io.StringIO(), width=200)
     summarize(folder, console=console)
     return console.file.getvalue()
 
 
-def test_everything_is_in_the_page_and_nothing_is_fetched(tmp_path):
-    page = build_report(make_run(tmp_path)).read_text()
+def test_everything_is_in_the_page_and_nothing_is_fetched(make_run):
+    page = build_report(make_run()).read_text()
     for title in ("Calibration", "Suspicious labels", "Annotators", "Provenance"):
         assert f"<h2>{title}</h2>" in page
     assert len(re.findall(r"<img [^>]*src='data:image/png;base64,", page)) == 3
@@ -44,8 +62,8 @@ def test_everything_is_in_the_page_and_nothing_is_fetched(tmp_path):
     assert "true classes of" in page
 
 
-def test_terminal_summary_names_what_matters(tmp_path):
-    text = printed(make_run(tmp_path))
+def test_terminal_summary_names_what_matters(make_run, tmp_path):
+    text = printed(make_run())
     worst = pd.read_csv(tmp_path / "annotators.csv").query("labels > 0").sort_values("estimated_accuracy")
     suspect = pd.read_parquet(tmp_path / "label_errors.parquet")
     suspect = suspect[suspect["label"].astype(object) != suspect["suggested"].astype(object)].iloc[0]
@@ -54,8 +72,8 @@ def test_terminal_summary_names_what_matters(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"test": False}, {"truth": False}, {"images": False}, {"exchangeable": True}])
-def test_what_is_missing_is_left_out(tmp_path, settings):
-    text = printed(make_run(tmp_path, **settings))
+def test_what_is_missing_is_left_out(make_run, settings):
+    text = printed(make_run(**settings))
     assert ("validation items" in text) or settings.get("test", True)
     assert ("Least reliable annotators" in text) != settings.get("exchangeable", False)
     assert ("judged by votes" in text) == (not settings.get("truth", True))
@@ -63,11 +81,11 @@ def test_what_is_missing_is_left_out(tmp_path, settings):
 
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "available", lambda: False)
-    assert "<img" not in build_report(make_run(tmp_path)).read_text()
+    assert "<img" not in build_report(train(tmp_path)).read_text()
 
 
-def test_names_are_escaped(tmp_path):
-    make_run(tmp_path, test=False)
+def test_names_are_escaped(make_run, tmp_path):
+    make_run(test=False)
     table = pd.read_parquet(tmp_path / "annotators.parquet")
     table["annotator"] = "<script>alert(1)</script>"
     table.to_parquet(tmp_path / "annotators.parquet")
