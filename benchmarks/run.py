@@ -19,6 +19,7 @@ BENCHMARKS = {
     "step": "step",
     "evaluate": "evaluate",
     "epoch": "epoch",
+    "fit": "fit",
     "explanations": "explanations",
     "aggregation": "aggregation",
     "elicit": "elicit_load",
