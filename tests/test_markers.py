@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments.aggregation import crowds
-from experiments.annotators import results, settings, tables
+from experiments.annotators import choice, grid_tables, results, settings, tables
 from experiments.foundation import labelme_features
 from experiments.harness import fill
 from hilmix.functional.aggregation import AGGREGATORS
@@ -42,6 +42,16 @@ def test_the_benchmark_s_texts_are_those_of_the_results() -> None:
     if tables.OPTIONAL_PAGE.exists():
         page = tables.OPTIONAL_PAGE.read_text()
         assert all(f"<!-- {name} -->\n{t}\n" in page for name, t in texts.items() if f"<!-- {name} -->" in page)
+
+
+def test_the_texts_of_the_grid_of_shipped_files_are_those_of_the_results() -> None:
+    texts = grid_tables.texts(results.read(settings.GRID_FILE), choice.read())
+    pages = [page.read_text() for page in grid_tables.PAGES]
+    for name, text in texts.items():
+        assert any(f"<!-- {name} -->" in page for page in pages), name
+        assert all(f"<!-- {name} -->\n{text}\n<!-- end -->" in page for page in pages if f"<!-- {name} -->" in page), (
+            name
+        )
 
 
 @pytest.mark.parametrize("page", crowds.PAGES, ids=lambda page: page.name)

@@ -10,7 +10,6 @@ from experiments.annotators import choice
 from experiments.annotators.epochs import CRITERIA
 from experiments.annotators.results import ranking, read, shared_seeds
 from experiments.annotators.settings import (
-    CONFIRMATION,
     DATA,
     FAMILIES,
     FAMILY_OF,
@@ -46,22 +45,21 @@ def current(grid: pd.DataFrame) -> pd.DataFrame:
 
 
 def state(rows: pd.DataFrame) -> str:
-    """Returns how much of the grid is there: runs by seed, and the data sets that a method lacks with every seed."""
+    """Returns how much of the grid is there: runs by seed, and the data sets that all methods or some have run on."""
     if rows.empty:
         return EMPTY
-    seeds = rows.groupby("seed").size()
-    done = ", ".join(f"seed {seed}: {count}" for seed, count in seeds.items())
-    lacking = []
-    for method in GRID_METHODS:
-        missing = [name for name in DATA if name not in set(rows.loc[rows["method"] == method, "data"])]
-        if missing:
-            names = "all confirmation data" if set(missing) == set(CONFIRMATION) else ", ".join(missing)
-            lacking.append(f"`{method}`: {names}")
+    done = ", ".join(f"seed {seed}: {count}" for seed, count in rows.groupby("seed").size().items())
+    methods = rows.groupby("data")["method"].nunique().reindex(list(DATA), fill_value=0)
+    whole, part = methods == len(GRID_METHODS), (methods > 0) & (methods < len(GRID_METHODS))
+    found = [
+        f"{title}: {', '.join(f'`{name}`' for name in methods.index[which]) or 'none'}"
+        for title, which in (("all methods", whole), ("some methods", part), ("none yet", methods == 0))
+    ]
     hours = rows["cpu_seconds"].sum() / 3600
     versions = {name: ", ".join(sorted(set(rows[name].astype(str)))) for name in ("commit", "torch")}
     return (
         f"{len(rows)} of {len(DATA) * len(GRID_METHODS) * len(FINAL_SEEDS)} runs ({done}), {hours:.1f} core-hours; "
-        f"{int(rows['acc'].isna().sum())} not finite. No run yet: {'; '.join(lacking) or 'none'}. "
+        f"{int(rows['acc'].isna().sum())} not finite. Data sets with {'; '.join(found)}. "
         f"Code: {versions['commit']}; torch {versions['torch']}."
     )
 

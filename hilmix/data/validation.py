@@ -52,7 +52,7 @@ def check_validation(data: AnnotatedData, rows: IntArray, metrics: Sequence[str]
     for metric in metrics:
         name = metric.removeprefix("val/")
         if name in lacking and metric != name:
-            there = [f"val/{other}" for other in ("loss", *NEEDS) if other not in lacking]
+            there = [f"val/{other}" for other in ("loss", "loss_calibrated", *NEEDS) if other not in lacking]
             raise ConfigError(
                 f"best_metric, or what a callback monitors, is '{metric}', but no validation item of {data.name} has "
                 f"{' and '.join(lacking[name])}. Fill in what it lacks, or choose one of {there}."

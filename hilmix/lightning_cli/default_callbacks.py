@@ -9,9 +9,12 @@ from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from omegaconf import OmegaConf
 
 from hilmix.lightning_cli.config_files import configs_folder
+from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
+OWN_METRIC = "val/loss"
+"""The metric of the best checkpoint of a module that is not of hilmix, unless another is given."""
 
 
 def add_default_callbacks(settings: Namespace) -> None:
@@ -20,6 +23,7 @@ def add_default_callbacks(settings: Namespace) -> None:
     Args:
         settings: of a command, as parsed; changed in place.
     """
+    _suit_best_metric(settings)
     listed = settings.trainer.callbacks
     listed = listed if isinstance(listed, list) else [listed] if listed else []
     if not settings.default_callbacks:
@@ -61,6 +65,18 @@ def drop_unsupported(trainer: Namespace) -> None:
         trainer.log_every_n_steps = trainer.num_sanity_val_steps = None
     if isinstance(trainer.callbacks, list):
         trainer.callbacks = _possible(trainer.callbacks, trainer)
+
+
+def _suit_best_metric(settings: Namespace) -> None:
+    """Monitors ``val/loss`` for a module of the user's own, which need not log what hilmix's modules do by default."""
+    default = load_yaml((configs_folder() / "base.yaml").read_text())["best_metric"]
+    if settings.best_metric != default or issubclass(_class_of(settings.model), EvaluatedModule):
+        return
+    settings.best_metric = OWN_METRIC
+    listed = settings.trainer.callbacks
+    for one in listed if isinstance(listed, list) else []:
+        if (one.get("init_args") or {}).get("monitor") == default:
+            one.init_args.monitor = OWN_METRIC
 
 
 def _possible(callbacks: list[Namespace], trainer: Namespace) -> list[Namespace]:

@@ -2,6 +2,7 @@
 
 from hilmix.metrics.annotators import AnnotatorAUROC
 from hilmix.metrics.base import MeanMetric, SumMetric
+from hilmix.metrics.calibrated import CalibratedNLL
 from hilmix.metrics.calibration import (
     Accuracy,
     AdaptiveCalibrationError,
@@ -21,6 +22,7 @@ __all__ = [
     "BinaryCalibrationError",
     "BinnedCalibrationError",
     "BrierScore",
+    "CalibratedNLL",
     "CalibrationError",
     "ClassMetrics",
     "GroupAccuracy",

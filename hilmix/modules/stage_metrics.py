@@ -4,11 +4,11 @@ from typing import Any
 
 from torch import nn
 
-from hilmix.metrics import Accuracy, AnnotatorAUROC, ClassMetrics, GroupAccuracy
-from hilmix.types import StepOutput
+from hilmix.metrics import Accuracy, AnnotatorAUROC, CalibratedNLL, ClassMetrics, GroupAccuracy
+from hilmix.types import UNKNOWN, StepOutput
 
 METRICS = (
-    *("loss", "acc", "nll", "brier", "ece", "vote_acc", "vote_nll", "vote_brier", "vote_ece"),
+    *("loss", "loss_calibrated", "acc", "nll", "brier", "ece", "vote_acc", "vote_nll", "vote_brier", "vote_ece"),
     *("agreement", "annotator_auroc", "worst_group_acc", "mean_group_acc"),
 )
 """Names of everything that a stage may log; which of them it does depends on what the data know."""
@@ -22,7 +22,9 @@ class StageMetrics(nn.Module):
       labels; ``agreement``: share of votes for the predicted class;
     * ``annotator_auroc``: p(annotator is right) against whether the label is right;
     * ``worst_group_acc``, ``mean_group_acc``: the lowest, and the plain mean, of the accuracies of the groups;
-    * ``loss``: ``vote_nll`` where the stage has votes ("noisy validation"), else ``nll``.
+    * ``loss``: ``vote_nll`` where the stage has votes ("noisy validation"), else ``nll``;
+    * ``loss_calibrated``: the same at the temperature of the class model that makes it lowest, through the annotator
+      model where there is one, so that the confidence that grows with training does not count against an epoch.
 
     Args:
         num_groups: G, 0 where the data have no groups.
@@ -34,6 +36,7 @@ class StageMetrics(nn.Module):
         self.classes = ClassMetrics()
         self.votes = ClassMetrics("vote_")
         self.agreement = Accuracy()
+        self.calibrated, self.vote_calibrated = CalibratedNLL(), CalibratedNLL()
         self.annotator_auroc = AnnotatorAUROC()
 
     def update(self, output: StepOutput) -> None:
@@ -42,6 +45,12 @@ class StageMetrics(nn.Module):
         self.classes.update(probs, output.target)
         self.votes.update(output.label_log_probs.exp(), output.label)
         self.agreement.update(probs[output.row], output.label)
+        if len(output.label):
+            evidence = output.label if output.log_likelihood is None else output.log_likelihood
+            self.vote_calibrated.update(output.logits[output.row], evidence)
+        else:
+            known = output.target != UNKNOWN
+            self.calibrated.update(output.logits[known], output.target[known])
         if self.groups is not None and output.group is not None:
             self.groups.update(probs, output.target, output.group)
         if (p_right := output.p_right) is not None:
@@ -51,6 +60,8 @@ class StageMetrics(nn.Module):
         """Returns the metrics that saw something, equal on all ranks."""
         values = {**self.classes.compute(), **self.votes.compute(), "agreement": self.agreement.compute()}
         values["annotator_auroc"] = self.annotator_auroc.compute()
+        votes, classes = self.vote_calibrated.compute(), self.calibrated.compute()
+        values["loss_calibrated"] = classes if votes.isnan() else votes
         if self.groups is not None:
             values.update(self.groups.compute())
         # NaN stands for "saw nothing", and Lightning would log it.
@@ -61,6 +72,7 @@ class StageMetrics(nn.Module):
 
     def reset(self) -> None:
         """Forgets everything, at the start of a stage."""
-        for metric in (self.classes, self.votes, self.agreement, self.annotator_auroc, self.groups):
+        sums = (self.calibrated, self.vote_calibrated)
+        for metric in (self.classes, self.votes, self.agreement, *sums, self.annotator_auroc, self.groups):
             if metric is not None:
                 metric.reset()

@@ -271,7 +271,7 @@ def test_a_metric_needs_what_it_is_computed_from(group: str, target: str, votes:
 
 
 def test_what_every_metric_of_a_stage_needs_is_known() -> None:
-    assert {"loss", *NEEDS} == set(METRICS)
+    assert {"loss", "loss_calibrated", *NEEDS} == set(METRICS)
 
 
 def test_statistics_are_those_of_the_training_items(tmp_path: Path) -> None:
