@@ -437,3 +437,15 @@ def test_the_network_trains_as_without_folds_before_the_first_m_step(root: str, 
         quiet_trainer(tmp_path).fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
         heads.append(em.head.weight)
     torch.testing.assert_close(heads[0], heads[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_batch_norm_sees_the_steps_of_training_alone(root: str, tmp_path: Path, folds: int) -> None:
+    """Clean passes, E steps and validation leave the running statistics of every network alone."""
+    em = model(backbone=MLP([6], norm="batch"), fold_networks=folds)
+    run = quiet_trainer(tmp_path, max_epochs=3)
+    run.fit(em, AnnotatedDataModule(root, batch_size=16, mix=ItemMix(0.4)))
+    norms = [module for module in em.modules() if isinstance(module, nn.BatchNorm1d)]
+    assert len(norms) == 1 + folds
+    assert run.global_step == 3 * math.ceil(N / 16)
+    assert [int(norm.num_batches_tracked) for norm in norms] == [run.global_step] * len(norms)
