@@ -34,7 +34,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (place,) = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
         notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(parameters))
         client = nbclient.NotebookClient(
-            notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
         )
         client.execute()
         return {cell["id"]: _shown(cell) for cell in notebook.cells if cell.cell_type == "code"}

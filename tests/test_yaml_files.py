@@ -48,10 +48,10 @@ def expanded(node) -> int:
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_bomb_is_refused_at_once_and_takes_no_memory(text):
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(yaml.YAMLError):
         load_yaml(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
 
@@ -74,9 +74,9 @@ def test_bomb_in_a_config(tmp_path, text, option):
 @pytest.mark.parametrize("option", ["--data", "--model", "--trainer"])
 def test_bomb_in_a_config_of_one_part(tmp_path, capsys, option):
     (tmp_path / "bomb.yaml").write_text(BOMBS["lists"])
-    began = time.perf_counter()
+    began = time.process_time()
     assert main(["fit", option, str(tmp_path / "bomb.yaml"), "--run_dir", str(tmp_path / "run")]) == 2
-    assert time.perf_counter() - began < 60
+    assert time.process_time() - began < 60
     assert "Traceback" not in capsys.readouterr().err
 
 

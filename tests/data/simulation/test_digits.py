@@ -12,9 +12,9 @@ from hilmix.errors import DataError
 
 @pytest.mark.parametrize("kind", ["class", "instance"])
 def test_shape_noise_and_speed(kind):
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, however busy the machine is
     data = simulate_digits(kind)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     votes = data.annotations
     assert data.name == f"digits-{kind}"
     assert data.inputs.shape == (1, 8, 8)
