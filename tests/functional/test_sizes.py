@@ -1,6 +1,7 @@
 """Sizes are known before anything is allocated: K, A and the gigabytes are named."""
 
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch
     assert aggregate("soft", votes).posterior.shape == (5000, 300)
 
 
-@pytest.mark.parametrize("model", [CrowdLayer, TraceReg, CoNAL, CrowdAR, DawidSkene])
+@pytest.mark.parametrize("model", [CrowdLayer, TraceReg, CoNAL, CrowdAR, partial(DawidSkene, prototypes=0)])
 def test_annotator_models_are_refused_by_size(model, monkeypatch):
     monkeypatch.setattr(sizes, "memory", lambda: 2**30)
     with pytest.raises(DataError, match=r"GiB for 5,000 annotators, 3,000 classes"):
