@@ -62,7 +62,7 @@ def test_notebooks_are_valid_and_committed_without_outputs(file: Path) -> None:
 
 def test_three_methods_are_compared_on_the_embedded_digits(execute: Any) -> None:
     # 12 epochs: hilmix estimates matrices from the tenth on
-    shown = execute(FOLDER / "compare_methods.ipynb", "EPOCHS = 12; LEARNING_RATES = [0.01]")
+    shown = execute(FOLDER / "compare_methods.ipynb", "EPOCHS = 12")
     header, *rows = shown["table"].splitlines()
     assert header.split() == ["acc", "nll", "ece", "annotator_auroc", "agreement", "vote_nll"]
     scores = {name: dict(zip(header.split(), values, strict=True)) for name, *values in map(str.split, rows)}
@@ -88,7 +88,7 @@ def test_a_folder_without_truth_and_test_items_is_compared_by_its_votes(execute:
     data = AnnotatedData("mine", names, ArrayInputs(inputs, "vector"), votes, split=split)
     assert (data.target == UNKNOWN).all()
     write_folder(data, tmp_path / "mine")
-    parameters = f"FOLDER = {str(tmp_path / 'mine')!r}; EPOCHS = 2; LEARNING_RATES = [0.01]"
+    parameters = f"FOLDER = {str(tmp_path / 'mine')!r}; EPOCHS = 2"
     shown = execute(FOLDER / "compare_methods.ipynb", parameters)
     assert shown["table"].splitlines()[0].split() == ["agreement", "vote_nll"]
     assert "<png>" in shown["reliability"]
