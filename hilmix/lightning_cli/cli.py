@@ -40,7 +40,7 @@ from hilmix.lightning_cli.given_settings import (
 from hilmix.lightning_cli.module_settings import hide_secrets, method_class, specification
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
-from hilmix.lightning_cli.resumed_settings import reuse_choices
+from hilmix.lightning_cli.resumed_settings import refuse_other_settings, reuse_choices
 from hilmix.lightning_cli.run_folder import (
     check_checkpoint,
     claim_run_dir,
@@ -48,7 +48,6 @@ from hilmix.lightning_cli.run_folder import (
     find_checkpoint,
     readable,
     rebuilt_from,
-    refuse_other_settings,
     refuse_taken,
     requeued_checkpoint,
     separate_last_checkpoint,

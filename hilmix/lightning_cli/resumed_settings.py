@@ -4,8 +4,14 @@ import inspect
 from typing import Any
 
 from jsonargparse import dict_to_namespace
+from lightning.pytorch import LightningDataModule, LightningModule
 
+from hilmix.errors import RunError
+from hilmix.functional.random import run_seed
 from hilmix.integrity import read_checkpoint
+from hilmix.lightning_cli.parser_errors import differences
+from hilmix.lightning_cli.run_folder import check_checkpoint, readable
+from hilmix.redaction import redacted
 from hilmix.trusted import find_class
 
 DEFAULTED = ("backbone", "lr", "lr_scaling")
@@ -20,10 +26,15 @@ def reuse_choices(settings: Any, *, training: bool) -> None:
     Args:
         settings: of a command, as parsed, with the checkpoint's path; changed in place.
         training: whether the command goes on with the run; an evaluation rebuilds its model from the checkpoint.
+
+    Raises:
+        RunError: if the checkpoint cannot be read.
+        ConfigError: if it names a class of a package that is not trusted.
     """
-    reuse_finder_results(settings)
-    if training:
-        reuse_defaults(settings)
+    with readable(settings.get("ckpt_path")):
+        reuse_finder_results(settings)
+        if training:
+            reuse_defaults(settings)
 
 
 def reuse_finder_results(settings: Any) -> None:
@@ -56,10 +67,35 @@ def reuse_defaults(settings: Any) -> None:
     left = [name for name in DEFAULTED if name in arguments and arguments[name] is None]
     if settings.get("ckpt_path") is None or not left:
         return
-    trained = read_checkpoint(settings.ckpt_path).get("hyper_parameters", {})
+    # checked: what enters the settings is imported like the user's own config
+    trained = check_checkpoint(settings.ckpt_path)
     for name in left:
         found = trained.get(name)
         arguments[name] = dict_to_namespace(found) if isinstance(found, dict) else found
+
+
+def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
+    """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
+
+    Raises:
+        RunError: naming the settings that differ.
+    """
+    checkpoint = read_checkpoint(path)  # an own module need not keep any of these
+    then = {f"model.{name}": value for name, value in checkpoint.get("hyper_parameters", {}).items()}
+    then |= {f"data.{name}": value for name, value in checkpoint.get("datamodule_hyper_parameters", {}).items()}
+    if "folds" in checkpoint.get("hyper_parameters", {}) and "folds" not in model.hparams:
+        raise RunError(f"{path} is of a cross-fitted run. Go on with it by `hilmix crossfit`, or choose another run.")
+    then |= {"seed_everything": checkpoint["seed"]} if "seed" in checkpoint else {}
+    now = {f"model.{name}": value for name, value in model.hparams.items()}
+    now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
+    now["seed_everything"] = run_seed()
+    now = redacted(now)  # as the checkpoint is
+    changed = [line for k in now if k in then for line in differences(k, completed(then[k], now[k]), now[k])]
+    if changed:
+        raise RunError(
+            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with config.yaml of its run folder "
+            "(-c), or start a fresh run in another --run_dir."
+        )
 
 
 def completed(then: Any, now: Any) -> Any:

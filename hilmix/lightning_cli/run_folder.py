@@ -10,15 +10,11 @@ from pickle import UnpicklingError
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 
 from hilmix.callbacks.last_checkpoint import LAST, PREVIOUS
 from hilmix.errors import HilmixError, RunError
-from hilmix.functional.random import run_seed
 from hilmix.integrity import check_intact, named_module, read_checkpoint
-from hilmix.lightning_cli.parser_errors import differences
-from hilmix.lightning_cli.resumed_settings import completed
-from hilmix.redaction import redacted
 from hilmix.trusted import check_class_paths, find_class
 
 log = logging.getLogger(__name__)
@@ -207,27 +203,3 @@ def claim_run_dir(run_dir: Path, *, fresh: bool) -> None:
         probe.unlink()
     except OSError as error:
         raise RunError(f"The run folder {run_dir} cannot be written: {error}. Choose another --run_dir.") from error
-
-
-def refuse_other_settings(model: LightningModule, data: LightningDataModule, path: str) -> None:
-    """A resumed run must have the settings it began with; where the data lie and who fetches them may change.
-
-    Raises:
-        RunError: naming the settings that differ.
-    """
-    checkpoint = read_checkpoint(path)  # an own module need not keep any of these
-    then = {f"model.{name}": value for name, value in checkpoint.get("hyper_parameters", {}).items()}
-    then |= {f"data.{name}": value for name, value in checkpoint.get("datamodule_hyper_parameters", {}).items()}
-    if "folds" in checkpoint.get("hyper_parameters", {}) and "folds" not in model.hparams:
-        raise RunError(f"{path} is of a cross-fitted run. Go on with it by `hilmix crossfit`, or choose another run.")
-    then |= {"seed_everything": checkpoint["seed"]} if "seed" in checkpoint else {}
-    now = {f"model.{name}": value for name, value in model.hparams.items()}
-    now |= {f"data.{name}": value for name, value in data.hparams.items() if name not in ("root", "num_workers")}
-    now["seed_everything"] = run_seed()
-    now = redacted(now)  # as the checkpoint is
-    changed = [line for k in now if k in then for line in differences(k, completed(then[k], now[k]), now[k])]
-    if changed:
-        raise RunError(
-            f"{path} was trained with other settings ({'; '.join(changed)}). Resume with config.yaml of its run folder "
-            "(-c), or start a fresh run in another --run_dir."
-        )
