@@ -1,6 +1,6 @@
 #!/bin/bash
 # The benchmark of experiments/annotators as an array job; each task takes every 40th run, one after the other.
-#   sbatch experiments/slurm/annotators.sh search   (then)   sbatch experiments/slurm/annotators.sh final
+#   sbatch experiments/slurm/annotators.sh search   (then)   sbatch experiments/slurm/annotators.sh final   (or grid)
 # Tasks may be stopped and sent again: rows that are there are not repeated. One row alone: --array=7-7 with SHARDS
 # set to the number of runs.
 #SBATCH --job-name=hilmix-annotators

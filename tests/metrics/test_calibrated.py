@@ -6,6 +6,8 @@ from torch import Tensor
 
 from hilmix.functional.temperature import TEMPERATURE_RANGE
 from hilmix.metrics import CalibratedNLL, calibrated
+from hilmix.modules.stage_metrics import StageMetrics
+from hilmix.types import StepOutput
 
 K = 4
 
@@ -67,3 +69,26 @@ def test_nothing_seen_is_nan() -> None:
     metric = CalibratedNLL()
     metric.update(torch.zeros(0, K), torch.zeros(0, dtype=torch.int64))
     assert metric.compute().isnan()
+
+
+@pytest.mark.parametrize("votes", [0, 300])
+def test_the_loss_of_a_stage_is_that_of_its_votes_or_else_of_its_targets(votes: int) -> None:
+    logits, target = draw(200, 3.0)
+    row, label = torch.arange(votes) % 200, draw(200, 1.0, seed=0)[1].roll(1)[torch.arange(votes) % 200]
+    output = StepOutput(
+        index=torch.arange(200),
+        target=torch.where(torch.arange(200) < 150, target, -1),
+        logits=logits,
+        row=row,
+        annotator=torch.zeros(votes, dtype=torch.int64),
+        label=label,
+        probs=None,
+        plan=None,
+        label_log_probs=logits[row].log_softmax(-1),
+    )
+    stage = StageMetrics()
+    stage.update(output)
+    expected = searched(logits[row], label) if votes else searched(logits[:150], target[:150])
+    assert stage.compute()["loss_calibrated"].item() == pytest.approx(expected, abs=2e-4)
+    stage.reset()
+    assert "loss_calibrated" not in stage.compute()
