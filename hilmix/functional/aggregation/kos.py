@@ -41,7 +41,9 @@ def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
     if rounds < 1:
         raise ConfigError(f"KOS: `rounds` must be >= 1, got {rounds}.")
     answer = _signed_answers(table)
-    message = np.random.default_rng(seed).normal(1.0, 1.0, len(answer))  # from annotator to item
+    message = np.empty_like(answer)  # from annotator to item
+    # drawn by item and annotator: where few labels leave the signs open, the order of the rows must not decide
+    message[np.lexsort((table.annotator, table.item))] = np.random.default_rng(seed).normal(1.0, 1.0, len(answer))
     for _ in range(rounds):
         message = _others(answer * message, table.item, table.num_items)
         message = _others(answer * message, table.annotator, table.num_annotators)
