@@ -70,3 +70,17 @@ def test_both_settings_of_repeats_are_scored_where_there_are_some() -> None:
     votes = crowds.Annotations.build([0, 0, 1], [0, 0, 1], [0, 1, 1], num_items=2, classes=2, annotators=2)
     assert {name: one.num_pairs for name, one in crowds.settings(votes).items()} == {"last": 2, "keep": 3}
     assert list(crowds.settings(votes.distinct())) == ["last"]
+
+
+def test_rows_of_other_methods_stay_digit_by_digit(tmp_path: Path) -> None:
+    file = tmp_path / "crowds.csv"
+    file.write_bytes((ROOT / "experiments" / "aggregation" / "crowds.csv").read_bytes())
+    before = file.read_text().splitlines()
+    results = pd.read_csv(file)
+    rows = results[results["method"] == "ibcc"].assign(accuracy=50.25)
+    crowds.write_rows(rows, file, ["ibcc"])
+    after = file.read_text().splitlines()
+    assert [line for line in after if ",ibcc," not in line] == [line for line in before if ",ibcc," not in line]
+    changed = [number for number, line in enumerate(after) if ",ibcc," in line]
+    assert changed == [number for number, line in enumerate(before) if ",ibcc," in line]
+    assert set(pd.read_csv(file).iloc[[number - 1 for number in changed]]["accuracy"]) == {50.25}

@@ -1,6 +1,6 @@
 """Accuracy of every aggregator on 16 public sets of crowd labels.
 
-    HILMIX_DATA=FOLDER python -m experiments.aggregation.crowds run
+    HILMIX_DATA=FOLDER python -m experiments.aggregation.crowds run   # --only ibcc ebcc: these rows, others stay
     python -m experiments.aggregation.crowds table   # also into README.md beside this file and docs/aggregation.md
 
 FOLDER/crowds holds one NAME.npz per set, with item, annotator, label (one row per label) and truth (per item). Methods
@@ -11,6 +11,8 @@ are scored too (``keep``, which other tools do).
 
 import os
 import time
+from collections.abc import Collection
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -91,15 +93,28 @@ def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplica
     }
 
 
-def run(root: Path, file: Path) -> None:
-    """Scores every method on every set and writes the file."""
+def run(root: Path, file: Path, only: Collection[str] = ()) -> None:
+    """Scores every method on every set and writes the file; with ``only`` these, beside the file's rows of others."""
     rows = []
     for name in track(SETS, description="crowds"):
         votes, truth = load(root / f"{name}.npz")
-        methods = [m for m in AGGREGATORS if m != "kos" or votes.num_classes == 2]
+        methods = [m for m in only or AGGREGATORS if m != "kos" or votes.num_classes == 2]
         for duplicates, counted in settings(votes).items():
             rows += [score(name, method, counted, truth, duplicates) for method in methods]
-    pd.DataFrame(rows).to_csv(file, index=False)
+    write_rows(pd.DataFrame(rows), file, only)
+
+
+def write_rows(rows: pd.DataFrame, file: Path, only: Collection[str]) -> None:
+    """Writes the rows in the order of sets, settings and methods; rows of the file stay as text, digit by digit."""
+    if only:
+        # rounds are numbers with a point in a file that also has methods without rounds
+        lines = rows.astype({"rounds": float}).to_csv(index=False)
+        text = pd.read_csv(StringIO(lines), dtype=str, keep_default_na=False)
+        old = pd.read_csv(file, dtype=str, keep_default_na=False)
+        rows = pd.concat([old[~old["method"].isin(only)], text])
+    order = {"set": SETS, "duplicates": ("last", "keep"), "method": tuple(AGGREGATORS)}
+    rank = [rows[column].map(values.index) for column, values in order.items()]
+    rows.iloc[np.lexsort(rank[::-1])].to_csv(file, index=False)
 
 
 def table(results: pd.DataFrame) -> str:
@@ -110,7 +125,7 @@ def table(results: pd.DataFrame) -> str:
     means = {"mean of all": wide.mean().where(wide.notna().all()), f"mean of {len(binary)} binary": binary.mean()}
     body = []
     for name, row in [*wide.iterrows(), *means.items()]:
-        best = round(row.max(), 1)
+        best = round(float(row.max()), 1)  # as Python rounds the cells: numpy rounds 80.45 down
         cells = ["" if np.isnan(x) else f"**{x:.1f}**" if round(x, 1) == best else f"{x:.1f}" for x in row]
         body.append([str(name), *cells])
     return markdown_table(["set", *wide], body, left=1)
@@ -126,12 +141,13 @@ def repeats_table(results: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = step_parser(__doc__, ["run", "table"])
+    parser.add_argument("--only", nargs="+", default=(), choices=list(AGGREGATORS), help="methods to run")
     args = parser.parse_args()
     file = HERE / "crowds.csv"
     if args.step == "run":
         if "HILMIX_DATA" not in os.environ:
             parser.error("set HILMIX_DATA to the folder that holds crowds/")
-        run(Path(os.environ["HILMIX_DATA"]) / "crowds", file)
+        run(Path(os.environ["HILMIX_DATA"]) / "crowds", file, args.only)
     results = pd.read_csv(file)
     texts = {"crowds": table(results), "crowds-repeats": repeats_table(results)}
     for page in PAGES:

@@ -20,12 +20,17 @@ _METHODS = """methods:
   majority          most votes; ties drawn by --seed
   soft              shares of the votes
   dawid-skene       one confusion matrix per annotator (the default)
+  one-coin          one accuracy per annotator, wrong classes alike
+  zencrowd          the same, with classes equally likely
+  ibcc              confusion matrices with priors, integrated out
+  ebcc              the same, with subtypes of classes: annotators may share mistakes
   glad              one ability per annotator, one difficulty per item
   mace              each annotator knows, or spams with a habit
   wawa              votes weighted by agreement with the majority
   zero-based-skill  the same, repeated until it settles
+  iwmv              votes weighted by how far that agreement is above chance, repeated
   kos               message passing, for two classes
-  average           mean of all but majority and kos
+  average           mean of soft, dawid-skene, glad, mace, wawa and zero-based-skill
 
 output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
 probability) and entropy (in nats). CSV if the name ends in .csv, otherwise Parquet.

@@ -13,7 +13,22 @@ from hilmix.functional import aggregation
 from hilmix.parts import Part
 from hilmix.types import UNKNOWN
 
-Method = Literal["majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill", "kos", "average"]
+Method = Literal[
+    "majority",
+    "soft",
+    "dawid-skene",
+    "one-coin",
+    "zencrowd",
+    "ibcc",
+    "ebcc",
+    "glad",
+    "mace",
+    "wawa",
+    "zero-based-skill",
+    "iwmv",
+    "kos",
+    "average",
+]
 """Names of the aggregators, for the help and the checks of the command line."""
 
 log = logging.getLogger(__name__)
@@ -55,8 +70,9 @@ class Aggregated(Targets):
         by: the aggregator, see :data:`hilmix.functional.aggregation.AGGREGATORS`. ``majority`` (ties are drawn and
             their number logged) and ``kos`` (two classes only) give hard labels. All others give distributions over
             the true class, as ``probs``: ``soft`` (shares of the votes), ``dawid-skene``, ``glad``, ``mace``,
-            ``wawa``, ``zero-based-skill``, and ``average``, the mean of these six.
-        seed: decides ties, and the random starts of ``mace`` and ``kos``.
+            ``wawa``, ``zero-based-skill``, and ``average``, the mean of these six; ``one-coin``, ``zencrowd``,
+            ``ibcc``, ``ebcc`` and ``iwmv``.
+        seed: decides ties, and the random starts of ``ebcc``, ``mace`` and ``kos``.
 
     Raises:
         ConfigError: for another ``by``.

@@ -13,11 +13,11 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.functional import sizes
-from hilmix.functional.aggregation import aggregate
+from hilmix.functional.aggregation import AGGREGATORS, aggregate
 
 
 @pytest.mark.parametrize("many", [10**5, 10**6])
-@pytest.mark.parametrize("method", ["majority", "soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill"])
+@pytest.mark.parametrize("method", [m for m in AGGREGATORS if m not in ("kos", "average")])
 def test_every_label_a_class_is_refused_before_it_is_allocated(method, many, monkeypatch):
     monkeypatch.setattr(sizes, "memory", lambda: 2**32)
     number = np.arange(many)
@@ -40,7 +40,18 @@ def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch
     votes = Annotations.build(who, who, who % 300, num_items=5000, classes=300, annotators=5000)
     with pytest.raises(DataError, match=r"5,000 annotators, 300 classes"):
         aggregate("dawid-skene", votes)
-    assert aggregate("soft", votes).posterior.shape == (5000, 300)
+    # Those that keep parameters for given labels alone need no matrix per annotator.
+    for method in ("soft", "one-coin", "ibcc"):
+        assert aggregate(method, votes).posterior.shape == (5000, 300)
+
+
+@pytest.mark.parametrize("method", ["one-coin", "zencrowd", "ibcc", "iwmv"])
+def test_no_table_of_classes_by_classes_is_made(method):
+    votes = Annotations.build([0, 0, 1], [0, 1, 1], [5, 5, 9], num_items=2, classes=20_000, annotators=2)
+    tracemalloc.start()
+    assert aggregate(method, votes).posterior.argmax(1).tolist() == [5, 9]
+    assert tracemalloc.get_traced_memory()[1] < 100 * 8 * 20_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("model", [CrowdLayer, TraceReg, CoNAL, CrowdAR, partial(DawidSkene, prototypes=0)])

@@ -8,9 +8,13 @@ them by name.
 
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.dawid_skene import DawidSkene, dawid_skene
+from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
 from hilmix.functional.aggregation.glad import Glad, glad
+from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
+from hilmix.functional.aggregation.iwmv import Iwmv, iwmv
 from hilmix.functional.aggregation.kos import Kos, kos
 from hilmix.functional.aggregation.mace import Mace, mace
+from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
 from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, aggregate
 from hilmix.functional.aggregation.vote_table import Votes, VoteTable
 from hilmix.functional.aggregation.votes import (
@@ -26,10 +30,14 @@ __all__ = [
     "AGGREGATORS",
     "Aggregate",
     "DawidSkene",
+    "Ebcc",
     "Glad",
     "HardLabels",
+    "Ibcc",
+    "Iwmv",
     "Kos",
     "Mace",
+    "OneCoin",
     "VoteTable",
     "Votes",
     "WeightedVote",
@@ -37,12 +45,17 @@ __all__ = [
     "best_classes",
     "choose_classes",
     "dawid_skene",
+    "ebcc",
     "glad",
+    "ibcc",
+    "iwmv",
     "kos",
     "mace",
     "majority",
+    "one_coin",
     "soft_labels",
     "vote_counts",
     "wawa",
+    "zencrowd",
     "zero_based_skill",
 ]

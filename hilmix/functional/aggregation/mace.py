@@ -11,6 +11,7 @@ from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
     has_converged,
+    log_beta,
     softmax_in_place,
 )
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -166,11 +167,5 @@ class _Fit:
             logs = np.log(alpha / total)
             return alpha / total, logs, pseudo * float(logs.sum())
         logs = special.digamma(alpha) - special.digamma(total)
-        divergence = (counts * logs).sum() - _log_beta(alpha).sum() + _log_beta(np.full_like(alpha, pseudo)).sum()
+        divergence = (counts * logs).sum() - log_beta(alpha).sum() + log_beta(np.full_like(alpha, pseudo)).sum()
         return alpha / total, logs, -float(divergence)
-
-
-def _log_beta(alpha: FloatArray) -> FloatArray:
-    """(rows,) logarithm of the normaliser of each row's Dirichlet distribution."""
-    value: FloatArray = special.gammaln(alpha).sum(axis=1) - special.gammaln(alpha.sum(axis=1))
-    return value

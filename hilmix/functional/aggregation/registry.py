@@ -9,9 +9,13 @@ from hilmix.checks import check_choice
 from hilmix.errors import DataError
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.dawid_skene import dawid_skene
+from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
 from hilmix.functional.aggregation.glad import glad
+from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
+from hilmix.functional.aggregation.iwmv import iwmv
 from hilmix.functional.aggregation.kos import kos
 from hilmix.functional.aggregation.mace import mace
+from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import OnRound, majority, soft_labels, vote_counts
 
@@ -37,7 +41,7 @@ class Aggregate(NamedTuple):
 
 Aggregator = Callable[[Votes, int, OnRound | None], Aggregate]
 AVERAGED = ("soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill")
-"""Those that give distributions. Majority is ``soft`` rounded, KOS gives sides and for two classes only."""
+"""Of the distributions; majority is ``soft`` rounded, KOS gives sides and for two classes only."""
 
 
 def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | None = None) -> Aggregate:
@@ -104,6 +108,36 @@ def _zero_based_skill(votes: Votes, seed: int, on_round: OnRound | None) -> Aggr
     return _agreement(zero_based_skill(votes))
 
 
+def _iwmv(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = iwmv(votes)
+    return Aggregate(fit.posterior, False, fit.accuracy, "agreement", rounds=fit.rounds, converged=fit.converged)
+
+
+def _one_accuracy(fit: OneCoin) -> Aggregate:
+    return Aggregate(fit.posterior, False, fit.accuracy, "p(right)", rounds=fit.rounds, converged=fit.converged)
+
+
+def _one_coin(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _one_accuracy(one_coin(votes, on_round=on_round))
+
+
+def _zencrowd(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _one_accuracy(zencrowd(votes, on_round=on_round))
+
+
+def _combination(fit: Ibcc | Ebcc) -> Aggregate:
+    right = fit.recall @ fit.prior
+    return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
+
+
+def _ibcc(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _combination(ibcc(votes, on_round=on_round))
+
+
+def _ebcc(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _combination(ebcc(votes, seed=seed, on_round=on_round))
+
+
 def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     fit = kos(votes, seed=seed)
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
@@ -123,10 +157,15 @@ AGGREGATORS: dict[str, Aggregator] = {
     "majority": _majority,
     "soft": _soft,
     "dawid-skene": _dawid_skene,
+    "one-coin": _one_coin,
+    "zencrowd": _zencrowd,
+    "ibcc": _ibcc,
+    "ebcc": _ebcc,
     "glad": _glad,
     "mace": _mace,
     "wawa": _wawa,
     "zero-based-skill": _zero_based_skill,
+    "iwmv": _iwmv,
     "kos": _kos,
     "average": _average,
 }

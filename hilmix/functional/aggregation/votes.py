@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -142,3 +143,9 @@ def softmax_in_place(scores: FloatArray) -> float:
 def has_converged(history: list[float], least: float) -> bool:
     """Returns whether the last of at least two rounds gained no more than ``least``."""
     return len(history) > 1 and history[-1] - history[-2] <= least
+
+
+def log_beta(alpha: FloatArray) -> FloatArray:
+    """Returns (rows,) logarithms of the normalisers of Dirichlet distributions, one per row of parameters."""
+    value: FloatArray = special.gammaln(alpha).sum(axis=1) - special.gammaln(alpha.sum(axis=1))
+    return value
