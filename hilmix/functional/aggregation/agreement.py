@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     Entries,
@@ -45,7 +45,7 @@ def wawa(table: Votes) -> WeightedVote:
         Worker agreement with aggregate, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
     votes = entries(table)
-    skill = _agreement(table, votes, _weighted_votes(table, votes, np.ones(table.num_annotators)))
+    skill = winner_agreement(table, votes, _weighted_votes(table, votes, np.ones(table.num_annotators)))
     return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, True, 2)
 
 
@@ -65,15 +65,14 @@ def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
     Reference:
         Zero-based skill, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
-    if max_rounds < 1:
-        raise ConfigError(f"Zero-based skill: `max_rounds` must be >= 1, got {max_rounds}.")
+    require_counts("Zero-based skill", max_rounds=max_rounds)
     votes = entries(table)
     # Any equal start makes the first round the plain vote.
     skill = np.full(table.num_annotators, 1 / table.num_classes)
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
         rounds += 1
-        missing = _agreement(table, votes, _weighted_votes(table, votes, skill)) - skill
+        missing = winner_agreement(table, votes, _weighted_votes(table, votes, skill)) - skill
         skill = skill + 0.5 ** (rounds // 20) * missing
         converged = bool(np.abs(missing).max(initial=0.0) <= _STILL)
     return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, converged, rounds)
@@ -85,11 +84,11 @@ def _weighted_votes(table: Votes, votes: Entries, skill: FloatArray) -> FloatArr
     return weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
 
 
-def _agreement(table: Votes, votes: Entries, counts: FloatArray) -> FloatArray:
-    """(A,) expected share of each annotator's votes that name the item's winner, 0 without votes."""
+def winner_agreement(table: Votes, votes: Entries, counts: FloatArray, *, without: float = 0.0) -> FloatArray:
+    """Returns (A,) the expected share of each annotator's votes that name the item's winner, ``without`` votes."""
     best = best_classes(counts)
     # Items without a positive vote have no winner to divide by.
     agreed = votes.weight * best[votes.item, votes.label] / np.maximum(best.sum(axis=1), 1)[votes.item]
     right, total = (np.bincount(votes.annotator, w, minlength=table.num_annotators) for w in (agreed, votes.weight))
-    share: FloatArray = np.divide(right, total, out=np.zeros(table.num_annotators), where=total > 0)
+    share: FloatArray = np.divide(right, total, out=np.full(table.num_annotators, without), where=total > 0)
     return share

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse, special
 
+from hilmix.functional.aggregation.rounds import run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     Entries,
     OnRound,
     entries,
-    has_converged,
     log_beta,
     soft_labels,
     softmax_in_place,
@@ -95,14 +95,13 @@ class Combination:
             done: rounds of earlier starts.
         """
         posterior = self._start(rng)
-        history: list[float] = []
-        converged = False
-        while not converged and len(history) < max_rounds:
+
+        def step() -> float:
+            nonlocal posterior
             posterior, bound = self._round(posterior)
-            history.append(bound)
-            converged = has_converged(history, least)
-            if on_round is not None:
-                on_round(done + len(history))
+            return bound
+
+        history, converged = run_rounds(step, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
         return self._result(posterior, history, converged)
 
     def _set_votes(self, flat: Entries) -> None:

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts, require_positive, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
-    has_converged,
     soft_labels,
     softmax_in_place,
     weighted_counts,
@@ -71,21 +70,13 @@ def dawid_skene(
         A. P. Dawid and A. M. Skene, Maximum likelihood estimation of observer error-rates using the EM algorithm,
         Applied Statistics 28 (1979), equations 2.3 to 2.5. Differs from the paper: pseudo-counts, soft answers.
     """
-    for name, value in {"right": right, "wrong": wrong, "class_count": class_count}.items():
-        if not 0 < value < np.inf:
-            raise ConfigError(f"Dawid-Skene: `{name}` must be > 0 and finite, got {value}.")
-    if max_rounds < 1:
-        raise ConfigError(f"Dawid-Skene: `max_rounds` must be >= 1, got {max_rounds}.")
+    require_positive("Dawid-Skene", right=right, wrong=wrong, class_count=class_count)
+    require_counts("Dawid-Skene", max_rounds=max_rounds)
     sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("Dawid-Skene", bytes_needed(**sizes, per_item=2, per_pair=4), **sizes)
     model = _Model(table, right, wrong, class_count)
-    history: list[float] = []
-    converged = False
-    while not converged and len(history) < max_rounds:
-        history.append(model.round())
-        converged = has_converged(history, tolerance * len(table.item))
-        if on_round is not None:
-            on_round(len(history))
+    least = tolerance * len(table.item)
+    history, converged = run_rounds(model.round, least=least, max_rounds=max_rounds, on_round=on_round)
     confusion, prior = model.parameters()
     return DawidSkene(model.posterior, confusion, prior, np.array(history), converged, len(history))
 

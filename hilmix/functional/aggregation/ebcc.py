@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.bcc import Combination, Pseudo, Run, require_room
+from hilmix.functional.aggregation.rounds import require_counts, require_positive
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import OnRound
 
@@ -74,13 +74,8 @@ def ebcc(
         draws an item's subtypes alike for all classes, so that the order of the classes does not matter; stops by the
         bound; soft answers.
     """
-    parameters = {"right": right, "wrong": wrong, "class_count": class_count, "subtype_count": subtype_count}
-    for name, value in parameters.items():
-        if not 0 < value < np.inf:
-            raise ConfigError(f"EBCC: `{name}` must be > 0 and finite, got {value}.")
-    for name, number in {"subtypes": subtypes, "restarts": restarts, "max_rounds": max_rounds}.items():
-        if number < 1:
-            raise ConfigError(f"EBCC: `{name}` must be >= 1, got {number}.")
+    require_positive("EBCC", right=right, wrong=wrong, class_count=class_count, subtype_count=subtype_count)
+    require_counts("EBCC", subtypes=subtypes, restarts=restarts, max_rounds=max_rounds)
     require_room("EBCC", table, subtypes)
     model = Combination(table, subtypes, Pseudo(right, wrong, class_count, subtype_count))
     best: Run | None = None

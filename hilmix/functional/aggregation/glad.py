@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, sparse
 
-from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
-    has_converged,
     softmax_in_place,
 )
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -69,26 +68,24 @@ def glad(
         1 to 4 and section 3.1 (normal priors; here mean 1 and variance 1). Differs from the paper: K classes,
         soft answers, uniform class prior.
     """
-    for name, number in {"max_rounds": max_rounds, "inner_rounds": inner_rounds}.items():
-        if number < 1:
-            raise ConfigError(f"GLAD: `{name}` must be >= 1, got {number}.")
+    require_counts("GLAD", max_rounds=max_rounds, inner_rounds=inner_rounds)
     sizes = {"items": table.num_items, "annotators": 0, "classes": table.num_classes}
     require_memory("GLAD", bytes_needed(**sizes, per_item=2), **sizes)
     model = _Model(table)
     parameters = np.full(table.num_annotators + table.num_items, PRIOR_MEAN)
     posterior, _ = model.e_step(parameters)
     options = {"maxiter": inner_rounds, "gtol": inner_tolerance}
-    history: list[float] = []
-    converged = False
-    while not converged and len(history) < max_rounds:
+
+    def step() -> float:
+        nonlocal parameters, posterior
         agreement = model.agreement(posterior)
         fit = optimize.minimize(model.loss, parameters, (agreement,), method="CG", jac=True, options=options)
         parameters = fit.x
         posterior, bound = model.e_step(parameters)
-        history.append(bound)
-        converged = has_converged(history, tolerance * len(table.item))
-        if on_round is not None:
-            on_round(len(history))
+        return bound
+
+    least = tolerance * len(table.item)
+    history, converged = run_rounds(step, least=least, max_rounds=max_rounds, on_round=on_round)
     ability, easiness = model.split(parameters)
     return Glad(posterior, ability, easiness, np.array(history), converged, len(history))
 

@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
-from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.bcc import Combination, Pseudo, require_room
+from hilmix.functional.aggregation.rounds import require_counts, require_positive
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import OnRound
 
@@ -64,11 +62,8 @@ def ibcc(
         classifiers, 2013, section 3. Differs from the papers: fixed Dirichlet parameters instead of a hyperprior,
         soft answers.
     """
-    for name, value in {"right": right, "wrong": wrong, "class_count": class_count}.items():
-        if not 0 < value < np.inf:
-            raise ConfigError(f"IBCC: `{name}` must be > 0 and finite, got {value}.")
-    if max_rounds < 1:
-        raise ConfigError(f"IBCC: `max_rounds` must be >= 1, got {max_rounds}.")
+    require_positive("IBCC", right=right, wrong=wrong, class_count=class_count)
+    require_counts("IBCC", max_rounds=max_rounds)
     require_room("IBCC", table, 1)
     model = Combination(table, 1, Pseudo(right, wrong, class_count, 1.0))
     run = model.fit(None, least=tolerance * len(table.item), max_rounds=max_rounds, on_round=on_round)

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.agreement import winner_agreement
+from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     Entries,
-    best_classes,
     entries,
     softmax_in_place,
     weighted_counts,
@@ -55,8 +55,7 @@ def iwmv(table: Votes, *, max_rounds: int = 100) -> Iwmv:
         (arXiv 1411.4086), section 4 and algorithm 1. Differs from the paper: a label for one of t classes that tie for
         an item's winner agrees with 1/t of it, where the paper draws; the distributions; soft answers.
     """
-    if max_rounds < 1:
-        raise ConfigError(f"IWMV: `max_rounds` must be >= 1, got {max_rounds}.")
+    require_counts("IWMV", max_rounds=max_rounds)
     sizes = {"items": table.num_items, "classes": table.num_classes}
     require_memory("IWMV", bytes_needed(**sizes, per_item=3), **sizes)
     votes = entries(table)
@@ -66,7 +65,7 @@ def iwmv(table: Votes, *, max_rounds: int = 100) -> Iwmv:
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
         posterior = _weighted_vote(table, votes, weight)
-        new = _agreement(table, votes, posterior)
+        new = winner_agreement(table, votes, posterior, without=1 / k)
         converged = rounds > 0 and bool(np.abs(new - accuracy).max(initial=0.0) <= _STILL)
         accuracy, rounds = new, rounds + 1
         if not converged and rounds < max_rounds:
@@ -81,13 +80,3 @@ def _weighted_vote(table: Votes, votes: Entries, weight: FloatArray) -> FloatArr
     scores = weighted_counts(scaled, num_items=table.num_items, num_classes=k)
     softmax_in_place(scores)
     return scores
-
-
-def _agreement(table: Votes, votes: Entries, posterior: FloatArray) -> FloatArray:
-    """(A,) expected share of each annotator's votes that name the item's winner."""
-    best = best_classes(posterior)
-    agreed = votes.weight * (best / best.sum(axis=1, keepdims=True))[votes.item, votes.label]
-    right, total = (np.bincount(votes.annotator, w, minlength=table.num_annotators) for w in (agreed, votes.weight))
-    chance = np.full(table.num_annotators, 1 / table.num_classes)
-    share: FloatArray = np.divide(right, total, out=chance, where=total > 0)
-    return share

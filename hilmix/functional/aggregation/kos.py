@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 
 
@@ -38,8 +39,7 @@ def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
     """
     if table.num_classes != 2:
         raise ConfigError(f"KOS: `num_classes` must be 2, got {table.num_classes}. Use another method.")
-    if rounds < 1:
-        raise ConfigError(f"KOS: `rounds` must be >= 1, got {rounds}.")
+    require_counts("KOS", rounds=rounds)
     answer = _signed_answers(table)
     message = np.empty_like(answer)  # from annotator to item
     # drawn by item and annotator: where few labels leave the signs open, the order of the rows must not decide

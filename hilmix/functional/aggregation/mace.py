@@ -6,11 +6,11 @@ import numpy as np
 from scipy import sparse, special
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
-    has_converged,
     log_beta,
     softmax_in_place,
 )
@@ -75,28 +75,21 @@ def mace(
     """
     if method not in ("vb", "em"):
         raise ConfigError(f"MACE: `method` must be 'vb' or 'em', got '{method}'.")
-    for name, number in {"restarts": restarts, "max_rounds": max_rounds}.items():
-        if number < 1:
-            raise ConfigError(f"MACE: `{name}` must be >= 1, got {number}.")
+    require_counts("MACE", restarts=restarts, max_rounds=max_rounds)
     sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("MACE", bytes_needed(**sizes, per_item=2, per_annotator=6), **sizes)
     labels = _label_entries(table)
     best: Mace | None = None
     bounds: list[float] = []
-    done = 0
+    done, least = 0, tolerance * len(table.item)
     # A stream per restart: crowd-kit reuses the seed, so that its ten restarts are one.
     for child in np.random.SeedSequence(seed).spawn(restarts):
         fit = _Fit(labels, table.num_annotators, table.num_classes, method == "vb", np.random.default_rng(child))
-        converged = False
-        while not converged and len(fit.history) < max_rounds:
-            fit.round()
-            converged = has_converged(fit.history, tolerance * len(table.item))
-            done += 1
-            if on_round is not None:
-                on_round(done)
-        bounds.append(fit.history[-1])
+        history, converged = run_rounds(fit.round, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
+        done += len(history)
+        bounds.append(history[-1])
         if best is None or bounds[-1] > best.log_likelihood[-1]:
-            best = fit.result(converged)
+            best = fit.result(history, converged)
     assert best is not None
     return best._replace(restarts=np.array(bounds))
 
@@ -131,21 +124,20 @@ class _Fit:
         self.num_items = labels.shape[0] // num_classes
         self.counts: FloatArray = labels.sum(axis=0).reshape(num_annotators, num_classes)
         self.pseudo = (0.5, 10.0) if bayes else (0.01 / num_classes, 0.01 / num_classes)
-        self.history: list[float] = []
         self.posterior: FloatArray
         self.state, self.habit = random_start(num_annotators, num_classes, rng)
         self._e_step(np.log(self.state), np.log(self.habit))
 
-    def round(self) -> None:
-        """One M step and one E step."""
+    def round(self) -> float:
+        """One M step and one E step; returns the bound."""
         states = np.stack([self.knew.sum(axis=1), self.spammed.sum(axis=1)], axis=1)
         self.state, log_state, state_prior = self._m_step(states, self.pseudo[0])
         self.habit, log_habit, habit_prior = self._m_step(self.spammed, self.pseudo[1])
-        self.history.append(self._e_step(log_state, log_habit) + state_prior + habit_prior)
+        return self._e_step(log_state, log_habit) + state_prior + habit_prior
 
-    def result(self, converged: bool) -> Mace:
-        history = np.array(self.history)
-        return Mace(self.posterior, self.state[:, 0], self.habit, history, converged, len(history), history[-1:])
+    def result(self, history: list[float], converged: bool) -> Mace:
+        bounds = np.array(history)
+        return Mace(self.posterior, self.state[:, 0], self.habit, bounds, converged, len(bounds), bounds[-1:])
 
     def _e_step(self, log_state: FloatArray, log_habit: FloatArray) -> float:
         """Sets the posterior and how many labels of each cell (a, k) were known and spammed; returns log p(labels)."""

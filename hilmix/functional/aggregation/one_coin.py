@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.rounds import require_counts, require_positive, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
-    has_converged,
     soft_labels,
     softmax_in_place,
     weighted_counts,
@@ -83,21 +83,13 @@ def one_coin(
     """
     if class_prior not in ("learned", "uniform"):
         raise ConfigError(f"One-coin: `class_prior` must be 'learned' or 'uniform', got '{class_prior}'.")
-    for name, value in {"right": right, "wrong": wrong, "class_count": class_count}.items():
-        if not 0 < value < np.inf:
-            raise ConfigError(f"One-coin: `{name}` must be > 0 and finite, got {value}.")
-    if max_rounds < 1:
-        raise ConfigError(f"One-coin: `max_rounds` must be >= 1, got {max_rounds}.")
+    require_positive("One-coin", right=right, wrong=wrong, class_count=class_count)
+    require_counts("One-coin", max_rounds=max_rounds)
     sizes = {"items": table.num_items, "classes": table.num_classes}
     require_memory("One-coin Dawid-Skene", bytes_needed(**sizes, per_item=3), **sizes)
     model = _Model(table, right, wrong, class_count if class_prior == "learned" else None)
-    history: list[float] = []
-    converged = False
-    while not converged and len(history) < max_rounds:
-        history.append(model.round())
-        converged = has_converged(history, tolerance * len(table.item))
-        if on_round is not None:
-            on_round(len(history))
+    least = tolerance * len(table.item)
+    history, converged = run_rounds(model.round, least=least, max_rounds=max_rounds, on_round=on_round)
     prior = np.exp(model.log_prior)
     return OneCoin(model.posterior, model.accuracy, prior, np.array(history), converged, len(history))
 

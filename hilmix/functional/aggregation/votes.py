@@ -140,11 +140,6 @@ def softmax_in_place(scores: FloatArray) -> float:
     return float(top.sum() + np.log(total).sum())
 
 
-def has_converged(history: list[float], least: float) -> bool:
-    """Returns whether the last of at least two rounds gained no more than ``least``."""
-    return len(history) > 1 and history[-1] - history[-2] <= least
-
-
 def log_beta(alpha: FloatArray) -> FloatArray:
     """Returns (rows,) logarithms of the normalisers of Dirichlet distributions, one per row of parameters."""
     value: FloatArray = special.gammaln(alpha).sum(axis=1) - special.gammaln(alpha.sum(axis=1))
