@@ -33,6 +33,7 @@ from hilmix.lightning_cli.choices import describe_choices
 from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.given_settings import (
     given_settings,
+    last_of,
     refuse_contradictions,
     refuse_inherited_checkpoint,
     refuse_lost,
@@ -219,7 +220,9 @@ class HilmixCLI(LightningCLI):
         trust(*([named] if isinstance(named, str) else named))
         separate_last_checkpoint(self.config[self.subcommand].trainer)
         reuse_choices(self.config[self.subcommand], training=self.subcommand in TRAINING)
-        add_default_callbacks(self.config[self.subcommand])
+        metric = last_of(given_settings(sys.argv[1:]), "best_metric")
+        # a config that hilmix saved repeats the default of the module it was saved with
+        add_default_callbacks(self.config[self.subcommand], metric_given=metric is not None and not metric.saved)
         if self.subcommand == "crossfit":
             add_callback(self.config[self.subcommand], "hilmix.callbacks.OutOfFoldFile")
         drop_unsupported(self.config[self.subcommand].trainer)

@@ -17,13 +17,15 @@ OWN_METRIC = "val/loss"
 """The metric of the best checkpoint of a module that is not of hilmix, unless another is given."""
 
 
-def add_default_callbacks(settings: Namespace) -> None:
+def add_default_callbacks(settings: Namespace, *, metric_given: bool = False) -> None:
     """Adds the callbacks of ``base.yaml`` that a list in place of them left out; an empty list stays empty.
 
     Args:
         settings: of a command, as parsed; changed in place.
+        metric_given: whether the user chose ``best_metric``, which then stays whatever the module.
     """
-    _suit_best_metric(settings)
+    if not metric_given:
+        _suit_best_metric(settings)
     listed = settings.trainer.callbacks
     listed = listed if isinstance(listed, list) else [listed] if listed else []
     if not settings.default_callbacks:

@@ -12,7 +12,7 @@ from hilmix.integrity import read_checkpoint
 from hilmix.lightning_cli.parser_errors import differences
 from hilmix.lightning_cli.run_folder import check_checkpoint, readable
 from hilmix.redaction import redacted
-from hilmix.trusted import find_class
+from hilmix.trusted import check_class_paths, find_class
 
 DEFAULTED = ("backbone", "lr", "lr_scaling")
 """Settings of the model whose default depends on the input, and may be another in the next version of hilmix."""
@@ -54,6 +54,7 @@ def reuse_finder_results(settings: Any) -> None:
         name = finder.init_args.get(keys) or "lr"
         found = saved.get("hyper_parameters" if part == "model" else "datamodule_hyper_parameters", {})
         if name in found and name in settings[part].init_args:
+            check_class_paths(found[name], where=settings.ckpt_path)
             settings[part].init_args[name] = found[name]
 
 

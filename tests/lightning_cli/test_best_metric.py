@@ -37,3 +37,14 @@ def test_a_module_of_the_user_s_own_is_monitored_by_its_loss(model: str, given: 
     add_default_callbacks(settings)
     assert settings.best_metric == monitored
     assert [one.init_args.monitor for one in settings.trainer.callbacks] == [monitored, "val/nll"]
+
+
+def test_a_metric_that_the_user_chose_stays_though_it_is_the_default() -> None:
+    settings = Namespace(
+        best_metric=DEFAULT,
+        default_callbacks=False,
+        model=Namespace(class_path=OWN),
+        trainer=Namespace(callbacks=[]),
+    )
+    add_default_callbacks(settings, metric_given=True)
+    assert settings.best_metric == DEFAULT
