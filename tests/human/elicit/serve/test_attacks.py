@@ -25,6 +25,8 @@ from tests.human.elicit.studies import (
 )
 
 JSON = {"content-type": "application/json"}
+# Long, so that no random token of the database holds it by chance.
+PLATFORM_ID = "person-of-a-platform"
 
 
 def test_no_redirect_repeats_an_address_or_names_a_host(served):
@@ -179,22 +181,23 @@ def test_tokens_open_their_own_door_only(served):
 
 
 def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
-    assert joined(served.client, PROLIFIC_PID="p1") != joined(served.client, PROLIFIC_PID="p1")
+    assert joined(served.client, PROLIFIC_PID=PLATFORM_ID) != joined(served.client, PROLIFIC_PID=PLATFORM_ID)
     assert not served.client.cookies
     assert {one.platform for one in served.rows(Rows.read_participants)} == {None}
     hashing = serve(make_study(tmp_path / "hashing", keep_platform_id="hash"))
-    first = joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="x")
-    assert joined(hashing.client, PROLIFIC_PID="p1", STUDY_ID="y") == first
+    first = joined(hashing.client, PROLIFIC_PID=PLATFORM_ID, STUDY_ID="x")
+    assert joined(hashing.client, PROLIFIC_PID=PLATFORM_ID, STUDY_ID="y") == first
     stranger = hashing.client.__class__(hashing.app)
     for cookie in (b"x", first.rpartition("/")[2].encode() + b"x", b"\xff", None):
         headers = {} if cookie is None else {b"cookie": COOKIE.encode() + b"=" + cookie}
-        refused(stranger.get(LINK, params={"PROLIFIC_PID": "p1"}, headers=headers), 409, "You have joined before")
-    assert joined(hashing.client, PROLIFIC_PID="p2") != first
+        refused(stranger.get(LINK, params={"PROLIFIC_PID": PLATFORM_ID}, headers=headers), 409, "You have joined before")
+    assert joined(hashing.client, PROLIFIC_PID="person-of-another") != first
     assert joined(hashing.client) != joined(hashing.client)
     files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
-    assert b"p1" not in files
+    assert PLATFORM_ID.encode() not in files
     key = bytes.fromhex(hashing.rows(lambda rows: rows.read_meta("hash_key")))
-    assert hashing.rows(Rows.read_participants)[0].platform == hmac.new(key, b"p1", hashlib.sha256).hexdigest()
+    hashed = hmac.new(key, PLATFORM_ID.encode(), hashlib.sha256).hexdigest()
+    assert hashing.rows(Rows.read_participants)[0].platform == hashed
 
 
 def test_codes_cannot_be_guessed(served):
