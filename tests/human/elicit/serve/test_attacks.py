@@ -190,7 +190,9 @@ def test_platform_ids_are_hashed_or_not_kept(served, tmp_path, serve):
     stranger = hashing.client.__class__(hashing.app)
     for cookie in (b"x", first.rpartition("/")[2].encode() + b"x", b"\xff", None):
         headers = {} if cookie is None else {b"cookie": COOKIE.encode() + b"=" + cookie}
-        refused(stranger.get(LINK, params={"PROLIFIC_PID": PLATFORM_ID}, headers=headers), 409, "You have joined before")
+        refused(
+            stranger.get(LINK, params={"PROLIFIC_PID": PLATFORM_ID}, headers=headers), 409, "You have joined before"
+        )
     assert joined(hashing.client, PROLIFIC_PID="person-of-another") != first
     assert joined(hashing.client) != joined(hashing.client)
     files = b"".join(file.read_bytes() for file in hashing.folder.glob("answers.sqlite*"))
