@@ -23,6 +23,7 @@ BENCHMARKS = {
     "explanations": "explanations",
     "aggregation": "aggregation",
     "elicit": "elicit_load",
+    "start": "start",
 }
 """Their modules, imported where they run: some need packages that the others do without."""
 HERE = Path(__file__).parent

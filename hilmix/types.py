@@ -10,13 +10,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from hilmix.codes import UNKNOWN as UNKNOWN
 from hilmix.errors import ConfigError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.confusion import Confusion
 
 Stage = Literal["train", "val", "test", "predict"]
-UNKNOWN = -1
-"""Marks an unknown target, and an annotator that was never seen in training."""
 
 
 class MixPlan(NamedTuple):

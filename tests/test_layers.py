@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = [
     """
-    errors faults integrity checks types trusted moved redaction parts functional names terminal
+    codes errors faults integrity checks types trusted moved redaction parts functional names terminal
     """,
     """
     values columns spreadsheets files clean_batches yaml_files annotations mix annotators metrics timm_networks

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
+from hilmix.codes import UNKNOWN
 from hilmix.data.folder import LabelledItems, read_labels
 from hilmix.errors import ConfigError
 from hilmix.files import write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, choose_classes
 from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
-from hilmix.types import UNKNOWN
 
 DEFAULT_METHOD = "dawid-skene"
 _LEAST_TRUSTED = 5

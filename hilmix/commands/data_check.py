@@ -4,19 +4,20 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hilmix.data.folder import FolderContents, examine_folder
-from hilmix.data.folder.copy import CleanedCopy, copy_readable
 from hilmix.data.folder.describe import Description, describe_data, training_notes
-from hilmix.data.folder.mask_summary import count_group_sizes, summarise_masks
 from hilmix.data.items import AnnotatedData
-from hilmix.data.masks import Masks
 from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Fault, FaultyDataError
 from hilmix.terminal import Console, Grid, literal, pairs, say, say_notes
+
+if TYPE_CHECKING:  # masks need torch, whose import takes longer than all else here
+    from hilmix.data.folder.copy import CleanedCopy
+    from hilmix.data.masks import Masks
 
 _MANY_CLASSES = 20
 _ABOUT = """Reads everything and reports all faults at once, grouped by file, with the first rows and their number.
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if args.skip_unreadable and (args.quick or args.json):
         raise ConfigError("--skip-unreadable decodes every image and prints text; leave --quick and --json out.")
     if args.skip_unreadable:
+        from hilmix.data.folder.copy import copy_readable
+
         _print_cleaned(copy_readable(args.folder, args.out), args.out, console)
         return
     # Collects faults instead of raising the first: one run of the command, one list to work through.
@@ -111,7 +114,7 @@ def _numbers(data: AnnotatedData) -> dict[str, Any]:
     return shown
 
 
-def _print_cleaned(cleaned: CleanedCopy, out: Path, console: Console) -> None:
+def _print_cleaned(cleaned: "CleanedCopy", out: Path, console: Console) -> None:
     for item, path in zip(cleaned.items, cleaned.paths, strict=True):
         say(console, f"left out: {item} ({path})")
     say(
@@ -187,7 +190,9 @@ def _classes(data: AnnotatedData, found: Description) -> Grid:
     return table
 
 
-def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
+def _masks(masks: "Masks", *, quick: bool) -> dict[str, str]:
+    from hilmix.data.folder.mask_summary import summarise_masks
+
     given, annotators = int(masks.explained.sum()), len(set(masks.annotator))
     by = f"{annotators} annotators" if annotators > 1 else "one annotator"
     rows = {"masks": f"on {given:,} of {masks.num_items:,} items, by {by}"}
@@ -204,6 +209,8 @@ def _masks(masks: Masks, *, quick: bool) -> dict[str, str]:
 
 
 def _groups(data: AnnotatedData) -> Grid:
+    from hilmix.data.folder.mask_summary import count_group_sizes
+
     sizes = count_group_sizes(data)
     table = Grid("group", *sizes.columns)
     for name, row in zip(sizes.index, sizes.to_numpy(), strict=True):

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hilmix.columns import IntArray
 from hilmix.data.pictures import BadPicturesError, Size, examine_pictures, read_pixels
 from hilmix.errors import DataError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # commands about data start without torch, in a quarter of the time
+    from torch import Tensor
     from torchvision.transforms import v2
 
 InputKind = Literal["image", "vector"]
@@ -34,7 +33,7 @@ class Inputs(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def fetch(self, rows: IntArray) -> Tensor:
+    def fetch(self, rows: IntArray) -> "Tensor":
         """(B, C, H, W) uint8 or float32, or (B, D) float32, a fresh tensor."""
 
 
@@ -70,7 +69,9 @@ class ArrayInputs:
     def __len__(self) -> int:
         return len(self.array)
 
-    def fetch(self, rows: IntArray) -> Tensor:
+    def fetch(self, rows: IntArray) -> "Tensor":
+        import torch
+
         # Indexing by rows copies, so neither the array nor a read-only memory map is ever written to.
         part = np.ascontiguousarray(self.array[rows])
         if self.kind == "vector":
@@ -120,14 +121,18 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def fetch(self, rows: IntArray) -> Tensor:
+    def fetch(self, rows: IntArray) -> "Tensor":
+        import torch
+
         return torch.stack([self._decode(self.paths[r]) for r in rows])
 
-    def fit(self, picture: Tensor) -> Tensor:
+    def fit(self, picture: "Tensor") -> "Tensor":
         """Return a (C, H', W') picture of a file's own size, resized to the common size as the files are."""
         return picture if self._resize is None else self._resize(picture)
 
-    def _decode(self, path: Path) -> Tensor:
+    def _decode(self, path: Path) -> "Tensor":
+        import torch
+
         return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
 
 
@@ -137,7 +142,7 @@ def _resizing(side: int) -> "v2.Transform":
     return v2.Compose([_crop_long_side, v2.Resize(side, antialias=True), v2.CenterCrop(side)])
 
 
-def _crop_long_side(picture: Tensor) -> Tensor:
+def _crop_long_side(picture: "Tensor") -> "Tensor":
     """The middle of a picture whose long side would fill the memory once the short one is enlarged."""
     height, width = picture.shape[-2:]
     longest = _MOST_STRETCHED * min(height, width)

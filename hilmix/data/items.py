@@ -1,17 +1,20 @@
 """Annotated items in memory: inputs, votes, optional truth and split. What every source is turned into."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.annotations.repeats import Duplicates
-from hilmix.data.inputs import Inputs
-from hilmix.data.masks import Masks
+from hilmix.codes import UNKNOWN
 from hilmix.errors import DataError
 from hilmix.faults import Fault
-from hilmix.types import UNKNOWN
+
+if TYPE_CHECKING:  # they need torch, and commands about votes start without it
+    from hilmix.data.inputs import Inputs
+    from hilmix.data.masks import Masks
 
 SPLITS = ("train", "val", "test")
 
@@ -39,13 +42,13 @@ class AnnotatedData:
 
     name: str
     items: tuple[str, ...]
-    inputs: Inputs
+    inputs: "Inputs"
     annotations: Annotations
     target: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     split: NDArray[np.str_] | None = None
     licence: str | None = None
     annotator_features: NDArray[np.float32] | None = None
-    masks: Masks | None = None
+    masks: "Masks | None" = None
     group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     groups: tuple[str, ...] = ()
     notes: tuple[Fault, ...] = ()

@@ -1,25 +1,8 @@
-"""The data folder: reading, writing, checking, cleaning, and importing class folders."""
+"""The data folder: reading, writing, checking, cleaning, and importing class folders.
 
-from hilmix.data.folder.class_folders import read_class_folders
-from hilmix.data.folder.copy import copy_readable
-from hilmix.data.folder.describe import Description, describe_data
-from hilmix.data.folder.mask_summary import MaskSummary, summarise_masks
-from hilmix.data.folder.masks import MaskPictures
-from hilmix.data.folder.read import FolderContents, LabelledItems, examine_folder, read_folder, read_labels
-from hilmix.data.folder.write import write_folder
+The public names stand in ``__init__.pyi``; each is imported on first use: masks need torch, and labels do without it.
+"""
 
-__all__ = [
-    "Description",
-    "FolderContents",
-    "LabelledItems",
-    "MaskPictures",
-    "MaskSummary",
-    "copy_readable",
-    "describe_data",
-    "examine_folder",
-    "read_class_folders",
-    "read_folder",
-    "read_labels",
-    "summarise_masks",
-    "write_folder",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
+from hilmix.codes import UNKNOWN
 from hilmix.data.items import SPLITS, AnnotatedData
 from hilmix.faults import Fault, Findings
 from hilmix.functional.aggregation import VoteTable, best_classes, vote_counts
-from hilmix.types import UNKNOWN
 
 _ROUNDING = 1e-5
 """Of sums of float32 probabilities."""

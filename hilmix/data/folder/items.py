@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilmix.codes import UNKNOWN
 from hilmix.data.items import SPLITS
 from hilmix.faults import Findings
-from hilmix.types import UNKNOWN
 from hilmix.values import is_list, natural_order, places, read_names, short
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.annotations.vote_tables import CodedLabels, LabelRules, code_classes, code_votes
+from hilmix.codes import UNKNOWN
 from hilmix.faults import Findings
-from hilmix.types import UNKNOWN
 from hilmix.values import lookalikes, spelled_out
 
 _GROUPS_SHOWN = 5

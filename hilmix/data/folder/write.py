@@ -3,18 +3,20 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from hilmix.annotations import IntArray
+from hilmix.codes import UNKNOWN
 from hilmix.data.inputs import Inputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.masks import Masks
 from hilmix.errors import DataError
-from hilmix.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from hilmix.data.masks import Masks
 
 _AT_ONCE = 1024
 """Inputs in memory at a time."""
@@ -98,7 +100,7 @@ def _metadata(data: AnnotatedData) -> dict[str, Any]:
     return meta
 
 
-def write_masks(masks: Masks, items: tuple[str, ...], folder: Path) -> None:
+def write_masks(masks: "Masks", items: tuple[str, ...], folder: Path) -> None:
     """Write the table ``masks`` and ``masks.npy``; a picture that several masks share is stored once."""
     pictures, row = np.unique(masks.picture, return_inverse=True)
     frame = pd.DataFrame(

@@ -7,7 +7,8 @@ state. With M = 1 that is IBCC; with more, the annotators' labels depend on each
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse, special
+import scipy
+from scipy import sparse
 
 from hilmix.functional.aggregation.rounds import run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
@@ -123,8 +124,8 @@ class Combination:
         prior[np.arange(pairs), self.label] = pseudo.right
         self.label_prior = prior.reshape(pairs, k * m)
         self.prior_total = pseudo.right + (k - 1) * pseudo.wrong
-        normaliser = pairs * (special.gammaln(pseudo.right) + (k - 1) * special.gammaln(pseudo.wrong))
-        normaliser -= self.num_annotators * k * special.gammaln(self.prior_total)
+        normaliser = pairs * (scipy.special.gammaln(pseudo.right) + (k - 1) * scipy.special.gammaln(pseudo.wrong))
+        normaliser -= self.num_annotators * k * scipy.special.gammaln(self.prior_total)
         self.log_prior_normaliser = float(m * normaliser)
 
     def _start(self, rng: np.random.Generator | None) -> FloatArray:
@@ -154,8 +155,8 @@ class Combination:
         """(pairs in use, K M) expected logarithms of the labels, and their divergence from the prior."""
         alpha = counts + self.label_prior
         total = self.cells_of_annotator @ counts + self.prior_total
-        logs: FloatArray = special.digamma(alpha) - special.digamma(total)[self.owner]
-        normaliser = special.gammaln(alpha).sum() - special.gammaln(total).sum() - self.log_prior_normaliser
+        logs: FloatArray = scipy.special.digamma(alpha) - scipy.special.digamma(total)[self.owner]
+        normaliser = scipy.special.gammaln(alpha).sum() - scipy.special.gammaln(total).sum() - self.log_prior_normaliser
         return logs, float((counts * logs).sum() - normaliser)
 
     def _result(self, posterior: FloatArray, history: list[float], converged: bool) -> Run:
@@ -183,6 +184,6 @@ class Combination:
 def _dirichlet(counts: FloatArray, pseudo: float) -> tuple[FloatArray, float]:
     """Expected logarithms of rows with Dirichlet(counts + pseudo), and their divergence from Dirichlet(pseudo)."""
     alpha = counts + pseudo
-    logs: FloatArray = special.digamma(alpha) - special.digamma(alpha.sum(axis=1, keepdims=True))
+    logs: FloatArray = scipy.special.digamma(alpha) - scipy.special.digamma(alpha.sum(axis=1, keepdims=True))
     normaliser = log_beta(alpha) - log_beta(np.full_like(alpha, pseudo))
     return logs, float((counts * logs).sum() - normaliser.sum())

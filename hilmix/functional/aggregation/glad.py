@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse
+import scipy
+from scipy import sparse
 
 from hilmix.functional.aggregation.rounds import require_counts, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
@@ -79,7 +80,7 @@ def glad(
     def step() -> float:
         nonlocal parameters, posterior
         agreement = model.agreement(posterior)
-        fit = optimize.minimize(model.loss, parameters, (agreement,), method="CG", jac=True, options=options)
+        fit = scipy.optimize.minimize(model.loss, parameters, (agreement,), method="CG", jac=True, options=options)
         parameters = fit.x
         posterior, bound = model.e_step(parameters)
         return bound

@@ -3,7 +3,8 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse, special
+import scipy
+from scipy import sparse
 
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.rounds import require_counts, run_rounds
@@ -158,6 +159,6 @@ class _Fit:
         if not self.bayes:
             logs = np.log(alpha / total)
             return alpha / total, logs, pseudo * float(logs.sum())
-        logs = special.digamma(alpha) - special.digamma(total)
+        logs = scipy.special.digamma(alpha) - scipy.special.digamma(total)
         divergence = (counts * logs).sum() - log_beta(alpha).sum() + log_beta(np.full_like(alpha, pseudo)).sum()
         return alpha / total, logs, -float(divergence)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -142,5 +142,5 @@ def softmax_in_place(scores: FloatArray) -> float:
 
 def log_beta(alpha: FloatArray) -> FloatArray:
     """Returns (rows,) logarithms of the normalisers of Dirichlet distributions, one per row of parameters."""
-    value: FloatArray = special.gammaln(alpha).sum(axis=1) - special.gammaln(alpha.sum(axis=1))
+    value: FloatArray = scipy.special.gammaln(alpha).sum(axis=1) - scipy.special.gammaln(alpha.sum(axis=1))
     return value
