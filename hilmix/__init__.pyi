@@ -111,6 +111,10 @@ from .modules import (
     EMClassifier as EMClassifier,
     FoldNetworks as FoldNetworks,
 )
+from .predictor import (
+    Predictor as Predictor,
+    load as load,
+)
 from .regularizers import (
     EntropyPenalty as EntropyPenalty,
     PriorPenalty as PriorPenalty,

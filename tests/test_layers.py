@@ -21,7 +21,7 @@ LAYERS = [
     backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report cross_fitting",
+    "diagnostics callbacks checkpoint logging plotting report cross_fitting predictor",
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",

@@ -19,15 +19,21 @@ def weights_of(trainer: Trainer) -> Weights:
         name = "last" if trainer.state.fn == TrainerFn.FITTING else "memory"
         states = [c.state_dict() for c in trainer.callbacks if isinstance(c, StochasticWeightAveraging)]  # type: ignore[attr-defined]
         return Weights(name, *_trained(trainer.current_epoch - 1, trainer.global_step, states))
-    saved = read_checkpoint(path)
-    name = Path(path).name
-    return Weights(name.removesuffix(".ckpt") if name in ("best.ckpt", "last.ckpt") else name, *_position(saved))
+    return saved_weights(read_checkpoint(path), Path(path))
 
 
-def _position(saved: Mapping[str, Any]) -> tuple[int, int]:
+def saved_weights(saved: Mapping[str, Any], path: Path) -> Weights:
+    """Returns what a checkpoint holds.
+
+    Args:
+        saved: its content.
+        path: its file.
+    """
+    name = path.name
     swa = StochasticWeightAveraging.__name__
     states = [state for key, state in saved.get("callbacks", {}).items() if str(key).startswith(swa)]
-    return _trained(int(saved.get("epoch", -1)), int(saved.get("global_step", 0)), states)
+    position = _trained(int(saved.get("epoch", -1)), int(saved.get("global_step", 0)), states)
+    return Weights(name.removesuffix(".ckpt") if name in ("best.ckpt", "last.ckpt") else name, *position)
 
 
 def _trained(epoch: int, step: int, states: Iterable[Mapping[str, Any]]) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from hilmix.errors import DataError
 
 if TYPE_CHECKING:  # commands about data start without torch, in a quarter of the time
     from torch import Tensor
-    from torchvision.transforms import v2
 
 InputKind = Literal["image", "vector"]
 MIXED_SIZE = 128
@@ -107,12 +106,8 @@ class ImageFiles:
                 raise BadPicturesError(faults)
         self.sizes = None if sizes is None else tuple(sizes)
         found = set() if size is not None or sizes is None else {one for one in sizes if one is not None}
-        self._resize: v2.Transform | None = None
-        if len(found) == 1:
-            self._width, self._height = found.pop()
-        else:
-            self._width = self._height = size or MIXED_SIZE
-            self._resize = _resizing(self._height)
+        self._resized = len(found) != 1
+        self._width, self._height = (size or MIXED_SIZE,) * 2 if self._resized else found.pop()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,7 +123,7 @@ class ImageFiles:
 
     def fit(self, picture: "Tensor") -> "Tensor":
         """Return a (C, H', W') picture of a file's own size, resized to the common size as the files are."""
-        return picture if self._resize is None else self._resize(picture)
+        return fit_picture(picture, (self._height, self._width)) if self._resized else picture
 
     def _decode(self, path: Path) -> "Tensor":
         import torch
@@ -136,10 +131,25 @@ class ImageFiles:
         return self.fit(torch.from_numpy(read_pixels(path)).permute(2, 0, 1)).contiguous()
 
 
-def _resizing(side: int) -> "v2.Transform":
+def fit_picture(picture: "Tensor", size: tuple[int, int]) -> "Tensor":
+    """Return the middle of pictures (..., H', W') that are resized until they just cover (H, W).
+
+    Args:
+        picture: uint8, or float in [0, 1].
+        size: H and W in pixels.
+    """
+    if tuple(picture.shape[-2:]) == size:
+        return picture
     from torchvision.transforms import v2  # here: commands about data start without it, in half the time
 
-    return v2.Compose([_crop_long_side, v2.Resize(side, antialias=True), v2.CenterCrop(side)])
+    picture = _crop_long_side(picture)
+    (height, width), (below, across) = size, picture.shape[-2:]
+    # As v2.Resize(side) rounds the long side of a square's picture: downwards.
+    covers = (
+        [height, height * across // below] if height * across >= width * below else [width * below // across, width]
+    )
+    fitted: Tensor = v2.functional.center_crop(v2.functional.resize(picture, covers, antialias=True), [height, width])
+    return fitted
 
 
 def _crop_long_side(picture: "Tensor") -> "Tensor":

@@ -1,13 +1,17 @@
 """The temperature of a clean pass, and what calibration scores show: metrics to log, panels to draw."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import CleanPass
 from hilmix.diagnostics.tracker import Score, What
+from hilmix.diagnostics.weights import Weights
+from hilmix.errors import RunError
 from hilmix.functional.temperature import Temperature, fit_temperature
 from hilmix.plotting import Reliability
 from hilmix.types import UNKNOWN
@@ -49,6 +53,30 @@ def fit_pass_temperature(data: AnnotatedData, result: CleanPass) -> tuple[Temper
         evidence = torch.from_numpy(result.log_likelihood[voted])
     votes = int(np.count_nonzero(voted))
     return fit_temperature(logits, evidence), f"{votes} votes on validation items" if votes else "nothing"
+
+
+def read_temperature(run: Path, weights: Weights) -> float | None:
+    """Return the temperature that a run fitted to these weights, None where it has fitted none.
+
+    Args:
+        run: the run folder, with its ``calibration.csv``.
+        weights: whose epoch and step count.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    file = run / "calibration.csv"
+    if not file.is_file():
+        return None
+    try:
+        table = pd.read_csv(file)
+        if "step" not in table.columns:  # of an older version, which did not say of which weights its rows were
+            return None
+        own = (table["stage"] == "after") & (table["epoch"] == weights.epoch) & (table["step"] == weights.step)
+        found = table.loc[own, "temperature"].to_numpy(dtype=np.float64)
+    except (ValueError, KeyError) as error:
+        raise RunError(f"{file} cannot be read as a table of calibration: {error}. Remove it.") from error
+    return float(found[0]) if len(found) else None
 
 
 def calibration_metrics(scores: Sequence[Score]) -> dict[str, float]:
