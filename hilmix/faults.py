@@ -19,6 +19,7 @@ _LIKELY_MISTAKES = (
     "silent-annotators",
     "unannotated-split",
     "unused-classes",
+    "missing-image",
 )
 
 

@@ -1,4 +1,4 @@
-"""``hilmix aggregate FOLDER``: one label and one distribution per item, where nothing else is needed."""
+"""``hilmix aggregate SOURCE``: one label and one distribution per item, where nothing else is needed."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,9 @@ import pandas as pd
 
 from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
 from hilmix.codes import UNKNOWN
-from hilmix.data.folder import LabelledItems, read_labels
+from hilmix.commands.export_options import add_export_arguments, read_export_settings
+from hilmix.data.exports.labels import load_labels
+from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
 from hilmix.files import write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, choose_classes
@@ -37,6 +39,7 @@ probability) and entropy (in nats). CSV if the name ends in .csv, otherwise Parq
 
   hilmix aggregate data/mine -o labels.csv
   hilmix aggregate data/mine --method glad -o labels.parquet
+  hilmix aggregate votes.csv -o labels.csv
 
 docs/aggregation.md says which method suits which data.
 """
@@ -49,10 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(images,\nvectors) are not looked at."
     )
     parser.epilog = _METHODS
-    parser.add_argument("folder", type=Path, help="data folder, see docs/data_folder.md")
+    parser.add_argument("source", type=Path, help="data folder, or an export of votes such as votes.csv")
     parser.add_argument("--method", default=DEFAULT_METHOD, metavar="METHOD", help=f"default: {DEFAULT_METHOD}")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.parquet or labels.csv")
     parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
+    add_export_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -67,8 +71,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if args.out.suffix not in (".csv", ".parquet"):
         raise ConfigError(refusal("-o", "a file name that ends in .csv or .parquet", str(args.out)))
     check_value("--seed", args.seed, NonNegativeInt)
-    with console.status(literal(f"reading {args.folder}")) as status:
-        labels = read_labels(args.folder)
+    settings = read_export_settings(args, args.source)
+    with console.status(literal(f"reading {args.source}")) as status:
+        labels = load_labels(args.source, settings)
 
         def show(rounds: int) -> None:
             status.update(literal(f"{args.method}: round {rounds}"))

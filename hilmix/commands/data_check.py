@@ -1,4 +1,4 @@
-"""``hilmix data check FOLDER``: validates a data folder and prints what it holds."""
+"""``hilmix data check FOLDER``: validates a data folder or a table of votes, and prints what it holds."""
 
 import argparse
 import json
@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilmix.data.folder import FolderContents, examine_folder
-from hilmix.data.folder.describe import Description, describe_data, training_notes
-from hilmix.data.items import AnnotatedData
+from hilmix.commands.data_summary import print_summary
+from hilmix.commands.export_options import add_export_arguments, read_export_settings
+from hilmix.data.exports.labels import examine_labels
+from hilmix.data.exports.read import is_export
+from hilmix.data.folder import examine_folder
+from hilmix.data.folder.describe import describe_data, training_notes
+from hilmix.data.items import AnnotatedData, LabelledItems
 from hilmix.errors import ConfigError, DataError
-from hilmix.faults import Fault, FaultyDataError
-from hilmix.terminal import Console, Grid, literal, pairs, say, say_notes
+from hilmix.faults import Fault, FaultyDataError, Findings
+from hilmix.terminal import Console, say
 
 if TYPE_CHECKING:  # masks need torch, whose import takes longer than all else here
     from hilmix.data.folder.copy import CleanedCopy
-    from hilmix.data.masks import Masks
 
-_MANY_CLASSES = 20
 _ABOUT = """Reads everything and reports all faults at once, grouped by file, with the first rows and their number.
 Ends with code 0, or with code 2 and what is wrong.
 
   hilmix data check data/mine
   hilmix data check data/mine --json > check.json
   hilmix data check data/mine --skip-unreadable -o data/clean
+  hilmix data check votes.csv
 
 --skip-unreadable writes a copy without the items whose image cannot be read, their annotations and masks. The original
 is only read.
@@ -35,13 +38,14 @@ is only read.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.epilog, parser.formatter_class = _ABOUT, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="data folder, or an export of votes such as votes.csv")
     parser.add_argument("--quick", action="store_true", help="do not decode every image")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "--skip-unreadable", action="store_true", help="write a copy without unreadable images, with -o"
     )
     parser.add_argument("-o", "--out", type=Path, metavar="COPY", help="folder that --skip-unreadable writes")
+    add_export_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -60,15 +64,22 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
         _print_cleaned(copy_readable(args.folder, args.out), args.out, console)
         return
+    settings = read_export_settings(args, args.folder)
     # Collects faults instead of raising the first: one run of the command, one list to work through.
-    examined = examine_folder(args.folder, decode=not args.quick)
+    data: AnnotatedData | LabelledItems | None
+    if is_export(args.folder):
+        data, found = examine_labels(args.folder, settings)
+    else:
+        examined = examine_folder(args.folder, decode=not args.quick)
+        data, found = examined.data, examined.found
     if args.json:
-        say(console, *_json(args.folder, examined).splitlines())
+        say(console, *_json(args.folder, data, found).splitlines())
     # After the JSON, which scripts read whatever the exit code.
-    if examined.data is None:
-        raise DataError(all_faults(FaultyDataError(args.folder, examined.found.faults)))
+    if data is None:
+        raise DataError(all_faults(FaultyDataError(args.folder, found.faults)))
     if not args.json:
-        _print(args, examined.data, console)
+        print_summary(data, args.folder, console, quick=args.quick)
+        say(console, "ok" + " (inputs not decoded)" * (args.quick and isinstance(data, AnnotatedData)))
 
 
 def all_faults(error: FaultyDataError) -> str:
@@ -87,27 +98,24 @@ def _without_file(fault: Fault) -> str:
     return fault.sentence().removeprefix(fault.file).lstrip(",: ")
 
 
-def _json(folder: Path, examined: FolderContents) -> str:
-    content: dict[str, Any] = {"folder": str(folder), "ok": examined.data is not None}
+def _json(place: Path, data: AnnotatedData | LabelledItems | None, found: Findings) -> str:
+    content: dict[str, Any] = {"folder": str(place), "ok": data is not None}
     for name in ("faults", "notes"):
-        content[name] = [fault.to_dict() for fault in getattr(examined.found, name)]
-    if examined.data is not None:
-        content["notes"] += [one.to_dict() for one in training_notes(examined.data, examined.data.split, folder)]
-    content["data"] = None if examined.data is None else _numbers(examined.data)
+        content[name] = [fault.to_dict() for fault in getattr(found, name)]
+    if data is not None:
+        content["notes"] += [one.to_dict() for one in training_notes(data, data.split, place)]
+    content["data"] = None if data is None else _numbers(data)
     return json.dumps(content, indent=2)
 
 
-def _numbers(data: AnnotatedData) -> dict[str, Any]:
+def _numbers(data: AnnotatedData | LabelledItems) -> dict[str, Any]:
     """Collects the printed numbers as plain values; NaN as null."""
-    shown: dict[str, Any] = {
-        "name": data.name,
-        "licence": data.licence,
-        "input": data.inputs.kind,
-        "shape": data.inputs.shape,
-    }
+    shown: dict[str, Any] = {"name": data.name}
+    if isinstance(data, AnnotatedData):
+        shown |= {"licence": data.licence, "input": data.inputs.kind, "shape": data.inputs.shape}
     for key, value in vars(describe_data(data)).items():
         by_class = isinstance(value, np.ndarray)
-        shown[key] = dict(zip(data.classes, value.tolist(), strict=True)) if by_class else value
+        shown[key] = dict(zip(data.annotations.classes, value.tolist(), strict=True)) if by_class else value
         # JSON has no NaN.
         if isinstance(value, float) and not math.isfinite(value):
             shown[key] = None
@@ -122,97 +130,3 @@ def _print_cleaned(cleaned: "CleanedCopy", out: Path, console: Console) -> None:
         f"{len(cleaned.items):,} items with an unreadable image, their {cleaned.annotations:,} annotations and "
         f"{cleaned.masks:,} masks are left out; the others are written to {out}",
     )
-
-
-def _print(args: argparse.Namespace, data: AnnotatedData, console: Console) -> None:
-    found = describe_data(data)
-    say(console, literal((data.name, "bold"), f" ({args.folder})"))
-    console.print(_summary(data, found, quick=args.quick))
-    console.print(_classes(data, found))
-    if data.groups:
-        console.print(_groups(data))
-    say_notes(console, data.notes)
-    say_notes(console, training_notes(data, data.split, args.folder))
-    say(console, "ok" + (" (inputs not decoded)" if args.quick else ""))
-
-
-def _summary(data: AnnotatedData, found: Description, *, quick: bool) -> Grid:
-    low, mean, high = found.labels_per_item
-    rows = {
-        "licence": data.licence or "not stated",
-        "inputs": f"{data.inputs.kind}, {' x '.join(map(str, data.inputs.shape))}",
-        "items": f"{found.items:,}",
-        "splits": ", ".join(f"{name} {n:,} ({voted:,} annotated)" for name, (n, voted) in found.splits.items()),
-        "annotations": f"{found.annotations:,}" + (" (soft)" if data.annotations.probs is not None else ""),
-        "labels per item": f"{low} to {high}, mean {mean:.2f}"
-        + (f"; none on {found.empty_items:,} items" * bool(found.empty_items)),
-        "annotators": _annotators(data, found),
-        "agreement": _agreement(found),
-        "truth": f"known for {found.known_targets:,} items",
-    }
-    if found.known_targets:
-        rows["wrong labels"] = _percent(found.wrong_labels)
-        rows["majority vote"] = f"{_percent(found.majority_accuracy)} right (ties split)"
-    if data.masks is not None:
-        rows |= _masks(data.masks, quick=quick)
-    return pairs(rows)
-
-
-def _annotators(data: AnnotatedData, found: Description) -> str:
-    if data.annotations.exchangeable:
-        return "exchangeable (identities unknown)"
-    low, median, high = found.labels_per_annotator
-    return f"{found.annotators:,}, with {low:,} to {high:,} labels, median {median:g}"
-
-
-def _agreement(found: Description) -> str:
-    alpha = found.krippendorff_alpha
-    shown = "n/a" if alpha != alpha else f"{alpha:.3f}"
-    return f"{_percent(found.pairwise_agreement)} of pairs, Krippendorff {shown}"
-
-
-def _percent(share: float) -> str:
-    return "n/a" if share != share else f"{100 * share:.1f} %"
-
-
-def _classes(data: AnnotatedData, found: Description) -> Grid:
-    table = Grid("class", "votes", "truth")
-    order = (
-        sorted(range(len(data.classes)), key=lambda k: -found.class_votes[k])
-        if len(data.classes) > _MANY_CLASSES
-        else range(len(data.classes))
-    )
-    for k in list(order)[:_MANY_CLASSES]:
-        truth = "" if found.class_targets is None else _percent(float(found.class_targets[k]))
-        table.add_row(data.classes[k], _percent(float(found.class_votes[k])), truth)
-    if len(data.classes) > _MANY_CLASSES:
-        table.add_row(f"... {len(data.classes) - _MANY_CLASSES} more", "", "")
-    return table
-
-
-def _masks(masks: "Masks", *, quick: bool) -> dict[str, str]:
-    from hilmix.data.folder.mask_summary import summarise_masks
-
-    given, annotators = int(masks.explained.sum()), len(set(masks.annotator))
-    by = f"{annotators} annotators" if annotators > 1 else "one annotator"
-    rows = {"masks": f"on {given:,} of {masks.num_items:,} items, by {by}"}
-    if quick:
-        return rows
-    found = summarise_masks(masks)
-    low, high = found.per_item
-    rows["masks"] += f"; {low} to {high} per item" * (high > 1)
-    rows["masks mark"] = f"{_percent(found.marked)} of the input on average"
-    rows["masks mark"] += f"; {found.empty:,} mark nothing" * bool(found.empty)
-    if high > 1:
-        rows["masks overlap"] = f"by {_percent(found.overlap)}, two annotators' of one item"
-    return rows
-
-
-def _groups(data: AnnotatedData) -> Grid:
-    from hilmix.data.folder.mask_summary import count_group_sizes
-
-    sizes = count_group_sizes(data)
-    table = Grid("group", *sizes.columns)
-    for name, row in zip(sizes.index, sizes.to_numpy(), strict=True):
-        table.add_row(name, *(f"{n:,}" for n in row))
-    return table

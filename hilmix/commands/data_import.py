@@ -1,47 +1,108 @@
-"""``hilmix data import IMAGES``: a data folder from images in class folders."""
+"""``hilmix data import SOURCE``: a data folder from an export of votes, or from images in class folders."""
 
 import argparse
 from pathlib import Path
 from typing import Annotated
 
 from hilmix.checks import Range, check_value
+from hilmix.commands.data_summary import print_summary
+from hilmix.commands.export_options import add_export_arguments, read_export_settings
 from hilmix.commands.outputs import require_free, write_data
-from hilmix.data.folder.class_folders import ANNOTATOR, read_class_folders
-from hilmix.terminal import Console, say, say_notes
+from hilmix.data.exports.build import add_images
+from hilmix.data.exports.export import ExportSettings
+from hilmix.data.exports.labels import label_items
+from hilmix.data.exports.read import is_export, read_export
+from hilmix.data.folder import read_class_folders, read_folder
+from hilmix.data.folder.class_folders import ANNOTATOR
+from hilmix.data.items import AnnotatedData, LabelledItems
+from hilmix.errors import ConfigError
+from hilmix.faults import Findings
+from hilmix.terminal import Console, literal, pairs, say, say_notes
+
+_ABOUT = """Reads an export of votes and the images of its items, or images in class folders, and writes a data folder.
+
+  hilmix data import votes.csv --images photos -o data/mine
+  hilmix data import votes.csv --item task --annotator worker --label answer --sep ';' --images photos -o data/mine
+  hilmix data import votes.csv --images photos --dry_run
+  hilmix data import photos
+
+An item is matched with an image by relative path, file name, or name without extension, whichever is one-to-one.
+docs/data_import.md lists the layouts.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.epilog, parser.formatter_class = _ABOUT, argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "images", type=Path, metavar="IMAGES", help="CLASS/..., or train, val and test with class folders in them"
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="export such as votes.csv, or images in CLASS/... or SPLIT/CLASS/...",
     )
-    parser.add_argument("--out", type=Path, help="folder to write (default: data/NAME OF IMAGES)")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="folder to write (default: data/NAME OF SOURCE)"
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="folder of the images that the items of an export name"
+    )
+    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="print what is understood, write nothing")
     parser.add_argument(
         "--image-size",
         type=int,
         metavar="N",
         help="side that images are brought to (default: their own where all are of one size, else 128)",
     )
+    add_export_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """Read the images and write the folder.
+    """Read the source, write the folder and check it.
 
     Raises:
-        ConfigError: for an image size below 1.
-        DataError: for images that cannot be used, or an output that exists.
+        ConfigError: for an image size below 1, or options that do not belong together.
+        DataError: for votes or images that cannot be used, or an output that exists.
     """
     check_value("--image-size", args.image_size, Annotated[int, Range(1, remedy="128 is usual.")] | None)
-    out = require_free(args.out or Path("data") / args.images.resolve().name, flag="--out")
-    data, left_out = read_class_folders(args.images, image_size=args.image_size)
+    settings = read_export_settings(args, args.source)
+    if args.images is not None and not is_export(args.source):
+        raise ConfigError(f"--images must be left out for '{args.source}', which holds the images itself.")
+    name = args.source.resolve().stem if is_export(args.source) else args.source.resolve().name
+    out = args.out or Path("data") / name
+    if not args.dry_run:
+        require_free(out, flag="--out")
+    data = _read_export(args, settings, console) if is_export(args.source) else _read_folders(args, console)
+    if args.dry_run:
+        print_summary(data, args.source, console)
+        say(console, f"nothing is written; without --dry_run it would be {out}")
+        return
+    assert isinstance(data, AnnotatedData), "without images only a dry run goes on"
     write_data(data, out)
     say_notes(console, data.notes)
+    # Read back, by which the folder is checked as any other.
+    print_summary(read_folder(out), out, console)
+    height, width = data.inputs.shape[1:]
+    say(console, f"{len(data):,} images of {len(data.classes)} classes, {width} x {height} pixels, written to {out}")
+
+
+def _read_export(args: argparse.Namespace, settings: ExportSettings, console: Console) -> AnnotatedData | LabelledItems:
+    found = Findings()
+    export = read_export(args.source, settings, found)
+    say(console, literal((f"{args.source}", "bold"), f": {export.layout}"))
+    console.print(pairs(dict(export.understood)))
+    found.raise_if_any(args.source)
+    if args.dry_run and args.images is None:
+        labels = label_items(export, settings, found)
+        found.raise_if_any(args.source)
+        assert labels is not None, "what is None comes with a fault"
+        return labels
+    return add_images(export, args.images, settings, found, image_size=args.image_size)
+
+
+def _read_folders(args: argparse.Namespace, console: Console) -> AnnotatedData:
+    data, left_out = read_class_folders(args.source, image_size=args.image_size)
     if left_out:
         more = f" and {len(left_out) - 1:,} more" * (len(left_out) > 1)
         say(console, f"Left out as no image that can be read: {left_out[0]}{more}")
-    height, width = data.inputs.shape[1:]
-    say(
-        console,
-        f"{len(data):,} images of {len(data.classes)} classes, {width} x {height} pixels, written to {out}; "
-        f"their folder is their class, and their one label, by annotator '{ANNOTATOR}'.",
-    )
+    say(console, f"The folder of an image is its class, and its one label, by annotator '{ANNOTATOR}'.")
+    return data

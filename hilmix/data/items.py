@@ -1,7 +1,7 @@
 """Annotated items in memory: inputs, votes, optional truth and split. What every source is turned into."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,22 @@ if TYPE_CHECKING:  # they need torch, and commands about votes start without it
     from hilmix.data.masks import Masks
 
 SPLITS = ("train", "val", "test")
+
+
+class LabelledItems(NamedTuple):
+    """Names, annotations and targets of items, without their inputs."""
+
+    name: str
+    items: tuple[str, ...]
+    annotations: Annotations
+    target: NDArray[np.int64]
+    """(N,) int64 true class, -1 where unknown."""
+    duplicates: Duplicates = "last"
+    """Rule that was applied to several labels of one annotator for one item."""
+    notes: tuple[Fault, ...] = ()
+    """Remarks for the user, which refuse nothing."""
+    split: NDArray[np.str_] | None = None
+    """(N,) of ``train``, ``val``, ``test``, or None without a split."""
 
 
 @dataclass(frozen=True, eq=False)

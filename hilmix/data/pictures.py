@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,6 +161,12 @@ def read_upright_size(path: Path, *, what: str = "image", remedy: str = ITEM_REM
             f"Cannot read the {what} {path}: {_describe_error(error)}. {remedy}", "damaged-image"
         ) from error
     return (height, width) if lying else (width, height)
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Return the endings of files that Pillow reads, with their dot; it also registers formats that it only writes."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN)
 
 
 class Pictures(NamedTuple):

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.columns import natural_order
 from hilmix.data.folder.image_layout import Part, is_hidden, read_layout, require_utf8
 from hilmix.data.inputs import ImageFiles
 from hilmix.data.items import AnnotatedData
+from hilmix.data.pictures import image_suffixes
 from hilmix.errors import DataError
 from hilmix.faults import Findings
 
@@ -52,7 +52,7 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
     data = AnnotatedData(
         name=root.resolve().name,
         items=tuple(file.relative_to(root).as_posix() for file in paths),
-        inputs=_build_inputs(paths, image_size),
+        inputs=build_image_inputs(paths, image_size),
         annotations=Annotations.build(
             np.arange(len(paths)),
             np.zeros(len(paths)),
@@ -70,8 +70,7 @@ def read_class_folders(root: Path, *, image_size: int | None = None) -> ClassFol
 
 def _find_files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tuple[Part, Path]], tuple[Path, ...]]:
     """The images with their folders, and the files that are none."""
-    # Pillow also registers formats that it can only write, such as PDF.
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    suffixes = image_suffixes()
     images: list[tuple[Part, Path]] = []
     left_out: list[Path] = []
     for part in parts:
@@ -107,7 +106,16 @@ def _find_files_beside(root: Path, parts: list[Part]) -> list[Path]:
     return [f for folder in above for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
 
 
-def _build_inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
+def build_image_inputs(paths: list[Path], image_size: int | None) -> ImageFiles:
+    """Return the inputs of image files.
+
+    Args:
+        paths: N files.
+        image_size: as for :class:`~hilmix.data.inputs.ImageFiles`.
+
+    Raises:
+        DataError: if a file cannot be read, or all are of one very large size and none is given.
+    """
     inputs = ImageFiles(paths, image_size)
     _, height, width = inputs.shape
     if image_size is None and max(height, width) > LARGEST_SIDE:

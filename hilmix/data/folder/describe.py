@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilmix.annotations import Annotations
 from hilmix.codes import UNKNOWN
-from hilmix.data.items import SPLITS, AnnotatedData
+from hilmix.data.items import SPLITS, AnnotatedData, LabelledItems
 from hilmix.faults import Fault, Findings
 from hilmix.functional.aggregation import VoteTable, best_classes, vote_counts
 
@@ -49,7 +49,7 @@ class Description:
     """Annotators without a label on a training item; empty where identities or the split are unknown."""
 
 
-def describe_data(data: AnnotatedData) -> Description:
+def describe_data(data: AnnotatedData | LabelledItems) -> Description:
     """Return the description of data.
 
     A soft answer counts with its probabilities, so that one between two classes counts in equal shares. Agreement is
@@ -68,7 +68,7 @@ def describe_data(data: AnnotatedData) -> Description:
     truth = data.target[votes.item]
     wrong = 1 - _compute_chance(votes, truth)[truth != UNKNOWN]
     return Description(
-        items=len(data),
+        items=len(data.items),
         splits=_count_splits(data),
         annotations=votes.num_pairs,
         annotators=votes.num_annotators,
@@ -190,14 +190,16 @@ def _compute_spread(numbers: NDArray[np.int64], centre: float) -> tuple[int, flo
     return int(numbers.min(initial=numbers.max(initial=0))), centre, int(numbers.max(initial=0))
 
 
-def _count_splits(data: AnnotatedData) -> dict[str, tuple[int, int]]:
+def _count_splits(data: AnnotatedData | LabelledItems) -> dict[str, tuple[int, int]]:
     voted = data.annotations.labels_per_item > 0
     if data.split is None:
-        return {"all": (len(data), int(voted.sum()))}
+        return {"all": (len(data.items), int(voted.sum()))}
     return {s: (int((data.split == s).sum()), int((voted & (data.split == s)).sum())) for s in SPLITS}
 
 
-def training_notes(data: AnnotatedData, split: NDArray[np.str_] | None, root: Path | str) -> list[Fault]:
+def training_notes(
+    data: AnnotatedData | LabelledItems, split: NDArray[np.str_] | None, root: Path | str
+) -> list[Fault]:
     """Returns what training on data cannot learn from them: annotators, splits and classes that lack annotations.
 
     Args:
@@ -223,7 +225,7 @@ def training_notes(data: AnnotatedData, split: NDArray[np.str_] | None, root: Pa
         if rows is not None and rows.any() and not voted[rows].any():
             found.note("unannotated-split", root, found=f"no item of split '{name}' has an annotation")
     weight = np.bincount(votes.label, minlength=votes.num_classes) if votes.probs is None else votes.probs.sum(0)
-    if unused := [data.classes[k] for k in np.flatnonzero(weight == 0)]:
+    if unused := [votes.classes[k] for k in np.flatnonzero(weight == 0)]:
         found.note(
             "unused-classes",
             root,

@@ -8,28 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilmix.annotations import Annotations
-from hilmix.annotations.repeats import Duplicates
 from hilmix.data.folder.items import find_item_names, read_groups, read_item_names, read_split
 from hilmix.data.folder.meta import read_meta
 from hilmix.data.folder.tables import read_table
 from hilmix.data.folder.votes import note_similar_names, read_classes, read_label_rules, read_votes
+from hilmix.data.items import LabelledItems as LabelledItems
 from hilmix.errors import DataError
-from hilmix.faults import Fault, Findings
-
-
-class LabelledItems(NamedTuple):
-    """Names, annotations and targets of a data folder, without its inputs."""
-
-    name: str
-    items: tuple[str, ...]
-    annotations: Annotations
-    target: NDArray[np.int64]
-    """(N,) int64 true class, -1 where unknown."""
-    duplicates: Duplicates = "last"
-    """Rule that was applied to several labels of one annotator for one item."""
-    notes: tuple[Fault, ...] = ()
-    """Remarks for the user, which refuse nothing."""
+from hilmix.faults import Findings
 
 
 def read_labels(root: Path | str) -> LabelledItems:
@@ -99,4 +84,4 @@ def read_folder_labels(root: Path, found: Findings) -> tuple[FolderTables, Label
     annotations = read_votes(votes, votes_file, known, coded, declared, found)
     if names is None or annotations is None:
         return tables, None
-    return tables, LabelledItems(str(meta["name"]), names, annotations, target, declared.duplicates)
+    return tables, LabelledItems(str(meta["name"]), names, annotations, target, declared.duplicates, split=split)

@@ -37,9 +37,9 @@ def read_table(
     """
     findings = Findings() if found is None else found
     file, frame = _read(root, stem, findings, required)
-    frame = _drop_repeated_columns(frame.rename(columns=strip_header), file, findings)
+    frame = drop_repeated_columns(frame.rename(columns=strip_header), file, findings)
     for column in _NAMES & set(frame.columns):
-        frame[column] = _read_names_column(frame[column], file, column, findings)
+        frame[column] = read_names_column(frame[column], file, column, findings)
     read_numbers(frame, file, findings)
     if found is None:
         findings.raise_if_any(root)
@@ -66,7 +66,7 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
     try:
         if file.suffix == ".parquet":
             return file, _require_columns(read_parquet(file), file, found)
-        return file, _require_commas(_read_csv(file), file, found)
+        return file, _require_commas(read_csv(file), file, found)
     except (*DAMAGE, pd.errors.ParserWarning) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         remedy = "Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
@@ -74,19 +74,29 @@ def _read(root: Path, stem: str, found: Findings, required: bool) -> tuple[Path,
         return file, pd.DataFrame()
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def read_csv(file: Path, *, separator: str = ",", all_text: bool = False) -> pd.DataFrame:
+    """Return the cells of a CSV file: names as text, others as pandas reads them; empty cells are missing.
+
+    Args:
+        file: UTF-8.
+        separator: sign between the cells.
+        all_text: whether all columns are text, not only those of a data folder that hold names.
+
+    Raises:
+        ParserWarning: for rows longer than the header; for a damaged file one of :data:`DAMAGE`.
+    """
     # By default pandas drops names such as NA or null, and takes the first column for an index if rows are too long.
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
+    options: dict[str, Any] = {"sep": separator, "keep_default_na": False, "na_values": [""], "index_col": False}
     # Read before the rows, as types are given by exact headers and ours may bear blanks.
     headers = pd.read_csv(file, nrows=0, **options).columns
     # Names as text: numbers would lose the zeros of 007, and the last digits of long ids.
-    types = {c: str for c in headers if strip_header(c) in _NAMES}
+    types = {c: str for c in headers if all_text or strip_header(c) in _NAMES}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             frame = pd.read_csv(file, dtype=types, **options)
     except pd.errors.ParserWarning:
-        pd.read_csv(file, header=None, dtype=str)  # the error of this way of reading names the line
+        pd.read_csv(file, sep=separator, header=None, dtype=str)  # the error of this way of reading names the line
         raise
     # As a header pandas would rename a second column of a name; without a name it is numbered.
     written = pd.read_csv(file, header=None, nrows=1, dtype=str, **options).iloc[0]
@@ -126,16 +136,16 @@ def _require_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.Dat
     return frame
 
 
-def _drop_repeated_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
-    """The table with each column once."""
+def drop_repeated_columns(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
+    """Return the table with each column once; more is a fault."""
     again = frame.columns[frame.columns.duplicated()]
     for name in dict.fromkeys(map(str, again)):
         found.fault("repeated-column", file, name, found=f"column '{name}' is there more than once", remedy="Keep one.")
     return frame.loc[:, ~frame.columns.duplicated()]
 
 
-def _read_names_column(column: "pd.Series[Any]", file: Path, where: str, found: Findings) -> "pd.Series[Any]":
-    """Names as str, None for missing; labels and targets as written, ``dataset.yaml`` decides their spelling."""
+def read_names_column(column: "pd.Series[Any]", file: Path, where: str, found: Findings) -> "pd.Series[Any]":
+    """Return names as str, None for missing; labels and targets as written, ``dataset.yaml`` decides their spelling."""
     names = read_names(column)
     if where in ("annotator", "group") and len(rows := names.rows(MISSING_TEXTS)):
         text = f"{len(rows):,} cell(s) such as '{names.column()[rows[0]]}' count as missing"
