@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, DistributedSampler
 
 from hilmix.annotations import Annotations
@@ -146,3 +149,28 @@ def parameters(run: Path, name: str = "last") -> dict[str, Tensor]:
 def config(run: Path) -> dict[str, Any]:
     """Return the saved config of a run."""
     return yaml.safe_load((run / "config.yaml").read_text())
+
+
+class PeakMemory(TorchDispatchMode):
+    """The most bytes that the tensors made inside hold at one time; views share the memory of their base."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: dict[int, int] = {}
+        self.held: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in (value for value in tree_leaves(out) if isinstance(value, Tensor)):
+            place = tensor.untyped_storage().data_ptr()
+            self.held[place] = tensor.untyped_storage().nbytes()
+            self.tensors[place] = self.tensors.get(place, 0) + 1
+            weakref.finalize(tensor, self._let_go, place)
+        self.peak = max(self.peak, sum(self.held.values()))
+        return out
+
+    def _let_go(self, place: int) -> None:
+        self.tensors[place] -= 1
+        if not self.tensors[place]:
+            del self.held[place]

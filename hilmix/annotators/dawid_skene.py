@@ -18,7 +18,8 @@ from hilmix.functional.confusion import (
 )
 from hilmix.functional.confusion_tables import TableConfusion
 from hilmix.functional.expectation import discount_dependence
-from hilmix.functional.out_of_fold import LabelColumns, MatrixPrior, fit_out_of_fold
+from hilmix.functional.label_columns import LabelColumns
+from hilmix.functional.out_of_fold import MatrixPrior, fit_out_of_fold
 from hilmix.functional.precision import at_least_float32
 from hilmix.functional.prototypes import MixtureConfusion, PrototypePrior, Prototypes, start_prototypes
 from hilmix.types import Batch, MixPlan

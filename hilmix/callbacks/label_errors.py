@@ -35,8 +35,9 @@ class LabelErrors(FitReport):
 
     Of a cross-fitted model the predictions are out-of-fold. Of any other they are in-sample: it has trained on these
     labels, so what it memorised looks right. The tables say which (``predictions``), and so do the logged metrics
-    ``in_sample/label_errors_ap`` and ``out_of_fold/label_errors_ap``. By default labels are ranked by the posterior,
-    where the annotator model gives one, else by self-confidence.
+    ``in_sample/label_errors_ap`` and ``out_of_fold/label_errors_ap`` (``..._auroc``). In-sample ones are logged as
+    ``train/label_errors_ap``, their former name, too. By default labels are ranked by the posterior, where the
+    annotator model gives one, else by self-confidence.
 
     Files in the run folder: ``label_errors.parquet`` (one row per label), ``label_errors_items.parquet`` (one per item,
     its majority label), ``label_errors.png`` (for images), and, where truth is known, ``label_errors_detection.csv``:
@@ -79,7 +80,9 @@ class LabelErrors(FitReport):
         best = found[found["level"] == "label"].head(1)
         for logger in trainer.loggers if len(best) else []:
             names = {"average_precision": "label_errors_ap", "auroc": "label_errors_auroc"}
-            stages = [predictions.replace("-", "_"), *(["train"] if predictions == "in-sample" else [])]  # former name
+            stages = [predictions.replace("-", "_")]
+            # Sweeps and dashboards of before may read the former name, which cannot warn them: it stays.
+            stages += ["train"] if predictions == "in-sample" else []
             values = {f"{stage}/{new}": best[old].item() for stage in stages for old, new in names.items()}
             logger.log_metrics(values, step=trainer.global_step)
 

@@ -1,35 +1,19 @@
 """Matrices of annotators from out-of-fold predictions, and what the labels themselves say about these predictions."""
 
 import math
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from hilmix.functional.confusion import confusion_log_likelihood, label_posterior
-from hilmix.functional.expectation import discount_dependence, expected_counts, shrunk_confusion
+from hilmix.functional.confusion import confusion_log_likelihood
+from hilmix.functional.expectation import expected_counts, shrunk_confusion
+from hilmix.functional.label_columns import LabelColumns, expected_classes, parts_of
 
 STEPS = (1, 2, 4)
 """Numbers of EM steps that are compared. From a start without belief in the annotators, the first step counts what the
 predictions say; each further one lets the labels confirm themselves a little more."""
-
-
-class LabelColumns(NamedTuple):
-    """L labels as aligned columns."""
-
-    item: Tensor
-    """(L,) int64 in [0, N)."""
-    annotator: Tensor
-    """(L,) int64 in [0, A)."""
-    label: Tensor
-    """(L,) int64 in [0, K)."""
-    probs: Tensor | None = None
-    """(L, K) float soft labels."""
-
-    def select(self, rows: Tensor) -> "LabelColumns":
-        """Returns the labels of some rows, a bool or int64 index."""
-        probs = None if self.probs is None else self.probs[rows]
-        return LabelColumns(self.item[rows], self.annotator[rows], self.label[rows], probs)
 
 
 Matrices = TypeVar("Matrices")
@@ -52,7 +36,7 @@ class Prior(Protocol[Matrices]):
         """Returns (L, K) log p(label of the pair | true class c)."""
 
     def maximise(self, matrices: Matrices, posterior: Tensor, labels: LabelColumns) -> Matrices:
-        """Returns the matrices that follow from p(true class) of the item of each pair, (L, K)."""
+        """Returns the matrices that follow from p(true class) of each item, (N, K), and labels sorted by item."""
 
 
 class MatrixPrior(NamedTuple):
@@ -73,8 +57,10 @@ class MatrixPrior(NamedTuple):
         return confusion_log_likelihood(matrices, labels.annotator, labels.label, labels.probs)
 
     def maximise(self, matrices: Tensor, posterior: Tensor, labels: LabelColumns) -> Tensor:
-        """Returns the log matrices (A + 1, K, K) of the counts that posteriors (L, K) expect."""
-        counts = expected_counts(posterior, labels.annotator, labels.label, labels.probs, len(matrices) - 1)
+        """Returns the log matrices (A + 1, K, K) of the counts that posteriors (N, K) expect."""
+        counts = posterior.new_zeros(len(matrices) - 1, *matrices.shape[1:])
+        for rows, (item, annotator, label, probs) in parts_of(labels, posterior.shape[1]):
+            counts += expected_counts(posterior[rows[item]], annotator, label, probs, len(counts))
         return shrunk_confusion(counts, self.pseudo_counts, self.strength).log()
 
 
@@ -154,7 +140,8 @@ def fit_out_of_fold(
     A few steps of expectation maximisation with fixed predictions, begun anew: matrices that go on from those of the
     last call drift towards perfect annotators. The number of steps, of :data:`STEPS`, is that under which the labels of
     each fold are most likely, each label given the others of its item (:func:`leave_one_out_log_likelihood`), with
-    matrices of the other folds.
+    matrices of the other folds. Memory beyond the arguments is one table (N, K), the matrices of all steps and a part
+    of the labels (:func:`~hilmix.functional.label_columns.parts_of`).
 
     Args:
         log_probs: (N, K) float, log-probabilities; those of an item by networks that have not seen its labels.
@@ -165,22 +152,22 @@ def fit_out_of_fold(
     Returns:
         The matrices, in the form that the prior has them, and the number of steps.
     """
+    labels = labels.by_item()
     of_label = fold[labels.item]
-    likelihood = log_probs.new_empty(len(STEPS), len(labels.item), log_probs.shape[1])
+    # float64, as thousands of labels are summed and steps can be close
+    scores = torch.zeros(len(STEPS), dtype=torch.float64, device=log_probs.device)
     for f in range(int(fold.max()) + 1):
-        own = labels.select(of_label == f)
-        for matrices, held_out in zip(
-            em_steps(log_probs, labels.select(of_label != f), prior), likelihood, strict=True
-        ):
-            held_out[of_label == f] = prior.log_likelihood(matrices, own)
-    scores = [_score(log_probs, one, labels.item, prior.dependence) for one in likelihood]
-    best = max(range(len(STEPS)), key=lambda s: scores[s])
+        fitted = em_steps(log_probs, labels.select(of_label != f), prior)
+        for rows, part in parts_of(labels.select(of_label == f), log_probs.shape[1]):
+            scores += torch.stack([_score(log_probs[rows], part, prior, matrices) for matrices in fitted])
+    best = int(scores.argmax())
     return em_steps(log_probs, labels, prior)[best], STEPS[best]
 
 
-def _score(log_probs: Tensor, log_likelihood: Tensor, item: Tensor, dependence: float) -> float:
-    # float64, as thousands of labels are summed and steps can be close
-    return float(leave_one_out_log_likelihood(log_probs, log_likelihood, item, dependence=dependence).double().sum())
+def _score(log_probs: Tensor, labels: LabelColumns, prior: Prior[Matrices], matrices: Matrices) -> Tensor:
+    evidence = prior.log_likelihood(matrices, labels)
+    found = leave_one_out_log_likelihood(log_probs, evidence, labels.item, dependence=prior.dependence)
+    return found.double().sum()
 
 
 def em_steps(log_probs: Tensor, labels: LabelColumns, prior: Prior[Matrices]) -> list[Matrices]:
@@ -188,14 +175,13 @@ def em_steps(log_probs: Tensor, labels: LabelColumns, prior: Prior[Matrices]) ->
 
     Args:
         log_probs: (N, K) float, log-probabilities of the classes of each item.
-        labels: what is counted.
+        labels: what is counted, sorted by item.
         prior: where the steps begin, and what shrinks the matrices.
     """
     matrices, found = prior.start, []
     for step in range(1, max(STEPS) + 1):
-        likelihood = prior.log_likelihood(matrices, labels)
-        likelihood = discount_dependence(likelihood, labels.item, len(log_probs), prior.dependence)
-        posterior = label_posterior(log_probs, likelihood, labels.item)[labels.item]
+        evidence = partial(prior.log_likelihood, matrices)
+        posterior = expected_classes(log_probs, labels, evidence, dependence=prior.dependence)
         matrices = prior.maximise(matrices, posterior, labels)
         if step in STEPS:
             found.append(matrices)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hilmix.functional.confusion import diagonal_confusion
 from hilmix.functional.expectation import shrunk_confusion
-from hilmix.functional.out_of_fold import LabelColumns
+from hilmix.functional.label_columns import LabelColumns, parts_of
 
 # 4 MiB in float32: parts that fit into a processor's cache took half the time of those of 64 MiB.
 CACHED_CELLS = 2**20
@@ -191,14 +191,24 @@ class PrototypePrior(NamedTuple):
 
         Args:
             matrices: from which the first round sets out.
-            posterior: (L, K) float, p(true class) of the item of each pair.
-            labels: of the pairs, annotators in [0, A).
+            posterior: (N, K) float, p(true class) of each item.
+            labels: sorted by item, annotators in [0, A).
         """
         for _ in range(ROUNDS):
-            counts, shares = matrices.counts(posterior, labels.annotator, labels.label, labels.probs)
+            counts, shares = self._count(matrices, posterior, labels)
             log_confusion = shrunk_confusion(counts, self.pseudo_counts, self.strength)[:-1].log()
             matrices = Prototypes(log_confusion, shrunk_shares(shares, self.strength).log())
         return matrices
+
+    @staticmethod
+    def _count(matrices: Prototypes, posterior: Tensor, labels: LabelColumns) -> tuple[Tensor, Tensor]:
+        counts = posterior.new_zeros(matrices.log_confusion.shape)
+        shares = posterior.new_zeros(len(matrices.log_share) - 1, len(counts))
+        for rows, (item, annotator, label, probs) in parts_of(labels, posterior.shape[1]):
+            of_matrix, of_annotator = matrices.counts(posterior[rows[item]], annotator, label, probs)
+            counts += of_matrix
+            shares += of_annotator
+        return counts, shares
 
 
 def shrunk_shares(counts: Tensor, strength: float) -> Tensor:

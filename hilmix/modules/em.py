@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from hilmix.annotators import AnnotatorOutput, DawidSkene
 from hilmix.checks import NonNegativeInt, PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
+from hilmix.functional.label_columns import LabelColumns, expected_classes
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
-from hilmix.functional.out_of_fold import LabelColumns, match_targets
+from hilmix.functional.out_of_fold import match_targets
 from hilmix.functional.precision import at_least_float32
 from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
@@ -272,11 +273,13 @@ class EMClassifier(Classifier):
     @torch.no_grad()
     def _expect(self, log_probs: Tensor) -> Tensor:
         """(N, K) posterior of the items with training votes, zeros for the others."""
-        item, annotator, label, probs = self._labels()
-        evidence = self._model.log_likelihood(annotator, label, probs)
-        posterior = self._model.posterior(log_probs, evidence, item)
-        voted = torch.zeros(len(log_probs), 1, device=self.device).index_fill_(0, item, 1.0)
-        return posterior * voted
+        model = self._model
+        return expected_classes(
+            log_probs,
+            self._labels(),
+            lambda part: model.log_likelihood(part.annotator, part.label, part.probs),
+            dependence=model.dependence,
+        )
 
     def _clean_log_probs(self) -> Tensor:
         """(N, K) log-probabilities of the training items, un-mixed and, with fold networks, out-of-fold."""

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.clean_batches import clean_batches
+from hilmix.functional.label_columns import PART_CELLS, LabelColumns
 from hilmix.functional.modes import evaluation_mode
-from hilmix.functional.out_of_fold import STEPS, LabelColumns
 from hilmix.functional.sizes import require_memory
 from hilmix.types import Batch
 
-_PER_ITEM, _PER_PAIR = 5, 3
-"""Tables (N, K) and (L, K) in float32 that an M step with the E step after it hold at once."""
+_PER_ITEM, _PER_PART = 5, 6
+"""Tables in float32 that an M step with the E step after it hold at once: (N, K), and those of a part of the labels."""
 
 
 def require_em_memory(datamodule: Any, classes: int, *, out_of_fold: bool) -> None:
@@ -25,15 +25,16 @@ def require_em_memory(datamodule: Any, classes: int, *, out_of_fold: bool) -> No
     Args:
         datamodule: has ``data`` and ``train_annotations``.
         classes: K.
-        out_of_fold: whether likelihoods of held-out labels are compared.
+        out_of_fold: whether the M step needs no posterior of each label at once.
 
     Raises:
         SizeError: with the gigabytes that are needed.
     """
     items, votes = len(datamodule.data), datamodule.train_annotations
-    # Soft answers themselves, and the parts into which they are divided.
-    per_pair = _PER_PAIR + 2 * (votes.probs is not None) + len(STEPS) * out_of_fold
-    needed = 4 * classes * (_PER_ITEM * items + per_pair * votes.num_pairs)
+    # Soft answers themselves, those of known annotators, and those outside a fold.
+    per_pair = (not out_of_fold) + (2 + out_of_fold) * (votes.probs is not None)
+    part = min(PART_CELLS, classes * votes.num_pairs)
+    needed = 4 * (classes * (_PER_ITEM * items + per_pair * votes.num_pairs) + _PER_PART * part)
     require_memory("Expectation maximisation", needed, items=items, classes=classes)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from hilmix.annotators import AnnotatorModel, DawidSkene
 from hilmix.errors import ConfigError
-from hilmix.functional.out_of_fold import LabelColumns
+from hilmix.functional.label_columns import LabelColumns
 
 A, K = 3, 4
 

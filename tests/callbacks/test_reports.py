@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from lightning.pytorch.loggers.logger import DummyLogger
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -25,6 +26,17 @@ def fit(tmp_path, data, *callbacks, **kwargs):
     return trainer, model, datamodule
 
 
+class Recorder(DummyLogger):
+    """Keeps the last value of every metric."""
+
+    def __init__(self, logged):
+        super().__init__()
+        self.logged = logged
+
+    def log_metrics(self, metrics, step=None):
+        self.logged |= metrics
+
+
 def posterior(data):
     """(N, K) by Bayes' rule, label by label."""
     notes, matrix = data.annotations, confusions()
@@ -35,8 +47,10 @@ def posterior(data):
 
 
 def test_labels_are_ranked_by_their_posterior(tmp_path):
-    data = toy_data()
-    fit(tmp_path, data, LabelErrors)
+    data, logged = toy_data(), {}
+    trainer, model = toy_trainer(tmp_path, [LabelErrors()]), Toy()
+    trainer.loggers = [Recorder(logged)]
+    trainer.fit(model, datamodule=toy_datamodule(data, tmp_path))
     table = pd.read_parquet(tmp_path / "label_errors.parquet")
     train = data.split[data.annotations.item] == "train"
     assert len(table) == train.sum()
@@ -57,6 +71,10 @@ def test_labels_are_ranked_by_their_posterior(tmp_path):
     score = -table["posterior"].to_numpy()[known]
     assert found["average_precision"] == pytest.approx(average_precision_score(wrong, score))
     assert found["auroc"] == pytest.approx(roc_auc_score(wrong, score))
+    for stage in ("in_sample", "train"):  # the second is the former name
+        assert logged[f"{stage}/label_errors_ap"] == pytest.approx(average_precision_score(wrong, score))
+        assert logged[f"{stage}/label_errors_auroc"] == pytest.approx(roc_auc_score(wrong, score))
+    assert not any(name.startswith("out_of_fold") for name in logged)
 
 
 def test_items_are_judged_by_their_majority(tmp_path):

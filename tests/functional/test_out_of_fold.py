@@ -1,6 +1,7 @@
 """Matrices from out-of-fold predictions against loops, and on labels whose matrices are known."""
 
 import math
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -8,15 +9,17 @@ from hypothesis import given, strategies as st
 from torch import Tensor
 
 from hilmix.functional.confusion import confusion_log_likelihood, diagonal_confusion
+from hilmix.functional.label_columns import LabelColumns
 from hilmix.functional.out_of_fold import (
     STEPS,
-    LabelColumns,
     MatrixPrior,
     em_steps,
     fit_out_of_fold,
     leave_one_out_log_likelihood,
     match_class_shares,
 )
+from hilmix.functional.prototypes import PrototypePrior, Prototypes, start_prototypes
+from tests.helpers import PeakMemory
 
 N, A, K = 12, 3, 4
 
@@ -89,7 +92,7 @@ def by_loops(log_probs: Tensor, labels: LabelColumns, given: MatrixPrior, steps:
 def test_steps_are_those_of_em_with_fixed_predictions() -> None:
     log_probs, labels, _ = drawn(1)
     given = prior(diagonal_confusion(K, 0.5))
-    for steps, found in zip(STEPS, em_steps(log_probs, labels, given), strict=True):
+    for steps, found in zip(STEPS, em_steps(log_probs, labels.by_item(), given), strict=True):
         torch.testing.assert_close(found.exp(), by_loops(log_probs, labels, given, steps))
 
 
@@ -108,6 +111,43 @@ def test_the_number_of_steps_is_that_of_the_most_likely_held_out_labels(seed: in
     matrices, steps = fit_out_of_fold(log_probs, labels, fold, given)
     assert steps == STEPS[scores.index(max(scores))]
     torch.testing.assert_close(matrices.exp(), by_loops(log_probs, labels, given, steps))
+
+
+@pytest.mark.parametrize("cells", [1, 7 * K])
+@pytest.mark.parametrize("soft", [False, True])
+def test_parts_of_the_labels_give_the_fit_of_all_at_once(cells: int, soft: bool) -> None:
+    """Labels in any order; matrices for each annotator and mixtures of prototypes."""
+    log_probs, labels, fold = drawn(3, pairs=40)
+    if soft:
+        probs = torch.rand(40, K, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+        labels = labels._replace(probs=probs / probs.sum(1, keepdim=True))
+    start = start_prototypes(2, K, A, 0.5)
+    prototypes = PrototypePrior(
+        Prototypes(*(one.double() for one in start)), diagonal_confusion(K, 0.8).double(), 3.0, 0.3
+    )
+    for form in (prior(diagonal_confusion(K, 0.5)), prototypes):
+        whole = fit_out_of_fold(log_probs, labels, fold, form)
+        with patch("hilmix.functional.label_columns.PART_CELLS", cells):
+            found = fit_out_of_fold(log_probs, labels, fold, form)
+        torch.testing.assert_close(found, whole)
+
+
+def test_memory_is_that_of_a_part_whatever_the_number_of_labels() -> None:
+    """Ten times the labels need no more than their own columns more."""
+    items, peaks, columns = 50, [], []
+    g = torch.Generator().manual_seed(0)
+    log_probs = torch.randn(items, K, generator=g).log_softmax(-1)
+    given = MatrixPrior(diagonal_confusion(K, 0.5).log().expand(A + 1, K, K), diagonal_confusion(K, 0.8), 3.0, 0.3)
+    for each in (10, 100):
+        item = torch.arange(items).repeat_interleave(each)
+        labels = LabelColumns(item, *(torch.randint(size, (len(item),), generator=g) for size in (A, K)))
+        with patch("hilmix.functional.label_columns.PART_CELLS", 100 * K), PeakMemory() as memory:
+            fit_out_of_fold(log_probs, labels, torch.arange(items) % 2, given)
+        peaks.append(memory.peak)
+        columns.append(sum(column.nbytes for column in labels[:3]))
+    table = 4 * K * items * 100
+    assert peaks[1] - peaks[0] < 2 * (columns[1] - columns[0])
+    assert peaks[1] < 3 * columns[1] + table / 4
 
 
 def test_soft_labels_of_one_class_are_labels() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from hilmix.functional.confusion import DenseConfusion, diagonal_confusion
 from hilmix.functional.expectation import expected_counts, shrunk_confusion
-from hilmix.functional.out_of_fold import LabelColumns, em_steps, fit_out_of_fold
+from hilmix.functional.label_columns import LabelColumns
+from hilmix.functional.out_of_fold import em_steps, fit_out_of_fold
 from hilmix.functional.prototypes import (
     MixtureConfusion,
     PrototypePrior,
@@ -108,7 +109,7 @@ def test_steps_without_pseudo_labels_never_lower_the_likelihood(seed: int) -> No
     prior = PrototypePrior(prototypes, torch.full((K, K), 1e-9, dtype=torch.float64), 1e-9, dependence=0.0)
     before = log_likelihood_by_enumeration(prototypes, log_prior, labels)
     with patch("hilmix.functional.prototypes.ROUNDS", 1):
-        for found in em_steps(log_prior, labels, prior):
+        for found in em_steps(log_prior, labels.by_item(), prior):
             after = log_likelihood_by_enumeration(found, log_prior, labels)
             assert after > before
             before = after
@@ -128,7 +129,8 @@ def test_a_prototype_for_each_annotator_is_a_matrix_for_each(seed: int, soft: bo
     pseudo = diagonal_confusion(K, 0.8).double()
     with patch("hilmix.functional.prototypes.ROUNDS", 1):
         prior = PrototypePrior(each, pseudo, 3.0, 0.3)
-        maximised = prior.maximise(each, posterior, labels._replace(probs=given_probs))
+        pairs = LabelColumns(torch.arange(len(posterior)), labels.annotator, labels.label, given_probs)
+        maximised = prior.maximise(each, posterior, pairs)
     torch.testing.assert_close(maximised.log_confusion.exp(), shrunk_confusion(expected, pseudo, 3.0)[:A])
 
 

@@ -1,7 +1,6 @@
 """EMClassifier: its targets against a plain recomputation, resume, two ranks, and what it refuses."""
 
 import math
-import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from hilmix.annotations import Annotations
 from hilmix.annotators import AnnotMixHead, DawidSkene
@@ -23,11 +20,12 @@ from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, write_f
 from hilmix.data.targets import Aggregated
 from hilmix.errors import ConfigError, SizeError
 from hilmix.functional.confusion import diagonal_confusion
-from hilmix.functional.out_of_fold import LabelColumns, MatrixPrior, fit_out_of_fold, match_class_shares
+from hilmix.functional.label_columns import LabelColumns
+from hilmix.functional.out_of_fold import MatrixPrior, fit_out_of_fold, match_class_shares
 from hilmix.mix import HiddenMix, ItemMix, NoMix
 from hilmix.modules import Classifier, EMClassifier
 from hilmix.modules.folds import draw_folds
-from tests.helpers import quiet_trainer
+from tests.helpers import PeakMemory, quiet_trainer
 
 N, K, A, D = 40, 3, 4, 5
 
@@ -293,31 +291,6 @@ def test_what_it_refuses(root: str, tmp_path: Path) -> None:
         quiet_trainer(tmp_path).fit(model(), AnnotatedDataModule(root, targets=Aggregated("majority")))
 
 
-class PeakMemory(TorchDispatchMode):
-    """The most bytes that the tensors made inside hold at one time; views share the memory of their base."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tensors: dict[int, int] = {}
-        self.held: dict[int, int] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in (value for value in tree_leaves(out) if isinstance(value, Tensor)):
-            place = tensor.untyped_storage().data_ptr()
-            self.held[place] = tensor.untyped_storage().nbytes()
-            self.tensors[place] = self.tensors.get(place, 0) + 1
-            weakref.finalize(tensor, self._let_go, place)
-        self.peak = max(self.peak, sum(self.held.values()))
-        return out
-
-    def _let_go(self, place: int) -> None:
-        self.tensors[place] -= 1
-        if not self.tensors[place]:
-            del self.held[place]
-
-
 @pytest.mark.parametrize("folds", [0, 2])
 @pytest.mark.parametrize("soft", [False, True])
 def test_targets_are_sized_before_they_are_allocated(
@@ -336,6 +309,8 @@ def test_targets_are_sized_before_they_are_allocated(
         "hilmix.modules.training_items.require_memory", lambda what, needed, **sizes: asked.append(needed)
     )
     monkeypatch.setattr("hilmix.functional.confusion.CHUNK_CELLS", 4 * k * k)
+    for user in ("functional.label_columns", "modules.training_items"):
+        monkeypatch.setattr(f"hilmix.{user}.PART_CELLS", n // 3 * k)
     em = EMClassifier(k, 1, [D], backbone=MLP([6]), warmup=0.0, every=1, fold_networks=folds)
     peaks: list[int] = []
 

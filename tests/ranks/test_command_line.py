@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from PIL import Image
 from hilmix.cli import main
 from hilmix.errors import DataError, RunError, find_user_error
 from hilmix.terminal import refuse
-from tests.ranks.every_config import small_folder
+from tests.helpers import QUICK
+from tests.ranks.every_config import as_torchrun, small_folder
 from tests.ranks.test_evaluation import FILES, differences
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +115,21 @@ def test_what_one_process_or_all_refuse_is_one_sentence(tmp_path):
     assert broken.returncode == 2, broken.stderr
     assert "i31.png" in broken.stderr
     assert "Traceback" not in few.stderr + broken.stderr
+
+
+def printed_by_fit(rank: int, root: Path, run: Path) -> str:
+    """What one of two processes writes to its standard output."""
+    as_torchrun(rank, 2)
+    where = ["--data.root", root, "--run_dir", run, "--default_callbacks", "false"]
+    more = ["--trainer.devices", 2, "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
+    with redirect_stdout(StringIO()) as output:
+        assert main([str(part) for part in ("fit", *FIT, *where, *more, *QUICK[2:])]) == 0
+    return output.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_choices_of_fit_are_printed_once_on_two_ranks(data, tmp_path, run_ranks):
+    first, second = run_ranks(printed_by_fit, data, tmp_path / "run")
+    for key in ("annotators", "votes per item", "matrices"):
+        lines = [[line for line in text.splitlines() if line.strip().startswith(key)] for text in (first, second)]
+        assert [len(found) for found in lines] == [1, 0], key
