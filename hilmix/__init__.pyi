@@ -10,6 +10,9 @@ from . import (
     mix as mix,
     modules as modules,
 )
+from .aggregator import (
+    Aggregator as Aggregator,
+)
 from .annotations import (
     Annotations as Annotations,
 )

@@ -49,7 +49,8 @@ def _discard(partial: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table without its index, atomically: as CSV where ``path`` ends in ``.csv``, else as Parquet.
+    """Writes a table without its index, atomically: as CSV or lines of JSON where ``path`` ends in ``.csv`` or
+    ``.jsonl``, else as Parquet.
 
     Args:
         table: any; text that a spreadsheet would take for a formula is escaped in CSV.
@@ -62,6 +63,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         if path.suffix == ".csv":
             # csv_text has chosen the line ends; the platform must not change them
             partial.write_text(csv_text(table), encoding="utf-8", newline="")
+        elif path.suffix == ".jsonl":
+            table.to_json(partial, orient="records", lines=True, force_ascii=False)
         else:
             table.to_parquet(partial, index=False)
 

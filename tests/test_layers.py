@@ -17,11 +17,11 @@ LAYERS = [
     codes errors faults integrity checks types trusted moved redaction parts functional names terminal
     """,
     """
-    values columns spreadsheets files clean_batches yaml_files annotations mix annotators metrics timm_networks
-    backbones regularizers group_dro explanations
+    values columns spreadsheets files clean_batches yaml_files annotations aggregates mix annotators metrics
+    timm_networks backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report cross_fitting predictor",
+    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor",
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",

@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
+from hilmix.aggregates import aggregate_table, annotator_quality_table
 from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
 from hilmix.codes import UNKNOWN
 from hilmix.commands.export_options import add_export_arguments, read_export_settings
@@ -13,10 +15,15 @@ from hilmix.data.exports.labels import load_labels
 from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
 from hilmix.files import write_table
-from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate, choose_classes
+from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate
+from hilmix.functional.aggregation.decisions import Decision, Ties, decide
+from hilmix.functional.vote_quality import judge_annotators
 from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
+from hilmix.values import quoted
 
 DEFAULT_METHOD = "dawid-skene"
+_TIES = {"draw": "drawn with seed {seed}", "abstain": "without a label", "first": "for the first class of them"}
+_SUFFIXES = (".csv", ".parquet", ".jsonl")
 _LEAST_TRUSTED = 5
 _METHODS = """methods:
   majority          most votes; ties drawn by --seed
@@ -35,11 +42,11 @@ _METHODS = """methods:
   average           mean of soft, dawid-skene, glad, mace, wawa and zero-based-skill
 
 output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
-probability) and entropy (in nats). CSV if the name ends in .csv, otherwise Parquet.
+probability) and entropy (in nats). --annotators writes one row per annotator.
 
   hilmix aggregate data/mine -o labels.csv
   hilmix aggregate data/mine --method glad -o labels.parquet
-  hilmix aggregate votes.csv -o labels.csv
+  hilmix aggregate votes.csv -o labels.csv --annotators annotators.csv
 
 docs/aggregation.md says which method suits which data.
 """
@@ -54,7 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _METHODS
     parser.add_argument("source", type=Path, help="data folder, or an export of votes such as votes.csv")
     parser.add_argument("--method", default=DEFAULT_METHOD, metavar="METHOD", help=f"default: {DEFAULT_METHOD}")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.parquet or labels.csv")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.csv, .parquet or .jsonl")
+    parser.add_argument(
+        "--annotators", type=Path, metavar="FILE", help="table of the annotators: skill, agreement, flags"
+    )
+    parser.add_argument("--ties", choices=get_args(Ties), default="draw", help="label of items whose classes tie")
     parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
     add_export_arguments(parser)
 
@@ -68,8 +79,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     # Checked before the folder is read, which takes minutes where there are millions of votes.
     check_choice("--method", args.method, AGGREGATORS)
-    if args.out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(refusal("-o", "a file name that ends in .csv or .parquet", str(args.out)))
+    for flag, file in (("-o", args.out), ("--annotators", args.annotators)):
+        if file is not None and file.suffix not in _SUFFIXES:
+            raise ConfigError(refusal(flag, f"a file name that ends in {', '.join(_SUFFIXES)}", str(file)))
     check_value("--seed", args.seed, NonNegativeInt)
     settings = read_export_settings(args, args.source)
     with console.status(literal(f"reading {args.source}")) as status:
@@ -80,53 +92,23 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
         status.update(args.method)
         result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+        decision = decide(args.method, result, labels.annotations, ties=args.ties, seed=args.seed)
         status.update(literal(f"writing {args.out}"))
-        write_table(label_table(labels, result, seed=args.seed), args.out)
-    console.print(_summary(args, labels, result))
+        write_table(aggregate_table(labels.items, labels.annotations, decision), args.out)
+        annotators = None
+        if args.annotators is not None:
+            quality = judge_annotators(labels.annotations, result.posterior)
+            annotators = annotator_quality_table(labels.annotations, quality)
+            write_table(annotators, args.annotators)
+    console.print(_summary(args, labels, result, decision))
+    if annotators is not None:
+        console.print(_flagged(args.annotators, annotators))
     say_notes(console, labels.notes)
     if result.converged is False:
         warn(console, f"{args.method} has not converged.")
 
 
-def label_table(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> pd.DataFrame:
-    """Returns the output table, one row per item in the order of the folder.
-
-    Args:
-        labels: the folder.
-        result: of :func:`~hilmix.functional.aggregation.aggregate` on its annotations.
-        seed: draws between classes of equal probability.
-    """
-    votes, posterior = labels.annotations, result.posterior
-    names = np.asarray([*votes.classes, None], dtype=object)  # -1 picks the None
-    # 0 log 0 counts 0.
-    log = np.log(np.where(posterior > 0, posterior, 1.0))
-    return pd.DataFrame(
-        {
-            "item": labels.items,
-            "label": names[decided(labels, result, seed=seed)],
-            **{f"prob_{name}": posterior[:, k] for k, name in enumerate(votes.classes)},
-            "votes": votes.labels_per_item,
-            "confidence": posterior.max(axis=1),
-            # abs() and not a minus sign, by which a certain item would have -0.
-            "entropy": np.abs((posterior * log).sum(axis=1)),
-        }
-    )
-
-
-def decided(labels: LabelledItems, result: Aggregate, *, seed: int = 0) -> np.ndarray:
-    """Returns (N,) int64 the most probable class, -1 without votes."""
-    # Without votes the posterior is the prior: its best class is no label of the item.
-    return np.where(labels.annotations.labels_per_item > 0, choose_classes(result.posterior, seed=seed).label, UNKNOWN)
-
-
-def ties(labels: LabelledItems, result: Aggregate) -> int:
-    """Returns the number of items with votes whose label the seed decides."""
-    if result.ties is not None:  # of the votes, where these are all that is left of them
-        return result.ties
-    return int((choose_classes(result.posterior).tied & (labels.annotations.labels_per_item > 0)).sum())
-
-
-def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate) -> Grid:
+def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate, decision: Decision) -> Grid:
     votes = labels.annotations
     table = pairs([])
     voted = votes.labels_per_item > 0
@@ -135,11 +117,11 @@ def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate)
     table.add_row(
         "items", f"{votes.num_items:,}, {votes.num_pairs:,} labels in {votes.num_classes} classes{unlabelled}"
     )
-    if drawn := ties(labels, result):
-        table.add_row("ties", f"{drawn:,}, drawn with seed {args.seed}")
+    if tied := int(decision.tied.sum()):
+        table.add_row("ties", f"{tied:,}, {_TIES[args.ties].format(seed=args.seed)}")
     if result.rounds is not None:
         table.add_row("rounds", f"{result.rounds}, {'converged' if result.converged else 'not converged'}")
-    if accuracy := _accuracy(labels, decided(labels, result, seed=args.seed)):
+    if accuracy := _accuracy(labels, decision.label):
         table.add_row("accuracy", accuracy)
     if votes.exchangeable:
         table.add_row("annotators", "identities unknown: all labels count as those of one annotator")
@@ -166,3 +148,14 @@ def _least_trusted(labels: LabelledItems, result: Aggregate) -> str:
     worst = heard[np.argsort(skill[heard], kind="stable")][:_LEAST_TRUSTED]
     shown = [f"{votes.annotators[a]} {skill[a]:.2f} ({number[a]:,} labels)" for a in worst]
     return f"{', '.join(shown)}; {result.skill_name}, of {len(heard):,} annotators"
+
+
+def _flagged(file: Path, annotators: pd.DataFrame) -> Grid:
+    """Number and first names of the annotators with each flag."""
+    table = pairs([])
+    for flag in ("spammer", "adversarial", "copies", "few"):
+        names = annotators.loc[annotators["flags"].str.split().map(lambda flags, flag=flag: flag in flags), "annotator"]
+        if len(names):
+            table.add_row(flag, f"{len(names):,}: {quoted(names.tolist())}")
+    table.add_row("written", str(file))
+    return table

@@ -1,5 +1,6 @@
 """``hilmix aggregate`` as a user types it."""
 
+import json
 import re
 
 import numpy as np
@@ -148,3 +149,39 @@ def test_a_table_without_votes_has_no_classes(workplace, method, capsys):
     assert main(["aggregate", str(folder), "--method", method, "-o", "labels.csv"]) == 2
     assert capsys.readouterr().err.count("error: ") == 1
     assert not (workplace / "labels.csv").exists()
+
+
+@pytest.mark.parametrize(("rule", "label"), [("abstain", None), ("first", "cat")])
+def test_ties_follow_the_rule(workplace, rule, label, capsys):
+    folder = write(workplace / "tied")
+    assert main(["aggregate", str(folder), "--method", "majority", "-o", "labels.jsonl", "--ties", rule]) == 0
+    assert "ties 1, " in words(capsys)
+    labels = [json.loads(line)["label"] for line in (workplace / "labels.jsonl").read_text().splitlines()]
+    assert labels == [*["cat", "dog"] * 4, label, None]
+
+
+def test_annotators_are_judged_and_flagged(workplace, capsys):
+    """Nine images: eve always errs, sam labels all alike, zoe three only."""
+    truth = ["cat", "dog", "cow"] * 10
+    wrong = {"cat": "dog", "dog": "cow", "cow": "cat"}
+    rows = [(i, who, label) for i, label in enumerate(truth) for who in ("ann", "bob", "cyd")]
+    rows += [(i, "eve", wrong[label]) for i, label in enumerate(truth)] + [(i, "sam", "cat") for i in range(30)]
+    rows += [(i, "zoe", truth[i]) for i in range(3)]
+    pd.DataFrame(rows, columns=["task", "worker", "label"]).to_csv("votes.csv", index=False)
+    assert main(["aggregate", "votes.csv", "-o", "labels.csv", "--annotators", "annotators.csv"]) == 0
+    out = words(capsys)
+    for text in ("spammer 1: 'sam'", "adversarial 1: 'eve'", "few 1: 'zoe'", "written annotators.csv"):
+        assert text in out, text
+    table = pd.read_csv("annotators.csv", index_col="annotator")
+    assert table["flags"].fillna("").to_dict() == {
+        **dict.fromkeys(["ann", "bob", "cyd"], ""),
+        "eve": "adversarial",
+        "sam": "spammer",
+        "zoe": "few",
+    }
+    assert table.loc["ann", "skill"] > 0.99
+    assert table.loc["eve", ["labels", "skill_low"]].tolist() == pytest.approx([30, 0], abs=1e-3)
+    assert table.loc["ann", "skill_low"] == pytest.approx(30 / (30 + 1.959964**2), abs=1e-3)  # Wilson, all right
+    assert (table.loc["eve", "worst_class"], table.loc["eve", "worst_label"]) in wrong.items()
+    # of 30 pairs each with bob, cyd, eve and sam, and three with zoe
+    assert table.loc["ann", "agreement"] == pytest.approx((30 + 30 + 0 + 10 + 3) / 123)

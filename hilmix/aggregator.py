@@ -1,0 +1,153 @@
+"""An aggregator of votes with the calls of crowd-kit and scikit-learn: ``fit_predict(votes)``."""
+
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilmix.aggregates import annotator_quality_table
+from hilmix.annotations import Annotations
+from hilmix.data.exports.columns import Columns
+from hilmix.data.exports.export import ExportSettings
+from hilmix.data.exports.labels import label_items
+from hilmix.data.exports.tables import read_votes_table
+from hilmix.errors import ConfigError, DataError
+from hilmix.faults import Findings
+from hilmix.functional.aggregation import aggregate
+from hilmix.functional.aggregation.decisions import Ties, decide
+from hilmix.functional.vote_quality import judge_annotators
+
+
+class Aggregator:
+    """One label and one distribution per item from the votes of many annotators.
+
+    Votes are one of
+
+    * a long table with one row per vote, its columns named or guessed: ``task``, ``worker``, ``label`` as in crowd-kit;
+    * a wide table or an (N, A) array, one row per item and one column per annotator, NaN or None for no label, as in
+      scikit-activeml and cleanlab; an array is always wide, a table if ``wide`` is set;
+    * :class:`~hilmix.Annotations`.
+
+    Args:
+        method: name of an aggregator, see ``docs/aggregation.md``.
+        ties: rule for classes that tie: ``draw`` one, ``abstain``, or take the ``first``.
+        seed: draws between them, and decides where some methods start.
+        wide: whether tables are wide.
+        item: column of the items; None is guessed, as the next two.
+        annotator: column of the annotators.
+        label: column of the labels.
+
+    Attributes:
+        classes_: (K,) names of the classes, sorted.
+        items_: (N,) items, in the order in which they occur.
+        probabilities_: (N, K) float64.
+        annotators_: table of the annotators, see :func:`~hilmix.aggregates.annotator_quality_table`; None
+            where their identities are unknown.
+
+    Example:
+        >>> votes = pd.DataFrame({"task": [1, 1, 2], "worker": ["a", "b", "a"], "label": ["cat", "cat", "dog"]})
+        >>> Aggregator(method="majority").fit_predict(votes).to_dict()
+        {'1': 'cat', '2': 'dog'}
+    """
+
+    def __init__(
+        self,
+        method: str = "dawid-skene",
+        *,
+        ties: Ties = "draw",
+        seed: int = 0,
+        wide: bool = False,
+        item: str | None = None,
+        annotator: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        self.method, self.ties, self.seed, self.wide = method, ties, seed, wide
+        self.item, self.annotator, self.label = item, annotator, label
+
+    def fit(self, votes: Any, y: object = None) -> Self:
+        """Aggregates votes.
+
+        Args:
+            votes: see the class.
+            y: ignored, as nothing but the votes is learned from.
+
+        Raises:
+            ConfigError: for another method or rule for ties.
+            DataError: for votes that cannot be read.
+        """
+        items, annotations = self._read(votes)
+        result = aggregate(self.method, annotations, seed=self.seed)
+        decision = decide(self.method, result, annotations, ties=self.ties, seed=self.seed)
+        self.classes_ = np.asarray(annotations.classes, dtype=object)
+        self.items_ = np.asarray(items, dtype=object)
+        self.probabilities_, self._label = decision.posterior, decision.label
+        self.annotators_: pd.DataFrame | None = None
+        if not annotations.exchangeable:
+            self.annotators_ = annotator_quality_table(annotations, judge_annotators(annotations, result.posterior))
+        return self
+
+    def predict_proba(self, votes: Any = None) -> "pd.DataFrame | NDArray[np.float64]":
+        """Returns (N, K) probabilities of the items: a table by item and class, or an array where ``votes`` is one.
+
+        Args:
+            votes: of items that were fitted; None for all of them.
+
+        Raises:
+            ConfigError: before :meth:`fit`.
+            DataError: for an item that was not fitted.
+        """
+        rows = self._rows(votes)
+        if isinstance(votes, np.ndarray):
+            return self.probabilities_[rows]
+        return pd.DataFrame(self.probabilities_[rows], index=self._index(rows), columns=self.classes_)
+
+    def predict(self, votes: Any = None) -> "pd.Series[Any] | NDArray[Any]":
+        """Returns the label of each item, None without one; arguments and errors as of :meth:`predict_proba`."""
+        rows = self._rows(votes)
+        labels = np.asarray([*self.classes_, None], dtype=object)[self._label[rows]]
+        return (
+            labels
+            if isinstance(votes, np.ndarray)
+            else pd.Series(labels, index=self._index(rows), name="label", dtype=object)
+        )
+
+    def fit_predict(self, votes: Any, y: object = None) -> "pd.Series[Any] | NDArray[Any]":
+        """Returns the label of each item of the votes; see :meth:`fit` and :meth:`predict`."""
+        return self.fit(votes).predict(votes)
+
+    def fit_predict_proba(self, votes: Any, y: object = None) -> "pd.DataFrame | NDArray[np.float64]":
+        """Returns the probabilities of the items of the votes; see :meth:`fit` and :meth:`predict_proba`."""
+        return self.fit(votes).predict_proba(votes)
+
+    def _rows(self, votes: Any) -> NDArray[np.int64]:
+        if not hasattr(self, "items_"):
+            raise ConfigError("`Aggregator` must be fitted before it predicts. Call fit or fit_predict.")
+        if votes is None:
+            return np.arange(len(self.items_))
+        items, _ = self._read(votes)
+        found = pd.Index(self.items_).get_indexer(pd.Index(items, dtype=object))
+        rows: NDArray[np.int64] = found.astype(np.int64)
+        if (rows < 0).any():
+            name = items[int((rows < 0).argmax())]
+            raise DataError(f"Item '{name}' was not fitted. An aggregator labels the items whose votes it has seen.")
+        return rows
+
+    def _index(self, rows: NDArray[np.int64]) -> pd.Index:
+        return pd.Index(self.items_[rows], name="item")
+
+    def _read(self, votes: Any) -> tuple[tuple[str, ...], Annotations]:
+        if isinstance(votes, Annotations):
+            return tuple(map(str, range(votes.num_items))), votes
+        wide = self.wide or not isinstance(votes, pd.DataFrame)
+        frame = votes if isinstance(votes, pd.DataFrame) else pd.DataFrame(np.asarray(votes))
+        if wide and frame.index.name is not None:
+            frame = frame.reset_index()
+        columns = Columns(item=self.item, annotator=self.annotator, label=self.label)
+        settings, found, place = ExportSettings(columns, wide=wide), Findings(), Path("votes")
+        export = read_votes_table(frame, place, settings, found)
+        found.raise_if_any(place)
+        labels = label_items(export, settings, found)
+        found.raise_if_any(place)
+        return cast(Any, labels).items, cast(Any, labels).annotations

@@ -1,0 +1,61 @@
+"""One class per item from an aggregate, and what to do where classes tie."""
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilmix.checks import check_choice
+from hilmix.functional.aggregation.registry import Aggregate
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
+from hilmix.functional.aggregation.votes import best_classes, choose_classes, soft_labels, vote_counts
+
+Ties = Literal["draw", "abstain", "first"]
+"""Rule for classes that tie: one drawn by the seed, no label, or the first of them in the order of the classes."""
+
+
+class Decision(NamedTuple):
+    """One class per item, and the distribution that it was chosen from."""
+
+    label: IntArray
+    """(N,) int64, -1 without votes, and where classes tie under ``abstain``."""
+    posterior: FloatArray
+    """(N, K) float64, that of the aggregate; of ``majority`` one-hot where there is a label."""
+    tied: NDArray[np.bool_]
+    """(N,) bool, items with votes whose best classes tie."""
+
+
+def decide(method: str, result: Aggregate, votes: Votes, *, ties: Ties = "draw", seed: int = 0) -> Decision:
+    """Returns the most probable class of each item.
+
+    Args:
+        method: of the aggregate.
+        result: of :func:`~hilmix.functional.aggregation.aggregate` with this seed.
+        votes: the annotations that were aggregated.
+        ties: rule for classes that tie.
+        seed: draws between them.
+
+    Raises:
+        ConfigError: for another rule.
+
+    Example:
+        >>> from hilmix.annotations import Annotations
+        >>> from hilmix.functional.aggregation import aggregate
+        >>> votes = Annotations.from_dense([[0, 1], [1, 1]])
+        >>> decide("majority", aggregate("majority", votes), votes, ties="abstain").label.tolist()
+        [-1, 1]
+    """
+    check_choice("ties", ties, get_args(Ties))
+    voted = np.bincount(votes.item, minlength=votes.num_items) > 0
+    # The posterior of a majority repeats what the seed drew, and shows no tie.
+    scores = vote_counts(votes) if method == "majority" else result.posterior
+    best = best_classes(scores)
+    tied = voted & (best.sum(axis=1) > 1)
+    label = choose_classes(scores, seed=seed).label if ties == "draw" else best.argmax(axis=1)
+    # Without votes the posterior is the prior: its best class is no label of the item.
+    label = np.where(voted & ~(tied & (ties == "abstain")), label, -1).astype(np.int64)
+    posterior = result.posterior
+    if method == "majority":
+        chosen = label[:, None] == np.arange(votes.num_classes)
+        posterior = soft_labels(np.where((label >= 0)[:, None], chosen, best).astype(np.float64))
+    return Decision(label, posterior, tied)
