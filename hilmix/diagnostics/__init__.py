@@ -15,6 +15,7 @@ from hilmix.diagnostics.label_errors import (
     item_table,
     label_table,
 )
+from hilmix.diagnostics.label_health import LabelHealth, label_health, label_issue_table
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, find_score
 from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
 from hilmix.diagnostics.out_of_fold import out_of_fold_scores
@@ -30,6 +31,7 @@ __all__ = [
     "Collector",
     "LabelErrorRanking",
     "LabelEvidence",
+    "LabelHealth",
     "LabelScore",
     "MaskSensitivityTracker",
     "Score",
@@ -44,6 +46,8 @@ __all__ = [
     "find_score",
     "fit_pass_temperature",
     "item_table",
+    "label_health",
+    "label_issue_table",
     "label_table",
     "out_of_fold_scores",
     "prediction_table",

@@ -1,4 +1,9 @@
-from . import aggregation as aggregation, calibration as calibration
+from . import (
+    aggregation as aggregation,
+    calibration as calibration,
+    confident_learning as confident_learning,
+    crowd as crowd,
+)
 from .annotator_quality import (
     estimate_confusion as estimate_confusion,
 )

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from hilmix.functional.sizes import row_chunks
 from hilmix.functional.ties import rank_groups
 
 IntArray = NDArray[np.int64]
@@ -59,11 +60,14 @@ def normalized_margin(probs: NDArray[np.floating], label: IntArray) -> FloatArra
     Reference:
         Northcutt et al., Confident Learning, JAIR 2021.
     """
-    others = np.array(probs, dtype=np.float64)
-    others[np.arange(len(label)), label] = -np.inf
-    # `initial`: a single class has no other, whose probability then counts as 0.
-    margin: FloatArray = (self_confidence(probs, label) - others.max(axis=1, initial=0.0) + 1) / 2
-    return margin
+    probs = np.asarray(probs)
+    margin = self_confidence(probs, label)
+    for rows in row_chunks(*probs.shape):
+        others = probs[rows].copy()
+        others[np.arange(len(others)), label[rows]] = -np.inf
+        # `initial`: a single class has no other, whose probability then counts as 0.
+        margin[rows] -= others.max(axis=1, initial=0.0)
+    return (margin + 1) / 2
 
 
 def label_quality_scores(

@@ -76,3 +76,23 @@ def too_large(what: str, needed: int, *, items: int = 0, annotators: int = 0, cl
         f"{what} needs {needed / 2**30:,.1f} GiB for {shown}; this machine has {have / 2**30:,.1f} GiB. Check that "
         f"labels are classes, not ids or free text, merge rare classes{remedy}."
     )
+
+
+CHUNK_CELLS = 2**20
+"""Most numbers of an N x K table that are worked on at once: 8 MiB in float64, near what caches hold."""
+
+
+def row_chunks(rows: int, width: int, *, cells: int = CHUNK_CELLS) -> list[slice]:
+    """Returns slices that cover the rows of a table, so that each slice has at most ``cells`` numbers, or one row.
+
+    Args:
+        rows: N, may be 0.
+        width: numbers of a row.
+        cells: most numbers of a slice.
+
+    Example:
+        >>> row_chunks(5, 10, cells=20)
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, cells // max(1, width))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
