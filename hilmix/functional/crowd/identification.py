@@ -29,7 +29,7 @@ def label_consistency(table: Votes, skill: FloatArray, aggregate: IntArray) -> F
     k = table.num_classes
     occurring = len(np.unique(table.label))
     right = np.clip(skill, _SMALLEST, 1 - _SMALLEST)
-    # Log-likelihood ratio of a class against one that nobody named for the item.
+    # Log-likelihood ratio of a class against one that no label of the item names.
     ratio = np.log(right) - np.log((1 - right) / max(occurring - 1, 1))
     cell, place = np.unique(table.item * k + table.label, return_inverse=True)
     score = np.bincount(place, ratio[table.annotator], minlength=len(cell))
@@ -40,7 +40,7 @@ def label_consistency(table: Votes, skill: FloatArray, aggregate: IntArray) -> F
     named = np.bincount(item, minlength=table.num_items)
     total = np.bincount(item, np.exp(score - top[item]), minlength=table.num_items)
     total += (occurring - named) * np.exp(-top)
-    # An aggregate that nobody named has the ratio 0.
+    # An aggregate that no label names has the ratio 0.
     own = np.zeros(table.num_items)
     match = cell == item * k + aggregate[item]
     own[item[match]] = score[match]
