@@ -11,16 +11,17 @@ from experiments.annotators import choice, cost, grid, grid_tables, results, tab
 from experiments.annotators.job import Job
 from experiments.annotators.settings import (
     ABLATION_DATA,
-    ABLATION_FILE,
     DATA,
     EMBEDDED,
     FINAL_FILE,
     FINAL_SEEDS,
+    GRID_ABLATION_FILE,
+    GRID_FILE,
     GRID_METHODS,
     METHODS,
     SEARCH_FILE,
     SHIPPED,
-    VARIANTS,
+    SHIPPED_VARIANTS,
 )
 from experiments.annotators.train import run
 from experiments.harness import ended
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "search": ("learning rates, scored on the votes of validation items", DATA, METHODS),
         "final": ("all seeds at the chosen learning rates, scored on test items", DATA, METHODS),
         "grid": ("all seeds of every method's file, untouched, scored on test items", DATA, GRID_METHODS),
-        "ablation": ("all seeds of hilmix with one thing changed at a time", ABLATION_DATA, VARIANTS),
+        "ablation": ("all seeds of hilmix.yaml with one thing changed at a time", ABLATION_DATA, SHIPPED_VARIANTS),
     }
     for step, (text, data, methods) in many.items():
         sub = steps.add_parser(step, help=text)
@@ -91,15 +92,13 @@ def _many(args: argparse.Namespace) -> int:
     part, parts = args.shard
     if not 0 <= part < parts:
         raise ConfigError(f"--shard {part} {parts}: the first number must be from 0 to {parts - 1}.")
-    if args.step == "grid":
+    if args.step in ("grid", "ablation"):
+        file = GRID_FILE if args.step == "grid" else GRID_ABLATION_FILE
         jobs = grid.shipped_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root)
-        return grid.run_shipped(jobs[part::parts], workers=args.workers)
+        return grid.run_shipped(jobs[part::parts], file, workers=args.workers)
     if args.step == "search":
         file = SEARCH_FILE
         jobs = grid.search_jobs(args.data, args.methods, args.seeds, args.root)
-    elif args.step == "ablation":
-        file = ABLATION_FILE
-        jobs = grid.ablation_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root)
     else:
         file, search = FINAL_FILE, grid.read(SEARCH_FILE)
         jobs = grid.final_jobs(args.data, args.methods, args.seeds or FINAL_SEEDS, args.root, search)

@@ -1,4 +1,4 @@
-"""Cost of an epoch of each method: all methods take turns in one process, so that drift hits them alike."""
+"""Cost of an epoch of each method as shipped: all methods take turns in one process, so that drift hits them alike."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from rich.progress import track
 
 from benchmarks.timing import EpochTimes
 from experiments.annotators.job import Job, build
-from experiments.annotators.settings import COST_DATA, COST_FILE, METHODS
+from experiments.annotators.settings import COST_DATA, COST_FILE, GRID_METHODS, SHIPPED
 from experiments.annotators.train import quiet
 
 EPOCHS, SKIPPED = 10, 2
@@ -20,7 +20,7 @@ of the others, more often than in a whole run."""
 
 def seconds_per_epoch(data: str, method: str, root: str) -> float:
     """CPU seconds of one thread, the mean over the epochs that count; validation is left out."""
-    model, datamodule = build(Job(data, method, 1e-3, 0, root))
+    model, datamodule = build(Job(data, method, None, 0, root, network=SHIPPED))
     times = EpochTimes()
     trainer = Trainer(
         max_epochs=EPOCHS,
@@ -39,7 +39,7 @@ def seconds_per_epoch(data: str, method: str, root: str) -> float:
 def measure(root: str, *, rounds: int) -> None:
     """Writes the results file anew: one row for each round, data and method."""
     quiet()
-    points = [(r, data, method) for r in range(rounds) for data in COST_DATA for method in METHODS]
+    points = [(r, data, method) for r in range(rounds) for data in COST_DATA for method in GRID_METHODS]
     pd.DataFrame(_rows(points, root)).to_csv(COST_FILE, index=False)
 
 

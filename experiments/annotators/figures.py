@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.annotators import statistics
 from experiments.annotators.results import ranked_methods, ranking
-from experiments.annotators.settings import FAMILIES, METHODS, REPO
+from experiments.annotators.settings import FAMILIES, GRID_METHODS, REPO
 from hilmix.plotting import AMBER, BLUE, GREEN, INK, MUTED, RED, SKY, STYLE
 
 FOLDER = REPO / "docs" / "images"
@@ -130,7 +130,7 @@ def calibration_figure(rows: pd.DataFrame) -> Figure | None:
 
 def _grey_first(methods: list[str]) -> list[str]:
     """Coloured methods last, so that they lie on top."""
-    return sorted(methods, key=lambda method: (method in COLOURS, METHODS.index(method)))
+    return sorted(methods, key=lambda method: (method in COLOURS, GRID_METHODS.index(method)))
 
 
 def _label_ends(axes: Axes, ends: dict[str, float], x: float) -> None:

@@ -57,21 +57,13 @@ def shipped_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[in
     return [Job(name, method, None, seed, root, network=SHIPPED) for seed, name, method in points]
 
 
-def run_shipped(jobs: list[Job], *, workers: int) -> int:
-    """Runs what the file of the grid lacks and returns the number of failed runs."""
+def run_shipped(jobs: list[Job], file: Path = GRID_FILE, *, workers: int) -> int:
+    """Runs what the file of the grid, or of its ablation, lacks and returns the number of failed runs."""
 
     def key_of(job: Job) -> tuple[Any, ...]:
         return tuple(getattr(job, name) for name in GRID_KEY)
 
-    return run_missing(
-        GRID_FILE, jobs, key_of=key_of, read=read, key=GRID_KEY, workers=workers, work=run, name_of=name_of
-    )
-
-
-def ablation_jobs(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int], root: str) -> list[Job]:
-    """Every variant, at the learning rate of its configuration."""
-    rate = {method: method_config(method)["model"]["init_args"]["lr"] for method in methods}
-    return [Job(d, m, lr, seed, root=root) for d in data for m, lr in rate.items() for seed in seeds]
+    return run_missing(file, jobs, key_of=key_of, read=read, key=GRID_KEY, workers=workers, work=run, name_of=name_of)
 
 
 def open_jobs(jobs: list[Job], file: Path) -> list[Job]:

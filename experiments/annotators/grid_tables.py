@@ -1,4 +1,4 @@
-"""Tables of the grid of shipped files, of the choice of their defaults, and of the epoch to keep."""
+"""Tables of the grid of shipped files, of the choice of their defaults, and of the epoch to keep, and its figures."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,18 +6,23 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from experiments.annotators import choice
+from experiments.annotators import choice, figures
 from experiments.annotators.epochs import CRITERIA
 from experiments.annotators.results import ranking, read, shared_seeds
 from experiments.annotators.settings import (
+    ABLATION_DATA,
+    COST_FILE,
     DATA,
     FAMILIES,
     FAMILY_OF,
     FINAL_SEEDS,
+    GRID_ABLATION_FILE,
     GRID_FILE,
     GRID_METHODS,
+    GUIDE,
     HERE,
     REPO,
+    SHIPPED_VARIANTS,
     UPPER_BOUND,
 )
 from experiments.annotators.tables import (
@@ -26,10 +31,12 @@ from experiments.annotators.tables import (
     GROUPS,
     SUMMARY_GROUPS,
     Score,
+    cost_table,
     group_cell,
     number,
     p_value,
     score_table,
+    summary_table,
     tests_of,
 )
 from experiments.harness import fill, markdown_table
@@ -146,34 +153,67 @@ def choice_table(rows: pd.DataFrame) -> str:
     return "\n\n".join([*parts, f"{len(rows)} runs, {hours:.2f} core-hours."])
 
 
-def texts(grid: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, str]:
+def guide_table(rows: pd.DataFrame) -> str:
+    """Markdown: the three methods with the highest mean accuracy on each kind of data, and where ``hilmix`` is.
+
+    Only data sets and seeds that all methods have; the upper bound stands apart.
+    """
+    whole = shared_seeds(rows)
+    means = 100 * whole.groupby(["method", "data"])["acc"].agg(lambda v: v.mean(skipna=False)).unstack("data")
+    body = []
+    for kind, members in GUIDE.items():
+        found = [name for name in members if name in means]
+        if not found:
+            continue
+        scores = means[found].mean(axis=1, skipna=False).drop(UPPER_BOUND, errors="ignore").dropna()
+        best = scores.sort_values(ascending=False, kind="stable")
+        first = [f"`{method}` {value:.1f}" for method, value in best.head(3).items()]
+        place = f"{best.index.get_loc('hilmix') + 1} of {len(best)}" if "hilmix" in best else "-"
+        body.append([kind, f"{len(found)} of {len(members)}", *first, *["-"] * (3 - len(first)), place])
+    head = ["your data", "data sets", "first", "second", "third", "place of `hilmix`"]
+    return markdown_table(head, body) if body else EMPTY
+
+
+def ablation_table(rows: pd.DataFrame, name: str) -> str:
+    """Markdown: ``hilmix.yaml`` with one thing changed at a time."""
+    return score_table(rows, ABLATION_DATA, "data", name, BY_FAMILY.get(name, Score()), list(SHIPPED_VARIANTS))
+
+
+def texts(grid: pd.DataFrame, chosen: pd.DataFrame, ablation: pd.DataFrame, cost: pd.DataFrame) -> dict[str, str]:
     """Everything that is generated here, by the name of its marker."""
     rows = current(grid)
     by_data = {
         f"annotators-grid-acc-{group}": partial(score_table, rows, names, "data", "acc", Score(), ORDER)
         for group, names in GROUPS.items()
     }
-    families = list(FAMILIES)
     by_family = {
-        f"annotators-grid-{name}": partial(score_table, rows, families, "family", name, BY_FAMILY[name], ORDER)
-        for name in ("ece", "label_error_ap")
+        f"annotators-grid-{name}": partial(score_table, rows, list(FAMILIES), "family", name, score, ORDER)
+        for name, score in BY_FAMILY.items()
     }
     made = {
+        "annotators-summary": partial(summary_table, rows),
         "annotators-grid-state": partial(state, rows),
         "annotators-grid-ranks": partial(rank_table, rows),
+        "annotators-grid-guide": partial(guide_table, rows),
         "annotators-grid-epochs": partial(epoch_table, rows),
         **by_data,
         **by_family,
     }
     return {
         **{name: EMPTY if rows.empty else make() for name, make in made.items()},
+        **{
+            f"annotators-ablation-{n}": EMPTY if ablation.empty else ablation_table(ablation, n) for n in ("acc", "ece")
+        },
+        "annotators-cost": EMPTY if cost.empty else cost_table(rows, cost),
         "annotators-defaults": choice_table(chosen),
     }
 
 
 def write() -> None:
-    """Fills every page that has the markers."""
-    for name, text in texts(read(GRID_FILE), choice.read()).items():
+    """Fills every page that has the markers, and draws the figures."""
+    grid = read(GRID_FILE)
+    for name, text in texts(grid, choice.read(), read(GRID_ABLATION_FILE), read(COST_FILE)).items():
         for page in PAGES:
             if f"<!-- {name} -->" in page.read_text():
                 fill(page, name, text)
+    figures.draw(current(grid))

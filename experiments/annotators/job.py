@@ -14,12 +14,12 @@ from experiments.annotators.settings import (
     EMBEDDED,
     FAMILIES,
     FAMILY_OF,
+    FIRST,
     KEY,
     NETWORKS,
-    NEXT,
     REPO,
     SHIPPED,
-    VARIANTS,
+    SHIPPED_VARIANTS,
     Training,
     Variant,
 )
@@ -55,12 +55,15 @@ class Job(NamedTuple):
 
 
 def method_config(name: str) -> dict[str, Any]:
-    """Returns the method's YAML file, or that of a variant's method with the variant's change.
+    """Returns the method's YAML file as the first protocol has it.
 
     Raises:
         ConfigError: if there is none, or it sets what the study does not apply.
     """
-    variant = (VARIANTS | NEXT).get(name, Variant(name, {}))
+    return _varied(FIRST.get(name, Variant(name, {})))
+
+
+def _varied(variant: Variant) -> dict[str, Any]:
     merged = OmegaConf.to_container(OmegaConf.merge(shipped_config(variant.method), variant.change))
     assert isinstance(merged, dict)
     return merged
@@ -101,7 +104,8 @@ def data_folder(name: str, root: str) -> str:
 def build(job: Job) -> tuple[Classifier, AnnotatedDataModule]:
     """Returns the model and the data of a run, made from its seed."""
     shipped = job.network == SHIPPED
-    config = shipped_config(job.method) if shipped else method_config(job.method)
+    untouched = SHIPPED_VARIANTS.get(job.method, Variant(job.method, {}))
+    config = _varied(untouched) if shipped else method_config(job.method)
     folder = data_folder(job.data, job.root)
     seed_everything(job.seed, verbose=False)
     size = {} if shipped else {"batch_size": training_of(job).batch_size}

@@ -6,8 +6,9 @@ from typing import Any, Literal, NamedTuple
 HERE = Path(__file__).parent
 REPO = HERE.parent.parent
 CONFIGS = REPO / "configs" / "method"
-SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE, CHOICE_FILE, GRID_FILE = (
-    HERE / f"results_{step}.csv" for step in ("search", "final", "ablation", "cost", "defaults", "grid")
+SEARCH_FILE, FINAL_FILE, ABLATION_FILE, COST_FILE, CHOICE_FILE, GRID_FILE, GRID_ABLATION_FILE = (
+    HERE / f"results_{step}.csv"
+    for step in ("search", "final", "ablation", "cost", "defaults", "grid", "grid_ablation")
 )
 KEY = ["data", "method", "lr", "seed"]
 """Columns that distinguish one run from another."""
@@ -104,6 +105,33 @@ FAMILIES = {
     "cifar10h": Family("CIFAR-10H", ("cifar10h",), "cifar10h"),
 }
 DATA = tuple(name for family in FAMILIES.values() for name in family.members)
+GUIDE = {
+    "errors depend on the class": (*_digits("class"), "fashion-class", "mnist-class-1label"),
+    "errors depend on the item": (*_digits("instance"), "fashion-instance", "mnist-instance-500"),
+    "labels by people": tuple(
+        name
+        for key in ("sentiment", "labelme", "labelme-images", "cifar10n", "cifar10h")
+        for name in FAMILIES[key].members
+    ),
+    "one label per item": (
+        "digits-class-50-1label",
+        "digits-instance-50-1label",
+        "mnist-class-1label",
+        "cifar10n-worse",
+    ),
+    "three labels per item or more": (
+        "digits-class-50-4labels",
+        "digits-instance-50-4labels",
+        "fashion-class",
+        "mnist-instance-500",
+        "sentiment-polarity",
+        "cifar10n",
+    ),
+    "two thirds of the labels wrong": ("digits-class-65", "digits-instance-65"),
+    "hundreds of annotators": ("fashion-class", "mnist-instance-500", "sentiment-polarity"),
+    "annotators without identity": ("cifar10n", "cifar10n-worse", "cifar10h"),
+}
+"""Kinds of data of the decision guide, and the data sets that show them."""
 DEVELOPMENT = (
     "digits-class-50",
     "digits-instance-50",
@@ -159,36 +187,23 @@ class Variant(NamedTuple):
     """Merged over the method's YAML file."""
 
 
-OWN_RATE: dict[str, Any] = {"lr": 0.01, "lr_scaling": "fan-in"}
-
-
-def _first(data: dict[str, Any] | None = None, **init_args: Any) -> Variant:
-    """The first version of ``hilmix`` at its learning rate, with a change of the model's settings or of the data's."""
-    return Variant("hilmix-fast", _model(**OWN_RATE | init_args) | (data or {}))
-
-
-VARIANTS = {
-    "hilmix": _first(),
-    "hilmix-no-em": _first(warmup=1.0),
-    "hilmix-no-warmup": _first(warmup=0.0),
-    "hilmix-every-1": _first(every=1),
-    "hilmix-no-mixing": _first(_mix(None)),
-    "hilmix-alpha-1": _first(_mix({"init_args": {"alpha": 1.0}})),
-    "hilmix-no-shrinkage": _first(annotator_model={"init_args": {"strength": 1e-3}}),
-    "hilmix-one-matrix": _first(annotator_model={"init_args": {"strength": 1e6}}),
-    "hilmix-independent": _first(annotator_model={"init_args": {"dependence": 0.0}}),
-    "hilmix-one-answer": _first(annotator_model={"init_args": {"dependence": 1.0}}),
-    "hilmix-plain-lr": _first(lr_scaling="none"),
-    "hilmix-plain-lr-0.001": _first(lr_scaling="none", lr=1e-3),
-    "mv-own-rate": Variant("mv", _model(**OWN_RATE)),
-    "ds-mixup-own-rate": Variant("ds-mixup", _model(**OWN_RATE)),
-    "geo-reg-w-own-rate": Variant("geo-reg-w", _model(**OWN_RATE)),
-    "annot-mix-item-own-rate": Variant("annot-mix-item", _model(**OWN_RATE)),
+FIRST = {"hilmix": Variant("hilmix-fast", _model(lr=0.01, lr_scaling="fan-in"))}
+"""``hilmix`` in the first protocol: its first version, at one rate."""
+SHIPPED_VARIANTS = {
+    "hilmix": Variant("hilmix", {}),
+    "hilmix-in-sample": Variant("hilmix", _model(fold_networks=0)),
+    "hilmix-two-folds": Variant("hilmix", _model(fold_networks=2)),
+    "hilmix-no-em": Variant("hilmix", _model(warmup=1.0)),
+    "hilmix-no-warmup": Variant("hilmix", _model(warmup=0.0)),
+    "hilmix-every-1": Variant("hilmix", _model(every=1)),
+    "hilmix-no-mixing": Variant("hilmix", _mix(None)),
+    "hilmix-alpha-1": Variant("hilmix", _mix({"init_args": {"alpha": 1.0}})),
+    "hilmix-no-shrinkage": Variant("hilmix", _model(annotator_model={"init_args": {"strength": 1e-3}})),
+    "hilmix-one-matrix": Variant("hilmix", _model(annotator_model={"init_args": {"strength": 1e6}})),
+    "hilmix-independent": Variant("hilmix", _model(annotator_model={"init_args": {"dependence": 0.0}})),
+    "hilmix-one-answer": Variant("hilmix", _model(annotator_model={"init_args": {"dependence": 1.0}})),
 }
-"""The ablation: one change to ``hilmix`` at a time, and other methods at its learning rate. ``hilmix`` is the first
-version of the default, ``hilmix-fast.yaml`` now; ``hilmix-2`` is ``hilmix.yaml``, and is not in the grid yet."""
-NEXT = {"hilmix-2": Variant("hilmix", _model(**OWN_RATE))}
-"""Runs by ``run`` alone, on development data."""
+"""The ablation of ``hilmix.yaml``: one change at a time, all else as shipped."""
 ABLATION_DATA = ("digits-class-50", "digits-instance-50", "labelme-features", "fashion-instance", "sentiment-polarity")
 COST_DATA = ("digits-instance-50", "labelme-features", "sentiment-polarity")
 """Two to six votes per item, 64 to some thousand inputs, 20 to 203 annotators."""

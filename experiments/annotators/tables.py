@@ -1,4 +1,4 @@
-"""Tables from the committed results, written between the markers of the pages."""
+"""Forms of tables that both protocols share, and the tables of the first one on the study's page."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,23 +7,22 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.annotators import figures, statistics
+from experiments.annotators import statistics
 from experiments.annotators.cost import relative_cost
 from experiments.annotators.results import Ranking, chosen, current, ranking, read, shared_seeds, whole_families
 from experiments.annotators.settings import (
     ABLATION_DATA,
     ABLATION_FILE,
-    COST_FILE,
+    DATA,
     FAMILIES,
     FINAL_FILE,
     FINAL_SEEDS,
+    GRID_METHODS,
     HERE,
     LEARNING_RATES,
     METHODS,
-    REPO,
     SEARCH_FILE,
     UPPER_BOUND,
-    VARIANTS,
 )
 from experiments.harness import fill, markdown_table, mean_and_std
 
@@ -60,7 +59,6 @@ class Score(NamedTuple):
 
 
 BY_FAMILY = {
-    "best_acc": Score(),
     "ece": Score(higher=False),
     "ece_calibrated": Score(higher=False),
     "nll": Score(1, 3, higher=False),
@@ -159,17 +157,20 @@ def cost_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
     ratio, memory = relative_cost(cost), rows.groupby("method")["peak_growth_mb"].median()
     body = [
         [m, *(number(ratio.loc[m, d], 1) for d in ratio), number(memory.get(m, np.nan), 0)]
-        for m in METHODS
+        for m in GRID_METHODS
         if m in ratio.index
     ]
-    return markdown_table(["method", *ratio, "memory, MB"], body)
+    shipped = "hilmix-fast" in ratio.index
+    note = "The files as they ship." if shipped else "Measured under the first protocol: `hilmix` is its first version."
+    return f"{markdown_table(['method', *ratio, 'memory, MB'], body)}\n\n{note}"
 
 
-def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
+def summary_table(rows: pd.DataFrame) -> str:
     """Markdown for the front page, in the order of the study's ranking, with its tests below.
 
     Everything but the time comes from the means over seeds that :func:`ranking` ranks: accuracy is averaged over
-    the data sets of each group, ECE over all. The upper bound comes last and has no rank.
+    the data sets of each group, ECE over all. The upper bound comes last and has no rank. Time is that of
+    :func:`relative_time`.
     """
     found = ranking(rows)
     if found is None:
@@ -177,17 +178,22 @@ def summary_table(rows: pd.DataFrame, cost: pd.DataFrame) -> str:
     order = [*found.mean_ranks.sort_values(kind="stable").index, *set(rows["method"]) & {UPPER_BOUND}]
     means = shared_seeds(rows).groupby(["method", "data"])[["acc", "ece"]].agg(lambda v: v.mean(skipna=False))
     accuracy, ece = (100 * means[name].unstack("data") for name in ("acc", "ece"))
+    time = relative_time(rows)
     columns: dict[str, Callable[[str], str]] = {
         "mean rank": lambda m: number(found.mean_ranks.get(m, np.nan), 1),
         f"p against {found.control}": lambda m: p_value(found.p.get(m, np.nan)),
         **{title: partial(group_cell, accuracy, members) for title, members in SUMMARY_GROUPS.items()},
         "ECE": lambda m: number(ece.loc[m].mean(skipna=False), 1),
+        "time": lambda m: number(time.get(m, np.nan), 1),
     }
-    if not cost.empty:
-        ratio = relative_cost(cost).mean(axis=1)
-        columns["time"] = lambda m: number(ratio.get(m, np.nan), 1)
     body = [[method, *(cell(method) for cell in columns.values())] for method in order]
     return f"{markdown_table(['method', *columns], body)}\n\n{_verdict(rows, found)}"
+
+
+def relative_time(rows: pd.DataFrame) -> "pd.Series[float]":
+    """Returns CPU time per epoch over that of ``mv`` with the same data and seed, the median over both, by method."""
+    seconds = rows.set_index(["data", "seed", "method"])["cpu_seconds_per_epoch"].unstack("method")
+    return seconds.div(seconds["mv"], axis=0).median() if "mv" in seconds else seconds.median() * np.nan
 
 
 def group_cell(accuracy: pd.DataFrame, members: Sequence[str], method: str) -> str:
@@ -213,8 +219,11 @@ def _verdict(rows: pd.DataFrame, found: Ranking) -> str:
             + "."
         )
     )
+    seeds = shared_seeds(rows).groupby("data")["seed"].nunique()
+    runs = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     return (
-        f"Mean ranks over {len(found.scores)} data sets, tested against `{found.control}` with Holm's correction: "
+        f"Mean ranks over {len(found.scores)} of {len(DATA)} data sets, seeds on each: {runs}, tested against "
+        f"`{found.control}` with Holm's correction: "
         f"`{first}` {found.mean_ranks[first]:.1f} and `{second}` {found.mean_ranks[second]:.1f} lead (p {p}); "
         f"`{found.control}` ranks significantly before {', '.join(f'`{m}`' for m in behind) or 'none'} "
         f"(p < 0.05).{of_families}"
@@ -249,48 +258,26 @@ def budget(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) ->
     )
 
 
-def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame, cost: pd.DataFrame) -> dict[str, str]:
-    """Everything that is generated, by the name of its marker."""
+def texts(final: pd.DataFrame, search: pd.DataFrame, ablation: pd.DataFrame) -> dict[str, str]:
+    """Returns the tables of the first protocol, by the name of their marker."""
     rows = current(final, search)
-    of_rows: dict[str, Callable[[], str]] = {
-        **{f"annotators-acc-{g}": partial(score_table, rows, d, "data", "acc", Score()) for g, d in GROUPS.items()},
-        **{f"annotators-{n}": partial(score_table, rows, list(FAMILIES), "family", n, s) for n, s in BY_FAMILY.items()},
-        "annotators-ranks": partial(rank_table, rows),
-        "annotators-summary": partial(summary_table, rows, cost),
-    }
+    variants = list(dict.fromkeys(ablation["method"]))
     of_ablation = {
-        f"annotators-ablation-{n}": partial(score_table, ablation, ABLATION_DATA, "data", n, s, list(VARIANTS))
+        f"annotators-first-ablation-{n}": partial(score_table, ablation, ABLATION_DATA, "data", n, s, variants)
         for n, s in {"acc": Score(), "ece": BY_FAMILY["ece"]}.items()
     }
     return {
-        **{name: EMPTY if rows.empty else make() for name, make in of_rows.items()},
+        "annotators-first-ranks": EMPTY if rows.empty else rank_table(rows),
         **{name: EMPTY if ablation.empty else make() for name, make in of_ablation.items()},
-        "annotators-cost": EMPTY if cost.empty else cost_table(rows, cost),
-        "annotators-rates": rate_table(search),
-        "annotators-budget": budget(final, search, ablation),
+        "annotators-first-rates": rate_table(search),
+        "annotators-first-budget": budget(final, search, ablation),
     }
 
 
-PAGES = {
-    HERE / "README.md": lambda name: name != "annotators-summary",
-    REPO / "README.md": lambda name: name == "annotators-summary",
-}
-"""Texts that each page has markers for."""
-OPTIONAL_PAGE = REPO / "docs" / "methods.md"
-"""May have markers for any of them."""
-
-
 def write() -> None:
-    """Fills the pages and draws the figures."""
-    final = read(FINAL_FILE)
-    search, ablation, cost = read(SEARCH_FILE), read(ABLATION_FILE), read(COST_FILE)
-    for name, text in texts(final, search, ablation, cost).items():
-        pages = [page for page, wants in PAGES.items() if wants(name)]
-        if OPTIONAL_PAGE.exists() and f"<!-- {name} -->" in OPTIONAL_PAGE.read_text():
-            pages.append(OPTIONAL_PAGE)
-        for page in pages:
-            fill(page, name, text)
-    figures.draw(current(final, search))
+    """Fills the study's page."""
+    for name, text in texts(read(FINAL_FILE), read(SEARCH_FILE), read(ABLATION_FILE)).items():
+        fill(HERE / "README.md", name, text)
 
 
 def number(value: float, digits: int) -> str:

@@ -21,7 +21,8 @@ from experiments.annotators.settings import (
     METHODS,
     PINNED_LR,
     SEARCH_SEEDS,
-    VARIANTS,
+    SHIPPED,
+    SHIPPED_VARIANTS,
 )
 from experiments.annotators.train import run
 from hilmix.backbones import MLP
@@ -109,21 +110,17 @@ def test_a_run_uses_the_classes_that_the_file_names(monkeypatch: pytest.MonkeyPa
 def test_a_variant_differs_from_its_method_in_what_its_name_says(monkeypatch: pytest.MonkeyPatch):
     made: list[tuple[Any, Any]] = []
     monkeypatch.setattr(Trainer, "fit", lambda self, model, data: made.append((model, data)))
-    bases = [*dict.fromkeys(variant.method for variant in VARIANTS.values())]
-    jobs = grid.ablation_jobs(["digits-class"], VARIANTS, [0], "")
-    own = [Job("digits-class", base, 1e-3, 0) for base in bases]  # hilmix-fast: at the rate of the first version
-    own = [job._replace(lr=0.01, lr_scaling="fan-in") if job.method == "hilmix-fast" else job for job in own]
-    for job in (*jobs, *own):
+    jobs = grid.shipped_jobs(["digits-class"], SHIPPED_VARIANTS, [0], "")
+    own = Job("digits-class", "hilmix", None, 0, network=SHIPPED)
+    for job in (*jobs, own):
         run(job)
-    settings = [settings_of(model, data) for model, data in made]
-    base_of = dict(zip(bases, settings[len(jobs) :], strict=True))
-    changes = {
-        job.method: {k: v for k, v in found.items() if v != base_of[VARIANTS[job.method].method][k]}
-        for job, found in zip(jobs, settings, strict=False)
-    }
-    own_rate = {"scaling": "fan-in", "lr": 0.01}
+    *found, base = [settings_of(model, data) for model, data in made]
+    assert base["folds"] == 5
+    changes = {job.method: {k: v for k, v in one.items() if v != base[k]} for job, one in zip(jobs, found, strict=True)}
     assert changes == {
         "hilmix": {},
+        "hilmix-in-sample": {"folds": 0},
+        "hilmix-two-folds": {"folds": 2},
         "hilmix-no-em": {"warmup": 1.0},
         "hilmix-no-warmup": {"warmup": 0.0},
         "hilmix-every-1": {"every": 1},
@@ -133,11 +130,7 @@ def test_a_variant_differs_from_its_method_in_what_its_name_says(monkeypatch: py
         "hilmix-one-matrix": {"strength": 1e6},
         "hilmix-independent": {"dependence": 0.0},
         "hilmix-one-answer": {"dependence": 1.0},
-        "hilmix-plain-lr": {"scaling": "none"},
-        "hilmix-plain-lr-0.001": {"scaling": "none", "lr": 0.001},
-        **{f"{base}-own-rate": own_rate for base in ("mv", "ds-mixup", "geo-reg-w", "annot-mix-item")},
     }
-    assert [job.lr for job in jobs] == [found["lr"] for found in settings[: len(jobs)]]
 
 
 def settings_of(model: Any, data: Any) -> dict[str, Any]:
@@ -149,6 +142,7 @@ def settings_of(model: Any, data: Any) -> dict[str, Any]:
         "targets": type(data.targets).__name__,
         "annotators": type(who).__name__,
         "alpha": getattr(mix, "alpha", None),
+        "folds": len(getattr(model, "out_of_fold", None) or ()),
         **{name: getattr(model, name, None) for name in ("warmup", "every")},
         **{name: getattr(who, name, None) for name in ("strength", "dependence")},
     }

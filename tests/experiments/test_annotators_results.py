@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.annotators import figures, tables
+from experiments.annotators import choice, figures, grid_tables, tables
 from experiments.annotators.cost import relative_cost
 from experiments.annotators.data import RECIPES
+from experiments.annotators.epochs import CRITERIA
 from experiments.annotators.results import add_row, chosen, current, ranking, read, whole_families
 from experiments.annotators.settings import (
     ABLATION_DATA,
@@ -198,13 +199,43 @@ def test_a_family_is_averaged_over_the_same_data_for_every_method_and_seed():
 def test_every_text_and_figure_can_be_made(tmp_path: Path):
     rows = three_methods()
     ablation = rows[rows["data"].isin(ABLATION_DATA)].replace({"method": {"mv": "hilmix", "ds": "hilmix-no-mixing"}})
-    search = uniform_search(["true", "annot-mix", "mv", "ds"])
-    texts = tables.texts(rows.drop(columns="family"), search, ablation, times())
-    assert all(texts.values())
-    assert "| hilmix-no-mixing | 85.0 ± 0.7 |" in texts["annotators-ablation-acc"]
-    assert "annot-mix" not in texts["annotators-ablation-acc"]
-    assert "| annot-mix | 1.00 | - |" in texts["annotators-ranks"]
+    ablation = ablation[ablation["method"].str.startswith("hilmix")]
+    search, grid = uniform_search(["true", "annot-mix", "mv", "ds"]), rows.drop(columns="family").assign(**criteria())
+    first = tables.texts(rows.drop(columns="family"), search, ablation)
+    assert all(first.values())
+    assert "| annot-mix | 1.00 | - |" in first["annotators-first-ranks"]
+    assert "| hilmix-no-mixing | **85.0 ± 0.7** |" in first["annotators-first-ablation-acc"]
+    shipped = grid_tables.texts(grid, choice.read(), ablation, times())
+    assert all(shipped.values())
+    assert "| hilmix-no-mixing | **85.0 ± 0.7** |" in shipped["annotators-ablation-acc"]
+    assert "| annot-mix | 1.0 | - |" in shipped["annotators-summary"]
+    assert "first protocol" in shipped["annotators-cost"]
     assert figures.draw(rows, tmp_path)
-    empty = tables.texts(*[pd.DataFrame(columns=KEY)] * 4)
-    assert set(empty.values()) == {tables.EMPTY}
+    none = pd.DataFrame(columns=KEY)
+    assert set(tables.texts(none, none, none).values()) == {tables.EMPTY}
+    empty = grid_tables.texts(none, none, none, none)
+    assert {text for name, text in empty.items() if name != "annotators-defaults"} == {tables.EMPTY}
     assert figures.draw(rows.iloc[:0]) == []
+
+
+def criteria() -> dict[str, float]:
+    return {f"{name}_epoch": 3.0 for name in CRITERIA} | {f"{name}_acc": 0.8 for name in CRITERIA}
+
+
+def test_time_is_the_median_ratio_over_data_and_seeds():
+    seconds = {("a", 0): (1.0, 3.0), ("a", 1): (2.0, 8.0), ("b", 0): (10.0, 20.0)}
+    rows = [(d, s, m, t) for (d, s), pair in seconds.items() for m, t in zip(("mv", "hilmix"), pair, strict=True)]
+    found = tables.relative_time(pd.DataFrame(rows, columns=["data", "seed", "method", "cpu_seconds_per_epoch"]))
+    assert found.to_dict() == {"mv": 1.0, "hilmix": 3.0}
+
+
+def test_a_better_method_comes_before_hilmix_in_the_guide():
+    """Of two data sets with one label per item the second lacks a method: it does not count."""
+    accuracy = {"hilmix": (0.90, 0.99), "mv": (0.80, 0.99), "geo-reg-f": (0.95, 0.1), "true": (1.0, 1.0)}
+    names = ("digits-class-50-1label", "mnist-class-1label")
+    rows = final_rows({m: {d: [a] for d, a in zip(names, by, strict=True)} for m, by in accuracy.items()})
+    rows = rows[(rows["data"] != names[1]) | (rows["method"] != "mv")].assign(family="x")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in grid_tables.guide_table(rows).splitlines()]
+    found = {line[0]: line[1:] for line in lines}
+    assert found["one label per item"] == ["1 of 4", "`geo-reg-f` 95.0", "`hilmix` 90.0", "`mv` 80.0", "2 of 3"]
+    assert "annotators without identity" not in found
