@@ -197,7 +197,7 @@ def find_copies(votes: Votes, posterior: FloatArray, counts: FloatArray) -> IntA
 
 
 def _seen_later(key: IntArray) -> NDArray[np.bool_]:
-    """(L,) whether a key occurs again further down."""
+    """(L,) bool, keys that occur again further down."""
     _, last = np.unique(key[::-1], return_index=True)
     later = np.ones(len(key), dtype=bool)
     later[len(key) - 1 - last] = False

@@ -76,3 +76,122 @@ def wide() -> pd.DataFrame:
     """Return one column per annotator, as cleanlab and scikit-activeml have it."""
     frame = pd.DataFrame(VOTES, columns=["item", "annotator", "label"])
     return frame.pivot(index="item", columns="annotator", values="label")
+
+
+USERS = {"ann": 7, "bob": 8, "cyd": 9}
+
+
+def label_studio(*, with_skip: bool = False) -> list[dict]:
+    """Return tasks with all their annotations, as Label Studio exports them in JSON; photo 0 is marked as truth."""
+    tasks = []
+    for n in range(5):
+        item = f"photo {n}"
+        notes = [
+            {
+                "id": 100 + v,
+                "completed_by": {"id": USERS[who], "email": who, "first_name": "", "last_name": ""},
+                "result": [
+                    {
+                        "value": {"choices": [label]},
+                        "id": f"r{v}",
+                        "from_name": "kind",
+                        "to_name": "img",
+                        "type": "choices",
+                        "origin": "manual",
+                    }
+                ],
+                "was_cancelled": False,
+                "ground_truth": (n, who) == (0, "ann"),
+                "created_at": "2026-01-01T10:00:00.000000Z",
+                "lead_time": 2.5,
+            }
+            for v, (name, who, label) in enumerate(VOTES)
+            if name == item
+        ]
+        if with_skip and n == 2:
+            notes.append({"id": 999, "completed_by": 8, "result": [], "was_cancelled": True, "lead_time": 1.0})
+        data = {"image": f"/data/upload/1/0a1b2c3d-{item}.png"}
+        tasks.append({"id": n + 1, "data": data, "annotations": notes, "predictions": [], "meta": {}, "project": 1})
+    return tasks
+
+
+def label_studio_min() -> list[dict]:
+    """Return one flat object per annotation, as Label Studio exports them in JSON-MIN."""
+    return [
+        {
+            "image": f"/data/local-files/?d=photos/{item}.png",
+            "id": int(item[-1]),
+            "kind": label,
+            "annotator": USERS[who],
+            "annotation_id": 100 + n,
+            "created_at": "2026-01-01T10:00:00.000000Z",
+            "updated_at": "2026-01-01T10:00:00.000000Z",
+            "lead_time": 3.25,
+        }
+        for n, (item, who, label) in enumerate(VOTES)
+    ]
+
+
+def doccano(who: str) -> str:
+    """Return the lines of one annotator, as doccano writes them into a file of their name; unlabelled ones too."""
+    given = {item: label for item, name, label in VOTES if name == who}
+    images = [f"photo {n}" for n in range(5)]
+    records = [
+        {"id": n, "filename": f"{name}.png", "label": [given[name]] if name in given else [], "Comments": []}
+        for n, name in enumerate(images)
+    ]
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def argilla(*, flat: bool) -> list[dict]:
+    """Return records with the responses of all users, as Argilla 2 writes them; one response is a draft."""
+    records = []
+    for n in range(5):
+        given = [(label, who, "submitted") for item, who, label in VOTES if item == f"photo {n}"]
+        given += [("dog", "cyd", "draft")] if n == 0 else []
+        record = {"id": f"uuid-{n}", "status": "completed", "_server_id": f"s{n}"}
+        image = {"image": f"https://host.example.com/photo {n}.png"}
+        if flat:
+            responses = {
+                "kind.responses": [label for label, _, _ in given],
+                "kind.responses.users": [who for _, who, _ in given],
+                "kind.responses.status": [status for _, _, status in given],
+            }
+            records.append(record | image | responses | {"kind.suggestion": "cat"})
+        else:
+            values = [{"value": label, "user_id": who, "status": status} for label, who, status in given]
+            nested = {"fields": image, "metadata": {}, "suggestions": {}, "vectors": {}, "responses": {"kind": values}}
+            records.append(record | nested)
+    return records
+
+
+def cvat(who: str) -> str:
+    """Return the tags of one annotator in the format ``CVAT for images 1.1``; a box too, which is no tag."""
+    given = {item: label for item, name, label in VOTES if name == who}
+    images = "".join(
+        f'<image id="{n}" name="photo {n}.png" width="6" height="6">'
+        + (f'<tag label="{given[f"photo {n}"]}" source="manual"></tag>' if f"photo {n}" in given else "")
+        + '<box label="ear" occluded="0" xtl="1" ytl="1" xbr="2" ybr="2" z_order="0"></box></image>\n'
+        for n in range(5)
+    )
+    meta = "<meta><job><id>1</id><size>5</size><mode>annotation</mode></job></meta>"
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>{meta}\n{images}</annotations>\n'
+    )
+
+
+def fiftyone() -> dict:
+    """Return the samples of a FiftyOneDataset: a field of classifications per annotator, one of detections."""
+    samples = []
+    for n in range(5):
+        sample = {
+            "filepath": f"data/photo {n}.png",
+            "tags": ["train"],
+            "metadata": {"_cls": "ImageMetadata", "width": 6, "height": 6},
+            "boxes": {"_cls": "Detections", "detections": []},
+        }
+        for item, who, label in VOTES:
+            if item == f"photo {n}":
+                sample[who] = {"_id": {"$oid": "5f"}, "_cls": "Classification", "tags": [], "label": label}
+        samples.append(sample)
+    return {"samples": samples}

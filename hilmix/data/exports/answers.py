@@ -52,6 +52,10 @@ def build_export(
         understood: where each column came from.
         found: collects faults, and a note on skipped answers.
     """
+    for name in ("annotator", "split"):
+        if (header := getattr(settings.columns, name)) is not None:
+            text = f"the layout {layout} has no column '{header}', given for '{name}'"
+            found.fault("missing-column", file, header, found=text, remedy="Leave it out.")
     refuse_several([answer.choices for answer in answers], settings.several, file, found)
     skipped = sum(not answer.choices for answer in answers)
     if skipped:
@@ -145,7 +149,9 @@ def find_image(values: Mapping[str, Any], given: str | None, file: Path, found: 
                 expected=f"one of {quoted(list(values))}",
             )
         return given
-    ends = tuple(image_suffixes())
-    return next(
-        (k for k, v in values.items() if isinstance(v, str) and v.partition("?")[0].lower().endswith(ends)), None
-    )
+    return next((name for name, value in values.items() if isinstance(value, str) and _names_image(value)), None)
+
+
+def _names_image(text: str) -> bool:
+    """True if a text ends as the name of an image does, or a URL does before its query."""
+    return any(part.lower().endswith(tuple(image_suffixes())) for part in (text, text.partition("?")[0]))

@@ -61,7 +61,9 @@ def label_items(export: Export, settings: ExportSettings, found: Findings) -> La
     """
     votes, items, file = _clean(export.votes, export.file, found), _clean(export.items, export.file, found), export.file
     names = read_item_names(items, file, found)
-    rules = LabelRules(missing=settings.missing, duplicates=settings.duplicates)
+    # Of several choices in one answer all count, which the last alone would not.
+    duplicates = "keep" if settings.several == "explode" else settings.duplicates
+    rules = LabelRules(missing=settings.missing, duplicates=duplicates)
     split = read_split(items, file, found)
     note_similar_names(names or (), file, "item", found)
     coded, target = read_classes(votes, file, items, file, rules, found)
@@ -70,7 +72,7 @@ def label_items(export: Export, settings: ExportSettings, found: Findings) -> La
     annotations = read_votes(votes, file, names, coded, rules, found)
     if annotations is None or found.faults:
         return None
-    return LabelledItems(file.stem, names, annotations, target, settings.duplicates, tuple(found.notes), split)
+    return LabelledItems(file.stem, names, annotations, target, duplicates, tuple(found.notes), split)
 
 
 def _clean(frame: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:

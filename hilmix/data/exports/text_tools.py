@@ -1,0 +1,84 @@
+"""Exports of doccano and Argilla: one JSON object per record."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hilmix.data.exports.answers import Answer, Task, build_export, choose_question, find_image, read_choices
+from hilmix.data.exports.export import Export, ExportSettings
+from hilmix.faults import Findings
+
+Record = dict[str, Any]
+_RESPONSES = ".responses"
+_TEXT = ("filename", "text", "data")
+
+
+def is_doccano(record: Record) -> bool:
+    """Return whether an object is a record of doccano: an id, a list of labels, and a file or text."""
+    return "id" in record and isinstance(record.get("label"), list) and any(key in record for key in _TEXT)
+
+
+def is_argilla(record: Record) -> bool:
+    """Return whether an object is a record of Argilla 2, nested or flattened."""
+    nested = isinstance(record.get("fields"), dict) and isinstance(record.get("responses"), dict)
+    return nested or any(key.endswith(_RESPONSES) for key in record)
+
+
+def read_doccano(records: Sequence[Record], file: Path, settings: ExportSettings, found: Findings) -> Export:
+    """Return the content of a JSONL export of doccano, which has one file per annotator: its name is theirs.
+
+    Args:
+        records: its lines.
+        file: of the export.
+        settings: what several labels of a record mean; ``columns.item`` names the key of the items.
+        found: collects what is wrong.
+    """
+    key = settings.columns.item or ("filename" if "filename" in records[0] else "id")
+    items = [str(record.get(key)) for record in records]
+    answers = [
+        Answer(item, file.stem, read_choices(record.get("label")) or ())
+        for item, record in zip(items, records, strict=True)
+    ]
+    understood = {"item": f"'{key}'", "annotator": f"name of the file, '{file.stem}'", "label": "'label'"}
+    return build_export(file, "doccano JSONL", [Task(item) for item in items], answers, settings, understood, found)
+
+
+def read_argilla(records: Sequence[Record], file: Path, settings: ExportSettings, found: Findings) -> Export:
+    """Return the content of an export of Argilla 2: submitted responses; discarded ones and drafts are skipped.
+
+    Args:
+        records: as of ``records.to_list()`` or ``to_json()``, or of a data set that was flattened.
+        file: of the export.
+        settings: ``columns.label`` names the question where there are several, ``columns.item`` the field of the items.
+        found: collects what is wrong.
+    """
+    given = settings.columns
+    responses = [_responses(record) for record in records]
+    question = choose_question([name for one in responses for name in one], given.label, file, found)
+    tasks, answers = [], []
+    for record, one in zip(records, responses, strict=True):
+        fields = record.get("fields", record)
+        key = find_image(fields, given.item, file, found)
+        item = str(fields.get(key) if key is not None else record.get("id"))
+        tasks.append(Task(item))
+        for value, who, status in one.get(question or "", ()):
+            answers.append(Answer(item, who, (read_choices(value) or ()) if status in (None, "submitted") else ()))
+    place = f"field '{given.item}'" if given.item else "the field that names an image, else the id of the record"
+    understood = {"item": place, "annotator": "user of the response", "label": f"question '{question}'"}
+    return build_export(file, "Argilla records", tasks, answers, settings, understood, found)
+
+
+def _responses(record: Record) -> Mapping[str, list[tuple[Any, str, str | None]]]:
+    """Value, user and status of every response, by question."""
+    if isinstance(record.get("responses"), dict):
+        return {
+            question: [(one.get("value"), str(one.get("user_id")), one.get("status")) for one in given]
+            for question, given in record["responses"].items()
+        }
+    found = {}
+    for key, values in record.items():
+        if key.endswith(_RESPONSES) and values:
+            users = record.get(f"{key}.users") or ["annotator"] * len(values)
+            states = record.get(f"{key}.status") or [None] * len(values)
+            found[key.removesuffix(_RESPONSES)] = [*zip(values, map(str, users), states, strict=True)]
+    return found
