@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hilmix.errors import ConfigError, RunError, find_user_error
 from hilmix.lightning_cli.cli import HilmixCLI, RunTrainer
+from hilmix.lightning_cli.command_parser import CommandParser, write_yaml
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.parser_errors import library_of
@@ -46,6 +47,7 @@ def run(argv: list[str]) -> HilmixCLI:
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     # Not plain omegaconf, which resolves each file alone: later files and options would not reach interpolations.
     jsonargparse.set_loader("omegaconf+", load_checked, (yaml.YAMLError,))
+    jsonargparse.set_dumper("yaml", write_yaml)
     base = str(configs_folder() / "base.yaml")
     # no abbreviations: a setting with a typo is refused, not guessed
     parser: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
@@ -56,6 +58,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 LightningModule,
                 LightningDataModule,
                 trainer_class=RunTrainer,
+                parser_class=CommandParser,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=SaveRunConfig,

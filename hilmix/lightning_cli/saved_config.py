@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from lightning.pytorch.cli import SaveConfigCallback
@@ -15,10 +14,12 @@ from lightning.pytorch.loggers import CSVLogger
 from hilmix.data import AnnotatedDataModule
 from hilmix.files import write_table
 from hilmix.integrity import name_module
+from hilmix.lightning_cli.command_parser import write_yaml
 from hilmix.lightning_cli.given_settings import RESUME_ONLY
 from hilmix.lightning_cli.results_folder import mark
 from hilmix.logging import wandb_logger
 from hilmix.redaction import redacted
+from hilmix.yaml_files import load_yaml
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -43,10 +44,12 @@ class SaveRunConfig(SaveConfigCallback):
         # fit refuses a config that predict has saved, as it has settings of predict alone.
         if stage != "fit":
             return
-        settings = redacted(yaml.safe_load(self.parser.dump(self.config, skip_none=False)), by_reference=True)
+        # not validated again: the run has been built of it
+        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
+        settings = redacted(load_yaml(text), by_reference=True)
         settings = {name: value for name, value in settings.items() if name not in RESUME_ONLY}
         portable = {**settings, "trainer": _relative(settings["trainer"], str(settings["run_dir"]))}
-        text = f"# {versions()}\n{yaml.safe_dump(portable, sort_keys=False)}"
+        text = f"# {versions()}\n{write_yaml(portable)}"
         # not trainer.log_dir: it is a broadcast, which the other ranks, who are not here, would answer too late
         attempts = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         for folder in (Path(trainer.default_root_dir), *attempts):
