@@ -2,10 +2,12 @@
 
 import gc
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -29,6 +31,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Seeds each test, and the fixtures made for it: no draw depends on which tests ran before in this process."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  # the global state, from which a library may draw
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -56,9 +56,9 @@ def test_two_studies_do_not_meet(tmp_path):
 
 
 @pytest.fixture
-def port(monkeypatch):
-    """A server whose protocol is that of ``serve``, with half a second for the headers."""
-    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.5)
+def port(request, monkeypatch):
+    """A server whose protocol is that of ``serve``, with half a second for the headers, or the seconds of a test."""
+    monkeypatch.setattr(serve, "HEADER_SECONDS", getattr(request, "param", 0.5))
 
     async def app(scope, receive, send):
         assert scope["type"] == "http"
@@ -78,7 +78,7 @@ def port(monkeypatch):
 
 
 def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)  # a busy machine may close it late
 
 
 def reply(line: socket.socket) -> bytes:
@@ -99,21 +99,20 @@ def test_headers_that_never_end(port, sent):
         line.sendall(sent)
         assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
         assert line.recv(1000) == b""
-        assert 0.3 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.3
 
 
 def test_a_byte_now_and_then_gains_no_time(port):
+    """A header that grows by a byte in a fifth of the time allowed, for up to a minute."""
     with connected(port) as line:
-        began = time.monotonic()
-        for byte in REQUEST[:-1]:
+        line.sendall(REQUEST[:-4])
+        for _ in range(600):
             try:
-                line.sendall(bytes([byte]))
+                line.sendall(b"x")
             except OSError:
-                break
+                return
             time.sleep(0.1)
-            if time.monotonic() - began > 5:
-                pytest.fail("it is still open")
-        assert time.monotonic() - began < 4
+        pytest.fail("it is still open")
 
 
 def test_a_connection_that_says_nothing_is_closed_without_a_word(port):
@@ -133,6 +132,7 @@ def test_after_a_request_the_next_one_is_timed_in_the_same_way(port):
         assert line.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.parametrize("port", [60.0], indirect=True)
 def test_slow_headers_in_time_are_served(port):
     with connected(port) as line:
         for part in (REQUEST[:10], REQUEST[10:]):
