@@ -1,8 +1,11 @@
 """Builders that many tests share: data and data folders, trainers, the command line in this process or in its own."""
 
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
+import tempfile
 import weakref
 from pathlib import Path
 from typing import Any
@@ -139,6 +142,29 @@ def shell(*args: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.Complet
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **env}
     command = [sys.executable, "-m", "hilmix", *map(str, args)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def forked(*args: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m hilmix`` in a copy of this process, which has imported all that takes a new one seconds."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        command, streams = [str(arg) for arg in args], (output.fileno(), errors.fileno())
+        process = multiprocessing.get_context("fork").Process(target=_run_module, args=(command, cwd, streams))
+        process.start()
+        process.join(240)
+        assert process.exitcode is not None, f"{command} has not ended"
+        for stream in (output, errors):
+            stream.seek(0)
+        return subprocess.CompletedProcess(command, process.exitcode, output.read(), errors.read())
+
+
+def _run_module(command: list[str], cwd: Path, streams: tuple[int, int]) -> None:
+    os.chdir(cwd)
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}  # of the ranks that it starts
+    for stream, number in zip(streams, (1, 2), strict=True):
+        os.dup2(stream, number)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115  # until it ends
+    sys.argv[1:] = command
+    runpy.run_module("hilmix", run_name="__main__", alter_sys=True)
 
 
 def parameters(run: Path, name: str = "last") -> dict[str, Tensor]:

@@ -124,7 +124,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("blank_figures")
+@pytest.mark.usefixtures("no_figures")
 def test_parts_of_ones_own_train_are_saved_and_load(folder: Path) -> None:
     assert main(["fit", "-c", "mine.yaml", "--run_dir", "run"]) == 0
     assert (folder / "run" / "steps.txt").read_text() == "3"

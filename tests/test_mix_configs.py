@@ -9,7 +9,7 @@ from hilmix.cli import main
 from hilmix.human.perception import ParticipantCurves
 from tests.helpers import QUICK, fit, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 HUMAN = ["-c", "configs/mix/human.yaml"]
 

@@ -33,7 +33,8 @@ def refused(argv: list[str], capsys) -> str:
     return words(capsys.readouterr().err)
 
 
-def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys):
+def test_what_was_simulated_comes_back_through_files(mine, workplace, capsys, monkeypatch):
+    monkeypatch.setattr("hilmix.plotting.available", lambda: False)  # the next test draws
     assert main(["hmix", "summary", str(mine), "-o", "out/report", *OWN, "--level", "0.999"]) == 0
     long = pd.read_csv("out/report/summary.csv").set_index(["table", "study", "quantity", "group"])
     assert list(long) == ["value", "low", "high", "n"]

@@ -15,7 +15,7 @@ from hilmix.lightning_cli.choices import describe_choices
 from hilmix.modules import Classifier, CrossFitClassifier, EMClassifier
 from tests.helpers import fit, in_memory, vector_data
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def choices(data: AnnotatedDataModule, kind: Any = EMClassifier, **settings: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from hilmix.cli import main
 from hilmix.data import read_folder
 from tests.helpers import QUICK, config, parameters
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 METHOD = "configs/method/trace-reg.yaml"
 MORE = ["--model.lr", "0.05", "--trainer.max_epochs", "3", "--data.batch_size", "8"]

@@ -15,7 +15,7 @@ from hilmix.data import AnnotatedDataModule
 from hilmix.modules import Classifier
 from tests.helpers import QUIET, fit
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 FIRST_IS_BEST = ["--best_metric", "epoch", "--best_mode", "min"]
 REPORTS = ("calibration.csv", "label_errors.parquet", "annotators.csv", "report.html")

@@ -12,6 +12,8 @@ from hilmix.cli import main
 from hilmix.lightning_cli.resumed_settings import completed, reuse_defaults
 from tests.helpers import QUIET
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 OLD = {"class_path": "hilmix.backbones.MLP", "init_args": {"hidden": [8], "dropout": 0.0}}
 
 
