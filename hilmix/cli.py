@@ -90,12 +90,14 @@ COMMANDS = {
         },
     ),
 }
+RUN_COMMANDS = {"predict": Command("class probabilities of new items", module="predict")}
+"""Commands of LightningCLI that take a run as their first argument, too, and then options of their own."""
 _TRAINING = (
     "train a method",
     "train a network per fold: predictions of training items by networks that have not seen them",
     "score a run on its validation items",
     "score a run on its test items",
-    "class probabilities, posteriors and annotator reliability of every item, as one Parquet file",
+    "class probabilities of new items, or with posteriors those of a run's own, as one table",
 )
 """Help of the commands of LightningCLI."""
 _ABOUT = {**dict(zip(SUBCOMMANDS, _TRAINING, strict=True)), **{name: one.about for name, one in COMMANDS.items()}}
@@ -109,7 +111,7 @@ commands:
 
   hilmix fit     -c configs/method/annot-mix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix test    --run_dir runs/mine --ckpt_path best
-  hilmix predict --run_dir runs/mine --ckpt_path best
+  hilmix predict runs/mine NEW -o new.parquet
 
 hilmix COMMAND --help lists the options of a command; hilmix fit --print_config shows every setting in force.
 Configs named configs/... are found in the installed package when they are not in the working directory.
@@ -167,14 +169,14 @@ def _run(argv: list[str]) -> int:
 
 
 def _dispatch(argv: list[str]) -> None:
-    if argv[0] in SUBCOMMANDS:
+    if argv[0] in SUBCOMMANDS and not _of_run(argv):
         with quick_imports():
             from hilmix.lightning_cli.config_files import with_packaged_configs
             from hilmix.lightning_cli.run import run
 
         run(with_packaged_configs(argv))
         return
-    if argv[0] not in COMMANDS:
+    if argv[0] not in COMMANDS and not _of_run(argv):
         near = "".join(f", near: {name}" for name in near_names(argv[0], _ABOUT)[:1])
         raise ConfigError(
             f"There is no command '{argv[0]}'{near}; there are {[*_ABOUT]}, and options come after the command."
@@ -185,9 +187,14 @@ def _dispatch(argv: list[str]) -> None:
     module.run(args, terminal())
 
 
+def _of_run(argv: list[str]) -> bool:
+    """True for ``predict RUN ...``, which takes a trained run and needs no trainer."""
+    return argv[0] in RUN_COMMANDS and len(argv) > 1 and not argv[1].startswith("-")
+
+
 def _parse(name: str, argv: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """Return the module that runs and its arguments; argparse itself answers ``--help`` and wrong options."""
-    command = COMMANDS[name]
+    command = {**COMMANDS, **RUN_COMMANDS}[name]
     parser = _describe(argparse.ArgumentParser(prog=f"hilmix {name}"), command.description or command.about)
     if command.module:
         module = import_command(command.module)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.annotations.in_memory import LongVotes, read_votes
+from hilmix.annotators import Perfect
 from hilmix.callbacks.weights import saved_weights
 from hilmix.checks import PositiveInt, check_value
 from hilmix.data.inputs import Inputs
@@ -120,8 +121,19 @@ class Predictor:
         """The networks whose predictions are averaged; one but for a cross-fitted model."""
         return self.model.networks.models if isinstance(self.model, CrossFitClassifier) else [self.model]
 
+    @property
+    def models_annotators(self) -> bool:
+        """True if the model has learned from single votes, so that :meth:`posterior` is defined."""
+        return not isinstance(self.networks[0].annotator_model, Perfect)
+
     def predict_proba(
-        self, x: Any, *, calibrated: bool = True, batch_size: int = BATCH, on_batch: Progress | None = None
+        self,
+        x: Any,
+        *,
+        calibrated: bool = True,
+        batch_size: int = BATCH,
+        rows: NDArray[np.int64] | None = None,
+        on_batch: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Returns class probabilities (B, K) float32 of new items.
 
@@ -132,16 +144,17 @@ class Predictor:
                 array or a tensor (B, D).
             calibrated: whether the logits are divided by the fitted temperature.
             batch_size: items at a time.
+            rows: of ``x`` that are wanted, (B,); by default all.
             on_batch: called after each batch with its number of items.
 
         Raises:
             DataError: for inputs of another kind or shape, or a file that cannot be read.
             RunError: if no temperature was fitted to these weights.
         """
-        temperature = self.temperature if calibrated else 1.0
+        temperature, inputs = self.temperature if calibrated else 1.0, read_new_inputs(x, self.input_shape)
         found = [
             (logits / temperature).softmax(-1).float().cpu().numpy()
-            for logits in self._logits(read_new_inputs(x, self.input_shape), batch_size, on_batch)
+            for logits in self._logits(inputs, np.arange(len(inputs)) if rows is None else rows, batch_size, on_batch)
         ]
         return np.concatenate(found) if found else np.empty((0, len(self.classes)), dtype=np.float32)
 
@@ -174,17 +187,19 @@ class Predictor:
         coded = self._coded(read_votes(votes, len(inputs)))
         found = []
         with torch.inference_mode(), evaluation_mode(self.model):
-            for rows in _batches(len(inputs), batch_size):
+            for rows in _batches(np.arange(len(inputs)), batch_size):
                 output = self.model.evaluate(self._batch(inputs, rows, coded))
                 found.append(self._posterior_of(output, temperature).float().cpu().numpy())
         return np.concatenate(found) if found else np.empty((0, len(self.classes)), dtype=np.float32)
 
-    def _logits(self, inputs: Inputs, batch_size: int, on_batch: Progress | None = None) -> Iterator[Tensor]:
+    def _logits(
+        self, inputs: Inputs, rows: NDArray[np.int64], batch_size: int, on_batch: Progress | None
+    ) -> Iterator[Tensor]:
         with torch.inference_mode(), evaluation_mode(self.model):
-            for rows in _batches(len(inputs), batch_size):
-                yield at_least_float32(self.model(as_float(inputs.fetch(rows).to(self.device))))
+            for some in _batches(rows, batch_size):
+                yield at_least_float32(self.model(as_float(inputs.fetch(some).to(self.device))))
                 if on_batch is not None:
-                    on_batch(len(rows))
+                    on_batch(len(some))
 
     def _coded(self, votes: LongVotes) -> pd.DataFrame:
         """The votes in the model's codes: columns item, annotator (-1 unknown) and label."""
@@ -273,7 +288,7 @@ def _device(given: str | torch.device | None) -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def _batches(number: int, size: int) -> Iterator[NDArray[np.int64]]:
+def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     check_value("batch_size", size, PositiveInt)
-    for start in range(0, number, size):
-        yield np.arange(start, min(start + size, number))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

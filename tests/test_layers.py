@@ -21,7 +21,7 @@ LAYERS = [
     timm_networks backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor",
+    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor selective",
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",

@@ -102,13 +102,16 @@ def read_new_inputs(x: Any, shape: Sequence[int]) -> Inputs:
     Args:
         x: for images: a path or a list of paths, of Pillow images, or of arrays of any size; an array (B, H', W') or
             (B, H', W', C), or a tensor (B, C, H', W'), uint8 or float in [0, 1]; a table with a column ``path``. For
-            vectors: a table, an array or a tensor (B, D).
+            vectors: a table, an array or a tensor (B, D). Or :class:`~hilmix.data.Inputs` of that shape.
         shape: (C, H, W) or (D,) of the model.
 
     Raises:
         DataError: for inputs of another kind or shape, or vectors that are not finite.
     """
     shape = tuple(shape)
+    if hasattr(x, "fetch") and tuple(x.shape) == shape:
+        inputs: Inputs = x
+        return inputs
     return _vectors(x, shape[0]) if len(shape) == 1 else _pictures(x, shape)
 
 

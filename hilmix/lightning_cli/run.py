@@ -18,7 +18,7 @@ from hilmix.lightning_cli.command_parser import CommandParser, write_yaml
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.parser_errors import library_of
-from hilmix.lightning_cli.run_defaults import run_defaults
+from hilmix.lightning_cli.run_defaults import run_defaults, with_last_weights
 from hilmix.lightning_cli.run_folder import UNWRITABLE
 from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.moved import current_options, with_current_paths
@@ -42,6 +42,7 @@ def run(argv: list[str]) -> HilmixCLI:
         HilmixError: for wrong input, with one sentence.
     """
     check_configs(argv)
+    argv = with_last_weights(argv)
     filter_warnings()
     # Under a sub-command the root of the tree is that command, so that ${run_dir} would not be found.
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)

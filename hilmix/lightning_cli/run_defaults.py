@@ -8,11 +8,14 @@ from pickle import UnpicklingError
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
+from hilmix.callbacks.last_checkpoint import LAST
 from hilmix.integrity import read_checkpoint
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.given_settings import SettingSource, from_file, given_settings, last_of
 from hilmix.lightning_cli.results_folder import owner
+from hilmix.terminal import say, terminal
 from hilmix.trusted import check_class_paths, leaves, trust
 
 KEPT = ("seed_everything", "model", "data")
@@ -36,6 +39,23 @@ def run_defaults(argv: Sequence[str], base: str) -> Iterator[list[str]]:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml.safe_dump(own, sort_keys=False))
         yield [base, str(file)]
+
+
+def with_last_weights(argv: Sequence[str]) -> list[str]:
+    """Returns the command line of an evaluation with ``--ckpt_path last`` where a run is named and no weights are.
+
+    Args:
+        argv: command and options.
+    """
+    given = given_settings(argv[1:])
+    folder = last_of(given, "run_dir")
+    if argv[0] in TRAINING or folder is None or last_of(given, "ckpt_path") is not None:
+        return [*argv]
+    if not (Path(str(folder.settings["run_dir"])) / "checkpoints" / LAST).is_file():
+        return [*argv]
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        say(terminal(), "weights: last, as no --ckpt_path is given")
+    return [*argv, "--ckpt_path", "last"]
 
 
 def settings_of_run(given: Sequence[SettingSource], base: str) -> dict[str, Any] | None:
