@@ -72,6 +72,9 @@ from .errors import (
     HilmixError as HilmixError,
     RunError as RunError,
 )
+from .estimator import (
+    AnnotatedClassifier as AnnotatedClassifier,
+)
 from .explanations import (
     CDEP as CDEP,
     R4 as R4,

@@ -136,6 +136,7 @@ class TimmBackbone(Backbone):
         if ":" not in self.name and not timm.is_model(self.name):  # with a colon it names a hub or a folder
             close = difflib.get_close_matches(self.name, timm.list_models(), n=5, cutoff=0.5)
             raise ConfigError(f"TimmBackbone: timm has no model '{self.name}'; close names are {close}.")
+        self.creation_arguments = {name: value for name, value in kwargs.items() if name != "in_chans"}
         try:
             with report_missing_weights():
                 self.net = timm.create_model(self.name, pretrained=self.pretrained, num_classes=0, **kwargs)

@@ -50,6 +50,8 @@ COMMANDS = {
             "describe": ("data_describe", "print what the votes of a data folder or a table hold"),
         },
     ),
+    "export": Command("write a trained model as ONNX, torch.export, safetensors or for timm", module="export"),
+    "methods": Command("list the methods, with a line about each", module="methods"),
     "report": Command("build the HTML report of a run folder", module="report"),
     "aggregate": Command(
         "one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others", module="aggregate"

@@ -1,5 +1,6 @@
 """A trained model for new items: calibrated class probabilities, without a trainer and without the data folder."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from hilmix.annotations.in_memory import LongVotes, read_votes
 from hilmix.annotators import Perfect
+from hilmix.backbones import without_pretrained
 from hilmix.callbacks.weights import saved_weights
 from hilmix.checks import PositiveInt, check_value
 from hilmix.data.inputs import Inputs
@@ -20,14 +22,14 @@ from hilmix.data.model_names import read_model_names
 from hilmix.data.new_inputs import read_new_inputs
 from hilmix.diagnostics.calibration import read_temperature
 from hilmix.diagnostics.weights import Weights
-from hilmix.errors import ConfigError, RunError
+from hilmix.errors import ConfigError, HilmixError, RunError
 from hilmix.functional.inputs import as_float
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.precision import at_least_float32
 from hilmix.integrity import check_intact, named_module, read_checkpoint
-from hilmix.modules import CrossFitClassifier, CrowdModel
+from hilmix.modules import CrossFitClassifier, CrowdModel, FoldNetworks
 from hilmix.modules.evaluated import EvaluatedModule
-from hilmix.trusted import find_class
+from hilmix.trusted import check_class_paths, find_class
 from hilmix.types import UNKNOWN, Batch, StepOutput
 
 __all__ = ["Predictor", "load"]
@@ -49,8 +51,8 @@ class Predictor:
     """A trained model with its preprocessing, its temperature and the names of its classes and annotators.
 
     Args:
-        model: a :class:`~hilmix.CrowdModel` such as :class:`~hilmix.Classifier`, or a
-            :class:`~hilmix.CrossFitClassifier`, trained.
+        model: a :class:`~hilmix.CrowdModel` such as :class:`~hilmix.Classifier`, a
+            :class:`~hilmix.CrossFitClassifier` or its :class:`~hilmix.FoldNetworks`, trained.
         classes: K names, in the order of its outputs.
         annotators: A names, in the order of its tables; empty for one without a training label.
         calibration: the temperature that was fitted to it.
@@ -64,7 +66,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: CrowdModel | CrossFitClassifier,
+        model: CrowdModel | CrossFitClassifier | FoldNetworks,
         classes: Sequence[str],
         annotators: Sequence[str] = (),
         *,
@@ -72,9 +74,12 @@ class Predictor:
         device: str | torch.device | None = None,
     ) -> None:
         self.device = _device(device)
-        self.model = model.to(self.device)
-        self.classes, self._calibration = tuple(classes), calibration
-        self._annotators = tuple(annotators)
+        self.model = (model.networks if isinstance(model, CrossFitClassifier) else model).to(self.device)
+        self.classes, self.calibration = tuple(classes), calibration
+        self.all_annotators = tuple(annotators)
+        """A names, in the order of the model's tables; empty where there was no training label."""
+        self.trained_on: dict[str, Any] | None = getattr(model, "trained_on", None)
+        """State of the data that it was trained on, where it is known."""
 
     @classmethod
     def from_checkpoint(cls, path: Path, *, device: str | torch.device | None = None) -> Self:
@@ -95,10 +100,46 @@ class Predictor:
         calibration = _calibration_of(path, saved_weights(checkpoint, path))
         return cls(model, names.classes, names.annotators, calibration=calibration, device=device)
 
+    @classmethod
+    def from_safetensors(cls, path: Path, *, device: str | torch.device | None = None) -> Self:
+        """Returns the model of a file that :func:`hilmix.export.export_model` wrote.
+
+        Raises:
+            RunError: if it is damaged, or of something else.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = {
+                    key: json.loads(file.metadata()[key])
+                    for key in ("settings", "classes", "temperature", "annotators")
+                }
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dictionary
+            check_class_paths(facts["settings"], where=str(path))
+            networks = [CrowdModel(**_without_weights(settings)) for settings in facts["settings"]]
+            for n, network in enumerate(networks):
+                start = f"{n}."
+                own = {key.removeprefix(start): value for key, value in weights.items() if key.startswith(start)}
+                network.load_state_dict(own)
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, HilmixError):
+                raise
+            raise RunError(f"{path} is no model that hilmix has exported: {' '.join(str(error).split())}.") from error
+        model = networks[0] if len(networks) == 1 else FoldNetworks(networks)
+        calibration = Calibration(facts["temperature"])
+        return cls(model.eval(), facts["classes"], facts["annotators"], calibration=calibration, device=device)
+
+    def on_device(self, device: str | torch.device) -> Self:
+        """Returns the same model on another device."""
+        found = type(self)(self.model, self.classes, self.all_annotators, calibration=self.calibration, device=device)
+        found.trained_on = self.trained_on
+        return found
+
     @property
     def annotators(self) -> tuple[str, ...]:
         """Names of the annotators that the model was trained on; none for a model of aggregated labels."""
-        return tuple(name for name in self._annotators if name)
+        return tuple(name for name in self.all_annotators if name)
 
     @property
     def temperature(self) -> float:
@@ -107,9 +148,9 @@ class Predictor:
         Raises:
             RunError: if none was fitted to these weights.
         """
-        if self._calibration.temperature is None:
-            raise RunError(f"No temperature was fitted to these weights. {self._calibration.remedy}")
-        return self._calibration.temperature
+        if self.calibration.temperature is None:
+            raise RunError(f"No temperature was fitted to these weights. {self.calibration.remedy}")
+        return self.calibration.temperature
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -119,7 +160,7 @@ class Predictor:
     @property
     def networks(self) -> list[CrowdModel]:
         """The networks whose predictions are averaged; one but for a cross-fitted model."""
-        return self.model.networks.models if isinstance(self.model, CrossFitClassifier) else [self.model]
+        return self.model.models if isinstance(self.model, FoldNetworks) else [self.model]
 
     @property
     def models_annotators(self) -> bool:
@@ -188,7 +229,7 @@ class Predictor:
         found = []
         with torch.inference_mode(), evaluation_mode(self.model):
             for rows in _batches(np.arange(len(inputs)), batch_size):
-                output = self.model.evaluate(self._batch(inputs, rows, coded))
+                output = self._evaluate(self._batch(inputs, rows, coded))
                 found.append(self._posterior_of(output, temperature).float().cpu().numpy())
         return np.concatenate(found) if found else np.empty((0, len(self.classes)), dtype=np.float32)
 
@@ -201,6 +242,11 @@ class Predictor:
                 if on_batch is not None:
                     on_batch(len(some))
 
+    def _evaluate(self, batch: Batch) -> StepOutput:
+        if isinstance(self.model, FoldNetworks):  # new items are in no fold
+            return self.model.evaluate(batch, torch.full_like(batch.index, UNKNOWN))
+        return self.model.evaluate(batch)
+
     def _coded(self, votes: LongVotes) -> pd.DataFrame:
         """The votes in the model's codes: columns item, annotator (-1 unknown) and label."""
         # A float column of whole numbers, which missing cells make, names the classes of the whole numbers.
@@ -210,7 +256,7 @@ class Predictor:
             other = text[int((label < 0).argmax())]
             raise RunError(f"`votes` must be of the classes {list(self.classes)}, got '{other}'.")
         # Empty names, of annotators without a training label, repeat, which an index refuses to look up.
-        code = {name: place for place, name in enumerate(self._annotators) if name}
+        code = {name: place for place, name in enumerate(self.all_annotators) if name}
         annotator = [code.get(str(name), UNKNOWN) for name in votes.annotator.tolist()]
         return pd.DataFrame({"item": votes.item, "annotator": annotator, "label": label}, dtype=np.int64)
 
@@ -246,7 +292,7 @@ def load(run: str | Path, *, weights: str = "last", device: str | torch.device |
     """Returns the trained model of a run, ready for new items; the data that it was trained on are not needed.
 
     Args:
-        run: a run folder, or a checkpoint file inside one.
+        run: a run folder, a checkpoint file inside one, or a ``.safetensors`` file that was exported from one.
         weights: of a run folder ``last``, ``best``, or the name of a file in its ``checkpoints``.
         device: on which it computes; by default the accelerator of this machine, or its CPU.
 
@@ -255,6 +301,8 @@ def load(run: str | Path, *, weights: str = "last", device: str | torch.device |
         ConfigError: if it names a class of a package that is not trusted; see :func:`hilmix.trust`.
     """
     path = Path(run)
+    if path.suffix == ".safetensors":
+        return Predictor.from_safetensors(path, device=device)
     return Predictor.from_checkpoint(path if path.is_file() else find_weights(path, weights), device=device)
 
 
@@ -271,6 +319,11 @@ def find_weights(run: Path, weights: str) -> Path:
     have = sorted(file.name for file in folder.glob("*.ckpt"))
     found = f"{folder} has {have}" if have else f"{run} is no run folder, as it has no checkpoints"
     raise RunError(f"There is no checkpoint {path}: {found}.")
+
+
+def _without_weights(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a network whose weights come from a file, so that pretrained ones are not fetched."""
+    return {**settings, "backbone": without_pretrained(settings["backbone"])}
 
 
 def _calibration_of(path: Path, weights: Weights) -> Calibration:

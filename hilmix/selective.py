@@ -1,4 +1,4 @@
-"""Which predictions to leave to humans: a threshold of confidence that keeps a risk on a run's validation items."""
+"""Predictions to leave to humans: a threshold of confidence that keeps a risk on a run's validation items."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -25,7 +25,7 @@ class HumanThreshold(NamedTuple):
     answered: float
     """Share in [0, 1] of the validation items that are answered."""
     reference: str
-    """What was right, in words, with the number of items."""
+    """Reference of what is right, in words, with the number of items."""
 
     def asks(self, probs: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns whether a human is to be asked, (B,), given class probabilities (B, K)."""

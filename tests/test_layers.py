@@ -21,7 +21,7 @@ LAYERS = [
     timm_networks backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor selective",
+    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor selective export",
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",
@@ -32,7 +32,7 @@ LAYERS = [
     "human.elicit.jspsych human.elicit.simulation",
     "human",
     # The command line.
-    "commands lightning_cli cli __main__",
+    "commands lightning_cli methods estimator cli __main__",
 ]
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 APART = [
@@ -136,6 +136,8 @@ def test_what_few_commands_need_is_imported_where_it_is_used():
         file: [n for n in ast.parse(file.read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
         for file in FILES
     }
+    # The estimator is one of scikit-learn: nothing imports its file but who wants it.
+    tops.pop(PACKAGE / "estimator.py")
     names = {
         file: {alias.name for node in nodes for alias in node.names if isinstance(node, ast.Import)}
         | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

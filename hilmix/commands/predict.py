@@ -160,12 +160,11 @@ def data_of_run(run: Path, weights: str, predictor: Predictor) -> AnnotatedDataM
         DataError: if they are where they were no longer.
     """
     settings = read_checkpoint(weights_file(run, weights)).get("datamodule_hyper_parameters")
-    state: dict[str, Any] | None = predictor.model.trained_on  # type: ignore[assignment]  # typed as a submodule
-    if not settings or state is None:
+    if not settings or predictor.trained_on is None:
         raise RunError(f"The run {run} was not trained by an AnnotatedDataModule, so that its data are not known.")
     root = owner(run).get("root") or settings["root"]
     data = AnnotatedDataModule(**{**settings, "root": root})
-    data.load_state_dict({"seed": 0, **state})
+    data.load_state_dict({"seed": 0, **predictor.trained_on})
     return data
 
 

@@ -31,7 +31,7 @@ class Pictures:
 
     kind: InputKind = "image"
 
-    def __init__(self, sources: Sequence[Any], shape: tuple[int, ...]) -> None:
+    def __init__(self, sources: Sequence[Any] | NDArray[Any], shape: tuple[int, ...]) -> None:
         self.sources, self._shape = sources, shape
 
     @property

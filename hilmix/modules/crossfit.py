@@ -14,7 +14,7 @@ from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.modules.folds import FoldNetworks, ItemFolds, clip_each
 from hilmix.moved import public_path
 from hilmix.trusted import find_class
-from hilmix.types import UNKNOWN, Batch, StepOutput
+from hilmix.types import Batch, StepOutput
 
 Folds = Annotated[int, Range(2)]
 NEEDED = ("data", "rows", "train_annotations", "item_digests", "mix_batch")
@@ -94,12 +94,8 @@ class CrossFitClassifier(EvaluatedModule):
         return log_probs
 
     def evaluate(self, batch: Batch) -> StepOutput:
-        """Returns all outputs for an un-mixed batch; a training item's are those of the network that did not see it.
-
-        Without a trainer, whose data module knows the items, all of them count as new.
-        """
-        fold = torch.full_like(batch.index, UNKNOWN) if self._trainer is None else self.fold_of(batch.index)
-        return self.networks.evaluate(batch, fold)
+        """Returns all outputs for an un-mixed batch; a training item's are those of the network that did not see it."""
+        return self.networks.evaluate(batch, self.fold_of(batch.index))
 
     # -- folds -------------------------------------------------------------------------------------------------------
 
