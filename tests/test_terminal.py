@@ -101,6 +101,7 @@ def test_nothing_else_prints_markup_or_writes_csv():
                 "BarColumn",
                 "DownloadColumn",
                 "TextColumn",
+                "TimeRemainingColumn",
                 "TransferSpeedColumn",
             }
             assert {alias.name for alias in node.names} <= allowed, f"{file}: rich is used through hilmix.terminal"

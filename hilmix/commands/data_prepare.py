@@ -1,9 +1,10 @@
 """``hilmix data prepare NAME``: a public data set as a data folder."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from hilmix.commands.data_show import DOWNLOADS, find_origins, flag_of, flags_of
+from hilmix.commands.data_show import DOWNLOADS, describe_file, find_origins, flag_of, flags_of
 from hilmix.commands.outputs import require_free, write_data
 from hilmix.data.sources import Access, Options, Source, find_source
 from hilmix.errors import DataError
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels-per-item",
         type=_number_or_range,
         metavar="N|LOW-HIGH",
-        help="labels per item of simulated annotators (default: 2-3)",
+        help="labels per item of simulated annotators (default: the data set's own, as a rule 2-3)",
     )
     parser.add_argument(
         "--allow-unverified",
@@ -43,9 +44,12 @@ def run(args: argparse.Namespace, console: Console) -> None:
     # Before anything is fetched, so that a download from a strange host can still be stopped.
     for origin in find_origins(source, access):
         say(console, f"{source.name}: {origin}")
+    say(console, f"Licence: {source.licence}")
+    for file in dict.fromkeys(file for resource in source.resources for file in access.missing_files(resource)):
+        say(console, f"Download: {describe_file(file)}")
     data = source.build(access, options)
     write_data(data, out)
-    say(console, f"Licence: {source.licence}", f"Please cite: {source.citation}")
+    say(console, f"Please cite: {source.citation}")
     if source.note:
         say(console, f"Note: {source.note}")
     say(console, f"{len(data):,} items and {data.annotations.num_pairs:,} annotations written to {out}")
@@ -64,4 +68,4 @@ def _options(args: argparse.Namespace, source: Source) -> Options:
     # Ignored, a seed or a number of annotators would be believed to have had an effect.
     if refused := [key for key in given if key not in source.options]:
         raise DataError(f"{source.name} has no option {flag_of(refused[0])}; its options: {flags_of(source)}.")
-    return Options(**given)
+    return replace(source.defaults, **given)

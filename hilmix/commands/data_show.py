@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from hilmix.data.sources import Access, Source, find_source
+from hilmix.data.sources import Access, RemoteFile, Source, find_source
 from hilmix.terminal import Console, pairs
 
 DOWNLOADS = "downloads"
+_SPEED = 5_000_000  # bytes per second; the progress bar shows the real one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +31,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ("note", source.note),
     ]
     rows.append(("options", flags_of(source)))
-    for file in dict.fromkeys(file for resource in source.resources for file in resource.files):
-        size = "size unknown" if file.size is None else f"{file.size:,} bytes"
-        known = file.verification or f"cannot be verified: {file.unverified}; needs --allow-unverified"
-        rows.append(("file", f"{file.url} ({size}, {known})"))
+    files = dict.fromkeys(file for resource in source.resources for file in resource.files)
+    rows += [("file", describe_file(file)) for file in files]
     rows += [("now from" if not place else "", origin) for place, origin in enumerate(find_origins(source, access))]
     console.print(pairs(rows))
 
@@ -50,6 +49,22 @@ def find_origins(source: Source, access: Access) -> list[str]:
     if not source.resources:
         return ["made on the fly"]
     return list(dict.fromkeys(access.origin(resource) for resource in source.resources))
+
+
+def describe_file(file: RemoteFile) -> str:
+    """Return where a file is published, its size, its checksum or why it has none, and the time of its download."""
+    size, time = "size unknown", ""
+    if file.size is not None:
+        size, time = f"{file.size:,} bytes", f", {estimate_time(file.size)}"
+    known = file.verification or f"cannot be verified: {file.unverified}; needs --allow-unverified"
+    return f"{file.url} ({size}{time}, {known})"
+
+
+def estimate_time(size: int) -> str:
+    """Return the time of a download of a number of bytes, at a stated speed."""
+    seconds = max(1, round(size / _SPEED))
+    time = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+    return f"about {time} at {_SPEED // 10**6} MB/s"
 
 
 def flags_of(source: Source) -> str:

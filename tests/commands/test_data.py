@@ -14,6 +14,7 @@ from hilmix.data.folder import read_folder, write_folder
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import SOURCES, Options
+from hilmix.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -336,3 +337,38 @@ def test_import_writes_class_folders_as_a_data_folder(workplace, capsys):
     assert "exists already" in capsys.readouterr().err
     assert main(["data", "import", "photos", "--out", "other", "--image-size", "0"]) == 2
     assert re.search(r"--image-size.*got 0", capsys.readouterr().err)
+
+
+def test_a_download_is_described_before_it_starts(workplace, monkeypatch, capsys):
+    """Licence, size, checksum and time of every file that is fetched, whatever happens then."""
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *args, **kwargs: offline())
+    assert main(["data", "prepare", "flowers102"]) == 2
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"Licence: {SOURCES['flowers102'].licence}" in words
+    for resource in SOURCES["flowers102"].resources:
+        for file in resource.files:
+            assert file.url in words
+            assert file.checksum in words
+    assert "344,862,509 bytes, about 69 s" in words  # at 5 MB/s
+
+
+def test_files_that_are_there_are_not_announced(workplace, monkeypatch, capsys):
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *args, **kwargs: offline())
+    (workplace / "data" / "downloads" / "trec").mkdir(parents=True)
+    (workplace / "data" / "downloads" / "trec" / "TREC_10.label").write_text("")
+    assert main(["data", "prepare", "trec"]) == 2
+    announced = capsys.readouterr().out.split("Download: ")[1:]
+    assert len(announced) == 1
+    assert "train_5500.label" in announced[0]
+
+
+def test_options_that_are_not_given_are_the_sources_own(monkeypatch):
+    seen = []
+
+    def build(access, options):
+        seen.append(options)
+        raise DataError("enough")
+
+    monkeypatch.setitem(SOURCES, "letter", replace(SOURCES["letter"], build=build))
+    assert main(["data", "prepare", "letter", "--seed", "3"]) == 2
+    assert seen == [Options(seed=3, labels_per_item=(2, 4))]

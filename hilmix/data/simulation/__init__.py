@@ -9,6 +9,7 @@ from hilmix.data.simulation.annotators import (
     name_annotators,
     simulate_confusions,
 )
+from hilmix.data.simulation.brief_networks import published_network
 from hilmix.data.simulation.decoy_sets import add_decoys, make_decoy_digits, make_toy_bumps
 from hilmix.data.simulation.decoys import DecoyImages
 from hilmix.data.simulation.digits import simulate_digits
@@ -26,6 +27,7 @@ __all__ = [
     "make_toy_bumps",
     "name_annotators",
     "predict_weak_labels",
+    "published_network",
     "simulate_classifiers",
     "simulate_confusions",
     "simulate_digits",

@@ -75,8 +75,9 @@ def predict_weak_labels(
 
     Reference:
         Herde, Luehrs, Huseljic, Sick: Annot-Mix, ECAI 2024, annotator simulation.
-        Differs from the paper: the classifier is a small scikit-learn network instead of the data set's own
-        architecture, and a training sample must hold two classes (the paper asks for ten items only).
+        Differs from the paper: by default the classifier is a small scikit-learn network instead of the data set's
+        own architecture (:func:`~hilmix.data.simulation.published_network`), and a training sample must hold two
+        classes (the paper asks for ten items only).
     """
     from sklearn.exceptions import ConvergenceWarning
 
@@ -129,6 +130,7 @@ def simulate_classifiers(
     num_annotators: int = 20,
     labels_per_item: int | tuple[int, int] = (2, 3),
     propensities: ArrayLike | None = None,
+    complete: ArrayLike | None = None,
     seed: int,
     **options: Any,
 ) -> Annotations:
@@ -141,6 +143,7 @@ def simulate_classifiers(
         num_annotators: A; they are called ``classifier-0`` and so on.
         labels_per_item: see :func:`choose_pairs`.
         propensities: (A,) positive weights; by default drawn from Beta(1, 3), see :func:`draw_propensities`.
+        complete: (N,) bool, items that every annotator labels, such as those of a test split; by default none.
         seed: non-negative integer.
         **options: passed to :func:`predict_weak_labels`.
 
@@ -150,6 +153,8 @@ def simulate_classifiers(
     truth = require_targets(target, len(classes))
     weight = draw_propensities(num_annotators, seed=seed) if propensities is None else propensities
     item, annotator = choose_pairs(len(truth), weight, labels_per_item=labels_per_item, seed=seed)
+    if complete is not None:
+        item, annotator = _complete_pairs(item, annotator, np.asarray(complete, dtype=bool), num_annotators)
     dense = predict_weak_labels(inputs, truth, num_annotators=num_annotators, seed=seed, **options)
     return Annotations.build(
         item,
@@ -158,6 +163,18 @@ def simulate_classifiers(
         num_items=len(truth),
         classes=classes,
         annotators=name_annotators(["classifier"] * num_annotators),
+    )
+
+
+def _complete_pairs(
+    item: IntArray, annotator: IntArray, complete: NDArray[np.bool_], num_annotators: int
+) -> tuple[IntArray, IntArray]:
+    """The pairs of the other items, and every annotator for each complete one."""
+    kept, whole = ~complete[item], np.flatnonzero(complete)
+    everyone = np.tile(np.arange(num_annotators), len(whole))
+    return (
+        np.concatenate([item[kept], np.repeat(whole, num_annotators)]),
+        np.concatenate([annotator[kept], everyone]),
     )
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 from hilmix.errors import DataError
 from hilmix.moved import former_names
@@ -17,6 +17,7 @@ __all__ = [
     "SOURCES",
     "Access",
     "Options",
+    "Profile",
     "RemoteFile",
     "Resource",
     "Source",
@@ -88,7 +89,7 @@ def load_source(
     Args:
         name: as of :func:`find_source`.
         downloads: folder of the canonical files.
-        options: seed and the like, for the sources that support them.
+        options: seed and the like, for the sources that support them; by default the source's own.
         allow_unverified: whether to download files whose content cannot be verified.
 
     Raises:
@@ -98,7 +99,8 @@ def load_source(
         >>> len(load_source("digits-class"))
         1797
     """
-    return find_source(name).build(Access(downloads, allow_unverified=allow_unverified), options or Options())
+    source = find_source(name)
+    return source.build(Access(downloads, allow_unverified=allow_unverified), options or source.defaults)
 
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name

@@ -78,6 +78,12 @@ class Access:
         """Returns whether :meth:`read` takes the mirror."""
         return self.is_mirrored(resource) and not self.is_downloaded(resource)
 
+    def missing_files(self, resource: Resource[Any]) -> list[RemoteFile]:
+        """Returns what :meth:`read` downloads: nothing if the mirror has the content."""
+        if self.is_mirrored(resource):
+            return []
+        return [file for file in resource.files if not (self.downloads / file.path).is_file()]
+
     def origin(self, resource: Resource[Any]) -> str:
         """Describes the origin that :meth:`read` takes the resource from."""
         if self.is_downloaded(resource):
@@ -145,6 +151,25 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """A data set in one line of ``docs/sources.md``, in the words of a table's cells.
+
+    Args:
+        items: number of items, and how many of them have labels.
+        annotators: number of annotators, and whether they are people.
+        labels: labels per item that has any.
+        noise: share of single labels that differ from the true class, and of what.
+        use: what the data are good for.
+    """
+
+    items: str
+    annotators: str
+    labels: str
+    noise: str
+    use: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A data set that ``hilmix data`` knows.
 
@@ -156,8 +181,10 @@ class Source:
         build: function that builds the data.
         resources: what it needs; empty for embedded data.
         options: fields of :class:`Options` that it supports.
+        defaults: their values where none is given.
         folder: folder under the download folder that the user fills by hand, where nothing can be downloaded.
         note: limits to know before trusting results on it.
+        profile: its line in the table of all sources; hilmix's own have one.
     """
 
     name: str
@@ -167,8 +194,10 @@ class Source:
     build: Callable[[Access, Options], AnnotatedData]
     resources: tuple[Resource[Any], ...] = ()
     options: tuple[Option, ...] = ()
+    defaults: Options = Options()
     folder: str = ""
     note: str = ""
+    profile: Profile | None = None
 
     @property
     def needs_files(self) -> bool:

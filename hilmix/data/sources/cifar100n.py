@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.cifar10 import Cifar, read_batches
 from hilmix.data.sources.cifar10n import CITATION, LICENCE, load_arrays
 from hilmix.data.sources.fetch import RemoteFile
@@ -121,6 +121,13 @@ SOURCE = Source(
     citation=CITATION,
     build=_build,
     resources=(_LABELS, _IMAGES),
+    profile=Profile(
+        "60,000 (50,000 with labels)",
+        "519",
+        "1",
+        "40.2 %",
+        "a hundred classes, one label each, known annotators, times",
+    ),
     note="The mirror holds the labels only; the images are always downloaded. No checksums of the labels are "
     "published; sizes are checked and the clean labels must equal CIFAR-100's.",
 )

@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "CC BY-NC-SA 4.0; CIFAR-10 images: none stated"
@@ -117,6 +117,9 @@ COUNTS = Source(
     citation=CITATION,
     build=_build_counts,
     resources=(_COUNTS, cifar10.TEST),
+    profile=Profile(
+        "10,000", "exchangeable", "47 to 63, mean 51", "4.8 %", "distributions of people; human uncertainty"
+    ),
     note="No checksum of the counts is published; size, shape and total are checked. The release leaves out 16 of the "
     "2,571 annotators.",
 )
@@ -127,6 +130,7 @@ RAW = Source(
     citation=CITATION,
     build=_build_raw,
     resources=(_RAW, cifar10.TEST),
+    profile=Profile("10,000 (mirror 500)", "2,571", "about 51", "about 5 %", "very many annotators, with times"),
     note="The canonical archive holds all 10,000 images (514,200 answers); the mirror only images 9500 to 9999 (25,752 "
     "answers). No size or checksum of the archive is published; the number of annotators is checked.",
 )

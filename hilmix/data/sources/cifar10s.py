@@ -12,7 +12,7 @@ from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.sources import cifar10
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 LICENCE = "none stated; CIFAR-10 images: none stated"
@@ -153,6 +153,13 @@ SOURCE = Source(
     f"HCOMP 2022; {cifar10.CITATION}",
     build=_build,
     resources=(_ANSWERS, cifar10.TEST),
+    profile=Profile(
+        "1,000",
+        "248",
+        "6 to 11, mean 6.7",
+        "15.7 % (most probable class)",
+        "soft labels and times of people",
+    ),
     note="The soft label (T2 Clamp, 10 % redistributed) is recomputed from each annotator's own answer. Some answers "
     "repeat an item for the same annotator. No checksum is published; size and counts are checked.",
 )

@@ -19,7 +19,7 @@ from hilmix.data.simulation.decoy_sets import (
 )
 from hilmix.data.simulation.digits import LICENCE as DIGITS_LICENCE
 from hilmix.data.sources import cifar10, embedded, mnist
-from hilmix.data.sources.base import Access, Options, Resource, Source
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source
 
 _HEO = (
     "J. Heo, V. Piratla, M. Wicker, A. Weller, Use Perturbations when Learning from Explanations, NeurIPS 2023 (decoys)"
@@ -88,6 +88,10 @@ def _build_cifar(access: Access, options: Options) -> AnnotatedData:
     )
 
 
+def _describe(items: str) -> Profile:
+    return Profile(items, "the truth alone", "1", "0 %", "a shortcut that holds in training only; masks and groups")
+
+
 def _build_source(
     name: str,
     summary: str,
@@ -107,6 +111,7 @@ def _build_source(
         build=_create_mnist_build(name, resource, classes, of.licence, paint),
         resources=(resource,),
         options=("seed",),
+        profile=_describe("70,000"),
         note=note,
     )
 
@@ -120,6 +125,7 @@ DIGITS = Source(
     citation=f"{_HEO}; {embedded.CITATION} (images)",
     build=lambda access, options: make_decoy_digits(options.seed),
     options=("seed",),
+    profile=_describe("1,797"),
     note=f"Nothing to download. {_SHIFT}",
 )
 MNIST = _build_source(
@@ -162,6 +168,7 @@ CIFAR = Source(
     build=_build_cifar,
     resources=(cifar10.TRAIN, cifar10.TEST),
     options=("seed",),
+    profile=_describe("60,000"),
     note=_SHIFT,
 )
 TOY = Source(
@@ -171,5 +178,6 @@ TOY = Source(
     citation=_HEO.replace("decoys", "toy data"),
     build=lambda access, options: make_toy_bumps(options.seed),
     options=("seed",),
+    profile=_describe("900"),
     note="Nothing to download. A mask on every item marks the second coordinate; the groups are the classes.",
 )

@@ -1,7 +1,7 @@
 """The digits that come with scikit-learn, with simulated annotators: nothing to download."""
 
 from hilmix.data.simulation.digits import LICENCE, simulate_digits
-from hilmix.data.sources.base import Source
+from hilmix.data.sources.base import Profile, Source
 
 CITATION = (
     "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998; "
@@ -14,6 +14,9 @@ CLASS = Source(
     citation=CITATION,
     build=lambda access, options: simulate_digits("class", options.seed),
     options=("seed",),
+    profile=Profile(
+        "1,797", "20, simulated", "2 or 3", "44.6 % (seed 0)", "a first run; errors that depend on the class"
+    ),
     note="Good, weak, biased, spamming and adversarial annotators; their names give the kind.",
 )
 INSTANCE = Source(
@@ -23,5 +26,8 @@ INSTANCE = Source(
     citation=CITATION,
     build=lambda access, options: simulate_digits("instance", options.seed),
     options=("seed",),
+    profile=Profile(
+        "1,797", "20, simulated", "2 or 3", "49.9 % (seed 0)", "a first run; errors that depend on the input"
+    ),
     note="Errors depend on the input (annot-mix protocol).",
 )

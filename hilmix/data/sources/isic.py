@@ -10,7 +10,7 @@ from hilmix.data.folder.masks import MaskPictures
 from hilmix.data.inputs import ImageFiles
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
-from hilmix.data.sources.base import Access, Options, Source
+from hilmix.data.sources.base import Access, Options, Profile, Source
 from hilmix.errors import DataError
 
 FOLDER = "isic"
@@ -75,6 +75,13 @@ SOURCE = Source(
     "C. Singh, W. J. Murdoch, B. Yu, Interpretations are Useful, ICML 2020 (patches)",
     build=_build,
     folder=FOLDER,
+    profile=Profile(
+        "as placed by hand",
+        "the truth alone",
+        "1",
+        "0 %",
+        "masks of a shortcut in medical pictures; groups",
+    ),
     note="Masks are of the patches; images without one have no explanation. Groups: benign, benign with patch, "
     "malignant. Split as in the robust_mlx release. hilmix was not tested with the original files.",
 )

@@ -12,7 +12,7 @@ from PIL import Image
 from hilmix.annotations import Annotations
 from hilmix.data.inputs import ArrayInputs, InputKind
 from hilmix.data.items import AnnotatedData
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.cifar10 import read_sheet
 from hilmix.data.sources.fetch import RemoteFile
 
@@ -188,6 +188,9 @@ IMAGES = Source(
     citation=CITATION,
     build=_build_images,
     resources=(_IMAGES,),
+    profile=Profile(
+        "2,688 (1,000 with labels)", "59", "1 to 3, mean 2.5", "26.0 %", "photographs; few items, noisy people"
+    ),
     note="The mirror holds the train images only, so that validation and test are held out of them; the archive also "
     f"holds 500 validation and 1,188 test images, without votes. {_CHECKS}",
 )
@@ -198,5 +201,8 @@ FEATURES = Source(
     citation=CITATION,
     build=_build_features,
     resources=(_FEATURES,),
+    profile=Profile(
+        "2,688 (1,000 with labels)", "59", "1 to 3, mean 2.5", "26.0 %", "the same in seconds, as ready features"
+    ),
     note=f"Validation and test carry truth and no votes. {_CHECKS}",
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.simulation.weak_classifiers import simulate_classifiers
-from hilmix.data.sources.base import Access, Options, Resource, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Resource, Source, require_published
 from hilmix.data.sources.fetch import RemoteFile
 
 
@@ -138,6 +138,9 @@ MNIST = Source(
     build=_create_build("mnist", MNIST_IMAGES, DIGITS, "usually given as CC BY-SA 3.0"),
     resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
+    profile=Profile(
+        "70,000", "20, simulated", "2 or 3", "not measured", "many pictures; errors that depend on the input"
+    ),
     note=_NOTE,
 )
 FASHION = Source(
@@ -148,5 +151,8 @@ FASHION = Source(
     build=_create_build("fashion-mnist", FASHION_IMAGES, CLOTHES, "MIT"),
     resources=(FASHION_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
+    profile=Profile(
+        "70,000", "20, simulated", "2 or 3", "not measured", "the same, with classes that are harder to tell"
+    ),
     note=_NOTE,
 )

@@ -11,7 +11,7 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_pixels
 from hilmix.data.simulation.decoys import Bytes
-from hilmix.data.sources.base import UNREADABLE, Access, Options, Source, require_published
+from hilmix.data.sources.base import UNREADABLE, Access, Options, Profile, Source, require_published
 from hilmix.data.sources.pickles import ArrayUnpickler
 from hilmix.errors import DataError
 
@@ -116,6 +116,13 @@ SOURCE = Source(
     "reasons by interacting with their explanations, Nature Machine Intelligence 2020",
     build=_build,
     folder=FOLDER,
+    profile=Profile(
+        "as placed by hand",
+        "the truth alone",
+        "1",
+        "0 %",
+        "masks of the background; groups",
+    ),
     note="Ask the authors for the images. First of the five published splits, a tenth of training for validation, as "
     "in the robust_mlx release; there and in test the background is the mean colour of the training images, which the "
     "release brightens once more. Groups are classes. hilmix was not tested with the original files.",

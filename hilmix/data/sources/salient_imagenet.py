@@ -11,7 +11,7 @@ from hilmix.data.explained import build_explained_data, draw_split
 from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.data.pictures import read_picture
-from hilmix.data.sources.base import Access, Options, Source, require_published
+from hilmix.data.sources.base import Access, Options, Profile, Source, require_published
 from hilmix.errors import DataError
 
 FOLDER = "salient-imagenet"
@@ -121,6 +121,13 @@ SOURCE = Source(
     citation="S. Singla, S. Feizi, Salient ImageNet: How to discover spurious features in Deep Learning?, ICLR 2022",
     build=_build,
     folder=FOLDER,
+    profile=Profile(
+        "as placed by hand",
+        "the truth alone",
+        "1",
+        "0 %",
+        "soft masks by people; groups",
+    ),
     note="The six classes of Heo et al. 2023; groups are classes. Image and mask are cropped alike: the releases "
     "squeeze the one and enlarge the other. hilmix was not tested with the original files.",
 )

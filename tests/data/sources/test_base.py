@@ -81,6 +81,7 @@ def test_every_source_says_what_a_user_must_know():
         assert source.licence
         assert source.citation
         assert not (source.folder and source.resources), "either placed by hand or downloaded"
+        assert source.profile, "its line in docs/sources.md"
         for resource in source.resources:
             assert resource.files
             assert bool(resource.mirror) == bool(resource.read_mirror)
@@ -103,7 +104,17 @@ def test_unknown_name_lists_the_known():
 
 
 def test_every_file_of_the_folder_registers_its_sources():
-    parts = {"base", "fetch", "pickles", "cifar10"}  # shared by the sources, no data sets of their own
+    # Shared by the sources, no data sets of their own.
+    parts = {
+        "base",
+        "fetch",
+        "pickles",
+        "cifar10",
+        "archives",
+        "published_splits",
+        "text_features",
+        "dopanim_questions",
+    }
     for file in Path(sources.__file__).parent.glob("[!_]*.py"):
         there = collect_sources([importlib.import_module(f"hilmix.data.sources.{file.stem}")])
         assert bool(there) == (file.stem not in parts), file

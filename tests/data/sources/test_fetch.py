@@ -208,7 +208,12 @@ EVERY = {
     for files in (*(r.files for source in SOURCES.values() for r in source.resources), download.FILES)
     for file in files
 }
-NAMED = {"http://fprodrigues.com/deep_LabelMe.tar.gz"}
+NAMED = {
+    "http://fprodrigues.com/deep_LabelMe.tar.gz",
+    "http://fprodrigues.com/mturk-datasets.tar.gz",
+    "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/aloi.bz2",
+    "https://zenodo.org/api/records/11479590/files-archive",
+}
 """Files that cannot be verified, by their author's choice; a new one needs a reason and stands here."""
 COMMIT = "0231d4f010b65d9b614370f82accf825b38f94fd"
 

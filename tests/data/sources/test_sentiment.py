@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from hilmix.data.sources import load_source
 from hilmix.data.sources.base import Access
-from hilmix.data.sources.sentiment import SENTENCES, compute_dense_features, read_texts
+from hilmix.data.sources.sentiment import SENTENCES, read_texts
+from hilmix.data.sources.text_features import compute_dense_features
 
 TRAIN = [
     "a fine film",
