@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilmix.checks import NonNegative, check_settings
+from hilmix.functional.generators import seed_torch
 from hilmix.functional.random import step_seed
 from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.modules.explained import require_masks
@@ -125,7 +126,7 @@ class Classifier(CrowdModel, EvaluatedModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Lightning restores no random state: seeded per step, dropout repeats after a resume and differs between ranks.
         # Not by global_step, which stands still while gradients accumulate.
-        torch.manual_seed(step_seed(self.seed, self._counter, self.global_rank))
+        seed_torch(step_seed(self.seed, self._counter, self.global_rank), self.device)
 
     def configure_optimizers(self) -> Any:
         return self.build_optimizer(replace(self.optimization, lr=self.lr), self.parameter_groups())

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hilmix.checks import Range, check_value
 from hilmix.errors import ConfigError
+from hilmix.functional.generators import seed_torch
 from hilmix.functional.random import step_seed
 from hilmix.modules.classifier import Classifier
 from hilmix.modules.evaluated import EvaluatedModule
@@ -137,7 +138,7 @@ class CrossFitClassifier(EvaluatedModule):
             # Mixed in a buffer that the networks of the inner folds overwrite: after the step that reads it.
             own = self.training_batch(batch, f, self.global_rank)
             # dropout, too, must not depend on how much the networks before have drawn
-            torch.manual_seed(step_seed(self._seed_of(f), self._counter, self.global_rank))
+            seed_torch(step_seed(self._seed_of(f), self._counter, self.global_rank), self.device)
             steps.append(network.trainer_step(own))
             others += network.fold_losses(batch.select(self.fold_of(batch.index) != f))
         self.log_training_losses([step.losses for step in steps], items=len(batch.index))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hilmix.annotators import AnnotatorOutput, DawidSkene
 from hilmix.checks import NonNegativeInt, PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
+from hilmix.functional.generators import seed_torch
 from hilmix.functional.label_columns import LabelColumns, expected_classes
 from hilmix.functional.losses import mixed_cross_entropy
 from hilmix.functional.mixing import row_shares
@@ -178,7 +179,7 @@ class EMClassifier(Classifier):
             own = batch.select(self._fold_of(batch.index) != f)
             own = self._data.mix_batch(own, seed=seed, counter=self._counter, rank=self.global_rank)
             # Dropout must not depend on how much the networks before have drawn.
-            torch.manual_seed(step_seed(seed, self._counter, self.global_rank))
+            seed_torch(step_seed(seed, self._counter, self.global_rank), self.device)
             _, logits = network.class_scores(network.standardized(own.input), own)
             found = self._target_losses(at_least_float32(logits).log_softmax(-1), own)
             losses.append((self.per_term(found.terms) * found.value).sum())
