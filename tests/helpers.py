@@ -65,9 +65,7 @@ def vectors_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_memory(data: AnnotatedData, **settings: Any) -> AnnotatedDataModule:
     """Return a data module that serves these data without a folder, in batches of 8 items."""
-    module = AnnotatedDataModule("in-memory", **{"batch_size": 8, **settings})
-    module.__dict__["data"] = data  # the cached property, which would read the folder
-    return module
+    return AnnotatedDataModule(data, **{"batch_size": 8, **settings})
 
 
 def annotator_inputs(pairs: int, classes: int, width: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -69,8 +69,8 @@ def trained(job: Job) -> Trained:
     """Trains, on one thread of the processor."""
     plan, case, setting = DATA[job.data], MaskCase.of(job.masks), parse(job.setting)
     seed_everything(job.seed, verbose=False)
-    data = AnnotatedDataModule(batch_size=plan.batch_size, mask_aggregation=case.how, repeat_explained=case.repeat)
-    data.data = prepared(job.data, case)  # in memory, in place of a folder
+    settings = {"batch_size": plan.batch_size, "mask_aggregation": case.how, "repeat_explained": case.repeat}
+    data = AnnotatedDataModule(prepared(job.data, case), **settings)
     training = {"lr": plan.lr, "weight_decay": 1e-4} | {k: v for k, v in setting.items() if k in TRAINING}
     model = Classifier(
         data.num_classes,

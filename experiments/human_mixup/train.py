@@ -51,8 +51,7 @@ def run(job: Job) -> dict[str, Any]:
     quiet()
     seed_everything(job.seed, verbose=False)
     plan = training(job.policy, job.settings)
-    data = AnnotatedDataModule(mix=plan.mix, batch_size=BATCH, augment=job.settings.augment)
-    data.data = plan.data  # in memory, in place of a folder
+    data = AnnotatedDataModule(plan.data, mix=plan.mix, batch_size=BATCH, augment=job.settings.augment)
     model = Classifier(
         data.num_classes,
         data.num_annotators,

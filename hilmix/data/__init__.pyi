@@ -1,5 +1,15 @@
 from .datamodule import AnnotatedDataModule as AnnotatedDataModule
 from .folder import read_folder as read_folder, write_folder as write_folder
+from .from_exports import (
+    from_class_folders as from_class_folders,
+    from_export as from_export,
+    from_frame as from_frame,
+)
+from .in_memory import (
+    from_arrays as from_arrays,
+    from_dataset as from_dataset,
+    from_hugging_face as from_hugging_face,
+)
 from .inputs import ArrayInputs as ArrayInputs, ImageFiles as ImageFiles, InputKind as InputKind, Inputs as Inputs
 from .items import AnnotatedData as AnnotatedData
 from .masks import Masks as Masks

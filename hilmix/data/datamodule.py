@@ -1,8 +1,9 @@
 """Lightning data module: from a data folder to batches of annotations, mixed on the device."""
 
 import logging
-from functools import cached_property
-from typing import Any
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -11,12 +12,14 @@ from hilmix.checks import NonNegativeInt, OpenShare, PositiveInt, check_settings
 from hilmix.data.dataset import Augmentation, ItemDataset
 from hilmix.data.fingerprint import require_same_data
 from hilmix.data.for_model import DataForModel
+from hilmix.data.in_memory import from_arrays, require_pixels
+from hilmix.data.inputs import ArrayInputs
 from hilmix.data.interface import DataInterface
 from hilmix.data.items import AnnotatedData
 from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_sampler
 from hilmix.data.masks import MaskAggregation
 from hilmix.data.model_names import ModelNames, read_model_names, warn_about_unknown
-from hilmix.data.root import load_root
+from hilmix.data.root import IN_MEMORY, load_root
 from hilmix.data.targets import Pairs, Targets
 from hilmix.errors import ConfigError
 from hilmix.functional.inputs import as_float
@@ -25,6 +28,11 @@ from hilmix.functional.random import run_seed, step_generator
 from hilmix.mix import MixPolicy, NoMix
 from hilmix.types import UNKNOWN, Batch
 
+if TYPE_CHECKING:
+    Root = str | Path | AnnotatedData | tuple[Any, Any]
+else:
+    Root = str
+    """What LightningCLI offers for ``--data.root``; of a union it would offer the fields of the data."""
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +45,9 @@ class AnnotatedDataModule(DataInterface):
     Args:
         root: a data folder (``docs/data_folder.md``), or embedded data: ``digits-class`` or ``digits-instance`` with
             simulated annotators, ``decoy-digits`` or ``toy-bumps`` with masks and groups; or
-            ``package.module:NAME`` of a :class:`~hilmix.data.sources.Source` that needs no files.
+            ``package.module:NAME`` of a :class:`~hilmix.data.sources.Source` that needs no files. In Python also
+            :class:`~hilmix.AnnotatedData`, or a pair of inputs and votes, see :func:`~hilmix.data.from_arrays`; a
+            checkpoint then names no place to read them from.
         targets: what training learns from: every vote (default), one aggregate per item, or the true labels.
         mix: the mix policy; default: none.
         batch_size: items per batch and rank.
@@ -59,7 +69,7 @@ class AnnotatedDataModule(DataInterface):
 
     def __init__(
         self,
-        root: str = "digits-instance",
+        root: Root = "digits-instance",
         targets: Targets | None = None,
         mix: MixPolicy | None = None,
         batch_size: PositiveInt = 64,
@@ -76,8 +86,10 @@ class AnnotatedDataModule(DataInterface):
         super().__init__()
         self.targets = Pairs() if targets is None else Targets.from_spec(targets)
         self.mix = NoMix() if mix is None else MixPolicy.from_spec(mix)
+        self._given = None if isinstance(root, str | Path) else _check_given(root)
+        root = str(root) if isinstance(root, str | Path) else IN_MEMORY
         settings = {
-            "root": str(root),
+            "root": root,
             "targets": self.targets.spec(),
             "mix": self.mix.spec(),
             "batch_size": batch_size,
@@ -94,31 +106,37 @@ class AnnotatedDataModule(DataInterface):
         check_settings("data", AnnotatedDataModule.__init__, settings)
         # Plain values: modules would be pickled, which loading a checkpoint with weights_only refuses.
         self.save_hyperparameters(settings)
-        self.root, self.batch_size, self.augment, self.image_size = str(root), batch_size, augment, image_size
+        self.root, self.batch_size, self.augment, self.image_size = root, batch_size, augment, image_size
         self.split_seed = split_seed
         self.mask_aggregation, self.mix_masks, self.repeat_explained = mask_aggregation, mix_masks, repeat_explained
         self.num_workers, self.seed = num_workers, 0
         # A method, so that the data are read when first needed; a lambda could not be pickled for spawned ranks.
         self.for_model = DataForModel(
-            self._get_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
+            self._read_data, self.targets, val_fraction=val_fraction, test_fraction=test_fraction, split_seed=split_seed
         )
 
     # -- what the data are -------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def data(self) -> AnnotatedData:
-        """All items with all their votes, in the codes of the model at hand; may be set in place of a root."""
-        data = load_root(self.root, image_size=self.image_size)
+        """All items with all their votes, in the codes of the model at hand."""
+        return self.for_model.data
+
+    @data.setter
+    def data(self, data: AnnotatedData) -> None:
+        text = "Setting AnnotatedDataModule.data is replaced by AnnotatedDataModule(data), and goes in 0.2."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        self._given = _check_given(data)
+        self.for_model = self.for_model.renewed()
+
+    def _read_data(self) -> AnnotatedData:
+        data = load_root(self.root, image_size=self.image_size) if self._given is None else self._given
         if self.augment != "none" and data.inputs.kind != "image":
             raise ConfigError(f"`data.augment` must be 'none' for the vectors of {data.name}, got '{self.augment}'.")
         return data
 
-    def _get_data(self) -> AnnotatedData:
-        return self.data
-
     def _set_model(self, state: dict[str, Any] | None, names: ModelNames | None = None) -> None:
         self.for_model.set_model(state, names)
-        self.data = self.for_model.data
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
@@ -237,3 +255,16 @@ class AnnotatedDataModule(DataInterface):
             annotators = np.unique(self.data.annotations.annotator)
             unknown = int((self.annotator_ids[annotators] == UNKNOWN).sum())
             log.info("%d of %d annotators were not seen in training", unknown, len(annotators))
+
+
+def _check_given(root: "AnnotatedData | tuple[Any, Any]") -> AnnotatedData:
+    """The data that a program holds; float images beyond [0, 1] are refused."""
+    if isinstance(root, AnnotatedData):
+        if isinstance(root.inputs, ArrayInputs) and root.inputs.kind == "image":
+            require_pixels(root.inputs.array)
+        return root
+    if isinstance(root, tuple) and len(root) == 2:
+        return from_arrays(*root)
+    raise ConfigError(
+        f"`data.root` must be a path, AnnotatedData, or a pair of inputs and votes, got {type(root).__name__}."
+    )

@@ -48,11 +48,19 @@ class DataForModel:
         split_seed: int,
     ) -> None:
         self._read, self.targets = read, targets
-        self._settings = {"val_fraction": val_fraction, "test_fraction": test_fraction, "split_seed": split_seed}
+        self._settings: dict[str, Any] = {
+            "val_fraction": val_fraction,
+            "test_fraction": test_fraction,
+            "split_seed": split_seed,
+        }
         self.trained_on: dict[str, Any] | None = None
         """State of the data that the model was trained on, where the data are evaluated and it is known."""
         self.names: ModelNames | None = None
         """Names behind the model's codes; None where the model is to be trained on these data."""
+
+    def renewed(self) -> "DataForModel":
+        """Return the same for data that are read anew."""
+        return DataForModel(self._read, self.targets, **self._settings)
 
     def set_model(self, trained_on: dict[str, Any] | None, names: ModelNames | None = None) -> None:
         """Set the model whose codes the data are expressed in.

@@ -8,6 +8,8 @@ from hilmix.data.sources import SOURCES, find_source, load_source
 from hilmix.errors import ConfigError, DataError
 from hilmix.trusted import is_object_path, require_trust
 
+IN_MEMORY = "in-memory"
+"""Root of data that a program gave."""
 EMBEDDED = tuple(name for name, source in SOURCES.items() if not source.needs_files)
 """Names of the sources that are made on the fly."""
 
@@ -26,6 +28,8 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
     """
     if not root:
         raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")
+    if root == IN_MEMORY and not Path(root).exists():
+        raise ConfigError(f"`data.root` must be set: the data of this run were in memory, got '{root}'.")
     if Path(root).exists() or not (root in EMBEDDED or is_object_path(root)):
         return read_folder(root, image_size=image_size)
     if image_size is not None:
