@@ -117,9 +117,8 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         data = self._read(X, y)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         module = AnnotatedDataModule(
-            "in-memory", batch_size=self.batch_size, val_fraction=self.val_fraction, split_seed=seed, **self._data
+            data, batch_size=self.batch_size, val_fraction=self.val_fraction, split_seed=seed, **self._data
         )
-        module.data = data
         reports = _Reports()
         with _apart(seed), tempfile.TemporaryDirectory() as scratch:
             model = self._build(module)
