@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hilmix.diagnostics.annotators import annotator_table, choose_annotators, confusion_table, rank_annotators
 from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.clean_pass import CleanPass, Collector
+from hilmix.diagnostics.features import mahalanobis_outliers, nearest_neighbors
+from hilmix.diagnostics.item_issues import ItemIssues, find_item_issues
 from hilmix.diagnostics.label_errors import (
     LabelErrorRanking,
     choose_label_errors,
@@ -29,6 +31,7 @@ __all__ = [
     "CalibrationTracker",
     "CleanPass",
     "Collector",
+    "ItemIssues",
     "LabelErrorRanking",
     "LabelEvidence",
     "LabelHealth",
@@ -43,12 +46,15 @@ __all__ = [
     "clean_pass",
     "confusion_table",
     "detection_table",
+    "find_item_issues",
     "find_score",
     "fit_pass_temperature",
     "item_table",
     "label_health",
     "label_issue_table",
     "label_table",
+    "mahalanobis_outliers",
+    "nearest_neighbors",
     "out_of_fold_scores",
     "prediction_table",
     "rank_annotators",

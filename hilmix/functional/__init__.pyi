@@ -3,6 +3,9 @@ from . import (
     calibration as calibration,
     confident_learning as confident_learning,
     crowd as crowd,
+    dynamics as dynamics,
+    item_issues as item_issues,
+    uncertainty as uncertainty,
 )
 from .annotator_quality import (
     estimate_confusion as estimate_confusion,

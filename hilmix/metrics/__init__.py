@@ -14,6 +14,7 @@ from hilmix.metrics.calibration import (
 )
 from hilmix.metrics.collection import ClassMetrics
 from hilmix.metrics.groups import GroupAccuracy
+from hilmix.metrics.suite import CalibrationSuite, HumanCalibration
 
 __all__ = [
     "Accuracy",
@@ -24,8 +25,10 @@ __all__ = [
     "BrierScore",
     "CalibratedNLL",
     "CalibrationError",
+    "CalibrationSuite",
     "ClassMetrics",
     "GroupAccuracy",
+    "HumanCalibration",
     "MeanMetric",
     "NegativeLogLikelihood",
     "SumMetric",

@@ -6,7 +6,7 @@ Every function takes a :class:`~hilmix.functional.aggregation.VoteTable`, for wh
 
 from hilmix.functional.crowd.active_lab import activelab, fit_crowd_temperature
 from hilmix.functional.crowd.alpha import Alpha, Level, bootstrap_alpha, krippendorff_alpha, leave_one_out_alpha
-from hilmix.functional.crowd.crowdlab import Crowdlab, HardCounts, agreement_with_others, crowdlab, majority_with_model
+from hilmix.functional.crowd.crowdlab import Crowdlab, HardCounts, crowdlab, majority_with_model
 from hilmix.functional.crowd.identification import (
     confusion_entropy,
     confusion_trace,
@@ -23,7 +23,6 @@ __all__ = [
     "HardCounts",
     "Level",
     "activelab",
-    "agreement_with_others",
     "bootstrap_alpha",
     "cohen_kappas",
     "confusion_entropy",

@@ -189,7 +189,7 @@ def _weights(table: Votes, hard: HardCounts, members: Sequence[Probs], consensus
     several = consensus[hard.several]
     frequent = np.bincount(several, minlength=table.num_classes).argmax()
     chance = max(float((several != frequent).mean()), _LOWEST)
-    error = 1 - agreement_with_others(table, hard)
+    error = 1 - _agreement_with_others(table, hard)
     # Who shares no item with another counts as the mean of those who do.
     error = np.where(np.isnan(error), np.nanmean(error), error)
     labels = np.sqrt(hard.labels[hard.labels > 0].mean())
@@ -198,7 +198,7 @@ def _weights(table: Votes, hard: HardCounts, members: Sequence[Probs], consensus
     return _Weights(np.maximum(1 - error / chance, _LOWEST), model)
 
 
-def agreement_with_others(table: Votes, hard: HardCounts) -> FloatArray:
+def _agreement_with_others(table: Votes, hard: HardCounts) -> FloatArray:
     """Returns the share of other annotators' labels, of the same items, that equal the annotator's, (A,) float64.
 
     Args:
