@@ -1,14 +1,19 @@
 """The calling convention of annotator models."""
 
-from abc import ABC, abstractmethod
-from typing import NamedTuple, Self
+import inspect
+from abc import ABCMeta, abstractmethod
+from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
+from hilmix.checks import NonNegativeInt, PositiveInt, check_value
+from hilmix.errors import ConfigError
 from hilmix.functional.confusion import Confusion, label_posterior
 from hilmix.functional.losses import annotation_nll
 from hilmix.parts import Part
 from hilmix.types import Batch, MixPlan
+
+_SIZES = ("num_features", "num_classes", "num_annotators", "num_annotator_features")
 
 
 class AnnotatorOutput(NamedTuple):
@@ -27,13 +32,39 @@ class AnnotatorOutput(NamedTuple):
     """(S,) int64, -1 unknown."""
 
 
-class AnnotatorModel(Part, nn.Module, ABC):
-    """Base: probabilities of annotators' labels, given the class. Settings in the constructor, sizes in :meth:`build`.
+class _TakesSizes(ABCMeta):
+    """Lets the sizes of :meth:`AnnotatorModel.build` stand among the arguments of the constructor, which then builds.
+
+    They are no settings: configs, checkpoints and the help of the command line know the constructor's own alone.
+    """
+
+    def __call__(cls, *args: Any, **settings: Any) -> Any:
+        sizes = {name: settings.pop(name) for name in _SIZES if name in settings}
+        model = super().__call__(*args, **settings)
+        if not sizes:
+            return model
+        if missing := [name for name in _SIZES[:3] if name not in sizes]:
+            given = ", ".join(sizes)
+            raise ConfigError(f"`{missing[0]}` must be given with {given}: a model is built with all sizes or none.")
+        for name, value in sizes.items():
+            check_value(f"{cls.__name__}.{name}", value, NonNegativeInt if name == _SIZES[3] else PositiveInt)
+        return model.build(**sizes)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The signature of the constructor, which :meth:`__call__` would hide."""
+        own = inspect.signature(cls.__init__)  # type: ignore[misc]  # cls is a class, not an instance
+        return own.replace(parameters=[*own.parameters.values()][1:])
+
+
+class AnnotatorModel(Part, nn.Module, metaclass=_TakesSizes):
+    """Base: probabilities of annotators' labels, given the class. Settings in the constructor, sizes in :meth:`build`,
+    or in the constructor too: ``CrowdLayer(num_classes=5, num_annotators=40, num_features=128)`` builds at once.
 
     Example:
         >>> import torch
         >>> from hilmix.annotators import AnnotMixHead
-        >>> model = AnnotMixHead(embed_dim=8).build(num_features=4, num_classes=3, num_annotators=5).eval()
+        >>> model = AnnotMixHead(embed_dim=8, num_features=4, num_classes=3, num_annotators=5).eval()
         >>> log_probs, confusion = model(torch.zeros(2, 4), torch.zeros(2, 3).log_softmax(-1), torch.tensor([0, 4]))
         >>> log_probs.shape, confusion.dense().shape
         (torch.Size([2, 3]), torch.Size([2, 3, 3]))

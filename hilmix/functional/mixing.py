@@ -14,7 +14,23 @@ Alpha = Annotated[float, Range(0, above=True, remedy="Use NoMix to disable mixin
 """Both parameters of the Beta distribution that weights are drawn from."""
 
 
-def draw_weights(rows: int, alpha: float, generator: np.random.Generator) -> Tensor:
+Generator = np.random.Generator | torch.Generator
+"""Source of draws: all are made on the host by one of NumPy, which one of torch seeds."""
+
+
+def as_numpy(generator: Generator) -> np.random.Generator:
+    """Returns the generator itself, or one that the next draw of a torch generator seeds.
+
+    Args:
+        generator: of NumPy, or of torch on any device, whose state moves on.
+    """
+    if isinstance(generator, np.random.Generator):
+        return generator
+    seed = torch.randint(2**63 - 1, (2,), generator=generator, device=generator.device)
+    return np.random.Generator(np.random.PCG64(seed.tolist()))
+
+
+def draw_weights(rows: int, alpha: float, generator: Generator) -> Tensor:
     """Returns (rows,) float32 weights, each drawn from Beta(alpha, alpha).
 
     Drawn on the host: the batch's row count is known there, and the draws do not depend on the device.
@@ -28,12 +44,12 @@ def draw_weights(rows: int, alpha: float, generator: np.random.Generator) -> Ten
         ConfigError: if ``alpha`` is not positive.
     """
     check_value("alpha", alpha, Alpha)
-    return torch.from_numpy(generator.beta(alpha, alpha, size=rows).astype(np.float32))
+    return torch.from_numpy(as_numpy(generator).beta(alpha, alpha, size=rows).astype(np.float32))
 
 
-def draw_partners(rows: int, generator: np.random.Generator) -> Tensor:
+def draw_partners(rows: int, generator: Generator) -> Tensor:
     """Returns a uniformly drawn (rows,) int64 permutation; a row may be its own partner."""
-    return torch.from_numpy(generator.permutation(rows))
+    return torch.from_numpy(as_numpy(generator).permutation(rows))
 
 
 def mix_rows(x: Tensor, partner: Tensor, weight: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hilmix.annotations import Annotations
-from hilmix.functional.mixing import mix_rows, paste_boxes
+from hilmix.functional.mixing import Generator, as_numpy, mix_rows, paste_boxes
 from hilmix.parts import Part
 from hilmix.types import Batch, MixPlan
 
@@ -37,13 +37,15 @@ class MixPolicy(Part, ABC):
         """Returns the batch with the pairs that take part; by default all of them."""
         return batch
 
-    def __call__(self, batch: Batch, generator: np.random.Generator) -> Batch:
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """Returns the batch mixed by a freshly drawn plan; labels and annotators stay as given.
 
         Args:
             batch: from the loader, on any device, ``input`` (B, ...) float.
-            generator: seeded by (seed, batch counter, rank); see :mod:`hilmix.functional.random`.
+            generator: of NumPy or torch; the data module seeds one by (seed, batch counter, rank), see
+                :mod:`hilmix.functional.random`.
         """
+        generator = as_numpy(generator)
         # Before the draw: a plan over pairs has one row for each pair that takes part.
         batch = self.limit(batch, generator)
         plan = self.draw(batch, generator)
