@@ -52,6 +52,7 @@ COMMANDS = {
     ),
     "export": Command("write a trained model as ONNX, torch.export, safetensors or for timm", module="export"),
     "methods": Command("list the methods, with a line about each", module="methods"),
+    "serve": Command("serve a trained model: POST an image, get calibrated probabilities", module="serve"),
     "report": Command("build the HTML report of a run folder", module="report"),
     "aggregate": Command(
         "one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others", module="aggregate"

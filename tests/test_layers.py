@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hilmix"
 LAYERS = [
     """
-    codes errors faults integrity checks types trusted moved redaction parts functional names terminal
+    codes errors faults integrity checks types trusted moved redaction parts functional names terminal sockets
     """,
     """
     values columns spreadsheets files clean_batches yaml_files annotations aggregates mix annotators metrics
@@ -32,7 +32,7 @@ LAYERS = [
     "human.elicit.jspsych human.elicit.simulation",
     "human",
     # The command line.
-    "commands lightning_cli methods estimator cli __main__",
+    "commands lightning_cli serving methods estimator cli __main__",
 ]
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 APART = [

@@ -96,6 +96,19 @@ def test_a_folder_without_truth_and_test_items_is_compared_by_its_votes(execute:
     assert "target" not in shown["labels"]
 
 
+def test_from_votes_to_a_served_prediction(execute: Any) -> None:
+    pytest.importorskip("onnxruntime")
+    shown = execute(FOLDER / "serve_it.ipynb", "EPOCHS = 6")
+    accuracy = float(re.search(r"accuracy on new items: ([\d.]+)", shown["train"])[1])
+    assert accuracy > 0.7, "nearly half of the votes are wrong; the best single class would be 0.1 right"
+    assert "estimated_accuracy" in shown["annotators"]
+    found = dict(re.findall(r"^(image|image and votes): ([\d.]+) right", shown["load"], re.MULTILINE))
+    assert float(found["image"]) == accuracy
+    assert float(found["image and votes"]) > accuracy
+    assert float(re.search(r"([\de.-]+)$", shown["export"].strip())[1]) <= 1e-5
+    assert re.fullmatch(r"\d [01]\.\d+ true: \d", shown["serve"].strip())
+
+
 def test_marks_take_a_classifier_off_the_grey(execute: Any) -> None:
     shown = execute(FOLDER / "explanations.ipynb", "EPOCHS = 12")
     rows = re.findall(r"^(without masks|with masks|masks of 5%) +([\d.]+) +([\d.]+)$", shown["runs"], re.MULTILINE)

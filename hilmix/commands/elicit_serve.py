@@ -6,8 +6,9 @@ from typing import Annotated
 
 from hilmix.checks import Range, check_value
 from hilmix.human.elicit.design.manifest import read_manifest
-from hilmix.human.elicit.serve.process import bind_socket, keep_tokens, serve
+from hilmix.human.elicit.serve.process import keep_tokens, serve
 from hilmix.human.elicit.store.lock import lock_study
+from hilmix.sockets import bind_socket
 from hilmix.terminal import Console, say
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import Literal
 
 from hilmix.errors import ConfigError
 
 EXTRA = ("fastapi", "httpx", "markdown_it", "pydantic", "starlette", "uvicorn")
-"""Packages that ``hilmix[elicit]`` installs, by the names they are imported by."""
+"""Packages that ``hilmix[elicit]`` and ``hilmix[serve]`` install, by the names they are imported by."""
 
 
 @contextmanager
@@ -37,14 +38,15 @@ def import_command(name: str) -> ModuleType:
         ConfigError: if it needs an extra that is not installed.
     """
     with quick_imports():
-        return import_extra(f"hilmix.commands.{name}")
+        return import_extra(f"hilmix.commands.{name}", extra="serve" if name == "serve" else "elicit")
 
 
-def import_extra(module: str) -> ModuleType:
-    """Return a module that may need ``hilmix[elicit]``.
+def import_extra(module: str, *, extra: Literal["elicit", "serve"] = "elicit") -> ModuleType:
+    """Return a module that may need packages of an extra.
 
     Args:
         module: its full dotted name.
+        extra: that installs them.
 
     Raises:
         ConfigError: if the extra is not installed.
@@ -54,4 +56,4 @@ def import_extra(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
-        raise ConfigError("hilmix elicit needs further packages: pip install 'hilmix[elicit]'") from error
+        raise ConfigError(f"hilmix {extra} needs further packages: pip install 'hilmix[{extra}]'") from error

@@ -15,6 +15,7 @@ from hilmix.cli import main
 from hilmix.errors import DataError
 from hilmix.human.elicit.serve import process as serve
 from hilmix.human.elicit.store.lock import lock_study
+from hilmix.sockets import bind_socket
 from tests.human.elicit.studies import make_study
 
 
@@ -146,6 +147,6 @@ def test_the_study_is_served_so(monkeypatch, tmp_path):
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: seen.update(http=self.config.http))
     folder = make_study(tmp_path / "s")
     tokens = serve.keep_tokens(folder)
-    with serve.bind_socket("127.0.0.1", 0) as held:
+    with bind_socket("127.0.0.1", 0) as held:
         serve.serve(folder, tokens, listener=held)
     assert seen["http"] is serve.PromptHeaders
