@@ -17,6 +17,7 @@ from .annotations import (
     Annotations as Annotations,
 )
 from .annotators import (
+    GCE as GCE,
     AnnotatorModel as AnnotatorModel,
     AnnotatorOutput as AnnotatorOutput,
     AnnotMixHead as AnnotMixHead,
@@ -26,8 +27,10 @@ from .annotators import (
     CrowdLayer as CrowdLayer,
     DawidSkene as DawidSkene,
     GeoRegW as GeoRegW,
+    LabelSmoothing as LabelSmoothing,
     MaDL as MaDL,
     Perfect as Perfect,
+    Tempered as Tempered,
     TraceReg as TraceReg,
     UnionNet as UnionNet,
 )
@@ -114,6 +117,7 @@ from .modules import (
     Classifier as Classifier,
     CrossFitClassifier as CrossFitClassifier,
     CrowdModel as CrowdModel,
+    ELRClassifier as ELRClassifier,
     EMClassifier as EMClassifier,
     FoldNetworks as FoldNetworks,
 )

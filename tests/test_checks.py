@@ -26,7 +26,7 @@ from hilmix.checks import (
 )
 from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, HilmixError
-from hilmix.modules import Classifier, EMClassifier
+from hilmix.modules import Classifier, ELRClassifier, EMClassifier
 from hilmix.parts import Part
 
 NAN, INF = math.nan, math.inf
@@ -168,6 +168,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "DawidSkene.prototypes": [-1],
     "DawidSkene.strength": [0, -1],
     "EntropyPenalty.weight": [],
+    "GCE.q": [0, -1, 1.1],
     "GeoRegW.diagonal": [],
     "GeoRegW.off_diagonal": [],
     "GeoRegW.weight": [-1],
@@ -178,6 +179,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "IBPEx.radius": [-1],
     "IBPEx.radius_start": [-1],
     "ItemMix.alpha": [0, -1],
+    "LabelSmoothing.share": [-0.1, 1],
     "LearnedPerception.dispersion": [-1],
     "LearnedPerception.slope": [],
     "MixFeaturePerception.dispersion": [-1],
@@ -196,6 +198,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "R4.radius": [-1],
     "R4.weight": [-1],
     "RRR.weight": [-1],
+    "Tempered.temperature": [0, -1],
     "TraceReg.diagonal": [],
     "TraceReg.off_diagonal": [],
     "TraceReg.weight": [-1],
@@ -280,6 +283,7 @@ def test_no_number_of_a_part_is_nonsense(part: type[Part]) -> None:
 
 MODEL = partial(Classifier, num_classes=3, num_annotators=2, input_shape=[4])
 EM = partial(EMClassifier, num_classes=3, num_annotators=2, input_shape=[4])
+ELR = partial(ELRClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (AnnotatedDataModule, "num_workers", [-1, 1.5, "x", NAN, None, True]),
     (AnnotatedDataModule, "batch_size", [0, -1, 1.5, NAN, "x", None]),
@@ -311,6 +315,8 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (EM, "warmup", [-0.1, 1.1, NAN, "x", None]),
     (EM, "every", [0, -1, 1.5, NAN, None]),
     (EM, "lr", [-1, NAN]),
+    (ELR, "beta", [-0.1, 1, NAN, "x", None]),
+    (ELR, "weight", [-1, NAN, INF, None]),
 ]
 
 

@@ -7,11 +7,15 @@ from hilmix.annotators.confusion_matrices import ConfusionMatrices, GeoRegW, Tra
 from hilmix.annotators.crowd_ar import CrowdAR
 from hilmix.annotators.crowd_layer import CrowdLayer
 from hilmix.annotators.dawid_skene import DawidSkene
+from hilmix.annotators.gce import GCE
+from hilmix.annotators.label_smoothing import LabelSmoothing
 from hilmix.annotators.madl import MaDL
 from hilmix.annotators.perfect import Perfect
+from hilmix.annotators.tempered import Tempered
 from hilmix.annotators.union_net import UnionNet
 
 __all__ = [
+    "GCE",
     "AnnotMixHead",
     "AnnotatorModel",
     "AnnotatorOutput",
@@ -21,8 +25,10 @@ __all__ = [
     "CrowdLayer",
     "DawidSkene",
     "GeoRegW",
+    "LabelSmoothing",
     "MaDL",
     "Perfect",
+    "Tempered",
     "TraceReg",
     "UnionNet",
 ]

@@ -2,8 +2,9 @@
 
 from hilmix.modules.classifier import Classifier
 from hilmix.modules.crossfit import CrossFitClassifier
+from hilmix.modules.elr import ELRClassifier
 from hilmix.modules.em import EMClassifier
 from hilmix.modules.folds import FoldNetworks
 from hilmix.modules.model import CrowdModel
 
-__all__ = ["Classifier", "CrossFitClassifier", "CrowdModel", "EMClassifier", "FoldNetworks"]
+__all__ = ["Classifier", "CrossFitClassifier", "CrowdModel", "ELRClassifier", "EMClassifier", "FoldNetworks"]

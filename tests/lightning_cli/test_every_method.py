@@ -8,7 +8,8 @@ import pytest
 from hilmix.cli import main
 from tests.helpers import QUIET, ROOT, fit
 
-FACE_VALUE = {"ds", "ds-mixup", "mv", "mv-mixup", "soft", "true"}  # methods that say nothing about annotators
+MAJORITY = {"mv", "mv-elr", "mv-gce", "mv-mixup", "mv-smoothing", "mv-temperature"}
+FACE_VALUE = {"ds", "ds-mixup", "soft", "true", *MAJORITY}  # methods that say nothing about annotators
 METHODS = sorted(p.stem for p in (ROOT / "configs" / "method").glob("*.yaml"))
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
