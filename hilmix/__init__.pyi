@@ -27,6 +27,7 @@ from .annotators import (
     CrowdLayer as CrowdLayer,
     DawidSkene as DawidSkene,
     GeoRegW as GeoRegW,
+    LabelFusion as LabelFusion,
     LabelSmoothing as LabelSmoothing,
     MaDL as MaDL,
     Perfect as Perfect,
@@ -114,6 +115,7 @@ from .mix import (
     NoMix as NoMix,
 )
 from .modules import (
+    CCCClassifier as CCCClassifier,
     Classifier as Classifier,
     CrossFitClassifier as CrossFitClassifier,
     CrowdModel as CrowdModel,

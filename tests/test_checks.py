@@ -26,7 +26,7 @@ from hilmix.checks import (
 )
 from hilmix.data import AnnotatedDataModule
 from hilmix.errors import ConfigError, HilmixError
-from hilmix.modules import Classifier, ELRClassifier, EMClassifier
+from hilmix.modules import CCCClassifier, Classifier, ELRClassifier, EMClassifier
 from hilmix.parts import Part
 
 NAN, INF = math.nan, math.inf
@@ -179,6 +179,9 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "IBPEx.radius": [-1],
     "IBPEx.radius_start": [-1],
     "ItemMix.alpha": [0, -1],
+    "LabelFusion.hidden_dim": [0, -1],
+    "LabelFusion.permutations": [0, -1],
+    "LabelFusion.weight": [-1],
     "LabelSmoothing.share": [-0.1, 1],
     "LearnedPerception.dispersion": [-1],
     "LearnedPerception.slope": [],
@@ -283,6 +286,7 @@ def test_no_number_of_a_part_is_nonsense(part: type[Part]) -> None:
 
 MODEL = partial(Classifier, num_classes=3, num_annotators=2, input_shape=[4])
 EM = partial(EMClassifier, num_classes=3, num_annotators=2, input_shape=[4])
+CCC = partial(CCCClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 ELR = partial(ELRClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (AnnotatedDataModule, "num_workers", [-1, 1.5, "x", NAN, None, True]),
@@ -315,6 +319,10 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (EM, "warmup", [-0.1, 1.1, NAN, "x", None]),
     (EM, "every", [0, -1, 1.5, NAN, None]),
     (EM, "lr", [-1, NAN]),
+    (CCC, "groups", [0, -1, 1.5, None]),
+    (CCC, "clean_items", [0, -1, 1.5, None]),
+    (CCC, "rate", [-1, NAN, INF, None]),
+    (CCC, "warmup", [-0.1, 1.1, NAN, None]),
     (ELR, "beta", [-0.1, 1, NAN, "x", None]),
     (ELR, "weight", [-1, NAN, INF, None]),
 ]

@@ -161,7 +161,7 @@ IMAGE_DATA, IMAGE_METHODS = ("digits-instance-50",), ("mv", "hilmix-fast")
 IMAGE_SETTINGS = ((IMAGE_NETWORK, "none", 1e-3), (IMAGE_NETWORK, "none", 3e-3), (IMAGE_NETWORK, "fan-in", 1e-2))
 CHOICE_KEY = ["data", "method", "network", "lr_scaling", "lr", "seed"]
 """The one choice of network and rate, on development data, by the votes of validation items."""
-RIVALS = ("mv-gce", "mv-elr", "mv-smoothing", "mv-temperature")
+RIVALS = ("mv-gce", "mv-elr", "mv-smoothing", "mv-temperature", "label-fusion", "ccc")
 """Methods that came after the first protocol: in the grid alone."""
 GRID_METHODS = (*(method for method in METHODS if method != "hilmix"), *RIVALS, "hilmix-fast", "hilmix")
 GRID_KEY = ["data", "method", "seed"]

@@ -8,6 +8,7 @@ from hilmix.annotators.crowd_ar import CrowdAR
 from hilmix.annotators.crowd_layer import CrowdLayer
 from hilmix.annotators.dawid_skene import DawidSkene
 from hilmix.annotators.gce import GCE
+from hilmix.annotators.label_fusion import LabelFusion
 from hilmix.annotators.label_smoothing import LabelSmoothing
 from hilmix.annotators.madl import MaDL
 from hilmix.annotators.perfect import Perfect
@@ -25,6 +26,7 @@ __all__ = [
     "CrowdLayer",
     "DawidSkene",
     "GeoRegW",
+    "LabelFusion",
     "LabelSmoothing",
     "MaDL",
     "Perfect",

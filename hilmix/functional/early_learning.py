@@ -1,4 +1,4 @@
-"""Early-learning regularisation: predictions are pulled towards what a network said of an item before it memorised."""
+"""Early-learning regularisation: a network is pulled towards its predictions from before it memorised labels."""
 
 import torch
 from torch import Tensor

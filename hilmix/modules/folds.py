@@ -103,23 +103,33 @@ class FoldNetworks(nn.ModuleList):
         """
         rows = predicting_networks(fold, len(self))
         outputs = [model.evaluate(batch.select(some)) for model, some in zip(self.models, rows, strict=True)]
-        logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
-        fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
-        matrices = [output.confusion for output in outputs if output.confusion is not None]
-        return StepOutput(
-            batch.index,
-            batch.target,
-            logits,
-            batch.row,
-            batch.annotator,
-            batch.label,
-            batch.probs,
-            None,
-            group=batch.group,
-            fold=fold,
-            confusion=PooledConfusion(matrices, rows[:, batch.row]) if matrices else None,
-            **fields,
-        )
+        return pool_outputs(outputs, rows, batch)._replace(fold=fold)
+
+
+def pool_outputs(outputs: list[StepOutput], rows: Tensor, batch: Batch) -> StepOutput:
+    """Returns the outputs for an un-mixed batch as means over the networks that predict each item.
+
+    Args:
+        outputs: of F networks, each for its items.
+        rows: (F, B) bool, the items that each network predicts.
+        batch: of B rows.
+    """
+    logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
+    fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
+    matrices = [output.confusion for output in outputs if output.confusion is not None]
+    return StepOutput(
+        batch.index,
+        batch.target,
+        logits,
+        batch.row,
+        batch.annotator,
+        batch.label,
+        batch.probs,
+        None,
+        group=batch.group,
+        confusion=PooledConfusion(matrices, rows[:, batch.row]) if matrices else None,
+        **fields,
+    )
 
 
 def _pooled(outputs: list[StepOutput], rows: Tensor, fields: dict[str, bool]) -> dict[str, Tensor]:

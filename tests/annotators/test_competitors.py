@@ -21,6 +21,7 @@ from hilmix.types import Batch, MixPlan
 from tests.helpers import FreezeBatchNorm, GivenBatches, annotator_inputs, quiet_trainer
 
 COMPETITORS = ["crowd-layer", "trace-reg", "geo-reg-w", "geo-reg-f", "union-net", "conal", "madl", "crowd-ar"]
+COMPETITORS += ["label-fusion"]
 METHODS = Path(__file__).parents[2] / "configs" / "method"
 K, A, D = 3, 4, 5
 

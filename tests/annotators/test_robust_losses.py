@@ -72,7 +72,7 @@ def test_soft_answers_and_mixed_rows_count_by_their_shares(model: AnnotatorModel
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-def test_nothing_is_said_of_annotators(model: AnnotatorModel) -> None:
+def test_annotators_have_no_matrices(model: AnnotatorModel) -> None:
     output, _ = answered(model)
     assert isinstance(model, Perfect)
     assert output.confusion is None
