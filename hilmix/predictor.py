@@ -159,8 +159,9 @@ class Predictor:
 
     @property
     def networks(self) -> list[CrowdModel]:
-        """The networks whose predictions are averaged; one but for a cross-fitted model."""
-        return self.model.models if isinstance(self.model, FoldNetworks) else [self.model]
+        """The networks whose predictions are averaged; one but for a cross-fitted model and a method with two."""
+        models = self.model.models if isinstance(self.model, FoldNetworks) else [self.model]
+        return [network for model in models for network in model.ensemble]
 
     @property
     def models_annotators(self) -> bool:

@@ -99,6 +99,11 @@ class CCCClassifier(Classifier):
 
     # -- predictions of both networks --------------------------------------------------------------------------------
 
+    @property
+    def ensemble(self) -> list[CrowdModel]:
+        """Both networks."""
+        return [self, self.peer]
+
     def forward(self, input: Tensor) -> Tensor:
         """Returns class log-probabilities (B, K) of the mean prediction of both networks."""
         logits = torch.stack([super().forward(input), self.peer(input)])
@@ -148,7 +153,7 @@ class CCCClassifier(Classifier):
         self, which: int, features: Tensor, p: Tensor, logits: Tensor, group: Tensor, batch: Batch
     ) -> Tensor:
         """(G, K, K) V of this step, equal on all ranks."""
-        guide, head = self.guides[which], (self.head, self.peer.head)[which]
+        guide, head = self.guides[which], self.ensemble[which].head
         with torch.autocast(features.device.type, enabled=False):  # products would be rounded to half precision
             clean = at_least_float32(head(guide.features.to(head.weight.dtype))).log_softmax(-1)
             weights, biases = descent_direction(guide.features.to(clean.dtype), clean, guide.label)
@@ -161,7 +166,7 @@ class CCCClassifier(Classifier):
     @property
     def _layers(self) -> list[Tensor]:
         """(A, K, K) W of both networks."""
-        models = (self.annotator_model, self.peer.annotator_model)
+        models = [network.annotator_model for network in self.ensemble]
         return [model.weight for model in models if isinstance(model, CrowdLayer)]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -201,9 +206,11 @@ class CCCClassifier(Classifier):
     def _scores_and_features(self, batch: Batch) -> Tensor:
         """(B, 2 K + 2 D): class log-probabilities of both networks, then their features."""
         x = self.standardized(batch.input)
-        features = [network.features(x) for network in (self, self.peer)]
-        heads = (self.head, self.peer.head)
-        scores = [at_least_float32(head(h)).log_softmax(-1) for head, h in zip(heads, features, strict=True)]
+        features = [network.features(x) for network in self.ensemble]
+        scores = [
+            at_least_float32(network.head(h)).log_softmax(-1)
+            for network, h in zip(self.ensemble, features, strict=True)
+        ]
         return torch.cat([*scores, *(at_least_float32(h) for h in features)], 1)
 
     def _group(self, weight: Tensor) -> Tensor:

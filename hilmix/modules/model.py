@@ -123,6 +123,11 @@ class CrowdModel(nn.Module):
         self.register_buffer("input_mean", torch.tensor(mean))
         self.register_buffer("input_std", torch.tensor(std))
 
+    @property
+    def ensemble(self) -> "list[CrowdModel]":
+        """The networks whose mean is the prediction: itself."""
+        return [self]
+
     # -- from inputs to probabilities --------------------------------------------------------------------------------
 
     def forward(self, input: Tensor) -> Tensor:
