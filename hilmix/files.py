@@ -69,7 +69,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_parquet(partial, index=False)
 
 
-def write_json(content: dict[str, Any], path: Path) -> None:
+def write_json(content: dict[str, Any] | list[dict[str, Any]], path: Path) -> None:
     """Writes a JSON file, atomically.
 
     Args:

@@ -12,9 +12,10 @@ from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
 from hilmix.codes import UNKNOWN
 from hilmix.commands.export_options import add_export_arguments, read_export_settings
 from hilmix.data.exports.labels import load_labels
+from hilmix.data.exports.predictions import label_studio_predictions
 from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
-from hilmix.files import write_table
+from hilmix.files import write_json, write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate
 from hilmix.functional.aggregation.decisions import Decision, Ties, decide
 from hilmix.functional.vote_quality import judge_annotators
@@ -42,7 +43,7 @@ _METHODS = """methods:
   average           mean of soft, dawid-skene, glad, mace, wawa and zero-based-skill
 
 output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
-probability) and entropy (in nats). --annotators writes one row per annotator.
+probability) and entropy (in nats); a .json holds predictions of Label Studio. --annotators writes one row per annotator.
 
   hilmix aggregate data/mine -o labels.csv
   hilmix aggregate data/mine --method glad -o labels.parquet
@@ -79,9 +80,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     """
     # Checked before the folder is read, which takes minutes where there are millions of votes.
     check_choice("--method", args.method, AGGREGATORS)
-    for flag, file in (("-o", args.out), ("--annotators", args.annotators)):
-        if file is not None and file.suffix not in _SUFFIXES:
-            raise ConfigError(refusal(flag, f"a file name that ends in {', '.join(_SUFFIXES)}", str(file)))
+    for flag, file, suffixes in (("-o", args.out, (*_SUFFIXES, ".json")), ("--annotators", args.annotators, _SUFFIXES)):
+        if file is not None and file.suffix not in suffixes:
+            raise ConfigError(refusal(flag, f"a file name that ends in {', '.join(suffixes)}", str(file)))
     check_value("--seed", args.seed, NonNegativeInt)
     settings = read_export_settings(args, args.source)
     with console.status(literal(f"reading {args.source}")) as status:
@@ -94,7 +95,12 @@ def run(args: argparse.Namespace, console: Console) -> None:
         result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
         decision = decide(args.method, result, labels.annotations, ties=args.ties, seed=args.seed)
         status.update(literal(f"writing {args.out}"))
-        write_table(aggregate_table(labels.items, labels.annotations, decision), args.out)
+        table = aggregate_table(labels.items, labels.annotations, decision)
+        if args.out.suffix == ".json":
+            version = f"hilmix {args.method}"
+            write_json(label_studio_predictions(table, args.source, settings.columns, model_version=version), args.out)
+        else:
+            write_table(table, args.out)
         annotators = None
         if args.annotators is not None:
             quality = judge_annotators(labels.annotations, result.posterior)

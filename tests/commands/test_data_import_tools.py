@@ -2,11 +2,13 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from hilmix.cli import main
 from hilmix.data.folder import read_folder
 from tests.commands.exports import (
+    CROWD_KIT,
     USERS,
     VOTES,
     argilla,
@@ -18,6 +20,7 @@ from tests.commands.exports import (
     write_photos,
 )
 from tests.commands.test_data_import import check, stem, votes_of, words
+from tests.helpers import QUICK
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -142,3 +145,56 @@ def test_what_is_no_export_is_refused(photos, capsys, file, text, sentence):
     (photos.parent / file).write_text(text)
     assert main(["data", "import", file, "--images", "photos", "-o", "mine"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+# -- and back, and on ------------------------------------------------------------------------------------------------
+
+
+def test_aggregates_go_back_to_label_studio(workplace):
+    """The tasks are those of the export, with the tags of its project."""
+    tasks = label_studio(with_skip=True)
+    tasks.append({"id": 6, "data": {"image": "/data/upload/1/new.png"}, "annotations": [], "predictions": []})
+    (workplace / "tasks.json").write_text(json.dumps(tasks))
+    assert main(["aggregate", "tasks.json", "--method", "majority", "-o", "predictions.json"]) == 0
+    found = json.loads((workplace / "predictions.json").read_text())
+    assert [(task["id"], task["data"]) for task in found] == [(task["id"], task["data"]) for task in tasks]
+    assert found[5]["predictions"] == []
+    for task, label in zip(found, ["cat", "dog", "cat", "dog", "cat"], strict=False):
+        (prediction,) = task["predictions"]
+        assert (prediction["model_version"], prediction["score"]) == ("hilmix majority", 1.0)
+        assert prediction["result"] == [
+            {"from_name": "kind", "to_name": "img", "type": "choices", "value": {"choices": [label]}}
+        ]
+
+
+def test_aggregates_of_a_table_are_tasks_of_label_studio(workplace):
+    (workplace / "votes.csv").write_text(CROWD_KIT)
+    assert main(["aggregate", "votes.csv", "--method", "majority", "-o", "predictions.json"]) == 0
+    found = json.loads((workplace / "predictions.json").read_text())
+    assert [task["data"] for task in found] == [{"image": f"photo {n}"} for n in range(5)]
+    assert found[1]["predictions"][0]["result"][0]["value"] == {"choices": ["dog"]}
+
+
+def test_from_label_studio_to_predictions_of_a_new_folder(workplace):
+    """Three annotators, three commands, no edited file."""
+    tasks = label_studio()
+    names = [f"0a1b2c3d-photo {n}.png" for n in range(5)]
+    for n in range(5, 20):
+        note = tasks[n % 5]["annotations"]
+        names.append(f"0a1b2c3d-photo {n}.png")
+        tasks.append(
+            {"id": n, "data": {"image": f"/data/upload/1/{names[-1]}"}, "annotations": note, "predictions": []}
+        )
+    write_photos(workplace / "upload", *names)
+    write_photos(workplace / "new", "a.png", "b.png")
+    (workplace / "tasks.json").write_text(json.dumps(tasks))
+    run = ["--run_dir", "run", "-c", "configs/method/mv.yaml", *QUICK]
+    for command in (
+        ["data", "import", "tasks.json", "--images", "upload", "-o", "mine"],
+        ["fit", "--data.root", "mine", *run],
+        ["predict", "run", "new", "-o", "new.csv"],
+    ):
+        assert main(command) == 0
+    table = pd.read_csv("new.csv")
+    assert len(table) == 2
+    assert table[["prob_cat", "prob_dog"]].sum(axis=1).tolist() == pytest.approx([1, 1], abs=1e-5)

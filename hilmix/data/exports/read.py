@@ -98,6 +98,16 @@ def read_export(source: Path, settings: ExportSettings, found: Findings) -> Expo
     return read_votes_table(pd.DataFrame(records), file, settings, found, kind="list of JSON objects")
 
 
+def read_objects(file: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON file; none where it holds something else.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    content = _read_json(file)
+    return content if isinstance(content, list) and all(isinstance(one, dict) for one in content) else []
+
+
 def _read_json(file: Path) -> Any:
     text = file.read_text(encoding="utf-8-sig")
     if file.suffix.lower() in (".jsonl", ".ndjson"):
