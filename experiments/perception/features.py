@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from experiments.annotators.features import BATCH, _prepared, load
+from experiments.annotators.features import BATCH, NETWORK, _prepared, feature_key, load
 from experiments.harness import step_parser
+from hilmix.data import FeatureCache
 from hilmix.human.functional.image_statistics import STATISTICS, image_statistics
 
 SIZE = 128
@@ -50,18 +51,20 @@ def features(name: str, images: NDArray[np.uint8], *, weights: Path, cache: Path
     """(N, D) float32 features of (N, 32, 32, 3) images, from the cache if they were computed before.
 
     Args:
-        name: what the images are, the name of the cached file.
+        name: what the images are, shown while features are computed.
         images: pixels in 0..255.
         weights: converted weights.
         cache: folder of the computed features.
     """
-    file = cache / f"{name}-{SIZE}px.npy"
-    if not file.is_file():
-        net, steps = load(weights), track(range(0, len(images), BATCH), description=f"features of {name}")
-        found = torch.cat([_batch(net, images[start : start + BATCH]) for start in steps])
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, found.numpy())
-    return torch.from_numpy(np.load(file))
+    net = load(weights)
+
+    def compute() -> NDArray[np.float32]:
+        steps = track(range(0, len(images), BATCH), description=f"features of {name}")
+        found: NDArray[np.float32] = torch.cat([_batch(net, images[start : start + BATCH]) for start in steps]).numpy()
+        return found
+
+    key = feature_key(net, images, f"{NETWORK} {'+'.join(BLOCKS)}", SIZE)
+    return torch.from_numpy(FeatureCache(cache).get(key, compute))
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ from .from_exports import (
     from_export as from_export,
     from_frame as from_frame,
 )
+from .frozen_features import FeatureCache as FeatureCache, compute_frozen_features as compute_frozen_features
 from .in_memory import (
     from_arrays as from_arrays,
     from_dataset as from_dataset,

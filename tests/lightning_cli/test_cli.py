@@ -85,7 +85,7 @@ def test_print_config_shows_settings_in_force_and_touches_nothing(tmp_path: Path
     assert not run.exists()
 
 
-@pytest.mark.parametrize("experiment", sorted(Path("configs/experiment").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("experiment", sorted(Path("configs/experiment").rglob("*.yaml")), ids=lambda file: file.stem)
 def test_an_experiment_keeps_the_method_and_brings_its_network(experiment: Path, tmp_path: Path, capsys) -> None:
     own = yaml.safe_load(experiment.read_text())["model"]["init_args"]
     run = ("--run_dir", tmp_path / "run")
@@ -97,6 +97,39 @@ def test_an_experiment_keeps_the_method_and_brings_its_network(experiment: Path,
     assert settings["backbone"]["class_path"] == own["backbone"]["class_path"]
     assert settings["backbone"]["init_args"].items() >= own["backbone"]["init_args"].items()
     assert (settings["lr"], settings["lr_scaling"]) == (own["lr"], "none")
+
+
+PUBLISHED = {  # hidden layers or network, dropout, rate, weight decay, batch, epochs
+    "music-genre": ([256, 128], 0.5, 0.01, 0, 64, 50),
+    "letter": ([256, 128], 0.0, 0.01, 0, 64, 50),
+    "aloi": ([256, 128], 0.0, 0.01, 0, 64, 50),
+    "labelme": ([128], 0.5, 0.01, 1e-4, 64, 50),
+    "flowers102": ([128], 0.5, 0.01, 1e-4, 64, 50),
+    "dtd": ([128], 0.5, 0.01, 1e-4, 64, 50),
+    "trec6": ([128], 0.5, 0.01, 1e-4, 64, 50),
+    "agnews": ([128], 0.5, 0.01, 1e-4, 64, 50),
+    "cifar10h": ("resnet18", None, 0.001, 1e-4, 128, 100),
+    "cifar10n": ("resnet18", None, 0.001, 1e-4, 128, 100),
+    "cifar100n": ("resnet18", None, 0.001, 1e-4, 128, 100),
+}
+"""Settings of the annot-mix study, from its repository."""
+
+
+def test_every_data_set_of_the_annot_mix_study_has_its_published_settings() -> None:
+    files = {
+        file.stem: yaml.safe_load(file.read_text()) for file in Path("configs/experiment/annot-mix-paper").iterdir()
+    }
+    assert files.keys() == PUBLISHED.keys()
+    for name, file in files.items():
+        model, data = file["model"]["init_args"], file["data"]["init_args"]
+        network = model["backbone"]["init_args"]
+        found = (
+            network.get("hidden", network.get("name")),
+            network.get("dropout"),
+            *(model["lr"], model["weight_decay"], data["batch_size"], file["trainer"]["max_epochs"]),
+        )
+        assert found == PUBLISHED[name], name
+        assert (model["optimizer"], model["schedule"], network.get("norm", "batch")) == ("RAdam", "cosine", "batch")
 
 
 @pytest.mark.parametrize("file", sorted(Path("configs/explanation").glob("*.yaml")), ids=lambda file: file.stem)

@@ -139,7 +139,7 @@ MNIST = Source(
     resources=(MNIST_IMAGES,),
     options=("seed", "annotators", "labels_per_item"),
     profile=Profile(
-        "70,000", "20, simulated", "2 or 3", "not measured", "many pictures; errors that depend on the input"
+        "70,000", "20, simulated", "2 or 3", "26.5 % (seed 0)", "many pictures; errors that depend on the input"
     ),
     note=_NOTE,
 )

@@ -8,7 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hilmix.data import read_folder
+from hilmix.annotations import Annotations
+from hilmix.backbones import TimmBackbone
+from hilmix.data import AnnotatedData, ArrayInputs, read_folder, write_folder
 from hilmix.data.sources import SOURCES, find_source
 from tests.helpers import write_vectors
 
@@ -45,8 +47,22 @@ def test_downloads_are_described(make_sources, name, download):
     assert ("cannot be verified" in described) == unverified
 
 
+def test_the_example_freezes_a_network_of_timm(tmp_path, monkeypatch):
+    """A ViT with random weights at the size of DINOv2's patches stands for the pretrained one."""
+    code, _ = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    names: dict = {}
+    exec(compile(code, "sources.md", "exec"), names)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
+    votes = Annotations.build([0], [0], [1], num_items=6, classes=["a", "b"], annotators=["ann"])
+    data = AnnotatedData("toy", tuple("abcdef"), ArrayInputs(pixels, "image"), votes)
+    write_folder(data, tmp_path / "toy")
+    out = names["freeze"](tmp_path / "toy", TimmBackbone("test_resnet"), tmp_path / "frozen", tmp_path / "cache")
+    assert read_folder(out).inputs.shape == (TimmBackbone("test_resnet").build((3, 40, 40)).num_features,)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
 def test_the_example_puts_features_of_a_file_into_a_folder(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    _, code = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     names: dict = {}
     exec(compile(code, "sources.md", "exec"), names)
     folder = write_vectors(tmp_path / "toy")
