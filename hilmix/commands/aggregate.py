@@ -17,6 +17,7 @@ from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
 from hilmix.files import write_json, write_table
 from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate
+from hilmix.functional.aggregation.class_prior import aggregate_under, read_class_prior
 from hilmix.functional.aggregation.decisions import Decision, Ties, decide
 from hilmix.functional.vote_quality import judge_annotators
 from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
@@ -43,7 +44,7 @@ _METHODS = """methods:
   average           mean of soft, dawid-skene, glad, mace, wawa and zero-based-skill
 
 output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
-probability) and entropy (in nats); a .json holds predictions of Label Studio. --annotators writes one row per annotator.
+probability) and entropy (in nats); a .json holds predictions of Label Studio. --annotators writes a row per annotator.
 
   hilmix aggregate data/mine -o labels.csv
   hilmix aggregate data/mine --method glad -o labels.parquet
@@ -65,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="labels.csv, .parquet or .jsonl")
     parser.add_argument(
         "--annotators", type=Path, metavar="FILE", help="table of the annotators: skill, agreement, flags"
+    )
+    parser.add_argument(
+        "--class_prior",
+        "--class-prior",
+        nargs="+",
+        metavar="CLASS=SHARE",
+        help="known shares of the classes, or uniform (default: as the method has it)",
     )
     parser.add_argument("--ties", choices=get_args(Ties), default="draw", help="label of items whose classes tie")
     parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
@@ -92,7 +100,11 @@ def run(args: argparse.Namespace, console: Console) -> None:
             status.update(literal(f"{args.method}: round {rounds}"))
 
         status.update(args.method)
-        result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+        if args.class_prior is None:
+            result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+        else:
+            prior = read_class_prior(args.class_prior, labels.annotations.classes)
+            result = aggregate_under(prior, args.method, labels.annotations, seed=args.seed, on_round=show)
         decision = decide(args.method, result, labels.annotations, ties=args.ties, seed=args.seed)
         status.update(literal(f"writing {args.out}"))
         table = aggregate_table(labels.items, labels.annotations, decision)

@@ -185,3 +185,17 @@ def test_annotators_are_judged_and_flagged(workplace, capsys):
     assert (table.loc["eve", "worst_class"], table.loc["eve", "worst_label"]) in wrong.items()
     # of 30 pairs each with bob, cyd, eve and sam, and three with zoe
     assert table.loc["ann", "agreement"] == pytest.approx((30 + 30 + 0 + 10 + 3) / 123)
+
+
+def test_known_class_shares_decide_where_votes_are_even(workplace, capsys):
+    """Two annotators of equal skill disagree on item t: the more frequent class is the more likely one."""
+    rows = [(f"i{i}", who, ("cat", "dog")[i % 2]) for i in range(20) for who in ("ann", "bob")]
+    rows += [("t", "ann", "cat"), ("t", "bob", "dog")]
+    pd.DataFrame(rows, columns=["item", "annotator", "label"]).to_csv("votes.csv", index=False)
+    command = ["aggregate", "votes.csv", "--method", "zencrowd", "-o", "labels.csv"]
+    for prior, expected in (["dog=0.1", "cat=0.9"], 0.9), (["uniform"], 0.5), (["dog=8", "cat=2"], 0.2):
+        assert main([*command, "--class_prior", *prior]) == 0
+        assert pd.read_csv("labels.csv", index_col="item").loc["t", "prob_cat"] == pytest.approx(expected)
+    for prior, sentence in ((["cat=1"], "for each of cat, dog"), (["cat=1", "dog=x"], "must hold numbers")):
+        assert main([*command, "--class_prior", *prior]) == 2
+        assert sentence in capsys.readouterr().err
