@@ -57,9 +57,11 @@ def read_songs(paths: list[Path]) -> Songs:
 
 
 def _table(tar: tarfile.TarFile, name: str) -> pd.DataFrame:
-    stream = tar.extractfile(f"{_FOLDER}/music_genre_{name}.csv")
+    file = f"{_FOLDER}/music_genre_{name}.csv"
+    # By its end, as an archive may put `./` before all names.
+    stream = tar.extractfile(next((member for member in tar.getnames() if member.endswith(file)), file))
     if stream is None:
-        raise KeyError(name)
+        raise KeyError(file)
     return pd.read_csv(io.BytesIO(stream.read()))
 
 

@@ -18,11 +18,11 @@ def table(names, classes, rng, **columns):
     return pd.DataFrame({"id": names, **columns, **features, "class": classes})
 
 
-def archive(path, gold, test, answers):
+def archive(path, gold, test, answers, prefix=""):
     with tarfile.open(path, "w:gz") as tar:
         for name, frame in (("gold", gold), ("test", test), ("mturk", answers)):
             content = frame.to_csv(index=False).encode()
-            info = tarfile.TarInfo(f"music_genre_classification/music_genre_{name}.csv")
+            info = tarfile.TarInfo(f"{prefix}music_genre_classification/music_genre_{name}.csv")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return path
@@ -33,10 +33,11 @@ def rng():
     return np.random.default_rng(0)
 
 
-def test_songs_answers_and_annotators(tmp_path, rng):
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_songs_answers_and_annotators(tmp_path, rng, prefix):
     gold, test = table(["a.wav", "b.wav"], ["rock", "blues"], rng), table(["c.wav"], ["pop"], rng)
     answers = table(["b.wav", "a.wav", "b.wav"], ["jazz", "rock", "blues"], rng, annotator=[7, 3, 3])
-    songs = read_songs([archive(tmp_path / "m.tar.gz", gold, test, answers)])
+    songs = read_songs([archive(tmp_path / "m.tar.gz", gold, test, answers, prefix)])
     assert (songs.train, songs.test) == (["a.wav", "b.wav"], ["c.wav"])
     assert [CLASSES[k] for k in songs.target] == ["rock", "blues", "pop"]
     assert [(i, songs.annotators[a], CLASSES[k]) for i, a, k in songs.votes] == [
