@@ -1,9 +1,9 @@
 """Which crowds may be looked at while an aggregator is developed, fixed before any search.
 
-Every other one of the 16 sets in alphabetical order. The others are scored once, when the method is finished. What this
-cannot undo: the tables of the earlier aggregators on all 16 sets were known, and so was that ``ducks`` is the set on which
-models of annotators lose to the vote. Two pairs of sets share their questions (``weather_sentiment_*``, with other
-annotators) or their kind (``zencrowd_*``), and one of each pair lies on either side.
+Every other one of the 16 sets in alphabetical order. The others are scored once, when the method is finished. What
+this cannot undo: the tables of the earlier aggregators on all 16 sets were known, and so was that ``ducks`` is the set
+on which models of annotators lose to the vote. Of three pairs of sets that share their kind of question
+(``sentiment_polarity*``, ``weather_sentiment_*``, ``zencrowd_*``) one lies on either side.
 """
 
 DEVELOPMENT = (

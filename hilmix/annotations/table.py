@@ -217,6 +217,11 @@ class Annotations:
         """A."""
         return len(self.annotators)
 
+    @property
+    def gold(self) -> None:
+        """None: annotations hold no known classes; :func:`~hilmix.functional.aggregation.with_gold` adds them."""
+        return None
+
     @cached_property
     def indptr(self) -> IntArray:
         """(N + 1,) int64: the annotations of item n are the rows ``indptr[n]:indptr[n + 1]``."""

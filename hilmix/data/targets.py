@@ -21,13 +21,19 @@ Method = Literal[
     "zencrowd",
     "ibcc",
     "ebcc",
+    "ptbcc",
+    "wds",
+    "bwa",
+    "m-msr",
     "glad",
     "mace",
     "wawa",
     "zero-based-skill",
     "iwmv",
+    "plantnet",
     "kos",
     "average",
+    "ensemble",
 ]
 """Names of the aggregators, for the help and the checks of the command line."""
 
@@ -71,7 +77,8 @@ class Aggregated(Targets):
             their number logged) and ``kos`` (two classes only) give hard labels. All others give distributions over
             the true class, as ``probs``: ``soft`` (shares of the votes), ``dawid-skene``, ``glad``, ``mace``,
             ``wawa``, ``zero-based-skill``, and ``average``, the mean of these six; ``one-coin``, ``zencrowd``,
-            ``ibcc``, ``ebcc`` and ``iwmv``.
+            ``ibcc``, ``ebcc``, ``ptbcc``, ``wds``, ``bwa``, ``m-msr``, ``iwmv``, ``plantnet``, and ``ensemble``, the
+            default of ``hilmix aggregate``.
         seed: decides ties, and the random starts of ``ebcc``, ``mace`` and ``kos``.
 
     Raises:

@@ -7,14 +7,20 @@ them by name.
 """
 
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
+from hilmix.functional.aggregation.bwa import Bwa, bwa
 from hilmix.functional.aggregation.dawid_skene import DawidSkene, dawid_skene
 from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
+from hilmix.functional.aggregation.ensemble import Ensemble, dispersion, ensemble
 from hilmix.functional.aggregation.glad import Glad, glad
+from hilmix.functional.aggregation.gold import with_gold
 from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
 from hilmix.functional.aggregation.iwmv import Iwmv, iwmv
 from hilmix.functional.aggregation.kos import Kos, kos
 from hilmix.functional.aggregation.mace import Mace, mace
+from hilmix.functional.aggregation.mmsr import Mmsr, mmsr
 from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
+from hilmix.functional.aggregation.plantnet import Plantnet, plantnet
+from hilmix.functional.aggregation.ptbcc import Ptbcc, ptbcc
 from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, aggregate
 from hilmix.functional.aggregation.vote_table import Votes, VoteTable
 from hilmix.functional.aggregation.votes import (
@@ -25,37 +31,52 @@ from hilmix.functional.aggregation.votes import (
     soft_labels,
     vote_counts,
 )
+from hilmix.functional.aggregation.wds import Wds, wds
 
 __all__ = [
     "AGGREGATORS",
     "Aggregate",
+    "Bwa",
     "DawidSkene",
     "Ebcc",
+    "Ensemble",
     "Glad",
     "HardLabels",
     "Ibcc",
     "Iwmv",
     "Kos",
     "Mace",
+    "Mmsr",
     "OneCoin",
+    "Plantnet",
+    "Ptbcc",
     "VoteTable",
     "Votes",
+    "Wds",
     "WeightedVote",
     "aggregate",
     "best_classes",
+    "bwa",
     "choose_classes",
     "dawid_skene",
+    "dispersion",
     "ebcc",
+    "ensemble",
     "glad",
     "ibcc",
     "iwmv",
     "kos",
     "mace",
     "majority",
+    "mmsr",
     "one_coin",
+    "plantnet",
+    "ptbcc",
     "soft_labels",
     "vote_counts",
     "wawa",
+    "wds",
+    "with_gold",
     "zencrowd",
     "zero_based_skill",
 ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -81,7 +82,8 @@ def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
 def _weighted_votes(table: Votes, votes: Entries, skill: FloatArray) -> FloatArray:
     """(N, K) votes, each with the skill of its annotator."""
     scaled = votes._replace(weight=votes.weight * skill[votes.annotator])
-    return weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
+    counts = weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
+    return pin_shares(counts, table.gold)
 
 
 def winner_agreement(table: Votes, votes: Entries, counts: FloatArray, *, without: float = 0.0) -> FloatArray:

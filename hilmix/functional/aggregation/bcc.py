@@ -10,6 +10,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from hilmix.functional.aggregation.gold import pin_scores, pin_shares
 from hilmix.functional.aggregation.rounds import run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -22,6 +23,9 @@ from hilmix.functional.aggregation.votes import (
     weighted_counts,
 )
 from hilmix.functional.sizes import require_memory
+
+_TINY = np.finfo(np.float64).tiny
+"""In place of a number of labels that is 0."""
 
 
 class Pseudo(NamedTuple):
@@ -79,23 +83,27 @@ class Combination:
         counts = weighted_counts(flat, num_items=table.num_items, num_classes=self.num_classes)
         # Items without votes integrate out of the likelihood; kept, they would count as evidence for the class prior.
         self.voted = counts.sum(axis=1) > 0
-        self.shares = soft_labels(counts[self.voted])
+        self.gold = table.gold
+        self.known = None if table.gold is None else table.gold[self.voted]
+        self.label_shares = soft_labels(counts[self.voted])
+        self.shares = pin_shares(self.label_shares.copy(), self.known)
         self._set_votes(flat)
         self._set_label_prior()
 
-    def fit(
-        self, rng: np.random.Generator | None, *, least: float, max_rounds: int, on_round: OnRound | None, done: int = 0
-    ) -> Run:
-        """Returns the fit from one start: shares of the votes, over subtypes as drawn.
+    def fit(self, spread: FloatArray, *, least: float, max_rounds: int, on_round: OnRound | None, done: int = 0) -> Run:
+        """Returns the fit from one start: shares of the votes, spread over subtypes.
 
         Args:
-            rng: draws the subtypes of each item, evenly from the simplex; None for one subtype.
+            spread: (voted items, M), rows sum to 1: where each item starts among the subtypes, alike for all classes,
+                so that the names of the classes do not matter.
             least: stop when a round raises the bound by no more than this.
             max_rounds: at least 1.
             on_round: called with the number of rounds, ``done`` more than those of this fit.
             done: rounds of earlier starts.
         """
-        posterior = self._start(rng)
+        # sizes written out, as -1 stands for none where there are no rows
+        size = (len(self.shares), self.num_classes * self.subtypes)
+        posterior = (self.shares[:, :, None] * spread[:, None, :]).reshape(size)
 
         def step() -> float:
             nonlocal posterior
@@ -104,6 +112,20 @@ class Combination:
 
         history, converged = run_rounds(step, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
         return self._result(posterior, history, converged)
+
+    def easiness(self) -> FloatArray:
+        """Returns (voted items,) standardised excess of the agreement of an item's labels with the shares of its votes.
+
+        Agreement is compared with the mean of the same annotators over all of their labels.
+        """
+        agreed = self.votes_of_cell @ self.shares
+        agreed = agreed[np.arange(len(agreed)), self.label]  # per pair (annotator, label)
+        given = self.votes_of_cell @ np.ones(len(self.shares))
+        mean = (self.cells_of_annotator @ agreed) / np.maximum(self.cells_of_annotator @ given, _TINY)
+        number = self.votes @ np.ones(len(self.label))
+        own = (self.label_shares * self.shares).sum(axis=1) * number
+        excess: FloatArray = (own - self.votes @ mean[self.owner]) / np.sqrt(np.maximum(number, _TINY))
+        return excess
 
     def _set_votes(self, flat: Entries) -> None:
         row = np.cumsum(self.voted) - 1
@@ -128,13 +150,6 @@ class Combination:
         normaliser -= self.num_annotators * k * scipy.special.gammaln(self.prior_total)
         self.log_prior_normaliser = float(m * normaliser)
 
-    def _start(self, rng: np.random.Generator | None) -> FloatArray:
-        """(voted items, K M); the subtypes alike for all classes, so that the names of the classes do not matter."""
-        if rng is None:
-            return self.shares.copy()
-        drawn = rng.dirichlet(np.ones(self.subtypes), len(self.shares))
-        return (self.shares[:, :, None] * drawn[:, None, :]).reshape(len(self.shares), self.label_prior.shape[1])
-
     def _round(self, posterior: FloatArray) -> tuple[FloatArray, float]:
         """The parameters given the states, then the states given the parameters; returns them and the bound."""
         log_state, bound = self._log_state(posterior)
@@ -142,13 +157,15 @@ class Combination:
         log_label, divergence = self._log_label(counts)
         scores: FloatArray = self.votes @ log_label
         scores += log_state
+        # a view, so that what is pinned are the scores
+        pin_scores(scores.reshape(len(scores), self.num_classes, self.subtypes), self.known)
         return scores, bound - divergence + softmax_in_place(scores)
 
     def _log_state(self, posterior: FloatArray) -> tuple[FloatArray, float]:
         """(K M,) expected logarithms of class times subtype, and minus the divergences from their priors."""
         counts = posterior.sum(axis=0).reshape(-1, self.subtypes)
-        log_class, of_class = _dirichlet(counts.sum(axis=1)[None], self.pseudo.classes)
-        log_subtype, of_subtype = _dirichlet(counts, self.pseudo.subtypes / self.subtypes)
+        log_class, of_class = dirichlet_logs(counts.sum(axis=1)[None], self.pseudo.classes)
+        log_subtype, of_subtype = dirichlet_logs(counts, self.pseudo.subtypes / self.subtypes)
         return (log_class.T + log_subtype).ravel(), -of_class - of_subtype
 
     def _log_label(self, counts: FloatArray) -> tuple[FloatArray, float]:
@@ -166,7 +183,7 @@ class Combination:
         prior /= prior.sum()
         full = np.tile(prior, (len(self.voted), 1))
         full[self.voted] = classes
-        return Run(full, self._recall(posterior), prior, np.array(history), converged)
+        return Run(pin_shares(full, self.gold), self._recall(posterior), prior, np.array(history), converged)
 
     def _recall(self, posterior: FloatArray) -> FloatArray:
         k, m = self.num_classes, self.subtypes
@@ -181,8 +198,13 @@ class Combination:
         return recall
 
 
-def _dirichlet(counts: FloatArray, pseudo: float) -> tuple[FloatArray, float]:
-    """Expected logarithms of rows with Dirichlet(counts + pseudo), and their divergence from Dirichlet(pseudo)."""
+def dirichlet_logs(counts: FloatArray, pseudo: float) -> tuple[FloatArray, float]:
+    """Returns expected logarithms of Dirichlet(counts + pseudo), and their divergence from Dirichlet(pseudo).
+
+    Args:
+        counts: (rows, K) non-negative.
+        pseudo: parameter of the prior, > 0.
+    """
     alpha = counts + pseudo
     logs: FloatArray = scipy.special.digamma(alpha) - scipy.special.digamma(alpha.sum(axis=1, keepdims=True))
     normaliser = log_beta(alpha) - log_beta(np.full_like(alpha, pseudo))

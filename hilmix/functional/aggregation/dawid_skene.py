@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from hilmix.functional.aggregation.gold import pin_scores, pin_shares
 from hilmix.functional.aggregation.rounds import require_counts, require_positive, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -40,6 +41,7 @@ def dawid_skene(
     right: float = 2.0,
     wrong: float = 1.0,
     class_count: float = 1.0,
+    label_weight: float = 1.0,
     tolerance: float = 1e-6,
     max_rounds: int = 200,
     on_round: OnRound | None = None,
@@ -58,23 +60,25 @@ def dawid_skene(
             pseudo-counts s of a row stand for the prior density Dirichlet(1 + s). The default is an opinion of three
             labels, two of them right, so that an annotator with a handful of labels is neither trusted nor inverted.
         class_count: pseudo-count of each class in the class prior, > 0.
+        label_weight: how much of an independent label a label counts, > 0: below 1 where annotators depend on each
+            other given the class, see :func:`~hilmix.functional.aggregation.ensemble`.
         tolerance: stop when a round gains no more than this much log-likelihood per label.
         max_rounds: at least 1.
         on_round: called with the number of rounds done.
 
     Raises:
         DataError: where this would fill the memory.
-        ConfigError: for a pseudo-count that is not positive, or no rounds.
+        ConfigError: for a pseudo-count that is not positive, a weight that is not, or no rounds.
 
     Reference:
         A. P. Dawid and A. M. Skene, Maximum likelihood estimation of observer error-rates using the EM algorithm,
         Applied Statistics 28 (1979), equations 2.3 to 2.5. Differs from the paper: pseudo-counts, soft answers.
     """
-    require_positive("Dawid-Skene", right=right, wrong=wrong, class_count=class_count)
+    require_positive("Dawid-Skene", right=right, wrong=wrong, class_count=class_count, label_weight=label_weight)
     require_counts("Dawid-Skene", max_rounds=max_rounds)
     sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("Dawid-Skene", bytes_needed(**sizes, per_item=2, per_pair=4), **sizes)
-    model = _Model(table, right, wrong, class_count)
+    model = _Model(table, right, wrong, class_count, label_weight)
     least = tolerance * len(table.item)
     history, converged = run_rounds(model.round, least=least, max_rounds=max_rounds, on_round=on_round)
     confusion, prior = model.parameters()
@@ -87,18 +91,20 @@ class _Model:
     Everything about confusions is laid out [annotator, label, true class], so that both products are plain.
     """
 
-    def __init__(self, table: Votes, right: float, wrong: float, class_count: float) -> None:
+    def __init__(self, table: Votes, right: float, wrong: float, class_count: float, label_weight: float) -> None:
         k = table.num_classes
         self.shape, self.class_count = (table.num_annotators, k, k), class_count
         flat = entries(table)
         counts = weighted_counts(flat, num_items=table.num_items, num_classes=k)
         self.voted = counts.sum(axis=1) > 0
         # float64 throughout: in float32 posteriors are off by up to 1e-4 after eleven rounds.
-        self.posterior = soft_labels(counts)
+        self.gold = table.gold
+        self.posterior = pin_shares(soft_labels(counts), self.gold)
         del counts  # what is large goes as soon as it can: this sets the peak of memory
         cell = flat.annotator * k + flat.label
-        self.votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
-        del flat, cell
+        weight = flat.weight * label_weight
+        self.votes = sparse.csr_array((weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
+        del flat, weight, cell
         # CSR in both directions: the transpose alone would be CSC, whose products scatter.
         self.votes_of_cell = self.votes.T.tocsr()
         eye = np.eye(k)
@@ -116,7 +122,7 @@ class _Model:
         self.posterior = self.votes @ self.log_confusion
         # Once per item: added once per label, as in crowd-kit, the criterion is no bound and can stop EM in round 2.
         self.posterior += self.log_prior
-        evidence = softmax_in_place(self.posterior)
+        evidence = softmax_in_place(pin_scores(self.posterior, self.gold))
         return evidence + float((self.pseudo * self.log_confusion).sum() + self.class_count * self.log_prior.sum())
 
     def parameters(self) -> tuple[FloatArray, FloatArray]:

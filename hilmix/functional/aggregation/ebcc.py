@@ -1,13 +1,19 @@
 """EBCC: each class has subtypes, so that annotators may share mistakes."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.bcc import Combination, Pseudo, Run, require_room
 from hilmix.functional.aggregation.rounds import require_counts, require_positive
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import OnRound
+
+Start = Literal["random", "easiness"]
+_OTHERS = 0.3
+"""Share of an item that starts evenly over all subtypes, so that none is closed to it."""
 
 
 class Ebcc(NamedTuple):
@@ -37,6 +43,7 @@ def ebcc(
     wrong: float = 1.0,
     class_count: float = 1.0,
     subtype_count: float = 0.1,
+    start: Start = "random",
     restarts: int = 10,
     seed: int = 0,
     tolerance: float = 1e-6,
@@ -48,8 +55,9 @@ def ebcc(
     An item has a class and one of M subtypes of that class; an annotator has a distribution over labels for each
     subtype. Labels are independent given the subtype, but not given the class. Class and subtype of an item share one
     factor of the approximation. A round sets the posteriors of the parameters given those factors, then the factors;
-    time of a round and memory are O((L + N) K M). A restart spreads each item's shares of the votes over random
-    subtypes. Repeated labels of an annotator for an item count as independent.
+    time of a round and memory are O((L + N) K M). A start spreads each item's shares of the votes over the subtypes:
+    evenly from the simplex at random, or by how easy the item is, of which there is one. Repeated labels of an
+    annotator for an item count as independent.
 
     Args:
         table: the votes, rows in any order.
@@ -58,32 +66,36 @@ def ebcc(
         wrong: Dirichlet parameter of each wrong label, > 0.
         class_count: Dirichlet parameter of each class in the class prior, > 0.
         subtype_count: Dirichlet parameter of all subtypes of a class together, > 0; small values leave most unused.
-        restarts: number of random starts, at least 1.
-        seed: of the starts; the first starts of a longer list are those of a shorter one.
+        start: ``random`` subtypes, or one start from M groups of ``easiness`` of equal size: an item is easier the
+            more its labels agree with the shares of the votes than those annotators' labels do elsewhere.
+        restarts: number of random starts, at least 1; without effect for ``easiness``.
+        seed: of the random starts; the first starts of a longer list are those of a shorter one.
         tolerance: stop a restart when a round raises the bound by no more than this per label.
         max_rounds: of each restart, at least 1.
         on_round: called with the number of rounds done over all restarts.
 
     Raises:
         DataError: where this would fill the memory.
-        ConfigError: for a parameter that is not positive, no subtypes, no restarts or no rounds.
+        ConfigError: for a parameter that is not positive, another start, no subtypes, no restarts or no rounds.
 
     Reference:
         Y. Li, B. Rubinstein and T. Cohn, Exploiting worker correlation for label aggregation in crowdsourcing, ICML
         2019, sections 4 and 5 (the model, its mean-field updates and the defaults). Differs from the paper: a start
-        draws an item's subtypes alike for all classes, so that the order of the classes does not matter; stops by the
-        bound; soft answers.
+        draws an item's subtypes alike for all classes, so that the order of the classes does not matter; a start that
+        draws nothing; stops by the bound; soft answers.
     """
     require_positive("EBCC", right=right, wrong=wrong, class_count=class_count, subtype_count=subtype_count)
     require_counts("EBCC", subtypes=subtypes, restarts=restarts, max_rounds=max_rounds)
+    if start not in ("random", "easiness"):
+        raise ConfigError(f"EBCC: `start` must be 'random' or 'easiness', got '{start}'.")
     require_room("EBCC", table, subtypes)
     model = Combination(table, subtypes, Pseudo(right, wrong, class_count, subtype_count))
     best: Run | None = None
     bounds: list[float] = []
     done = 0
-    for child in np.random.SeedSequence(seed).spawn(restarts):
-        rng, least = np.random.default_rng(child), tolerance * len(table.item)
-        run = model.fit(rng, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
+    least = tolerance * len(table.item)
+    for spread in _spreads(model, start, restarts, seed):
+        run = model.fit(spread, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
         done += len(run.history)
         bounds.append(float(run.history[-1]))
         if best is None or bounds[-1] > best.history[-1]:
@@ -93,3 +105,19 @@ def ebcc(
     return Ebcc(
         best.posterior, best.recall, best.prior, best.history, best.converged, rounds, restarts=np.array(bounds)
     )
+
+
+def _spreads(model: Combination, start: Start, restarts: int, seed: int) -> Iterator[FloatArray]:
+    """(voted items, M) for each start."""
+    size = (len(model.shares), model.subtypes)
+    if start == "random":
+        for child in np.random.SeedSequence(seed).spawn(restarts):
+            yield np.random.default_rng(child).dirichlet(np.ones(size[1]), size[0])
+        return
+    easiness = model.easiness()
+    # the mean rank of equal values: the order of the items must not decide
+    _, group, number = np.unique(easiness, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(number) - number / 2)[group] / max(1, size[0])
+    spread = np.full(size, _OTHERS / size[1])
+    spread[np.arange(size[0]), np.minimum((middle * size[1]).astype(np.int64), size[1] - 1)] += 1 - _OTHERS
+    yield spread

@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+from hilmix.functional.aggregation.gold import pin_scores
 from hilmix.functional.aggregation.rounds import require_counts, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -99,6 +100,7 @@ class _Model:
     """
 
     def __init__(self, table: Votes) -> None:
+        self.gold = table.gold
         self.num_items, self.num_annotators, self.num_classes = table.num_items, table.num_annotators, table.num_classes
         self.log_others = float(np.log(max(1, self.num_classes - 1)))
         # Sorted by item, the residuals of every step are rows of a CSR matrix whose structure is made once.
@@ -131,7 +133,7 @@ class _Model:
         ability, easiness = self.split(parameters)
         product = ability[self.annotator] * np.repeat(easiness, self.answers)
         posterior = (self.labels @ (product + self.log_others)).reshape(self.num_items, self.num_classes)
-        evidence = softmax_in_place(posterior) - self.num_items * np.log(self.num_classes)
+        evidence = softmax_in_place(pin_scores(posterior, self.gold)) - self.num_items * np.log(self.num_classes)
         # log(1 + exp x) written out overflows.
         wrong = -float(np.logaddexp(0, product).sum()) - len(product) * self.log_others
         return posterior, evidence + wrong - _half_square(parameters)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from hilmix.functional.aggregation.bcc import Combination, Pseudo, require_room
 from hilmix.functional.aggregation.rounds import require_counts, require_positive
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
@@ -66,5 +68,6 @@ def ibcc(
     require_counts("IBCC", max_rounds=max_rounds)
     require_room("IBCC", table, 1)
     model = Combination(table, 1, Pseudo(right, wrong, class_count, 1.0))
-    run = model.fit(None, least=tolerance * len(table.item), max_rounds=max_rounds, on_round=on_round)
+    alone = np.ones((len(model.shares), 1))
+    run = model.fit(alone, least=tolerance * len(table.item), max_rounds=max_rounds, on_round=on_round)
     return Ibcc(run.posterior, run.recall, run.prior, run.history, run.converged, len(run.history))

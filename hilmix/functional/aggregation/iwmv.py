@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hilmix.functional.aggregation.agreement import winner_agreement
+from hilmix.functional.aggregation.gold import pin_scores
 from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -78,5 +79,5 @@ def _weighted_vote(table: Votes, votes: Entries, weight: FloatArray) -> FloatArr
     k = table.num_classes
     scaled = votes._replace(weight=votes.weight * weight[votes.annotator] * (k / max(1, k - 1)))
     scores = weighted_counts(scaled, num_items=table.num_items, num_classes=k)
-    softmax_in_place(scores)
+    softmax_in_place(pin_scores(scores, table.gold))
     return scores

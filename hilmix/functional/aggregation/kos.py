@@ -41,15 +41,21 @@ def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
         raise ConfigError(f"KOS: `num_classes` must be 2, got {table.num_classes}. Use another method.")
     require_counts("KOS", rounds=rounds)
     answer = _signed_answers(table)
+    known = None if table.gold is None else np.where(table.gold >= 0, 2 * table.gold - 1, 0)[table.item]
     message = np.empty_like(answer)  # from annotator to item
     # drawn by item and annotator: where few labels leave the signs open, the order of the rows must not decide
     message[np.lexsort((table.annotator, table.item))] = np.random.default_rng(seed).normal(1.0, 1.0, len(answer))
     for _ in range(rounds):
         message = _others(answer * message, table.item, table.num_items)
+        if known is not None:
+            # a gold item is as sure as the surest of the others
+            message = np.where(known != 0, known * np.abs(message).max(initial=0.0), message)
         message = _others(answer * message, table.annotator, table.num_annotators)
         # messages grow by about the labels per item and annotator each round, and would overflow unscaled
         message /= max(float(np.abs(message).max(initial=0.0)), np.finfo(np.float64).tiny)
-    score = np.bincount(table.item, answer * message, minlength=table.num_items)
+    score = np.bincount(table.item, answer * message, minlength=table.num_items).astype(np.float64, copy=False)
+    if table.gold is not None:
+        score = np.where(table.gold >= 0, 2 * table.gold - 1, score)
     labels = np.maximum(np.bincount(table.annotator, minlength=table.num_annotators), 1)
     reliability = np.bincount(table.annotator, message, minlength=table.num_annotators) / labels
     # The sign of 0 is 0, which leaves both sides one half.

@@ -7,8 +7,9 @@ import scipy
 from scipy import sparse
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.gold import pin_scores
 from hilmix.functional.aggregation.rounds import require_counts, run_rounds
-from hilmix.functional.aggregation.vote_table import FloatArray, Votes
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import (
     OnRound,
     entries,
@@ -85,7 +86,8 @@ def mace(
     done, least = 0, tolerance * len(table.item)
     # A stream per restart: crowd-kit reuses the seed, so that its ten restarts are one.
     for child in np.random.SeedSequence(seed).spawn(restarts):
-        fit = _Fit(labels, table.num_annotators, table.num_classes, method == "vb", np.random.default_rng(child))
+        rng = np.random.default_rng(child)
+        fit = _Fit(labels, table.gold, table.num_annotators, table.num_classes, method == "vb", rng)
         history, converged = run_rounds(fit.round, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
         done += len(history)
         bounds.append(history[-1])
@@ -119,9 +121,15 @@ class _Fit:
     """
 
     def __init__(
-        self, labels: sparse.csr_array, num_annotators: int, num_classes: int, bayes: bool, rng: np.random.Generator
+        self,
+        labels: sparse.csr_array,
+        gold: IntArray | None,
+        num_annotators: int,
+        num_classes: int,
+        bayes: bool,
+        rng: np.random.Generator,
     ) -> None:
-        self.labels, self.bayes, self.num_classes = labels, bayes, num_classes
+        self.labels, self.gold, self.bayes, self.num_classes = labels, gold, bayes, num_classes
         self.num_items = labels.shape[0] // num_classes
         self.counts: FloatArray = labels.sum(axis=0).reshape(num_annotators, num_classes)
         self.pseudo = (0.5, 10.0) if bayes else (0.01 / num_classes, 0.01 / num_classes)
@@ -146,7 +154,7 @@ class _Fit:
         log_wrong = log_state[:, 1:] + log_habit
         log_right = np.logaddexp(log_wrong, log_state[:, :1])
         self.posterior = (self.labels @ (log_right - log_wrong).ravel()).reshape(-1, self.num_classes)
-        evidence = softmax_in_place(self.posterior) - self.num_items * np.log(self.num_classes)
+        evidence = softmax_in_place(pin_scores(self.posterior, self.gold)) - self.num_items * np.log(self.num_classes)
         right = (self.labels.T @ self.posterior.ravel()).reshape(self.counts.shape)
         self.knew: FloatArray = right * np.exp(log_state[:, :1] - log_right)
         self.spammed: FloatArray = self.counts - self.knew

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hilmix.errors import ConfigError
+from hilmix.functional.aggregation.gold import pin_scores, pin_shares
 from hilmix.functional.aggregation.rounds import require_counts, require_positive, run_rounds
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import (
@@ -143,7 +144,8 @@ class _Model:
         self.votes = entries(table)
         counts = weighted_counts(self.votes, **self.sizes)
         self.voted = counts.sum(axis=1) > 0
-        self.posterior = soft_labels(counts)
+        self.gold = table.gold
+        self.posterior = pin_shares(soft_labels(counts), self.gold)
         self.labels = self._per_annotator(self.votes.weight)
         self.accuracy: FloatArray
         self.log_prior = np.full(table.num_classes, -np.log(table.num_classes))
@@ -161,6 +163,7 @@ class _Model:
         gain = flat._replace(weight=flat.weight * (log_right - log_each)[flat.annotator])
         self.posterior = weighted_counts(gain, **self.sizes)
         self.posterior += self.log_prior
+        pin_scores(self.posterior, self.gold)
         return softmax_in_place(self.posterior) + float((self.labels * log_each).sum()) + penalty
 
     def _fit_class_prior(self) -> float:

@@ -8,16 +8,23 @@ import numpy as np
 from hilmix.checks import check_choice
 from hilmix.errors import DataError
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
+from hilmix.functional.aggregation.bwa import bwa
 from hilmix.functional.aggregation.dawid_skene import dawid_skene
 from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
+from hilmix.functional.aggregation.ensemble import ensemble
 from hilmix.functional.aggregation.glad import glad
+from hilmix.functional.aggregation.gold import pin_shares, with_gold
 from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
 from hilmix.functional.aggregation.iwmv import iwmv
 from hilmix.functional.aggregation.kos import kos
 from hilmix.functional.aggregation.mace import mace
+from hilmix.functional.aggregation.mmsr import mmsr
 from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
-from hilmix.functional.aggregation.vote_table import FloatArray, Votes
+from hilmix.functional.aggregation.plantnet import plantnet
+from hilmix.functional.aggregation.ptbcc import Ptbcc, ptbcc
+from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import OnRound, majority, soft_labels, vote_counts
+from hilmix.functional.aggregation.wds import Wds, wds
 
 
 class Aggregate(NamedTuple):
@@ -44,18 +51,22 @@ AVERAGED = ("soft", "dawid-skene", "glad", "mace", "wawa", "zero-based-skill")
 """Of the distributions; majority is ``soft`` rounded, KOS gives sides and for two classes only."""
 
 
-def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | None = None) -> Aggregate:
+def aggregate(
+    method: str, votes: Votes, *, gold: IntArray | None = None, seed: int = 0, on_round: OnRound | None = None
+) -> Aggregate:
     """Runs an aggregator with its default settings.
 
     Args:
         method: a key of ``AGGREGATORS``.
         votes: the annotations; items without votes and annotators without labels are legal.
+        gold: (N,) integers in [-1, K), known classes of items, -1 where not known: the distribution of such an item is
+            that class, and annotators are judged by it. In place of those of ``votes``, if it has any.
         seed: decides ties of hard labels, and where a fit starts.
         on_round: called with the number of rounds done, where a method has several.
 
     Raises:
         ConfigError: for another method, or one that does not support these votes.
-        DataError: for votes without a class.
+        DataError: for votes without a class, or known classes that do not fit the votes.
 
     Example:
         >>> from hilmix.annotations import Annotations
@@ -66,7 +77,7 @@ def aggregate(method: str, votes: Votes, *, seed: int = 0, on_round: OnRound | N
     check_choice("method", method, AGGREGATORS)
     if votes.num_classes < 1:
         raise DataError("There is no class to aggregate into, as there are no votes. Give votes, or list the classes.")
-    return AGGREGATORS[method](votes, seed, on_round)
+    return AGGREGATORS[method](votes if gold is None else with_gold(votes, gold), seed, on_round)
 
 
 def _majority(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
@@ -76,7 +87,7 @@ def _majority(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
 
 
 def _soft(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
-    return Aggregate(soft_labels(vote_counts(votes)))
+    return Aggregate(soft_labels(pin_shares(vote_counts(votes), votes.gold)))
 
 
 def _dawid_skene(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
@@ -125,7 +136,7 @@ def _zencrowd(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     return _one_accuracy(zencrowd(votes, on_round=on_round))
 
 
-def _combination(fit: Ibcc | Ebcc) -> Aggregate:
+def _combination(fit: Ibcc | Ebcc | Ptbcc | Wds) -> Aggregate:
     right = fit.recall @ fit.prior
     return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
 
@@ -136,6 +147,35 @@ def _ibcc(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
 
 def _ebcc(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     return _combination(ebcc(votes, seed=seed, on_round=on_round))
+
+
+def _ptbcc(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _combination(ptbcc(votes, on_round=on_round))
+
+
+def _wds(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    return _combination(wds(votes, on_round=on_round))
+
+
+def _bwa(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = bwa(votes)
+    weight = fit.precision.mean(axis=1)
+    return Aggregate(fit.posterior, False, weight, "mean precision", rounds=fit.rounds, converged=fit.converged)
+
+
+def _mmsr(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = mmsr(votes)
+    return Aggregate(fit.posterior, False, fit.accuracy, "p(right)", rounds=fit.rounds, converged=fit.converged)
+
+
+def _plantnet(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = plantnet(votes)
+    return Aggregate(fit.posterior, False, fit.weight, "weight", rounds=fit.rounds, converged=fit.converged)
+
+
+def _ensemble(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    fit = ensemble(votes, on_round=on_round)
+    return Aggregate(fit.posterior, False, fit.skill, "p(right)", rounds=fit.rounds, converged=fit.converged)
 
 
 def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
@@ -161,11 +201,17 @@ AGGREGATORS: dict[str, Aggregator] = {
     "zencrowd": _zencrowd,
     "ibcc": _ibcc,
     "ebcc": _ebcc,
+    "ptbcc": _ptbcc,
+    "wds": _wds,
+    "bwa": _bwa,
+    "m-msr": _mmsr,
     "glad": _glad,
     "mace": _mace,
     "wawa": _wawa,
     "zero-based-skill": _zero_based_skill,
     "iwmv": _iwmv,
+    "plantnet": _plantnet,
     "kos": _kos,
     "average": _average,
+    "ensemble": _ensemble,
 }

@@ -28,6 +28,8 @@ class Votes(Protocol):
     def num_annotators(self) -> int: ...
     @property
     def num_classes(self) -> int: ...
+    @property
+    def gold(self) -> IntArray | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,8 @@ class VoteTable:
         num_annotators: A.
         num_classes: K.
         probs: optional (L, K) distributions that replace ``label``: a soft label counts as fractional labels.
+        gold: optional (N,) integers in [-1, K), the known classes of items, -1 where not known; see
+            :func:`~hilmix.functional.aggregation.with_gold`.
 
     Example:
         >>> table = VoteTable(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([1, 1, 0]), 2, 2, 2)
@@ -56,3 +60,4 @@ class VoteTable:
     num_annotators: int
     num_classes: int
     probs: Distributions | None = None
+    gold: IntArray | None = None

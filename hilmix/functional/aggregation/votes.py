@@ -7,6 +7,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.sizes import bytes_needed, require_memory
 
@@ -92,7 +93,7 @@ def majority(table: Votes, *, seed: int = 0) -> HardLabels:
     Raises:
         DataError: where the counts would fill the memory.
     """
-    return choose_classes(vote_counts(table), seed=seed)
+    return choose_classes(pin_shares(vote_counts(table), table.gold), seed=seed)
 
 
 def choose_classes(scores: FloatArray, *, seed: int = 0) -> HardLabels:

@@ -109,7 +109,8 @@ def test_accuracies_are_those_of_another_implementation(real_data, name, method)
     assert accuracy(method, *crowd(real_data, name)) == pytest.approx(OUTSIDE[name][method], abs=points)
 
 
-BETTER = [m for m in AGGREGATORS if m not in ("majority", "soft", "kos")]
+# With few classes the weights of Pl@ntNet are all alike.
+BETTER = [m for m in AGGREGATORS if m not in ("majority", "soft", "plantnet", "kos")]
 
 
 @pytest.mark.parametrize("method", BETTER)
