@@ -73,13 +73,14 @@ def settings(votes: Annotations) -> dict[str, Annotations]:
 
 
 def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplicates: str) -> dict[str, object]:
-    """Mean accuracy and log-loss over the seeds; all items of these sets have truth."""
+    """Mean accuracy and log-loss over the seeds, of the items with a known class."""
     accuracy, loss, start = [], [], time.process_time()
     for seed in SEEDS:
         if seed == SEEDS[0] or method in DRAWN:
             result = aggregate(method, votes, seed=seed)
-        accuracy.append((choose_classes(result.posterior, seed=seed).label == truth).mean())
-        right = result.posterior[np.arange(len(truth)), truth]
+        known = truth >= 0
+        accuracy.append((choose_classes(result.posterior, seed=seed).label == truth)[known].mean())
+        right = result.posterior[known, truth[known]]
         loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
     seconds = (time.process_time() - start) / (len(SEEDS) if method in DRAWN else 1)
     return {

@@ -41,7 +41,6 @@ def dawid_skene(
     right: float = 2.0,
     wrong: float = 1.0,
     class_count: float = 1.0,
-    label_weight: float = 1.0,
     tolerance: float = 1e-6,
     max_rounds: int = 200,
     on_round: OnRound | None = None,
@@ -60,25 +59,23 @@ def dawid_skene(
             pseudo-counts s of a row stand for the prior density Dirichlet(1 + s). The default is an opinion of three
             labels, two of them right, so that an annotator with a handful of labels is neither trusted nor inverted.
         class_count: pseudo-count of each class in the class prior, > 0.
-        label_weight: how much of an independent label a label counts, > 0: below 1 where annotators depend on each
-            other given the class, see :func:`~hilmix.functional.aggregation.ensemble`.
         tolerance: stop when a round gains no more than this much log-likelihood per label.
         max_rounds: at least 1.
         on_round: called with the number of rounds done.
 
     Raises:
         DataError: where this would fill the memory.
-        ConfigError: for a pseudo-count that is not positive, a weight that is not, or no rounds.
+        ConfigError: for a pseudo-count that is not positive, or no rounds.
 
     Reference:
         A. P. Dawid and A. M. Skene, Maximum likelihood estimation of observer error-rates using the EM algorithm,
         Applied Statistics 28 (1979), equations 2.3 to 2.5. Differs from the paper: pseudo-counts, soft answers.
     """
-    require_positive("Dawid-Skene", right=right, wrong=wrong, class_count=class_count, label_weight=label_weight)
+    require_positive("Dawid-Skene", right=right, wrong=wrong, class_count=class_count)
     require_counts("Dawid-Skene", max_rounds=max_rounds)
     sizes = {"items": table.num_items, "annotators": table.num_annotators, "classes": table.num_classes}
     require_memory("Dawid-Skene", bytes_needed(**sizes, per_item=2, per_pair=4), **sizes)
-    model = _Model(table, right, wrong, class_count, label_weight)
+    model = _Model(table, right, wrong, class_count)
     least = tolerance * len(table.item)
     history, converged = run_rounds(model.round, least=least, max_rounds=max_rounds, on_round=on_round)
     confusion, prior = model.parameters()
@@ -91,7 +88,7 @@ class _Model:
     Everything about confusions is laid out [annotator, label, true class], so that both products are plain.
     """
 
-    def __init__(self, table: Votes, right: float, wrong: float, class_count: float, label_weight: float) -> None:
+    def __init__(self, table: Votes, right: float, wrong: float, class_count: float) -> None:
         k = table.num_classes
         self.shape, self.class_count = (table.num_annotators, k, k), class_count
         flat = entries(table)
@@ -102,9 +99,8 @@ class _Model:
         self.posterior = pin_shares(soft_labels(counts), self.gold)
         del counts  # what is large goes as soon as it can: this sets the peak of memory
         cell = flat.annotator * k + flat.label
-        weight = flat.weight * label_weight
-        self.votes = sparse.csr_array((weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
-        del flat, weight, cell
+        self.votes = sparse.csr_array((flat.weight, (flat.item, cell)), shape=(table.num_items, self.shape[0] * k))
+        del flat, cell
         # CSR in both directions: the transpose alone would be CSC, whose products scatter.
         self.votes_of_cell = self.votes.T.tocsr()
         eye = np.eye(k)

@@ -1,25 +1,20 @@
 """The ensemble: the mean of three models of annotators, or the plain vote where the votes refute such models."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from hilmix.functional.aggregation.bwa import bwa
 from hilmix.functional.aggregation.dawid_skene import DawidSkene, dawid_skene
 from hilmix.functional.aggregation.ebcc import ebcc
 from hilmix.functional.aggregation.gold import pin_shares
-from hilmix.functional.aggregation.ptbcc import ptbcc
 from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import OnRound, entries, soft_labels, vote_counts
 
 _SUBTYPES = 3
 """Easy, middling and hard items: the fewest with a middle."""
-_SAME = 0.01
-"""Relative change of the dispersion at which it has settled."""
-_MOST_FITS = 10
-_TOLERANCE = 1e-5
-"""Gain per label at which a fit stops: prototypes creep on long after the means have settled."""
 
 
 class Ensemble(NamedTuple):
@@ -30,7 +25,8 @@ class Ensemble(NamedTuple):
     skill: FloatArray
     """(A,) float64 in [0, 1], probability that a label is right, by the Dawid-Skene member."""
     dispersion: float
-    """At least 1, how much more the number of right labels of an item varies than that of independent ones."""
+    """How much more the number of right labels of an item varies than that of independent ones, see
+    :func:`dispersion`."""
     refuted: bool
     """Whether the labels of an item depend on each other so much that the plain vote is returned."""
     converged: bool
@@ -40,59 +36,54 @@ class Ensemble(NamedTuple):
 
 
 def ensemble(table: Votes, *, max_rounds: int = 500, on_round: OnRound | None = None) -> Ensemble:
-    """Returns the mean of three posteriors, each of which relaxes Dawid-Skene in one direction; nothing is drawn.
+    """Returns the mean of three distributions, of models that err in different ways; nothing is drawn.
 
-    Dawid-Skene takes the labels of an item for independent given its class, and learns each annotator from their own
-    labels alone. The members are
-
-    * Dawid-Skene in which a label counts 1 / phi of an independent one, phi the dispersion of :func:`dispersion`: where
-      labels depend on each other its posteriors are less sure, and it follows agreement less far;
-    * :func:`~hilmix.functional.aggregation.ptbcc` with that weight, whose annotators share what is learned;
+    * :func:`~hilmix.functional.aggregation.dawid_skene` knows the habits of annotators, and takes the labels of an item
+      for independent given its class. It needs labels to learn them, and then is very sure.
+    * :func:`~hilmix.functional.aggregation.bwa` knows only weights, one per annotator and class. It cannot invert the
+      vote on the strength of habits, and its scores are never surer than the weighted vote, so that it decides where
+      the other two disagree.
     * :func:`~hilmix.functional.aggregation.ebcc` with three subtypes of each class, started from easy, middling and
-      hard items, whose items of a class differ.
+      hard items, knows that the items of a class differ.
 
-    All of them find the K groups of items that explain the votes best, and name them by the vote. If something else
-    than the class of an item drives its votes, groups and classes part, and every such model follows the error of the
+    Models of habits find the K groups of items that explain the votes best, and name them by the vote. If something
+    else than the class of an item drives its votes, groups and classes part, and the models follow the error of the
     crowd further than the vote does. Votes alone show it: a common factor of an item's labels with dispersion phi
     carries log(phi) / 2 nats, the capacity of a Gaussian channel, and the class at most log K. With phi above K squared
-    the votes are more about that factor than about the class; the models are refuted, and the shares of the votes
-    are returned.
+    the votes are more about that factor than about the class: the models are refuted, and the shares of the votes are
+    returned.
 
     Args:
         table: the votes, rows in any order.
         max_rounds: of each fit, at least 1.
-        on_round: called with the number of rounds done over all fits.
+        on_round: called with the number of rounds done over all fits that count them.
 
     Raises:
         DataError: where this would fill the memory.
         ConfigError: for no rounds.
 
     Reference:
-        Ours. The weight 1 / phi is the quasi-likelihood of overdispersed counts: P. McCullagh and J. A. Nelder,
-        Generalized linear models, 1989, section 4.5. experiments/aggregation says which decisions saw which data.
+        Ours. experiments/aggregation says which of its decisions saw which data.
     """
     require_counts("Ensemble", max_rounds=max_rounds)
-    done, fits = 0, 0
-    settings: dict[str, Any] = {"tolerance": _TOLERANCE, "max_rounds": max_rounds}
+    done = 0
 
     def count(rounds: int) -> None:
         if on_round is not None:
             on_round(done + rounds)
 
-    phi, change = 1.0, np.inf
-    while change > _SAME and fits < _MOST_FITS:
-        fit = dawid_skene(table, label_weight=1 / phi, on_round=count, **settings)
-        new = max(1.0, dispersion(table, fit))
-        change, phi, done, fits = abs(new / phi - 1), new, done + fit.rounds, fits + 1
-    skill = np.einsum("akk,k->a", fit.confusion, fit.prior)
+    habits = dawid_skene(table, max_rounds=max_rounds, on_round=count)
+    done += habits.rounds
+    phi = dispersion(table, habits)
+    skill = np.einsum("akk,k->a", habits.confusion, habits.prior)
     if phi > table.num_classes**2 > 1:
         posterior = soft_labels(pin_shares(vote_counts(table), table.gold))
-        return Ensemble(posterior, skill, phi, True, fit.converged, done)
-    shared = ptbcc(table, label_weight=1 / phi, on_round=count, **settings)
-    done += shared.rounds
-    split = ebcc(table, subtypes=_SUBTYPES, start="easiness", on_round=count, **settings)
-    mean = (fit.posterior + shared.posterior + split.posterior) / 3
-    converged = fit.converged and shared.converged and split.converged
+        return Ensemble(posterior, skill, phi, True, habits.converged, done)
+    weights = bwa(table, max_rounds=max_rounds)
+    done += weights.rounds
+    split = ebcc(table, subtypes=_SUBTYPES, start="easiness", max_rounds=max_rounds, on_round=count)
+    mean = (habits.posterior + weights.posterior + split.posterior) / 3
+    converged = habits.converged and weights.converged and split.converged
     return Ensemble(mean, skill, phi, False, converged, done + split.rounds)
 
 
@@ -105,6 +96,10 @@ def dispersion(table: Votes, fit: DawidSkene) -> float:
     Args:
         table: the votes.
         fit: Dawid-Skene on them.
+
+    Reference:
+        Pearson's estimate of overdispersion: P. McCullagh and J. A. Nelder, Generalized linear models, 1989, section
+        4.5, with the class unknown.
     """
     recall = np.diagonal(fit.confusion, axis1=1, axis2=2)
     votes = entries(table)

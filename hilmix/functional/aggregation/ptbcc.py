@@ -54,7 +54,6 @@ def ptbcc(
     wrong: float = 1.0,
     class_count: float = 1.0,
     proportion_count: float = 1.0,
-    label_weight: float = 1.0,
     tolerance: float = 1e-6,
     max_rounds: int = 500,
     on_round: OnRound | None = None,
@@ -76,8 +75,6 @@ def ptbcc(
         class_count: Dirichlet parameter of each class in the class prior, > 0.
         proportion_count: Dirichlet parameter of all prototypes together in an annotator's proportions, > 0, shared
             evenly.
-        label_weight: how much of an independent label a label counts, > 0: below 1 where annotators depend on each
-            other given the class, see :func:`~hilmix.functional.aggregation.ensemble`.
         tolerance: stop when a round raises the bound by no more than this per label.
         max_rounds: at least 1.
         on_round: called with the number of rounds done.
@@ -98,14 +95,13 @@ def ptbcc(
         wrong=wrong,
         class_count=class_count,
         proportion_count=proportion_count,
-        label_weight=label_weight,
     )
     require_counts("PTBCC", prototypes=prototypes, max_rounds=max_rounds)
     n, a, k = table.num_items, table.num_annotators, table.num_classes
     pairs = min(len(table.item) * (1 if table.probs is None else k), a * k)
     needed = 8 * (3 * n * k + 6 * pairs * k + 3 * prototypes * k * k + 4 * a * prototypes)
     require_memory("PTBCC", needed, items=n, annotators=a, classes=k)
-    model = _Model(table, prototypes, (right, wrong, class_count, proportion_count), label_weight)
+    model = _Model(table, prototypes, (right, wrong, class_count, proportion_count))
     least = tolerance * len(table.item)
     history, converged = run_rounds(model.round, least=least, max_rounds=max_rounds, on_round=on_round)
     return model.result(history, converged)
@@ -114,9 +110,7 @@ def ptbcc(
 class _Model:
     """Counts and their products; a pair is an annotator with a label that they gave. Items without votes stay out."""
 
-    def __init__(
-        self, table: Votes, prototypes: int, pseudo: tuple[float, float, float, float], label_weight: float
-    ) -> None:
+    def __init__(self, table: Votes, prototypes: int, pseudo: tuple[float, float, float, float]) -> None:
         right, wrong, self.class_count, proportion_count = pseudo
         self.proportion_count = proportion_count / prototypes
         self.gold = table.gold
@@ -125,7 +119,7 @@ class _Model:
         self.voted = counts.sum(axis=1) > 0
         self.known = None if table.gold is None else table.gold[self.voted]
         self.posterior = pin_shares(soft_labels(counts[self.voted]), self.known)
-        self._set_votes(flat._replace(weight=flat.weight * label_weight), table.num_annotators, table.num_classes)
+        self._set_votes(flat, table.num_annotators, table.num_classes)
         wrong_label = ~np.eye(table.num_classes, dtype=bool)
         self.label_prior = np.where(wrong_label, wrong, right)
         self.log_proportions = np.full((table.num_annotators, prototypes), -np.log(prototypes))
