@@ -72,17 +72,19 @@ def settings(votes: Annotations) -> dict[str, Annotations]:
     return {"last": distinct} if distinct is votes else {"last": distinct, "keep": votes}
 
 
-def score(name: str, method: str, votes: Annotations, truth: np.ndarray, duplicates: str) -> dict[str, object]:
+def score(
+    name: str, method: str, votes: Annotations, truth: np.ndarray, duplicates: str, drawn: Collection[str] = DRAWN
+) -> dict[str, object]:
     """Mean accuracy and log-loss over the seeds, of the items with a known class."""
     accuracy, loss, start = [], [], time.process_time()
     for seed in SEEDS:
-        if seed == SEEDS[0] or method in DRAWN:
+        if seed == SEEDS[0] or method in drawn:
             result = aggregate(method, votes, seed=seed)
         known = truth >= 0
         accuracy.append((choose_classes(result.posterior, seed=seed).label == truth)[known].mean())
         right = result.posterior[known, truth[known]]
         loss.append(np.nan if result.hard else -np.log(np.clip(right, 1e-12, None)).mean())
-    seconds = (time.process_time() - start) / (len(SEEDS) if method in DRAWN else 1)
+    seconds = (time.process_time() - start) / (len(SEEDS) if method in drawn else 1)
     return {
         "set": name,
         "method": method,
