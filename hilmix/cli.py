@@ -55,7 +55,7 @@ COMMANDS = {
     "serve": Command("serve a trained model: POST an image, get calibrated probabilities", module="serve"),
     "report": Command("build the HTML report of a run folder", module="report"),
     "aggregate": Command(
-        "one label per item from the votes alone: Dawid-Skene, GLAD, MACE and others", module="aggregate"
+        "one label per item from the votes alone: Dawid-Skene, EBCC, GLAD and others", module="aggregate"
     ),
     "hmix": Command(
         "human judgments of mixed images: describe them, fit policies to them, add them to training",

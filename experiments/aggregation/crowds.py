@@ -122,7 +122,7 @@ def write_rows(rows: pd.DataFrame, file: Path, only: Collection[str]) -> None:
 
 
 def table(results: pd.DataFrame) -> str:
-    """Markdown: accuracy in per cent, the best of a row in bold, and means over all sets and over those with KOS."""
+    """Markdown: accuracy in per cent, the best of a row in bold, means, mean ranks and losses to the majority."""
     results = results[results["duplicates"] == "last"]
     wide = results.pivot(index="set", columns="method", values="accuracy")[list(AGGREGATORS)]
     binary = wide.dropna()
@@ -132,6 +132,11 @@ def table(results: pd.DataFrame) -> str:
         best = round(float(row.max()), 1)  # as Python rounds the cells: numpy rounds 80.45 down
         cells = ["" if np.isnan(x) else f"**{x:.1f}**" if round(x, 1) == best else f"{x:.1f}" for x in row]
         body.append([str(name), *cells])
+    of_all = wide.loc[:, wide.notna().all()]
+    rank = of_all.rank(axis=1, ascending=False).mean().reindex(wide.columns)
+    loss = wide.sub(wide["majority"], axis=0).min()
+    for name, row in {"mean rank": rank, "worst against majority": loss}.items():
+        body.append([name, *("" if np.isnan(x) else f"{x:.1f}" for x in row)])
     return markdown_table(["set", *wide], body, left=1)
 
 

@@ -4,8 +4,8 @@
     python -m experiments.aggregation.fresh table   # also into README.md beside this file
 
 FOLDER holds labelme, cifar10, cifar10h, cifar10s and imagenet-real. CIFAR-10H is the 500 images whose labels are known
-one by one; of its 51 labels per image, and of the 78 of each gold question of ImageNet ReaL, five are drawn (seed 0) for
-a second row each. Truth is the folder of the image (LabelMe), the test label (CIFAR), the majority of five experts
+one by one; of its 51 labels per image, and of the 78 of each gold question of ImageNet ReaL, five are drawn (seed 0)
+for a second row each. Truth is the folder of the image (LabelMe), the test label (CIFAR), the majority of five experts
 (ImageNet). Methods that draw are fitted once, with seed 0; ties are drawn ten times. M-MSR is left out: 51 labels of an
 item by 2,571 annotators are 1.3 million pairs.
 """

@@ -11,37 +11,45 @@ from hilmix.aggregates import aggregate_table, annotator_quality_table
 from hilmix.checks import NonNegativeInt, check_choice, check_value, refusal
 from hilmix.codes import UNKNOWN
 from hilmix.commands.export_options import add_export_arguments, read_export_settings
+from hilmix.data.exports.gold import read_gold
 from hilmix.data.exports.labels import load_labels
 from hilmix.data.exports.predictions import label_studio_predictions
 from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
 from hilmix.files import write_json, write_table
-from hilmix.functional.aggregation import AGGREGATORS, Aggregate, aggregate
+from hilmix.functional.aggregation import AGGREGATORS, Aggregate, Votes, aggregate, with_gold
 from hilmix.functional.aggregation.class_prior import aggregate_under, read_class_prior
 from hilmix.functional.aggregation.decisions import Decision, Ties, decide
+from hilmix.functional.aggregation.vote_table import IntArray
 from hilmix.functional.vote_quality import judge_annotators
 from hilmix.terminal import Console, Grid, literal, pairs, say_notes, warn
 from hilmix.values import quoted
 
-DEFAULT_METHOD = "dawid-skene"
+DEFAULT_METHOD = "ensemble"
 _TIES = {"draw": "drawn with seed {seed}", "abstain": "without a label", "first": "for the first class of them"}
 _SUFFIXES = (".csv", ".parquet", ".jsonl")
 _LEAST_TRUSTED = 5
 _METHODS = """methods:
   majority          most votes; ties drawn by --seed
   soft              shares of the votes
-  dawid-skene       one confusion matrix per annotator (the default)
+  dawid-skene       one confusion matrix per annotator
   one-coin          one accuracy per annotator, wrong classes alike
   zencrowd          the same, with classes equally likely
   ibcc              confusion matrices with priors, integrated out
   ebcc              the same, with subtypes of classes: annotators may share mistakes
+  ptbcc             annotators mix a few confusion matrices that all share
+  wds               votes weighted by the diagonals of dawid-skene
+  bwa               votes weighted per annotator and class
+  m-msr             votes weighted by skills from pairs of annotators, against adversaries
   glad              one ability per annotator, one difficulty per item
   mace              each annotator knows, or spams with a habit
   wawa              votes weighted by agreement with the majority
   zero-based-skill  the same, repeated until it settles
   iwmv              votes weighted by how far that agreement is above chance, repeated
+  plantnet          votes weighted by the number of classes that an annotator identified
   kos               message passing, for two classes
   average           mean of soft, dawid-skene, glad, mace, wawa and zero-based-skill
+  ensemble          mean of dawid-skene, bwa and ebcc, or the votes where they refute such models (the default)
 
 output: columns item, label (empty without votes), prob_<class> for every class, votes, confidence (the largest
 probability) and entropy (in nats); a .json holds predictions of Label Studio. --annotators writes a row per annotator.
@@ -49,6 +57,7 @@ probability) and entropy (in nats); a .json holds predictions of Label Studio. -
   hilmix aggregate data/mine -o labels.csv
   hilmix aggregate data/mine --method glad -o labels.parquet
   hilmix aggregate votes.csv -o labels.csv --annotators annotators.csv
+  hilmix aggregate votes.csv -o labels.csv --gold gold.csv
 
 docs/aggregation.md says which method suits which data.
 """
@@ -76,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ties", choices=get_args(Ties), default="draw", help="label of items whose classes tie")
     parser.add_argument("--seed", type=int, default=0, help="decides ties and random starts (default: 0)")
+    parser.add_argument("--gold", type=Path, metavar="FILE", help="known classes of items: columns item, label")
     add_export_arguments(parser)
 
 
@@ -95,17 +105,20 @@ def run(args: argparse.Namespace, console: Console) -> None:
     settings = read_export_settings(args, args.source)
     with console.status(literal(f"reading {args.source}")) as status:
         labels = load_labels(args.source, settings)
+        votes: Votes = labels.annotations
+        if args.gold is not None:
+            votes = with_gold(votes, read_gold(args.gold, labels))
 
         def show(rounds: int) -> None:
             status.update(literal(f"{args.method}: round {rounds}"))
 
         status.update(args.method)
         if args.class_prior is None:
-            result = aggregate(args.method, labels.annotations, seed=args.seed, on_round=show)
+            result = aggregate(args.method, votes, seed=args.seed, on_round=show)
         else:
             prior = read_class_prior(args.class_prior, labels.annotations.classes)
-            result = aggregate_under(prior, args.method, labels.annotations, seed=args.seed, on_round=show)
-        decision = decide(args.method, result, labels.annotations, ties=args.ties, seed=args.seed)
+            result = aggregate_under(prior, args.method, votes, seed=args.seed, on_round=show)
+        decision = decide(args.method, result, votes, ties=args.ties, seed=args.seed)
         status.update(literal(f"writing {args.out}"))
         table = aggregate_table(labels.items, labels.annotations, decision)
         if args.out.suffix == ".json":
@@ -118,7 +131,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
             quality = judge_annotators(labels.annotations, result.posterior)
             annotators = annotator_quality_table(labels.annotations, quality)
             write_table(annotators, args.annotators)
-    console.print(_summary(args, labels, result, decision))
+    console.print(_summary(args, labels, result, decision, votes.gold))
     if annotators is not None:
         console.print(_flagged(args.annotators, annotators))
     say_notes(console, labels.notes)
@@ -126,7 +139,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
         warn(console, f"{args.method} has not converged.")
 
 
-def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate, decision: Decision) -> Grid:
+def _summary(
+    args: argparse.Namespace, labels: LabelledItems, result: Aggregate, decision: Decision, gold: IntArray | None
+) -> Grid:
     votes = labels.annotations
     table = pairs([])
     voted = votes.labels_per_item > 0
@@ -139,7 +154,11 @@ def _summary(args: argparse.Namespace, labels: LabelledItems, result: Aggregate,
         table.add_row("ties", f"{tied:,}, {_TIES[args.ties].format(seed=args.seed)}")
     if result.rounds is not None:
         table.add_row("rounds", f"{result.rounds}, {'converged' if result.converged else 'not converged'}")
-    if accuracy := _accuracy(labels, decision.label):
+    label = decision.label
+    if gold is not None:
+        table.add_row("gold items", f"{(gold != UNKNOWN).sum():,}, left out of the accuracy")
+        label = np.where(gold == UNKNOWN, label, UNKNOWN)
+    if accuracy := _accuracy(labels, label):
         table.add_row("accuracy", accuracy)
     if votes.exchangeable:
         table.add_row("annotators", "identities unknown: all labels count as those of one annotator")

@@ -61,11 +61,11 @@ def test_every_method_writes_every_item_with_its_distribution(folder, method, su
 def test_the_summary_has_items_accuracy_rounds_and_the_least_trusted(folder, capsys):
     assert main(["aggregate", str(folder), "-o", "labels.csv"]) == 0
     out = words(capsys)
-    assert "method dawid-skene" in out
+    assert "method ensemble" in out
     assert "10, 26 labels in 2 classes; 1 without votes have an empty label" in out
     assert re.search(r"rounds \d+, converged", out)
     assert re.search(r"accuracy (100.0|88.9) % of the 9 items", out)
-    assert re.search(r"least trusted cyd 0\.\d\d \(8 labels\)", out)
+    assert re.search(r"least trusted cyd 0\.\d\d \(8 labels, \d+% to \d+% right\)", out)
     assert "written labels.csv" in out
 
 
@@ -123,6 +123,50 @@ def test_a_missing_folder_and_three_classes_for_kos_are_refused(workplace, capsy
     (folder / "dataset.yaml").write_text("name: tiny\ninput: image\nclasses: [cat, dog, cow]\n")
     assert main(["aggregate", str(folder), "--method", "kos", "-o", "x.csv"]) == 2
     assert "KOS: `num_classes` must be 2, got 3." in capsys.readouterr().err
+
+
+def write_gold(rows, column="label"):
+    pd.DataFrame(rows, columns=["item", column]).to_csv("gold.csv", index=False)
+
+
+@pytest.mark.parametrize("column", ["label", "target"])
+def test_gold_items_are_their_class_and_turn_the_crowd_around(folder, capsys, column):
+    """By seven known items cyd is always right where she agrees with them, ann and bob never."""
+    write_gold(
+        [(f"photo {i}", ("cat", "dog")[i < 4]) for i in range(7)] + [("photo 9", "dog"), ("photo 8", None)], column
+    )
+    assert main(["aggregate", str(folder), "--gold", "gold.csv", "--method", "one-coin", "-o", "labels.csv"]) == 0
+    out, table = words(capsys), pd.read_csv("labels.csv")
+    assert table["label"][:7].tolist() == ["dog"] * 4 + ["cat"] * 3
+    assert (table["label"][9], table["votes"][9], table["prob_dog"][9]) == ("dog", 0, 1.0)
+    # ann and bob, right in half of the known items, say dog; cyd, always right, says cat
+    assert table["label"][7] == "cat"
+    assert "gold items 8, left out of the accuracy" in out
+    assert "of the 2 items" in out
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([("photo 0", "cow")], r"row 0: 'cow' is unknown"),
+        ([("photo 77", "cat")], r"row 0: 'photo 77' is unknown"),
+        ([("photo 0", "cat"), ("photo 0", "dog")], r"row 1: the item has a row above"),
+        ([("photo 0", None)], "no row has a class"),
+    ],
+)
+def test_gold_items_that_do_not_fit_are_refused(folder, capsys, rows, sentence):
+    write_gold(rows)
+    assert main(["aggregate", str(folder), "--gold", "gold.csv", "-o", "x.csv"]) == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert not (folder.parent / "x.csv").exists()
+
+
+def test_gold_files_without_the_columns_or_at_all_are_refused(folder, capsys):
+    pd.DataFrame({"item": ["photo 0"], "class": ["cat"]}).to_csv("gold.csv", index=False)
+    assert main(["aggregate", str(folder), "--gold", "gold.csv", "-o", "x.csv"]) == 2
+    assert "'label'" in capsys.readouterr().err
+    assert main(["aggregate", str(folder), "--gold", "absent.csv", "-o", "x.csv"]) == 2
+    assert "absent.csv" in capsys.readouterr().err
 
 
 def test_help_explains_every_method(capsys):

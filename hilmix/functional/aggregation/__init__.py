@@ -14,6 +14,7 @@ from hilmix.functional.aggregation.ensemble import Ensemble, dispersion, ensembl
 from hilmix.functional.aggregation.glad import Glad, glad
 from hilmix.functional.aggregation.gold import with_gold
 from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
+from hilmix.functional.aggregation.intervals import Intervals, accuracy_intervals, label_sets
 from hilmix.functional.aggregation.iwmv import Iwmv, iwmv
 from hilmix.functional.aggregation.kos import Kos, kos
 from hilmix.functional.aggregation.mace import Mace, mace
@@ -43,6 +44,7 @@ __all__ = [
     "Glad",
     "HardLabels",
     "Ibcc",
+    "Intervals",
     "Iwmv",
     "Kos",
     "Mace",
@@ -54,6 +56,7 @@ __all__ = [
     "Votes",
     "Wds",
     "WeightedVote",
+    "accuracy_intervals",
     "aggregate",
     "best_classes",
     "bwa",
@@ -66,6 +69,7 @@ __all__ = [
     "ibcc",
     "iwmv",
     "kos",
+    "label_sets",
     "mace",
     "majority",
     "mmsr",

@@ -67,7 +67,8 @@ def aggregate_under(prior: FloatArray, method: str, votes: Votes, **settings: An
         raise ConfigError(f"`class_prior` must be {votes.num_classes} positive numbers, got {shares.tolist()}.")
     # An item more, without votes: its distribution is the method's own prior, and it changes nothing else.
     sizes = (votes.num_items + 1, votes.num_annotators, votes.num_classes)
-    padded = VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=votes.probs)
+    gold = None if votes.gold is None else np.append(votes.gold, -1)
+    padded = VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=votes.probs, gold=gold)
     result = aggregate(method, padded, **settings)
     posterior = result.posterior[:-1] * (shares / shares.sum() / result.posterior[-1])
     return result._replace(posterior=posterior / posterior.sum(axis=1, keepdims=True))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.checks import check_choice
+from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.registry import Aggregate
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import best_classes, choose_classes, soft_labels, vote_counts
@@ -18,7 +19,7 @@ class Decision(NamedTuple):
     """One class per item, and the distribution that it was chosen from."""
 
     label: IntArray
-    """(N,) int64, -1 without votes, and where classes tie under ``abstain``."""
+    """(N,) int64, -1 without votes unless the class is known, and where classes tie under ``abstain``."""
     posterior: FloatArray
     """(N, K) float64, that of the aggregate; of ``majority`` one-hot where there is a label."""
     tied: NDArray[np.bool_]
@@ -48,11 +49,13 @@ def decide(method: str, result: Aggregate, votes: Votes, *, ties: Ties = "draw",
     check_choice("ties", ties, get_args(Ties))
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
     # The posterior of a majority repeats what the seed drew, and shows no tie.
-    scores = vote_counts(votes) if method == "majority" else result.posterior
+    scores = pin_shares(vote_counts(votes), votes.gold) if method == "majority" else result.posterior
     best = best_classes(scores)
     tied = voted & (best.sum(axis=1) > 1)
     label = choose_classes(scores, seed=seed).label if ties == "draw" else best.argmax(axis=1)
     # Without votes the posterior is the prior: its best class is no label of the item.
+    if votes.gold is not None:
+        voted |= votes.gold >= 0
     label = np.where(voted & ~(tied & (ties == "abstain")), label, -1).astype(np.int64)
     posterior = result.posterior
     if method == "majority":
