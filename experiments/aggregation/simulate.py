@@ -1,4 +1,4 @@
-"""When which aggregator wins: simulated crowds, one property at a time.
+"""Simulated crowds: accuracy of aggregators by one property of the crowd at a time.
 
     python -m experiments.aggregation.simulate run      # resumable; about 5 minutes of one core
     python -m experiments.aggregation.simulate table    # also into README.md and docs/aggregation.md, and simulate.png

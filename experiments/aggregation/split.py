@@ -1,4 +1,4 @@
-"""Which crowds may be looked at while an aggregator is developed, fixed before any search.
+"""Crowds that may be looked at while an aggregator is developed, fixed before any search.
 
 Every other one of the 16 sets in alphabetical order. The others are scored once, when the method is finished. What
 this cannot undo: the tables of the earlier aggregators on all 16 sets were known, and so was that ``ducks`` is the set

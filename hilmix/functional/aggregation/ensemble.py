@@ -25,7 +25,7 @@ class Ensemble(NamedTuple):
     skill: FloatArray
     """(A,) float64 in [0, 1], probability that a label is right, by the Dawid-Skene member."""
     dispersion: float
-    """How much more the number of right labels of an item varies than that of independent ones, see
+    """Variance of the number of right labels of an item, relative to that of independent ones, see
     :func:`dispersion`."""
     refuted: bool
     """Whether the labels of an item depend on each other so much that the plain vote is returned."""

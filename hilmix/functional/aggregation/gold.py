@@ -1,7 +1,7 @@
 """Gold items: known classes of some items, from which every aggregator learns how good annotators are.
 
 There is one mechanism. Where a method scores the classes of an item, the known class alone keeps its score; where it
-counts votes, the known class has them all. What an annotator said of a gold item is thus compared with the truth.
+counts votes, the known class has them all. The labels of a gold item are thus compared with the truth.
 """
 
 import numpy as np

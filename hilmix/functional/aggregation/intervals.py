@@ -1,4 +1,4 @@
-"""How sure an aggregate is: an interval for how often an annotator is right, and the classes that an item may have."""
+"""Uncertainty of an aggregate: intervals for the accuracy of annotators, and the classes that an item may have."""
 
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ def accuracy_intervals(votes: Votes, posterior: FloatArray, *, level: float = 0.
     alpha, beta = known * share + _HALF, known * (1 - share) + _HALF
     tail = (1 - level) / 2
     low, high = special.betaincinv(alpha, beta, tail), special.betaincinv(alpha, beta, 1 - tail)
-    # Where nobody was wrong, or nobody right, the end itself is possible, which the quantiles leave out.
+    # Where no label is wrong, or none right, the end itself is possible, which the quantiles leave out.
     low, high = np.where(expected <= 0, 0.0, low), np.where(expected >= number, 1.0, high)
     return Intervals(low, mean, high)
 

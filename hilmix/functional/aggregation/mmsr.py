@@ -63,7 +63,7 @@ def mmsr(table: Votes, *, tolerance: float = 1e-10, max_rounds: int = 1000) -> M
     Reference:
         Q. Ma and A. Olshevsky, Adversarial crowdsourcing through robust rank-one matrix completion, NeurIPS 2020,
         algorithm 1. Differs from the paper: starts from skills of one half instead of random ones, signs by
-        flipping, soft answers; annotators without a common item with anybody are at chance. crowd-kit trims at the
+        flipping, soft answers; annotators who share no item are at chance. crowd-kit trims at the
         wrong end for annotators with two partners or fewer.
     """
     require_counts("M-MSR", max_rounds=max_rounds)
@@ -77,7 +77,9 @@ def mmsr(table: Votes, *, tolerance: float = 1e-10, max_rounds: int = 1000) -> M
     pairs = _agreements(_with_known(table, votes), n, a, k)
     size, rounds, converged = _magnitudes(pairs, a, n, tolerance, max_rounds)
     margin = 1 / np.sqrt(max(n, 1))
-    skill = np.clip(size * _signs(pairs, a), -1 / max(1, k - 1) + margin, 1 - margin)[: table.num_annotators]
+    skill = np.clip(size * _signs(pairs, a, table.gold is not None), -1 / max(1, k - 1) + margin, 1 - margin)[
+        : table.num_annotators
+    ]
     accuracy = skill * (k - 1) / k + 1 / k
     weight = np.log(accuracy * max(1, k - 1) / (1 - accuracy)) if k > 1 else np.ones(len(accuracy))
     scaled = votes._replace(weight=votes.weight * weight[votes.annotator])
@@ -163,12 +165,17 @@ def _trimmed_means(value: FloatArray, group: IntArray, current: FloatArray, trim
     return np.where((left == 1) & (mean == 0), 1 / np.sqrt(max(items, 1)), mean)
 
 
-def _signs(pairs: _Pairs, annotators: int) -> FloatArray:
-    """(A,) 1 or -1."""
+def _signs(pairs: _Pairs, annotators: int, known: bool) -> FloatArray:
+    """(A,) 1 or -1; where the last annotator knows the classes, all start by the agreement with that one."""
     agreement = sparse.csr_array((pairs.excess, (pairs.first, pairs.second)), shape=(annotators, annotators))
     sign = np.ones(annotators)
+    if known:
+        judged = pairs.second == annotators - 1
+        sign[pairs.first[judged]] = np.where(pairs.excess[judged] < 0, -1.0, 1.0)
     for _ in range(_FLIPS):
         new = np.where(agreement @ sign < 0, -1.0, 1.0)
+        if known:
+            new[-1] = 1.0
         if (new == sign).all():
             break
         sign = new

@@ -44,7 +44,7 @@ def plantnet(
     least_accuracy: float = 0.7,
     max_rounds: int = 100,
 ) -> Plantnet:
-    """Returns the vote weighted by n ** alpha - n ** beta + log 2.1, n the number of classes that somebody identified.
+    """Returns the vote weighted by n ** alpha - n ** beta + log 2.1, n the number of classes that an annotator identified.
 
     A class is identified by a label for the winner of its item. It counts in full on a valid item of which the
     annotator is the author, and otherwise a tenth, rounded over all such classes. Winners, valid items and weights
@@ -53,7 +53,7 @@ def plantnet(
 
     Args:
         table: the votes, rows in any order.
-        author: (N,) the annotator who brought the item, -1 where nobody did; by default nobody brought any.
+        author: (N,) the annotator who brought the item, -1 where none did, which is the default.
         alpha: exponent of the gain of the first identified classes.
         beta: exponent of what is taken off again, below ``alpha``.
         least_confidence: an item is valid if its winner has more weight than this,
@@ -68,7 +68,7 @@ def plantnet(
         T. Lefort, A. Affouard, B. Charlier, J.-C. Lombardo, M. Chouet, H. Goeau, J. Salmon, P. Bonnet and A. Joly,
         Cooperative learning of Pl@ntNet's artificial intelligence algorithm, Methods in Ecology and Evolution 2025
         (arXiv 2406.03356), algorithm 1 and its parameters. Differs from the paper: where classes tie for the winner of
-        an item, nobody has identified it; soft answers; no labels by a machine. peerannot's program takes winners,
+        an item, none of them is identified; soft answers; no labels by a machine. peerannot's program takes winners,
         validity and classes of every round from the first one, and with its defaults alpha = beta gives all
         annotators one weight.
     """

@@ -97,15 +97,15 @@ def test_the_bound_never_falls(seed, density, num_classes, prototypes, soft):
     np.testing.assert_allclose(fit.proportions.sum(1), 1)
 
 
-def test_two_kinds_of_annotators_are_told_apart_from_few_labels_each():
+def test_two_kinds_of_annotators_are_separated_by_few_labels_each():
     """Four labels each are too few for a matrix of one's own, and enough for all 300 together."""
     rng = np.random.default_rng(0)
     truth, kind = rng.integers(0, 3, 240), rng.random(300) < 0.5
     item = np.concatenate([np.arange(240).repeat(5)])
     annotator = rng.permutation(np.arange(300).repeat(4))
     swap = np.array([1, 0, 2])  # the other kind takes the first two classes for each other
-    said = np.where(kind[annotator], truth[item], swap[truth[item]])
-    table = VoteTable(item, annotator, np.where(rng.random(1200) < 0.9, said, 2), 240, 300, 3)
+    given = np.where(kind[annotator], truth[item], swap[truth[item]])
+    table = VoteTable(item, annotator, np.where(rng.random(1200) < 0.9, given, 2), 240, 300, 3)
     shared = ptbcc(table, prototypes=2, right=2.0, wrong=1.0)
     single = dawid_skene(table)
     third = truth == 2
