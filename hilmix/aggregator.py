@@ -54,7 +54,7 @@ class Aggregator:
 
     def __init__(
         self,
-        method: str = "dawid-skene",
+        method: str = "ensemble",
         *,
         ties: Ties = "draw",
         seed: int = 0,

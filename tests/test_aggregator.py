@@ -23,10 +23,10 @@ def test_long_tables_as_of_crowd_kit_are_aggregated():
     assert probs.loc["t2"].to_dict() == pytest.approx({"cat": 1 / 3, "dog": 2 / 3})
 
 
-def test_the_default_is_dawid_skene_of_the_same_votes():
+def test_the_default_is_that_of_the_command():
     fitted = Aggregator().fit(LONG)
     votes = Annotations.from_dense([[0, 0, -1], [1, 1, 0]], classes=["cat", "dog"], annotators=["w1", "w2", "w3"])
-    np.testing.assert_allclose(fitted.predict_proba(LONG), aggregate("dawid-skene", votes).posterior)
+    np.testing.assert_allclose(fitted.predict_proba(LONG), aggregate("ensemble", votes).posterior)
     assert fitted.classes_.tolist() == ["cat", "dog"]
     assert set(fitted.annotators_["annotator"]) == {"w1", "w2", "w3"}
     assert fitted.annotators_["flags"].tolist() == ["few"] * 3

@@ -65,7 +65,7 @@ def test_the_summary_has_items_accuracy_rounds_and_the_least_trusted(folder, cap
     assert "10, 26 labels in 2 classes; 1 without votes have an empty label" in out
     assert re.search(r"rounds \d+, converged", out)
     assert re.search(r"accuracy (100.0|88.9) % of the 9 items", out)
-    assert re.search(r"least trusted cyd 0\.\d\d \(8 labels, \d+% to \d+% right\)", out)
+    assert re.search(r"least trusted cyd 0\.\d\d \(8 labels\)", out)
     assert "written labels.csv" in out
 
 
@@ -212,7 +212,8 @@ def test_annotators_are_judged_and_flagged(workplace, capsys):
     rows += [(i, "eve", wrong[label]) for i, label in enumerate(truth)] + [(i, "sam", "cat") for i in range(30)]
     rows += [(i, "zoe", truth[i]) for i in range(3)]
     pd.DataFrame(rows, columns=["task", "worker", "label"]).to_csv("votes.csv", index=False)
-    assert main(["aggregate", "votes.csv", "-o", "labels.csv", "--annotators", "annotators.csv"]) == 0
+    options = ["--method", "dawid-skene", "--annotators", "annotators.csv"]  # its posterior is sure, that of BWA is not
+    assert main(["aggregate", "votes.csv", "-o", "labels.csv", *options]) == 0
     out = words(capsys)
     for text in ("spammer 1: 'sam'", "adversarial 1: 'eve'", "few 1: 'zoe'", "written annotators.csv"):
         assert text in out, text

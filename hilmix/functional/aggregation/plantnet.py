@@ -44,7 +44,7 @@ def plantnet(
     least_accuracy: float = 0.7,
     max_rounds: int = 100,
 ) -> Plantnet:
-    """Returns the vote weighted by n ** alpha - n ** beta + log 2.1, n the number of classes that an annotator identified.
+    """Returns the vote weighted by n ** alpha - n ** beta + log 2.1, n the number of classes identified.
 
     A class is identified by a label for the winner of its item. It counts in full on a valid item of which the
     annotator is the author, and otherwise a tenth, rounded over all such classes. Winners, valid items and weights
