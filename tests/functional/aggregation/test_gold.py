@@ -16,6 +16,7 @@ from hilmix.functional.aggregation import (
     vote_counts,
     with_gold,
 )
+from hilmix.functional.aggregation.class_prior import aggregate_under
 from tests.functional.aggregation.tables import random_table
 
 FAIR = [m for m in AGGREGATORS if m not in ("majority", "soft", "plantnet")]
@@ -112,3 +113,12 @@ def test_known_classes_must_fit_the_votes(wrong):
     votes = Annotations.from_dense([[0, 1], [1, 1], [0, 0]])
     with pytest.raises(DataError, match="`gold`"):
         aggregate("ibcc", votes, gold=wrong)
+
+
+def test_known_shares_leave_known_classes():
+    table, truth = divided_crowd()
+    gold = np.where(np.arange(400) < 300, truth, -1)
+    found = aggregate_under(np.array([1.0, 3.0]), "dawid-skene", with_gold(table, gold)).posterior
+    np.testing.assert_allclose(found[:300], np.eye(2)[truth[:300]])
+    plain = aggregate("dawid-skene", table, gold=gold).posterior[300:]
+    assert (found[300:, 1] > plain[:, 1] - 1e-12).all()
