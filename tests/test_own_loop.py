@@ -31,7 +31,7 @@ def test_the_code_of_the_page_runs_and_learns(code, capsys, tmp_path, monkeypatc
     shown = re.findall(r"accuracy (\d\.\d\d)", capsys.readouterr().out)
     assert all(float(share) > 0.9 for share in shown)
     assert len(shown) == ("accuracy" in code)
-    assert len(code.strip().splitlines()) <= 50
+    assert len(code.strip().splitlines()) <= 40
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
