@@ -109,7 +109,8 @@ def label_studio(*, with_skip: bool = False) -> list[dict]:
             if name == item
         ]
         if with_skip and n == 2:
-            notes.append({"id": 999, "completed_by": 8, "result": [], "was_cancelled": True, "lead_time": 1.0})
+            skipped = {"value": {"choices": ["dog"]}, "from_name": "kind", "to_name": "img", "type": "choices"}
+            notes.append({"id": 999, "completed_by": 8, "result": [skipped], "was_cancelled": True, "lead_time": 1.0})
         data = {"image": f"/data/upload/1/0a1b2c3d-{item}.png"}
         tasks.append({"id": n + 1, "data": data, "annotations": notes, "predictions": [], "meta": {}, "project": 1})
     return tasks
