@@ -20,6 +20,9 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch.set_num_threads(1)
+# Autograd decides at its first backward pass whether it starts threads, which do not survive a fork to two ranks; after
+# an export it counts a device more and would.
+torch.ones(1, requires_grad=True).backward()
 gc.disable()  # until the tests are collected: imports and rewritten tests are objects that live to the end
 
 settings.register_profile("hilmix", deadline=None, max_examples=40, derandomize=bool(os.environ.get("CI")))
