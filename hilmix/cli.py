@@ -172,6 +172,12 @@ def _run(argv: list[str]) -> int:
 
 
 def _dispatch(argv: list[str]) -> None:
+    if argv[0] == "fit" and argv[1:] in (["--help"], ["-h"]):
+        from hilmix.lightning_cli.short_help import short_help
+
+        print(short_help(), end="")
+        return
+    argv = [argv[0], *("--help" if token == "--help-all" else token for token in argv[1:])]
     if argv[0] in SUBCOMMANDS and not _of_run(argv):
         with quick_imports():
             from hilmix.lightning_cli.config_files import with_packaged_configs

@@ -23,7 +23,7 @@ class Method(NamedTuple):
 
 def list_methods() -> list[Method]:
     """Returns all packaged methods, by name."""
-    return [_read(file) for file in sorted(_folder().glob("*.yaml"))]
+    return [_read(file) for file in _files()]
 
 
 def find_method(name: str) -> Method:
@@ -36,7 +36,7 @@ def find_method(name: str) -> Method:
         >>> find_method("mv").name
         'mv'
     """
-    names = [file.stem for file in sorted(_folder().glob("*.yaml"))]
+    names = [file.stem for file in _files()]
     if name not in names:
         near = ", ".join(near_names(str(name), names))
         raise ConfigError(f"`method` must be one of {', '.join(names)}, got {name!r}.{f' Near: {near}.' * bool(near)}")
@@ -45,6 +45,10 @@ def find_method(name: str) -> Method:
 
 def _folder() -> Path:
     return configs_folder() / "method"
+
+
+def _files() -> list[Path]:
+    return sorted(_folder().glob("*.yaml"), key=lambda file: file.stem)
 
 
 def _read(file: Path) -> Method:

@@ -309,6 +309,7 @@ WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (MODEL, "standardize", ["pixel", None, 3]),
     (MODEL, "lr_scaling", ["fan-out", 3]),
     (MODEL, "schedule", ["linear", None]),
+    (MODEL, "lr_warmup_steps", [-1, 0.5, None]),
     (MODEL, "optimizer", ["Adamm", "nn", "", "Optimizer", "lr_scheduler", 3, None]),
     (MODEL, "optimizer_kwargs", [{"a": 1}, {"betas": 3}, {"betas": [2, 2]}, {"eps": -1}, 3, "x"]),
     (MODEL, "backbone", ["MLP", 3, {}, []]),

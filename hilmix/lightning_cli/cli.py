@@ -30,6 +30,7 @@ from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.choices import describe_choices
+from hilmix.lightning_cli.chosen_folder import remove_run
 from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
 from hilmix.lightning_cli.given_settings import (
     given_settings,
@@ -49,6 +50,7 @@ from hilmix.lightning_cli.run_folder import (
     find_checkpoint,
     readable,
     rebuilt_from,
+    refuse_data_folder,
     refuse_taken,
     requeued_checkpoint,
     separate_last_checkpoint,
@@ -116,6 +118,8 @@ class HilmixCLI(LightningCLI):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "test":  # hilmix prints its own table
             parser.set_defaults(verbose=False)
+        if subcommand in TRAINING:
+            parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
         if subcommand == "crossfit":
             parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
         elif subcommand != "fit":  # an evaluation may be given the saved config of a cross-fitted run
@@ -157,7 +161,10 @@ class HilmixCLI(LightningCLI):
         if isinstance(data, AnnotatedDataModule):
             check_validation(data.data, data.rows("val"), monitored)
         if getattr(rank_zero_only, "rank", 0) == 0:  # last: a start that fails leaves no folder behind
-            claim_run_dir(Path(self.config[self.subcommand].run_dir), fresh=self._fresh)
+            run_dir = Path(self.config[self.subcommand].run_dir)
+            if self._fresh and self.config[self.subcommand].overwrite:
+                remove_run(run_dir)
+            claim_run_dir(run_dir, fresh=self._fresh)
             if isinstance(data, AnnotatedDataModule):
                 terminal().print(pairs(describe_choices(data, self.model)))
 
@@ -212,7 +219,7 @@ class HilmixCLI(LightningCLI):
         if command not in TRAINING:
             claim_run_dir(run_dir, fresh=False)
         elif self._fresh:
-            refuse_taken(run_dir)
+            refuse_data_folder(run_dir) if settings.overwrite else refuse_taken(run_dir)
 
     def before_instantiate_classes(self) -> None:
         named = self.config[self.subcommand].trust or []

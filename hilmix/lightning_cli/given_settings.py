@@ -13,7 +13,7 @@ from hilmix.lightning_cli.parser_errors import LINKS, differences
 from hilmix.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
-RESUME_ONLY = ("ckpt_path", "weights_only")
+RESUME_ONLY = ("ckpt_path", "weights_only", "overwrite")
 """Settings of one attempt, which another run must not inherit."""
 SAVED = "# python "
 """First characters of a config that hilmix saved; see :func:`hilmix.lightning_cli.saved_config.versions`."""

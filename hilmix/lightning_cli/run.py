@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from omegaconf.errors import OmegaConfBaseException
 
 from hilmix.errors import ConfigError, RunError, find_user_error
+from hilmix.lightning_cli.chosen_folder import with_named_folder
 from hilmix.lightning_cli.cli import HilmixCLI, RunTrainer
 from hilmix.lightning_cli.command_parser import CommandParser, write_yaml
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> HilmixCLI:
         HilmixError: for wrong input, with one sentence.
     """
     check_configs(argv)
-    argv = with_last_weights(argv)
+    argv = with_last_weights(with_named_folder(argv))
     filter_warnings()
     # Under a sub-command the root of the tree is that command, so that ${run_dir} would not be found.
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)

@@ -182,7 +182,7 @@ def refuse_taken(run_dir: Path) -> None:
     if not requeued and [*(run_dir / "checkpoints").glob("*.ckpt"), *run_dir.glob("hpc_ckpt_*.ckpt")]:
         raise RunError(
             f"The run folder {run_dir} already holds a run. Choose another --run_dir, go on with it by "
-            "--ckpt_path last, or remove it."
+            "--ckpt_path last, or replace it by --overwrite."
         )
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import LearningRateFinder
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilmix.checks import NonNegative, check_settings
+from hilmix.checks import NonNegative, NonNegativeInt, check_settings
 from hilmix.functional.generators import seed_torch
 from hilmix.functional.random import step_seed
 from hilmix.modules.evaluated import EvaluatedModule
@@ -38,6 +38,7 @@ class Classifier(CrowdModel, EvaluatedModule):
             is the same for all. None goes with the default rate, and leaves a given one as it is. See
             :func:`~hilmix.modules.optimization.class_model_groups`.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
+        lr_warmup_steps: steps in which the rate rises linearly to its value, for large pretrained networks; 0 for none.
         **kwargs: see :class:`~hilmix.modules.CrowdModel`.
 
     Raises:
@@ -58,13 +59,14 @@ class Classifier(CrowdModel, EvaluatedModule):
         optimizer_kwargs: dict[str, Any] | None = None,
         lr_scaling: LrScaling | None = None,
         schedule: Schedule = "cosine",
+        lr_warmup_steps: NonNegativeInt = 0,
         **kwargs: Any,
     ) -> None:
         check_settings("model", Classifier.__init__, locals())
         super().__init__(*args, **kwargs)
         rate = find_rate(self.backbone.input_kind, lr, lr_scaling)
         self.optimization = Optimization(
-            optimizer, rate.lr, weight_decay, optimizer_kwargs or {}, rate.scaling, schedule
+            optimizer, rate.lr, weight_decay, optimizer_kwargs or {}, rate.scaling, schedule, lr_warmup_steps
         )
         # Plain values, not Lightning's own collection: that stores a subclass's arguments under LightningCLI alone, and
         # pickles modules, which loading with weights_only refuses.

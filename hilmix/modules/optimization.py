@@ -68,6 +68,7 @@ class Optimization:
     optimizer_kwargs: dict[str, Any]
     lr_scaling: LrScaling
     schedule: Schedule
+    lr_warmup_steps: int = 0
 
     def __post_init__(self) -> None:
         try_optimizer(self.optimizer, self.lr, self.weight_decay, self.optimizer_kwargs)
@@ -88,14 +89,16 @@ class Optimization:
     def build(
         self, groups: list[dict[str, Any]], *, steps: Callable[[], float]
     ) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
-        """Returns the optimizer, and its schedule unless that is ``constant``.
+        """Returns the optimizer, and its schedule unless all rates are constant.
 
         Args:
             groups: :meth:`parameter_groups` of one model or several.
-            steps: returns the number of steps of the run; see :func:`cosine_to_zero`.
+            steps: returns the number of steps of the run; see :func:`schedule_rates`.
         """
         optimizer = make_optimizer(self.optimizer, groups, self.lr, self.optimizer_kwargs)
-        return optimizer, None if self.schedule == "constant" else cosine_to_zero(optimizer, steps)
+        if self.schedule == "constant" and not self.lr_warmup_steps:
+            return optimizer, None
+        return optimizer, schedule_rates(optimizer, steps, self.schedule, warmup_steps=self.lr_warmup_steps)
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], lr: float, kwargs: dict[str, Any]) -> torch.optim.Optimizer:
@@ -188,17 +191,26 @@ def count_epochs(trainer: Trainer, what: str) -> int:
     return math.ceil(steps / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
 
 
-def cosine_to_zero(optimizer: torch.optim.Optimizer, steps: Callable[[], float]) -> LambdaLR:
-    """Returns the schedule that takes every learning rate to zero along half a cosine.
+def schedule_rates(
+    optimizer: torch.optim.Optimizer, steps: Callable[[], float], schedule: Schedule, *, warmup_steps: int = 0
+) -> LambdaLR:
+    """Returns the schedule that takes every learning rate to zero along half a cosine, or leaves it.
+
+    In step s from 0 on a warm-up of W steps multiplies the rate by ``min(1, (s + 1) / W)``.
 
     Args:
         optimizer: whose learning rates are scheduled.
         steps: returns the number of steps of the run; called from the second step on, as an earlier call would open
             the train loader before a resume is restored.
+        schedule: ``cosine`` or ``constant``.
+        warmup_steps: W, 0 for none.
     """
 
     def factor(step: int) -> float:
+        warm = 1.0 if not warmup_steps else min(1.0, (step + 1) / warmup_steps)
         # LambdaLR asks for step 0 when it is made. Beyond the estimated steps the cosine would rise again.
-        return 1.0 if step == 0 else 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
+        if schedule == "constant" or step == 0:
+            return warm
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps())))
 
     return LambdaLR(optimizer, factor)
