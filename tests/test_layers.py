@@ -21,7 +21,10 @@ LAYERS = [
     timm_networks backbones regularizers group_dro explanations
     """,
     "data modules",
-    "diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor selective export",
+    """
+    diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator predictor selective export
+    initial_weights
+    """,
     # The wing, with layers of its own.
     "human.functional",
     "human.perception",

@@ -28,6 +28,7 @@ from hilmix.data import AnnotatedDataModule
 from hilmix.data.folder.describe import training_notes
 from hilmix.data.validation import check_validation
 from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
+from hilmix.initial_weights import take_weights
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.choices import describe_choices
 from hilmix.lightning_cli.chosen_folder import remove_run
@@ -60,6 +61,7 @@ from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
 from hilmix.moved import public_path
 from hilmix.names import printable
+from hilmix.predictor import load
 from hilmix.report import has_results, summarize
 from hilmix.terminal import pairs, say_notes, terminal
 from hilmix.trusted import trust
@@ -120,6 +122,9 @@ class HilmixCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand in TRAINING:
             parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
+        if subcommand == "fit":
+            about = "Run folder or checkpoint whose backbone and head the training starts from."
+            parser.add_argument("--init_from", type=str | None, help=about)
         if subcommand == "crossfit":
             parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
         elif subcommand != "fit":  # an evaluation may be given the saved config of a cross-fitted run
@@ -218,8 +223,10 @@ class HilmixCLI(LightningCLI):
             return
         if command not in TRAINING:
             claim_run_dir(run_dir, fresh=False)
+        elif self._fresh and not settings.overwrite:
+            refuse_taken(run_dir)
         elif self._fresh:
-            refuse_data_folder(run_dir) if settings.overwrite else refuse_taken(run_dir)
+            refuse_data_folder(run_dir)
 
     def before_instantiate_classes(self) -> None:
         named = self.config[self.subcommand].trust or []
@@ -251,6 +258,8 @@ class HilmixCLI(LightningCLI):
         if self.subcommand == "crossfit":
             self.model = CrossFitClassifier.from_classifier(self.model, folds=self.config[self.subcommand].folds)
         self._suit_checkpoint(path, evaluated=evaluated)
+        if path is None and (start := self.config[self.subcommand].get("init_from")) is not None:
+            take_weights(self.model, self.datamodule.data.classes, load(start, device="cpu"))
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)

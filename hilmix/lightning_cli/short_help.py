@@ -36,7 +36,7 @@ SETTINGS = (
     Setting("best_metric", "val/loss_calibrated", "by which best.ckpt is kept"),
 )
 _EXAMPLE = """  hilmix fit -c configs/method/hilmix.yaml --data.root FOLDER --run_dir runs/mine
-  hilmix fit -c configs/method/mv.yaml --data.root FOLDER --model.backbone TimmBackbone --model.backbone.name convnext_atto
+  hilmix fit -c configs/method/mv.yaml --model.backbone TimmBackbone --model.backbone.name convnext_atto
 
 hilmix methods                             the methods, a line about each
 hilmix fit --help-all                      every setting
