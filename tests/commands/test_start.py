@@ -12,7 +12,9 @@ LATE = ("torch", "lightning", "torchvision", "torchmetrics", "timm", "sklearn", 
 """With torch alone a command on small data takes three times as long."""
 
 
-@pytest.mark.parametrize("command", [["data", "check", "mine"], ["aggregate", "mine", "-o", "labels.csv"]])
+@pytest.mark.parametrize(
+    "command", [["data", "check", "mine"], ["aggregate", "mine", "--method", "dawid-skene", "-o", "labels.csv"]]
+)
 def test_commands_on_votes_run_without_torch(workplace, command):
     folder = workplace / "mine"
     folder.mkdir()

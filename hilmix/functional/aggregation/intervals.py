@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
@@ -62,7 +62,7 @@ def accuracy_intervals(votes: Votes, posterior: FloatArray, *, level: float = 0.
     share = np.divide(expected, number, out=np.full_like(mean, 0.5), where=number > 0)
     alpha, beta = known * share + _HALF, known * (1 - share) + _HALF
     tail = (1 - level) / 2
-    low, high = special.betaincinv(alpha, beta, tail), special.betaincinv(alpha, beta, 1 - tail)
+    low, high = scipy.special.betaincinv(alpha, beta, tail), scipy.special.betaincinv(alpha, beta, 1 - tail)
     # Where no label is wrong, or none right, the end itself is possible, which the quantiles leave out.
     low, high = np.where(expected <= 0, 0.0, low), np.where(expected >= number, 1.0, high)
     return Intervals(low, mean, high)

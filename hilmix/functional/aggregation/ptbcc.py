@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse, special
+import scipy
+from scipy import sparse
 
 from hilmix.functional.aggregation.bcc import dirichlet_logs
 from hilmix.functional.aggregation.gold import pin_scores, pin_shares
@@ -192,7 +193,7 @@ class _Model:
     def _set_prototype_logs(self) -> float:
         """Sets the expected logarithms of the prototypes; returns the divergence from their prior."""
         alpha = self.label_counts + self.label_prior
-        self.log_prototypes = special.digamma(alpha) - special.digamma(alpha.sum(axis=2, keepdims=True))
+        self.log_prototypes = scipy.special.digamma(alpha) - scipy.special.digamma(alpha.sum(axis=2, keepdims=True))
         k = alpha.shape[-1]
         normaliser = log_beta(alpha.reshape(-1, k)).sum() - len(alpha) * log_beta(self.label_prior).sum()
         return float((self.label_counts * self.log_prototypes).sum() - normaliser)
