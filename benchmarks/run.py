@@ -22,6 +22,7 @@ BENCHMARKS = {
     "fit": "fit",
     "explanations": "explanations",
     "aggregation": "aggregation",
+    "diagnostics": "diagnostics",
     "elicit": "elicit_load",
     "start": "start",
 }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hilmix.diagnostics.annotators import annotator_table, choose_annotators, confusion_table, rank_annotators
 from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.clean_pass import CleanPass, Collector
+from hilmix.diagnostics.crowd import CrowdTables, agreement_table, crowdlab_tables
+from hilmix.diagnostics.dynamics import DynamicsTracker
 from hilmix.diagnostics.features import mahalanobis_outliers, nearest_neighbors
 from hilmix.diagnostics.item_issues import ItemIssues, find_item_issues
 from hilmix.diagnostics.label_errors import (
@@ -31,6 +33,8 @@ __all__ = [
     "CalibrationTracker",
     "CleanPass",
     "Collector",
+    "CrowdTables",
+    "DynamicsTracker",
     "ItemIssues",
     "LabelErrorRanking",
     "LabelEvidence",
@@ -38,6 +42,7 @@ __all__ = [
     "LabelScore",
     "MaskSensitivityTracker",
     "Score",
+    "agreement_table",
     "annotator_table",
     "calibration_metrics",
     "choose_annotators",
@@ -45,6 +50,7 @@ __all__ = [
     "clean_outputs",
     "clean_pass",
     "confusion_table",
+    "crowdlab_tables",
     "detection_table",
     "find_item_issues",
     "find_score",

@@ -20,7 +20,7 @@ from hilmix.functional.confident_learning.joint import (
     split_cells,
     threshold_sums,
 )
-from hilmix.functional.confident_learning.ranks import rank_in_groups
+from hilmix.functional.confident_learning.ranks import largest_in_groups
 from hilmix.functional.label_errors import normalized_margin, self_confidence
 from hilmix.functional.sizes import row_chunks
 
@@ -149,7 +149,7 @@ def _by_class(probs: Probs, label: IntArray, number: IntArray) -> BoolArray:
     """The lowest self-confidences of each label; a class of one sample is left alone."""
     size = np.bincount(label, minlength=len(number))
     wanted = np.where(size > 1, np.maximum(size - number.diagonal(), 0), 0)
-    return rank_in_groups(label, probs[np.arange(len(label)), label]) < wanted[label]
+    return largest_in_groups(label, 1 - probs[np.arange(len(label)), label].astype(np.float64), wanted)
 
 
 def _by_noise_rate(probs: Probs, label: IntArray, number: IntArray) -> BoolArray:
@@ -163,6 +163,8 @@ def _by_noise_rate(probs: Probs, label: IntArray, number: IntArray) -> BoolArray
     np.fill_diagonal(wanted, 0)
     wanted[np.bincount(label, minlength=k) <= 1] = 0
     some = wanted > 0
+    # Only pairs of which some are wanted get a number.
+    pair_of = np.cumsum(some.ravel()) - 1
     differs = np.zeros(len(label), dtype=bool)
     entries = []
     for rows in row_chunks(len(label), k):
@@ -172,11 +174,13 @@ def _by_noise_rate(probs: Probs, label: IntArray, number: IntArray) -> BoolArray
         kept = some[given[row], other]
         row, other = row[kept], other[kept]
         margin = part[row, other].astype(np.float64) - part[row, given[row]]
-        entries.append((rows.start + row, given[row] * k + other, margin))
+        entries.append((rows.start + row, pair_of[given[row] * k + other], margin))
     row, pair, margin = (np.concatenate(column) for column in zip(*entries, strict=True))
+    number = wanted[some]
     found = np.zeros(len(label), dtype=bool)
-    found[row[rank_in_groups(pair, -margin) < wanted.ravel()[pair]]] = True
-    short = np.where(np.bincount(pair, minlength=k * k).reshape(k, k) < wanted, wanted, 0)
+    found[row[largest_in_groups(pair, margin, number)]] = True
+    short = np.zeros_like(wanted)
+    short[some] = np.where(np.bincount(pair, minlength=len(number)) < number, number, 0)
     if short.any():
         found[_first_of_all_rows(probs, label, short)] = True
     return found & differs
@@ -194,7 +198,8 @@ def _first_of_all_rows(probs: Probs, label: IntArray, wanted: IntArray) -> IntAr
         pair = np.repeat(np.arange(len(k)), size[k])
         row = order[np.arange(len(pair)) + np.repeat(start[k] - (np.cumsum(size[k]) - size[k]), size[k])]
         margin = probs[row, c[pair]].astype(np.float64) - probs[row, k[pair]]
-        found.append(row[rank_in_groups(pair, -margin) < wanted[k, c][pair]])
+        # Differences lie in [-1, 1].
+        found.append(row[largest_in_groups(pair, (margin + 1) / 2, wanted[k, c])])
     return np.concatenate(found)
 
 

@@ -1,4 +1,4 @@
-"""Ranks inside groups, without a loop over the groups."""
+"""Ranks and choices inside groups, without a loop over the groups."""
 
 from typing import Any
 
@@ -6,6 +6,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.functional.confident_learning.joint import IntArray
+from hilmix.functional.sizes import CHUNK_CELLS
+
+_BINS = 256
+"""Most bins of a group's histogram."""
+
+
+def largest_in_groups(group: IntArray, value: NDArray[np.floating[Any]], number: IntArray) -> NDArray[np.bool_]:
+    """Returns which values are among the largest of their groups, the first ones of a tie, (M,) bool.
+
+    A histogram of each group settles all values but those of one bin, which alone are sorted.
+
+    Args:
+        group: (M,) int64 in [0, G).
+        value: (M,) in [0, 1].
+        number: (G,) how many to choose of each group.
+
+    Example:
+        >>> largest_in_groups(np.array([0, 0, 0, 1]), np.array([0.5, 0.9, 0.5, 0.1]), np.array([2, 1])).tolist()
+        [True, True, False, True]
+    """
+    bins = max(1, min(_BINS, CHUNK_CELLS // max(len(number), 1)))
+    cell = group * bins + np.clip((1 - value) * bins, 0, bins - 1).astype(np.int64)
+    size = np.bincount(cell, minlength=len(number) * bins).reshape(-1, bins)
+    places = (number[:, None] - (np.cumsum(size, axis=1) - size)).ravel()[cell]
+    size_of = size.ravel()[cell]
+    chosen: NDArray[np.bool_] = size_of <= places
+    divided = np.flatnonzero((places > 0) & (size_of > places))
+    chosen[divided] = rank_in_groups(cell[divided], -value[divided]) < places[divided]
+    return chosen
 
 
 def rank_in_groups(group: IntArray, value: NDArray[np.floating[Any]]) -> IntArray:

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 
 Level = Literal["nominal", "ordinal", "interval"]
+_DENSE = 8
+"""Cells per label up to which a dense table of counts is formed."""
 
 
 class Alpha(NamedTuple):
@@ -127,10 +129,20 @@ class _Cells(NamedTuple):
 
     @classmethod
     def of(cls, table: Votes) -> "_Cells":
-        cell, count = np.unique(table.item * table.num_classes + table.label, return_counts=True)
+        cell, count = _occurring(table.item * table.num_classes + table.label, table.num_items * table.num_classes)
         item = cell // table.num_classes
         labels = np.bincount(table.item, minlength=table.num_items)
         return cls(item, cell - item * table.num_classes, count.astype(np.float64), labels, table.num_classes)
+
+
+def _occurring(cell: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """The cells of a table of ``size`` that occur, and how often."""
+    if size > _DENSE * len(cell):
+        return np.unique(cell, return_counts=True)
+    # Counting is ten times faster than sorting where most cells occur.
+    count = np.bincount(cell, minlength=size)
+    found = np.flatnonzero(count)
+    return found, count[found]
 
 
 def _numbers(values: ArrayLike | None, num_classes: int) -> FloatArray:

@@ -67,11 +67,12 @@ def crowdlab(table: Votes, members: Sequence[Probs]) -> Crowdlab:
     if not hard.several.any():
         raise DataError("CROWDLAB: no item has two labels, so annotators cannot be compared. Use label_issue_table.")
     majority = majority_with_model(table, hard, mean_of(members))
-    weights = _weights(table, hard, members, majority)
+    agreement = _agreement_with_others(table, hard)
+    weights = _weights(table, hard, members, majority, agreement)
     posterior = _posterior(table, hard, members, majority, weights)
     consensus = _best(posterior, majority, hard)
     # The weights go by the consensus, so they are worked out again for the final one.
-    weights = _weights(table, hard, members, consensus)
+    weights = _weights(table, hard, members, consensus, agreement)
     posterior = _posterior(table, hard, members, consensus, weights)
     in_consensus = table.label == consensus[table.item]
     label_quality = posterior[table.item, table.label]
@@ -185,11 +186,13 @@ def _keep_highest(left: NDArray[np.bool_], score: NDArray[np.floating[Any]]) -> 
     return kept
 
 
-def _weights(table: Votes, hard: HardCounts, members: Sequence[Probs], consensus: IntArray) -> _Weights:
+def _weights(
+    table: Votes, hard: HardCounts, members: Sequence[Probs], consensus: IntArray, agreement: FloatArray
+) -> _Weights:
     several = consensus[hard.several]
     frequent = np.bincount(several, minlength=table.num_classes).argmax()
     chance = max(float((several != frequent).mean()), _LOWEST)
-    error = 1 - _agreement_with_others(table, hard)
+    error = 1 - agreement
     # Who shares no item with another counts as the mean of those who do.
     error = np.where(np.isnan(error), np.nanmean(error), error)
     labels = np.sqrt(hard.labels[hard.labels > 0].mean())

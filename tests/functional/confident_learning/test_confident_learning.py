@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hilmix.functional import confident_learning as cl
-from hilmix.functional.confident_learning.ranks import rank_in_groups
+from hilmix.functional.confident_learning.ranks import largest_in_groups, rank_in_groups
 
 FILTERS = {
     "noise_rate": "prune_by_noise_rate",
@@ -130,6 +130,16 @@ def test_ranks_equal_a_sort_of_each_group(seed, size, groups):
     for g in np.unique(group):
         rows = np.flatnonzero(group == g)
         np.testing.assert_array_equal(rank[rows[np.argsort(value[rows], kind="stable")]], np.arange(len(rows)))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 300), st.sampled_from([1, 4, 2**19]), st.integers(2, 1000))
+def test_choices_equal_ranks(seed, size, groups, levels):
+    """Also where a group's histogram has two bins, or many values are equal."""
+    rng = np.random.default_rng(seed)
+    group, value = rng.integers(groups, size=size), rng.integers(levels, size=size) / (levels - 1)
+    number = rng.integers(-1, 40, size=groups)
+    expected = rank_in_groups(group, -value) < number[group]
+    np.testing.assert_array_equal(largest_in_groups(group, value, number), expected)
 
 
 def test_nothing_to_judge_and_one_class():
