@@ -16,13 +16,11 @@ KEY = FeatureKey("net", "w", "i", "p")
 class Counting(Backbone):
     """Means over the pixels of each channel times a weight; counts the inputs that it sees."""
 
-    def __init__(self, weight: float = 1.0, scaled: bool = False) -> None:
-        super().__init__()
-        self.weight, self.scaled, self.seen = weight, scaled, 0
+    seen, scaled = 0, False
 
     def build(self, input_shape):
         self.net, self.num_features = nn.Linear(1, 1), input_shape[0]
-        nn.init.constant_(self.net.weight, self.weight)
+        nn.init.ones_(self.net.weight)
         nn.init.zeros_(self.net.bias)
         return self
 
@@ -36,12 +34,21 @@ class Counting(Backbone):
         return x.mean((2, 3)) * self.net.weight
 
 
-def images(seed=0, number=5):
-    return ArrayInputs(np.random.default_rng(seed).integers(0, 256, (number, 4, 4, 3), dtype=np.uint8), "image")
+def images(seed=0, number=5, *, changed=False):
+    pixels = np.random.default_rng(seed).integers(0, 256, (number, 4, 4, 3), dtype=np.uint8)
+    pixels[3, 2, 1, 0] ^= changed  # one step of one channel of one pixel
+    return ArrayInputs(pixels, "image")
 
 
-def count(inputs, cache, **settings):
-    backbone = Counting(**settings).build((3, 4, 4)).train()
+class Renamed(Counting):
+    """Another name, all else equal."""
+
+
+def count(inputs, cache, *, weight=1.0, scaled=False, kind=Counting):
+    """Number of inputs that the network saw, and the features; weight and scaling are no part of its settings."""
+    backbone = kind().build((3, 4, 4)).train()
+    nn.init.constant_(backbone.net.weight, weight)
+    backbone.scaled = scaled
     features = compute_frozen_features(inputs, backbone, cache, batch_size=2)
     return backbone.seen, features
 
@@ -68,11 +75,13 @@ def test_inputs_are_scaled_as_the_weights_expect(tmp_path):
     [
         (images(1), {}),
         (images(number=4), {}),
+        (images(changed=True), {}),
         (ArrayInputs(images().array[::-1].copy(), "image"), {}),
         (images(), {"weight": 2.0}),
         (images(), {"scaled": True}),
+        (images(), {"kind": Renamed}),
     ],
-    ids=["other pixels", "fewer", "another order", "other weights", "another scaling"],
+    ids=["other pixels", "fewer", "one pixel", "another order", "other weights", "another scaling", "another network"],
 )
 def test_whatever_changes_they_are_computed_anew(tmp_path, inputs, settings):
     cache = FeatureCache(tmp_path)
