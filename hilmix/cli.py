@@ -176,7 +176,7 @@ def _dispatch(argv: list[str]) -> None:
         from hilmix.lightning_cli.short_help import short_help
 
         print(short_help(), end="")
-        return
+        raise SystemExit(0)  # as argparse does behind the help of every other command
     argv = [argv[0], *("--help" if token == "--help-all" else token for token in argv[1:])]
     if argv[0] in SUBCOMMANDS and not _of_run(argv):
         with quick_imports():

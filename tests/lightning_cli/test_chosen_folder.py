@@ -56,7 +56,9 @@ def test_a_folder_named_by_date_and_method(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_help_shows_defaults_that_are_in_force(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "--help"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--help"])
+    assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(f"--{one.name} " in shown for one in SETTINGS)
     assert "--help-all" in shown
