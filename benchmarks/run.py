@@ -23,6 +23,7 @@ BENCHMARKS = {
     "explanations": "explanations",
     "aggregation": "aggregation",
     "diagnostics": "diagnostics",
+    "aggregation-growth": "aggregation_growth",
     "elicit": "elicit_load",
     "start": "start",
 }
