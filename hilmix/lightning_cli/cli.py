@@ -122,9 +122,9 @@ class HilmixCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand in TRAINING:
             parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
-        if subcommand == "fit":
-            about = "Run folder or checkpoint whose backbone and head the training starts from."
-            parser.add_argument("--init_from", type=str | None, help=about)
+        # The saved config of a run names it, and may be given to every command.
+        about = "Run folder or checkpoint whose backbone and head the training starts from."
+        parser.add_argument("--init_from", type=str | None, help=about if subcommand == "fit" else argparse.SUPPRESS)
         if subcommand == "crossfit":
             parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
         elif subcommand != "fit":  # an evaluation may be given the saved config of a cross-fitted run
@@ -258,7 +258,8 @@ class HilmixCLI(LightningCLI):
         if self.subcommand == "crossfit":
             self.model = CrossFitClassifier.from_classifier(self.model, folds=self.config[self.subcommand].folds)
         self._suit_checkpoint(path, evaluated=evaluated)
-        if path is None and (start := self.config[self.subcommand].get("init_from")) is not None:
+        start = self.config[self.subcommand].get("init_from")
+        if path is None and self.subcommand in TRAINING and start is not None:
             take_weights(self.model, self.datamodule.data.classes, load(start, device="cpu"))
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
