@@ -34,6 +34,7 @@ SETTINGS = (
     Setting("model.schedule", "cosine", "cosine to zero, or constant"),
     Setting("model.lr_warmup_steps", "0", "steps in which the rate rises to its value"),
     Setting("best_metric", "val/loss_calibrated", "by which best.ckpt is kept"),
+    Setting("trust", "null", "package whose classes a checkpoint may name"),
 )
 _EXAMPLE = """  hilmix fit -c configs/method/hilmix.yaml --data.root FOLDER --run_dir runs/mine
   hilmix fit -c configs/method/mv.yaml --model.backbone TimmBackbone --model.backbone.name convnext_atto
