@@ -16,7 +16,6 @@ from hilmix.functional.confident_learning.joint import (
     confident_counts,
     confident_joint,
     estimate_joint,
-    round_rows,
     split_cells,
     threshold_sums,
 )
@@ -135,14 +134,15 @@ def _prune_counts(probs: Probs, label: IntArray) -> IntArray:
     """(K, K) at [label, true class]: how many labels to choose; the diagonal keeps at least one of each label."""
     sums = threshold_sums(probs, label)
     joint = confident_joint(confident_counts(probs, label, class_thresholds(sums)))
-    # At [true, label] from here on, as in cleanlab: rounding goes by rows.
+    # At [true, label] from here on, as in cleanlab.
     number = calibrate_joint(joint, sums.samples).T.astype(np.float64)
     diagonal = number.diagonal().copy()
     kept = np.maximum(diagonal, 1)
     spread = (kept - diagonal) / np.maximum(np.count_nonzero(number, axis=0) - 1, 1)
     number = np.maximum(number - spread, 0)
     np.fill_diagonal(number, kept)
-    return round_rows(number.astype(np.int64).astype(np.float64)).T
+    # cleanlab rounds here once more, which changes no whole number.
+    return number.astype(np.int64).T
 
 
 def _by_class(probs: Probs, label: IntArray, number: IntArray) -> BoolArray:
