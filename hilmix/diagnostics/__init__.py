@@ -6,6 +6,7 @@ All but :func:`clean_pass` and :func:`clean_outputs` work on arrays and tables a
 from typing import TYPE_CHECKING
 
 from hilmix.diagnostics.annotators import annotator_table, choose_annotators, confusion_table, rank_annotators
+from hilmix.diagnostics.audit import Audit, audit
 from hilmix.diagnostics.calibration import calibration_metrics, fit_pass_temperature, reliability_panels
 from hilmix.diagnostics.clean_pass import CleanPass, Collector
 from hilmix.diagnostics.crowd import CrowdTables, agreement_table, crowdlab_tables
@@ -30,6 +31,7 @@ from hilmix.moved import former_names
 
 __all__ = [
     "LABEL_SCORES",
+    "Audit",
     "CalibrationTracker",
     "CleanPass",
     "Collector",
@@ -44,6 +46,7 @@ __all__ = [
     "Score",
     "agreement_table",
     "annotator_table",
+    "audit",
     "calibration_metrics",
     "choose_annotators",
     "choose_label_errors",

@@ -5,6 +5,7 @@ from . import (
     crowd as crowd,
     dynamics as dynamics,
     item_issues as item_issues,
+    label_views as label_views,
     uncertainty as uncertainty,
 )
 from .annotator_quality import (
