@@ -142,7 +142,8 @@ def _prune_counts(probs: Probs, label: IntArray) -> IntArray:
     number = np.maximum(number - spread, 0)
     np.fill_diagonal(number, kept)
     # cleanlab rounds here once more, which changes no whole number.
-    return number.astype(np.int64).T
+    whole: IntArray = number.astype(np.int64).T
+    return whole
 
 
 def _by_class(probs: Probs, label: IntArray, number: IntArray) -> BoolArray:
