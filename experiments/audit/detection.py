@@ -7,7 +7,7 @@
 Digits: scikit-learn's, 20 simulated annotators, five seeds. LabelMe: the 2,547 labels of 1,000 photographs. Their
 out-of-fold predictions are those of a logistic regression on the majority labels. CIFAR-10: the 275 test labels that
 cleanlab's authors had reviewed, with the stored cross-validated probabilities; wrong is a label without a majority of
-reviewers. Nothing was chosen by CIFAR-10, which was run last and once for each line of its table.
+reviewers. Nothing was chosen by CIFAR-10, which was run once, last.
 """
 
 import os
