@@ -174,13 +174,17 @@ def _label_table(
 def _review_table(votes: Annotations, names: NDArray[Any], verdict: Verdict, labels: pd.DataFrame) -> pd.DataFrame:
     """Items with an issue by the doubt about their majority label: outvoted errors alone need no reviewer."""
     issue = np.flatnonzero(labels["is_issue"].to_numpy())
-    worst = issue[np.argsort(-labels["p_wrong"].to_numpy()[issue], kind="stable")]
+    most = majority(votes).label
+    # The reasons are about the majority label, unless only other labels are issues.
+    other = votes.label[issue] != most[votes.item[issue]]
+    worst = issue[np.lexsort((-labels["p_wrong"].to_numpy()[issue], other))]
     item, first = np.unique(votes.item[worst], return_index=True)
-    label = majority(votes).label[item]
+    label = most[item]
     posterior = verdict.posterior[item]
     at = np.arange(len(item))
-    # With one label per item the label's own probability, to which the dynamics belong.
-    doubt = 1 - posterior[at, label]
+    # Of an item's only label, whose probability the dynamics may have moved, that of the table of labels.
+    only = labels["p_wrong"].to_numpy()[worst[first]]
+    doubt = np.where(votes.labels_per_item[item] == 1, only, 1 - posterior[at, label])
     table = pd.DataFrame(
         {
             "item": names[item],

@@ -47,6 +47,9 @@ def test_tables_name_items_classes_and_annotators() -> None:
     assert not result.labels.loc[~result.labels["is_issue"], "reasons"].any()
     assert set(result.review["item"]) == set(result.labels.loc[result.labels["is_issue"], "item"])
     assert result.review["p_wrong"].is_monotonic_decreasing
+    doubted = result.review[result.review["p_wrong"] > 0.5]
+    own = "gives " + doubted["label"].astype(str) + " "
+    assert all(o in text for o, text in zip(own, doubted["reasons"], strict=True) if "gives" in text)
     assert list(result.views["view"]) == ["prediction", "neighbors", "annotators"]
     assert result.annotators["labels"].sum() == 2 * N
 
@@ -59,6 +62,8 @@ def test_dynamics_move_the_verdict_towards_what_was_learned_late() -> None:
     result = audit(given, PROBS, dynamics=score)
     assert average_precision_score(wrong, result.labels["p_wrong"]) > before
     np.testing.assert_array_equal(result.labels["dynamics"], score)
+    queue, issues = result.review.set_index("item"), result.labels[result.labels["is_issue"]].set_index("item")
+    np.testing.assert_array_equal(queue["p_wrong"], issues["p_wrong"].loc[queue.index])
 
 
 def test_items_without_predictions_are_judged_by_the_rest() -> None:
