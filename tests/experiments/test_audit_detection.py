@@ -1,4 +1,4 @@
-"""The measurement of the audit: its page holds the table of the committed rows, its calibration error that of a loop."""
+"""The audit's measurement: the page holds the committed rows, the calibration error is that of a loop."""
 
 import numpy as np
 import pandas as pd
