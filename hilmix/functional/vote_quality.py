@@ -1,12 +1,12 @@
 """Quality of annotators by the aggregate of all votes: skill with its interval, worst confusion, copies, flags."""
 
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hilmix.functional.aggregation.intervals import accuracy_intervals
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import entries, weighted_counts
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -29,7 +29,7 @@ class AnnotatorQuality(NamedTuple):
     skill: FloatArray
     """(A,) float64 in [0, 1], expected share of right labels under the posterior."""
     low: FloatArray
-    """(A,) lower end of the interval of ``skill``."""
+    """(A,) lower end of the interval of ``skill``, see :func:`~hilmix.functional.aggregation.accuracy_intervals`."""
     high: FloatArray
     guessing: FloatArray
     """(A,) expected skill of labels in the same shares, given without a look at the items."""
@@ -71,9 +71,10 @@ def judge_annotators(votes: Votes, posterior: FloatArray, *, level: float = 0.95
     Args:
         votes: the annotations, of at least one class.
         posterior: (N, K) float64, p(true class) of the items, of any aggregator.
-        level: of the intervals.
+        level: of the intervals, in (0, 1).
 
     Raises:
+        ConfigError: for a level outside (0, 1).
         DataError: where (A, K, K) counts would fill the memory.
     """
     a, k = votes.num_annotators, votes.num_classes
@@ -87,13 +88,13 @@ def judge_annotators(votes: Votes, posterior: FloatArray, *, level: float = 0.95
     total = np.maximum(counts.sum(axis=(1, 2)), np.finfo(np.float64).tiny)
     skill = np.where(labels > 0, np.einsum("akk->a", counts) / total, np.nan)
     shares = counts.sum(axis=1) / total[:, None], counts.sum(axis=2) / total[:, None]
-    low, high = wilson_interval(skill, labels, level=level)
+    interval = accuracy_intervals(votes, posterior, level=level)
     worst_class, worst_label, worst_share = _find_worst(counts)
     return AnnotatorQuality(
         labels.astype(np.int64),
         skill,
-        low,
-        high,
+        np.where(labels > 0, interval.low, np.nan),
+        np.where(labels > 0, interval.high, np.nan),
         np.where(labels > 0, (shares[0] * shares[1]).sum(axis=1), np.nan),
         agreement_with_others(votes),
         worst_class,
@@ -101,29 +102,6 @@ def judge_annotators(votes: Votes, posterior: FloatArray, *, level: float = 0.95
         worst_share,
         find_copies(votes, posterior, counts),
     )
-
-
-def wilson_interval(share: FloatArray, number: IntArray, *, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Returns the lower and upper ends of Wilson's interval of a share; NaN where there is no observation.
-
-    Args:
-        share: (A,) observed shares in [0, 1].
-        number: (A,) number of observations of each.
-        level: of the interval, in (0, 1).
-
-    Reference:
-        E. B. Wilson, Journal of the American Statistical Association 22 (1927), without correction for continuity.
-
-    Example:
-        >>> [end.round(4).tolist() for end in wilson_interval(np.array([0.9]), np.array([10]))]
-        [[0.5958], [0.9821]]
-    """
-    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
-    n = np.where(number > 0, number, np.nan).astype(np.float64)
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
-    # Rounding may leave [0, 1] by a bit, where a share of 0 or 1 ends exactly there.
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 def agreement_with_others(votes: Votes) -> FloatArray:

@@ -1,12 +1,13 @@
-"""Quality of annotators: against loops over pairs of labels, published numbers, and annotators of known kinds."""
+"""Quality of annotators: against loops over pairs of labels, a closed form, and annotators of known kinds."""
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from scipy import stats
 
 from hilmix.annotations import Annotations
 from hilmix.functional.aggregation import VoteTable, aggregate, soft_labels, vote_counts
-from hilmix.functional.vote_quality import agreement_with_others, judge_annotators, wilson_interval
+from hilmix.functional.vote_quality import agreement_with_others, judge_annotators
 
 tables = st.integers(2, 4).flatmap(
     lambda k: st.lists(
@@ -30,13 +31,13 @@ def test_agreement_of_soft_labels_is_that_of_draws():
     np.testing.assert_allclose(agreement_with_others(votes)[:2], expected)
 
 
-def test_intervals_are_those_that_are_published():
-    """Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81/263, 15/148, 0/20, 1/29."""
-    number = np.array([263, 148, 20, 29, 0])
-    low, high = wilson_interval(np.array([81, 15, 0, 1, 0]) / np.maximum(number, 1), number)
-    np.testing.assert_allclose(low[:4], [0.2553, 0.0624, 0.0, 0.0061], atol=5e-5)
-    np.testing.assert_allclose(high[:4], [0.3662, 0.1605, 0.1611, 0.1718], atol=5e-5)
-    assert np.isnan([low[4], high[4]]).all()
+def test_intervals_are_those_of_known_classes():
+    """Jeffreys' of 81 right labels of 263, where the aggregate is sure of all items."""
+    label = np.repeat([0, 1], [81, 182])
+    votes = VoteTable(np.arange(263), np.zeros(263, int), label, 263, 2, 2)
+    found = judge_annotators(votes, np.eye(2)[np.zeros(263, int)])
+    np.testing.assert_allclose([found.low[0], found.high[0]], stats.beta(81.5, 182.5).ppf([0.025, 0.975]))
+    assert np.isnan([found.low[1], found.high[1]]).all()
 
 
 def test_numbers_of_an_annotator_are_those_of_a_loop():

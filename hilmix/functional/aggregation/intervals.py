@@ -63,8 +63,8 @@ def accuracy_intervals(votes: Votes, posterior: FloatArray, *, level: float = 0.
     alpha, beta = known * share + _HALF, known * (1 - share) + _HALF
     tail = (1 - level) / 2
     low, high = scipy.special.betaincinv(alpha, beta, tail), scipy.special.betaincinv(alpha, beta, 1 - tail)
-    # Where no label is wrong, or none right, the end itself is possible, which the quantiles leave out.
-    low, high = np.where(expected <= 0, 0.0, low), np.where(expected >= number, 1.0, high)
+    # The share found is possible, which the quantiles leave out where hardly any label is wrong, or right.
+    low, high = np.where(number > 0, np.minimum(low, share), 0), np.where(number > 0, np.maximum(high, share), 1)
     return Intervals(low, mean, high)
 
 

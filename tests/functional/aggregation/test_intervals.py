@@ -76,6 +76,14 @@ def test_annotators_without_labels_may_be_anything():
     assert found.high[0] == 1.0
 
 
+def test_the_share_found_lies_inside_where_hardly_any_label_is_wrong_or_right():
+    """Of 30 labels: Beta(30.5, 0.5) has 97.5 % below 0.99998."""
+    table = VoteTable(np.arange(60), np.repeat([0, 1], 30), np.repeat([0, 1], 30), 60, 2, 2)
+    share = 1 - 1e-7
+    found = accuracy_intervals(table, np.tile([share, 1 - share], (60, 1)))
+    assert (found.high[0], found.low[1]) == pytest.approx((share, 1 - share), abs=1e-12)
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, float("nan")])
 def test_the_level_is_a_probability(level):
     with pytest.raises(ConfigError, match=r"`level`.*got"):
