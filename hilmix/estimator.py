@@ -26,8 +26,8 @@ from hilmix.callbacks.fit_report import FitReport
 from hilmix.checkpoint import AtomicCheckpointIO
 from hilmix.checks import NonNegative, OpenShare, PositiveInt, check_value
 from hilmix.data import AnnotatedData, AnnotatedDataModule, ArrayInputs, ImageFiles, Inputs
-from hilmix.data.inputs import MIXED_SIZE
-from hilmix.data.new_inputs import Pictures, as_pixels
+from hilmix.data.inputs import MIXED_SIZE, require_pixels
+from hilmix.data.new_inputs import Pictures
 from hilmix.diagnostics import annotator_table, clean_pass, fit_pass_temperature, label_table
 from hilmix.diagnostics.annotators import rank_annotators
 from hilmix.errors import DataError, RunError
@@ -237,10 +237,7 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _images(self, X: Any) -> Inputs:
         if isinstance(X, np.ndarray) and X.dtype != object:
-            if len(X) and X.dtype != np.uint8:
-                import torch
-
-                as_pixels(torch.from_numpy(X))  # refuses other ranges
+            require_pixels(X)
             inputs = ArrayInputs(X, "image")
             size = inputs.shape if self.image_size is None else (inputs.shape[0], self.image_size, self.image_size)
             return inputs if size == inputs.shape else Pictures(X, size)

@@ -12,8 +12,8 @@ from hilmix.checks import NonNegativeInt, OpenShare, PositiveInt, check_settings
 from hilmix.data.dataset import Augmentation, ItemDataset
 from hilmix.data.fingerprint import require_same_data
 from hilmix.data.for_model import DataForModel
-from hilmix.data.in_memory import from_arrays, require_pixels
-from hilmix.data.inputs import ArrayInputs
+from hilmix.data.in_memory import from_arrays
+from hilmix.data.inputs import ArrayInputs, require_pixels
 from hilmix.data.interface import DataInterface
 from hilmix.data.items import AnnotatedData
 from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_sampler

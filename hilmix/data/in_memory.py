@@ -12,13 +12,10 @@ from hilmix.annotations import Annotations, IntArray
 from hilmix.annotations.in_memory import read_votes
 from hilmix.codes import UNKNOWN
 from hilmix.data.folder.class_folders import build_image_inputs
-from hilmix.data.inputs import ArrayInputs, Inputs
+from hilmix.data.inputs import ArrayInputs, Inputs, require_pixels
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.values import is_whole, natural_order, places, quoted, read_names, spell
-
-_AT_ONCE = 1024
-"""Images in memory at a time."""
 
 
 def from_arrays(
@@ -137,28 +134,6 @@ def read_inputs(inputs: Any, *, image_size: int | None = None) -> Inputs:
         return ArrayInputs(array, "vector")
     require_pixels(array)
     return ArrayInputs(array, "image")
-
-
-def require_pixels(array: NDArray[Any]) -> None:
-    """Refuse images that are neither uint8 nor float in [0, 1]: a network that reads 0 to 255 there sees noise.
-
-    Args:
-        array: (N, ...) of any type.
-
-    Raises:
-        DataError: naming the range found and the remedy.
-    """
-    if array.dtype == np.uint8:
-        return
-    if array.dtype.kind != "f":
-        raise DataError(f"Images must be uint8, or float in [0, 1], got {array.dtype}.")
-    for start in range(0, len(array), _AT_ONCE):
-        part = array[start : start + _AT_ONCE]
-        if not (part.min(initial=0) >= 0 and part.max(initial=0) <= 1):  # NaN is refused, too
-            raise DataError(
-                f"Float images must lie in [0, 1], got {part.min():.4g} to {part.max():.4g}. Divide by 255, or give "
-                "uint8."
-            )
 
 
 def _channels_last(inputs: Any) -> NDArray[Any]:

@@ -18,6 +18,8 @@ InputKind = Literal["image", "vector"]
 MIXED_SIZE = 128
 """Side in pixels that image files of several sizes are resized to, unless a size is given."""
 _MOST_STRETCHED = 16
+_AT_ONCE = 1024
+"""Images in memory at a time."""
 
 
 class Inputs(Protocol):
@@ -79,6 +81,28 @@ class ArrayInputs:
         if part.dtype != np.uint8:
             part = part.astype(np.float32)  # torch supports no other byte order than the native one
         return torch.from_numpy(np.ascontiguousarray(part))
+
+
+def require_pixels(array: NDArray[Any]) -> None:
+    """Refuse images that are neither uint8 nor float in [0, 1]: a network that reads 0 to 255 there sees noise.
+
+    Args:
+        array: (N, ...) of any type.
+
+    Raises:
+        DataError: naming the range found and the remedy.
+    """
+    if array.dtype == np.uint8:
+        return
+    if array.dtype.kind != "f":
+        raise DataError(f"Images must be uint8, or float in [0, 1], got {array.dtype}.")
+    for start in range(0, len(array), _AT_ONCE):
+        part = array[start : start + _AT_ONCE]
+        if not (part.min(initial=0) >= 0 and part.max(initial=0) <= 1):  # NaN is refused, too
+            raise DataError(
+                f"Float images must lie in [0, 1], got {part.min():.4g} to {part.max():.4g}. Divide by 255, or give "
+                "uint8."
+            )
 
 
 class ImageFiles:

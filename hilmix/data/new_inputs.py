@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from hilmix.columns import IntArray
-from hilmix.data.inputs import ArrayInputs, InputKind, Inputs, fit_picture
+from hilmix.data.inputs import ArrayInputs, InputKind, Inputs, fit_picture, require_pixels
 from hilmix.data.pictures import read_picture
 from hilmix.errors import DataError
 
@@ -84,16 +84,13 @@ def as_pixels(picture: Tensor) -> Tensor:
     """Return uint8 pixels as they are, and floats as float32.
 
     Raises:
-        DataError: for another type, or floats outside [0, 1]: a network that reads 0 to 255 there sees noise.
+        DataError: as of :func:`~hilmix.data.inputs.require_pixels`.
     """
     if picture.dtype == torch.uint8:
         return picture
-    if not picture.is_floating_point():
-        raise DataError(f"Images must be uint8, or float in [0, 1], got {picture.dtype}.")
-    low, high = picture.aminmax() if picture.numel() else (picture.new_zeros(()), picture.new_zeros(()))
-    if not (low >= 0 and high <= 1):  # NaN is refused, too
-        raise DataError(f"Float images must lie in [0, 1], got {low:.4g} to {high:.4g}. Divide by 255, or give uint8.")
-    return picture.float()
+    pixels = picture.float() if picture.is_floating_point() else picture
+    require_pixels(pixels.cpu().numpy())
+    return pixels
 
 
 def read_new_inputs(x: Any, shape: Sequence[int]) -> Inputs:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hilmix.data.folder.arrays import find_not_finite, read_array, read_array_rows
 from hilmix.data.folder.tables import read_table
-from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs
+from hilmix.data.inputs import ArrayInputs, ImageFiles, InputKind, Inputs, require_pixels
 from hilmix.data.pictures import examine_pictures
 from hilmix.errors import DataError
 from hilmix.faults import Findings
@@ -44,6 +44,8 @@ def read_inputs(
         if len(bad):
             text = f"its input in {root / 'inputs.npy'} holds NaN or infinity, or numbers beyond those of 32 bits"
             found.fault("not-finite", file, found=text, remedy="Replace them or remove the items.", rows=bad)
+        elif kind == "image":
+            require_pixels(inputs.array)
         return inputs
     return None
 

@@ -207,6 +207,25 @@ def test_an_array_that_is_none_is_one_message(name, tmp_path, capsys):
         read_folder(root)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [
+        (np.array([[[0.0, 255.0]]]), r"must lie in \[0, 1\], got 0 to 255\. Divide by 255"),
+        (np.array([[[-1.0, 0.5]]], dtype=np.float32), r"must lie in \[0, 1\], got -1 to 0\.5"),
+        (np.array([[[0, 255]]]), r"uint8, or float in \[0, 1\], got int64"),
+        (np.array([[[np.nan, 255.0]]]), "NaN or infinity"),
+    ],
+)
+def test_images_in_another_range_are_named_with_all_other_faults(pixels, sentence, tmp_path):
+    (tmp_path / "items.csv").write_text("item\na\n")
+    (tmp_path / "annotations.csv").write_text("item,annotator,label\na,ann,cat\nb,ann,cat\n")
+    (tmp_path / "dataset.yaml").write_text("input: image\n")
+    np.save(tmp_path / "inputs.npy", pixels)
+    with pytest.raises(FaultyDataError, match=rf"inputs\.npy.*{sentence}") as raised:
+        read_folder(tmp_path)
+    assert len(raised.value.faults) == 2  # the unknown item b, too
+
+
 def test_rows_that_are_not_finite():
     array = np.zeros((3000, 2))
     array[[5, 1500], [0, 1]] = np.nan, -np.inf
