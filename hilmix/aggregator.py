@@ -1,7 +1,8 @@
 """An aggregator of votes with the calls of crowd-kit and scikit-learn: ``fit_predict(votes)``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, Union, cast
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,18 @@ from hilmix.aggregates import annotator_quality_table
 from hilmix.annotations import Annotations
 from hilmix.data.exports.columns import Columns
 from hilmix.data.exports.export import ExportSettings
+from hilmix.data.exports.gold import code_gold
 from hilmix.data.exports.labels import label_items
 from hilmix.data.exports.tables import read_votes_table
+from hilmix.data.in_memory import read_annotations
 from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Findings
-from hilmix.functional.aggregation import aggregate
+from hilmix.functional.aggregation import Votes, aggregate, with_gold
 from hilmix.functional.aggregation.decisions import Ties, decide
 from hilmix.functional.vote_quality import judge_annotators
+
+Gold = Union[Mapping[Any, Any], "pd.Series[Any]"]
+"""Class of each gold item by its name, or the number of its row where items have none."""
 
 
 class Aggregator:
@@ -28,7 +34,9 @@ class Aggregator:
     * a long table with one row per vote, its columns named or guessed: ``task``, ``worker``, ``label`` as in crowd-kit;
     * a wide table or an (N, A) array, one row per item and one column per annotator, NaN or None for no label, as in
       scikit-activeml and cleanlab; an array is always wide, a table if ``wide`` is set;
-    * :class:`~hilmix.Annotations`.
+    * N mappings from annotator to label, or :class:`~hilmix.Annotations`.
+
+    Items without a name are called by the number of their row, from 0.
 
     Args:
         method: name of an aggregator, see ``docs/aggregation.md``.
@@ -66,20 +74,26 @@ class Aggregator:
         self.method, self.ties, self.seed, self.wide = method, ties, seed, wide
         self.item, self.annotator, self.label = item, annotator, label
 
-    def fit(self, votes: Any, y: object = None) -> Self:
+    def fit(self, votes: Any, y: object = None, *, gold: Gold | None = None) -> Self:
         """Aggregates votes.
 
         Args:
             votes: see the class.
-            y: ignored, as nothing but the votes is learned from.
+            y: ignored, as nothing but the votes and gold items is learned from.
+            gold: known classes of some items, by item: they teach the method how good annotators are.
 
         Raises:
             ConfigError: for another method or rule for ties.
-            DataError: for votes that cannot be read.
+            DataError: for votes that cannot be read, or gold items or classes that these do not have.
         """
         items, annotations = self._read(votes)
-        result = aggregate(self.method, annotations, seed=self.seed)
-        decision = decide(self.method, result, annotations, ties=self.ties, seed=self.seed)
+        known: Votes = annotations
+        if gold is not None:
+            series = pd.Series(gold, dtype=object)
+            table = pd.DataFrame({"item": series.index.astype(object), "label": series.to_numpy()})
+            known = with_gold(annotations, code_gold(table, Path("gold"), items, annotations.classes))
+        result = aggregate(self.method, known, seed=self.seed)
+        decision = decide(self.method, result, known, ties=self.ties, seed=self.seed)
         self.classes_ = np.asarray(annotations.classes, dtype=object)
         self.items_ = np.asarray(items, dtype=object)
         self.probabilities_, self._label = decision.posterior, decision.label
@@ -113,13 +127,15 @@ class Aggregator:
             else pd.Series(labels, index=self._index(rows), name="label", dtype=object)
         )
 
-    def fit_predict(self, votes: Any, y: object = None) -> "pd.Series[Any] | NDArray[Any]":
+    def fit_predict(self, votes: Any, y: object = None, *, gold: Gold | None = None) -> "pd.Series[Any] | NDArray[Any]":
         """Returns the label of each item of the votes; see :meth:`fit` and :meth:`predict`."""
-        return self.fit(votes).predict(votes)
+        return self.fit(votes, gold=gold).predict(votes)
 
-    def fit_predict_proba(self, votes: Any, y: object = None) -> "pd.DataFrame | NDArray[np.float64]":
+    def fit_predict_proba(
+        self, votes: Any, y: object = None, *, gold: Gold | None = None
+    ) -> "pd.DataFrame | NDArray[np.float64]":
         """Returns the probabilities of the items of the votes; see :meth:`fit` and :meth:`predict_proba`."""
-        return self.fit(votes).predict_proba(votes)
+        return self.fit(votes, gold=gold).predict_proba(votes)
 
     def _rows(self, votes: Any) -> NDArray[np.int64]:
         if not hasattr(self, "items_"):
@@ -138,15 +154,12 @@ class Aggregator:
         return pd.Index(self.items_[rows], name="item")
 
     def _read(self, votes: Any) -> tuple[tuple[str, ...], Annotations]:
-        if isinstance(votes, Annotations):
-            return tuple(map(str, range(votes.num_items))), votes
-        wide = self.wide or not isinstance(votes, pd.DataFrame)
-        frame = votes if isinstance(votes, pd.DataFrame) else pd.DataFrame(np.asarray(votes))
-        if wide and frame.index.name is not None:
-            frame = frame.reset_index()
+        if not isinstance(votes, pd.DataFrame):
+            number = votes.num_items if isinstance(votes, Annotations) else len(votes)
+            return tuple(map(str, range(number))), read_annotations(votes, number)
         columns = Columns(item=self.item, annotator=self.annotator, label=self.label)
-        settings, found, place = ExportSettings(columns, wide=wide), Findings(), Path("votes")
-        export = read_votes_table(frame, place, settings, found)
+        settings, found, place = ExportSettings(columns, wide=self.wide), Findings(), Path("votes")
+        export = read_votes_table(votes, place, settings, found)
         found.raise_if_any(place)
         labels = label_items(export, settings, found)
         found.raise_if_any(place)

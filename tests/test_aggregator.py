@@ -59,6 +59,55 @@ def test_columns_can_be_named_and_items_must_have_been_fitted():
         Aggregator(ties="last").fit(LONG)
 
 
+@pytest.mark.parametrize("kind", ["mappings", "annotations"])
+def test_votes_without_names_of_items_are_called_by_their_row(kind):
+    votes = {
+        "mappings": [{"w1": "cat", "w2": "cat"}, {}, {"w1": "dog"}],
+        "annotations": Annotations.from_dense(
+            [[0, 0], [-1, -1], [1, -1]], classes=["cat", "dog"], annotators=["w1", "w2"]
+        ),
+    }[kind]
+    fitted = Aggregator("majority").fit(votes)
+    assert fitted.predict(votes).to_dict() == {"0": "cat", "1": None, "2": "dog"}
+    assert set(fitted.annotators_["annotator"]) == {"w1", "w2"}
+
+
+@pytest.mark.parametrize("kind", ["long", "wide", "array"])
+@pytest.mark.parametrize("method", ["dawid-skene", "ensemble", "one-coin"])
+def test_gold_items_teach_who_is_right(kind, method):
+    """Three annotators are mostly right and four mostly wrong: the votes alone are on the wrong side."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 100)
+    right = rng.random((100, 7)) < [0.9, 0.9, 0.9, 0.15, 0.15, 0.15, 0.15]
+    array = np.where(right, truth[:, None], 1 - truth[:, None])
+    wide = pd.DataFrame(array, columns=list("abcdefg")).rename_axis("item")
+    long = wide.reset_index().melt("item", var_name="annotator", value_name="label")
+    votes = {"long": long, "wide": wide, "array": array}[kind]
+    gold = pd.Series(truth[:50])
+    labels, aggregator = {}, Aggregator(method, wide=kind == "wide")
+    for name, known in ("votes", None), ("gold", gold), ("mapping", gold.to_dict()):
+        labels[name] = np.asarray(aggregator.fit_predict(votes, gold=known)).astype(int)
+    assert (labels["gold"][:50] == truth[:50]).all()
+    assert (labels["gold"] == labels["mapping"]).all()
+    assert (labels["votes"][50:] == truth[50:]).mean() < 0.2 < 0.9 < (labels["gold"][50:] == truth[50:]).mean()
+    probs = aggregator.fit_predict_proba(votes, gold=gold)
+    np.testing.assert_allclose(np.asarray(probs)[:50], np.eye(2)[truth[:50]])
+
+
+@pytest.mark.parametrize(
+    ("gold", "sentence"),
+    [
+        ({"t9": "cat"}, "'t9'"),
+        ({"t1": "cow"}, "'cow'"),
+        ({"t1": None}, "no row has a class"),
+        (pd.Series(["cat", "dog"], index=["t1", "t1"]), "the item has a row above"),
+    ],
+)
+def test_gold_items_must_be_items_of_the_votes(gold, sentence):
+    with pytest.raises(DataError, match=f"gold.*{sentence}"):
+        Aggregator("soft").fit(LONG, gold=gold)
+
+
 @pytest.mark.parametrize("method", ["majority", "soft", "dawid-skene"])
 def test_rules_for_ties(method):
     """Item 1 is a tie of two annotators who are alike, item 2 has no votes."""

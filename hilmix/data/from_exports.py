@@ -62,9 +62,7 @@ def from_frame(
         **settings: see :func:`from_export`.
     """
     found, chosen = Findings(), read_settings(settings)
-    wide = chosen.wide and frame.index.name is not None
-    export = read_votes_table(frame.reset_index() if wide else frame, Path(name), chosen, found)
-    return _finish(export, images, chosen, found, image_size)
+    return _finish(read_votes_table(frame, Path(name), chosen, found), images, chosen, found, image_size)
 
 
 def from_class_folders(root: Path | str, *, image_size: int | None = None) -> AnnotatedData:

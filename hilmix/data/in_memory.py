@@ -52,7 +52,7 @@ def from_arrays(
         (('cat', 'dog'), 3)
     """
     read = read_inputs(inputs, image_size=image_size)
-    annotations = _read_annotations(votes, len(read), target, classes)
+    annotations = read_annotations(votes, len(read), target, classes)
     return AnnotatedData(
         name=name,
         items=tuple(map(str, range(len(read)) if items is None else items)),
@@ -178,9 +178,10 @@ def _class_name(value: Any, names: Sequence[str] | None) -> str | None:
     return None if int(value) == -1 else str(names[int(value)])
 
 
-def _read_annotations(
-    votes: Any, num_items: int, target: ArrayLike | None, classes: Sequence[str] | None
+def read_annotations(
+    votes: Any, num_items: int, target: ArrayLike | None = None, classes: Sequence[str] | None = None
 ) -> Annotations:
+    """Return votes for N items in codes; arguments and errors as of :func:`from_arrays`."""
     if isinstance(votes, Annotations) and votes.num_items == num_items:
         return votes
     given = read_votes(votes, num_items)

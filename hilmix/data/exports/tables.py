@@ -68,12 +68,14 @@ def read_votes_table(
     """Return the content of a table of votes, long or wide.
 
     Args:
-        frame: its rows.
+        frame: its rows; a named index of a wide table is a column.
         file: where they are from, for messages.
         settings: which columns hold what; ``wide`` decides between the two layouts.
         found: collects what is wrong.
         kind: what the rows were stored as, for people.
     """
+    if settings.wide and frame.index.name is not None:
+        frame = frame.reset_index()
     frame = drop_repeated_columns(frame.rename(columns=strip_header), file, found)
     read = _read_wide if settings.wide else _read_long
     return read(frame, file, settings, found, kind)
