@@ -16,6 +16,7 @@ from hilmix.functional.confusion import Confusion, DenseConfusion
 from hilmix.functional.folds import assign_folds, folds_by_key, majority_strata, pool_predictions, predicting_networks
 from hilmix.functional.precision import at_least_float32
 from hilmix.modules.model import CrowdModel
+from hilmix.modules.outputs import evaluation_output
 from hilmix.types import UNKNOWN, Batch, StepOutput
 
 log = logging.getLogger(__name__)
@@ -117,19 +118,8 @@ def pool_outputs(outputs: list[StepOutput], rows: Tensor, batch: Batch) -> StepO
     logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
     fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
     matrices = [output.confusion for output in outputs if output.confusion is not None]
-    return StepOutput(
-        batch.index,
-        batch.target,
-        logits,
-        batch.row,
-        batch.annotator,
-        batch.label,
-        batch.probs,
-        None,
-        group=batch.group,
-        confusion=PooledConfusion(matrices, rows[:, batch.row]) if matrices else None,
-        **fields,
-    )
+    confusion = PooledConfusion(matrices, rows[:, batch.row]) if matrices else None
+    return evaluation_output(batch, logits, fields | {"confusion": confusion})
 
 
 def _pooled(outputs: list[StepOutput], rows: Tensor, fields: dict[str, bool]) -> dict[str, Tensor]:
