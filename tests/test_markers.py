@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from experiments.aggregation import crowds
-from experiments.annotators import choice, grid_tables, results, settings, tables
 from experiments.foundation import labelme_features
 from experiments.harness import fill
 from hilmix.functional.aggregation import AGGREGATORS
@@ -31,27 +30,6 @@ def test_the_labelme_table_is_that_of_the_results(page: str) -> None:
     table = labelme_features.table(final, search)
     assert f"<!-- labelme-features -->\n{table}\n<!-- end -->" in (ROOT / page).read_text()
     assert set(final.groupby("method")["seed"].nunique()) == {5}
-
-
-def test_the_benchmark_s_texts_are_those_of_the_results() -> None:
-    files = (settings.FINAL_FILE, settings.SEARCH_FILE, settings.ABLATION_FILE, settings.COST_FILE)
-    texts = tables.texts(*map(results.read, files))
-    for page, wants in tables.PAGES.items():
-        for name in filter(wants, texts):
-            assert f"<!-- {name} -->\n{texts[name]}\n<!-- end -->" in page.read_text(), f"{page}: {name}"
-    if tables.OPTIONAL_PAGE.exists():
-        page = tables.OPTIONAL_PAGE.read_text()
-        assert all(f"<!-- {name} -->\n{t}\n" in page for name, t in texts.items() if f"<!-- {name} -->" in page)
-
-
-def test_the_texts_of_the_grid_of_shipped_files_are_those_of_the_results() -> None:
-    texts = grid_tables.texts(results.read(settings.GRID_FILE), choice.read())
-    pages = [page.read_text() for page in grid_tables.PAGES]
-    for name, text in texts.items():
-        assert any(f"<!-- {name} -->" in page for page in pages), name
-        assert all(f"<!-- {name} -->\n{text}\n<!-- end -->" in page for page in pages if f"<!-- {name} -->" in page), (
-            name
-        )
 
 
 @pytest.mark.parametrize("page", crowds.PAGES, ids=lambda page: page.name)

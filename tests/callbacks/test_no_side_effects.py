@@ -31,6 +31,7 @@ def annotated(kind: str) -> AnnotatedData:
     truth = np.arange(N) % 3
     shape = (N, SIDE, SIDE) if kind == "image" else (N, 4)
     x = (rng.normal(size=shape) + truth.reshape(-1, *[1] * (len(shape) - 1))).astype(np.float32)
+    x = np.clip(x / 8 + 0.5, 0, 1) if kind == "image" else x
     marks = (rng.random(shape) < 0.3).astype(np.float32)
     votes = Annotations.build(
         np.repeat(np.arange(N), 2),
