@@ -44,6 +44,7 @@ from .backbones import (
 from .callbacks import (
     AnnotatorReport as AnnotatorReport,
     CalibrationReport as CalibrationReport,
+    EpochCalibration as EpochCalibration,
     FiniteLoss as FiniteLoss,
     LabelErrors as LabelErrors,
     LastCheckpoint as LastCheckpoint,
@@ -51,6 +52,7 @@ from .callbacks import (
     MetricsFile as MetricsFile,
     OutOfFoldFile as OutOfFoldFile,
     PredictionFile as PredictionFile,
+    TrainingDynamics as TrainingDynamics,
 )
 from .cross_fitting import (
     crossfit as crossfit,

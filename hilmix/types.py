@@ -5,7 +5,8 @@ R rows that go through the backbone (B, or L under exact pairwise mixing), N ite
 K classes, D features, C H W image.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -155,3 +156,38 @@ class StepOutput(NamedTuple):
         """(L,) int64: 1 if the label equals the target, 0 if not, -1 where the target is unknown."""
         target = self.target[self.row]
         return torch.where(target == UNKNOWN, UNKNOWN, (self.label == target).long())
+
+
+class ItemLogits(NamedTuple):
+    """The least that a diagnostic of single items reads of a step."""
+
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which has no use on a batch
+    """(B,) int64, row of the item in the whole items table."""
+    logits: Tensor
+    """(B, K) float class logits of the items."""
+    plan: MixPlan | None = None
+    """Plan by which the rows were mixed, or None."""
+
+    @classmethod
+    def read(cls, output: Any, step: str) -> "ItemLogits":
+        """Returns the logits of a step of any module.
+
+        Args:
+            output: a :class:`StepOutput`, another object with attributes ``index`` and ``logits``, or a dict with
+                these keys.
+            step: that returned it, for the message.
+
+        Raises:
+            ConfigError: if it lacks one of the two, if their lengths differ, or if it has a mix plan.
+        """
+        fields = output if isinstance(output, Mapping) else {n: getattr(output, n, None) for n in cls._fields}
+        index, logits, plan = (fields.get(name) for name in cls._fields)
+        if not isinstance(index, Tensor) or not isinstance(logits, Tensor):
+            raise ConfigError(
+                f"{step} must return tensors `index` (B,) and `logits` (B, K), in a hilmix.types.StepOutput or a dict, "
+                f"got {type(output).__name__}."
+            )
+        if plan is not None or logits.shape[:-1] != index.shape:
+            found = "a mix plan" if plan is not None else f"{tuple(logits.shape)} for {tuple(index.shape)}"
+            raise ConfigError(f"{step}: `logits` must be (B, K), of the un-mixed items of `index` (B,), got {found}.")
+        return cls(index, logits)

@@ -2,6 +2,7 @@
 
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
+from hilmix.callbacks.epoch_calibration import EpochCalibration
 from hilmix.callbacks.finite_loss import FiniteLoss
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.label_errors import LabelErrors
@@ -10,10 +11,12 @@ from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
 from hilmix.callbacks.out_of_fold import OutOfFoldFile
 from hilmix.callbacks.predictions import PredictionFile
+from hilmix.callbacks.training_dynamics import TrainingDynamics
 
 __all__ = [
     "AnnotatorReport",
     "CalibrationReport",
+    "EpochCalibration",
     "FiniteLoss",
     "FitReport",
     "LabelErrors",
@@ -22,4 +25,5 @@ __all__ = [
     "MetricsFile",
     "OutOfFoldFile",
     "PredictionFile",
+    "TrainingDynamics",
 ]

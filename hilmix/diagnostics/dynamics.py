@@ -1,17 +1,19 @@
 """Training dynamics from step outputs of clean passes: of items with a reference label, and of annotations."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.diagnostics.columns import named
-from hilmix.errors import ConfigError
+from hilmix.errors import ConfigError, DataError
 from hilmix.functional import dynamics as F
-from hilmix.types import StepOutput
+from hilmix.types import ItemLogits, StepOutput
 
 
 class DynamicsTracker:
@@ -33,7 +35,7 @@ class DynamicsTracker:
         self.items = F.DynamicsSums.zeros(annotations.num_items)
         self.pairs = F.DynamicsSums.zeros(annotations.num_pairs)
 
-    def update(self, output: StepOutput) -> None:
+    def update(self, output: StepOutput | ItemLogits) -> None:
         """Adds a batch.
 
         Args:
@@ -55,6 +57,40 @@ class DynamicsTracker:
         place, pair = self.annotations.gather(index.numpy())
         label = torch.from_numpy(self.annotations.label[pair])
         self.pairs.update(torch.from_numpy(pair), logits[torch.from_numpy(place)], label)
+
+    def add_pass(self, outputs: Iterable[StepOutput | ItemLogits], total: Callable[[Tensor], Tensor]) -> None:
+        """Adds a pass over items that ranks share out, no item on two of them; every rank must call it.
+
+        Args:
+            outputs: of the batches of this rank.
+            total: the sum of a float32 tensor over the ranks.
+        """
+        items, pairs = self.items, self.pairs
+        # Copies: the former sums may be in a checkpoint that another thread writes.
+        self.items, self.pairs = _copy(vars(items)), _copy(vars(pairs))
+        for output in outputs:
+            self.update(output)
+        self.items = F.reduce_dynamics(items, self.items, total)
+        self.pairs = F.reduce_dynamics(pairs, self.pairs, total)
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """Returns the sums, by name, of ``items`` and ``pairs``; 32 bytes per item and per annotation."""
+        return {name: dict(vars(getattr(self, name))) for name in ("items", "pairs")}
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Goes on from saved sums.
+
+        Raises:
+            DataError: for sums of another number of items or annotations.
+        """
+        for name in ("items", "pairs"):
+            saved, rows = len(state[name]["visits"]), len(getattr(self, name).visits)
+            if saved != rows:
+                raise DataError(
+                    f"Saved dynamics must have {rows} {name}, as the data have, got {saved}. The data have changed; "
+                    "begin a new run."
+                )
+            setattr(self, name, _copy(state[name]))
 
     def item_table(self) -> pd.DataFrame:
         """Returns one row per item: ``label`` and the fields of
@@ -85,6 +121,10 @@ class DynamicsTracker:
         aum, notes = F.dynamics_scores(self.pairs).aum.numpy(), self.annotations
         by_item = F.waum(aum, trust, notes.item, notes.num_items)
         return by_item, F.waum_per_annotator(aum, trust, notes.annotator, notes.num_annotators)
+
+
+def _copy(sums: Mapping[str, Tensor]) -> F.DynamicsSums:
+    return F.DynamicsSums(**{name: value.cpu().clone() for name, value in sums.items()})
 
 
 def _columns(scores: F.DynamicsScores) -> dict[str, Any]:

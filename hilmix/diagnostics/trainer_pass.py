@@ -20,7 +20,7 @@ from hilmix.errors import ConfigError, SizeError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.sizes import too_large
-from hilmix.types import StepOutput
+from hilmix.types import ItemLogits, StepOutput
 
 _passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
 
@@ -82,25 +82,38 @@ def _digest(module: LightningModule) -> str:
     return digest.hexdigest()
 
 
-@torch.no_grad()
 def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
     """Yields what the model says of batches of a split (or ``all``) on this rank, nothing mixed, in evaluation mode.
 
     Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
     and without its reports.
     """
+    for output in _clean_steps(trainer, pl_module, split):
+        if not isinstance(output, StepOutput):
+            raise ConfigError(
+                f"model: {_predict_step(pl_module)} must return a hilmix.types.StepOutput, got "
+                f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
+            )
+        yield output
+
+
+def clean_logits(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[ItemLogits]:
+    """Yields index and logits as :func:`clean_outputs` does, of any module whose ``predict_step`` returns these two."""
+    for output in _clean_steps(trainer, pl_module, split):
+        yield ItemLogits.read(output, f"model: {_predict_step(pl_module)}")
+
+
+@torch.no_grad()
+def _clean_steps(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[Any]:
     if not _chosen(datamodule_of(trainer), split).any():
         return
     with isolate_rng(), evaluation_mode(pl_module):
         for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
-            output = pl_module.predict_step(batch, i)
-            if not isinstance(output, StepOutput):
-                name = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
-                raise ConfigError(
-                    f"model: {name}.predict_step must return a hilmix.types.StepOutput, got "
-                    f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
-                )
-            yield output
+            yield pl_module.predict_step(batch, i)
+
+
+def _predict_step(pl_module: LightningModule) -> str:
+    return f"{type(pl_module).__module__}.{type(pl_module).__qualname__}.predict_step"
 
 
 def datamodule_of(trainer: Trainer) -> Any:

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from hilmix import logging as board
 from hilmix.annotators import Perfect
-from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile
+from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile, TrainingDynamics
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, near_names, refusal
 from hilmix.errors import ConfigError
 from hilmix.modules import Classifier, CrossFitClassifier
@@ -36,7 +36,7 @@ TRAINER: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": NonNegativeInt,
 }
 """Numbers of the trainer that Lightning takes as they are and fails on, or ignores, in the middle of a run."""
-READERS = (AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile)
+READERS = (AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile, TrainingDynamics)
 """Callbacks that ask the model for predictions of their own."""
 Seed = Annotated[int, Range(0, 2**32 - 1)] | bool
 

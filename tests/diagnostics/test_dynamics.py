@@ -73,3 +73,16 @@ def test_mixed_outputs_and_other_data_are_refused():
     with pytest.raises(ConfigError, match=r"`label`.*one entry per item"):
         DynamicsTracker(NOTES, np.zeros(2, dtype=np.int64))
     assert tracker.items.visits[2] == 0
+
+
+def test_saved_sums_go_on_and_those_of_other_data_are_refused():
+    label, items = np.asarray(DATA.target), np.arange(7)
+    first = track(items, 1, label)
+    state = first.state_dict()
+    again = DynamicsTracker(NOTES, label)
+    again.load_state_dict(state)
+    again.update(outputs(items))
+    assert again.items.visits[:7].tolist() == [2 * (k >= 0) for k in label[:7]]
+    assert first.items.visits[:7].tolist() == [int(k >= 0) for k in label[:7]], "the saved sums stay"
+    with pytest.raises(DataError, match=rf"must have {len(DATA)} items.*got 3"):
+        again.load_state_dict(state | {"items": vars(F.DynamicsSums.zeros(3))})

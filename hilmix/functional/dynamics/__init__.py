@@ -6,7 +6,13 @@ with its label, or an annotation. Rows that were never visited are NaN in every 
 
 from hilmix.functional.dynamics.mixture import CleanMixture, clean_probability
 from hilmix.functional.dynamics.scores import DynamicsScores, aum_cutoff, dynamics_scores, waum, waum_per_annotator
-from hilmix.functional.dynamics.sums import DynamicsSums, SampleStatistics, merge_dynamics, sample_statistics
+from hilmix.functional.dynamics.sums import (
+    DynamicsSums,
+    SampleStatistics,
+    merge_dynamics,
+    reduce_dynamics,
+    sample_statistics,
+)
 
 __all__ = [
     "CleanMixture",
@@ -17,6 +23,7 @@ __all__ = [
     "clean_probability",
     "dynamics_scores",
     "merge_dynamics",
+    "reduce_dynamics",
     "sample_statistics",
     "waum",
     "waum_per_annotator",

@@ -1,5 +1,6 @@
 """Sums of per-sample statistics, keyed by row: fixed memory, additive over ranks within an epoch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -156,3 +157,22 @@ def merge_dynamics(whole: DynamicsSums, parts: list[DynamicsSums]) -> DynamicsSu
             getattr(merged, name)[taken] = value[taken]
         open_rows &= ~taken
     return merged
+
+
+def reduce_dynamics(whole: DynamicsSums, part: DynamicsSums, total: Callable[[Tensor], Tensor]) -> DynamicsSums:
+    """Returns on every rank what :func:`merge_dynamics` returns of all ranks, where no row is visited by two of them.
+
+    Exact: each row is a sum of one value and zeros. Takes one row of N numbers at a time, however many ranks there are.
+
+    Args:
+        whole: the common state at the beginning of the epoch.
+        part: the state of this rank at its end.
+        total: the sum of a float32 tensor over the ranks; every rank must call this.
+    """
+    mine = part.visits > whole.visits
+    visited = total(mine.float()) > 0
+    merged = {}
+    for name, before in vars(whole).items():
+        value = torch.where(mine, getattr(part, name), 0).float()
+        merged[name] = torch.where(visited, total(value).to(before.dtype), before)
+    return DynamicsSums(**merged)

@@ -95,6 +95,26 @@ def test_padding_counts_once():
             torch.testing.assert_close(getattr(found, name), value, msg=name)
 
 
+def test_sums_over_ranks_that_share_out_the_rows_equal_their_merge():
+    torch.manual_seed(0)
+    logits, label = torch.randn(2, 5, 3), torch.tensor([0, 1, 2, 0, 1])
+    start = dyn.DynamicsSums.zeros(5)
+    start.update(torch.arange(4), logits[0][:4], label[:4])
+    ranks = [dyn.DynamicsSums(**{name: value.clone() for name, value in vars(start).items()}) for _ in range(2)]
+    for rank, rows in zip(ranks, ([0, 2], [3, 4]), strict=True):  # no rank visits row 1
+        rank.update(torch.tensor(rows), logits[1][rows], label[rows])
+    seen = ranks[1].visits > start.visits
+    other = iter([seen.float(), *(torch.where(seen, value, 0).float() for value in vars(ranks[1]).values())])
+
+    def total(mine: torch.Tensor) -> torch.Tensor:
+        """The other rank's tensors, in the order that it sums them: its visits, then each field where it has one."""
+        return mine + next(other)
+
+    found = dyn.reduce_dynamics(start, ranks[0], total)
+    for name, value in vars(dyn.merge_dynamics(start, ranks)).items():
+        torch.testing.assert_close(getattr(found, name), value, msg=name, rtol=0, atol=0)
+
+
 def test_other_data_are_refused():
     with pytest.raises(DataError, match=r"`row` must be below 3.*got 3"):
         dyn.DynamicsSums.zeros(3).update(torch.tensor([3]), torch.zeros(1, 2), torch.tensor([0]))
