@@ -112,30 +112,31 @@ class Aggregator:
             ConfigError: before :meth:`fit`.
             DataError: for an item that was not fitted.
         """
-        rows = self._rows(votes)
-        if isinstance(votes, np.ndarray):
-            return self.probabilities_[rows]
-        return pd.DataFrame(self.probabilities_[rows], index=self._index(rows), columns=self.classes_)
+        return self._probabilities_of(self._rows(votes), as_array=isinstance(votes, np.ndarray))
 
     def predict(self, votes: Any = None) -> "pd.Series[Any] | NDArray[Any]":
         """Returns the label of each item, None without one; arguments and errors as of :meth:`predict_proba`."""
-        rows = self._rows(votes)
-        labels = np.asarray([*self.classes_, None], dtype=object)[self._label[rows]]
-        return (
-            labels
-            if isinstance(votes, np.ndarray)
-            else pd.Series(labels, index=self._index(rows), name="label", dtype=object)
-        )
+        return self._labels_of(self._rows(votes), as_array=isinstance(votes, np.ndarray))
 
     def fit_predict(self, votes: Any, y: object = None, *, gold: Gold | None = None) -> "pd.Series[Any] | NDArray[Any]":
         """Returns the label of each item of the votes; see :meth:`fit` and :meth:`predict`."""
-        return self.fit(votes, gold=gold).predict(votes)
+        rows = self.fit(votes, gold=gold)._rows(None)
+        return self._labels_of(rows, as_array=isinstance(votes, np.ndarray))
 
     def fit_predict_proba(
         self, votes: Any, y: object = None, *, gold: Gold | None = None
     ) -> "pd.DataFrame | NDArray[np.float64]":
         """Returns the probabilities of the items of the votes; see :meth:`fit` and :meth:`predict_proba`."""
-        return self.fit(votes, gold=gold).predict_proba(votes)
+        rows = self.fit(votes, gold=gold)._rows(None)
+        return self._probabilities_of(rows, as_array=isinstance(votes, np.ndarray))
+
+    def _probabilities_of(self, rows: NDArray[np.int64], *, as_array: bool) -> "pd.DataFrame | NDArray[np.float64]":
+        found: NDArray[np.float64] = self.probabilities_[rows]
+        return found if as_array else pd.DataFrame(found, index=self._index(rows), columns=self.classes_)
+
+    def _labels_of(self, rows: NDArray[np.int64], *, as_array: bool) -> "pd.Series[Any] | NDArray[Any]":
+        found: NDArray[Any] = np.asarray([*self.classes_, None], dtype=object)[self._label[rows]]
+        return found if as_array else pd.Series(found, index=self._index(rows), name="label", dtype=object)
 
     def _rows(self, votes: Any) -> NDArray[np.int64]:
         if not hasattr(self, "items_"):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from hilmix.annotations import Annotations, IntArray
 from hilmix.diagnostics.trainer_pass import datamodule_of
+from hilmix.functional.aggregation import vote_counts
+from hilmix.functional.aggregation.vote_table import VoteTable
 from hilmix.metrics.suite import CalibrationSuite, HumanCalibration
 from hilmix.types import ItemLogits
 
@@ -50,10 +52,7 @@ class EpochCalibration(Callback):
 
 def _counts(notes: Annotations, items: IntArray) -> NDArray[np.float32]:
     """(B, K) labels of each item by class; a soft label is shared out."""
-    place, pair = notes.gather(items)
-    counts = np.zeros((len(items), notes.num_classes), dtype=np.float32)
-    if notes.probs is None:
-        np.add.at(counts, (place, notes.label[pair]), 1)
-    else:
-        np.add.at(counts, place, notes.probs[pair])
-    return counts
+    place, row = notes.gather(items)
+    probs = None if notes.probs is None else notes.probs[row]
+    sizes = len(items), notes.num_annotators, notes.num_classes
+    return vote_counts(VoteTable(place, notes.annotator[row], notes.label[row], *sizes, probs)).astype(np.float32)

@@ -23,6 +23,7 @@ from hilmix.functional.label_views import (
     fit_fusion,
     fit_transition,
     judge_labels,
+    label_prior,
     neighbor_labels,
     rank_flags,
     right_shares,
@@ -148,9 +149,8 @@ def _by_neighbors(votes: Annotations, features: Features) -> _Near:
         right = right_shares(fit_transition(majority(votes).label, found.rows, k))
         columns["neighbor_rank"] = rank_flags(share, votes.label, right)
     # One pseudo-neighbour of the prior: ten neighbours are no proof that a class is impossible.
-    prior = (np.bincount(votes.label, minlength=k) + 1.0) / (votes.num_pairs + k)
     support = near.support[:, None]
-    return _Near((near.share * support + prior) / (support + 1), columns)
+    return _Near((near.share * support + label_prior(votes)) / (support + 1), columns)
 
 
 def _label_table(

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from hilmix.functional.grouped import mean_by_group
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
@@ -23,11 +25,7 @@ def mean_per_annotator(annotator: IntArray, value: NDArray[np.floating], *, num_
         [0.5, nan, nan]
     """
     known = ~np.isnan(value)
-    # bincount: O(L + A), where a mask per annotator would cost O(L A).
-    count = np.bincount(annotator[known], minlength=num_annotators)
-    total = np.bincount(annotator[known], weights=value[known], minlength=num_annotators)
-    mean: FloatArray = np.divide(total, count, out=np.full(num_annotators, np.nan), where=count > 0)
-    return mean
+    return mean_by_group(value[known], annotator[known], num_annotators)
 
 
 class ConfusionEstimate(NamedTuple):

@@ -9,6 +9,7 @@ from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.rounds import require_counts, require_positive
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import entries, soft_labels, weighted_counts
+from hilmix.functional.grouped import sum_by_group
 from hilmix.functional.sizes import bytes_needed, require_memory
 
 _LEAST = 1e-9
@@ -113,5 +114,4 @@ class _Model:
         """(A, K) sums of (entries,) weights."""
         annotators, k = self.answers.shape[1], self.sizes["num_classes"]
         cell = self.votes.annotator * k + self.votes.label
-        # Without votes bincount returns int64 in spite of the weights.
-        return np.bincount(cell, weight, minlength=annotators * k).astype(np.float64, copy=False).reshape(annotators, k)
+        return sum_by_group(weight, cell, annotators * k).reshape(annotators, k)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
 from hilmix.functional.aggregation.votes import entries
+from hilmix.functional.grouped import sum_by_group
 
 _HALF = 0.5
 """Parameters of Jeffreys' prior of a probability."""
@@ -51,8 +52,7 @@ def accuracy_intervals(votes: Votes, posterior: FloatArray, *, level: float = 0.
     right = posterior[flat.item, flat.label]
 
     def per_annotator(weight: FloatArray) -> FloatArray:
-        # Without votes bincount returns int64 in spite of the weights.
-        return np.bincount(flat.annotator, weight, minlength=votes.num_annotators).astype(np.float64, copy=False)
+        return sum_by_group(weight, flat.annotator, votes.num_annotators)
 
     number, expected = per_annotator(flat.weight), per_annotator(flat.weight * right)
     unsure = per_annotator(flat.weight * right * (1 - right))

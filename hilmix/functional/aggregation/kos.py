@@ -7,6 +7,7 @@ import numpy as np
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.rounds import require_counts
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
+from hilmix.functional.grouped import sum_by_group
 
 
 class Kos(NamedTuple):
@@ -53,7 +54,7 @@ def kos(table: Votes, *, rounds: int = 20, seed: int = 0) -> Kos:
         message = _others(answer * message, table.annotator, table.num_annotators)
         # messages grow by about the labels per item and annotator each round, and would overflow unscaled
         message /= max(float(np.abs(message).max(initial=0.0)), np.finfo(np.float64).tiny)
-    score = np.bincount(table.item, answer * message, minlength=table.num_items).astype(np.float64, copy=False)
+    score = sum_by_group(answer * message, table.item, table.num_items)
     if table.gold is not None:
         score = np.where(table.gold >= 0, 2 * table.gold - 1, score)
     labels = np.maximum(np.bincount(table.annotator, minlength=table.num_annotators), 1)

@@ -15,6 +15,7 @@ from hilmix.functional.aggregation.votes import (
     softmax_in_place,
     weighted_counts,
 )
+from hilmix.functional.grouped import sum_by_group
 from hilmix.functional.sizes import bytes_needed, require_memory
 
 ClassPrior = Literal["learned", "uniform"]
@@ -177,5 +178,4 @@ class _Model:
 
     def _per_annotator(self, weight: FloatArray) -> FloatArray:
         """(A,) sums of (entries,) weights."""
-        # Without votes bincount returns int64 in spite of the weights.
-        return np.bincount(self.votes.annotator, weight, minlength=self.num_annotators).astype(np.float64, copy=False)
+        return sum_by_group(weight, self.votes.annotator, self.num_annotators)

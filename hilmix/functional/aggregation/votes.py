@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
+from hilmix.functional.grouped import sum_by_group
 from hilmix.functional.sizes import bytes_needed, require_memory
 
 OnRound = Callable[[int], object]
@@ -67,9 +68,7 @@ def weighted_counts(votes: Entries, *, num_items: int, num_classes: int) -> Floa
     needed = bytes_needed(items=num_items, classes=num_classes, per_item=1)
     require_memory("Counting labels by item and class", needed, items=num_items, classes=num_classes)
     cell = votes.item * num_classes + votes.label
-    flat = np.bincount(cell, weights=votes.weight, minlength=num_items * num_classes)
-    # Without votes bincount returns int64 in spite of the weights.
-    return flat.astype(np.float64, copy=False).reshape(num_items, num_classes)
+    return sum_by_group(votes.weight, cell, num_items * num_classes).reshape(num_items, num_classes)
 
 
 def best_classes(counts: FloatArray) -> NDArray[np.bool_]:

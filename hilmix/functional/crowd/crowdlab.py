@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hilmix.errors import DataError
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes, VoteTable
 from hilmix.functional.aggregation.votes import vote_counts
+from hilmix.functional.grouped import mean_by_group
 
 Probs = NDArray[np.floating[Any]]
 _LOWEST = 1e-6
@@ -79,11 +80,11 @@ def crowdlab(table: Votes, members: Sequence[Probs]) -> Crowdlab:
     return Crowdlab(
         consensus,
         np.where(consensus >= 0, posterior[np.arange(table.num_items), consensus], np.nan),
-        _share(table.item, in_consensus, table.num_items),
+        mean_by_group(in_consensus, table.item, table.num_items),
         posterior,
         label_quality,
         _annotator_quality(table, hard, label_quality, in_consensus, weights),
-        _share(table.annotator, in_consensus, table.num_annotators),
+        mean_by_group(in_consensus, table.annotator, table.num_annotators),
         _worst_class(table, consensus, posterior),
         *weights,
     )
@@ -168,7 +169,7 @@ def _named_by(table: Votes, label: IntArray, tied: IntArray, undecided: NDArray[
     clear[tied] = -1
     rows = clear[table.item] >= 0
     agreed = (table.label == clear[table.item])[rows]
-    skill = _share(table.annotator[rows], agreed, table.num_annotators)
+    skill = mean_by_group(agreed, table.annotator[rows], table.num_annotators)
     # Without any clear item all are alike.
     skill = np.where(np.isnan(skill), np.nanmean(skill) if len(agreed) else 0.0, skill)
     place = np.full(table.num_items, -1)
@@ -176,7 +177,7 @@ def _named_by(table: Votes, label: IntArray, tied: IntArray, undecided: NDArray[
     votes = place[table.item] >= 0
     cell = place[table.item[votes]] * table.num_classes + table.label[votes]
     size = int(undecided.sum()) * table.num_classes
-    mean = _share(cell, skill[table.annotator[votes]], size)
+    mean = mean_by_group(skill[table.annotator[votes]], cell, size)
     return np.where(np.isnan(mean), -1.0, mean).reshape(-1, table.num_classes)
 
 
@@ -221,7 +222,7 @@ def _agreement_with_others(table: Votes, hard: HardCounts) -> FloatArray:
 def _posterior(
     table: Votes, hard: HardCounts, members: Sequence[Probs], consensus: IntArray, weights: _Weights
 ) -> FloatArray:
-    agreed = _share(table.item, table.label == consensus[table.item], table.num_items)
+    agreed = mean_by_group(table.label == consensus[table.item], table.item, table.num_items)
     right = float(agreed[hard.several].mean())
     other = (1 - right) / max(table.num_classes - 1, 1)
     weight = weights.annotator[table.annotator]
@@ -242,25 +243,17 @@ def _best(posterior: FloatArray, majority: IntArray, hard: HardCounts) -> IntArr
     return np.where(hard.labels > 0, np.where(clear, posterior.argmax(axis=1), majority), -1)
 
 
-def _share(group: IntArray, value: NDArray[Any], size: int) -> FloatArray:
-    """(size,) mean of a value by group, NaN without any."""
-    count = np.bincount(group, minlength=size)
-    total = np.bincount(group, value, minlength=size)
-    mean: FloatArray = np.divide(total, count, out=np.full(size, np.nan), where=count > 0)
-    return mean
-
-
 def _annotator_quality(
     table: Votes, hard: HardCounts, label_quality: FloatArray, in_consensus: NDArray[np.bool_], weights: _Weights
 ) -> FloatArray:
     shared = hard.several[table.item]
-    agreed = _share(table.annotator[shared], in_consensus[shared], table.num_annotators)
+    agreed = mean_by_group(in_consensus[shared], table.annotator[shared], table.num_annotators)
     active = np.bincount(table.annotator, minlength=table.num_annotators) > 0
     # The annotators' weight on an item with the mean number of labels.
     crowd = weights.annotator[active].mean() * hard.labels[hard.labels > 0].mean()
     model = float(weights.model.mean())
     w = model / (model + crowd)
-    quality: FloatArray = w * _share(table.annotator, label_quality, table.num_annotators) + (1 - w) * agreed
+    quality: FloatArray = w * mean_by_group(label_quality, table.annotator, table.num_annotators) + (1 - w) * agreed
     return quality
 
 
@@ -268,8 +261,8 @@ def _worst_class(table: Votes, consensus: IntArray, posterior: FloatArray) -> In
     """The label of lowest agreement; of several the most frequent, then that of the best consensus, then lower."""
     k = table.num_classes
     cell, place, count = np.unique(table.annotator * k + table.label, return_inverse=True, return_counts=True)
-    agreed = _share(place, table.label == consensus[table.item], len(cell))
-    quality = _share(place, posterior[table.item, consensus[table.item]], len(cell))
+    agreed = mean_by_group(table.label == consensus[table.item], place, len(cell))
+    quality = mean_by_group(posterior[table.item, consensus[table.item]], place, len(cell))
     annotator, label = np.divmod(cell, k)
     order = np.lexsort((label, -quality, -count, agreed, annotator))
     first = order[np.diff(annotator[order], prepend=-1) > 0]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hilmix.functional.annotator_quality import FloatArray, IntArray
 from hilmix.functional.dynamics.sums import DynamicsSums
+from hilmix.functional.grouped import mean_by_group
 
 
 class DynamicsScores(NamedTuple):
@@ -128,7 +129,4 @@ def waum_per_annotator(aum: FloatArray, trust: FloatArray, annotator: IntArray, 
 
 def _weighted_mean(value: FloatArray, weight: FloatArray, group: IntArray, size: int) -> FloatArray:
     known = ~np.isnan(value)
-    total = np.bincount(group[known], weight[known], minlength=size)
-    summed = np.bincount(group[known], weight[known] * value[known], minlength=size)
-    mean: FloatArray = np.divide(summed, total, out=np.full(size, np.nan), where=total > 0)
-    return mean
+    return mean_by_group(value[known], group[known], size, weight=weight[known])

@@ -61,6 +61,17 @@ class Verdict(NamedTuple):
     """(L,) p(true class = label) by the other labels of the item alone; NaN without any."""
 
 
+def label_prior(table: Votes) -> FloatArray:
+    """Returns the shares of the classes among all labels, one label of each class added, (K,) float64.
+
+    Args:
+        table: the labels; of soft ones ``label`` counts.
+    """
+    k = table.num_classes
+    prior: FloatArray = (np.bincount(table.label, minlength=k) + 1.0) / (len(table.label) + k)
+    return prior
+
+
 def fit_fusion(table: Votes, views: Sequence[Probs], *, seed: int = 0) -> Fusion:
     """Estimates how far to rely on each view and annotator, by the labels that they foresee.
 
@@ -75,7 +86,7 @@ def fit_fusion(table: Votes, views: Sequence[Probs], *, seed: int = 0) -> Fusion
     """
     n, k = table.num_items, table.num_classes
     require_memory("The fusion of views", bytes_needed(items=n, classes=k, per_item=3 + len(views)), items=n, classes=k)
-    prior = (np.bincount(table.label, minlength=k) + 1.0) / (len(table.label) + k)
+    prior = label_prior(table)
     errors = np.full((k, k), 1 / max(k - 1, 1))
     np.fill_diagonal(errors, 0)
     weight = np.full(len(views), 1 / max(len(views), 1))
@@ -88,8 +99,9 @@ def fit_fusion(table: Votes, views: Sequence[Probs], *, seed: int = 0) -> Fusion
     some = order if len(order) <= _FIT_LABELS else np.sort(rng.choice(order, _FIT_LABELS, replace=False))
     last = -np.inf
     for _ in range(_ROUNDS):
-        fusion = _fit_weights(table, evidence, fusion, some)
-        fusion = _fit_annotators(table, evidence, fusion)
+        votes = _vote_sums(table, fusion)
+        fusion = _fit_weights(table, evidence, fusion, votes, some)
+        fusion = _fit_annotators(table, evidence, fusion, votes)
         if fusion.log_likelihood - last <= _TOLERANCE:
             break
         last = fusion.log_likelihood
@@ -159,11 +171,13 @@ def _vote_sums(table: Votes, fusion: Fusion) -> FloatArray:
     return total
 
 
-def _fit_weights(table: Votes, evidence: Sequence[FloatArray], fusion: Fusion, some: IntArray) -> Fusion:
+def _fit_weights(
+    table: Votes, evidence: Sequence[FloatArray], fusion: Fusion, votes: FloatArray, some: IntArray
+) -> Fusion:
     """Weights of views and votes with the highest likelihood of some labels, given all other labels."""
     item = table.item[some]
     own = _label_log_probs(table, fusion, some)
-    features = [one[item] for one in evidence] + [_vote_sums(table, fusion)[item] - own]
+    features = [one[item] for one in evidence] + [votes[item] - own]
     start = np.log(fusion.prior)
 
     def objective(weight: FloatArray) -> tuple[float, FloatArray]:
@@ -179,10 +193,10 @@ def _fit_weights(table: Votes, evidence: Sequence[FloatArray], fusion: Fusion, s
     return fusion._replace(view_weight=found.x[:-1], vote_weight=float(found.x[-1]))
 
 
-def _fit_annotators(table: Votes, evidence: Sequence[FloatArray], fusion: Fusion) -> Fusion:
+def _fit_annotators(table: Votes, evidence: Sequence[FloatArray], fusion: Fusion, votes: FloatArray) -> Fusion:
     """Skills, ease and errors by one round of expectation maximisation, each label held out in the E step's prior."""
     k, a = table.num_classes, table.num_annotators
-    base, votes = _base(evidence, fusion, table.num_items), _vote_sums(table, fusion)
+    base = _base(evidence, fusion, table.num_items)
     counts, right = np.zeros((k, k)), np.zeros(len(table.label))
     total = 0.0
     for rows in row_chunks(len(table.label), k):
