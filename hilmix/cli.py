@@ -54,6 +54,7 @@ COMMANDS = {
     "methods": Command("list the methods, with a line about each", module="methods"),
     "serve": Command("serve a trained model: POST an image, get calibrated probabilities", module="serve"),
     "report": Command("build the HTML report of a run folder", module="report"),
+    "collect": Command("one table of many runs, or means over their seeds", module="collect"),
     "audit": Command("which labels are wrong, with reasons and items to review", module="audit"),
     "aggregate": Command(
         "one label per item from the votes alone: Dawid-Skene, EBCC, GLAD and others", module="aggregate"

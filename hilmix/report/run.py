@@ -123,6 +123,16 @@ def _logs(folder: Path) -> list[Path]:
     return sorted(own, key=lambda path: int(path.parent.name.rpartition("_")[2]))
 
 
+def read_curves(folder: Path) -> pd.DataFrame | None:
+    """Returns everything that CSV loggers wrote about the run's own data, all attempts in order; None without a log.
+
+    Raises:
+        RunError: if a log is damaged.
+    """
+    logs = _logs(folder)
+    return pd.concat([read_file(path, pd.read_csv) for path in logs], ignore_index=True) if logs else None
+
+
 def read_run(folder: Path | str) -> Run:
     """Reads a run folder.
 
@@ -132,20 +142,19 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'. Give the folder that a run wrote.")
-    logs = _logs(folder)
     test = folder / "metrics.json"
     run = Run(
         folder=folder,
-        test=_read(test, _test_results),
+        test=read_file(test, _test_results),
         # Nullable, as rows of older versions name neither; as floats, epoch 3 would read 3.0.
-        calibration=_read(
+        calibration=read_file(
             folder / "calibration.csv", lambda p: pd.read_csv(p, dtype={"epoch": "Int64", "step": "Int64"})
         ),
-        suspects=_read(folder / "label_errors.parquet", pd.read_parquet),
-        detection=_read(folder / "label_errors_detection.csv", pd.read_csv),
-        annotators=_read(folder / "annotators.parquet", lambda p: rank_annotators(pd.read_parquet(p))),
-        curves=pd.concat([_read(p, pd.read_csv) for p in logs], ignore_index=True) if logs else None,
-        config=_read(folder / "config.yaml", Path.read_text),
+        suspects=read_file(folder / "label_errors.parquet", pd.read_parquet),
+        detection=read_file(folder / "label_errors_detection.csv", pd.read_csv),
+        annotators=read_file(folder / "annotators.parquet", lambda p: rank_annotators(pd.read_parquet(p))),
+        curves=read_curves(folder),
+        config=read_file(folder / "config.yaml", Path.read_text),
     )
     # After reading: a damaged file is the more useful message.
     if not has_results(folder):
@@ -159,7 +168,12 @@ def _test_results(path: Path) -> dict[str, Any] | None:
     return found if "evaluated" in found else None
 
 
-def _read(path: Path, reader: Any) -> Any:
+def read_file(path: Path, reader: Any) -> Any:
+    """Returns what a reader finds in a file, None where there is no file.
+
+    Raises:
+        RunError: if it is damaged.
+    """
     if not path.is_file():
         return None
     try:
