@@ -31,7 +31,8 @@ class Collection(NamedTuple):
     table: pd.DataFrame
     """A row per run, sorted by folder: ``run``; ``state`` (``tested``, ``epoch 7 of 50`` without ``metrics.json``,
     ``no result``); every setting in which the runs differ; ``weights``, ``epoch`` and ``step`` of the checkpoint;
-    ``items``; every metric, of test items under its name in ``metrics.json``, else ``val/...`` of the last validation."""
+    ``items``; every metric, of test items under its name in ``metrics.json``, else ``val/...`` of the last
+    validation."""
     settings: tuple[str, ...]
     """The columns that hold settings."""
     metrics: tuple[str, ...]
