@@ -25,6 +25,7 @@ def main(wheel: Path) -> None:
         "hilmix/py.typed",
         "hilmix/__init__.pyi",
         "hilmix/human/elicit/serve/pages/index.html",
+        "hilmix/report/pages/report.html.j2",
         "licenses/LICENSE",
     ):
         if not any(entry.endswith(name) for entry in held):

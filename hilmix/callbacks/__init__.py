@@ -11,6 +11,7 @@ from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
 from hilmix.callbacks.out_of_fold import OutOfFoldFile
 from hilmix.callbacks.predictions import PredictionFile
+from hilmix.callbacks.report_files import ReportFiles
 from hilmix.callbacks.training_dynamics import TrainingDynamics
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "MetricsFile",
     "OutOfFoldFile",
     "PredictionFile",
+    "ReportFiles",
     "TrainingDynamics",
 ]

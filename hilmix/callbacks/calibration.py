@@ -39,7 +39,7 @@ class CalibrationReport(FitReport):
 
     def __init__(self) -> None:
         self._tracker: CalibrationTracker | None = None
-        self._fitted_on = ""
+        self._fitted_on, self._determined = "", True
 
     def report_fit(self, trainer: Trainer, pl_module: LightningModule) -> None:
         tracker = self._start(trainer, pl_module)
@@ -80,6 +80,7 @@ class CalibrationReport(FitReport):
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
         data = datamodule_of(trainer).data
         fit, self._fitted_on = fit_pass_temperature(data, clean_pass(trainer, pl_module, "val"))
+        self._determined = fit.determined
         if trainer.is_global_zero and not fit.determined:
             log.warning("The temperature is set to %.3g: %s do not determine one.", fit.temperature, self._fitted_on)
         return CalibrationTracker(len(data.classes), fit.temperature, trainer.strategy.root_device)
@@ -92,7 +93,8 @@ class CalibrationReport(FitReport):
             return
         folder = run_folder(trainer)
         weights = weights_of(trainer)._asdict()
-        summary = [{"split": split, **score.row(), "fitted_on": self._fitted_on, **weights} for score in scores]
+        fit = {"fitted_on": self._fitted_on, "determined": self._determined}
+        summary = [{"split": split, **score.row(), **fit, **weights} for score in scores]
         bins = pd.concat([score.bin_table().assign(split=split, **weights) for score in scores])
         for name, table in (("calibration.csv", pd.DataFrame(summary)), ("reliability.csv", bins)):
             path = folder / name

@@ -22,7 +22,7 @@ from hilmix.diagnostics.label_errors import (
     suspect_thumbnails,
 )
 from hilmix.diagnostics.label_scores import LABEL_SCORES, find_scores
-from hilmix.diagnostics.thumbnails import thumbnails
+from hilmix.diagnostics.thumbnails import picture_table, thumbnails
 from hilmix.diagnostics.trainer_pass import clean_pass, datamodule_of
 from hilmix.files import write_table
 from hilmix.plotting import thumbnail_sheet
@@ -40,8 +40,9 @@ class LabelErrors(FitReport):
     annotator model gives one, else by self-confidence.
 
     Files in the run folder: ``label_errors.parquet`` (one row per label), ``label_errors_items.parquet`` (one per item,
-    its majority label), ``label_errors.png`` (for images), and, where truth is known, ``label_errors_detection.csv``:
-    average precision and AUROC of finding the wrong labels. The first labels go to W&B as a table with thumbnails.
+    its majority label), ``label_errors.png`` and ``label_errors_pictures.parquet`` (for images), and, where truth is
+    known, ``label_errors_detection.csv``: average precision and AUROC of finding the wrong labels. The first labels go
+    to W&B as a table with thumbnails.
 
     Args:
         top: how many suspects are shown in pictures and the W&B table.
@@ -94,6 +95,8 @@ class LabelErrors(FitReport):
         rows = pd.Index(data.items).get_indexer(pd.Index(shown["item"])).astype(np.int64)
         images = thumbnails(data, rows)
         board.log_table(trainer, "diagnostics/label_errors", shown, images=images)
+        if (pictures := picture_table(data, shown["item"])) is not None:
+            write_table(pictures, run_folder(trainer) / "label_errors_pictures.parquet")
         if images is not None:
             title = f"Most suspicious training labels ({predictions} predictions)"
             write_figure(trainer, "label_errors.png", lambda: thumbnail_sheet(suspect_thumbnails(shown, images), title))

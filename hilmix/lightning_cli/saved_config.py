@@ -16,6 +16,7 @@ from hilmix.files import write_table
 from hilmix.integrity import name_module
 from hilmix.lightning_cli.command_parser import write_yaml
 from hilmix.lightning_cli.given_settings import RESUME_ONLY
+from hilmix.lightning_cli.provenance import save_start
 from hilmix.lightning_cli.results_folder import mark
 from hilmix.logging import wandb_logger
 from hilmix.redaction import redacted
@@ -55,6 +56,7 @@ class SaveRunConfig(SaveConfigCallback):
         for folder in (Path(trainer.default_root_dir), *attempts):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(text)
+        save_start(Path(trainer.default_root_dir))
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, AnnotatedDataModule):
             _save_data(data, Path(trainer.default_root_dir))

@@ -13,10 +13,12 @@ from hilmix.diagnostics.annotators import rank_annotators
 from hilmix.diagnostics.label_errors import find_contradicted
 from hilmix.diagnostics.weights import Weights, with_weights
 from hilmix.errors import RunError
+from hilmix.yaml_files import load_yaml
 
 OTHER_DATA = "on-"
 """Beginning of the folders in which a run folder keeps results on other data than the run's own."""
 FIGURES = ("reliability_test.png", "reliability.png", "label_errors.png", "annotators.png", "training_curves.png")
+PARTS = ("val", "test")
 FILES = (
     "report.html",
     "metrics.json",
@@ -31,6 +33,10 @@ FILES = (
     "predictions.parquet",
     "predictions_confusion.parquet",
     *FIGURES,
+    "label_errors_pictures.parquet",
+    *(f"evaluation_{part}{kind}.parquet" for part in PARTS for kind in ("", "_pictures")),
+    "facts.json",
+    "run.json",
     "config.yaml",
 )
 
@@ -43,9 +49,15 @@ class Run:
         folder: the run folder.
         test: ``metrics.json``, if ``test`` has written it, not cross-fitting alone.
         calibration: ``calibration.csv``.
+        reliability: ``reliability.csv``, the bins of the calibration.
+        evaluation: ``evaluation_test.parquet``, else ``evaluation_val.parquet``: a row per evaluated item.
+        pictures: file by item of what ``..._pictures.parquet`` hold.
+        facts: ``facts.json``: the model, the data, and what the majority vote scores.
+        starts: ``run.json``: command, date and commit of each start of the training.
         suspects: ``label_errors.parquet``.
         detection: ``label_errors_detection.csv``.
         annotators: ``annotators.parquet``, those with training labels, the least reliable first.
+        confusion: ``confusion.parquet``: one row per annotator, true class and label.
         curves: everything that CSV loggers wrote, all attempts in order.
         config: text of ``config.yaml``.
     """
@@ -53,11 +65,37 @@ class Run:
     folder: Path
     test: dict[str, Any] | None
     calibration: pd.DataFrame | None
+    reliability: pd.DataFrame | None
+    evaluation: pd.DataFrame | None
+    pictures: dict[str, bytes]
+    facts: dict[str, Any]
+    starts: list[dict[str, Any]]
     suspects: pd.DataFrame | None
     detection: pd.DataFrame | None
     annotators: pd.DataFrame | None
+    confusion: pd.DataFrame | None
     curves: pd.DataFrame | None
     config: str | None
+
+    @property
+    def split(self) -> str:
+        """Split of the headline: ``test`` once the run was tested, else ``val``."""
+        return "val" if self.test is None else "test"
+
+    @property
+    def facts_of_split(self) -> dict[str, Any]:
+        """Sizes, agreement and the majority vote of the items of the headline; empty in runs of older versions."""
+        return dict(self.facts.get("data", {}).get("splits", {}).get(self.split, {}))
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The weights behind the headline."""
+        return self._last_validation() if self.test is None else self.test.get("weights", {})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the run; empty without ``config.yaml``."""
+        return {} if self.config is None else load_yaml(self.config)
 
     @property
     def scored(self) -> str:
@@ -142,17 +180,26 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'. Give the folder that a run wrote.")
-    test = folder / "metrics.json"
+    metrics = folder / "metrics.json"
+    test = read_file(metrics, _test_results)
+    evaluated = folder / f"evaluation_{'val' if test is None else 'test'}.parquet"
     run = Run(
         folder=folder,
-        test=read_file(test, _test_results),
+        test=test,
         # Nullable, as rows of older versions name neither; as floats, epoch 3 would read 3.0.
         calibration=read_file(
             folder / "calibration.csv", lambda p: pd.read_csv(p, dtype={"epoch": "Int64", "step": "Int64"})
         ),
+        reliability=read_file(folder / "reliability.csv", pd.read_csv),
+        evaluation=read_file(evaluated, pd.read_parquet),
+        pictures=_pictures(evaluated.with_name(f"{evaluated.stem}_pictures.parquet"))
+        | _pictures(folder / "label_errors_pictures.parquet"),
+        facts=read_file(folder / "facts.json", _json) or {},
+        starts=read_file(folder / "run.json", _json) or [],
         suspects=read_file(folder / "label_errors.parquet", pd.read_parquet),
         detection=read_file(folder / "label_errors_detection.csv", pd.read_csv),
         annotators=read_file(folder / "annotators.parquet", lambda p: rank_annotators(pd.read_parquet(p))),
+        confusion=read_file(folder / "confusion.parquet", pd.read_parquet),
         curves=read_curves(folder),
         config=read_file(folder / "config.yaml", Path.read_text),
     )
@@ -166,6 +213,15 @@ def _test_results(path: Path) -> dict[str, Any] | None:
     found: dict[str, Any] = json.loads(path.read_text())
     # Cross-fitting writes a metrics.json without test items, which is no result of `test`.
     return found if "evaluated" in found else None
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _pictures(path: Path) -> dict[str, bytes]:
+    table = read_file(path, pd.read_parquet)
+    return {} if table is None else dict(zip(table["item"], table["picture"], strict=True))
 
 
 def read_file(path: Path, reader: Any) -> Any:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, PredictionFile
+from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, PredictionFile, ReportFiles
 from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer
 
 
 def run(folder: Path, **settings) -> None:
     """Fit, test and predict with every callback."""
     datamodule, model = toy_datamodule(toy_data(), folder / f"rank-{os.environ.get('RANK', 0)}"), Toy(scale=1.5)
-    callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile(), PredictionFile()]
+    callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile(), PredictionFile(), ReportFiles()]
     toy_trainer(folder, callbacks, **settings).fit(model, datamodule=datamodule)
     toy_trainer(folder, callbacks, **settings).test(model, datamodule=datamodule, verbose=False)
     toy_trainer(folder, callbacks, **settings).predict(model, datamodule=datamodule, return_predictions=False)
@@ -43,7 +43,7 @@ def test_two_ranks_write_what_one_writes(tmp_path, run_ranks):
     run(tmp_path / "one")
     assert run_ranks(one_of_two, tmp_path / "two") == [0, 1]
     names = [p.name for p in (tmp_path / "one").iterdir() if p.suffix in (".csv", ".parquet")]
-    assert len(names) == 10
+    assert len(names) == 12
     for name in names:
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
         left, right = (read(tmp_path / folder / name) for folder in ("one", "two"))

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
 
 from hilmix import plotting
-from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile
+from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, MetricsFile, ReportFiles
 from hilmix.cli import main
 from hilmix.errors import RunError
 from hilmix.report import build_report, read_run, summarize
@@ -23,7 +23,7 @@ from tests.callbacks.toy import Toy, toy_data, toy_datamodule, toy_trainer
 def train(
     folder: Path, *, test: bool = True, truth: bool = True, images: bool = True, exchangeable: bool = False
 ) -> Path:
-    callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile()]
+    callbacks = [CalibrationReport(), LabelErrors(), AnnotatorReport(), MetricsFile(), ReportFiles()]
     trainer = toy_trainer(folder, callbacks, logger=CSVLogger(str(folder), name="csv"))
     data = toy_data(truth=truth, images=images, exchangeable=exchangeable)
     model, datamodule = Toy(), toy_datamodule(data, folder)
@@ -51,13 +51,21 @@ def printed(folder) -> str:
     return console.file.getvalue()
 
 
-def test_everything_is_in_the_page_and_nothing_is_fetched(make_run):
+def test_everything_is_in_the_page_and_nothing_is_fetched(make_run, tmp_path):
     page = build_report(make_run()).read_text()
-    for title in ("Calibration", "Suspicious labels", "Annotators", "Provenance"):
-        assert f"<h2>{title}</h2>" in page
-    assert len(re.findall(r"<img [^>]*src='data:image/png;base64,", page)) == 3
-    without_pictures = re.sub(r"src='data:[^']*'", "", page)
-    assert not re.search(r"src=|href=|url\(|@import|https?:", without_pictures)
+    titles = ("Data", "Confused classes", "Wrong predictions", "Suspicious labels", "Calibration", "Annotators")
+    for title in (*titles, "Terms", "Files and settings"):
+        assert f">{title}</h2>" in page
+    evaluation = pd.read_parquet(tmp_path / "evaluation_test.parquet")
+    wrong = evaluation["target"].notna() & (
+        evaluation["predicted"].astype(object) != evaluation["target"].astype(object)
+    )
+    suspects = len(pd.read_parquet(tmp_path / "label_errors_pictures.parquet"))
+    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == wrong.sum() + suspects
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)["']""", page)
+    assert all(address.startswith(("data:image/", "#")) or (tmp_path / address).is_file() for address in addresses)
+    assert not re.search(r"url\(|@import|https?:|<link|<script src", re.sub(r'src="data:[^"]*"', "", page))
+    assert "default-src 'none'" in page  # the browser itself would refuse a request
     assert "person-" in page
     assert "true classes of" in page
 
@@ -81,7 +89,9 @@ def test_what_is_missing_is_left_out(make_run, settings):
 
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "available", lambda: False)
-    assert "<img" not in build_report(train(tmp_path)).read_text()
+    page = build_report(train(tmp_path)).read_text()
+    assert not list(tmp_path.glob("*.png"))
+    assert "Reliability diagram" in page
 
 
 def test_names_are_escaped(make_run, tmp_path):
@@ -89,7 +99,9 @@ def test_names_are_escaped(make_run, tmp_path):
     table = pd.read_parquet(tmp_path / "annotators.parquet")
     table["annotator"] = "<script>alert(1)</script>"
     table.to_parquet(tmp_path / "annotators.parquet")
-    assert "<script>" not in build_report(tmp_path).read_text()
+    page = build_report(tmp_path).read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
     assert "[/bold]" not in printed(tmp_path)
 
 

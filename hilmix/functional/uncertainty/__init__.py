@@ -15,6 +15,12 @@ from hilmix.functional.uncertainty.conformal import (
     prediction_sets,
     set_scores,
 )
+from hilmix.functional.uncertainty.curves import (
+    chance_calibration_error,
+    risk_coverage_curve,
+    smooth_reliability,
+    wilson_interval,
+)
 from hilmix.functional.uncertainty.errors import average_calibration_error, debiased_calibration_error
 from hilmix.functional.uncertainty.humans import (
     entropy_correlation,
@@ -47,6 +53,7 @@ __all__ = [
     "brier_decomposition",
     "brier_sums",
     "calibrate",
+    "chance_calibration_error",
     "conformal_threshold",
     "crowd_threshold",
     "debiased_calibration_error",
@@ -61,9 +68,12 @@ __all__ = [
     "prediction_sets",
     "ranking_agreement",
     "risk_coverage_area",
+    "risk_coverage_curve",
     "set_scores",
     "smooth_calibration_error",
+    "smooth_reliability",
     "soft_hits",
     "squared_distance",
     "total_variation",
+    "wilson_interval",
 ]
