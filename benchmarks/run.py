@@ -24,6 +24,8 @@ BENCHMARKS = {
     "aggregation": "aggregation",
     "diagnostics": "diagnostics",
     "aggregation-growth": "aggregation_growth",
+    "scale": "scale",
+    "scale-growth": "scale_growth",
     "elicit": "elicit_load",
     "start": "start",
 }

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hilmix.annotations import Annotations
+from hilmix.functional.aggregation import SparsePosterior
 from hilmix.functional.aggregation.decisions import Decision
 from hilmix.functional.vote_quality import AnnotatorQuality
 
@@ -14,6 +15,8 @@ def aggregate_table(items: Sequence[str], votes: Annotations, decision: Decision
     """Returns one row per item: ``item``, ``label`` (None without one), ``prob_<class>``, ``votes``, ``confidence``,
     the largest probability, and ``entropy``, of the probabilities, in nats.
 
+    Without ``prob_<class>`` where the distributions are sparse, as they would be too many numbers.
+
     Args:
         items: N names.
         votes: the annotations.
@@ -21,19 +24,17 @@ def aggregate_table(items: Sequence[str], votes: Annotations, decision: Decision
     """
     posterior = decision.posterior
     names = np.asarray([*votes.classes, None], dtype=object)  # -1 picks the None
-    # 0 log 0 counts 0.
-    log = np.log(np.where(posterior > 0, posterior, 1.0))
-    return pd.DataFrame(
-        {
-            "item": list(items),
-            "label": names[decision.label],
-            **{f"prob_{name}": posterior[:, k] for k, name in enumerate(votes.classes)},
-            "votes": votes.labels_per_item,
-            "confidence": posterior.max(axis=1),
-            # abs() and not a minus sign, by which a certain item would have -0.
-            "entropy": np.abs((posterior * log).sum(axis=1)),
-        }
-    )
+    probs = {}
+    if isinstance(posterior, SparsePosterior):
+        confidence, entropy = posterior.max, posterior.entropy
+    else:
+        probs = {f"prob_{name}": posterior[:, k] for k, name in enumerate(votes.classes)}
+        # 0 log 0 counts 0.
+        log = np.log(np.where(posterior > 0, posterior, 1.0))
+        # abs() and not a minus sign, by which a certain item would have -0.
+        confidence, entropy = posterior.max(axis=1), np.abs((posterior * log).sum(axis=1))
+    columns = {"item": list(items), "label": names[decision.label], **probs, "votes": votes.labels_per_item}
+    return pd.DataFrame(columns | {"confidence": confidence, "entropy": entropy})
 
 
 def annotator_quality_table(votes: Annotations, quality: AnnotatorQuality) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from hilmix.errors import ConfigError, DataError
 from hilmix.faults import Findings
 from hilmix.functional.aggregation import Votes, aggregate, with_gold
 from hilmix.functional.aggregation.decisions import Ties, decide
+from hilmix.functional.aggregation.sparse_posterior import dense_posterior
 from hilmix.functional.vote_quality import judge_annotators
 
 Gold = Union[Mapping[Any, Any], "pd.Series[Any]"]
@@ -96,7 +97,7 @@ class Aggregator:
         decision = decide(self.method, result, known, ties=self.ties, seed=self.seed)
         self.classes_ = np.asarray(annotations.classes, dtype=object)
         self.items_ = np.asarray(items, dtype=object)
-        self.probabilities_, self._label = decision.posterior, decision.label
+        self.probabilities_, self._label = dense_posterior(decision.posterior), decision.label
         self.annotators_: pd.DataFrame | None = None
         if not annotations.exchangeable:
             self.annotators_ = annotator_quality_table(annotations, judge_annotators(annotations, result.posterior))

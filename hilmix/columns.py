@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilmix.checks import refusal
 from hilmix.errors import DataError
 from hilmix.faults import Findings
+from hilmix.functional.grouped import expand_ranges
 from hilmix.functional.sizes import require_memory
 from hilmix.moved import former_names
 from hilmix.values import MISSING_TEXTS, is_whole, natural_order, places, read_names
@@ -179,23 +180,3 @@ def encode_names(values: "pd.Series[str]", vocabulary: Sequence[str], name: str)
         shown = ", ".join(map(str, vocabulary[:8])) + (", ..." if len(vocabulary) > 8 else "")
         raise DataError(f"{name}, row {bad[0]}: '{values.iloc[bad[0]]}' is unknown; known are: {shown}.")
     return found
-
-
-def expand_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
-    """Returns the members of many ranges of rows at once, without a loop.
-
-    Args:
-        start: (B,) int64, first row of each range.
-        count: (B,) int64, length of each range, may be 0.
-
-    Returns:
-        ``range`` (L,) int64, the range that each member belongs to, non-decreasing, and ``row`` (L,) int64.
-
-    Example:
-        >>> [part.tolist() for part in expand_ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
-        [[0, 0, 2], [7, 8, 3]]
-    """
-    member = np.repeat(np.arange(len(start)), count)
-    # What turns the position among all members into a row: the start of the range less the members before it.
-    offset = np.repeat(start - (np.cumsum(count) - count), count)
-    return member, np.arange(len(member)) + offset

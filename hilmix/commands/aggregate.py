@@ -17,7 +17,7 @@ from hilmix.data.exports.predictions import label_studio_predictions
 from hilmix.data.items import LabelledItems
 from hilmix.errors import ConfigError
 from hilmix.files import write_json, write_table
-from hilmix.functional.aggregation import AGGREGATORS, Aggregate, Votes, aggregate, with_gold
+from hilmix.functional.aggregation import AGGREGATORS, Aggregate, SparsePosterior, Votes, aggregate, with_gold
 from hilmix.functional.aggregation.class_prior import aggregate_under, read_class_prior
 from hilmix.functional.aggregation.decisions import Decision, Ties, decide
 from hilmix.functional.aggregation.vote_table import IntArray
@@ -152,6 +152,11 @@ def _summary(
     )
     if tied := int(decision.tied.sum()):
         table.add_row("ties", f"{tied:,}, {_TIES[args.ties].format(seed=args.seed)}")
+    if result.structure:
+        table.add_row("structure", result.structure)
+    if isinstance(result.posterior, SparsePosterior):
+        n, k = result.posterior.shape
+        table.add_row("probabilities", f"not written, as they are {n:,} x {k:,} numbers; confidence and entropy are")
     if result.rounds is not None:
         table.add_row("rounds", f"{result.rounds}, {'converged' if result.converged else 'not converged'}")
     label = decision.label

@@ -94,10 +94,16 @@ class Aggregated(Targets):
         voted = np.flatnonzero(votes.labels_per_item > 0)
         result = aggregation.aggregate(self.by, votes, seed=self.seed)
         log.info("Aggregated %d items by %s%s.", len(voted), self.by, _describe_result(result))
+        posterior = result.posterior
+        if isinstance(posterior, aggregation.SparsePosterior):
+            if not result.hard:
+                # That of float64, of float32, and its rows in order.
+                return _build_one_per_item(votes, voted, probs=posterior.dense(voted, copies=2))
+            return _build_one_per_item(votes, voted, label=posterior.choose(seed=self.seed).label[voted])
         if not result.hard:
-            return _build_one_per_item(votes, voted, probs=result.posterior[voted])
+            return _build_one_per_item(votes, voted, probs=posterior[voted])
         return _build_one_per_item(
-            votes, voted, label=aggregation.choose_classes(result.posterior, seed=self.seed).label[voted]
+            votes, voted, label=aggregation.choose_classes(posterior, seed=self.seed).label[voted]
         )
 
 
@@ -115,12 +121,13 @@ class TrueLabels(Targets):
 
 
 def _describe_result(result: aggregation.Aggregate) -> str:
+    form = f"; {result.structure}" * bool(result.structure)
     if result.ties is not None:
         return f"; the seed decided {result.ties} ties"
     if result.converged is None:
-        return ""
+        return form
     state = "converged" if result.converged else "not converged"
-    return f"; {state}" + ("" if result.rounds is None else f" after {result.rounds} rounds")
+    return f"{form}; {state}" + ("" if result.rounds is None else f" after {result.rounds} rounds")
 
 
 def _build_one_per_item(

@@ -45,3 +45,23 @@ def mean_by_group(
     summed = np.bincount(group, value if weight is None else weight * value, minlength=num_groups)
     mean: FloatArray = np.divide(summed, total, out=np.full(num_groups, np.nan), where=total > 0)
     return mean
+
+
+def expand_ranges(start: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+    """Returns the members of many ranges of rows at once, without a loop.
+
+    Args:
+        start: (B,) int64, first row of each range.
+        count: (B,) int64, length of each range, may be 0.
+
+    Returns:
+        ``range`` (L,) int64, the range that each member belongs to, non-decreasing, and ``row`` (L,) int64.
+
+    Example:
+        >>> [part.tolist() for part in expand_ranges(np.array([7, 0, 3]), np.array([2, 0, 1]))]
+        [[0, 0, 2], [7, 8, 3]]
+    """
+    member = np.repeat(np.arange(len(start)), count)
+    # What turns the position among all members into a row: the start of the range less the members before it.
+    offset = np.repeat(start - (np.cumsum(count) - count), count)
+    return member, np.arange(len(member)) + offset

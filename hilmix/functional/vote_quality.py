@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hilmix.functional.aggregation.intervals import accuracy_intervals
+from hilmix.functional.aggregation.sparse_posterior import Posterior, dense_posterior
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.aggregation.votes import entries, weighted_counts
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -62,7 +63,7 @@ class AnnotatorQuality(NamedTuple):
         return {"few": few, "spammer": spammer, "adversarial": adversarial, "copies": ~few & (self.copy_of >= 0)}
 
 
-def judge_annotators(votes: Votes, posterior: FloatArray, *, level: float = 0.95) -> AnnotatorQuality:
+def judge_annotators(votes: Votes, posterior: Posterior, *, level: float = 0.95) -> AnnotatorQuality:
     """Returns the quality of all annotators.
 
     The posterior has seen the labels that it judges: with few labels per item ``skill`` is too high. ``agreement``
@@ -79,6 +80,7 @@ def judge_annotators(votes: Votes, posterior: FloatArray, *, level: float = 0.95
     """
     a, k = votes.num_annotators, votes.num_classes
     require_memory("Judging annotators", bytes_needed(annotators=a, classes=k, per_pair=3), annotators=a, classes=k)
+    posterior = dense_posterior(posterior)
     given = entries(votes)
     labels = np.bincount(votes.annotator, minlength=a)
     cell = given.annotator * k + given.label

@@ -13,11 +13,15 @@ from hilmix.data.inputs import ArrayInputs
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import DataError
 from hilmix.functional import sizes
-from hilmix.functional.aggregation import AGGREGATORS, aggregate
+from hilmix.functional.aggregation import AGGREGATORS, SparsePosterior, aggregate
+from hilmix.functional.aggregation.decisions import decide
+
+SPARSE = ("majority", "soft", "wawa", "zero-based-skill", "iwmv", "mace", "glad", "dawid-skene", "average")
+"""Methods that keep nothing for an item and a class that no vote names."""
 
 
 @pytest.mark.parametrize("many", [10**5, 10**6])
-@pytest.mark.parametrize("method", [m for m in AGGREGATORS if m not in ("kos", "average")])
+@pytest.mark.parametrize("method", [m for m in AGGREGATORS if m not in ("kos", *SPARSE)])
 def test_every_label_a_class_is_refused_before_it_is_allocated(method, many, monkeypatch):
     monkeypatch.setattr(sizes, "memory", lambda: 2**32)
     number = np.arange(many)
@@ -29,9 +33,39 @@ def test_every_label_a_class_is_refused_before_it_is_allocated(method, many, mon
     tracemalloc.stop()
     assert f"{many:,} classes" in str(raised.value)
     assert "GiB" in str(raised.value)
-    data = AnnotatedData("x", tuple(map(str, number)), ArrayInputs(np.zeros((many, 1)), "vector"), votes)
-    with pytest.raises(DataError, match="GiB"):
-        describe_data(data)
+
+
+@pytest.mark.parametrize("method", SPARSE)
+def test_memory_of_sparse_methods_does_not_grow_with_items_times_classes(method, monkeypatch):
+    """10 GB of probabilities, were they in full."""
+    many, item = 36_000, np.arange(36_000).repeat(2)
+    votes = Annotations.build(item, np.tile([0, 1], many), item, num_items=many, classes=many, annotators=2)
+    tracemalloc.start()
+    result = aggregate(method, votes)
+    decision = decide(method, result, votes)
+    assert tracemalloc.get_traced_memory()[1] < 2000 * many
+    tracemalloc.stop()
+    assert isinstance(result.posterior, SparsePosterior)
+    np.testing.assert_array_equal(decision.label, np.arange(many))
+
+
+def test_data_of_many_classes_are_described_without_a_table_of_items_and_classes():
+    many = 36_000
+    votes = Annotations.build(
+        np.arange(many).repeat(2),
+        np.tile([0, 1], many),
+        np.arange(2 * many) % many,
+        num_items=many,
+        classes=many,
+        annotators=2,
+    )
+    data = AnnotatedData("x", tuple(map(str, range(many))), ArrayInputs(np.zeros((many, 1)), "vector"), votes)
+    tracemalloc.start()
+    found = describe_data(data)
+    assert tracemalloc.get_traced_memory()[1] < 2000 * many
+    tracemalloc.stop()
+    assert found.pairwise_agreement == 0
+    np.testing.assert_allclose(found.class_votes, 1 / many)
 
 
 def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch):
@@ -39,9 +73,9 @@ def test_many_annotators_with_confusion_matrices_are_refused_by_size(monkeypatch
     who = np.arange(5000)
     votes = Annotations.build(who, who, who % 300, num_items=5000, classes=300, annotators=5000)
     with pytest.raises(DataError, match=r"5,000 annotators, 300 classes"):
-        aggregate("dawid-skene", votes)
-    # Those that keep parameters for given labels alone need no matrix per annotator.
-    for method in ("soft", "one-coin", "ibcc"):
+        aggregate("wds", votes)
+    # Those that keep parameters for given labels alone need no matrix per annotator, or share one at this size.
+    for method in ("soft", "one-coin", "ibcc", "dawid-skene"):
         assert aggregate(method, votes).posterior.shape == (5000, 300)
 
 

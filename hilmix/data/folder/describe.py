@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from hilmix.annotations import Annotations
 from hilmix.codes import UNKNOWN
 from hilmix.data.items import SPLITS, AnnotatedData, LabelledItems
 from hilmix.faults import Fault, Findings
-from hilmix.functional.aggregation import VoteTable, best_classes, vote_counts
+from hilmix.functional.aggregation import SparsePosterior, VoteTable
+from hilmix.functional.aggregation.cells import count_votes
 
 _ROUNDING = 1e-5
 """Of sums of float32 probabilities."""
 _NAMES_SHOWN = 8
+Counts: TypeAlias = ArrayLike | sparse.csr_array
+"""(N, K) numbers of votes; sparse, they take memory O(L) whatever the number of classes."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,11 @@ def describe_data(data: AnnotatedData | LabelledItems) -> Description:
 
     A soft answer counts with its probabilities, so that one between two classes counts in equal shares. Agreement is
     that of different annotators: of several labels of one annotator for an item it sees the last.
-
-    Raises:
-        DataError: where the counts would fill the memory.
     """
     votes, distinct = data.annotations, data.annotations.distinct()
-    counts = votes.counts()
-    compared = counts if distinct is votes else distinct.counts()
-    squares = squared_counts(distinct)
+    counts = sparse_counts(votes)
+    compared = counts if distinct is votes else sparse_counts(distinct)
+    squares = compared if distinct.probs is None else squared_counts(distinct)
     per_item = votes.labels_per_item[votes.labels_per_item > 0]
     known = data.target != UNKNOWN
     per_annotator = np.bincount(votes.annotator, minlength=votes.num_annotators)
@@ -88,14 +90,20 @@ def describe_data(data: AnnotatedData | LabelledItems) -> Description:
     )
 
 
-def squared_counts(votes: Annotations) -> NDArray[np.float64]:
+def sparse_counts(votes: VoteTable | Annotations) -> sparse.csr_array:
+    """(N, K) votes per item and class; a soft answer counts with its probabilities."""
+    cells, counts = count_votes(votes)
+    return sparse.csr_array((counts, cells.label, cells.start), shape=(votes.num_items, votes.num_classes))
+
+
+def squared_counts(votes: Annotations) -> sparse.csr_array:
     """(N, K) sums of the squared probabilities of the answers; those of plain labels are their counts."""
     squares = None if votes.probs is None else votes.probs.astype(np.float64) ** 2
     sizes = (votes.num_items, votes.num_annotators, votes.num_classes)
-    return vote_counts(VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=squares))
+    return sparse_counts(VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=squares))
 
 
-def pairwise_agreement(counts: ArrayLike, squares: ArrayLike | None = None) -> float:
+def pairwise_agreement(counts: Counts, squares: Counts | None = None) -> float:
     """Chance that two different answers of the same item, drawn from all such pairs, name the same class.
 
     Args:
@@ -106,13 +114,13 @@ def pairwise_agreement(counts: ArrayLike, squares: ArrayLike | None = None) -> f
         >>> pairwise_agreement([[2, 0], [1, 1]])
         0.5
     """
-    votes = np.asarray(counts, dtype=np.float64)
-    total = votes.sum(1)
-    pairs = _count_pairs(total).sum()
-    return float(_count_agreeing(votes, squares).sum() / pairs) if pairs else np.nan
+    votes = _as_sparse(counts)
+    pairs = _count_pairs(votes.sum(1)).sum()
+    squared = votes if squares is None else _as_sparse(squares)
+    return float(_count_agreeing(votes, squared).sum() / pairs) if pairs else np.nan
 
 
-def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> float:
+def krippendorff_alpha(counts: Counts, squares: Counts | None = None) -> float:
     """Krippendorff's alpha for nominal labels: 1 - observed / expected disagreement.
 
     Args:
@@ -130,9 +138,9 @@ def krippendorff_alpha(counts: ArrayLike, squares: ArrayLike | None = None) -> f
         >>> krippendorff_alpha([[2, 0], [0, 2]])
         1.0
     """
-    votes = np.asarray(counts, dtype=np.float64)
-    usable = votes.sum(1) > 2 - _ROUNDING
-    squared = (votes if squares is None else np.asarray(squares, dtype=np.float64))[usable]
+    votes = _as_sparse(counts)
+    usable = np.flatnonzero(votes.sum(1) > 2 - _ROUNDING)
+    squared = (votes if squares is None else _as_sparse(squares))[usable]
     votes = votes[usable]
     size, total = votes.sum(1), votes.sum()
     # The squares are those of each answer, which is not compared with itself.
@@ -150,10 +158,14 @@ def _count_pairs(size: NDArray[np.float64]) -> NDArray[np.float64]:
     return pairs
 
 
-def _count_agreeing(votes: NDArray[np.float64], squares: ArrayLike | None) -> NDArray[np.float64]:
+def _count_agreeing(votes: sparse.csr_array, squares: sparse.csr_array) -> NDArray[np.float64]:
     """(N,) expected number of ordered pairs of different answers that name one class."""
-    agreeing: NDArray[np.float64] = (votes**2 - (votes if squares is None else np.asarray(squares))).sum(1)
+    agreeing: NDArray[np.float64] = (votes**2 - squares).sum(1)
     return agreeing
+
+
+def _as_sparse(counts: Counts) -> sparse.csr_array:
+    return counts if sparse.issparse(counts) else sparse.csr_array(np.asarray(counts, dtype=np.float64))
 
 
 def _compute_chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -163,7 +175,7 @@ def _compute_chance(votes: Annotations, label: NDArray[np.int64]) -> NDArray[np.
     return np.asarray(np.take_along_axis(votes.probs, np.maximum(label, 0)[:, None], 1)[:, 0], dtype=np.float64)
 
 
-def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:
+def majority_accuracy(counts: Counts, target: ArrayLike) -> float:
     """Accuracy of the majority vote, a tie counting as the chance to draw the right class.
 
     Args:
@@ -173,13 +185,14 @@ def majority_accuracy(counts: ArrayLike, target: ArrayLike) -> float:
     Returns:
         NaN if no item has both votes and a target.
     """
-    votes, truth = np.asarray(counts, dtype=np.float64), np.asarray(target)
+    votes, truth = _as_sparse(counts), np.asarray(target)
     usable = (truth != UNKNOWN) & (votes.sum(1) > 0)
-    votes, truth = votes[usable], truth[usable]
-    if not len(votes):
+    if not usable.any():
         return np.nan
-    winners = best_classes(votes)
-    return float((winners[np.arange(len(truth)), truth] / winners.sum(1)).mean())
+    table = SparsePosterior(votes.indptr, votes.indices, votes.data, np.zeros(len(truth)), votes.shape[1])
+    winners, item = table.best(), table.item
+    right = winners.named & (table.label == truth[item])
+    return float((right[right] / winners.number[item[right]]).sum() / usable.sum())
 
 
 def _compute_balance(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ them by name.
 
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.bwa import Bwa, bwa
+from hilmix.functional.aggregation.cells import majority
 from hilmix.functional.aggregation.dawid_skene import DawidSkene, dawid_skene
 from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
 from hilmix.functional.aggregation.ensemble import Ensemble, dispersion, ensemble
@@ -23,12 +24,13 @@ from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
 from hilmix.functional.aggregation.plantnet import Plantnet, plantnet
 from hilmix.functional.aggregation.ptbcc import Ptbcc, ptbcc
 from hilmix.functional.aggregation.registry import AGGREGATORS, Aggregate, aggregate
+from hilmix.functional.aggregation.shared_dawid_skene import SharedDawidSkene, shared_dawid_skene
+from hilmix.functional.aggregation.sparse_posterior import SparsePosterior
 from hilmix.functional.aggregation.vote_table import Votes, VoteTable
 from hilmix.functional.aggregation.votes import (
     HardLabels,
     best_classes,
     choose_classes,
-    majority,
     soft_labels,
     vote_counts,
 )
@@ -52,6 +54,8 @@ __all__ = [
     "OneCoin",
     "Plantnet",
     "Ptbcc",
+    "SharedDawidSkene",
+    "SparsePosterior",
     "VoteTable",
     "Votes",
     "Wds",
@@ -76,6 +80,7 @@ __all__ = [
     "one_coin",
     "plantnet",
     "ptbcc",
+    "shared_dawid_skene",
     "soft_labels",
     "vote_counts",
     "wawa",

@@ -8,16 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilmix.functional.aggregation.gold import pin_shares
+from hilmix.functional.aggregation.cells import Cells, stored
 from hilmix.functional.aggregation.rounds import require_counts
+from hilmix.functional.aggregation.sparse_posterior import Posterior, Winners
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
-from hilmix.functional.aggregation.votes import (
-    Entries,
-    best_classes,
-    entries,
-    soft_labels,
-    weighted_counts,
-)
+from hilmix.functional.aggregation.votes import Entries, entries
 
 _STILL = 1e-9
 """Skills that change by no more than this have stopped: a changed winner moves one by a share of 1 / labels."""
@@ -26,7 +21,7 @@ _STILL = 1e-9
 class WeightedVote(NamedTuple):
     """Result of :func:`wawa` and :func:`zero_based_skill`."""
 
-    posterior: FloatArray
+    posterior: Posterior
     """(N, K) float64, shares of the weighted votes; uniform where no annotator with a positive weight voted."""
     skill: FloatArray
     """(A,) float64 in [0, 1], the weights; 0 for annotators without votes."""
@@ -46,8 +41,10 @@ def wawa(table: Votes) -> WeightedVote:
         Worker agreement with aggregate, as described in the documentation of crowd-kit (Ustalov et al., JOSS 2024).
     """
     votes = entries(table)
-    skill = winner_agreement(table, votes, _weighted_votes(table, votes, np.ones(table.num_annotators)))
-    return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, True, 2)
+    cells = Cells.of(table, votes)
+    plain = cells.votes(_weighted_votes(votes, cells, np.ones(table.num_annotators))).best()
+    skill = winner_agreement(table, votes, cells, plain)
+    return WeightedVote(stored(cells.shares(_weighted_votes(votes, cells, skill))), skill, True, 2)
 
 
 def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
@@ -68,29 +65,39 @@ def zero_based_skill(table: Votes, *, max_rounds: int = 100) -> WeightedVote:
     """
     require_counts("Zero-based skill", max_rounds=max_rounds)
     votes = entries(table)
+    cells = Cells.of(table, votes)
     # Any equal start makes the first round the plain vote.
     skill = np.full(table.num_annotators, 1 / table.num_classes)
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
         rounds += 1
-        missing = winner_agreement(table, votes, _weighted_votes(table, votes, skill)) - skill
+        winners = cells.votes(_weighted_votes(votes, cells, skill)).best()
+        missing = winner_agreement(table, votes, cells, winners) - skill
         skill = skill + 0.5 ** (rounds // 20) * missing
         converged = bool(np.abs(missing).max(initial=0.0) <= _STILL)
-    return WeightedVote(soft_labels(_weighted_votes(table, votes, skill)), skill, converged, rounds)
+    return WeightedVote(stored(cells.shares(_weighted_votes(votes, cells, skill))), skill, converged, rounds)
 
 
-def _weighted_votes(table: Votes, votes: Entries, skill: FloatArray) -> FloatArray:
-    """(N, K) votes, each with the skill of its annotator."""
-    scaled = votes._replace(weight=votes.weight * skill[votes.annotator])
-    counts = weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
-    return pin_shares(counts, table.gold)
+def _weighted_votes(votes: Entries, cells: Cells, skill: FloatArray) -> FloatArray:
+    """(M,) votes of each cell, each with the skill of its annotator."""
+    return cells.pin_counts(cells.sum_entries(votes.weight * skill[votes.annotator]))
 
 
-def winner_agreement(table: Votes, votes: Entries, counts: FloatArray, *, without: float = 0.0) -> FloatArray:
-    """Returns (A,) the expected share of each annotator's votes that name the item's winner, ``without`` votes."""
-    best = best_classes(counts)
+def winner_agreement(
+    table: Votes, votes: Entries, cells: Cells, winners: Winners, *, without: float = 0.0
+) -> FloatArray:
+    """Returns (A,) the expected share of each annotator's votes that name the item's winner, ``without`` votes.
+
+    Args:
+        table: sizes.
+        votes: its entries.
+        cells: of these.
+        winners: of each item.
+        without: of annotators without votes.
+    """
     # Items without a positive vote have no winner to divide by.
-    agreed = votes.weight * best[votes.item, votes.label] / np.maximum(best.sum(axis=1), 1)[votes.item]
+    share_of_win = winners.named / np.maximum(winners.number, 1)[cells.item]
+    agreed = votes.weight * share_of_win[cells.of_entry]
     right, total = (np.bincount(votes.annotator, w, minlength=table.num_annotators) for w in (agreed, votes.weight))
     share: FloatArray = np.divide(right, total, out=np.full(table.num_annotators, without), where=total > 0)
     return share

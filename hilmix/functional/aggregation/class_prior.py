@@ -8,6 +8,7 @@ import numpy as np
 from hilmix.checks import check_choice
 from hilmix.errors import ConfigError
 from hilmix.functional.aggregation.registry import Aggregate, aggregate
+from hilmix.functional.aggregation.sparse_posterior import dense_posterior
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes, VoteTable
 
 BAYESIAN = ("dawid-skene", "one-coin", "zencrowd", "glad", "mace")
@@ -70,5 +71,6 @@ def aggregate_under(prior: FloatArray, method: str, votes: Votes, **settings: An
     gold = None if votes.gold is None else np.append(votes.gold, -1)
     padded = VoteTable(votes.item, votes.annotator, votes.label, *sizes, probs=votes.probs, gold=gold)
     result = aggregate(method, padded, **settings)
-    posterior = result.posterior[:-1] * (shares / shares.sum() / result.posterior[-1])
+    found = dense_posterior(result.posterior, copies=3)
+    posterior = found[:-1] * (shares / shares.sum() / found[-1])
     return result._replace(posterior=posterior / posterior.sum(axis=1, keepdims=True))

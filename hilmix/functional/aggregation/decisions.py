@@ -1,14 +1,17 @@
 """One class per item from an aggregate, and what to do where classes tie."""
 
+from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilmix.checks import check_choice
+from hilmix.functional.aggregation.cells import soft
 from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.registry import Aggregate
-from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
+from hilmix.functional.aggregation.sparse_posterior import Posterior, SparsePosterior
+from hilmix.functional.aggregation.vote_table import IntArray, Votes
 from hilmix.functional.aggregation.votes import best_classes, choose_classes, soft_labels, vote_counts
 
 Ties = Literal["draw", "abstain", "first"]
@@ -20,7 +23,7 @@ class Decision(NamedTuple):
 
     label: IntArray
     """(N,) int64, -1 without votes unless the class is known, and where classes tie under ``abstain``."""
-    posterior: FloatArray
+    posterior: Posterior
     """(N, K) float64, that of the aggregate; of ``majority`` one-hot where there is a label."""
     tied: NDArray[np.bool_]
     """(N,) bool, items with votes whose best classes tie."""
@@ -47,6 +50,8 @@ def decide(method: str, result: Aggregate, votes: Votes, *, ties: Ties = "draw",
         [-1, 1]
     """
     check_choice("ties", ties, get_args(Ties))
+    if isinstance(result.posterior, SparsePosterior):
+        return _decide_sparse(method, result.posterior, votes, ties, seed)
     voted = np.bincount(votes.item, minlength=votes.num_items) > 0
     # The posterior of a majority repeats what the seed drew, and shows no tie.
     scores = pin_shares(vote_counts(votes), votes.gold) if method == "majority" else result.posterior
@@ -61,4 +66,21 @@ def decide(method: str, result: Aggregate, votes: Votes, *, ties: Ties = "draw",
     if method == "majority":
         chosen = label[:, None] == np.arange(votes.num_classes)
         posterior = soft_labels(np.where((label >= 0)[:, None], chosen, best).astype(np.float64))
+    return Decision(label, posterior, tied)
+
+
+def _decide_sparse(method: str, posterior: SparsePosterior, votes: Votes, ties: Ties, seed: int) -> Decision:
+    voted = np.bincount(votes.item, minlength=votes.num_items) > 0
+    scores = soft(votes) if method == "majority" else posterior
+    winners = scores.best()
+    tied = voted & (winners.number > 1)
+    chosen = scores.choose(seed=seed if ties == "draw" else None).label
+    if votes.gold is not None:
+        voted |= votes.gold >= 0
+    label = np.where(voted & ~(tied & (ties == "abstain")), chosen, -1)
+    if method == "majority":
+        item = scores.item
+        split = winners.named / np.maximum(winners.number, 1)[item]
+        prob = np.where(label[item] >= 0, label[item] == scores.label, split)
+        posterior = replace(scores, prob=prob)
     return Decision(label, posterior, tied)

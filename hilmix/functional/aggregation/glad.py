@@ -6,15 +6,11 @@ import numpy as np
 import scipy
 from scipy import sparse
 
-from hilmix.functional.aggregation.gold import pin_scores
+from hilmix.functional.aggregation.cells import Cells, stored
 from hilmix.functional.aggregation.rounds import require_counts, run_rounds
+from hilmix.functional.aggregation.sparse_posterior import Posterior, SparsePosterior
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
-from hilmix.functional.aggregation.votes import (
-    OnRound,
-    entries,
-    softmax_in_place,
-)
-from hilmix.functional.sizes import bytes_needed, require_memory
+from hilmix.functional.aggregation.votes import Entries, OnRound, entries
 
 PRIOR_MEAN = 1.0
 """Of abilities and of log-easinesses, both normal with variance 1; also where the fit starts."""
@@ -23,7 +19,7 @@ PRIOR_MEAN = 1.0
 class Glad(NamedTuple):
     """Result of :func:`glad`. ``posterior`` is Bayes' rule under the other fields and a uniform class prior."""
 
-    posterior: FloatArray
+    posterior: Posterior
     """(N, K) float64, p(true class | all labels); uniform for items without votes."""
     ability: FloatArray
     """(A,) float64: 0 is right half the time on any item, infinity always, minus infinity never."""
@@ -50,7 +46,7 @@ def glad(
 
     A label is right with probability s(alpha_a * beta_i), s the logistic function, and each of the K - 1 wrong classes
     shares the rest evenly. A round is an M step (conjugate gradients in alpha and log beta) and an E step; both cost
-    O(L + N K), because wrong classes differ from each other by a constant alone. It starts at the prior means.
+    O(L + N), because wrong classes differ from each other by a constant alone. It starts at the prior means.
     Repeated labels of an annotator for an item count as independent.
 
     Args:
@@ -71,8 +67,6 @@ def glad(
         soft answers, uniform class prior.
     """
     require_counts("GLAD", max_rounds=max_rounds, inner_rounds=inner_rounds)
-    sizes = {"items": table.num_items, "annotators": 0, "classes": table.num_classes}
-    require_memory("GLAD", bytes_needed(**sizes, per_item=2), **sizes)
     model = _Model(table)
     parameters = np.full(table.num_annotators + table.num_items, PRIOR_MEAN)
     posterior, _ = model.e_step(parameters)
@@ -89,7 +83,7 @@ def glad(
     least = tolerance * len(table.item)
     history, converged = run_rounds(step, least=least, max_rounds=max_rounds, on_round=on_round)
     ability, easiness = model.split(parameters)
-    return Glad(posterior, ability, easiness, np.array(history), converged, len(history))
+    return Glad(stored(posterior), ability, easiness, np.array(history), converged, len(history))
 
 
 class _Model:
@@ -100,7 +94,6 @@ class _Model:
     """
 
     def __init__(self, table: Votes) -> None:
-        self.gold = table.gold
         self.num_items, self.num_annotators, self.num_classes = table.num_items, table.num_annotators, table.num_classes
         self.log_others = float(np.log(max(1, self.num_classes - 1)))
         # Sorted by item, the residuals of every step are rows of a CSR matrix whose structure is made once.
@@ -108,32 +101,33 @@ class _Model:
         self.annotator = table.annotator[order]
         self.answers = np.bincount(table.item, minlength=self.num_items)
         self.indptr = np.concatenate([[0], np.cumsum(self.answers)])
-        self.labels = self._label_entries(table, order)
+        votes = entries(table)
+        self.cells = Cells.of(table, votes)
+        self.labels = self._label_entries(table, votes, order)
 
-    def _label_entries(self, table: Votes, order: IntArray) -> sparse.csr_array:
-        """(N K, L): weight of class k in answer l, answers sorted by item, at ``[i K + k, l]``."""
+    def _label_entries(self, table: Votes, votes: Entries, order: IntArray) -> sparse.csr_array:
+        """(M, L): weight of the class of a cell in answer l, answers sorted by item."""
         place = np.empty_like(order)  # of each answer once sorted by item
         place[order] = np.arange(len(order))
-        votes = entries(table)
         column = place if table.probs is None else np.repeat(place, self.num_classes)  # a soft answer has K entries
-        size = (self.num_items * self.num_classes, len(order))
-        return sparse.csr_array((votes.weight, (votes.item * self.num_classes + votes.label, column)), shape=size)
+        shape = (len(self.cells.item), len(order))
+        return sparse.csr_array((votes.weight, (self.cells.of_entry, column)), shape=shape)
 
     def split(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Returns (A,) abilities and (N,) easinesses."""
         return parameters[: self.num_annotators], np.exp(parameters[self.num_annotators :])
 
-    def agreement(self, posterior: FloatArray) -> FloatArray:
+    def agreement(self, posterior: SparsePosterior) -> FloatArray:
         """Returns (L,) the posterior probability that an answer is right, answers sorted by item."""
-        right: FloatArray = self.labels.T @ posterior.ravel()
+        right: FloatArray = self.labels.T @ posterior.prob
         return right
 
-    def e_step(self, parameters: FloatArray) -> tuple[FloatArray, float]:
-        """Returns the (N, K) posterior, and log p(labels) plus the parameters' log-prior up to a constant."""
+    def e_step(self, parameters: FloatArray) -> tuple[SparsePosterior, float]:
+        """Returns the posterior, and log p(labels) plus the parameters' log-prior up to a constant."""
         ability, easiness = self.split(parameters)
         product = ability[self.annotator] * np.repeat(easiness, self.answers)
-        posterior = (self.labels @ (product + self.log_others)).reshape(self.num_items, self.num_classes)
-        evidence = softmax_in_place(pin_scores(posterior, self.gold)) - self.num_items * np.log(self.num_classes)
+        posterior, evidence = self.cells.softmax(self.labels @ (product + self.log_others))
+        evidence -= self.num_items * np.log(self.num_classes)
         # log(1 + exp x) written out overflows.
         wrong = -float(np.logaddexp(0, product).sum()) - len(product) * self.log_others
         return posterior, evidence + wrong - _half_square(parameters)

@@ -5,16 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hilmix.functional.aggregation.agreement import winner_agreement
-from hilmix.functional.aggregation.gold import pin_scores
+from hilmix.functional.aggregation.cells import Cells, stored
 from hilmix.functional.aggregation.rounds import require_counts
+from hilmix.functional.aggregation.sparse_posterior import Posterior, SparsePosterior
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes
-from hilmix.functional.aggregation.votes import (
-    Entries,
-    entries,
-    softmax_in_place,
-    weighted_counts,
-)
-from hilmix.functional.sizes import bytes_needed, require_memory
+from hilmix.functional.aggregation.votes import Entries, entries
 
 _STILL = 1e-9
 """Accuracies that change by no more than this have stopped: a changed winner moves one by a share of 1 / labels."""
@@ -23,7 +18,7 @@ _STILL = 1e-9
 class Iwmv(NamedTuple):
     """Result of :func:`iwmv`."""
 
-    posterior: FloatArray
+    posterior: Posterior
     """(N, K) float64, whose largest is the winner of the weighted vote; uniform for items without votes."""
     accuracy: FloatArray
     """(A,) float64 in [0, 1], share of an annotator's labels that name the winner; 1 / K without labels."""
@@ -41,7 +36,7 @@ def iwmv(table: Votes, *, max_rounds: int = 100) -> Iwmv:
     The weights linearise, at the accuracy of chance, the log-odds with which Bayes' rule weighs the labels of
     annotators of known accuracy whose wrong classes are alike; with the factor K / (K - 1) of that expansion the
     votes are log-probabilities up to a constant, and ``posterior`` is their softmax. All start with weight 1, so that
-    the first round is the plain vote. A round is O(L + N K).
+    the first round is the plain vote. A round is O(L + N).
 
     Args:
         table: the votes, rows in any order.
@@ -57,27 +52,23 @@ def iwmv(table: Votes, *, max_rounds: int = 100) -> Iwmv:
         an item's winner agrees with 1/t of it, where the paper draws; the distributions; soft answers.
     """
     require_counts("IWMV", max_rounds=max_rounds)
-    sizes = {"items": table.num_items, "classes": table.num_classes}
-    require_memory("IWMV", bytes_needed(**sizes, per_item=3), **sizes)
     votes = entries(table)
+    cells = Cells.of(table, votes)
     k = table.num_classes
     # plain votes and weights of 1 have the same winners
     accuracy, weight = np.full(table.num_annotators, 2 / k), np.ones(table.num_annotators)
     rounds, converged = 0, False
     while not converged and rounds < max_rounds:
-        posterior = _weighted_vote(table, votes, weight)
-        new = winner_agreement(table, votes, posterior, without=1 / k)
+        posterior = _weighted_vote(votes, cells, weight)
+        new = winner_agreement(table, votes, cells, posterior.best(), without=1 / k)
         converged = rounds > 0 and bool(np.abs(new - accuracy).max(initial=0.0) <= _STILL)
         accuracy, rounds = new, rounds + 1
         if not converged and rounds < max_rounds:
             weight = k * accuracy - 1
-    return Iwmv(posterior, accuracy, weight, converged, rounds)
+    return Iwmv(stored(posterior), accuracy, weight, converged, rounds)
 
 
-def _weighted_vote(table: Votes, votes: Entries, weight: FloatArray) -> FloatArray:
-    """(N, K) softmax of the weighted votes, on the scale of log-probabilities."""
-    k = table.num_classes
-    scaled = votes._replace(weight=votes.weight * weight[votes.annotator] * (k / max(1, k - 1)))
-    scores = weighted_counts(scaled, num_items=table.num_items, num_classes=k)
-    softmax_in_place(pin_scores(scores, table.gold))
-    return scores
+def _weighted_vote(votes: Entries, cells: Cells, weight: FloatArray) -> SparsePosterior:
+    """Softmax of the weighted votes, on the scale of log-probabilities."""
+    k = cells.num_classes
+    return cells.softmax(cells.sum_entries(votes.weight * weight[votes.annotator] * (k / max(1, k - 1))))[0]

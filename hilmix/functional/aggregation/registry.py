@@ -9,11 +9,12 @@ from hilmix.checks import check_choice
 from hilmix.errors import DataError
 from hilmix.functional.aggregation.agreement import WeightedVote, wawa, zero_based_skill
 from hilmix.functional.aggregation.bwa import bwa
+from hilmix.functional.aggregation.cells import majority, one_hot, soft, stored
 from hilmix.functional.aggregation.dawid_skene import dawid_skene
 from hilmix.functional.aggregation.ebcc import Ebcc, ebcc
 from hilmix.functional.aggregation.ensemble import ensemble
 from hilmix.functional.aggregation.glad import glad
-from hilmix.functional.aggregation.gold import pin_shares, with_gold
+from hilmix.functional.aggregation.gold import with_gold
 from hilmix.functional.aggregation.ibcc import Ibcc, ibcc
 from hilmix.functional.aggregation.iwmv import iwmv
 from hilmix.functional.aggregation.kos import kos
@@ -22,16 +23,20 @@ from hilmix.functional.aggregation.mmsr import mmsr
 from hilmix.functional.aggregation.one_coin import OneCoin, one_coin, zencrowd
 from hilmix.functional.aggregation.plantnet import plantnet
 from hilmix.functional.aggregation.ptbcc import Ptbcc, ptbcc
+from hilmix.functional.aggregation.shared_dawid_skene import shared_dawid_skene
+from hilmix.functional.aggregation.sparse_posterior import DENSE_NUMBERS, Posterior, mean_posterior
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
-from hilmix.functional.aggregation.votes import OnRound, majority, soft_labels, vote_counts
+from hilmix.functional.aggregation.votes import OnRound
 from hilmix.functional.aggregation.wds import Wds, wds
 
 
 class Aggregate(NamedTuple):
     """Result of an aggregator, in the form common to all."""
 
-    posterior: FloatArray
-    """(N, K) float64, a distribution for every item; what it is without votes depends on the aggregator."""
+    posterior: Posterior
+    """(N, K) float64, a distribution for every item; what it is without votes depends on the aggregator. Beyond 2^27
+    numbers a :class:`~hilmix.functional.aggregation.SparsePosterior`, of ``majority``, ``soft``, ``dawid-skene``,
+    ``mace``, ``glad``, ``wawa``, ``zero-based-skill``, ``iwmv`` and ``average``."""
     hard: bool = False
     """Whether the method decides for one class and ``posterior`` only repeats it (even where it cannot decide)."""
     skill: FloatArray | None = None
@@ -44,6 +49,8 @@ class Aggregate(NamedTuple):
     """Rounds run; None where there are none."""
     converged: bool | None = None
     """None where the method has no such notion."""
+    structure: str = ""
+    """Form of the confusion matrices, where the size has chosen another one than the method's own."""
 
 
 Aggregator = Callable[[Votes, int, OnRound | None], Aggregate]
@@ -82,15 +89,20 @@ def aggregate(
 
 def _majority(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     label, tied = majority(votes, seed=seed)
-    one_hot = (label[:, None] == np.arange(votes.num_classes)).astype(np.float64)
-    return Aggregate(soft_labels(one_hot), hard=True, ties=int(tied.sum()))
+    return Aggregate(stored(one_hot(soft(votes), label)), hard=True, ties=int(tied.sum()))
 
 
 def _soft(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
-    return Aggregate(soft_labels(pin_shares(vote_counts(votes), votes.gold)))
+    return Aggregate(stored(soft(votes)))
 
 
 def _dawid_skene(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
+    n, a, k = votes.num_items, votes.num_annotators, votes.num_classes
+    if max(n * k, a * k**2) > DENSE_NUMBERS:
+        shared = shared_dawid_skene(votes, on_round=on_round)
+        form = f"one matrix ({k:,} x {k:,}) shared by all and one number per annotator, in place of {a:,} matrices"
+        found = Aggregate(stored(shared.posterior), False, shared.right, "p(right)", structure=form)
+        return found._replace(rounds=shared.rounds, converged=shared.converged)
     fit = dawid_skene(votes, on_round=on_round)
     right = np.einsum("akk,k->a", fit.confusion, fit.prior)
     return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
@@ -188,9 +200,10 @@ def _kos(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
 
 def _average(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate:
     parts = [AGGREGATORS[name](votes, seed, on_round) for name in AVERAGED]
-    mean = np.mean([part.posterior for part in parts], axis=0)
+    mean = mean_posterior([part.posterior for part in parts])
+    structure = "; ".join(part.structure for part in parts if part.structure)
     # None, of methods without rounds, is not a failure to converge.
-    return Aggregate(mean, converged=all(part.converged is not False for part in parts))
+    return Aggregate(mean, converged=all(part.converged is not False for part in parts), structure=structure)
 
 
 AGGREGATORS: dict[str, Aggregator] = {

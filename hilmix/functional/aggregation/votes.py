@@ -7,7 +7,6 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from hilmix.functional.aggregation.gold import pin_shares
 from hilmix.functional.aggregation.vote_table import FloatArray, IntArray, Votes
 from hilmix.functional.grouped import sum_by_group
 from hilmix.functional.sizes import bytes_needed, require_memory
@@ -15,7 +14,7 @@ from hilmix.functional.sizes import bytes_needed, require_memory
 OnRound = Callable[[int], object]
 """Called with the number of rounds done, for a progress display."""
 
-_TIE = 1e-6
+TIE = 1e-6
 """Relative difference of two vote counts below which they tie: sums of float32 ``probs`` carry this much rounding."""
 
 _SAFE_RANGE = 600.0
@@ -32,7 +31,7 @@ class Entries(NamedTuple):
 
 
 class HardLabels(NamedTuple):
-    """One class per item, as :func:`majority` and :func:`choose_classes` return it."""
+    """One class per item, as :func:`~hilmix.functional.aggregation.majority` and :func:`choose_classes` return it."""
 
     label: IntArray
     """(N,) int64, the class with the highest score, -1 for items without a positive one."""
@@ -78,21 +77,8 @@ def best_classes(counts: FloatArray) -> NDArray[np.bool_]:
         counts: (N, K) non-negative votes, see :func:`vote_counts`.
     """
     top = counts.max(axis=1, keepdims=True, initial=0.0)
-    best: NDArray[np.bool_] = (counts >= top * (1 - _TIE)) & (top > 0)
+    best: NDArray[np.bool_] = (counts >= top * (1 - TIE)) & (top > 0)
     return best
-
-
-def majority(table: Votes, *, seed: int = 0) -> HardLabels:
-    """Returns the class with the most votes per item; ties are drawn, see :func:`choose_classes`.
-
-    Args:
-        table: the votes, rows in any order.
-        seed: decides ties.
-
-    Raises:
-        DataError: where the counts would fill the memory.
-    """
-    return choose_classes(pin_shares(vote_counts(table), table.gold), seed=seed)
 
 
 def choose_classes(scores: FloatArray, *, seed: int = 0) -> HardLabels:
@@ -110,10 +96,25 @@ def choose_classes(scores: FloatArray, *, seed: int = 0) -> HardLabels:
     """
     best = best_classes(scores)
     choices = best.sum(axis=1)
-    draw = np.random.default_rng(seed).random(len(scores))  # one per item, also where nothing ties
-    nth = np.floor(draw * choices).astype(np.int64) + 1  # take the nth of the best classes
-    label = (best.cumsum(axis=1) >= nth[:, None]).argmax(axis=1)
+    label = pick_places(best, draw_places(choices, seed=seed))
     return HardLabels(np.where(choices > 0, label, -1).astype(np.int64), choices > 1)
+
+
+def draw_places(choices: IntArray, *, seed: int) -> IntArray:
+    """Returns (N,) int64, which of so many choices is drawn for each item, from 1.
+
+    Args:
+        choices: (N,) numbers of classes that tie.
+        seed: of the draws; there is one for each item, also where nothing ties.
+    """
+    draw = np.random.default_rng(seed).random(len(choices))
+    return np.floor(draw * choices).astype(np.int64) + 1
+
+
+def pick_places(best: NDArray[np.bool_], nth: IntArray) -> IntArray:
+    """Returns (N,) int64 the class that is the nth of the (N, K) best of its item."""
+    found: IntArray = (best.cumsum(axis=1) >= nth[:, None]).argmax(axis=1)
+    return found
 
 
 def soft_labels(counts: FloatArray) -> FloatArray:
