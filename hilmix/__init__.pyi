@@ -47,6 +47,7 @@ from .callbacks import (
     EpochCalibration as EpochCalibration,
     FiniteLoss as FiniteLoss,
     LabelErrors as LabelErrors,
+    LabelIssues as LabelIssues,
     LastCheckpoint as LastCheckpoint,
     MaskSensitivity as MaskSensitivity,
     MetricsFile as MetricsFile,

@@ -1,6 +1,7 @@
 """Images and tables for Weights & Biases. The only module that imports wandb; without a W&B logger it does nothing."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,24 @@ def log_table(
         columns = ["image", *columns]
         rows = [[wandb.Image(image), *row] for image, row in zip(images, rows, strict=False)]
     logger.log_table(key, columns=columns, data=rows)
+
+
+def log_files(trainer: Trainer, name: str, files: Sequence[Path]) -> None:
+    """Logs files as one artifact of the run, such as the full vectors behind a table; call it once per run.
+
+    Args:
+        trainer: of the run.
+        name: of the artifact; the run's id is appended.
+        files: that exist.
+    """
+    if (logger := wandb_logger(trainer)) is None:
+        return
+    import wandb
+
+    artifact = wandb.Artifact(f"{name}-{logger.experiment.id}", type="diagnostics")
+    for file in files:
+        artifact.add_file(str(file))
+    logger.experiment.log_artifact(artifact)
 
 
 def _plain(value: Any) -> Any:

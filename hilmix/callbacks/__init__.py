@@ -6,6 +6,7 @@ from hilmix.callbacks.epoch_calibration import EpochCalibration
 from hilmix.callbacks.finite_loss import FiniteLoss
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.label_errors import LabelErrors
+from hilmix.callbacks.label_issues import LabelIssues
 from hilmix.callbacks.last_checkpoint import LastCheckpoint
 from hilmix.callbacks.mask_sensitivity import MaskSensitivity
 from hilmix.callbacks.metrics_file import MetricsFile
@@ -21,6 +22,7 @@ __all__ = [
     "FiniteLoss",
     "FitReport",
     "LabelErrors",
+    "LabelIssues",
     "LastCheckpoint",
     "MaskSensitivity",
     "MetricsFile",

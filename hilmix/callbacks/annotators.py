@@ -39,7 +39,10 @@ class AnnotatorReport(FitReport):
     class = label) given all labels, ``true_accuracy`` what the truth says where it is known.
 
     Files in the run folder: ``annotators.parquet`` and ``annotators.csv``, ``confusion.parquet``, ``annotators.png``.
-    Skipped, with the reason, where annotators are exchangeable.
+    The Parquet files go to W&B as one artifact. Skipped, with the reason, where annotators are exchangeable.
+
+    Works with any module whose ``predict_step`` returns ``index`` and ``logits`` (:class:`~hilmix.types.ItemLogits`);
+    an annotator model needs a :class:`~hilmix.types.StepOutput`.
 
     Args:
         panels: how many confusion matrices are drawn, half of them of the most active annotators, half of the worst.
@@ -69,6 +72,8 @@ class AnnotatorReport(FitReport):
             log.warning("No confusion matrices per annotator: %s.", reason)
         else:
             write_table(confusion_table(data, result), folder / "confusion.parquet")
+        full = [folder / "annotators.parquet", folder / "confusion.parquet"]
+        board.log_files(trainer, "annotator_report", full[: 1 if reason else 2])
         write_figure(trainer, "annotators.png", lambda: self._figure(data, result, table))
 
     def _figure(self, data: AnnotatedData, result: CleanPass, table: pd.DataFrame) -> "Figure":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 
+from hilmix import logging as board
 from hilmix.callbacks.files import run_folder
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.weights import weights_of
@@ -15,6 +16,8 @@ from hilmix.diagnostics.columns import majority_labels
 from hilmix.diagnostics.dynamics import DynamicsTracker
 from hilmix.diagnostics.trainer_pass import clean_logits, datamodule_of, sum_over_ranks
 from hilmix.files import write_table
+
+FILES = ("dynamics.parquet", "dynamics_items.parquet")
 
 
 class TrainingDynamics(FitReport):
@@ -28,7 +31,8 @@ class TrainingDynamics(FitReport):
     Files in the run folder: ``dynamics.parquet`` (one row per annotation of a training item) and
     ``dynamics_items.parquet`` (one per training item, its majority label). The columns are the fields of
     :class:`~hilmix.functional.dynamics.DynamicsScores`, for items also ``clean``. The tables' ``attrs`` name the
-    weights of the end of ``fit`` and the epochs, from 0, behind which passes were made. Without a pass, no file.
+    weights of the end of ``fit`` and the epochs, from 0, behind which passes were made. Without a pass, no file. Both
+    go to W&B as one artifact.
 
     Args:
         every_n_epochs: makes a pass behind the last of every so many epochs.
@@ -61,10 +65,11 @@ class TrainingDynamics(FitReport):
         items.insert(0, "item", names)
         rows = training[notes["item"]]
         notes["item"] = names[notes["item"]]
-        for table, name in ((notes[rows], "dynamics.parquet"), (items[training], "dynamics_items.parquet")):
+        for table, name in zip((notes[rows], items[training]), FILES, strict=True):
             table = table.reset_index(drop=True)
             table.attrs |= {"weights": weights_of(trainer)._asdict(), "epochs": self._epochs}
             write_table(table, run_folder(trainer) / name)
+        board.log_files(trainer, "dynamics", [run_folder(trainer) / name for name in FILES])
 
     def state_dict(self) -> dict[str, Any]:
         if self._tracker is None:

@@ -21,6 +21,7 @@ from hilmix.diagnostics.label_errors import (
     label_table,
 )
 from hilmix.diagnostics.label_health import LabelHealth, label_health, label_issue_table
+from hilmix.diagnostics.label_issues import judge_pass, ranked_issues
 from hilmix.diagnostics.label_scores import LABEL_SCORES, LabelEvidence, LabelScore, find_score
 from hilmix.diagnostics.mask_sensitivity import MaskSensitivityTracker
 from hilmix.diagnostics.out_of_fold import out_of_fold_scores
@@ -59,6 +60,7 @@ __all__ = [
     "find_score",
     "fit_pass_temperature",
     "item_table",
+    "judge_pass",
     "label_health",
     "label_issue_table",
     "label_table",
@@ -67,6 +69,7 @@ __all__ = [
     "out_of_fold_scores",
     "prediction_table",
     "rank_annotators",
+    "ranked_issues",
     "reliability_panels",
 ]
 

@@ -20,6 +20,7 @@ from hilmix.errors import ConfigError, SizeError
 from hilmix.functional.calibration import sum_dtype
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.sizes import too_large
+from hilmix.modules.outputs import evaluation_output
 from hilmix.types import ItemLogits, StepOutput
 
 _passes: "WeakKeyDictionary[Trainer, dict[tuple[Any, ...], CleanPass]]" = WeakKeyDictionary()
@@ -85,31 +86,39 @@ def _digest(module: LightningModule) -> str:
 def clean_outputs(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[StepOutput]:
     """Yields what the model says of batches of a split (or ``all``) on this rank, nothing mixed, in evaluation mode.
 
-    Global random states are put back behind the last batch, as data loaders draw from them: a run gives the same with
-    and without its reports.
+    A module whose ``predict_step`` returns ``index`` and ``logits`` alone is read as a class model: it expects of every
+    annotator what it predicts. Global random states are put back behind the last batch, as data loaders draw from
+    them: a run gives the same with and without its reports.
+
+    Raises:
+        ConfigError: for a step that returns neither, or other items than those of its batch.
     """
-    for output in _clean_steps(trainer, pl_module, split):
-        if not isinstance(output, StepOutput):
-            raise ConfigError(
-                f"model: {_predict_step(pl_module)} must return a hilmix.types.StepOutput, got "
-                f"{type(output).__name__}; or leave the reports out: `default_callbacks: false`."
-            )
-        yield output
+    for batch, output in _clean_steps(trainer, pl_module, split):
+        yield output if isinstance(output, StepOutput) else _at_face_value(batch, output, _predict_step(pl_module))
+
+
+def _at_face_value(batch: Any, output: Any, step: str) -> StepOutput:
+    """The class model alone, with the pairs of the batch."""
+    index, logits, _ = ItemLogits.read(output, f"model: {step}")
+    if not torch.equal(index.cpu(), batch.index.cpu()):
+        raise ConfigError(f"model: {step}: `index` must be that of the batch, in its order, got other items.")
+    log_probs = logits.detach().float().log_softmax(-1)
+    return evaluation_output(batch, logits, {"label_log_probs": log_probs[batch.row]})
 
 
 def clean_logits(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[ItemLogits]:
     """Yields index and logits as :func:`clean_outputs` does, of any module whose ``predict_step`` returns these two."""
-    for output in _clean_steps(trainer, pl_module, split):
+    for _, output in _clean_steps(trainer, pl_module, split):
         yield ItemLogits.read(output, f"model: {_predict_step(pl_module)}")
 
 
 @torch.no_grad()
-def _clean_steps(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[Any]:
+def _clean_steps(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[tuple[Any, Any]]:
     if not _chosen(datamodule_of(trainer), split).any():
         return
     with isolate_rng(), evaluation_mode(pl_module):
         for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
-            yield pl_module.predict_step(batch, i)
+            yield batch, pl_module.predict_step(batch, i)
 
 
 def _predict_step(pl_module: LightningModule) -> str:

@@ -9,7 +9,14 @@ from lightning.pytorch.loggers import WandbLogger
 
 from hilmix import logging as board
 from hilmix.annotators import Perfect
-from hilmix.callbacks import AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile, TrainingDynamics
+from hilmix.callbacks import (
+    AnnotatorReport,
+    CalibrationReport,
+    LabelErrors,
+    LabelIssues,
+    PredictionFile,
+    TrainingDynamics,
+)
 from hilmix.checks import NonNegative, NonNegativeInt, PositiveInt, Range, check_value, near_names, refusal
 from hilmix.errors import ConfigError
 from hilmix.modules import Classifier, CrossFitClassifier
@@ -36,7 +43,7 @@ TRAINER: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": NonNegativeInt,
 }
 """Numbers of the trainer that Lightning takes as they are and fails on, or ignores, in the middle of a run."""
-READERS = (AnnotatorReport, CalibrationReport, LabelErrors, PredictionFile, TrainingDynamics)
+READERS = (AnnotatorReport, CalibrationReport, LabelErrors, LabelIssues, PredictionFile, TrainingDynamics)
 """Callbacks that ask the model for predictions of their own."""
 Seed = Annotated[int, Range(0, 2**32 - 1)] | bool
 
@@ -99,8 +106,8 @@ def check_start(trainer: Trainer, model: LightningModule) -> None:
             "`predict_step`" if type(model).forward is not LightningModule.forward else "`forward` and `predict_step`"
         )
         raise ConfigError(
-            f"model: {name} has no {lacks}, by which {readers} read a model. Define a `predict_step` that returns a "
-            "hilmix.types.StepOutput, or leave the reports out: `default_callbacks: false`."
+            f"model: {name} has no {lacks}, by which {readers} read a model. Define a `predict_step` that returns "
+            "`index` and `logits`, or a hilmix.types.StepOutput, or leave the reports out: `default_callbacks: false`."
         )
 
 

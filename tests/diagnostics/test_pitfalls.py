@@ -1,7 +1,8 @@
 """Pitfalls of per-sample diagnostics (train against validation predictions, absent classes, ties, memory) in one place.
 
 Padding, unseen rows, other data, mixed logits, precision and relabelling: ``tests/functional/dynamics`` and
-``test_dynamics.py``; mixtures without two groups: ``test_one_group_falls_back_to_quantiles``.
+``test_dynamics.py``; mixtures without two groups: ``test_one_group_falls_back_to_quantiles``; those of a training:
+``tests/callbacks/test_pitfalls.py``.
 """
 
 import tracemalloc
