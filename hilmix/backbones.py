@@ -16,6 +16,7 @@ from hilmix.functional.mixing import mix_rows
 from hilmix.parts import Part
 from hilmix.timm_networks import (
     keep_resolution,
+    layers_of,
     one_line,
     output_width,
     report_missing_weights,
@@ -47,6 +48,8 @@ class Backbone(Part, nn.Module, ABC):
 
     num_features: int
     net: nn.Module
+    _frozen: Sequence[nn.Module] = ()
+    """Modules that stay in evaluation mode."""
 
     @abstractmethod
     def build(self, input_shape: Sequence[int]) -> Self:
@@ -70,6 +73,49 @@ class Backbone(Part, nn.Module, ABC):
     def hidden_layers(self) -> list[str]:
         """Names of the layers that :class:`~hilmix.mix.HiddenMix` is meant for."""
         return [name for name, _ in self.net.named_children()]
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Takes layers out of training: their parameters get no gradient, and they stay in evaluation mode.
+
+        So batch norm keeps its running statistics, and dropout does nothing there.
+
+        Args:
+            names: of layers or parameters of the network, such as ``layer1`` or ``blocks.0``; ``backbone`` for all.
+
+        Raises:
+            ConfigError: for a name that the network lacks.
+        """
+        for name in names:
+            # a trailing dot, so that `blocks.1` is not also `blocks.10`
+            path = "" if name == "backbone" else f"{name}."
+            found = [p for n, p in self.net.named_parameters() if f"{n}.".startswith(path)]
+            if not found:
+                raise ConfigError(
+                    f"`model.freeze` must name layers of the backbone, which has {self.hidden_layers}, or be "
+                    f"['backbone'], got '{name}'."
+                )
+            for parameter in found:
+                parameter.requires_grad_(False)
+            self._frozen = [*self._frozen, *(m for n, m in self.net.named_modules() if f"{n}.".startswith(path))]
+        self.train(self.training)  # Lightning starts from the modes that it finds
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for module in self._frozen:
+            module.training = False
+        return self
+
+    @property
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters of each layer from the input on; a norm belongs to the layer before it."""
+        layers: list[list[nn.Parameter]] = []
+        for child in self.net.children():
+            found = list(child.parameters())
+            if layers and all(parameter.ndim <= 1 for parameter in found):
+                layers[-1] += found
+            elif found:
+                layers.append(found)
+        return layers
 
     @contextmanager
     def mixing_at(self, plan: MixPlan) -> Iterator[None]:
@@ -171,6 +217,10 @@ class TimmBackbone(Backbone):
     @property
     def hidden_layers(self) -> list[str]:
         return [stage["module"] for stage in getattr(self.net, "feature_info", [])] or super().hidden_layers
+
+    @property
+    def layers(self) -> list[list[nn.Parameter]]:
+        return layers_of(self.net) or super().layers
 
 
 class MLP(Backbone):

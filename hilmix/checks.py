@@ -48,6 +48,7 @@ NonNegativeInt = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
+PositiveShare = Annotated[float, Range(0, 1, above=True)]
 OpenShare = Annotated[float, Range(0, 1, above=True, below=True)]
 """Between 0 and 1, both excluded."""
 Rate = Annotated[float, Range(0, 1, below=True)]

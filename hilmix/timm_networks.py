@@ -129,3 +129,15 @@ def output_width(net: nn.Module, input_shape: Sequence[int]) -> int:
         )
     # Not num_features: for mobilenetv3_small_050 that is 288 where the output has 1,024.
     return int(features.shape[1])
+
+
+def layers_of(net: nn.Module) -> list[list[nn.Parameter]]:
+    """Returns the parameters of each layer as timm counts layers, from the input on; empty where it does not say."""
+    from timm.models import group_parameters
+
+    matcher: Any = getattr(net, "group_matcher", None)
+    if matcher is None:
+        return []
+    named = dict(net.named_parameters())
+    layers = group_parameters(net, matcher(coarse=False))
+    return [[named[name] for name in layers[place]] for place in sorted(layers)]

@@ -41,6 +41,7 @@ from hilmix.lightning_cli.given_settings import (
     refuse_lost,
 )
 from hilmix.lightning_cli.module_settings import hide_secrets, method_class, specification
+from hilmix.lightning_cli.optimizer_groups import add_groups, move_groups
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
 from hilmix.lightning_cli.resumed_settings import refuse_other_settings, reuse_choices
@@ -122,8 +123,9 @@ class HilmixCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand in TRAINING:
             parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
+            add_groups(parser)
         # The saved config of a run names it, and may be given to every command.
-        about = "Run folder or checkpoint whose backbone and head the training starts from."
+        about = "Run folder or checkpoint whose backbone, head and annotators (by name) the training starts from."
         parser.add_argument("--init_from", type=str | None, help=about if subcommand == "fit" else argparse.SUPPRESS)
         if subcommand == "crossfit":
             parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
@@ -142,6 +144,8 @@ class HilmixCLI(LightningCLI):
             settings = ["config", *(name for name in defaults if not name.startswith("__"))]
             raise ConfigError(one_sentence(str(error), settings)) from error
         settings = self.config[self.config.subcommand]
+        if self.config.subcommand in TRAINING:
+            move_groups(settings, given_settings(sys.argv[1:]))
         check_trainer_settings(settings)
         if self.config.subcommand == "crossfit":
             check_value("folds", settings.folds, Folds)
@@ -260,7 +264,8 @@ class HilmixCLI(LightningCLI):
         self._suit_checkpoint(path, evaluated=evaluated)
         start = self.config[self.subcommand].get("init_from")
         if path is None and self.subcommand in TRAINING and start is not None:
-            take_weights(self.model, self.datamodule.data.classes, load(start, device="cpu"))
+            data = self.datamodule.data
+            take_weights(self.model, data.classes, load(start, device="cpu"), data.annotations.annotators)
         check_start(self.trainer, self.model)
         for part in (self.model, self.datamodule):
             hide_secrets(part)

@@ -67,7 +67,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 # By default it lies in the folder of a logger; W&B's is that of all runs, where the second one aborts.
                 save_config_kwargs={"save_to_log_dir": False},
                 seed_everything_default=0,
-                # Its --optimizer would replace the module's, with its rate for each layer and none of its decay.
+                # It would replace the module's own, with its rate for each layer, and decay annotators (add_groups).
                 auto_configure_optimizers=False,
                 # It would rebuild parts by whatever class path a checkpoint names, past Part.from_spec.
                 load_from_checkpoint_support=False,

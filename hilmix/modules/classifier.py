@@ -11,14 +11,16 @@ from lightning.pytorch.callbacks import LearningRateFinder
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilmix.checks import NonNegative, NonNegativeInt, check_settings
+from hilmix.checks import NonNegative, NonNegativeInt, PositiveShare, check_settings
 from hilmix.functional.generators import seed_torch
 from hilmix.functional.random import step_seed
 from hilmix.modules.evaluated import EvaluatedModule
 from hilmix.modules.explained import require_masks
 from hilmix.modules.model import CrowdModel
-from hilmix.modules.optimization import LrScaling, Optimization, Schedule, find_rate
+from hilmix.modules.optimization import Optimization, find_rate
 from hilmix.modules.outputs import TrainingStep
+from hilmix.modules.parameter_groups import LrScaling
+from hilmix.modules.schedules import Schedule
 from hilmix.types import Batch
 
 log = logging.getLogger(__name__)
@@ -36,9 +38,14 @@ class Classifier(CrowdModel, EvaluatedModule):
         optimizer_kwargs: further arguments of the optimizer.
         lr_scaling: ``fan-in`` multiplies ``lr`` by 64 over the number of inputs of each layer that has more, ``none``
             is the same for all. None goes with the default rate, and leaves a given one as it is. See
-            :func:`~hilmix.modules.optimization.class_model_groups`.
+            :func:`~hilmix.modules.parameter_groups.class_model_groups`.
         schedule: ``cosine`` to zero over all steps, or ``constant``.
         lr_warmup_steps: steps in which the rate rises linearly to its value, for large pretrained networks; 0 for none.
+        lr_scheduler: name of a class in ``torch.optim.lr_scheduler``, such as ``OneCycleLR``, in place of ``schedule``;
+            see :func:`~hilmix.modules.schedules.make_scheduler`.
+        lr_scheduler_kwargs: its arguments, such as ``{max_lr: 0.1}``.
+        layer_decay: factor of the learning rate per layer of the backbone, from the head down to the input, as 0.75
+            where large pretrained networks are fine-tuned; 1 for none.
         **kwargs: see :class:`~hilmix.modules.CrowdModel`.
 
     Raises:
@@ -60,13 +67,25 @@ class Classifier(CrowdModel, EvaluatedModule):
         lr_scaling: LrScaling | None = None,
         schedule: Schedule = "cosine",
         lr_warmup_steps: NonNegativeInt = 0,
+        lr_scheduler: str | None = None,
+        lr_scheduler_kwargs: dict[str, Any] | None = None,
+        layer_decay: PositiveShare = 1.0,
         **kwargs: Any,
     ) -> None:
         check_settings("model", Classifier.__init__, locals())
         super().__init__(*args, **kwargs)
         rate = find_rate(self.backbone.input_kind, lr, lr_scaling)
         self.optimization = Optimization(
-            optimizer, rate.lr, weight_decay, optimizer_kwargs or {}, rate.scaling, schedule, lr_warmup_steps
+            optimizer,
+            rate.lr,
+            weight_decay,
+            optimizer_kwargs or {},
+            rate.scaling,
+            schedule,
+            lr_warmup_steps,
+            lr_scheduler,
+            lr_scheduler_kwargs or {},
+            layer_decay,
         )
         # Plain values, not Lightning's own collection: that stores a subclass's arguments under LightningCLI alone, and
         # pickles modules, which loading with weights_only refuses.

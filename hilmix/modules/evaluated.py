@@ -105,7 +105,7 @@ class EvaluatedModule(LightningModule):
     def build_optimizer(self, optimization: Optimization, groups: list[dict[str, Any]]) -> Any:
         """Returns an optimizer of parameter groups, with its schedule, as Lightning takes them."""
         optimizer, schedule = optimization.build(groups, steps=lambda: self.trainer.estimated_stepping_batches)
-        return optimizer if schedule is None else ([optimizer], [{"scheduler": schedule, "interval": "step"}])
+        return optimizer if schedule is None else ([optimizer], [schedule])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seed"] = self.seed

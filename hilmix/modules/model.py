@@ -55,6 +55,8 @@ class CrowdModel(nn.Module):
             per channel for all but the last. Pretrained networks always get the scaling they were trained with.
         num_annotator_features: F, width of the annotators' metadata, 0 without.
         num_groups: G, evaluation groups of the data, 0 without.
+        freeze: layers of the backbone that are not trained, such as ``[layer1]``, or ``[backbone]``; see
+            :meth:`~hilmix.backbones.Backbone.freeze`.
 
     Raises:
         ConfigError: for a setting that does not fit its annotation, or parts that do not fit each other.
@@ -90,6 +92,7 @@ class CrowdModel(nn.Module):
         standardize: Standardize = "auto",
         num_annotator_features: NonNegativeInt = 0,
         num_groups: NonNegativeInt = 0,
+        freeze: list[str] | None = None,
     ) -> None:
         # First, before more locals appear; `__class__` is one wherever super() is used.
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -107,6 +110,7 @@ class CrowdModel(nn.Module):
         """The constructor's arguments as plain values, parts as their specifications."""
         self.scaled_by: Standardize = standardize
         self.backbone = backbone.build(input_shape)
+        self.backbone.freeze(freeze or [])
         width = self.backbone.num_features
         self.head = nn.Linear(width, num_classes)
         self.annotator_model = annotator_model.build(

@@ -1,0 +1,77 @@
+"""``--optimizer`` and ``--lr_scheduler`` as in every program of LightningCLI, given to the model as its settings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser, LRSchedulerTypeTuple
+from torch.optim import Optimizer
+
+from hilmix.errors import ConfigError
+from hilmix.lightning_cli.given_settings import SettingSource
+
+GROUPS = ("optimizer", "lr_scheduler")
+REPLACED = {
+    "optimizer": ("optimizer", "optimizer_kwargs", "lr", "lr_scaling", "weight_decay"),
+    "lr_scheduler": ("lr_scheduler", "lr_scheduler_kwargs", "schedule", "lr_warmup_steps"),
+}
+"""Settings of the model that a group stands for, the first of them its class."""
+
+
+def add_groups(parser: LightningArgumentParser) -> None:
+    """Adds the options; the classes are not instantiated, since the model gives each layer a rate of its own."""
+    for key, base, skip in (("optimizer", (Optimizer,), "params"), ("lr_scheduler", LRSchedulerTypeTuple, "optimizer")):
+        parser.add_subclass_arguments(base, key, instantiate=False, fail_untyped=False, skip={skip})
+
+
+def move_groups(settings: Namespace, given: Sequence[SettingSource]) -> None:
+    """Moves what the groups hold to ``model``, and the groups away: a saved config then says it once.
+
+    A group of the command line comes before settings of the model in files.
+
+    Args:
+        settings: of a command that trains, as parsed; changed in place.
+        given: what the user gave, in order.
+
+    Raises:
+        ConfigError: if the model has no such settings, or the command line gives both forms.
+    """
+    for group in GROUPS:
+        chosen = settings.pop(group, None)
+        if chosen is None:
+            continue
+        arguments = settings.model.get("init_args")
+        if arguments is None or any(name not in arguments for name in REPLACED[group]):
+            raise ConfigError(
+                f"`{group}` must be left out: {settings.model.class_path} lacks the setting model.{REPLACED[group][0]}."
+            )
+        options = [one.source for one in given if one.source.startswith("-")]
+        both = [f"--{at}" for at in map(_model_option, options) if at.rpartition(".")[2] in REPLACED[group] and at]
+        if both:
+            raise ConfigError(f"`{group}` must be given by itself, got --{group} beside {', '.join(both)}.")
+        for name, value in _as_settings(group, chosen.as_dict()).items():
+            arguments[name] = value
+
+
+def _model_option(option: str) -> str:
+    """Returns ``model.NAME`` of an option of the model, else an empty text."""
+    parts = option.lstrip("-").split(".")
+    return f"model.{parts[-1]}" if parts[0] == "model" and len(parts) in (2, 3) else ""
+
+
+def _as_settings(group: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    arguments = dict(chosen.get("init_args") or {})
+    module, _, name = str(chosen["class_path"]).rpartition(".")
+    # Lightning's ReduceLROnPlateau differs from torch's by its argument `monitor` alone
+    if module.partition(".")[0] not in ("torch", "lightning"):
+        raise ConfigError(f"`{group}` must be a class of torch.optim, got '{chosen['class_path']}'.")
+    if group == "lr_scheduler":
+        return {"lr_scheduler": name, "lr_scheduler_kwargs": arguments}
+    lr, decay = arguments.pop("lr", None), arguments.pop("weight_decay", 0.0)
+    return {
+        "optimizer": name,
+        "optimizer_kwargs": arguments,
+        "lr": None if lr is None else float(lr),
+        "lr_scaling": "none",
+        "weight_decay": decay,
+    }
