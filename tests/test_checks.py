@@ -289,7 +289,7 @@ EM = partial(EMClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 CCC = partial(CCCClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 ELR = partial(ELRClassifier, num_classes=3, num_annotators=2, input_shape=[4])
 WRONG: list[tuple[Callable[..., Any], str, list[Any]]] = [
-    (AnnotatedDataModule, "num_workers", [-1, 1.5, "x", NAN, None, True]),
+    (AnnotatedDataModule, "num_workers", [-1, 1.5, "x", NAN, True]),
     (AnnotatedDataModule, "batch_size", [0, -1, 1.5, NAN, "x", None]),
     (AnnotatedDataModule, "image_size", [0, -1, 1.5, NAN, "x"]),
     (AnnotatedDataModule, "val_fraction", [0, 1, -1, 2, NAN, INF, "x"]),
@@ -342,7 +342,7 @@ def test_model_and_data_refuse_nonsense(build: Callable[..., Any], name: str, va
 
 
 def test_the_message_names_the_setting_as_the_config_does() -> None:
-    with pytest.raises(ConfigError, match=r"^`data.num_workers` must be >= 0, got -1\.$"):
+    with pytest.raises(ConfigError, match=r"^`data.num_workers` must be >= 0 or null, got -1\.$"):
         AnnotatedDataModule(num_workers=-1)
     with pytest.raises(ConfigError, match=r"^`model.lr` must be a finite number or null, got nan\.$"):
         MODEL(lr=NAN)

@@ -16,7 +16,7 @@ from hilmix.data.in_memory import from_arrays
 from hilmix.data.inputs import ArrayInputs, require_pixels
 from hilmix.data.interface import DataInterface
 from hilmix.data.items import AnnotatedData
-from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_sampler
+from hilmix.data.loaders import build_clean_sampler, build_loader, build_train_sampler, choose_workers
 from hilmix.data.masks import MaskAggregation
 from hilmix.data.model_names import ModelNames, read_model_names, warn_about_unknown
 from hilmix.data.root import IN_MEMORY, load_root
@@ -64,7 +64,8 @@ class AnnotatedDataModule(DataInterface):
             masks as the images are mixed.
         repeat_explained: how often an epoch shows each training item with a mask that marks something. The number of
             training items over the number of those with a mask makes half of what is shown explained.
-        num_workers: processes that fetch batches.
+        num_workers: processes that fetch batches; None chooses by data and cores, see
+            :func:`~hilmix.data.loaders.choose_workers`.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class AnnotatedDataModule(DataInterface):
         mask_aggregation: MaskAggregation = "union",
         mix_masks: MaskMixing = "max",
         repeat_explained: PositiveInt = 1,
-        num_workers: NonNegativeInt = 0,
+        num_workers: NonNegativeInt | None = None,
     ) -> None:
         super().__init__()
         self.targets = Pairs() if targets is None else Targets.from_spec(targets)
@@ -210,7 +211,10 @@ class AnnotatedDataModule(DataInterface):
         return self.clean_dataloader("all")
 
     def _build_loader(self, dataset: ItemDataset, sampler: Sampler[int] | None) -> DataLoader[Batch]:
-        return build_loader(dataset, sampler, batch_size=self.batch_size, num_workers=self.num_workers)
+        workers = self.num_workers
+        if workers is None:
+            workers = choose_workers(dataset, ranks=1 if self.trainer is None else self.trainer.num_devices)
+        return build_loader(dataset, sampler, batch_size=self.batch_size, num_workers=workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         # Bytes are moved and made floats here, on the device: a quarter of the traffic.

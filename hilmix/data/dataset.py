@@ -50,6 +50,11 @@ class ItemDataset(Dataset[Batch]):
         self.annotator_ids, self.masks, self.seed = annotator_ids, masks, seed
         self._augment = _build_augmentation(augment, data.inputs.shape)
 
+    @property
+    def augments(self) -> bool:
+        """Whether each batch is augmented, which costs more than fetching it."""
+        return self._augment is not None
+
     @cached_property
     def _draw(self) -> IntArray:
         """(n,) number that seeds the augmentation of each position: its row, or another one for a repeated row."""

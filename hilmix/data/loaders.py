@@ -1,5 +1,6 @@
 """Samplers and loaders of batches: seeded and resumable in training, each item once in evaluation."""
 
+import os
 from typing import Any
 
 import torch
@@ -8,9 +9,32 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, Sampler
 
 from hilmix.data.dataset import ItemDataset, pass_batch
+from hilmix.data.inputs import ImageFiles
 from hilmix.data.samplers import EpochSampler
 from hilmix.errors import ConfigError
 from hilmix.types import Batch
+
+FEW_ITEMS = 1000
+"""Items below which fetching takes less time than starting a process for it."""
+MOST_WORKERS = 8
+"""Processes of a loader without a given number: more hold more batches in memory than a network keeps up with."""
+
+
+def choose_workers(dataset: ItemDataset, *, ranks: int = 1) -> int:
+    """Returns the number of processes that suits the data and the machine.
+
+    None where a batch is a slice of an array or items are few; where pictures are decoded or augmented, one for each
+    core of a rank but its own, at most :data:`MOST_WORKERS`. The number changes nothing of what is drawn.
+
+    Args:
+        dataset: to fetch from.
+        ranks: number of ranks on this machine, which share its cores.
+    """
+    if len(dataset) < FEW_ITEMS or not (dataset.augments or isinstance(dataset.data.inputs, ImageFiles)):
+        return 0
+    # the cores that a job was given, not those of the machine
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, max(0, cores // ranks - 1))
 
 
 def build_loader(
@@ -22,6 +46,8 @@ def build_loader(
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,
+        # a process that starts anew in every epoch imports torch and reads the table of items again
+        persistent_workers=num_workers > 0,
         collate_fn=pass_batch,  # type: ignore[arg-type]  # __getitems__ hands it a whole batch
         # Copies from pinned memory overlap with the work of the GPU; without one, torch warns.
         pin_memory=torch.cuda.is_available(),

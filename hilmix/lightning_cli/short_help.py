@@ -24,7 +24,7 @@ SETTINGS = (
     Setting("data.image_size", "null", "side in pixels that images are resized to"),
     Setting("data.augment", "none", "crop-flip or resized-crop-flip"),
     Setting("data.val_fraction", "null", "share of the training items to hold out"),
-    Setting("data.num_workers", "0", "processes that fetch batches"),
+    Setting("data.num_workers", "null", "processes that fetch batches; null: by data and cores"),
     Setting("model.backbone", "null", "TimmBackbone, MLP or ReadyFeatures; null: by the kind of input"),
     Setting("model.backbone.name", "resnet10t", "of TimmBackbone: any model of timm"),
     Setting("model.backbone.pretrained", "false", "of TimmBackbone: start from ImageNet weights"),

@@ -1,15 +1,19 @@
 """Items of a split, fetched and collated a batch at a time."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from PIL import Image
 
 from hilmix.annotations import Annotations
 from hilmix.data import AnnotatedData, ArrayInputs
-from hilmix.data.dataset import ItemDataset, pass_batch
+from hilmix.data.dataset import ItemDataset
+from hilmix.data.inputs import ImageFiles
+from hilmix.data.loaders import build_loader, choose_workers
 from hilmix.data.masks import Masks
 from hilmix.data.samplers import EpochSampler
 
@@ -126,7 +130,7 @@ def test_augmentation_leaves_the_global_random_state_alone() -> None:
 def loaded(workers: int) -> list[torch.Tensor]:
     items = dataset(augment="crop-flip", seed=1)
     sampler = EpochSampler(items, seed=1)
-    loader = DataLoader(items, batch_size=5, sampler=sampler, num_workers=workers, collate_fn=pass_batch)
+    loader = build_loader(items, sampler, batch_size=5, num_workers=workers)
     out = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
@@ -137,6 +141,34 @@ def loaded(workers: int) -> list[torch.Tensor]:
 def test_workers_do_not_change_what_is_drawn() -> None:
     for alone, two in zip(loaded(0), loaded(2), strict=True):
         assert torch.equal(alone, two)
+
+
+@pytest.mark.parametrize(
+    ("cores", "ranks", "items", "augment", "workers"),
+    [
+        (8, 1, 1000, "crop-flip", 7),
+        (64, 1, 1000, "crop-flip", 8),
+        (16, 4, 1000, "crop-flip", 3),
+        (2, 4, 1000, "crop-flip", 0),
+        (1, 1, 1000, "crop-flip", 0),
+        (8, 1, 999, "crop-flip", 0),
+        (8, 1, 1000, "none", 0),
+    ],
+)
+def test_workers_by_cores(
+    cores: int, ranks: int, items: int, augment: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    found = dataset([*range(N)] * (items // N) + [0] * (items % N), augment=augment)
+    assert len(found) == items
+    assert choose_workers(found, ranks=ranks) == workers
+
+
+def test_pictures_are_decoded_by_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    source = replace(data(), inputs=ImageFiles([tmp_path / "a.png"] * N))
+    assert choose_workers(dataset([0] * 1000, source=source)) == 2
 
 
 def test_crop_flip_only_moves_and_mirrors() -> None:

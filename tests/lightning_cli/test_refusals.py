@@ -158,7 +158,7 @@ def test_a_wrong_config_file_is_named_with_what_is_right(case: str, tmp_path: Pa
 
 
 VALUES: list[tuple[str, str, str]] = [
-    ("--data.num_workers", "-1", "`data.num_workers` must be >= 0, got -1."),
+    ("--data.num_workers", "-1", "`data.num_workers` must be >= 0 or null, got -1."),
     ("--data.image_size", "0", "data.image_size"),
     ("--data.batch_size", "0", "data.batch_size"),
     ("--data.batch_size", "1.5", "data.batch_size"),
