@@ -13,13 +13,9 @@ import pandas as pd
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from hilmix.annotations import Annotations
-from hilmix.annotations.in_memory import read_votes
 from hilmix.backbones import Backbone, without_pretrained
 from hilmix.callbacks import CalibrationReport, LastCheckpoint
 from hilmix.callbacks.fit_report import FitReport
@@ -31,6 +27,7 @@ from hilmix.data.new_inputs import Pictures
 from hilmix.diagnostics import annotator_table, clean_pass, fit_pass_temperature, label_table
 from hilmix.diagnostics.annotators import rank_annotators
 from hilmix.errors import DataError, RunError
+from hilmix.estimator_inputs import are_vectors, read_labels
 from hilmix.methods import find_method
 from hilmix.modules import Classifier
 from hilmix.moved import public_path
@@ -223,10 +220,10 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _read(self, X: Any, votes: Any) -> AnnotatedData:
-        inputs = ArrayInputs(self._vectors(X, reset=True), "vector") if _are_vectors(X) else self._images(X)
+        inputs = ArrayInputs(self._vectors(X, reset=True), "vector") if are_vectors(X) else self._images(X)
         if len(inputs) < 2:  # one to learn from, one to be held out
             raise DataError(f"`X` must have at least 2 items, got n_samples = {len(inputs)}.")
-        annotations, self.classes_ = _read_labels(votes, len(inputs))
+        annotations, self.classes_ = read_labels(votes, len(inputs))
         # All items may be trained on, from which the data module holds out a share.
         split = np.full(len(inputs), "train")
         return AnnotatedData("in-memory", tuple(map(str, range(len(inputs)))), inputs, annotations, split=split)
@@ -262,45 +259,6 @@ class _Reports(FitReport):
         self.annotators = rank_annotators(annotator_table(data.data, result, data.trained_annotators))
         issues = label_table(data.data, result).table
         self.label_issues = issues.assign(item=issues["item"].astype(np.int64))
-
-
-def _are_vectors(X: Any) -> bool:
-    if isinstance(X, pd.DataFrame):
-        return "path" not in X.columns
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return X.ndim not in (3, 4)
-    # What is neither, scikit-learn names in its own words.
-    return not (isinstance(X, list | tuple) and len(X) and isinstance(X[0], str | Path | Image.Image | np.ndarray)) or (
-        isinstance(X[0], np.ndarray) and X[0].ndim == 1
-    )
-
-
-def _read_labels(votes: Any, num_items: int) -> tuple[Annotations, NDArray[Any]]:
-    """The votes in codes, and the label of each code as it was given."""
-    if not isinstance(votes, pd.DataFrame | pd.Series | Annotations | list | tuple):
-        votes = np.asarray(votes)
-    if (
-        not isinstance(votes, pd.DataFrame | Annotations)
-        and len(votes)
-        and np.ndim(votes[:1]) == 1
-        and not _of_mappings(votes)
-    ):
-        votes = check_array(votes, ensure_2d=False, dtype=None, ensure_all_finite=True, ensure_min_samples=0)
-        check_classification_targets(votes)
-    found = read_votes(votes, num_items)
-    try:
-        classes, label = np.unique(np.asarray(found.label.tolist()), return_inverse=True)
-    except TypeError as error:
-        raise DataError(f"`votes` must be labels of one type, got several: {error}.") from error
-    annotators, who = np.unique(found.annotator.astype(str), return_inverse=True)
-    names = list(map(str, classes))
-    return Annotations.build(
-        found.item, who, label, num_items=num_items, classes=names, annotators=list(map(str, annotators))
-    ), classes
-
-
-def _of_mappings(votes: Any) -> bool:
-    return len(votes) > 0 and isinstance(votes[0], dict)
 
 
 @contextmanager

@@ -1,20 +1,17 @@
 """A trained model for new items: calibrated class probabilities, without a trainer and without the data folder."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilmix.annotations.in_memory import LongVotes, read_votes
+from hilmix.annotations.in_memory import read_votes
 from hilmix.annotators import Perfect
-from hilmix.backbones import without_pretrained
 from hilmix.callbacks.weights import saved_weights
 from hilmix.checks import PositiveInt, check_value
 from hilmix.data.inputs import Inputs
@@ -22,14 +19,16 @@ from hilmix.data.model_names import read_model_names
 from hilmix.data.new_inputs import read_new_inputs
 from hilmix.diagnostics.calibration import read_temperature
 from hilmix.diagnostics.weights import Weights
-from hilmix.errors import ConfigError, HilmixError, RunError
+from hilmix.errors import ConfigError, RunError
+from hilmix.exported_weights import read_exported
 from hilmix.functional.inputs import as_float
 from hilmix.functional.modes import evaluation_mode
 from hilmix.functional.precision import at_least_float32
 from hilmix.integrity import check_intact, named_module, read_checkpoint
 from hilmix.modules import CrossFitClassifier, CrowdModel, FoldNetworks
 from hilmix.modules.evaluated import EvaluatedModule
-from hilmix.trusted import check_class_paths, find_class
+from hilmix.new_votes import batch_with_votes, code_votes
+from hilmix.trusted import find_class
 from hilmix.types import UNKNOWN, Batch, StepOutput
 
 __all__ = ["Predictor", "load"]
@@ -107,25 +106,7 @@ class Predictor:
         Raises:
             RunError: if it is damaged, or of something else.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                facts = {
-                    key: json.loads(file.metadata()[key])
-                    for key in ("settings", "classes", "temperature", "annotators")
-                }
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dictionary
-            check_class_paths(facts["settings"], where=str(path))
-            networks = [CrowdModel(**_without_weights(settings)) for settings in facts["settings"]]
-            for n, network in enumerate(networks):
-                start = f"{n}."
-                own = {key.removeprefix(start): value for key, value in weights.items() if key.startswith(start)}
-                network.load_state_dict(own)
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, HilmixError):
-                raise
-            raise RunError(f"{path} is no model that hilmix has exported: {' '.join(str(error).split())}.") from error
+        networks, facts = read_exported(path)
         model = networks[0] if len(networks) == 1 else FoldNetworks(networks)
         calibration = Calibration(facts["temperature"])
         return cls(model.eval(), facts["classes"], facts["annotators"], calibration=calibration, device=device)
@@ -226,11 +207,11 @@ class Predictor:
         """
         inputs = read_new_inputs(x, self.input_shape)
         temperature = self.temperature if calibrated else 1.0
-        coded = self._coded(read_votes(votes, len(inputs)))
+        coded = code_votes(read_votes(votes, len(inputs)), self.classes, self.all_annotators)
         found = []
         with torch.inference_mode(), evaluation_mode(self.model):
             for rows in _batches(np.arange(len(inputs)), batch_size):
-                output = self._evaluate(self._batch(inputs, rows, coded))
+                output = self._evaluate(batch_with_votes(inputs, rows, coded, self.device))
                 found.append(self._posterior_of(output, temperature).float().cpu().numpy())
         return np.concatenate(found) if found else np.empty((0, len(self.classes)), dtype=np.float32)
 
@@ -247,33 +228,6 @@ class Predictor:
         if isinstance(self.model, FoldNetworks):  # new items are in no fold
             return self.model.evaluate(batch, torch.full_like(batch.index, UNKNOWN))
         return self.model.evaluate(batch)
-
-    def _coded(self, votes: LongVotes) -> pd.DataFrame:
-        """The votes in the model's codes: columns item, annotator (-1 unknown) and label."""
-        # A float column of whole numbers, which missing cells make, names the classes of the whole numbers.
-        text = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in votes.label.tolist()]
-        label = pd.Index(self.classes).get_indexer(pd.Index(text, dtype=object))
-        if (label < 0).any():
-            other = text[int((label < 0).argmax())]
-            raise RunError(f"`votes` must be of the classes {list(self.classes)}, got '{other}'.")
-        # Empty names, of annotators without a training label, repeat, which an index refuses to look up.
-        code = {name: place for place, name in enumerate(self.all_annotators) if name}
-        annotator = [code.get(str(name), UNKNOWN) for name in votes.annotator.tolist()]
-        return pd.DataFrame({"item": votes.item, "annotator": annotator, "label": label}, dtype=np.int64)
-
-    def _batch(self, inputs: Inputs, rows: NDArray[np.int64], votes: pd.DataFrame) -> Batch:
-        start, end = np.searchsorted(votes["item"].to_numpy(), [rows[0], rows[-1] + 1])
-        own = votes.iloc[start:end]
-        columns = {name: torch.tensor(own[name].to_numpy(), device=self.device) for name in own}
-        index = torch.from_numpy(rows).to(self.device)
-        return Batch(
-            input=as_float(inputs.fetch(rows).to(self.device)),
-            index=index,
-            target=torch.full_like(index, UNKNOWN),
-            row=columns["item"] - int(rows[0]),
-            annotator=columns["annotator"],
-            label=columns["label"],
-        )
 
     def _posterior_of(self, output: StepOutput, temperature: float) -> Tensor:
         if output.posterior is None or output.log_likelihood is None:
@@ -320,11 +274,6 @@ def find_weights(run: Path, weights: str) -> Path:
     have = sorted(file.name for file in folder.glob("*.ckpt"))
     found = f"{folder} has {have}" if have else f"{run} is no run folder, as it has no checkpoints"
     raise RunError(f"There is no checkpoint {path}: {found}.")
-
-
-def _without_weights(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a network whose weights come from a file, so that pretrained ones are not fetched."""
-    return {**settings, "backbone": without_pretrained(settings["backbone"])}
 
 
 def _calibration_of(path: Path, weights: Weights) -> Calibration:

@@ -52,7 +52,7 @@ class ItemDataset(Dataset[Batch]):
 
     @property
     def augments(self) -> bool:
-        """Whether each batch is augmented, which costs more than fetching it."""
+        """True if each batch is augmented, which costs more than fetching it."""
         return self._augment is not None
 
     @cached_property

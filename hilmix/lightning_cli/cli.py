@@ -41,7 +41,6 @@ from hilmix.lightning_cli.given_settings import (
     refuse_lost,
 )
 from hilmix.lightning_cli.module_settings import hide_secrets, method_class, specification
-from hilmix.lightning_cli.optimizer_groups import add_groups, move_groups
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
 from hilmix.lightning_cli.resumed_settings import refuse_other_settings, reuse_choices
@@ -58,6 +57,7 @@ from hilmix.lightning_cli.run_folder import (
     separate_last_checkpoint,
 )
 from hilmix.lightning_cli.start_checks import check_classes, check_monitors, check_start, check_trainer_settings
+from hilmix.lightning_cli.training_options import add_training_options, move_groups
 from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
 from hilmix.moved import public_path
@@ -121,16 +121,7 @@ class HilmixCLI(LightningCLI):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "test":  # hilmix prints its own table
             parser.set_defaults(verbose=False)
-        if subcommand in TRAINING:
-            parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
-            add_groups(parser)
-        # The saved config of a run names it, and may be given to every command.
-        about = "Run folder or checkpoint whose backbone, head and annotators (by name) the training starts from."
-        parser.add_argument("--init_from", type=str | None, help=about if subcommand == "fit" else argparse.SUPPRESS)
-        if subcommand == "crossfit":
-            parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
-        elif subcommand != "fit":  # an evaluation may be given the saved config of a cross-fitted run
-            parser.add_argument("--folds", type=int | None, help=argparse.SUPPRESS)
+        add_training_options(parser, subcommand)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

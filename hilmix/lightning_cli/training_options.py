@@ -1,5 +1,6 @@
-"""``--optimizer`` and ``--lr_scheduler`` as in every program of LightningCLI, given to the model as its settings."""
+"""Options of commands that train; ``--optimizer`` and ``--lr_scheduler`` become settings of the model."""
 
+import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LRSchedulerTypeTuple
 from torch.optim import Optimizer
 
 from hilmix.errors import ConfigError
+from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.given_settings import SettingSource
 
 GROUPS = ("optimizer", "lr_scheduler")
@@ -18,8 +20,22 @@ REPLACED = {
 """Settings of the model that a group stands for, the first of them its class."""
 
 
-def add_groups(parser: LightningArgumentParser) -> None:
-    """Adds the options; the classes are not instantiated, since the model gives each layer a rate of its own."""
+def add_training_options(parser: LightningArgumentParser, command: str) -> None:
+    """Adds the options of one command beside those of model, data and trainer."""
+    if command in TRAINING:
+        parser.add_argument("--overwrite", action="store_true", help="Replace the run that run_dir holds.")
+        _add_groups(parser)
+    # The saved config of a run names it, and may be given to every command.
+    about = "Run folder or checkpoint whose backbone, head and annotators (by name) the training starts from."
+    parser.add_argument("--init_from", type=str | None, help=about if command == "fit" else argparse.SUPPRESS)
+    if command == "crossfit":
+        parser.add_argument("--folds", type=int, default=2, help="Number of folds and networks, at least 2.")
+    elif command != "fit":  # an evaluation may be given the saved config of a cross-fitted run
+        parser.add_argument("--folds", type=int | None, help=argparse.SUPPRESS)
+
+
+def _add_groups(parser: LightningArgumentParser) -> None:
+    # not instantiated, since the model gives each layer a rate of its own
     for key, base, skip in (("optimizer", (Optimizer,), "params"), ("lr_scheduler", LRSchedulerTypeTuple, "optimizer")):
         parser.add_subclass_arguments(base, key, instantiate=False, fail_untyped=False, skip={skip})
 
