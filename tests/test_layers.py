@@ -22,8 +22,8 @@ LAYERS = [
     """,
     "data modules",
     """
-    diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator new_votes exported_weights predictor
-    selective export initial_weights
+    diagnostics callbacks checkpoint logging plotting report cross_fitting aggregator new_votes exported_weights
+    predictor selective export initial_weights
     """,
     # The wing, with layers of its own.
     "human.functional",
