@@ -10,7 +10,7 @@ CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-kernels lint bench wheel clean
+.PHONY: help demo test test-slow test-kernels lint bench docs docs-links wheel clean
 
 help:
 	@echo "make demo           install into .venv, train on the embedded data, test it (PYTHON=... picks a Python)"
@@ -19,6 +19,8 @@ help:
 	@echo "make test-kernels   the numerical tests under each kind of kernels that this processor has"
 	@echo "make lint           format, lint and types"
 	@echo "make bench          speed and memory as ratios, into benchmarks/"
+	@echo "make docs           build the site into build/site, warnings are errors; runs the notebooks"
+	@echo "make docs-links     ask the sites of others whether links to them still lead somewhere"
 	@echo "make wheel          build the wheel and check what it holds"
 	@echo "make clean          remove what these commands made"
 
@@ -45,6 +47,18 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m pip install -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.run
 
+docs: $(VENV)/.docs build/reports/.made
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -E -W --keep-going -b html -c docs/site . build/site
+	@echo "open build/site/index.html"
+
+docs-links: $(VENV)/.docs build/reports/.made
+	HILMIX_DOCS_NOTEBOOKS=off $(BIN)/sphinx-build -q -b linkcheck -c docs/site . build/links
+
+build/reports/.made: $(VENV)/.docs docs/make_reports.py $(wildcard hilmix/report/*.py hilmix/report/pages/*)
+	rm -rf build/reports
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.make_reports build/reports
+	@touch $@
+
 wheel: $(VENV)/.dev
 	rm -rf build dist
 	$(BIN)/python -m build --wheel
@@ -68,6 +82,10 @@ $(VENV)/.created:
 
 $(VENV)/.plots: $(VENV)/.created setup.cfg pyproject.toml
 	$(BIN)/python -m pip install -e '.[plots]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install -e '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.created setup.cfg pyproject.toml

@@ -44,7 +44,7 @@ _REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, AttributeError
 
 
 class Backbone(Part, nn.Module, ABC):
-    """Settings in the constructor, sizes in :meth:`build`; then ``forward`` maps (R, *input_shape) to (R, D)."""
+    """Settings in the constructor, sizes in :meth:`build`; then ``forward`` maps ``(R, *input_shape)`` to (R, D)."""
 
     num_features: int
     net: nn.Module

@@ -1,16 +1,28 @@
-"""Images and tables for Weights & Biases. The only module that imports wandb; without a W&B logger it does nothing."""
+"""Figures, tables and files on the boards of a run: Weights & Biases, TensorBoard, MLflow. The only module that imports
+wandb; a run without boards logs nothing here.
 
+Scalars need no help, as Lightning sends them to every logger. Figures go to all three, tables to W&B, files to W&B (as
+artifacts) and MLflow. Keys are ``figures/NAME`` and ``tables/NAME``: of one key, the figure would replace the table.
+"""
+
+import json
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from numpy.typing import NDArray
+from PIL import Image
 
+from hilmix.files import write_json
+
+IDENTITY = "board.json"
+"""File of a run folder that keeps the id of its W&B run: all commands of a run folder log into one run."""
 TABLE_ROWS = 200
 """Most rows of a logged table: W&B cuts at its own limits, and a table of every sample is of no use."""
 
@@ -31,18 +43,58 @@ def can_log(logger: WandbLogger) -> bool:
     return offline or wandb.login(prompt=False)
 
 
-def log_image(trainer: Trainer, key: str, image: Path | NDArray[np.uint8], *, caption: str | None = None) -> None:
-    """Logs one image.
+def name_run(loggers: Iterable[Logger], folder: Path, group: str, tags: Mapping[str, str]) -> None:
+    """Makes the W&B logger of a run folder go on in one run, and names that run, unless the user has done either.
+
+    The settings cannot hold it: a config that is used for another run would write into the run of the first.
+
+    Args:
+        loggers: of the trainer; changed before they start anything.
+        folder: the run folder, whose name the run gets.
+        group: of runs, such as the name of the data.
+        tags: by what they are, such as ``{"method": "ds"}``.
+    """
+    for logger in loggers:
+        if not isinstance(logger, WandbLogger) or logger._experiment is not None:
+            continue
+        given = logger._wandb_init
+        if given.get("id") is None:
+            logger._id = given["id"] = _identity(folder)
+        ours = {
+            "name": folder.resolve().name,
+            "group": group,
+            "tags": [f"{name}: {tag}"[:64] for name, tag in tags.items()],
+        }
+        given |= {name: value for name, value in ours.items() if given.get(name) is None}
+
+
+def _identity(folder: Path) -> str:
+    file = folder / IDENTITY
+    if not file.is_file():
+        write_json({"wandb": secrets.token_hex(4)}, file)
+    return str(json.loads(file.read_text())["wandb"])
+
+
+def log_image(trainer: Trainer, key: str, image: Path) -> None:
+    """Logs one picture to W&B, TensorBoard and MLflow.
 
     Args:
         trainer: of the run.
         key: name on the board, ``group/name``.
-        image: a file, or (H, W) or (H, W, C) uint8.
-        caption: text below it.
+        image: a file.
     """
-    if (logger := wandb_logger(trainer)) is not None:
-        captions: dict[str, Any] = {} if caption is None else {"caption": [caption]}
-        logger.log_image(key, [str(image) if isinstance(image, Path) else image], **captions)
+    for logger in _loggers(trainer):
+        if isinstance(logger, WandbLogger):
+            logger.log_image(key, [str(image)])
+        elif isinstance(logger, TensorBoardLogger):
+            pixels = np.asarray(Image.open(image).convert("RGB"))
+            logger.experiment.add_image(key, pixels, trainer.global_step, dataformats="HWC")
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_artifact(logger.run_id, str(image), key.partition("/")[0])
+
+
+def _loggers(trainer: Trainer) -> list[Logger]:
+    return trainer.loggers if trainer.is_global_zero else []
 
 
 def log_table(
@@ -70,21 +122,24 @@ def log_table(
 
 
 def log_files(trainer: Trainer, name: str, files: Sequence[Path]) -> None:
-    """Logs files as one artifact of the run, such as the full vectors behind a table; call it once per run.
+    """Logs files, such as the full vectors behind a table: as one artifact of W&B, as files of the MLflow run.
 
     Args:
-        trainer: of the run.
-        name: of the artifact; the run's id is appended.
+        trainer: of the run; call it once per run.
+        name: of the artifact; the run's id is appended, as W&B keeps the versions of each name.
         files: that exist.
     """
-    if (logger := wandb_logger(trainer)) is None:
-        return
-    import wandb
+    for logger in _loggers(trainer):
+        if isinstance(logger, WandbLogger):
+            import wandb
 
-    artifact = wandb.Artifact(f"{name}-{logger.experiment.id}", type="diagnostics")
-    for file in files:
-        artifact.add_file(str(file))
-    logger.experiment.log_artifact(artifact)
+            artifact = wandb.Artifact(f"{name}-{logger.experiment.id}", type="diagnostics")
+            for file in files:
+                artifact.add_file(str(file))
+            logger.experiment.log_artifact(artifact)
+        elif isinstance(logger, MLFlowLogger):
+            for file in files:
+                logger.experiment.log_artifact(logger.run_id, str(file), name)
 
 
 def _plain(value: Any) -> Any:

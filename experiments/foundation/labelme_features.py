@@ -145,8 +145,7 @@ def _do(step: str, root: str) -> int:
         if run_all(jobs, FINAL_FILE):
             return 1
     text = table(read(FINAL_FILE), read(SEARCH_FILE))
-    for page in (HERE / "README.md", HERE.parent.parent / "README.md"):
-        fill(page, "labelme-features", text)
+    fill(HERE / "README.md", "labelme-features", text)
     print(text)
     return 0
 

@@ -3,6 +3,8 @@
 from hilmix.callbacks.annotators import AnnotatorReport
 from hilmix.callbacks.calibration import CalibrationReport
 from hilmix.callbacks.epoch_calibration import EpochCalibration
+from hilmix.callbacks.epoch_curves import EpochCurves
+from hilmix.callbacks.epoch_line import EpochLine
 from hilmix.callbacks.finite_loss import FiniteLoss
 from hilmix.callbacks.fit_report import FitReport
 from hilmix.callbacks.label_errors import LabelErrors
@@ -19,6 +21,8 @@ __all__ = [
     "AnnotatorReport",
     "CalibrationReport",
     "EpochCalibration",
+    "EpochCurves",
+    "EpochLine",
     "FiniteLoss",
     "FitReport",
     "LabelErrors",

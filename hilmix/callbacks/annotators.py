@@ -67,7 +67,7 @@ class AnnotatorReport(FitReport):
         table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(table, folder / "annotators.parquet")
         write_table(table, folder / "annotators.csv")
-        board.log_table(trainer, "diagnostics/annotators", rank_annotators(table))
+        board.log_table(trainer, "tables/annotators", rank_annotators(table))
         if (reason := no_confusion_reason(data.annotations)) is not None:
             log.warning("No confusion matrices per annotator: %s.", reason)
         else:

@@ -19,7 +19,7 @@ def run_folder(trainer: Trainer) -> Path:
 
 
 def write_figure(trainer: Trainer, name: str, draw: Callable[[], "Figure"]) -> None:
-    """Draws a figure into the run folder and logs it to W&B; without matplotlib, logs once why there is none.
+    """Draws a figure into the run folder and logs it to the boards; without matplotlib, logs once why there is none.
 
     Args:
         trainer: of the run.
@@ -32,4 +32,4 @@ def write_figure(trainer: Trainer, name: str, draw: Callable[[], "Figure"]) -> N
     path = run_folder(trainer) / name
     with write_atomically(path) as partial:
         draw().savefig(partial)
-    board.log_image(trainer, f"diagnostics/{path.stem}", path)
+    board.log_image(trainer, f"figures/{path.stem}", path)

@@ -70,6 +70,7 @@ class LabelErrors(FitReport):
         labels.table.attrs["weights"] = items.table.attrs["weights"] = weights_of(trainer)._asdict()
         write_table(labels.table, folder / "label_errors.parquet")
         write_table(items.table, folder / "label_errors_items.parquet")
+        board.log_files(trainer, "label_errors", [folder / "label_errors.parquet"])
         found = detection_table({"label": labels, "item": items})
         self._detection(trainer, found.assign(predictions=result.kinds_of_predictions), result.kinds_of_predictions)
         self._show(trainer, data, labels.table, result.kinds_of_predictions)
@@ -94,7 +95,7 @@ class LabelErrors(FitReport):
         shown = choose_label_errors(table, self.top)
         rows = pd.Index(data.items).get_indexer(pd.Index(shown["item"])).astype(np.int64)
         images = thumbnails(data, rows)
-        board.log_table(trainer, "diagnostics/label_errors", shown, images=images)
+        board.log_table(trainer, "tables/label_errors", shown, images=images)
         if (pictures := picture_table(data, shown["item"])) is not None:
             write_table(pictures, run_folder(trainer) / "label_errors_pictures.parquet")
         if images is not None:

@@ -89,7 +89,7 @@ class LabelIssues(FitReport):
     def _show(self, trainer: Trainer, data: AnnotatedData, shown: pd.DataFrame) -> None:
         rows = pd.Index(data.items).get_indexer(pd.Index(shown["item"])).astype(np.int64)
         images = thumbnails(data, rows)
-        board.log_table(trainer, "diagnostics/label_issues", shown, images=images)
+        board.log_table(trainer, "tables/label_issues", shown, images=images)
         if images:
             title = f"Label issues ({', '.join(shown['predictions'].unique())} predictions)"
             suspects = suspect_thumbnails(shown.rename(columns={"predicted": "suggested"}), images)

@@ -7,12 +7,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from hilmix import logging as board
 from hilmix.callbacks.files import run_folder
 from hilmix.diagnostics.annotators import confusion_table, no_confusion_reason
 from hilmix.diagnostics.clean_pass import Collector
 from hilmix.diagnostics.predictions import prediction_table
 from hilmix.diagnostics.trainer_pass import datamodule_of, require_pass, sum_over_ranks
 from hilmix.files import write_atomically, write_table
+from hilmix.terminal import say, terminal
 from hilmix.types import StepOutput
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,8 @@ class PredictionFile(Callback):
         datamodule, folder = datamodule_of(trainer), run_folder(trainer)
         with write_atomically(folder / "predictions.parquet") as partial:
             pq.write_table(prediction_table(datamodule.data, datamodule.split, result), partial)
-        log.info("Predictions of %d items: %s", result.seen.sum(), folder / "predictions.parquet")
+        say(terminal(), f"Predictions of {result.seen.sum():,} items: {folder / 'predictions.parquet'}")
+        board.log_files(trainer, "predictions", [folder / "predictions.parquet"])
         if (reason := no_confusion_reason(datamodule.data.annotations)) is not None:
             log.info("No confusion matrices per annotator: %s.", reason)
         elif len(result.pairs):

@@ -129,7 +129,7 @@ class Explanation(Part, ABC):
     """Whether the term comes from a walk of its own through the network, which a mixed hidden layer does not change."""
 
     def build(self, network: nn.Module) -> None:
-        """Receives the network, (R, *input_shape) to logits (R, K), before training; no-op by default.
+        """Receives the network, ``(R, *input_shape)`` to logits (R, K), before training; no-op by default.
 
         Raises:
             ConfigError: if the method cannot be used with it.

@@ -44,9 +44,9 @@ class HumanMix(MixPolicy):
         ConfigError: when training begins, if the policy does not fit the classes of the data or needs features that it
             is not given, or if the file of features cannot be used.
 
-    Reference: Collins et al., "Human-in-the-Loop Mixup", UAI 2023, for perceived labels of mixes. Differs from the
-    paper: all mixes that training makes are relabelled, by a fitted policy, not some mixes by the participants who saw
-        them.
+    Reference:
+        Collins et al., "Human-in-the-Loop Mixup", UAI 2023, for perceived labels of mixes. Differs from the paper: all
+        mixes that training makes are relabelled, by a fitted policy, not some mixes by the participants who saw them.
     """
 
     def __init__(

@@ -9,10 +9,11 @@ from hilmix.errors import ConfigError
 from hilmix.lightning_cli.given_settings import given_settings, last_of
 from hilmix.lightning_cli.results_folder import MARK
 from hilmix.lightning_cli.run_folder import refuse_data_folder
+from hilmix.logging import IDENTITY
 from hilmix.report import OTHER_DATA
 from hilmix.report.run import FILES
 
-WRITTEN = (*FILES, MARK, "annotators.parquet", "split.csv")
+WRITTEN = (*FILES, MARK, IDENTITY, "annotators.parquet", "split.csv")
 """Files of a run, at the top of its folder."""
 _FIELDS = ("{date}", "{method}")
 
@@ -40,18 +41,19 @@ def with_named_folder(argv: Sequence[str], *, now: time.struct_time | None = Non
         return [*argv]
     named = folder.replace("{date}", time.strftime("%Y%m%d-%H%M%S", now or time.localtime()))
     if "{method}" in named:
-        named = named.replace("{method}", _method(argv))
+        if (method := given_method(argv)) is None:
+            raise ConfigError("`run_dir` with {method} must come with -c configs/method/NAME.yaml, got none.")
+        named = named.replace("{method}", method)
     # Behind all others, as the last one counts.
     return [*argv, "--run_dir", named]
 
 
-def _method(argv: Sequence[str]) -> str:
+def given_method(argv: Sequence[str]) -> str | None:
+    """Returns the name of the last config of ``configs/method/`` on a command line, None without one."""
     files = [argv[i + 1] for i, token in enumerate(argv[:-1]) if token in ("-c", "--config")]
     files += [token.partition("=")[2] for token in argv if token.startswith(("-c=", "--config="))]
     names = [Path(file).stem for file in files if Path(file).parent.name == "method"]
-    if not names:
-        raise ConfigError("`run_dir` with {method} must come with -c configs/method/NAME.yaml, got none.")
-    return names[-1]
+    return names[-1] if names else None
 
 
 def remove_run(run_dir: Path) -> None:

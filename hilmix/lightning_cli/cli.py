@@ -22,7 +22,9 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
+from hilmix import logging as board
 from hilmix.backbones import without_pretrained
+from hilmix.callbacks import EpochLine
 from hilmix.checks import check_value
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.folder.describe import training_notes
@@ -31,8 +33,8 @@ from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.initial_weights import take_weights
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.choices import describe_choices
-from hilmix.lightning_cli.chosen_folder import remove_run
-from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported
+from hilmix.lightning_cli.chosen_folder import given_method, remove_run
+from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported, keep_csv_log
 from hilmix.lightning_cli.given_settings import (
     given_settings,
     last_of,
@@ -143,6 +145,7 @@ class HilmixCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings, data = self.config[self.subcommand], self.datamodule
+        kwargs |= self._plain_output()
         if self.subcommand in TRAINING or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
             return super().instantiate_trainer(**kwargs)
         run_dir = Path(settings.run_dir)
@@ -155,6 +158,35 @@ class HilmixCLI(LightningCLI):
             )
         return super().instantiate_trainer(**kwargs)
 
+    def _plain_output(self) -> dict[str, Any]:
+        """Trainer settings where the output is no terminal: a line per epoch, as a bar would fill a log with escapes.
+
+        Not saved with the run, which may be resumed in a terminal.
+        """
+        chosen = self.config_init[self.subcommand].trainer
+        if chosen.enable_progress_bar is not None or chosen.barebones or sys.stdout.isatty():
+            return {}
+        listed = (
+            chosen.callbacks if isinstance(chosen.callbacks, list) else [chosen.callbacks] if chosen.callbacks else []
+        )
+        lines = [EpochLine()] if self.subcommand in TRAINING else []
+        return {"enable_progress_bar": False, "callbacks": [*listed, *lines]}
+
+    def _name_boards(self) -> None:
+        settings, data = self.config[self.subcommand], self.datamodule
+        if settings.trainer.fast_dev_run or not self.trainer.is_global_zero:
+            return
+        tags = {"model": str(settings.model.class_path).rpartition(".")[2]}
+        if (method := given_method(sys.argv[1:])) is not None:
+            tags = {"method": method, **tags}
+        group = data.data.name if isinstance(data, AnnotatedDataModule) else type(data).__name__
+        board.name_run(self.trainer.loggers, Path(settings.run_dir), group, tags)
+
+    def before_validate(self) -> None:
+        self._name_boards()
+
+    before_test = before_predict = before_validate
+
     def before_fit(self) -> None:
         monitored = check_monitors(self.trainer, self.model)
         data = self.datamodule
@@ -165,6 +197,7 @@ class HilmixCLI(LightningCLI):
             if self._fresh and self.config[self.subcommand].overwrite:
                 remove_run(run_dir)
             claim_run_dir(run_dir, fresh=self._fresh)
+            self._name_boards()
             if isinstance(data, AnnotatedDataModule):
                 terminal().print(pairs(describe_choices(data, self.model)))
 
@@ -183,12 +216,12 @@ class HilmixCLI(LightningCLI):
     before_crossfit, after_crossfit = before_fit, after_fit
 
     def after_test(self) -> None:
-        self._report()
+        self._report(metrics=False)  # MetricsFile has printed all of them
 
-    def _report(self) -> None:
+    def _report(self, *, metrics: bool = True) -> None:
         trial = self.config[self.subcommand].trainer.fast_dev_run
         if self.trainer.is_global_zero and not trial and has_results(self.trainer.default_root_dir):
-            summarize(self.trainer.default_root_dir)
+            summarize(self.trainer.default_root_dir, metrics=metrics)
 
     def _parse_ckpt_path(self) -> None:
         """Finds the checkpoint; upstream would let its hyperparameters override the config without a word."""
@@ -234,6 +267,7 @@ class HilmixCLI(LightningCLI):
         add_default_callbacks(self.config[self.subcommand], metric_given=metric is not None and not metric.saved)
         if self.subcommand == "crossfit":
             add_callback(self.config[self.subcommand], "hilmix.callbacks.OutOfFoldFile")
+        keep_csv_log(self.config[self.subcommand])
         drop_unsupported(self.config[self.subcommand].trainer)
 
     def instantiate_classes(self) -> None:

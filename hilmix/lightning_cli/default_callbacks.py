@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonargparse import Namespace, dict_to_namespace
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
 from hilmix.lightning_cli.config_files import configs_folder
@@ -53,6 +54,21 @@ def add_callback(settings: Namespace, class_path: str) -> None:
     listed = settings.trainer.callbacks
     if settings.default_callbacks and listed and not any(one.class_path == class_path for one in listed):
         settings.trainer.callbacks = [*listed, Namespace(class_path=class_path, init_args=Namespace())]
+
+
+def keep_csv_log(settings: Namespace) -> None:
+    """Puts the CSV logger before loggers that a user chose instead of it: reports and attempts are read from its files.
+
+    Args:
+        settings: of a command, as parsed; changed in place. ``logger: false`` and Lightning's own default stay.
+    """
+    chosen = settings.trainer.logger
+    if isinstance(chosen, bool) or not chosen:
+        return
+    listed = chosen if isinstance(chosen, list) else [chosen]
+    if not any(issubclass(_class_of(one), CSVLogger) for one in listed):
+        ours = Namespace(save_dir=settings.run_dir, name="csv")
+        settings.trainer.logger = [Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=ours), *listed]
 
 
 def drop_unsupported(trainer: Namespace) -> None:

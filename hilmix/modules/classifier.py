@@ -92,7 +92,7 @@ class Classifier(CrowdModel, EvaluatedModule):
         self.save_hyperparameters(self.settings | asdict(self.optimization))
         self.lr = rate.lr  # a finder of learning rates sets it
         self.left_out: NDArray[np.bool_] | None = None
-        """(N,) bool, items of the data whose labels a network of cross-fitting must not read; None: there are none."""
+        """(N,) bool, items of the data whose labels a network of cross-fitting must not read, or None."""
         self.measure_groups(self.settings["num_groups"])
 
     # -- steps -------------------------------------------------------------------------------------------------------

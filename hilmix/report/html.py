@@ -13,7 +13,7 @@ from hilmix.files import write_atomically
 from hilmix.names import printable
 from hilmix.report.curves import reliability_figures, risk_figure, training_figures
 from hilmix.report.overview import class_rows, data_rows, describe_run, headline_cards
-from hilmix.report.run import Run, read_run
+from hilmix.report.run import Run, read_run, temperature_row
 from hilmix.report.tables import ANNOTATORS, annotator_matrices, annotator_rows, confusion, suspicious, wrong_pictures
 from hilmix.report.words import GLOSSARY, plain
 
@@ -79,6 +79,7 @@ def _content(run: Run) -> dict[str, Any]:
         "detection": _detection(run),
         "reliability": reliability_figures(run),
         "calibration": [] if run.calibration is None else run.calibration.to_dict("records"),
+        "temperature_made": _temperature_made(run),
         "risk": risk_figure(run),
         "annotators": annotators,
         "matrices": annotator_matrices(run),
@@ -104,6 +105,11 @@ def _annotators_made(run: Run) -> str:
     if run.annotators is None or run.annotators.empty:
         return ""
     return with_weights(f"estimated by the {run.annotators['estimated_by'].iloc[0]}", run.annotators_weights)
+
+
+def _temperature_made(run: Run) -> str:
+    stages = temperature_row(run)
+    return "" if stages is None else with_weights(f"Temperature fitted on {stages[1]['fitted_on']}", stages[1])
 
 
 def _draw_curves(run: Run) -> None:

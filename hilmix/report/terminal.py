@@ -22,12 +22,13 @@ NAMES = {
 SHARES = ("acc", "vote_acc", "agreement")
 
 
-def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
+def summarize(run_dir: Path | str, *, console: Console | None = None, metrics: bool = True) -> None:
     """Writes ``report.html`` and prints what matters of a run.
 
     Args:
         run_dir: the run folder.
         console: where to print; default: the terminal.
+        metrics: whether to print the headline, which a command may have printed already.
 
     Raises:
         RunError: if the folder holds no run or cannot be written.
@@ -36,17 +37,22 @@ def summarize(run_dir: Path | str, *, console: Console | None = None) -> None:
     # First, as the list of files below names the report.
     report = build_report(run_dir)
     run = read_run(run_dir)
+    if metrics:
+        _headline(run, console)
+    _suspects(run, console)
+    _annotators(run, console)
+    say(console, "", literal(("Files", "bold")))
+    for path in run.files:
+        say(console, literal((f"  {path}", "bold green" if path == report else "")))
+
+
+def _headline(run: Run, console: Console) -> None:
     say(console, "", literal(("Result", "bold"), f" on {run.scored}"))
     rows = headline_rows(run)
     for name, value in rows:
         say(console, f"  {name:<34} {value}")
     if not rows:
         say(console, "  nothing to score: none of them has a true class or a vote")
-    _suspects(run, console)
-    _annotators(run, console)
-    say(console, "", literal(("Files", "bold")))
-    for path in run.files:
-        say(console, literal((f"  {path}", "bold green" if path == report else "")))
 
 
 def headline_rows(run: Run) -> list[tuple[str, str]]:

@@ -29,8 +29,7 @@ def finder(name: str, folder: Path) -> Path:
 
 def rates(run: Path, version: int = 0) -> pd.Series:
     table = pd.read_csv(run / "csv" / f"version_{version}" / "metrics.csv")
-    column = next(name for name in table if name.startswith("lr-"))
-    return table.set_index("step")[column].dropna()
+    return table.set_index("step")["train/lr"].dropna()
 
 
 @pytest.mark.parametrize("scaling", ["none", "fan-in"])
