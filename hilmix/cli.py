@@ -83,6 +83,7 @@ COMMANDS = {
                 "elicit_build",
                 "draw mixes of a data folder and write them, with batches and texts, as a study",
             ),
+            "review": ("elicit_review", "write the suspicious labels of an audit as a study, to be looked at again"),
             "serve": ("elicit_serve", "serve a study: pages for participants, and numbers for you"),
             "status": ("elicit_status", "show how far a study is: coverage, agreement, timing, flags and exclusions"),
             "simulate": ("elicit_simulate", "send simulated participants through a study, to try it out"),

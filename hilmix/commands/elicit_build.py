@@ -1,9 +1,10 @@
 """``hilmix elicit build DATA -o STUDY``: from a data folder to a study that can be served."""
 
 import argparse
+import re
 from pathlib import Path
 
-from hilmix.checks import refusal
+from hilmix.checks import PositiveInt, check_value, refusal
 from hilmix.data.folder import read_folder
 from hilmix.data.items import AnnotatedData
 from hilmix.errors import ConfigError, DataError
@@ -13,6 +14,7 @@ from hilmix.human.elicit.design.items import check_showable, find_usable_labels,
 from hilmix.human.elicit.design.manifest import MANIFEST, Manifest, find_statements
 from hilmix.human.elicit.design.schema import TASKS, Task
 from hilmix.human.elicit.design.settings import PER_BATCH, WEIGHTS, Design
+from hilmix.human.elicit.design.words import LANGUAGE, LANGUAGES, read_words
 from hilmix.terminal import Console, literal, say
 
 _ABOUT = """Tasks:
@@ -99,7 +101,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TASK=FILE.md",
         help="your own instructions of a task; may be given several times",
     )
+    add_texts(parser)
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for what participants read."""
+    parser.add_argument(
+        "--language",
+        default="en",
+        metavar="TAG",
+        help=f"of everything that participants read: {', '.join(LANGUAGES)}, or others with --messages (default: en)",
+    )
+    parser.add_argument(
+        "--messages", type=Path, metavar="FILE.yaml", help="the words in another language, with the keys of en.yaml"
+    )
+    parser.add_argument("--contact", metavar="TEXT", help="whom participants may write to, shown on every page")
+    parser.add_argument("--minutes", type=int, metavar="N", help="duration of a session (default: an estimate)")
+    parser.add_argument("--pay", metavar="TEXT", help="what participants are paid, shown with the consent")
     parser.add_argument("--completion-code", metavar="CODE", help="shown at the end, for a crowd platform")
+    parser.add_argument("--completion-url", metavar="URL", help="address of the platform to go back to at the end")
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -155,7 +175,36 @@ def _own_texts(args: argparse.Namespace) -> OwnTexts:
     consent = None if args.consent is None else _text(args.consent)
     if consent is not None and not find_statements(consent):
         raise DataError(f"{args.consent} has no statement to agree to; write at least one as a line '- [ ] I agree'.")
-    return OwnTexts(consent, instructions, args.completion_code or None)
+    return read_texts(args)._replace(consent=consent, instructions=instructions)
+
+
+def read_texts(args: argparse.Namespace) -> OwnTexts:
+    """Returns what the options of :func:`add_texts` give.
+
+    Raises:
+        ConfigError: for a language without messages, or values that cannot be.
+        DataError: if the file of messages cannot be used.
+    """
+    if not re.fullmatch(LANGUAGE, args.language):
+        raise ConfigError(f"`--language` must be a tag such as de or pt-BR, got '{args.language}'.")
+    if args.messages is None and args.language not in LANGUAGES:
+        raise ConfigError(
+            f"`--language` must be one of {', '.join(LANGUAGES)} without --messages, got '{args.language}'. Translate "
+            "hilmix/human/elicit/words/en.yaml and give it as --messages."
+        )
+    if args.minutes is not None:
+        check_value("--minutes", args.minutes, PositiveInt)
+    if args.completion_url is not None and not re.fullmatch(r"https?://\S{1,1990}", args.completion_url):
+        raise ConfigError(f"`--completion-url` must start with https:// or http://, got '{args.completion_url}'.")
+    return OwnTexts(
+        completion_code=args.completion_code or None,
+        completion_url=args.completion_url,
+        language=args.language,
+        words=None if args.messages is None else read_words(args.messages),
+        contact=args.contact or None,
+        minutes=args.minutes,
+        pay=args.pay or None,
+    )
 
 
 def _text(file: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hilmix.checks import OpenShare, PositiveInt, check_value
 from hilmix.commands.hmix_policies import add_study, read_elicited
 from hilmix.errors import DataError
-from hilmix.human.report import draw_figures, print_summary, read_studies, summarize_studies, write_summary
+from hilmix.human.report import draw_figures, print_summary, read_studies, summarize_studies, write_page, write_summary
 from hilmix.human.study.layout import LAYOUTS
 from hilmix.terminal import Console, literal, say
 
@@ -22,8 +22,8 @@ out.
   hilmix hmix summary data/mine -o reports/mine --classes cat dog "polar bear" --num-items 50000
   hilmix hmix summary studies/mine
 
-OUT receives summary.csv (all estimates), summary.json, one CSV per table and, with matplotlib, figures as PNG.
-docs/human_mixup.md explains each of them.
+OUT receives index.html, one page with all of it, summary.csv (all estimates), summary.json, one CSV per table and, with
+matplotlib, figures as PNG. docs/human_mixup.md explains each of them.
 """
 
 
@@ -58,5 +58,6 @@ def run(args: argparse.Namespace, console: Console) -> None:
     print_summary(summary, console)
     if args.out is not None:
         files = [*write_summary(summary, args.out), *draw_figures(studies, summary, args.out)]
+        files.append(write_page(studies, summary, files, args.out))
         names = ", ".join(file.name for file in files)
         say(console, "", literal(("Written", "bold"), f" to {args.out}: {names}"))

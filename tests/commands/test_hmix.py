@@ -100,7 +100,7 @@ def test_without_matplotlib_there_are_tables(mine, workplace, monkeypatch, caplo
     plotting.explain_absence.cache_clear()
     assert main(["hmix", "summary", str(mine), "-o", "report", *OWN]) == 0
     assert "hilmix[plots]" in caplog.text
-    assert {file.suffix for file in (workplace / "report").iterdir()} == {".csv", ".json"}
+    assert {file.suffix for file in (workplace / "report").iterdir()} == {".csv", ".html", ".json"}
 
 
 def test_what_cannot_be_computed_is_reported(workplace, capsys):

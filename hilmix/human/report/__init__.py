@@ -2,6 +2,7 @@
 
 from hilmix.human.report.curve_figures import draw_confidence_figure, draw_relabelling_figure
 from hilmix.human.report.figures import draw_figures
+from hilmix.human.report.page import write_page
 from hilmix.human.report.summary import Studies, Summary, read_studies, summarize_studies, write_summary
 from hilmix.human.report.terminal import print_summary
 
@@ -14,5 +15,6 @@ __all__ = [
     "print_summary",
     "read_studies",
     "summarize_studies",
+    "write_page",
     "write_summary",
 ]

@@ -71,7 +71,7 @@ def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
     (tmp_path / "consent.md").write_text(blocks("markdown")[0])
     (tmp_path / "infer.md").write_text("Look.")
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 4
+    assert [command[1:3] for command in commands].count(["elicit", "build"]) == 5
     with ExitStack() as running:
         reader = Reader(running)
         monkeypatch.setattr(elicit_serve, "serve", reader.serve)

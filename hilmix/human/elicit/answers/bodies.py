@@ -89,10 +89,10 @@ class Categorical(Model):
 
 
 class Vote(Model):
-    """One class, and how sure the participant is."""
+    """One class, and how sure the participant is; None where a review finds that the picture does not show any."""
 
     task: Literal["vote"]
-    label: Number
+    label: Number | None
     confidence: Fraction
 
 
@@ -167,8 +167,12 @@ def find_problem(answer: Answer, shown: Stimulus, *, weights: Sequence[float] | 
     if isinstance(answer, Select) and answer.weight != dict(enumerate(weights or ())).get(answer.position):
         return "The weight is not the one that was shown at that position."
     if isinstance(answer, Categorical | Vote):
-        # No second class counts as class 0, which always exists.
-        named = [answer.label] if isinstance(answer, Vote) else [answer.top, answer.second or 0, *answer.impossible]
+        if isinstance(answer, Vote) and answer.label is None and shown.suggested is None:
+            return "The label must be a class; only a review takes none."
+        # No class counts as class 0, which always exists.
+        named = (
+            [answer.label or 0] if isinstance(answer, Vote) else [answer.top, answer.second or 0, *answer.impossible]
+        )
         if max(named) >= num_classes:
             return f"Classes must be in [0, {num_classes - 1}], got {max(named)}."
     return None

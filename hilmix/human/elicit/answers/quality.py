@@ -113,6 +113,8 @@ def _straight(trials: Sequence[AnsweredTrial]) -> str | None:
     if len(main) < MIN_STRAIGHT:
         return None
     usual, count = Counter(get_answer_value(one.row.answer) for one in main).most_common(1)[0]
+    if usual is None:  # a review of pictures that show nothing
+        return None
     # The midpoint at one half is what the pixels say, and reaching it takes steps or a search each time.
     honest = main[0].shown.task in MIDPOINT_TASKS and usual == 0.5
     if honest or count < STRAIGHT_SHARE * len(main):

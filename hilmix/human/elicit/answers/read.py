@@ -150,7 +150,7 @@ def read_votes(folder: Path | str, *, with_excluded: bool = False) -> Annotation
 def build_vote_annotations(collected: StudyAnswers, *, with_excluded: bool = False) -> Annotations:
     """Returns what :func:`read_votes` does, of answers that are read already; maybe empty."""
     counted = collected.counted(with_excluded=with_excluded)
-    votes = [one for one in counted if one.shown.task == "vote" and one.trial.kind == "main"]
+    votes = [one for one in counted if is_vote(one)]
     manifest = collected.manifest
     place = {format_mix_name(manifest, shown): row for row, shown in enumerate(find_vote_mixes(manifest))}
     size = manifest.dataset.num_items
@@ -165,6 +165,11 @@ def build_vote_annotations(collected: StudyAnswers, *, with_excluded: bool = Fal
         confidence=[one.row.answer["confidence"] for one in votes],
         seconds=[one.row.seconds for one in votes],
     )
+
+
+def is_vote(one: Judgment) -> bool:
+    """Returns whether an answer to a main trial names a class; in a review it may be that none can be made out."""
+    return one.shown.task == "vote" and one.trial.kind == "main" and one.row.answer["label"] is not None
 
 
 def find_vote_mixes(manifest: Manifest) -> tuple[Stimulus, ...]:

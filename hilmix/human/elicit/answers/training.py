@@ -17,6 +17,7 @@ from hilmix.human.elicit.answers.read import (
     build_mix_studies,
     build_mix_study,
     format_participant_name,
+    is_vote,
 )
 from hilmix.human.elicit.design.images import hash_data
 from hilmix.human.elicit.design.manifest import Manifest, Task
@@ -63,7 +64,7 @@ def add_answers(
     if task != "vote":
         study = _renamed(build_mix_studies(collected, with_excluded=with_excluded)[task], collected.manifest)
         return _append_mixes(data, study, label_judgments(study))
-    singles = [one for one in rows if one.shown.single and one.trial.kind == "main"]
+    singles = [one for one in rows if one.shown.single and is_vote(one)]
     mixes = [one for one in rows if not one.shown.single]
     if singles:
         data = replace(data, annotations=_joined(data.annotations, collected.manifest, singles))

@@ -1,8 +1,10 @@
 """From data to a study folder: pairs, weights, pictures, batches, texts. The same seed gives the same study."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +20,28 @@ from hilmix.human.elicit.design.images import Mix, check_images, hash_data, writ
 from hilmix.human.elicit.design.items import check_showable, find_usable_labels
 from hilmix.human.elicit.design.manifest import IMAGES, Manifest, find_statements, read_manifest, write_manifest
 from hilmix.human.elicit.design.pairs import DoubleArray, IntArray
-from hilmix.human.elicit.design.schema import MIDPOINT_TASKS, Batch, Dataset, Kind, Settings, Stimulus, Task, Trial
+from hilmix.human.elicit.design.schema import (
+    MIDPOINT_TASKS,
+    Batch,
+    Dataset,
+    Example,
+    Kind,
+    Settings,
+    Stimulus,
+    Task,
+    Trial,
+)
 from hilmix.human.elicit.design.settings import Design, StudyMixes, assign_batches, draw_mixes, draw_trial_ids
+from hilmix.human.elicit.design.words import read_language, take_page_words
+from hilmix.types import UNKNOWN
 
 OFFERED = tuple(i / 10 for i in range(11))
 """Weights of the midpoint tasks."""
 CATCH_OFFERED = (0.0, 0.02, 0.04, 0.06, 0.08, 0.5, 0.92, 0.94, 0.96, 0.98, 1.0)
 """Weights of their catch trials: one real mix among images that show one class."""
+
+EXAMPLE_WEIGHT = 0.7
+_EXAMPLE_WEIGHTS: dict[Task, float] = {"construct": 0.5, "select": 0.5}
 
 
 class OwnTexts(NamedTuple):
@@ -33,6 +50,18 @@ class OwnTexts(NamedTuple):
     consent: str | None = None
     instructions: Mapping[Task, str] = {}
     completion_code: str | None = None
+    completion_url: str | None = None
+    language: str = "en"
+    words: Mapping[str, str] | None = None
+    """Complete messages of another language, as :func:`hilmix.human.elicit.design.words.read_words` gives them."""
+    contact: str | None = None
+    minutes: int | None = None
+    pay: str | None = None
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        """The words of the study: its own, or those shipped in its language."""
+        return self.words or read_language(self.language)
 
 
 class _Shown(NamedTuple):
@@ -74,21 +103,34 @@ def build_study(
         DataError: if the data cannot be shown or are too few, the folder is there, or the consent asks for nothing.
     """
     folder, own = Path(folder), own or OwnTexts()
-    if folder.exists():
-        raise DataError(f"'{folder}' exists already. Remove it, or choose another folder.")
     if own.consent is not None and not find_statements(own.consent):
         raise DataError("The consent has no statement to agree to; write at least one as a line '- [ ] I agree ...'.")
     check_showable(data)
     label = find_usable_labels(data)
     drawn = draw_mixes(design, label, probs, classes=data.classes, chosen=chosen)
+    with whole_study(folder) as partial:
+        stimuli = _write_stimuli(data, label, _shown(design, drawn), partial / IMAGES, design.seed)
+        examples = _write_examples(data, label, design, drawn, own, partial / IMAGES)
+        write_manifest(_manifest(data, design, drawn, stimuli, own, name=folder.name, examples=examples), partial)
+    return read_manifest(folder)
+
+
+@contextmanager
+def whole_study(folder: Path) -> Iterator[Path]:
+    """A study folder that bears its name only when it is complete and was read back.
+
+    Raises:
+        DataError: if the folder is there, or cannot be written.
+    """
+    if folder.exists():
+        raise DataError(f"'{folder}' exists already. Remove it, or choose another folder.")
     # Hidden, beside the target so that rename stays in one file system, and named by process against two builds at
     # once.
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         (partial / IMAGES).mkdir(parents=True)
-        stimuli = _write_stimuli(data, label, _shown(design, drawn), partial / IMAGES, design.seed)
-        write_manifest(_manifest(data, design, drawn, stimuli, own, name=folder.name), partial)
+        yield partial
         # What was written, not what was meant, before the folder bears its name.
         check_images(read_manifest(partial), partial)
         partial.rename(folder)
@@ -96,7 +138,6 @@ def build_study(
         raise DataError(f"Cannot write {folder}: {error.strerror or error}. Choose a writable folder.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return read_manifest(folder)
 
 
 def _shown(design: Design, drawn: StudyMixes) -> list[_Shown]:
@@ -137,11 +178,53 @@ def _write_stimuli(
     return tuple(map(stimulus, shown))
 
 
+def _write_examples(
+    data: AnnotatedData, label: IntArray, design: Design, drawn: StudyMixes, own: OwnTexts, folder: Path
+) -> dict[Task, Example]:
+    """An example of each task: images that no trial shows where there are any, else those of the practice."""
+    free = label.copy()
+    free[np.concatenate(drawn.pairs)] = UNKNOWN
+    rows = np.flatnonzero(free >= 0)
+    rest = rows[free[rows] != free[rows[:1]]] if len(rows) else rows
+    if not len(rest):
+        if not design.practice:
+            return {}
+        rows, rest = (one[design.pairs : design.pairs + 1] for one in drawn.pairs)
+    first, second = int(rows[0]), int(rest[0])
+    mixes = {
+        task: Mix(first, first if design.single_images else second, _EXAMPLE_WEIGHTS.get(task, EXAMPLE_WEIGHT))
+        for task in design.tasks
+    }
+    if design.single_images:
+        mixes = {task: mix._replace(weight=1.0) for task, mix in mixes.items()}
+    written = write_images(data, mixes.values(), folder, seed=design.seed)
+    names = [data.classes[label[row]] for row in (first, second)]
+    return {
+        task: Example(
+            image=written[mix].name,
+            sha256=written[mix].sha256,
+            text=texts.build_example(task, mix.weight, *map(escape, names), words=own.messages),
+        )
+        for task, mix in mixes.items()
+    }
+
+
 def _manifest(
-    data: AnnotatedData, design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...], own: OwnTexts, *, name: str
+    data: AnnotatedData,
+    design: Design,
+    drawn: StudyMixes,
+    stimuli: tuple[Stimulus, ...],
+    own: OwnTexts,
+    *,
+    name: str,
+    examples: dict[Task, Example],
 ) -> Manifest:
+    words = own.messages
+    minutes = own.minutes or texts.estimate_minutes(design.tasks, trials=design.trials)
     instructions = {
-        task: texts.build_instructions(task, design.wording, trials=design.trials, practice=design.practice)
+        task: texts.build_instructions(
+            task, design.wording, trials=design.trials, practice=design.practice, words=words
+        )
         for task in design.tasks
     }
     dataset = Dataset(
@@ -157,15 +240,28 @@ def _manifest(
         hilmix=hilmix.__version__,
         dataset=dataset,
         wording=design.wording,
-        consent=own.consent or texts.build_consent(design.wording, trials=design.trials),
+        consent=own.consent
+        or texts.build_consent(design.wording, trials=design.trials, minutes=minutes, contact=own.contact, words=words),
         instructions=instructions | dict(own.instructions),
-        thanks=texts.THANKS,
+        thanks=words["text.thanks"],
         completion_code=own.completion_code,
-        settings=Settings(target_judgments=design.judgments),
-        checks={task: texts.build_checks(task, design.wording) for task in design.tasks},
+        settings=Settings(target_judgments=design.judgments, practice_feedback=True),
+        checks={task: texts.build_checks(task, design.wording, words=words) for task in design.tasks},
         stimuli=stimuli,
         batches=_batches(design, drawn, stimuli),
+        language=own.language,
+        words=take_page_words(words),
+        contact=own.contact,
+        minutes=minutes,
+        pay=own.pay,
+        completion_url=own.completion_url,
+        examples=examples,
     )
+
+
+def escape(name: str) -> str:
+    """Returns a name as Markdown that shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&.-])", r"\\\1", name)
 
 
 def _batches(design: Design, drawn: StudyMixes, stimuli: tuple[Stimulus, ...]) -> tuple[Batch, ...]:

@@ -63,8 +63,10 @@ def check_images(study: Manifest, folder: Path | str) -> None:
         DataError: naming the first file that is missing or has other pixels.
     """
     checked = set()
-    for shown in study.stimuli:
-        for name, expected in zip(shown.images, shown.sha256, strict=True):
+    pictures = [(f"stimulus {shown.id}", shown.images, shown.sha256) for shown in study.stimuli]
+    pictures += [(f"the example of {task}", (one.image,), (one.sha256,)) for task, one in study.examples.items()]
+    for what, names, hashes in pictures:
+        for name, expected in zip(names, hashes, strict=True):
             file = Path(folder) / IMAGES / name
             # Repeats and tasks share pictures; each is read once.
             if (name, expected) in checked:
@@ -72,9 +74,9 @@ def check_images(study: Manifest, folder: Path | str) -> None:
             try:
                 found = _sha256(np.asarray(read_picture(file, what="picture", remedy="")))
             except PictureError as error:
-                raise DataError(f"Cannot read {file}, which stimulus {shown.id} shows: {error}. Restore it.") from error
+                raise DataError(f"Cannot read {file}, which {what} shows: {error}. Restore it.") from error
             if found != expected:
-                raise DataError(f"{file}: its pixels are not those of stimulus {shown.id} in the manifest. Restore it.")
+                raise DataError(f"{file}: its pixels are not those of {what} in the manifest. Restore it.")
             checked.add((name, expected))
 
 

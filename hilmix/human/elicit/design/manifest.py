@@ -4,9 +4,9 @@ import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from hilmix.errors import DataError
 from hilmix.human.elicit.design.schema import (
@@ -15,6 +15,7 @@ from hilmix.human.elicit.design.schema import (
     Batch,
     Check,
     Dataset,
+    Example,
     Kind,
     Model,
     Row,
@@ -24,6 +25,14 @@ from hilmix.human.elicit.design.schema import (
     Text,
     Trial,
     Wording,
+)
+from hilmix.human.elicit.design.words import (
+    LANGUAGE,
+    LANGUAGES,
+    find_direction,
+    find_faults,
+    read_language,
+    take_page_words,
 )
 
 __all__ = [
@@ -35,6 +44,7 @@ __all__ = [
     "Batch",
     "Check",
     "Dataset",
+    "Example",
     "Kind",
     "Manifest",
     "Settings",
@@ -72,6 +82,13 @@ class Manifest(Model):
     checks: dict[Task, tuple[Check, ...]]
     stimuli: tuple[Stimulus, ...] = Field(min_length=1)
     batches: tuple[Batch, ...] = Field(min_length=1)
+    language: Annotated[str, StringConstraints(pattern=LANGUAGE)] = "en"
+    words: dict[str, Text] = {}
+    contact: Text | None = None
+    minutes: int | None = Field(default=None, ge=1)
+    pay: Text | None = None
+    completion_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=2000)] | None = None
+    examples: dict[Task, Example] = {}
 
     @model_validator(mode="after")
     def _parts_refer_to_each_other(self) -> Self:
@@ -85,6 +102,17 @@ class Manifest(Model):
         """The tasks of the batches, each once, in their usual order."""
         there = {batch.task for batch in self.batches}
         return tuple(task for task in TASKS if task in there)
+
+    @property
+    def page_words(self) -> dict[str, str]:
+        """Everything that the pages say by themselves: shipped words of the language, and those of the study."""
+        shipped = take_page_words(read_language(self.language)) if self.language in LANGUAGES else {}
+        return shipped | self.words
+
+    @property
+    def direction(self) -> str:
+        """``rtl`` where the language is written from right to left, else ``ltr``."""
+        return find_direction(self.language)
 
     @property
     def statements(self) -> tuple[str, ...]:
@@ -110,6 +138,7 @@ def _problems(study: Manifest) -> Iterator[str]:
         for name in ("instructions", "checks"):
             if not getattr(study, name).get(task):
                 yield f"{name}.{task} is missing or empty; there are batches of this task"
+    yield from _word_problems(study)
     for place, shown in enumerate(study.stimuli):
         where, num_items, k = f"stimuli[{place}]", study.dataset.num_items, len(study.dataset.classes)
         if shown.id != place:
@@ -117,6 +146,8 @@ def _problems(study: Manifest) -> Iterator[str]:
         for name, size in (("id1", num_items), ("id2", num_items), ("label1", k), ("label2", k)):
             if getattr(shown, name) >= size:
                 yield f"{where}.{name} must be in [0, {size - 1}], got {getattr(shown, name)}"
+        if shown.suggested is not None and shown.suggested >= k:
+            yield f"{where}.suggested must be in [0, {k - 1}], got {shown.suggested}"
     seen: set[int] = set()
     for place, batch in enumerate(study.batches):
         if batch.id != place:
@@ -131,6 +162,14 @@ def _problems(study: Manifest) -> Iterator[str]:
             yield from _trial_problems(study, batch.task, trial, earlier, where)
             seen.add(trial.id)
             earlier[trial.id] = trial
+
+
+def _word_problems(study: Manifest) -> Iterator[str]:
+    for fault in find_faults(study.words, complete=False):
+        yield f"words: {fault}"
+    for key in take_page_words(read_language("en")):
+        if key not in study.page_words:
+            yield f"words.{key} is missing; hilmix has no words of its own in the language '{study.language}'"
 
 
 def _trial_problems(study: Manifest, task: Task, trial: Trial, earlier: dict[int, Trial], where: str) -> Iterator[str]:

@@ -52,6 +52,15 @@ class Settings(Model):
     check_attempts: int = Field(default=3, ge=1)
     minimum_seconds: float = Field(default=0.3, ge=0)
     keep_platform_id: Literal["no", "hash"] = "no"
+    practice_feedback: bool = False
+
+
+class Example(Model):
+    """A picture with a worked answer, Markdown, shown below the instructions."""
+
+    image: ImageName
+    sha256: Sha256
+    text: Text
 
 
 class Check(Model):
@@ -71,7 +80,8 @@ class Check(Model):
 class Stimulus(Model):
     """Content of a trial: ``weight * image 1 + (1 - weight) * image 2``; in the midpoint tasks a pair at many.
 
-    A single image, in the vote task, is image 1 with weight 1 and itself as image 2.
+    A single image, in the vote task, is image 1 with weight 1 and itself as image 2; in a review ``label1`` is then its
+    label now, and ``suggested`` the class that is suggested instead.
 
     Args:
         id1: row of the data, of image 1; ``item1`` is its name, ``label1`` its class.
@@ -93,6 +103,7 @@ class Stimulus(Model):
     images: tuple[ImageName, ...] = Field(min_length=1)
     weights: tuple[Weight, ...] | None = Field(min_length=2)
     sha256: tuple[Sha256, ...]
+    suggested: Row | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -110,6 +121,8 @@ class Stimulus(Model):
             raise ValueError(
                 f"id1 and id2 must differ, but for a single image in task vote with weight 1, got {self.id1} twice"
             )
+        if self.suggested is not None and not self.single:
+            raise ValueError(f"suggested must be null but for a single image in task vote, got {self.suggested}")
         if not self.single and self.label1 == self.label2:
             raise ValueError(
                 f"label1 and label2 must differ, as images of one class are not mixed, got {self.label1} twice"

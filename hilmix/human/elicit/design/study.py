@@ -32,6 +32,9 @@ class Study:
     statements: tuple[str, ...]
     instructions: dict[Task, str]
     thanks: str
+    examples: dict[Task, str]
+    answers: Path | None = None
+    """File for the answers of a preview, instead of that in the folder."""
 
     @classmethod
     def open(cls, folder: Path) -> "Study":
@@ -58,11 +61,12 @@ class Study:
             statements=tuple(markdown.renderInline(statement) for statement in manifest.statements),
             instructions={task: markdown.render(text) for task, text in manifest.instructions.items()},
             thanks=markdown.render(manifest.thanks),
+            examples={task: markdown.render(example.text) for task, example in manifest.examples.items()},
         )
 
     @property
     def answers_file(self) -> Path:
-        return self.folder / ANSWERS
+        return self.answers or self.folder / ANSWERS
 
     @property
     def num_classes(self) -> int:
@@ -77,4 +81,6 @@ class Study:
 
 
 def _files(manifest: Manifest, batch: Batch) -> frozenset[str]:
-    return frozenset(name for trial in batch.trials for name in manifest.stimuli[trial.stimulus].images)
+    shown = {name for trial in batch.trials for name in manifest.stimuli[trial.stimulus].images}
+    example = manifest.examples.get(batch.task)
+    return frozenset(shown if example is None else {*shown, example.image})

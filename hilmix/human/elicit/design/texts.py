@@ -1,147 +1,78 @@
-"""Default texts of a study: consent, instructions, comprehension check, thanks."""
+"""Default texts of a study in its language: consent, instructions, comprehension check, worked example, thanks."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping, Sequence
 
 from hilmix.human.elicit.design.schema import Check, Task, Wording
+from hilmix.human.elicit.design.words import fill, read_language
 
-CONSENT = """# Taking part
-
-Thank you for your interest. You will look at pictures and say what {view}. It is one session of {trials} pictures.
-
-* Taking part is voluntary. You may stop at any time, without giving a reason.
-* Your answers and the time you take for them are stored under a random code, not under your name. Your internet
-  address is not stored.
-* You can have all your answers deleted, with the button "Withdraw and delete my answers".
-* The answers are used for research on how people and computers see pictures. They may be published, without the
-  comments you may write at the end.
-
-If you have questions, write to the person who gave you this link.
-
-- [ ] I am at least 18 years old.
-- [ ] I have read and understood the text above.
-- [ ] I agree to take part.
-"""
-
-THANKS = """# Thank you
-
-Your answers have been stored. You may close this page.
-"""
-
-_HEAD = """# What to do
-
-You will see {trials} pictures, one after the other.{practice} There is no time limit, but do not think about one
-picture for long.
-
-"""
+Words = Mapping[str, str]
+REVIEW = "review"
+"""Kind of a vote study that shows labels and suggestions; others are called by their task."""
+_SECONDS = {"construct": 15, "select": 15, "infer": 12, "categorical": 25, "vote": 8, REVIEW: 10}
+_AROUND = 3
+"""Minutes for consent, instructions, questions and survey."""
 
 
-class _Words(NamedTuple):
-    """The same in the third and the first person."""
+def estimate_minutes(tasks: Sequence[str], *, trials: int) -> int:
+    """Returns about how many minutes a session takes, of the slowest of the tasks.
 
-    view: str
-    who: str
-    say: str
-    whose: str
-
-
-_WORDS: dict[Wording, _Words] = {
-    "third": _Words(
-        view="you think other people see in them",
-        who="Imagine that 100 other people look at the same picture",
-        say="those 100 people would say",
-        whose="What I think 100 other people would say",
-    ),
-    "first": _Words(
-        view="you see in them",
-        who="Look at the picture",
-        say="you would say",
-        whose="What I see myself",
-    ),
-}
-_BODY: dict[Task, str] = {
-    "construct": """Two pictures have been mixed. With the buttons **less** and **more**, or the arrow keys, you step
-from one of them to the other, through mixes with more and more of it. The names of both classes are shown.
-
-{who}. **Stop at the mix of which {say} that it is half the one class and half the other.** Then press **Continue**.
-""",
-    "select": """Two pictures have been mixed in several ways, with more of the one or more of the other. The mixes are
-shown side by side, in random order. The names of both classes are shown.
-
-{who}. **Choose the mix of which {say} that it is half the one class and half the other.** Then press **Continue**.
-""",
-    "infer": """Each picture is a mix of two pictures of different classes. The names of both classes are shown.
-
-{who}.
-
-1. **With the first slider, say how much of each class {say} is in the mix**, from 100 % of the class on the left, over
-   half and half, to 100 % of the class on the right.
-2. **With the second slider, say how sure you are of this answer**, from 0 % (a guess) to 100 % (certain).
-
-Then press **Continue**.
-""",
-    "categorical": """The pictures may be hard to make out. All classes there are will be listed.
-
-{who}.
-
-1. **Choose the class that {say} is the most probable**, and type how probable, in percent.
-2. **Choose the second most probable class**, and type how probable, in percent; or choose that there is none.
-3. **Tick every class of which {say} that it is impossible.**
-
-Then press **Continue**.
-""",
-    "vote": """All classes there are will be listed.
-
-{who}.
-
-1. **Choose the class that {say} it shows.**
-2. **With the slider, say how sure you are of this answer**, from 0 % (a guess) to 100 % (certain).
-
-Then press **Continue**.
-""",
-}
-
-_WHAT: dict[Task, tuple[str, str]] = {
-    "construct": (
-        "Find the mix that is half the one class and half the other",
-        "Find the mix that shows the first class most clearly",
-    ),
-    "select": ("Choose the mix that is half the one class and half the other", "Choose the sharpest picture"),
-    "infer": ("Say how much of each of two classes is in a mix", "Say which of two pictures is sharper"),
-    "categorical": ("Say which classes a picture may show, and how probable each is", "Describe the picture in words"),
-    "vote": ("Say which class a picture shows, and how sure I am", "Describe the picture in words"),
-}
-_HOW: dict[Task, tuple[str, str]] = {
-    "construct": ("By stepping through the mixes with buttons or keys", "By typing a number"),
-    "select": ("By choosing one of the mixes shown", "By typing a number"),
-    "infer": ("With two sliders: one for the mix, one for how sure I am", "With one slider"),
-    "categorical": ("By choosing classes, typing percents and ticking impossible classes", "With two sliders"),
-    "vote": ("By choosing one class and moving a slider", "By typing the name of the class"),
-}
+    Args:
+        tasks: one or more, or :data:`REVIEW`.
+        trials: pictures of a session.
+    """
+    return _AROUND + math.ceil(trials * max(_SECONDS[task] for task in tasks) / 60)
 
 
-def build_consent(wording: Wording, *, trials: int) -> str:
+def build_consent(
+    wording: Wording, *, trials: int, minutes: int, contact: str | None = None, words: Words | None = None
+) -> str:
     """Returns the consent, whose last three lines are the statements to agree to."""
-    return CONSENT.format(view=_WORDS[wording].view, trials=trials)
-
-
-def build_instructions(task: Task, wording: Wording, *, trials: int, practice: int) -> str:
-    """Returns what to do; ``trials`` counts the practice."""
-    words = _WORDS[wording]
-    first = {0: "", 1: " The first is for practice."}.get(practice, f" The first {practice} are for practice.")
-    return _HEAD.format(trials=trials, practice=first) + _BODY[task].format(who=words.who, say=words.say)
-
-
-def build_checks(task: Task, wording: Wording) -> tuple[Check, ...]:
-    """Returns three questions: what the task is, how to answer, whose view is asked for."""
-    other: Wording = "first" if wording == "third" else "third"
-    return (
-        _check("What is your task?", *_WHAT[task], right=0),
-        _check("How do you answer?", *_HOW[task], right=1),
-        _check("Whose view do we ask for?", _WORDS[wording].whose, _WORDS[other].whose, right=int(wording == "third")),
+    words = words or read_language("en")
+    return fill(
+        words["text.consent"],
+        view=words[f"text.view.{wording}"],
+        trials=trials,
+        minutes=minutes,
+        contact=contact or words["text.sender"],
     )
 
 
-def _check(question: str, answer: str, other: str, *, right: int) -> Check:
-    choices = [other, "I do not know"]
-    choices.insert(right, answer)
-    return Check(question=question, choices=tuple(choices), right=right)
+def build_instructions(
+    task: Task, wording: Wording, *, trials: int, practice: int, review: bool = False, words: Words | None = None
+) -> str:
+    """Returns what to do; ``trials`` counts the practice."""
+    words = words or read_language("en")
+    some = "text.practice_one" if practice == 1 else "text.practice_some"
+    first = fill(words[some], practice=practice) if practice else ""
+    head = fill(words["text.head"], trials=trials, practice=first)
+    return f"{head}\n{fill(words[f'text.{_kind(task, review)}'], who=words[f'text.who.{wording}'])}"
+
+
+def build_checks(
+    task: Task, wording: Wording, *, review: bool = False, words: Words | None = None
+) -> tuple[Check, ...]:
+    """Returns three questions: what the task is, how to answer, whose view is asked for."""
+    words, kind = words or read_language("en"), _kind(task, review)
+    other: Wording = "first" if wording == "third" else "third"
+
+    def check(about: str, answer: str, wrong: str, *, right: int) -> Check:
+        choices = [words[wrong], words["check.unknown"]]
+        choices.insert(right, words[answer])
+        return Check(question=words[about], choices=tuple(choices), right=right)
+
+    return (
+        check("check.what", f"check.what.{kind}", f"check.not_what.{kind}", right=0),
+        check("check.how", f"check.how.{kind}", f"check.not_how.{kind}", right=1),
+        check("check.whose", f"check.whose.{wording}", f"check.whose.{other}", right=int(wording == "third")),
+    )
+
+
+def build_example(task: Task, weight: float, one: str, two: str, *, words: Words | None = None) -> str:
+    """Returns the worked answer to a mix of ``weight`` of class ``one``, or to a single image of it."""
+    share = round(100 * weight)
+    return fill((words or read_language("en"))[f"example.{task}"], one=one, two=two, share=share, rest=100 - share)
+
+
+def _kind(task: Task, review: bool) -> str:
+    return REVIEW if review else task

@@ -6,11 +6,10 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from hilmix.human.elicit.answers import bodies
 from hilmix.human.elicit.answers.status import Status, compute_status
@@ -18,6 +17,7 @@ from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
 from hilmix.human.elicit.serve.flow import RequestError, State
+from hilmix.human.elicit.serve.page import PAGES
 from hilmix.human.elicit.serve.rate import TokenBucket
 from hilmix.human.elicit.serve.step_context import StepContext
 from hilmix.human.elicit.serve.steps import SaveResult
@@ -25,7 +25,6 @@ from hilmix.human.elicit.store.database import Store, read_rows
 
 T = TypeVar("T")
 
-PAGES = Path(__file__).parent / "pages"
 COOKIE, COOKIE_SECONDS = "hilmix-elicit", 90 * 24 * 3600
 """Lets a browser prove that a participant known by platform id joined with it."""
 
@@ -51,12 +50,13 @@ class Failure(Model):
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The study, store and tokens that all requests share. ``clock`` gives seconds since 1970."""
+    """The study, store, tokens and page that all requests share. ``clock`` gives seconds since 1970."""
 
     study: Study
     store: Store
     study_token: str
     status_token: str
+    page: str
     clock: Callable[[], float] = time.time
     joins: TokenBucket = field(default_factory=TokenBucket)
 
@@ -85,18 +85,19 @@ async def join(study_token: str, request: Request, context: Context) -> Redirect
     if wait := context.joins.wait(context.clock()):
         raise TooManyError(wait)
     code = await context.run_step(steps.join, request.query_params, request.cookies.get(COOKIE))
-    reply = RedirectResponse(f"/p/{code}", status_code=303)
+    root = request.scope.get("root_path", "")
+    reply = RedirectResponse(f"{root}/p/{code}", status_code=303)
     if context.study.manifest.settings.keep_platform_id == "hash":
         # lax: a platform links here from its own site, where strict would hold the cookie back. The path keeps it from
         # all other requests; pages prove themselves by their address.
-        reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path="/join", httponly=True, samesite="lax")
+        reply.set_cookie(COOKIE, code, max_age=COOKIE_SECONDS, path=f"{root}/join", httponly=True, samesite="lax")
     return reply
 
 
-@router.get("/p/{code}", response_class=FileResponse)
-def get_page(code: str) -> FileResponse:
+@router.get("/p/{code}", response_class=HTMLResponse)
+async def get_page(code: str, context: Context) -> HTMLResponse:
     """The page of a participant, the same for all."""
-    return _page("index.html")
+    return HTMLResponse(context.page)
 
 
 @router.get("/api/p/{code}")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -14,9 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hilmix
+from hilmix.human.elicit.design.manifest import ANSWERS
 from hilmix.human.elicit.design.study import Study
-from hilmix.human.elicit.serve.api import PAGES, RequestContext, TooManyError, router
+from hilmix.human.elicit.serve.api import RequestContext, TooManyError, router
 from hilmix.human.elicit.serve.flow import RequestError
+from hilmix.human.elicit.serve.page import PAGES, render_message, render_page
 from hilmix.human.elicit.serve.rate import TokenBucket
 from hilmix.human.elicit.store.database import Store
 
@@ -44,6 +47,7 @@ def create_app(
     status_token: str,
     clock: Callable[[], float] = time.time,
     joins: TokenBucket | None = None,
+    preview: Path | None = None,
 ) -> FastAPI:
     """Returns the application that serves a study folder; its answers file is opened with it and closed at shutdown.
 
@@ -53,11 +57,14 @@ def create_app(
         status_token: the secret part of the link to the numbers.
         clock: seconds since 1970; another one lets tests wait for a lease to run out.
         joins: how fast participants may join, by default as :mod:`hilmix.human.elicit.serve.rate` has it.
+        preview: folder for answers that are not kept; those of the study stay as they are.
 
     Raises:
         DataError: if the folder or its answers file cannot be used.
     """
     opened = Study.open(study)
+    if preview is not None:
+        opened = replace(opened, answers=preview / ANSWERS)
     store = Store(opened.answers_file, manifest=opened.sha256)
 
     @asynccontextmanager
@@ -78,7 +85,15 @@ def create_app(
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.context = RequestContext(opened, store, study_token, status_token, clock, joins or TokenBucket())
+    app.state.context = RequestContext(
+        opened,
+        store,
+        study_token,
+        status_token,
+        render_page(opened.manifest, preview=preview is not None),
+        clock,
+        joins or TokenBucket(),
+    )
     app.include_router(router)
     if PAGES.is_dir():
         app.mount("/static", StaticFiles(directory=PAGES))
@@ -173,8 +188,10 @@ def build_error(status: int, message: str, headers: dict[str, str] | None = None
     return JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
 
-async def _refused(request: Request, refused: Exception) -> JSONResponse:
+async def _refused(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, RequestError)
+    if _in_browser(request):
+        return _message(request, refused.key, status=refused.status)
     return build_error(refused.status, refused.message)
 
 
@@ -183,12 +200,21 @@ async def _too_many(request: Request, many: Exception) -> Response:
     assert isinstance(many, TooManyError)
     sentence = f"Many participants are joining this study at the moment; try again in {many.seconds} seconds."
     headers = {"retry-after": str(many.seconds)}
-    if "text/html" not in request.headers.get("accept", ""):
+    if not _in_browser(request):
         return build_error(429, sentence, headers)
-    page = (
-        f"<!doctype html><html lang=en><title>Please wait</title><p>{sentence} This page does so by itself.</p></html>"
-    )
-    return HTMLResponse(page, status_code=429, headers={**headers, "refresh": str(many.seconds)})
+    page = _message(request, "wait", status=429, values={"seconds": many.seconds})
+    page.headers.update({**headers, "refresh": str(many.seconds)})
+    return page
+
+
+def _in_browser(request: Request) -> bool:
+    """True for an address opened in a browser; what scripts fetch accepts anything."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _message(request: Request, key: str, *, status: int, values: dict[str, int] | None = None) -> HTMLResponse:
+    root, manifest = request.scope.get("root_path", ""), request.app.state.context.study.manifest
+    return HTMLResponse(render_message(key, manifest=manifest, root=root, values=values), status_code=status)
 
 
 async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
@@ -200,8 +226,10 @@ async def _invalid(request: Request, invalid: Exception) -> JSONResponse:
     return build_error(422, f"Field '{field[:100]}' is refused: {first['msg']}.")
 
 
-async def _http(request: Request, problem: Exception) -> JSONResponse:
+async def _http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
+    if problem.status_code == 404 and _in_browser(request):
+        return _message(request, "unknown", status=404)
     known = {
         400: "The body is not valid JSON.",
         404: "There is nothing at this address.",

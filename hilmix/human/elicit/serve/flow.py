@@ -38,10 +38,19 @@ TASKS_NAMING_CLASSES: tuple[Task, ...] = ("construct", "select", "infer")
 class RequestError(Exception):
     """A request that cannot be granted: HTTP status and one sentence for the participant."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, key: str = "unknown") -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.key = key
+        """Of the words of the page that a browser shows instead: KEY_title and KEY_text."""
+
+
+class ExampleView(Model):
+    """Address of the picture, and the worked answer as sanitised HTML."""
+
+    image: str
+    text: str
 
 
 class StudyView(Model):
@@ -54,6 +63,10 @@ class StudyView(Model):
     statements: tuple[str, ...]
     instructions: str | None
     thanks: str | None
+    example: ExampleView | None
+    contact: str | None
+    minutes: int | None
+    pay: str | None
 
 
 class Progress(Model):
@@ -76,7 +89,7 @@ class TrialView(Model):
     ``images`` are addresses, in the order to show; ``weights`` those of image 1 in the same order, as
     :func:`disguise_weights`, where the task offers some; ``labels`` the classes of image 1 and 2, where the task names
     them; ``start`` the weight to begin at; ``class_order`` the classes in the order to list, where the task asks for
-    classes.
+    classes; ``given`` and ``suggested`` the label and the suggestion of a review.
     """
 
     id: int
@@ -86,6 +99,8 @@ class TrialView(Model):
     labels: tuple[int, int] | None
     start: float | None
     class_order: tuple[int, ...] | None
+    given: int | None
+    suggested: int | None
 
 
 class State(Model):
@@ -104,14 +119,19 @@ class State(Model):
     trial: TrialView | None
     preload: tuple[str, ...]
     completion_code: str | None
+    completion_url: str | None
 
 
 class ParticipantState(NamedTuple):
-    """A participant, the trials answered, and whether the lease was reassigned."""
+    """A participant, the trials answered, whether the lease was reassigned, and whether no batch is free to begin with.
+
+    The last is known before the consent only.
+    """
 
     participant: Participant
     answered: Collection[int]
     reassigned: bool
+    none_free: bool = False
 
 
 def find_phase(study: Study, current: ParticipantState) -> Phase:
@@ -119,6 +139,8 @@ def find_phase(study: Study, current: ParticipantState) -> Phase:
     participant = current.participant
     if participant.phase in LEASED and current.reassigned:
         return "expired"
+    if participant.phase == "consent" and current.none_free:
+        return "full"  # shown before participants read and agree in vain
     if participant.phase == "trials":
         trial = find_next_trial(participant.order, current.answered)
         return "practice" if trial is not None and study.trials[trial].kind == "practice" else "trials"
@@ -135,7 +157,7 @@ def build_state(study: Study, current: ParticipantState) -> State:
     return State(
         phase=now,
         task=task,
-        study=_study_view(study, now, task),
+        study=_study_view(study, now, task, participant.code),
         check=_questions(study, task) if now == "check" and task is not None else None,
         attempts_left=_attempts_left(study, participant, now),
         progress=_progress(study, current, practice=now == "practice"),
@@ -143,6 +165,7 @@ def build_state(study: Study, current: ParticipantState) -> State:
         preload=_images(study, participant, rest[1]) if rest[1:] else (),
         # In no other phase, or it could be read without taking part.
         completion_code=study.manifest.completion_code if now == "done" else None,
+        completion_url=study.manifest.completion_url if now == "done" else None,
     )
 
 
@@ -151,13 +174,14 @@ def build_withdrawn_state(study: Study) -> State:
     return State(
         phase="withdrawn",
         task=None,
-        study=_study_view(study, "withdrawn", None),
+        study=_study_view(study, "withdrawn", None, ""),
         check=None,
         attempts_left=None,
         progress=Progress(done=0, total=0),
         trial=None,
         preload=(),
         completion_code=None,
+        completion_url=None,
     )
 
 
@@ -193,7 +217,9 @@ def convert_weight(
     return answer | {"weight": other[one.index(answer["weight"])]}
 
 
-def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
+def _study_view(study: Study, now: Phase, task: Task | None, code: str) -> StudyView:
+    manifest = study.manifest
+    example = manifest.examples.get(task) if now == "instructions" and task is not None else None
     reading = task is not None and now in ("instructions", "check", "practice", "trials")
     return StudyView(
         name=study.manifest.name,
@@ -203,6 +229,12 @@ def _study_view(study: Study, now: Phase, task: Task | None) -> StudyView:
         statements=study.statements if now == "consent" else (),
         instructions=study.instructions[task] if reading and task is not None else None,
         thanks=study.thanks if now == "done" else None,
+        example=None
+        if example is None or task is None
+        else ExampleView(image=build_address(code, example.image), text=study.examples[task]),
+        contact=manifest.contact,
+        minutes=manifest.minutes,
+        pay=manifest.pay,
     )
 
 
@@ -240,10 +272,17 @@ def _trial_view(study: Study, participant: Participant, trial: int) -> TrialView
         if shown.task in TASKS_NAMING_CLASSES
         # Once per participant, as in H-Mix.
         else tuple(shuffle(classes, seed=study.manifest.seed, salt=f"classes/{participant.number}")),
+        given=None if shown.suggested is None else shown.label1,
+        suggested=shown.suggested,
     )
 
 
 def _images(study: Study, participant: Participant, trial: int) -> tuple[str, ...]:
     offer = find_offered_images(study, participant, trial)
     names = study.stimulus(trial).images if offer is None else [name for name, _ in offer]
-    return tuple(f"/api/p/{participant.code}/images/{name}" for name in names)
+    return tuple(build_address(participant.code, name) for name in names)
+
+
+def build_address(code: str, name: str) -> str:
+    """Returns the address of an image for a participant."""
+    return f"/api/p/{code}/images/{name}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import flow
-from hilmix.human.elicit.serve.assignment import count_judgments, needs_judgments
+from hilmix.human.elicit.serve.assignment import choose_batch, count_judgments, needs_judgments
 from hilmix.human.elicit.serve.flow import ParticipantState, Phase, RequestError, State
 from hilmix.human.elicit.store.rows import Participant, Rows
 
@@ -35,6 +35,10 @@ class StepContext(NamedTuple):
     def read_participant_state(self, code: str) -> ParticipantState:
         """Returns a participant with the answered trials, and whether a lapsed lease was reassigned."""
         participant = self.find_participant(code)
+        if participant.phase == "consent":
+            counts = count_judgments(self.study.manifest, self.rows.read_coverage(self.now))
+            none_free = choose_batch(self.study.manifest, counts, judged=()) is None
+            return ParticipantState(participant, (), reassigned=False, none_free=none_free)
         answered = self.rows.read_answered_trials(participant.number)
         lapsed = (
             participant.phase in flow.LEASED

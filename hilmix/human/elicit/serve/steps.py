@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from hilmix.human.elicit.answers import bodies, quality
 from hilmix.human.elicit.design.schema import Model
+from hilmix.human.elicit.design.words import fill
 from hilmix.human.elicit.serve import flow
 from hilmix.human.elicit.serve.assignment import (
     choose_batch,
@@ -26,13 +27,21 @@ PLATFORM_IDS = ("PROLIFIC_PID", "workerId", "participant")
 MAX_LOADS = 100
 
 
+class Feedback(Model):
+    """Feedback on a practice answer: the address of the picture, and a sentence."""
+
+    image: str
+    text: str
+
+
 class SaveResult(Model):
-    """Stored answer of a trial, and the next state."""
+    """Stored answer of a trial, the next state, and feedback where the trial was practice."""
 
     trial: int
     key: str
     answer: bodies.Answer
     state: State
+    feedback: Feedback | None
 
 
 def join(context: StepContext, query: Mapping[str, str], kept: str | None = None) -> str:
@@ -45,7 +54,9 @@ def join(context: StepContext, query: Mapping[str, str], kept: str | None = None
     if known is not None:
         # Bytes and constant time, as for tokens.
         if kept is None or not secrets.compare_digest(kept.encode("utf-8", "replace"), known.code.encode()):
-            raise RequestError(409, "You have joined before; go on with the browser and the page that you had then.")
+            raise RequestError(
+                409, "You have joined before; go on with the browser and the page that you had then.", key="joined"
+            )
         return known.code
     code = secrets.token_urlsafe(CODE_BYTES)
     context.rows.add_participant(code=code, platform=platform, now=context.now)
@@ -63,14 +74,20 @@ def read_state(context: StepContext, code: str) -> State:
 
 def give_consent(context: StepContext, code: str, body: bodies.Consent) -> State:
     """A participant agrees, and is given a batch."""
-    participant = context.require_phase(code, "consent").participant
+    current = context.read_participant_state(code)
+    participant = current.participant
+    if participant.phase != "consent":  # which shows as full while no batch is free
+        context.check_phase(current, "consent")
     context.rows.update_participant(participant.number, consented=context.now)
     return _assign(context, code, participant)
 
 
 def request_batch(context: StepContext, code: str, body: bodies.NewBatch) -> State:
     """A participant whose lease was reassigned, or who found none free, asks for a batch."""
-    return _assign(context, code, context.require_phase(code, "expired", "full").participant)
+    participant = context.require_phase(code, "consent", "expired", "full").participant
+    if participant.phase == "consent":  # has not agreed yet, and sees whether there is anything to agree to
+        return context.build_state(code)
+    return _assign(context, code, participant)
 
 
 def finish_instructions(context: StepContext, code: str, body: bodies.Read) -> State:
@@ -130,7 +147,13 @@ def store_answer(context: StepContext, code: str, body: bodies.Submission) -> Sa
     # Validated again, so that the reply is what was stored and not what was sent.
     shown = context.study.stimulus(stored.trial)
     shown_answer = flow.convert_weight(stored.answer, shown.weights, flow.disguise_weights(shown))
-    return SaveResult(trial=stored.trial, key=stored.key, answer=shown_answer, state=context.build_state(code))  # type: ignore[arg-type]
+    return SaveResult(
+        trial=stored.trial,
+        key=stored.key,
+        answer=shown_answer,  # type: ignore[arg-type]
+        state=context.build_state(code),
+        feedback=_feedback(context, code, stored),
+    )
 
 
 def store_survey(context: StepContext, code: str, body: bodies.SurveyAnswers) -> State:
@@ -206,6 +229,26 @@ def _check_answer(context: StepContext, current: ParticipantState, body: bodies.
     )
     if wrong is not None:
         raise RequestError(422, wrong)
+
+
+def _feedback(context: StepContext, code: str, given: AnswerRow) -> Feedback | None:
+    """Feedback on a practice answer, where the study gives any."""
+    manifest, shown = context.study.manifest, context.study.stimulus(given.trial)
+    if not manifest.settings.practice_feedback or context.study.trials[given.trial].kind != "practice":
+        return None
+    one, two = (manifest.dataset.classes[label] for label in (shown.label1, shown.label2))
+    if shown.single:
+        return Feedback(
+            image=flow.build_address(code, shown.images[0]), text=fill(manifest.page_words["feedback_label"], one=one)
+        )
+    # Of the midpoint tasks, the mix that was chosen.
+    key, weight, image = "feedback_mix", shown.weight, shown.images[0]
+    if shown.weights is not None:
+        key, weight = "feedback_midpoint", given.answer["weight"]
+        image = shown.images[shown.weights.index(given.answer["weight"])]
+    share = round(100 * (weight or 0.0))
+    text = fill(manifest.page_words[key], share=share, rest=100 - share, one=one, two=two)
+    return Feedback(image=flow.build_address(code, image), text=text)
 
 
 def _go_on(context: StepContext, participant: Participant, answered: set[int]) -> None:

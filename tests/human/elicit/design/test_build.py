@@ -116,7 +116,7 @@ def test_tasks_share_pairs_weights_and_files(tmp_path):
     assert pairs[0] == pairs[1] == pairs[2]
     assert [s.weight for s in parts[0]] == [s.weight for s in parts[1]]
     assert [s.images for s in parts[0]] == [s.images for s in parts[1]]
-    files = {name for s in study.stimuli for name in s.images}
+    files = {name for s in study.stimuli for name in s.images} | {one.image for one in study.examples.values()}
     assert {file.name for file in (tmp_path / "mine" / "images").iterdir()} == files
 
 
@@ -235,3 +235,32 @@ def test_a_disk_that_refuses_is_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"Cannot write .*mine: No space left on device"):
         built(Design(tasks=("infer",), pairs=3, per_batch=3), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_study_in_another_language_names_contact_duration_and_pay():
+    own = OwnTexts(language="fr", contact="ada@example.org", minutes=9, pay="5 €", completion_url="https://example.org")
+    study = built(Design(tasks=("infer",), pairs=4, per_batch=4), own=own)
+    assert (study.language, study.minutes, study.pay, study.contact) == ("fr", 9, "5 €", "ada@example.org")
+    assert study.words["continue"] == "Continuer"
+    assert "environ 9 minutes" in study.consent.replace("\n", " ")
+    assert "ada@example.org" in study.consent
+    assert len(study.statements) == 3
+    assert "curseur" in study.instructions["infer"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_example_shows_images_that_no_trial_shows(tmp_path, task):
+    """Of the practice only where all images are used; its words name the classes as they are, not as Markdown."""
+    names = tuple(f"*{name}* [x]" for name in CLASSES)
+    data = pictures()
+    votes = data.annotations
+    renamed = Annotations.build(
+        votes.item, votes.annotator, votes.label, num_items=N, classes=names, annotators=votes.annotators
+    )
+    data = AnnotatedData(name="mine", items=data.items, inputs=data.inputs, annotations=renamed, target=data.target)
+    study = built(Design(tasks=(task,), pairs=2, per_batch=2, practice=0, catch=0, repeats=0), tmp_path, data=data)
+    example = study.examples[task]
+    assert "\\*" in example.text
+    trials = {name for stimulus in study.stimuli for name in stimulus.images}
+    assert example.image not in trials
+    assert (tmp_path / "mine" / "images" / example.image).is_file()

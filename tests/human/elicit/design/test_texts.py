@@ -8,11 +8,12 @@ WORDINGS = ("third", "first")
 
 @pytest.mark.parametrize("wording", WORDINGS)
 def test_the_consent_asks_for_age_reading_and_agreement(wording):
-    text = texts.build_consent(wording, trials=36)
+    text = texts.build_consent(wording, trials=36, minutes=11)
     assert [
         word in statement for word, statement in zip(("18", "read", "agree"), find_statements(text), strict=True)
     ] == [True] * 3
     assert "36 pictures" in text
+    assert "11 minutes" in text
     assert "{" not in text
 
 

@@ -38,6 +38,10 @@ def test_from_the_link_to_the_completion_code(served):
         "statements": ["I agree &lt;b&gt;to all&lt;/b&gt;."],
         "instructions": None,
         "thanks": None,
+        "example": None,
+        "contact": None,
+        "minutes": None,
+        "pay": None,
     }
     state = post(client, f"{me}/consent", {"accepted": True})
     assert (state["phase"], state["task"], state["study"]["consent"]) == ("instructions", "infer", None)

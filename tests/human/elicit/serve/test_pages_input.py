@@ -16,10 +16,8 @@ def test_the_left_end_of_the_slider_is_all_image_1(share, weight, host, person):
     participant.trial()
     participant.slide("mix", share)
     participant.slide("confidence", 1.0)
-    assert (
-        participant.page.locator("output").first.inner_text()
-        == f"{100 * weight:.0f} % dog, {100 - 100 * weight:.0f} % horse"
-    )
+    shares = f"{100 * weight:.0f} % dog, {100 - 100 * weight:.0f} % horse"
+    assert participant.page.locator("#mix").get_attribute("aria-valuetext") == shares
     participant.button("Continue").click()
     participant.button("Start").wait_for()
     assert server.answers()[0].answer["weight"] == weight

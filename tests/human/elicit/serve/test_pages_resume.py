@@ -122,14 +122,13 @@ def test_an_expired_lease_offers_new_pictures_and_a_full_study_waits(size, host,
     other.page.goto(server.link)
     other.consent()
     third.page.goto(server.link)
-    third.consent()
-    third.at("full")
+    third.at("full")  # before any consent
     check_access(third)
     third.button("Try again").click()
     assert "still none" in third.page.locator(".notice").inner_text()
     now[0] += 3601
     third.button("Try again").click()
-    third.at("instructions")
+    third.consent()
     third.instructions()
     third.check(RIGHT)
     third.start()
@@ -144,7 +143,6 @@ def test_an_expired_lease_offers_new_pictures_and_a_full_study_waits(size, host,
     late.button("Go on with new pictures").click()
     late.at("trial")
     fourth.page.goto(server.link)
-    fourth.consent()
     fourth.at("full")
 
 

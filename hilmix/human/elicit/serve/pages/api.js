@@ -1,9 +1,10 @@
 // The server's interface. Requests are repeated until the server replies; an unsent answer survives a reload.
 
 import { announce, h, wait } from "./dom.js";
-import { code, drop, keep, load } from "./kept.js";
+import { code, drop, keep, load, root } from "./kept.js";
+import { say } from "./words.js";
 
-const base = `/api/p/${code}`;
+const base = `${root}/api/p/${code}`;
 const LONGEST_WAIT = 20_000;
 const TIME_LIMIT = 15_000;
 
@@ -39,12 +40,13 @@ export function withdraw() {
   return request("DELETE", "");
 }
 
-/** Sends an answer and returns the next state. It is kept, with its key, until the server has it or refuses it. */
+/** Sends an answer and returns the next state, with feedback on a practice answer. It is kept, with its key, until the server has it or refuses it. */
 export async function answer(body) {
   inMemory = body;
   keep("answer", body);
   try {
-    return (await post("answers", body)).state;
+    const { state, feedback } = await post("answers", body);
+    return { ...state, feedback };
   } finally {
     forget(body.key);
   }
@@ -59,14 +61,14 @@ export async function picture(address, alt, signal) {
     const image = new Image();
     image.alt = alt;
     image.draggable = false;
-    image.src = address;
+    image.src = root + address;
     try {
       await image.decode();
       connected();
       return image;
     } catch {
       if (signal.aborted) throw new Cancelled();
-      await lost(tries, "A picture cannot be loaded.");
+      await lost(tries, say("picture_lost"));
       if (signal.aborted) throw new Cancelled();
     }
   }
@@ -87,11 +89,11 @@ async function request(method, path, body) {
   const mine = generation;
   for (let tries = 0; ; tries += 1) {
     let reply = null;
-    let what = "The connection is lost.";
+    let what = say("connection_lost");
     try {
       reply = await once(method, path, body);
     } catch (error) {
-      if (error instanceof Failed) what = "The server does not work; write to the researcher if it goes on.";
+      if (error instanceof Failed) what = say("server_failed");
       if (error instanceof Refused) {
         connected();
         throw error;
@@ -125,9 +127,9 @@ async function once(method, path, body) {
 async function lost(tries, what) {
   const banner = document.getElementById("connection");
   if (!banner.hasChildNodes()) {
-    const safe = unsent() ? " Your answer is kept on this device and will be sent." : " Nothing you have sent is lost.";
-    const text = `${what}${safe} Trying again …`;
-    banner.append(h("p", {}, text), h("button", { type: "button", class: "second", onclick: () => wake() }, "Try now"));
+    const text = [what, say(unsent() ? "answer_kept" : "nothing_lost"), say("retrying")].join(" ");
+    const now = h("button", { type: "button", class: "second", onclick: () => wake() }, say("try_now"));
+    banner.append(h("p", {}, text), now);
   }
   const now = new Promise((done) => (wake = done));
   await Promise.race([now, wait(Math.min(LONGEST_WAIT, 1000 * 2 ** tries))]);
@@ -137,7 +139,7 @@ function connected() {
   const banner = document.getElementById("connection");
   if (!banner.hasChildNodes()) return;
   banner.replaceChildren();
-  announce("The connection is back.");
+  announce(say("connected"));
 }
 
 function forget(key = null) {

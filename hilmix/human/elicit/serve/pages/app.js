@@ -2,9 +2,10 @@
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
-import { drop } from "./kept.js";
+import { drop, root } from "./kept.js";
 import * as phases from "./phases.js";
 import { trialPage } from "./trial.js";
+import { say } from "./words.js";
 
 const PAGES = {
   consent: phases.consent,
@@ -17,9 +18,6 @@ const PAGES = {
   full: phases.full,
   expired: phases.expired,
 };
-const ELSEWHERE = "This was done already, perhaps in another window. Here is where you are.";
-const LATE = "What you sent last came too late and is not stored.";
-const BACK = "You cannot go back to what you have sent. Here is where you are; go back once more to leave.";
 
 const main = document.getElementById("main");
 const withdraw = document.getElementById("withdraw");
@@ -62,19 +60,24 @@ async function run(step, after = () => null) {
 async function trouble(error) {
   if (api.isCancelled(error)) return;
   if (!(error instanceof api.Refused)) throw error;
-  if (error.status === 404) return put(phases.unknown(error.message), "unknown");
+  if (error.status === 404) return put(phases.unknown(), "unknown");
   if (error.status !== 409) return notice(error.message);
   try {
     const state = await api.look();
-    await show(state, state.phase === "expired" ? LATE : ELSEWHERE);
+    await show(state, say(state.phase === "expired" ? "late" : "elsewhere"));
   } catch (again) {
-    if (again instanceof api.Refused) put(phases.unknown(again.message), "unknown");
+    if (again instanceof api.Refused) put(phases.unknown(), "unknown");
     else if (!api.isCancelled(again)) throw again;
   }
 }
 
 async function show(state, text = null) {
   document.getElementById("study").textContent = state.study.name;
+  showContact(state.study.contact);
+  if (state.feedback) {
+    const go = () => send(async () => ({ ...state, feedback: null }));
+    return put(phases.feedback(state, go), "feedback", text);
+  }
   const trial = state.phase === "practice" || state.phase === "trials";
   showProgress(trial ? state : null);
   if (!trial) return put(PAGES[state.phase](state, send), state.phase, text);
@@ -92,18 +95,18 @@ async function show(state, text = null) {
 
 async function showTrial(state, text = null) {
   const { phase, progress, trial } = state;
-  const place = `${progress.done + 1} of ${progress.total}`;
-  const title = phase === "practice" ? `Practice picture ${place} – does not count` : `Picture ${place}`;
+  const place = { place: progress.done + 1, total: progress.total };
+  const title = say(phase === "practice" ? "practice_place" : "picture_place", place);
   page.abort();
   page = new AbortController();
   const { signal } = page;
-  main.replaceChildren(h("p", { class: "hint" }, "Loading the picture …"));
+  main.replaceChildren(h("p", { class: "hint" }, say("loading")));
   const made = await trialPage(state, (body) => send(() => api.answer(body)), signal);
   if (signal.aborted) return;
   put({ title, node: made.node }, `trial-${trial.id}`, text, { keepPage: true });
   // Two frames: the first is being drawn when the second begins.
   requestAnimationFrame(() => requestAnimationFrame(made.shown));
-  ahead = state.preload.map((address) => Object.assign(new Image(), { src: address }));
+  ahead = state.preload.map((address) => Object.assign(new Image(), { src: root + address }));
 }
 
 let ahead = []; // images of the next trial; held so that the browser keeps them
@@ -137,11 +140,18 @@ function showProgress(state) {
   place.hidden = state === null;
   if (state === null) return place.replaceChildren();
   const { done, total } = state.progress;
-  const label = state.phase === "practice" ? "Practice" : "Pictures";
+  const label = say(state.phase === "practice" ? "practice_done" : "pictures_done", { done, total });
   place.replaceChildren(
-    h("label", { for: "done" }, `${label}: ${done} of ${total} done`),
+    h("label", { for: "done" }, label),
     h("progress", { id: "done", max: total, value: done }),
   );
+}
+
+/** Whom to ask, at the foot of every page. */
+function showContact(contact) {
+  const place = document.getElementById("contact");
+  place.hidden = !contact;
+  place.textContent = contact ? `${say("facts_contact")}: ${contact}` : "";
 }
 
 /** The back button first shows the current page again, then leaves: no trap, and no answer twice. */
@@ -151,7 +161,7 @@ function keepBackHere() {
 }
 
 addEventListener("popstate", () => {
-  if (!history.state?.inside) arrive(BACK);
+  if (!history.state?.inside) arrive(say("back"));
 });
 // Pages restored from the back/forward cache run no script anew, and may show an old state.
 addEventListener("pageshow", (event) => event.persisted && arrive());

@@ -3,22 +3,22 @@
 import { picture } from "./api.js";
 import { choice, percentInput, ticks } from "./controls.js";
 import { h } from "./dom.js";
-import { IMPOSSIBLE } from "./words.js";
+import { say } from "./words.js";
 
 const NONE = "none";
 
 export async function categorical({ trial, classes, wording, touch, signal }) {
-  const image = await picture(trial.images[0], "The picture to judge", signal);
+  const image = await picture(trial.images[0], say("picture_alt"), signal);
   const items = trial.class_order.map((number) => ({ value: String(number), text: classes[number] }));
-  const withNone = [...items, { value: NONE, text: "no second class" }];
-  const top = choice({ name: "top", legend: "1. Most probable class", items, touch });
-  const topPercent = percentInput({ name: "top_percent", label: "How probable?", touch });
-  const second = choice({ name: "second", legend: "2. Second most probable class", items: withNone, touch });
-  const secondPercent = percentInput({ name: "second_percent", label: "How probable?", touch });
+  const withNone = [...items, { value: NONE, text: say("no_second") }];
+  const top = choice({ name: "top", legend: say("top"), items, touch });
+  const topPercent = percentInput({ name: "top_percent", label: say("probable"), touch });
+  const second = choice({ name: "second", legend: say("second"), items: withNone, touch });
+  const secondPercent = percentInput({ name: "second_percent", label: say("probable"), touch });
   const impossible = ticks({
     name: "impossible",
-    legend: "3. Impossible classes",
-    hint: IMPOSSIBLE[wording],
+    legend: say("impossible"),
+    hint: say(`impossible.${wording}`),
     items,
     touch,
   });
@@ -34,12 +34,12 @@ export async function categorical({ trial, classes, wording, touch, signal }) {
 
   function problems() {
     const wrong = [];
-    if (top.value() === null) wrong.push(top.fail("Choose a class."));
+    if (top.value() === null) wrong.push(top.fail(say("choose_class")));
     if (topPercent.value() === null) wrong.push(topPercent.fail());
-    if (second.value() === null) wrong.push(second.fail("Choose a class, or that there is no second one."));
+    if (second.value() === null) wrong.push(second.fail(say("second_missing")));
     if (second.value() !== NONE && secondPercent.value() === null) wrong.push(secondPercent.fail());
     if (!wrong.length && topPercent.value() + (secondPercent.value() ?? 0) > 100)
-      wrong.push(secondPercent.fail("Both percents together are more than 100."));
+      wrong.push(secondPercent.fail(say("percent_over")));
     return wrong;
   }
 

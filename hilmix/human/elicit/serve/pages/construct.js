@@ -2,14 +2,15 @@
 
 import { picture } from "./api.js";
 import { announce, h } from "./dom.js";
+import { say } from "./words.js";
 
 export async function construct({ trial, names, touch, signal }) {
   const [one, two] = names;
-  const images = await Promise.all(trial.images.map((address) => picture(address, "The mix", signal)));
+  const images = await Promise.all(trial.images.map((address) => picture(address, say("mix_alt"), signal)));
   let at = trial.weights.indexOf(trial.start);
   const frame = h("div", { class: "picture" }, ...images);
-  const less = h("button", { type: "button", class: "second", onclick: () => step(-1) }, `− Less ${one}`);
-  const more = h("button", { type: "button", class: "second", onclick: () => step(1) }, `+ More ${one}`);
+  const less = h("button", { type: "button", class: "second", onclick: () => step(-1) }, say("less", { one }));
+  const more = h("button", { type: "button", class: "second", onclick: () => step(1) }, say("more", { one }));
   const end = h("p", { class: "hint", "aria-live": "polite" });
   const show = () => images.forEach((image, i) => (image.hidden = i !== at));
 
@@ -17,12 +18,12 @@ export async function construct({ trial, names, touch, signal }) {
     const next = at + by;
     touch("step");
     if (next < 0 || next >= images.length) {
-      end.textContent = `This is as far as it goes: all ${by < 0 ? two : one}.`;
+      end.textContent = say("end", { one: by < 0 ? two : one });
       return;
     }
     at = next;
     end.textContent = "";
-    announce(by < 0 ? `Less ${one}, more ${two}.` : `More ${one}, less ${two}.`);
+    announce(say("stepped", by < 0 ? { one: two, two: one } : { one, two }));
     show();
   }
 
@@ -36,19 +37,7 @@ export async function construct({ trial, names, touch, signal }) {
   };
   document.addEventListener("keydown", press, { signal });
   show();
-  const hint = h(
-    "p",
-    { class: "hint keys" },
-    "Keys: ",
-    h("kbd", {}, "←"),
-    " or ",
-    h("kbd", {}, "g"),
-    " for less, ",
-    h("kbd", {}, "→"),
-    " or ",
-    h("kbd", {}, "h"),
-    " for more.",
-  );
+  const hint = h("p", { class: "hint keys" }, say("keys"));
   return {
     picture: frame,
     controls: h("div", { class: "field" }, h("div", { class: "stepper" }, less, more), end, hint),

@@ -2,6 +2,7 @@
 // element to go to.
 
 import { h, newId, percent } from "./dom.js";
+import { say } from "./words.js";
 
 const MANY = 24; // classes; above, a list to pick from replaces radio buttons
 
@@ -25,32 +26,33 @@ export function errorLine(described) {
   };
 }
 
-/** A slider from 0 to 100 that knows whether it was used; until then it has no value, though it is in the middle. */
-export function slider({ name, label, ends, describe, touch }) {
+/** A slider from 0 to 100, from left to right in every language, that knows whether it was used; until then it has no value, though it is in the middle. */
+export function slider({ name, label, ends, describe, touch, speak = describe }) {
   let touched = false;
-  const output = h("output", { for: name, class: "unset" }, "not set yet");
-  const input = h("input", { type: "range", id: name, min: 0, max: 100, step: 1, value: 50, class: "unset" });
+  const output = h("output", { for: name, class: "unset" }, say("not_set"));
+  const input = h("input", { type: "range", id: name, dir: "ltr", min: 0, max: 100, step: 1, value: 50, class: "unset" });
   const error = errorLine(input);
   const use = () => {
     touched = true;
     output.textContent = describe(input.valueAsNumber);
-    input.setAttribute("aria-valuetext", output.textContent);
+    input.setAttribute("aria-valuetext", speak(input.valueAsNumber));
     input.style.setProperty("--filled", percent(input.value).replace(" ", ""));
     for (const node of [input, output]) node.classList.remove("unset");
     error.clear();
     touch(name);
   };
-  input.setAttribute("aria-valuetext", "not set yet");
+  input.setAttribute("aria-valuetext", say("not_set"));
   input.addEventListener("input", use);
   // The middle may be meant: letting go of the thumb there, or pressing Space, sets it without moving it.
   input.addEventListener("pointerup", use);
   input.addEventListener("keydown", (event) => event.key === " " && (event.preventDefault(), use()));
-  const scale = h("div", { class: "ends", "aria-hidden": "true" }, ...ends.map((text) => h("span", {}, text)));
+  const spans = ends.map((text) => h("span", { dir: "auto" }, text));
+  const scale = h("div", { class: "ends", dir: "ltr", "aria-hidden": "true" }, ...spans);
   const head = h("div", { class: "slider-head" }, h("label", { for: name }, label), output);
   return {
     node: h("div", { class: "field" }, head, input, scale, error.line),
     value: () => (touched ? input.valueAsNumber : null),
-    fail: () => error.show("Move this slider, or press it where it stands.", input),
+    fail: () => error.show(say("slider_missing"), input),
   };
 }
 
@@ -58,8 +60,8 @@ export function slider({ name, label, ends, describe, touch }) {
 export const confidence = (touch) =>
   slider({
     name: "confidence",
-    label: "How sure are you of this answer?",
-    ends: ["0 % – a guess", "100 % – certain"],
+    label: say("confidence_label"),
+    ends: [say("guess"), say("certain")],
     describe: percent,
     touch,
   });
@@ -99,7 +101,7 @@ function forbid(inputs, value) {
 
 function listChoice({ name, legend, items, touch, hint }) {
   const options = items.map(({ value, text }) => h("option", { value }, text));
-  const list = h("select", { id: name }, h("option", { value: "" }, "Choose …"), ...options);
+  const list = h("select", { id: name }, h("option", { value: "" }, say("choose")), ...options);
   const error = errorLine(list);
   list.addEventListener("change", () => (error.clear(), touch(name)));
   const label = h("label", { for: name, class: "legend" }, legend);
@@ -165,7 +167,7 @@ export function percentInput({ name, label, touch }) {
         error.clear();
       }
     },
-    fail: (message = "Type a number from 0 to 100.") => error.show(message, input),
+    fail: (message = say("percent_missing")) => error.show(message, input),
   };
 }
 
@@ -179,6 +181,6 @@ export function statement(name, content) {
   return {
     node: h("div", { class: "field" }, h("label", { class: "option wide" }, input, text), error.line),
     value: () => input.checked,
-    fail: () => error.show("Tick this box if you want to take part.", input),
+    fail: () => error.show(say("consent_missing"), input),
   };
 }

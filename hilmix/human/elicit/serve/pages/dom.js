@@ -23,19 +23,21 @@ export function prose(html) {
   return node;
 }
 
-/** The instructions, folded away; their headings are no longer those of the page. */
-export function help(html) {
-  const text = prose(html);
-  for (const heading of text.querySelectorAll("h1")) heading.replaceWith(h("h2", {}, ...heading.childNodes));
-  return h("details", { class: "help" }, h("summary", {}, "Read the instructions again"), text);
-}
-
 /** Announces a text to screen readers without moving the focus. */
 export function announce(text) {
   const region = document.getElementById("polite");
   // Emptied first, as screen readers ignore a live region whose text stays the same.
   region.textContent = "";
   setTimeout(() => (region.textContent = text), 50);
+}
+
+const LARGEST_PIXELS = 128; // an image of up to so many pixels a side is enlarged without smoothing
+
+/** Pixels stay square and of one size: an enlarged width is a whole multiple of the image's own (see trial.css). */
+export function enlarge(image) {
+  if (image.naturalWidth > LARGEST_PIXELS) return;
+  image.classList.add("pixels");
+  image.style.setProperty("--own", `${image.naturalWidth}px`);
 }
 
 let last = 0;

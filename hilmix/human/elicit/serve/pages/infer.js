@@ -3,16 +3,19 @@
 import { picture } from "./api.js";
 import { confidence, slider } from "./controls.js";
 import { h, percent } from "./dom.js";
+import { say } from "./words.js";
 
 export async function infer({ trial, names, touch, signal }) {
   const [one, two] = names;
-  const image = await picture(trial.images[0], "The picture to judge", signal);
+  const image = await picture(trial.images[0], say("picture_alt"), signal);
   // As in H-Mix: all image 1 at the left, all image 2 at the right.
   const mix = slider({
     name: "mix",
-    label: "How much of each?",
-    ends: [`100 % ${one}`, "half and half", `100 % ${two}`],
-    describe: (right) => `${percent(100 - right)} ${one}, ${percent(right)} ${two}`,
+    label: say("infer_label"),
+    ends: [`100 % ${one}`, say("half"), `100 % ${two}`],
+    // Percents alone: with long names the line would grow, and the slider jump away under the first touch.
+    describe: (right) => `${percent(100 - right)} – ${percent(right)}`,
+    speak: (right) => say("share", { one, two, one_percent: 100 - right, two_percent: right }),
     touch,
   });
   const sure = confidence(touch);

@@ -1,6 +1,9 @@
 // What is kept on this device, by participant, until the server has it. Private windows may have no storage.
 
-export const code = location.pathname.split("/")[2];
+const [root, own] = location.pathname.split("/p/");
+/** Where the study lies on its server: several may share one. */
+export { root };
+export const code = own;
 const place = (name) => `hilmix elicit ${code} ${name}`;
 
 /** What was kept under a name, or null. */

@@ -2,15 +2,9 @@
 
 import { post } from "./api.js";
 import { choice, statement } from "./controls.js";
-import { announce, h, help, prose, submitButton } from "./dom.js";
-import { keep, load } from "./kept.js";
-
-const FAILED = `The questions about the instructions were not all answered rightly, and no attempt is left. Thank you
-  for your interest. You may close this page.`;
-const FULL = `At the moment other participants are at work on all pictures that are left. Some may become free later: keep
-  this link, and try again in a while.`;
-const EXPIRED = `You were away for so long that your pictures went to other participants. What you answered is stored. If you
-  like, go on with new pictures.`;
+import { announce, enlarge, h, prose, submitButton } from "./dom.js";
+import { keep, load, root } from "./kept.js";
+import { say } from "./words.js";
 
 const field = (label, control) =>
   h("div", { class: "field" }, h("label", { for: control.id, class: "legend" }, label), control);
@@ -22,7 +16,7 @@ function form(children, button, read, step) {
     event.preventDefault();
     const result = read();
     if (result.wrong?.length) {
-      announce("Something is missing. Look at what is marked.");
+      announce(say("missing"));
       result.wrong[0].focus();
     } else step(result.body);
   });
@@ -35,24 +29,25 @@ export function consent({ study }, send) {
     wrong: boxes.filter((box) => !box.value()).map((box) => box.fail()),
     body: { accepted: true },
   });
-  const group = h("fieldset", {}, h("legend", {}, "Your agreement"), ...boxes.map((box) => box.node));
-  const leave = h("p", { class: "hint" }, "If you do not agree, close this page.");
+  const group = h("fieldset", {}, h("legend", {}, say("agreement")), ...boxes.map((box) => box.node));
+  const leave = h("p", { class: "hint" }, say("consent_leave"));
   return {
-    title: "Consent",
+    title: say("consent_title"),
     node: h(
       "div",
       {},
+      facts(study),
       prose(study.consent),
-      form([group, leave], "I agree, go on", read, (body) => send(() => post("consent", body))),
+      form([group, leave], say("consent_go"), read, (body) => send(() => post("consent", body))),
     ),
   };
 }
 
 export function instructions({ study, attempts_left: left }, send) {
   const read = () => ({ body: { read: true } });
-  const go = form([], "I have read this, go on", read, (body) => send(() => post("instructions", body)));
-  const message = left && `Not every answer was right. Please read the instructions once more. ${attempts(left)}`;
-  return { title: "Instructions", node: h("div", {}, prose(study.instructions), go), message };
+  const go = form([], say("instructions_go"), read, (body) => send(() => post("instructions", body)));
+  const message = left && say("instructions_again", { left });
+  return { title: say("instructions_title"), node: h("div", {}, prose(study.instructions), example(study), go), message };
 }
 
 export function check({ study, check: questions, attempts_left: left }, send) {
@@ -65,37 +60,74 @@ export function check({ study, check: questions, attempts_left: left }, send) {
     }),
   );
   const read = () => ({
-    wrong: groups.filter((group) => group.value() === null).map((group) => group.fail("Choose an answer.")),
+    wrong: groups.filter((group) => group.value() === null).map((group) => group.fail(say("check_missing"))),
     body: { answers: groups.map((group) => Number(group.value())) },
   });
-  const intro = h("p", {}, `A few questions, to see that the instructions are clear. ${attempts(left)}`);
+  const intro = h("p", {}, say("check_intro", { left }));
   const page = form(
     groups.map((group) => group.node),
-    "Check my answers",
+    say("check_go"),
     read,
     (body) => send(() => post("check", body)),
   );
   page.classList.add("lists");
-  return { title: "Is everything clear?", node: h("div", {}, intro, page, help(study.instructions)) };
+  return { title: say("check_title"), node: h("div", {}, intro, page, help(study.instructions)) };
 }
 
-const attempts = (left) => (left === 1 ? "You have one attempt left." : `You have ${left} attempts left.`);
+const big = ({ target }) => enlarge(target);
+
+/** Duration, pay and contact, where the study names them. */
+function facts({ minutes, pay, contact }) {
+  const rows = [
+    ["facts_minutes", minutes && say("facts_about", { minutes })],
+    ["facts_pay", pay],
+    ["facts_contact", contact],
+  ].filter(([, text]) => text);
+  if (!rows.length) return null;
+  const cells = rows.flatMap(([key, text]) => [h("dt", {}, say(key)), h("dd", { dir: "auto" }, text)]);
+  return h("dl", { class: "facts", "aria-label": say("facts") }, ...cells);
+}
+
+/** A picture with a worked answer. */
+function example({ example: one }) {
+  if (!one) return null;
+  const image = h("img", { src: root + one.image, alt: say("mix_alt"), onload: big });
+  return h(
+    "section",
+    { class: "example", "aria-labelledby": "example" },
+    h("h2", { id: "example" }, say("example")),
+    h("figure", {}, image, h("figcaption", {}, prose(one.text))),
+  );
+}
+
+/** The instructions, folded away; their headings are no longer those of the page. */
+export function help(html) {
+  const text = prose(html);
+  for (const heading of text.querySelectorAll("h1")) heading.replaceWith(h("h2", {}, ...heading.childNodes));
+  return h("details", { class: "help" }, h("summary", {}, say("help")), text);
+}
+
+/** After a practice answer: what the picture was. */
+export function feedback({ feedback: { image, text } }, go) {
+  const shown = h("div", { class: "picture" }, h("img", { src: root + image, alt: say("picture_alt"), onload: big }));
+  return {
+    title: say("feedback_title"),
+    node: h("div", {}, shown, h("p", {}, text), h("p", { class: "hint" }, say("feedback_note")), form([], say("continue"), () => ({}), go)),
+  };
+}
 
 /** Before the first practice trial and before the first that counts. */
 export function ahead({ phase, progress: { total } }, go) {
   const practice = phase === "practice";
-  const some = total === 1 ? "1 picture" : `${total} pictures`;
-  const title = practice ? "First, some practice" : "Now it counts";
-  const text = practice
-    ? `You start with ${some} to get used to the task. What you answer there does not count.`
-    : `From here on your answers count. ${some} to go. What you send cannot be changed later.`;
+  const title = say(practice ? "practice_title" : "count_title");
+  const text = say(practice ? "practice_text" : "count_text", { total });
   return {
     title,
     node: h(
       "div",
       {},
       h("p", {}, text),
-      form([], "Start", () => ({}), go),
+      form([], say("start"), () => ({}), go),
     ),
   };
 }
@@ -109,8 +141,8 @@ export function survey(_, send) {
       items: Array.from({ length: 10 }, (_, i) => ({ value: String(i + 1), text: String(i + 1) })),
       touch: () => {},
     });
-  const clarity = scale("clarity", "How clear were the instructions?", "1: not clear at all, 10: very clear");
-  const difficulty = scale("difficulty", "How difficult was the task?", "1: very easy, 10: very difficult");
+  const clarity = scale("clarity", say("clarity"), say("clarity_hint"));
+  const difficulty = scale("difficulty", say("difficulty"), say("difficulty_hint"));
   const strategy = h("textarea", { id: "strategy", rows: 3, maxlength: 5000 });
   const comments = h("textarea", { id: "comments", rows: 3, maxlength: 5000 });
   const score = (group) => (group.value() === null ? null : Number(group.value()));
@@ -123,13 +155,13 @@ export function survey(_, send) {
     },
   });
   const fields = [
-    h("p", {}, "All pictures are done. A few last questions; you may leave any of them out."),
+    h("p", {}, say("survey_intro")),
     clarity.node,
     difficulty.node,
-    field("How did you decide?", strategy),
-    field("Anything else?", comments),
+    field(say("strategy"), strategy),
+    field(say("comments"), comments),
   ];
-  const page = form(fields, "Finish", read, (body) => send(() => post("survey", body)));
+  const page = form(fields, say("finish"), read, (body) => send(() => post("survey", body)));
   page.classList.add("scales");
   // Kept until it is sent: a reload, or a phone that closes the page behind another, must not take what was written.
   const draft = load("survey");
@@ -140,37 +172,49 @@ export function survey(_, send) {
     comments.value = draft.comments;
   }
   page.addEventListener("input", () => keep("survey", read().body));
-  return { title: "Last questions", node: h("div", {}, page) };
+  return { title: say("survey_title"), node: h("div", {}, page) };
 }
 
-export function done({ study, completion_code: code }) {
-  const box =
-    code &&
-    h(
-      "div",
-      { class: "code" },
-      h("p", { id: "code-label" }, "Your completion code"),
-      h("p", {}, h("output", { "aria-labelledby": "code-label" }, code)),
-    );
-  return { title: "Thank you", node: h("div", {}, prose(study.thanks), box || null) };
+export function done({ study, completion_code: code, completion_url: address }) {
+  const back = address && h("p", { class: "actions" }, h("a", { class: "button", href: address }, say("redirect")));
+  return { title: say("done_title"), node: h("div", {}, prose(study.thanks), code && codeBox(code), back) };
 }
 
-export const failedCheck = () => plain("The study ends here", FAILED);
+function codeBox(code) {
+  const shown = h("output", { "aria-labelledby": "code-label", dir: "ltr" }, code);
+  const copy = h("button", { type: "button", class: "second", onclick: () => copyText(shown, copy) }, say("copy"));
+  return h("div", { class: "code" }, h("p", { id: "code-label" }, say("code")), h("p", {}, shown), copy);
+}
+
+/** Without TLS there is no navigator.clipboard; the selected text is copied the old way. */
+async function copyText(shown, button) {
+  getSelection().selectAllChildren(shown);
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(shown.textContent);
+    else if (!document.execCommand("copy")) return;
+  } catch {
+    return; // refused: the code stays selected, to be copied by hand
+  }
+  button.textContent = say("copied");
+  announce(say("copied"));
+}
+
+export const failedCheck = () => plain(say("failed_title"), say("failed_text"));
 
 export const withdrawn = () =>
-  plain("You have withdrawn", "All your answers have been deleted. You may close this page.");
+  plain(say("withdrawn_title"), say("withdrawn_text"));
 
 export const full = (_, send) =>
-  plain("No pictures are free", FULL, "Try again", () => send(() => post("batch", { wanted: true }), stillFull));
+  plain(say("full_title"), say("full_text"), say("full_again"), () => send(() => post("batch", { wanted: true }), stillFull));
 
-const stillFull = (next) => (next.phase === "full" ? "There are still none." : null);
+const stillFull = (next) => (next.phase === "full" ? say("full_still") : null);
 
 export const expired = (_, send) =>
-  plain("Your time for these pictures is over", EXPIRED, "Go on with new pictures", () =>
+  plain(say("expired_title"), say("expired_text"), say("expired_go"), () =>
     send(() => post("batch", { wanted: true })),
   );
 
-export const unknown = (message) => plain("Unknown link", message);
+export const unknown = () => plain(say("unknown_title"), say("unknown_text"));
 
 function plain(title, text, button = null, step = null) {
   const node = h("div", {}, h("p", {}, text), button ? form([], button, () => ({}), step) : null);

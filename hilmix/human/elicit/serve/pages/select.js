@@ -3,12 +3,13 @@
 import { picture } from "./api.js";
 import { errorLine } from "./controls.js";
 import { h } from "./dom.js";
+import { say } from "./words.js";
 
 export async function select({ trial, touch, signal }) {
-  const images = await Promise.all(trial.images.map((address, i) => picture(address, `Mix ${i + 1}`, signal)));
+  const images = await Promise.all(trial.images.map((address, i) => picture(address, say("mix_number", { number: i + 1 }), signal)));
   const inputs = images.map((_, i) => h("input", { type: "radio", name: "choice", id: `choice-${i}`, value: i }));
   const labels = images.map((image, i) => h("label", { class: "thumbnail" }, inputs[i], image));
-  const legend = h("legend", { class: "unseen" }, `The ${images.length} mixes`);
+  const legend = h("legend", { class: "unseen" }, say("mixes", { number: images.length }));
   const group = h(
     "fieldset",
     { class: "field", role: "radiogroup" },
@@ -25,7 +26,7 @@ export async function select({ trial, touch, signal }) {
     read() {
       const position = inputs.findIndex((input) => input.checked);
       if (position >= 0) return { answer: { weight: trial.weights[position], position } };
-      return { wrong: error.show("Choose one of the mixes.", inputs[0]) };
+      return { wrong: error.show(say("choose_mix"), inputs[0]) };
     },
   };
 }

@@ -3,14 +3,14 @@
 import { newKey } from "./api.js";
 import { categorical } from "./categorical.js";
 import { construct } from "./construct.js";
-import { announce, h, help, submitButton } from "./dom.js";
+import { announce, enlarge, h, submitButton } from "./dom.js";
 import { infer } from "./infer.js";
+import { help } from "./phases.js";
 import { select } from "./select.js";
 import { vote } from "./vote.js";
-import { question } from "./words.js";
+import { question, say } from "./words.js";
 
 const TASKS = { construct, select, infer, categorical, vote };
-const LARGEST_PIXELS = 128; // an image of up to so many pixels a side is enlarged without smoothing
 const REST = 300; // milliseconds in which a new picture takes no answer: a double click was meant for the last
 
 /** Notes, in seconds since the picture was shown, when each control was first and last used. */
@@ -50,14 +50,14 @@ export async function trialPage(state, send, signal) {
   const names = trial.labels?.map((label) => study.classes[label]) ?? null;
   const parts = { trial, names, classes: study.classes, wording: study.wording, touch: watch.touch, signal };
   const made = await TASKS[task](parts);
-  const next = submitButton("Continue");
+  const next = submitButton(say("continue"));
   const form = h("form", { class: "answer", novalidate: true }, made.controls, h("div", { class: "actions" }, next));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (watch.shown === null || performance.now() - watch.shown < REST) return;
     const result = made.read();
     if (result.wrong) {
-      announce("The answer is not complete yet. Look at what is marked.");
+      announce(say("incomplete"));
       result.wrong.focus();
       return;
     }
@@ -67,15 +67,6 @@ export async function trialPage(state, send, signal) {
   const asked = h("p", { class: "question", id: "question" }, question(task, study.wording, names));
   const look = made.picture ? h("div", { class: "look" }, made.picture) : null;
   const node = h("div", { class: `trial ${task}` }, asked, look, form, help(study.instructions));
-  enlarge(node);
+  node.querySelectorAll("img").forEach(enlarge);
   return { node, shown: () => watch.start() };
-}
-
-/** Pixels stay square and of one size: an enlarged width is a whole multiple of the image's own (see style.css). */
-function enlarge(node) {
-  for (const image of node.querySelectorAll("img")) {
-    if (image.naturalWidth > LARGEST_PIXELS) continue;
-    image.classList.add("pixels");
-    image.style.setProperty("--own", `${image.naturalWidth}px`);
-  }
 }

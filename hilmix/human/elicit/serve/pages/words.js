@@ -1,32 +1,12 @@
-// What the pages ask, in the third person (what would others say) and in the first (what do you see).
+// The words of the study, in its language: the server puts them into the page.
 
-const OTHERS = "100 other people";
+const words = JSON.parse(document.getElementById("words").textContent);
 
-const MIDPOINT = {
-  third: ([one, two]) => `Which mix would ${OTHERS} say is half ${one} and half ${two}?`,
-  first: ([one, two]) => `Which mix do you see as half ${one} and half ${two}?`,
-};
-const QUESTIONS = {
-  construct: MIDPOINT,
-  select: MIDPOINT,
-  infer: {
-    third: () => `How much of each class would ${OTHERS} say is in this picture?`,
-    first: () => "How much of each class do you see in this picture?",
-  },
-  categorical: {
-    third: () => `Which classes would ${OTHERS} say this picture shows?`,
-    first: () => "Which classes do you see in this picture?",
-  },
-  vote: {
-    third: () => `Which class would ${OTHERS} say this picture shows?`,
-    first: () => "Which class do you see in this picture?",
-  },
-};
+/** A text with its placeholders filled in. */
+export const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 /** The question of a trial; `names` are the classes of the two images, where the task names them. */
-export const question = (task, wording, names) => QUESTIONS[task][wording](names);
-
-export const IMPOSSIBLE = {
-  third: `Tick every class of which ${OTHERS} would say that it is impossible.`,
-  first: "Tick every class that you find impossible.",
-};
+export function question(task, wording, names) {
+  const kind = task === "construct" || task === "select" ? "midpoint" : task;
+  return say(`question.${kind}.${wording}`, { one: names?.[0], two: names?.[1] });
+}
