@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 IntArray = NDArray[np.int64]
 MISSING_TEXTS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
 """Texts that tools write for an empty cell."""
 
+_PLAIN = r"[A-Za-z_][A-Za-z0-9_./-]*|0|[1-9][0-9]*"
+"""Texts that are their own spelling, whatever the rules below; of these ``true`` and ``false`` alone have a value."""
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")
 _LARGE = re.compile(r"-?[0-9](\.[0-9]+)?e\+[0-9]{2,3}")
 """As programs write floats of 1e16 and more; ``1e5`` may be a name."""
@@ -40,6 +43,11 @@ class Names(NamedTuple):
     """(L,) int64, place in ``texts``, -1 for a missing cell."""
     texts: tuple[str, ...]
     """The U distinct texts, in the order of their first row."""
+
+    def coded(self) -> "pd.Series[Any]":
+        """(L,) the texts as :func:`coded_column`."""
+        code = pa.array(self.code.astype(np.int32), mask=self.code < 0)
+        return coded_column(pa.DictionaryArray.from_arrays(code, pa.array(self.texts, pa.string())))
 
     def column(self) -> NDArray[Any]:
         """(L,) object: the texts, None for a missing cell."""
@@ -78,14 +86,51 @@ def read_names(values: "ArrayLike | pd.Series[Any]") -> Names:
         values: (L,) cells of any type.
     """
     column = values if isinstance(values, pd.Series) else pd.Series(values)
+    if is_coded(column):
+        coded = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
+        return _read_texts(coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist())
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _OF_ONE_TYPE:
         column = pd.Series([_text(value) for value in column], dtype=object)  # 1, 1.0 and True are equal, and lists odd
     # Not np.unique, which sorts and cannot compare mixed types.
     code, found = pd.factorize(column)
+    if isinstance(found.dtype, pd.StringDtype):
+        return _read_texts(code, found.to_numpy(object).tolist())
     if isinstance(found.dtype, np.dtype) and found.dtype.kind == "f":
         found = np.asarray(found)  # an index would hand out float64, in which a float32 of 0.1 is 0.10000000149
     texts = _dates(found) if isinstance(found, pd.DatetimeIndex) else [_text(value) for value in found]
     return Names(code.astype(np.int64), tuple(str(value) for value in found)).renamed(texts)
+
+
+def coded_column(cells: "pa.Array | pa.ChunkedArray") -> "pd.Series[Any]":
+    """Returns a column of texts that :func:`read_names` takes apart without looking at each row.
+
+    Args:
+        cells: dictionary-encoded texts, whose dictionaries list them in the order of their first row.
+    """
+    chunks = cells if isinstance(cells, pa.ChunkedArray) else pa.chunked_array([cells])
+    return pd.Series(pd.arrays.ArrowExtensionArray(chunks.unify_dictionaries()))
+
+
+def is_coded(column: "pd.Series[Any]") -> bool:
+    """Returns whether a column is one of :func:`coded_column`."""
+    return isinstance(column.dtype, pd.ArrowDtype) and pa.types.is_dictionary(column.dtype.pyarrow_dtype)
+
+
+def _read_texts(code: NDArray[Any], texts: list[str]) -> Names:
+    """Names of rows whose cells are texts, each of which is there once."""
+    names = Names(code.astype(np.int64), tuple(texts))
+    odd = np.flatnonzero(~_are_plain(texts))
+    if len(odd):
+        for place in odd.tolist():
+            texts[place] = _text(texts[place])  # type: ignore[assignment]
+        names = names.renamed(texts)
+    return names
+
+
+def _are_plain(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """(U,) whether each text is of the form :data:`_PLAIN`."""
+    plain: NDArray[np.bool_] = pd.Series(texts, dtype="str").str.fullmatch(_PLAIN).to_numpy(dtype=bool)
+    return plain
 
 
 def spell(*columns: Names) -> tuple[Names, ...]:
@@ -119,6 +164,8 @@ def places(texts: Sequence[str], listed: Sequence[str]) -> IntArray:
         >>> places(["1.0", "TRUE", "01"], ["1", "true"]).tolist()
         [0, 1, -1]
     """
+    if len(texts) == len(listed) and tuple(texts) == tuple(listed):
+        return np.arange(len(texts))
     found: IntArray = pd.Index(listed, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
     odd = [(u, value_of(texts[u])) for u in np.flatnonzero(found < 0).tolist()]
     if any(value is not None for _, value in odd):
@@ -153,6 +200,8 @@ def is_list(text: str) -> bool:
         >>> is_list('["cat", "dog"]'), is_list("{'cat'}"), is_list("[/cat]"), is_list("(small)")
         (True, True, False, False)
     """
+    if text[-1:] not in ("]", "}", ")"):  # first, as most names end in none of them
+        return False
     inner = text[1:-1].strip()
     if _LIST_CALL.fullmatch(text):
         return True
@@ -193,10 +242,15 @@ def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:
         >>> lookalikes(["Cat", "cat", "dog", "01", "1.0"])
         [('Cat', 'cat'), ('01', '1.0')]
     """
+    plain = _are_plain(names)
+    bare = pd.Series(names, dtype="str").str.lower()
+    # Folding the case is all that is to be done with most names.
+    odd = np.flatnonzero(~plain | bare.isin([text.lower() for text in _BOOLEANS]).to_numpy())
+    bare.iloc[odd] = [_bare(names[place]) for place in odd.tolist()]
     groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(_bare(name), []).append(name)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    for place in np.flatnonzero(bare.duplicated(keep=False)).tolist():
+        groups.setdefault(bare.iloc[place], []).append(names[place])
+    return list(map(tuple, groups.values()))
 
 
 def alike(name: str, names: Sequence[str]) -> list[str]:

@@ -43,6 +43,9 @@ def repeated(item: IntArray, annotator: IntArray, keep: Literal["last", "first"]
     """
     # One number for each pair of item and annotator; `initial`, as an empty table has no maximum.
     pair = item * (int(annotator.max(initial=0)) + 1) + annotator
+    ordered = np.sort(pair)
+    if not (ordered[1:] == ordered[:-1]).any():  # as in most tables; a sort takes less memory than hashing
+        return np.zeros(len(pair), dtype=bool)
     return np.asarray(pd.Series(pair).duplicated(keep=keep), dtype=bool)
 
 

@@ -197,6 +197,6 @@ def _annotators(
     """Codes and names; an annotator who gave no label is none, unless they are listed."""
     if annotators is not None:
         return code_names(who, annotators, file, "annotator", found), tuple(annotators)
-    present = np.unique(who.code[(who.code >= 0) & ~abstained])
+    present = np.flatnonzero(np.bincount(who.code[(who.code >= 0) & ~abstained]))
     annotator_names = tuple(sorted((who.texts[u] for u in present), key=natural_order))
     return who.of(places(who.texts, annotator_names), -1).astype(np.int64), annotator_names

@@ -70,7 +70,7 @@ def read_folder_labels(root: Path, found: Findings) -> tuple[FolderTables, Label
         )
     meta = read_meta(root, found)
     items_file, items = read_table(root, "items", found)
-    votes_file, votes = read_table(root, "annotations", found)
+    votes_file, votes = read_table(root, "annotations", found, coded=True)
     names = read_item_names(items, items_file, found)
     split = read_split(items, items_file, found)
     group, groups = read_groups(items, items_file, found)

@@ -78,7 +78,7 @@ def _note_disjoint_classes(coded: CodedLabels, file: Path, found: Findings) -> N
     """Note targets none of which is ever a label: most likely two spellings of the same classes."""
     if coded.label is None or coded.target is None:
         return
-    labels, targets = (np.unique(codes[codes >= 0]) for codes in (coded.label, coded.target))
+    labels, targets = (np.flatnonzero(np.bincount(codes[codes >= 0])) for codes in (coded.label, coded.target))
     if len(labels) and len(targets) and not np.isin(targets, labels).any():
         one, other = coded.classes[labels[0]], coded.classes[targets[0]]
         found.note(
