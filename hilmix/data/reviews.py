@@ -1,7 +1,7 @@
 """Items of a data folder to review, and the labels of a reviewer as votes or as targets."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,43 @@ def add_reviews(data: AnnotatedData, reviews: pd.DataFrame, *, reviewer: str | N
         **columns,
     )
     return replace(data, annotations=annotations)
+
+
+class JoinedVotes(NamedTuple):
+    """Result of :func:`join_votes`."""
+
+    data: AnnotatedData
+    added: pd.DataFrame
+    """One row per vote that came in: ``item``, ``reviewed``, ``reviewer``."""
+
+
+def join_votes(data: AnnotatedData, reviewed: AnnotatedData) -> JoinedVotes:
+    """Returns the data with the votes that further annotators gave to some of the items in another folder.
+
+    Votes of annotators whom the data have are left out: of a folder that was taken from the data they are its own.
+
+    Args:
+        data: all items.
+        reviewed: some of these items, by name, with classes of the data, by name.
+
+    Raises:
+        DataError: naming unknown items and classes; for no vote of a further annotator, or anonymous or soft ones.
+    """
+    notes, more = data.annotations, reviewed.annotations
+    for one in (data, reviewed):
+        if one.annotations.exchangeable or one.annotations.probs is not None:
+            kind = "anonymous" if one.annotations.exchangeable else "soft"
+            raise DataError(f"{one.name}: annotations must be named hard labels to join votes, got {kind} ones.")
+    new = ~np.isin(np.asarray(more.annotators, dtype=object), np.asarray(notes.annotators, dtype=object))
+    kept = new[more.annotator]
+    if not kept.any():
+        raise DataError(f"{reviewed.name} must have a vote of an annotator whom {data.name} does not have, got none.")
+    items, classes = np.asarray(reviewed.items, dtype=object), np.asarray(reviewed.classes, dtype=object)
+    who = np.asarray(more.annotators, dtype=object)[more.annotator[kept]]
+    added = pd.DataFrame({"item": items[more.item[kept]], REVIEWED: classes[more.label[kept]], "reviewer": who})
+    for name, part in added.groupby("reviewer", sort=False):
+        data = add_reviews(data, part, reviewer=str(name))
+    return JoinedVotes(data, added)
 
 
 def _code_reviews(data: AnnotatedData, reviews: pd.DataFrame) -> tuple[IntArray, IntArray]:

@@ -12,6 +12,7 @@ from hilmix.diagnostics.clean_pass import CleanPass, Collector
 from hilmix.diagnostics.crowd import CrowdTables, agreement_table, crowdlab_tables
 from hilmix.diagnostics.dynamics import DynamicsTracker
 from hilmix.diagnostics.features import mahalanobis_outliers, nearest_neighbors
+from hilmix.diagnostics.fold_temperature import fold_temperatures, temper
 from hilmix.diagnostics.item_issues import ItemIssues, find_item_issues
 from hilmix.diagnostics.label_errors import (
     LabelErrorRanking,
@@ -59,6 +60,7 @@ __all__ = [
     "find_item_issues",
     "find_score",
     "fit_pass_temperature",
+    "fold_temperatures",
     "item_table",
     "judge_pass",
     "label_health",
@@ -71,6 +73,7 @@ __all__ = [
     "rank_annotators",
     "ranked_issues",
     "reliability_panels",
+    "temper",
 ]
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ would accept any name

@@ -8,6 +8,7 @@ import pandas as pd
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import PREDICTIONS, CleanPass
 from hilmix.diagnostics.columns import named
+from hilmix.diagnostics.fold_temperature import fold_temperatures, temper
 from hilmix.diagnostics.label_health import LabelHealth, label_health, label_issue_table
 from hilmix.functional.confident_learning import IssueFilter
 
@@ -16,6 +17,8 @@ def judge_pass(
     data: AnnotatedData, result: CleanPass, *, by: IssueFilter = "noise_rate", force: bool = False
 ) -> tuple[pd.DataFrame, LabelHealth] | None:
     """Judges the labels of a pass by confident learning, each by the class probabilities of its item.
+
+    Those of a cross-fitted model are taken at the temperature of their fold.
 
     Args:
         data: all items.
@@ -35,11 +38,12 @@ def judge_pass(
     row, pairs = result.row[keep], result.pairs[keep]
     if not len(pairs):
         return None
-    result.require_room("Confident learning", per_pair=8)
+    result.require_room("Confident learning", per_item=16, per_pair=8)
     kind = result.predictions[row]
     # One in-sample prediction among them is enough to refuse: it bends the thresholds of its class.
     strictest = "in-sample" if (kind == PREDICTIONS.index("in-sample")).any() else PREDICTIONS[kind[0]]
-    notes, probs = data.annotations, result.probs[row]
+    notes = data.annotations
+    probs = temper(result.probs, fold_temperatures(notes, result))[row]
     settings: dict[str, Any] = {"predictions": strictest, "classes": data.classes, "force": force}
     issues = label_issue_table(probs, notes.label[pairs], by=by, **settings)
     issues["predictions"] = named(kind, PREDICTIONS)

@@ -11,6 +11,7 @@ from hilmix.annotations import IntArray
 from hilmix.data.items import AnnotatedData
 from hilmix.diagnostics.clean_pass import PREDICTIONS, CleanPass
 from hilmix.diagnostics.columns import majority_labels, named
+from hilmix.diagnostics.fold_temperature import fold_temperatures
 from hilmix.functional.label_errors import self_confidence
 from hilmix.types import UNKNOWN
 
@@ -30,6 +31,7 @@ def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: Clean
     columns["predictions"] = named(result.predictions[row], PREDICTIONS)
     if result.fold is not None:
         columns["fold"] = result.fold[row]
+        columns["temperature"] = fold_temperatures(data.annotations, result)[row]
     columns["label_quality"] = self_confidence(result.best[row], votes.label)
     columns |= {f"prob_{name}": result.probs[row, k] for k, name in enumerate(data.classes)}
     if result.posterior is not None:

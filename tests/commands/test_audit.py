@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hilmix.annotations import Annotations
 from hilmix.cli import main
-from hilmix.data import read_folder
+from hilmix.data import AnnotatedData, ArrayInputs, read_folder, write_folder
 from tests.helpers import vector_data, write_vectors
 
 
@@ -22,7 +23,7 @@ def write_probs(file: Path, **columns: str) -> Path:
 @pytest.fixture
 def place(workplace: Path) -> Path:
     write_vectors(workplace / "toy")
-    write_probs(workplace / "probs.csv")
+    write_probs(workplace / "probs.csv", predictions="out-of-fold")
     return workplace
 
 
@@ -66,12 +67,19 @@ def test_reviewed_labels_become_targets_or_votes(place: Path, reviewer: str | No
         ("--probs memorised.csv", "in-sample"),
         ("--reviewed wrong.csv", "'w' is none of the classes x, y, z; item 'i1' is reviewed twice"),
         ("--probs missing.csv", "There is no file 'missing.csv'"),
+        ("--probs silent.csv", "out-of-fold, held-out"),
+        ("--probs silent.csv --predictions in-sample", "in-sample"),
+        ("--probs probs.csv --predictions held-out", "--predictions must be left out"),
+        ("--probs probs.csv --dynamics probs.csv", "without the column label"),
+        ("--reviewed toy", "annotator whom toy does not have"),
+        ("--reviewed toy --reviewer eva", "--reviewer must be left out"),
     ],
 )
 def test_what_cannot_be_audited_is_refused(
     place: Path, options: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_probs(place / "memorised.csv", predictions="in-sample")
+    write_probs(place / "silent.csv")
     pd.DataFrame({"item": ["i1", "i1", "i2"], "reviewed": ["x", "x", "w"]}).to_csv("wrong.csv", index=False)
     assert main(f"audit toy {options} -o out".split()) == 2
     assert message in " ".join(capsys.readouterr().err.split())
@@ -81,6 +89,63 @@ def test_what_cannot_be_audited_is_refused(
 def test_in_sample_predictions_can_be_forced(place: Path) -> None:
     write_probs(place / "memorised.csv", predictions="in-sample")
     assert main(["audit", "toy", "--probs", "memorised.csv", "--force", "-o", "out"]) == 0
+
+
+def test_the_origin_of_predictions_can_be_stated(place: Path) -> None:
+    write_probs(place / "silent.csv")
+    assert main(["audit", "toy", "--probs", "silent.csv", "--predictions", "held-out", "-o", "out"]) == 0
+    assert set(pd.read_parquet(place / "out/labels.parquet")["predictions"]) == {"held-out"}
+
+
+def test_dynamics_of_a_run_join_by_item_and_label(place: Path) -> None:
+    data = vector_data()
+    notes, rng = data.annotations, np.random.default_rng(0)
+    truth = data.target[notes.item]
+    mean = np.where(notes.label == truth, 0.9, 0.1) + rng.normal(0, 0.01, len(truth))
+    names = np.array(data.items)[notes.item]
+    table = pd.DataFrame({"item": names, "label": np.array(data.classes)[notes.label], "confidence": mean})
+    # As the callback writes it: training items alone; here in another order too.
+    table[notes.item < 30].drop_duplicates(["item", "label"]).iloc[::-1].to_parquet("dynamics.parquet")
+    assert main(["audit", "toy", "--probs", "probs.csv", "--dynamics", "dynamics.parquet", "-o", "out"]) == 0
+    labels = pd.read_parquet(place / "out/labels.parquet")
+    of = table.drop_duplicates(["item", "label"]).set_index(["item", "label"])["confidence"]
+    expected = of.loc[list(zip(names, table["label"], strict=True))].to_numpy()
+    np.testing.assert_allclose(labels["dynamics"], np.where(notes.item < 30, expected, np.nan))
+
+
+def test_predictions_are_taken_at_the_temperature_of_their_fold(place: Path) -> None:
+    table = pd.read_csv(place / "probs.csv").assign(temperature=np.where(np.arange(60) % 2, 2.0, 1.0))
+    table.to_csv("probs.csv", index=False)
+    assert main(["audit", "toy", "--probs", "probs.csv", "-o", "out"]) == 0
+    labels = pd.read_parquet(place / "out/labels.parquet")
+    right = labels[labels["prediction"] > 0.4].drop_duplicates("item").set_index("item")["prediction"]
+    # sqrt(0.8) of sqrt(0.8) + 2 sqrt(0.1) at temperature 2.
+    assert right["i0"] == pytest.approx(0.8)
+    assert right["i1"] == pytest.approx(0.8**0.5 / (0.8**0.5 + 2 * 0.1**0.5))
+
+
+def test_votes_of_participants_come_back_with_their_names(place: Path) -> None:
+    """A folder to review, two more annotators on it, and their votes in the whole data."""
+    assert main(["audit", "toy", "--probs", "probs.csv", "-o", "out"]) == 0
+    review, file = read_folder(place / "out/review"), place / "out/review/annotations.parquet"
+    votes = pd.read_parquet(file)
+    extra = pd.DataFrame({"item": list(review.items[:3]), "annotator": ["study-1", "study-2", "study-1"]})
+    votes = pd.concat([votes, extra.assign(label=["z", "y", "x"])])
+    votes.to_parquet(file)
+    assert main(["audit", "toy", "--reviewed", "out/review", "-o", "new"]) == 0
+    before, after = vector_data().annotations, read_folder(place / "new").annotations
+    assert after.annotators == (*before.annotators, "study-1", "study-2")
+    new = after.annotator >= len(before.annotators)
+    found = [(after.annotators[a], f"i{i}", "xyz"[k]) for i, a, k in zip(*_columns(after, new), strict=True)]
+    assert sorted(found) == sorted(zip(extra["annotator"], extra["item"], "zyx", strict=True))
+    for left, right in zip(_columns(before), _columns(after, ~new), strict=True):
+        np.testing.assert_array_equal(left, right)
+    log = pd.read_csv(place / "new/reviews.csv")
+    assert sorted(log["reviewer"]) == ["study-1", "study-1", "study-2"]
+
+
+def _columns(notes, rows=slice(None)):
+    return notes.item[rows], notes.annotator[rows], notes.label[rows]
 
 
 def test_a_cross_fitted_run_gives_the_predictions_and_how_they_were_made(place: Path) -> None:
@@ -95,3 +160,47 @@ def test_a_cross_fitted_run_gives_the_predictions_and_how_they_were_made(place: 
     assert labels.loc["i58", "predictions"] == "held-out"
     assert pd.isna(labels.loc["i59", "predictions"])
     assert labels.loc["i1", "prediction"] == pytest.approx(0.8 if labels.loc["i1", "label"] == "y" else 0.1)
+
+
+def test_suspicious_labels_are_shown_to_participants_and_their_votes_come_back(workplace: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 40
+    truth, annotator = np.arange(n) % 2, np.arange(n) % 3
+    label = np.where(np.arange(n) < 12, 1 - truth, truth)
+    notes = Annotations.build(np.arange(n), annotator, label, num_items=n, classes=["cat", "dog"], annotators=3)
+    pictures = ArrayInputs(rng.integers(0, 255, (n, 8, 8, 3)).astype(np.uint8), "image")
+    data = AnnotatedData("pets", tuple(f"p{i}" for i in range(n)), pictures, notes)
+    write_folder(data, workplace / "pets")
+    probs = pd.DataFrame(np.eye(2)[truth] * 0.9 + 0.05, columns=["prob_cat", "prob_dog"])
+    probs.insert(0, "item", list(data.items))
+    probs.to_csv("probs.csv", index=False)
+    assert main(["audit", "pets", "--probs", "probs.csv", "--predictions", "held-out", "-o", "out"]) == 0
+    shown = pd.read_csv("out/review.csv")["item"]
+    assert sorted(shown) == sorted(data.items[:12])
+    options = (
+        f"--task vote --weights 1 --pairs {len(shown)} --per-batch {len(shown)} --repeats 0 --practice 0 --catch 0"
+    )
+    assert main(f"elicit build out/review -o study --judgments 2 {options}".split()) == 0
+    assert main(["elicit", "simulate", "study", "--participants", "2"]) == 0
+    assert (
+        main(
+            [
+                "elicit",
+                "export",
+                "study",
+                "-o",
+                "answers",
+                "--format",
+                "folder",
+                "--data",
+                "out/review",
+                "--with-excluded",
+            ]
+        )
+        == 0
+    )
+    assert main(["audit", "pets", "--reviewed", "answers", "-o", "new"]) == 0
+    after, log = read_folder(workplace / "new").annotations, pd.read_csv("new/reviews.csv")
+    assert len(log) == 2 * len(shown) == after.num_pairs - n
+    assert log["item"].isin(shown).all()
+    assert len(set(after.annotators) - set(notes.annotators)) == log["reviewer"].nunique() == 2
