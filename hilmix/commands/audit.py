@@ -135,7 +135,7 @@ def _read_features(file: Path) -> NDArray[Any]:
 def _read_dynamics(file: Path, data: AnnotatedData) -> NDArray[np.float64]:
     """(L,) mean probability of each vote over the passes, NaN where the file has none.
 
-    Two votes for one class of an item have the same dynamics, whoever gave them.
+    Two votes for one class of an item have the same dynamics.
     """
     table = _read_table(file)
     if missing := [name for name in ("item", "label", SCORE) if name not in table]:
