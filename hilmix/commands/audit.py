@@ -40,7 +40,7 @@ Fill the column reviewed of review.csv, and take it back, as votes of an annotat
 
 Or show the pictures to participants, and take back the votes that they add:
 
-  hilmix elicit build audits/mine/review -o studies/review --task vote --weights 1 --pairs 20 --practice 0 --catch 0
+  hilmix elicit review audits/mine -o studies/review
   hilmix elicit serve studies/review
   hilmix elicit export studies/review -o data/answers --format folder --data audits/mine/review
   hilmix audit data/mine --reviewed data/answers -o data/reviewed

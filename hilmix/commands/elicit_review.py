@@ -19,7 +19,8 @@ other class, or that they cannot tell. The votes go back into the data, by parti
   hilmix audit data/mine --run runs/mine -o audits/mine
   hilmix elicit review audits/mine -o studies/review
   hilmix elicit serve studies/review
-  hilmix elicit export studies/review -o data/reviewed --format folder --data audits/mine/review
+  hilmix elicit export studies/review -o data/answers --format folder --data audits/mine/review
+  hilmix audit data/mine --reviewed data/answers -o data/reviewed
 """
 
 

@@ -177,28 +177,10 @@ def test_suspicious_labels_are_shown_to_participants_and_their_votes_come_back(w
     assert main(["audit", "pets", "--probs", "probs.csv", "--predictions", "held-out", "-o", "out"]) == 0
     shown = pd.read_csv("out/review.csv")["item"]
     assert sorted(shown) == sorted(data.items[:12])
-    options = (
-        f"--task vote --weights 1 --pairs {len(shown)} --per-batch {len(shown)} --repeats 0 --practice 0 --catch 0"
-    )
-    assert main(f"elicit build out/review -o study --judgments 2 {options}".split()) == 0
+    assert main(["elicit", "review", "out", "-o", "study", "--judgments", "2", "--repeats", "0"]) == 0
     assert main(["elicit", "simulate", "study", "--participants", "2"]) == 0
-    assert (
-        main(
-            [
-                "elicit",
-                "export",
-                "study",
-                "-o",
-                "answers",
-                "--format",
-                "folder",
-                "--data",
-                "out/review",
-                "--with-excluded",
-            ]
-        )
-        == 0
-    )
+    made = ["--format", "folder", "--data", "out/review", "--with-excluded"]
+    assert main(["elicit", "export", "study", "-o", "answers", *made]) == 0
     assert main(["audit", "pets", "--reviewed", "answers", "-o", "new"]) == 0
     after, log = read_folder(workplace / "new").annotations, pd.read_csv("new/reviews.csv")
     assert len(log) == 2 * len(shown) == after.num_pairs - n
