@@ -10,7 +10,6 @@ import pytest
 import yaml
 from lightning.pytorch import Trainer
 
-import hilmix.data.root
 from hilmix.cli import main
 from hilmix.lightning_cli.parser_errors import one_sentence, unknown_setting
 from hilmix.lightning_cli.run_folder import refuse_taken
@@ -42,9 +41,6 @@ class TrainingReached(Exception):  # noqa: N818
     """Raised in place of training."""
 
 
-load_once = functools.cache(hilmix.data.root.load_source)
-
-
 @pytest.fixture
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs ``hilmix fit`` with what must be refused; returns the sentence."""
@@ -54,7 +50,6 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         raise TrainingReached
 
     monkeypatch.setattr(Trainer, "fit", fit)
-    monkeypatch.setattr(hilmix.data.root, "load_source", load_once)
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
