@@ -146,6 +146,7 @@ def repeat_reliability(first: ArrayLike, repeat: ArrayLike) -> RepeatReliability
     x, y = np.asarray(first, dtype=np.float64), np.asarray(repeat, dtype=np.float64)
     if not len(x):
         return RepeatReliability(np.nan, np.nan, np.nan, 0)
+    # Moments over n, as in Lin's paper of 1989.
     product = float(np.mean((x - x.mean()) * (y - y.mean())))
     spread = float(x.std() * y.std())
     scale = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)

@@ -24,6 +24,7 @@ def mean_per_annotator(annotator: IntArray, value: NDArray[np.floating], *, num_
         >>> mean_per_annotator(np.array([0, 0, 2]), np.array([1.0, 0.0, np.nan]), num_annotators=3).tolist()
         [0.5, nan, nan]
     """
+    # Filtered, not zeroed: a pair without a value must not count in the denominator either.
     known = ~np.isnan(value)
     return mean_by_group(value[known], annotator[known], num_annotators)
 

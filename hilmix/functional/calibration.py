@@ -106,6 +106,7 @@ def classwise_calibration_error(bins: Bins) -> Tensor:
     Reference:
         Nixon et al., Measuring Calibration in Deep Learning, CVPR Workshops 2019, equation 3.
     """
+    # Over classes, not samples: a rare class counts as much as a frequent one, which is the point of this error.
     return calibration_error(bins).mean()
 
 
@@ -198,6 +199,7 @@ def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scatter(bins: Tensor, confidence: Tensor, correct: Tensor, size: int) -> Bins:
+    # The samples are counted in the sums' own type: float32 stops counting at 2^24.
     values = (torch.ones_like(confidence), confidence, correct)
     zeros = torch.zeros(size, dtype=sum_dtype(confidence.device), device=confidence.device)
     return Bins(*(zeros.scatter_add(0, bins, value.to(zeros.dtype)) for value in values))

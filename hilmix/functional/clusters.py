@@ -72,6 +72,7 @@ def cluster_covariance(score: FloatArray, cluster: IntArray) -> FloatArray:
     sums = np.zeros((groups, score.shape[1]))
     # sums[cluster] += score would add only the last row of each cluster.
     np.add.at(sums, cluster, score)
+    # Without it the sandwich is too small for few clusters: their sums are fitted, as the mean is, to the data.
     correction = groups / (groups - 1) if groups > 1 else np.nan
     covariance: FloatArray = correction * (sums.T @ sums)
     return covariance

@@ -62,11 +62,13 @@ def meta_gradient(
         num_groups: G.
     """
     p = log_probs.exp()
+    # The softmax's Jacobian times the direction, written out: no (K, K) matrix per label.
     dp = p * (direction - (p * direction).sum(1, keepdim=True))
     q = torch.einsum("lc,lck->lk", p, logits).softmax(-1)
     ds = torch.einsum("lc,lck->lk", dp, logits)
     dq = q * (ds - (q * ds).sum(1, keepdim=True))
     outer = dp.unsqueeze(2) * (q - answers).unsqueeze(1) + p.unsqueeze(2) * dq.unsqueeze(1)
+    # -1 would index the last group; labels without a group add 0 to group 0.
     known = group != UNKNOWN
     total = outer.new_zeros(num_groups, *outer.shape[1:])
     return total.index_add(0, group.clamp_min(0), outer * known.reshape(-1, 1, 1))
@@ -81,4 +83,5 @@ def scale_correction(gradient: Tensor, logits: Tensor, rate: float) -> Tensor:
         rate: at least 0.
     """
     largest = at_least_float32(gradient).abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    # Divided first: under fp16 the product of a small gradient and the rate would be zero.
     return rate * logits.amax() * (gradient / largest)

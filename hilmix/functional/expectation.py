@@ -24,6 +24,7 @@ def discount_dependence(log_likelihood: Tensor, row: Tensor, num_rows: int, depe
 
     Reference: L. Kish, Survey Sampling, 1965, section 8.2 (design effect of clusters).
     """
+    # The power of an item with one label is 1: what is discounted is what labels repeat of each other.
     count = torch.bincount(row, minlength=num_rows)[row]
     return log_likelihood / (1 + (count - 1) * dependence).unsqueeze(1)
 

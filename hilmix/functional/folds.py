@@ -47,6 +47,8 @@ def assign_folds(stratum: IntArray, folds: int, *, seed: int, group: IntArray | 
         what = "items" if group is None else "groups of items"
         raise ConfigError(f"`folds` must be in [2, {len(size)}], the number of {what}, got {folds}.")
     generator = np.random.default_rng(seed)
+    # Sorted by stratum and numbered in turn, neighbours go to different folds: each fold has its share of every class.
+    # Large groups first, as the last ones have to even out the sizes.
     order = np.lexsort((generator.permutation(len(size)), -size, _most_frequent(stratum, unit)))
     fold = np.empty(len(size), dtype=np.int64)
     # which folds get one item more is drawn, too
@@ -130,6 +132,7 @@ def folds_by_key(keys: IntArray, fold: IntArray, wanted: IntArray) -> IntArray:
     """
     if not len(keys):
         return np.full(len(wanted), UNKNOWN, dtype=np.int64)
+    # Sorted search: M log N, where a dictionary would hold every item as Python objects.
     order = np.argsort(keys)
     place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
     return np.where(keys[place] == wanted, fold[place], UNKNOWN).astype(np.int64)

@@ -14,6 +14,7 @@ def group_sums(value: Tensor, group: Tensor, num_groups: int) -> tuple[Tensor, T
         group: (R,) int64 in [0, G), -1 for none.
         num_groups: G.
     """
+    # Weights in place of a selection, whose size the host would have to wait for.
     known = (group != UNKNOWN).to(value.dtype)
     # -1 would index the last group; rows without a group add 0 to group 0 instead.
     slot = group.clamp_min(0)

@@ -90,6 +90,7 @@ def penalised_root(design: FloatArray, penalty: FloatArray) -> FloatArray:
     """
     columns = design.shape[-1]
     below = np.broadcast_to(np.sqrt(penalty)[..., :, None] * np.eye(columns), (*design.shape[:-2], columns, columns))
+    # By QR of the stacked rows, not by X'X, which would square the condition number.
     upper = np.linalg.qr(np.concatenate([design, below], -2), mode="r")
     # Triangular and, with the roots of positive penalties in it, never singular.
     found: FloatArray = np.linalg.inv(upper)

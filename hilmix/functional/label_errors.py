@@ -130,6 +130,7 @@ def detection(quality: FloatArray, wrong: IntArray) -> Detection:
         The result, with NaN unless both kinds occur.
     """
     keep = (wrong >= 0) & ~np.isnan(quality)
+    # Groups in place of scores: qualities that differ by rounding alone are a tie on every machine.
     suspicion, is_wrong = -_groups(quality[keep]), wrong[keep] == 1
     positives = int(is_wrong.sum())
     negatives = len(is_wrong) - positives

@@ -13,6 +13,7 @@ def draw_permutations(num: int, num_classes: int, *, seed: int = 0) -> Tensor:
         seed: of the draw.
     """
     g = torch.Generator().manual_seed(seed)
+    # From a generator of its own: a layer's start must not depend on what was drawn before.
     order = torch.stack(
         [torch.arange(num_classes), *(torch.randperm(num_classes, generator=g) for _ in range(num - 1))]
     )

@@ -98,6 +98,7 @@ def draw_boxes(weight: Tensor, height: int, width: int, generator: np.random.Gen
         # Whole half sides as in the authors' code: a box may lose a pixel, which the returned share takes into account.
         half = np.floor(sides * size).astype(np.int64) // 2
         centre = generator.integers(0, size, len(half))
+        # Cut off at the border, not moved inside: else pixels near the border would be replaced less often than others.
         edges += [np.clip(centre - half, 0, size), np.clip(centre + half, 0, size)]
     box = np.stack(edges, 1)
     left = 1 - (box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]) / (height * width)
@@ -142,6 +143,7 @@ def mix_masks(mask: Tensor, plan: MixPlan | None, row: Tensor, *, how: MaskMixin
     """
     if plan is None or plan.layer != "input":
         return mask
+    # A plan of pairs mixes a row per label, of which an item has as many as annotators.
     mask = mask[row] if plan.rows == "pairs" else mask
     if plan.box is not None:
         return paste_boxes(mask, plan.partner, plan.box)

@@ -84,6 +84,8 @@ def match_class_shares(log_probs: Tensor, shares: Tensor, *, steps: int = 20) ->
         >>> match_class_shares(log_probs, torch.tensor([0.5, 0.5])).exp().mean(0)
         tensor([0.5000, 0.5000])
     """
+    # Predictions that are 0 everywhere leave a class without a mean; 0 in its place changes nothing, where -inf would
+    # spread to all classes.
     for _ in range(steps):
         mean = (log_probs.logsumexp(0) - math.log(len(log_probs))).nan_to_num(neginf=0.0)
         log_probs = (log_probs + shares.log() - mean).log_softmax(-1)
@@ -127,6 +129,7 @@ def leave_one_out_log_likelihood(
     """
     total = torch.zeros_like(log_prior, dtype=log_likelihood.dtype).index_add_(0, item, log_likelihood)
     others = torch.bincount(item, minlength=len(log_prior))[item] - 1
+    # Clamped: of a label that is alone there are no others to discount, and their number less one is -1.
     power = 1 / (1 + (others - 1).clamp_min(0) * dependence)
     rest = (total[item] - log_likelihood) * power.unsqueeze(1)
     return ((log_prior[item] + rest).log_softmax(-1) + log_likelihood).logsumexp(-1)
@@ -183,6 +186,7 @@ def em_steps(log_probs: Tensor, labels: LabelColumns, prior: Prior[Matrices]) ->
         evidence = partial(prior.log_likelihood, matrices)
         posterior = expected_classes(log_probs, labels, evidence, dependence=prior.dependence)
         matrices = prior.maximise(matrices, posterior, labels)
+        # The candidates lie on one path, so that comparing them costs no more steps than the longest.
         if step in STEPS:
             found.append(matrices)
     return found

@@ -50,5 +50,6 @@ def find_threshold(
     ends = np.append(score[1:] != score[:-1], True) & (count >= smallest_sample(risk, level=level))
     bound = stats.beta.ppf(level, errors[ends] + 1, count[ends] - errors[ends])
     bound = np.where(errors[ends] == count[ends], 1.0, bound)  # the quantile is not defined there
+    # Stops at the first failure: tests in a fixed order keep the level together, a later success would be a second try.
     passing = np.logical_and.accumulate(bound <= risk)
     return float(score[ends][passing.sum() - 1]) if passing.any() else None

@@ -44,6 +44,7 @@ def bytes_needed(
         >>> bytes_needed(items=10, annotators=3, classes=5, per_item=1, per_pair=2)
         1600
     """
+    # Python integers: the product of three sizes overflows int64 where the refusal matters most.
     return width * classes * (per_item * items + per_annotator * annotators + per_pair * annotators * classes)
 
 

@@ -61,6 +61,7 @@ def fit_temperature(logits: Tensor, evidence: Tensor, *, steps: int = 60) -> Tem
     if not len(logits):
         return Temperature(1.0, math.nan, math.nan)
     z = _shifted(logits)
+    # By b = 1 / T: for true classes the likelihood is concave in b, not in T.
     best = _maximise(z, evidence, steps)
     before = -evidence_log_likelihood(z, evidence).mean().item()
     after = -evidence_log_likelihood(z, evidence, inverse_temperature=best).mean().item()

@@ -30,6 +30,7 @@ def rank_groups(scores: Tensor) -> Tensor:
     start = torch.ones(len(place), dtype=torch.bool, device=place.device)
     start[1:] = place.diff() > ROUNDING
     run = start.cumsum(0) - 1
+    # A long run of near-equal scores is cut by its own start, else a chain could tie scores that are far apart.
     cell = ((place - place[start][run]) / ROUNDING).floor()
     start[1:] |= cell.diff() > 0
     groups = torch.empty_like(order)

@@ -58,6 +58,7 @@ class AnnotatorQuality(NamedTuple):
         :func:`find_copies`.
         """
         few = self.labels < FEW
+        # The whole interval must lie below guessing: an accusation needs more than a bad draw.
         adversarial = ~few & (self.high < self.guessing)
         spammer = ~few & ~adversarial & (self.low <= self.guessing) & (self.kappa < LITTLE)
         return {"few": few, "spammer": spammer, "adversarial": adversarial, "copies": ~few & (self.copy_of >= 0)}
@@ -158,11 +159,13 @@ def find_copies(votes: Votes, posterior: FloatArray, counts: FloatArray) -> IntA
     equal = np.asarray(same[first, second]).reshape(-1)
     alike = equal >= SAME * common
     first, second, equal = first[alike], second[alike], equal[alike]
+    # One label spread evenly: without it a class that was never confused would make any surplus infinitely unlikely.
     confusion = (counts + 1 / k) / (counts + 1 / k).sum(axis=2, keepdims=True)
     score = np.full(a, DEVIATIONS)
     copy_of = np.full(a, -1, dtype=np.int64)
     for start in range(0, len(first), _AT_ONCE):
         one, other = first[start : start + _AT_ONCE], second[start : start + _AT_ONCE]
+        # Two good annotators agree often without copying: expected is agreement given the class, not over all classes.
         expected = (confusion[one] * confusion[other]).sum(axis=2)
         both = there[one].multiply(there[other])
         mean = ((both @ posterior) * expected).sum(axis=1)

@@ -124,11 +124,13 @@ class Combination:
         mean = (self.cells_of_annotator @ agreed) / np.maximum(self.cells_of_annotator @ given, _TINY)
         number = self.votes @ np.ones(len(self.label))
         own = (self.label_shares * self.shares).sum(axis=1) * number
+        # Divided by the root, as a sum of n agreements varies by that much: else items with many labels take both ends.
         excess: FloatArray = (own - self.votes @ mean[self.owner]) / np.sqrt(np.maximum(number, _TINY))
         return excess
 
     def _set_votes(self, flat: Entries) -> None:
         row = np.cumsum(self.voted) - 1
+        # One integer per pair: numpy sorts a vector faster than rows of two columns.
         cells, cell = np.unique(flat.annotator * self.num_classes + flat.label, return_inverse=True)
         self.owner, self.label = cells // self.num_classes, cells % self.num_classes
         kept = self.voted[flat.item]  # soft answers may have a weight of zero throughout
@@ -145,6 +147,7 @@ class Combination:
         prior = np.full((pairs, k, m), pseudo.wrong)
         prior[np.arange(pairs), self.label] = pseudo.right
         self.label_prior = prior.reshape(pairs, k * m)
+        # Of all K labels, also those without a row: their counts are 0, so that only this total keeps them.
         self.prior_total = pseudo.right + (k - 1) * pseudo.wrong
         normaliser = pairs * (scipy.special.gammaln(pseudo.right) + (k - 1) * scipy.special.gammaln(pseudo.wrong))
         normaliser -= self.num_annotators * k * scipy.special.gammaln(self.prior_total)
@@ -159,6 +162,7 @@ class Combination:
         scores += log_state
         # a view, so that what is pinned are the scores
         pin_scores(scores.reshape(len(scores), self.num_classes, self.subtypes), self.known)
+        # At the optimal states the expected scores and the entropy of the states add up to the log-normalisers.
         return scores, bound - divergence + softmax_in_place(scores)
 
     def _log_state(self, posterior: FloatArray) -> tuple[FloatArray, float]:
@@ -194,6 +198,7 @@ class Combination:
         right = np.full((self.num_annotators, k, m), self.pseudo.right)
         of_own_class = counts.reshape(-1, k, m)[np.arange(len(counts)), self.label]
         right[self.owner, self.label] += of_own_class
+        # p(label | class) is the mean over subtypes, each weighted by how often an item of the class has it.
         recall: FloatArray = (right / total.reshape(-1, k, m) * subtype).sum(axis=2)
         return recall
 

@@ -104,6 +104,7 @@ class _Model:
         # CSR in both directions: the transpose alone would be CSC, whose products scatter.
         self.votes_of_cell = self.votes.T.tocsr()
         eye = np.eye(k)
+        # The wrong labels share one pseudo-count: one each would make the prior weigh more, the more classes there are.
         self.pseudo = np.tile(right * eye + wrong / max(1, k - 1) * (1 - eye), (self.shape[0], 1))
         self.log_prior: FloatArray
         self.log_confusion: FloatArray
@@ -114,6 +115,7 @@ class _Model:
         self.log_prior = np.log(self.voted @ self.posterior + self.class_count)
         self.log_prior -= np.logaddexp.reduce(self.log_prior)
         counts = (self.votes_of_cell @ self.posterior + self.pseudo).reshape(self.shape)
+        # [annotator, label, class] as the votes are: a distribution over labels lies along axis 1.
         self.log_confusion = np.log(counts / counts.sum(axis=1, keepdims=True)).reshape(-1, self.shape[1])
         self.posterior = self.votes @ self.log_confusion
         # Once per item: added once per label, as in crowd-kit, the criterion is no bound and can stop EM in round 2.

@@ -98,6 +98,7 @@ def ebcc(
         run = model.fit(spread, least=least, max_rounds=max_rounds, on_round=on_round, done=done)
         done += len(run.history)
         bounds.append(float(run.history[-1]))
+        # Strictly: of equal bounds the first start counts, so that more restarts change nothing without a gain.
         if best is None or bounds[-1] > best.history[-1]:
             best = run
     assert best is not None
@@ -111,6 +112,7 @@ def _spreads(model: Combination, start: Start, restarts: int, seed: int) -> Iter
     """(voted items, M) for each start."""
     size = (len(model.shares), model.subtypes)
     if start == "random":
+        # A stream per start: further restarts leave the first ones as they were.
         for child in np.random.SeedSequence(seed).spawn(restarts):
             yield np.random.default_rng(child).dirichlet(np.ones(size[1]), size[0])
         return

@@ -75,6 +75,8 @@ def glad(
     def step() -> float:
         nonlocal parameters, posterior
         agreement = model.agreement(posterior)
+        # Conjugate gradients need no matrix of A + N parameters. Stopped early, the step still raises its objective,
+        # which is all that a generalised EM needs for a likelihood that never falls.
         fit = scipy.optimize.minimize(model.loss, parameters, (agreement,), method="CG", jac=True, options=options)
         parameters = fit.x
         posterior, bound = model.e_step(parameters)

@@ -89,6 +89,7 @@ def label_sets(posterior: FloatArray, *, level: float = 0.95) -> NDArray[np.bool
     ordered = np.take_along_axis(posterior, order, axis=1)
     before = np.cumsum(ordered, axis=1) - ordered
     chosen = np.zeros(posterior.shape, dtype=bool)
+    # The sum before a class, not with it: the class that crosses the level is still needed.
     np.put_along_axis(chosen, order, before < level, axis=1)
     return chosen
 

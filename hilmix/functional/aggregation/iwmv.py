@@ -71,4 +71,5 @@ def iwmv(table: Votes, *, max_rounds: int = 100) -> Iwmv:
 def _weighted_vote(votes: Entries, cells: Cells, weight: FloatArray) -> SparsePosterior:
     """Softmax of the weighted votes, on the scale of log-probabilities."""
     k = cells.num_classes
+    # With K / (K - 1) the weight is, to first order around guessing, the log-odds of right against one wrong class.
     return cells.softmax(cells.sum_entries(votes.weight * weight[votes.annotator] * (k / max(1, k - 1))))[0]

@@ -167,6 +167,7 @@ class _Fit:
         log_knows, log_spams = log_state[used.annotator, 0], log_state[used.annotator, 1]
         log_wrong = log_spams + log_habit
         log_right = np.logaddexp(log_wrong, log_knows)
+        # Every label counts as wrong for all classes, and for its own the difference is added: one sparse product.
         self.posterior, evidence = used.cells.softmax(used.entries @ (log_right - log_wrong))
         right = used.entries.T @ self.posterior.prob
         self.knew: FloatArray = right * np.exp(log_knows - log_right)

@@ -76,6 +76,7 @@ def mmsr(table: Votes, *, tolerance: float = 1e-10, max_rounds: int = 1000) -> M
     votes = entries(table)
     pairs = _agreements(_with_known(table, votes), n, a, k)
     size, rounds, converged = _magnitudes(pairs, a, n, tolerance, max_rounds)
+    # Accuracies of 0 and 1 have infinite weights; n items cannot tell them from ones this near.
     margin = 1 / np.sqrt(max(n, 1))
     skill = np.clip(size * _signs(pairs, a, table.gold is not None), -1 / max(1, k - 1) + margin, 1 - margin)[
         : table.num_annotators
@@ -126,7 +127,9 @@ def _magnitudes(
     """(A,) absolute skills, rounds, and whether they converged."""
     partners = np.bincount(pairs.first, minlength=annotators)
     some = partners > 0
+    # The most that leaves also the annotator with the fewest partners values between both ends.
     trim = max(0, int(partners[some].min()) // 2 - 1) if some.any() else 0
+    # Magnitudes first: a rank-one matrix of positive numbers has positive factors. The signs come afterwards.
     size = np.abs(pairs.excess)
     # annotators without partners stay at chance
     left, right = np.where(some, 0.5, 0.0), np.where(some, 0.5, 0.0)
@@ -173,6 +176,7 @@ def _signs(pairs: _Pairs, annotators: int, known: bool) -> FloatArray:
         judged = pairs.second == annotators - 1
         sign[pairs.first[judged]] = np.where(pairs.excess[judged] < 0, -1.0, 1.0)
     for _ in range(_FLIPS):
+        # All begin as better than chance: agreements alone are the same if everybody's sign is turned.
         new = np.where(agreement @ sign < 0, -1.0, 1.0)
         if known:
             new[-1] = 1.0

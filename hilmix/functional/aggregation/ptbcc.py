@@ -124,6 +124,7 @@ class _Model:
         wrong_label = ~np.eye(table.num_classes, dtype=bool)
         self.label_prior = np.where(wrong_label, wrong, right)
         self.log_proportions = np.full((table.num_annotators, prototypes), -np.log(prototypes))
+        # From near guessing to near perfect, at equal distances: equal prototypes would get equal updates for ever.
         accuracy = 1 / table.num_classes + (1 - 1 / table.num_classes) * np.arange(1, prototypes + 1) / (prototypes + 1)
         others = (1 - accuracy) / max(1, table.num_classes - 1)
         # (S, class, label)

@@ -104,6 +104,7 @@ def _dawid_skene(votes: Votes, seed: int, on_round: OnRound | None) -> Aggregate
         found = Aggregate(stored(shared.posterior), False, shared.right, "p(right)", structure=form)
         return found._replace(rounds=shared.rounds, converged=shared.converged)
     fit = dawid_skene(votes, on_round=on_round)
+    # Over the class prior: an annotator is as good as on the items at hand, not on equally frequent classes.
     right = np.einsum("akk,k->a", fit.confusion, fit.prior)
     return Aggregate(fit.posterior, False, right, "p(right)", rounds=fit.rounds, converged=fit.converged)
 

@@ -24,6 +24,7 @@ def run_rounds(
     converged = False
     while not converged and len(history) < max_rounds:
         history.append(step())
+        # Never after one round: the gain over a start that no parameters have produced is not defined.
         converged = len(history) > 1 and history[-1] - history[-2] <= least
         if on_round is not None:
             on_round(done + len(history))

@@ -45,6 +45,7 @@ def entries(table: Votes) -> Entries:
         return Entries(table.item, table.annotator, table.label, np.ones(len(table.item)))
     k = table.num_classes
     classes = np.tile(np.arange(k), len(table.item))
+    # float64, although answers are stored as float32: thousands are summed, and compared for ties.
     weight = np.asarray(table.probs, dtype=np.float64).ravel()
     return Entries(np.repeat(table.item, k), np.repeat(table.annotator, k), classes, weight)
 

@@ -59,6 +59,7 @@ def overlapping_classes(joint: FloatArray, *, directed: bool = False) -> tuple[I
     else:
         a, b = np.triu_indices(k, 1)
         share = joint[a, b] + joint[b, a]
+    # Stable: pairs of equal share, such as all that never occur, stay in the order of the classes.
     order = np.argsort(-share, kind="stable")
     return a[order].astype(np.int64), b[order].astype(np.int64), share[order]
 

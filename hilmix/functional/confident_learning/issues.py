@@ -172,6 +172,7 @@ def _by_noise_rate(probs: Probs, label: IntArray, number: IntArray) -> BoolArray
         part, given = probs[rows], label[rows]
         row, other = _larger(part, given)
         differs[rows][row] = True
+        # Before the margins are worked out: most pairs of classes have no label to prune.
         kept = some[given[row], other]
         row, other = row[kept], other[kept]
         margin = part[row, other].astype(np.float64) - part[row, given[row]]
@@ -208,6 +209,7 @@ def _lowest(score: FloatArray, number: int) -> BoolArray:
     """The ``number`` lowest scores, the first rows of a tie."""
     found = np.zeros(len(score), dtype=bool)
     if number:
+        # The limit by selection in O(M); of the scores that equal it only as many rows as are missing.
         limit = np.partition(score, number - 1)[number - 1]
         found[score < limit] = True
         found[np.flatnonzero(score == limit)[: number - int(found.sum())]] = True

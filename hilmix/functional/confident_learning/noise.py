@@ -50,6 +50,7 @@ def estimate_noise(
     elif prior == "marginal_ps":
         true = inverse @ labels
     elif prior == "eqn":
+        # Non-negative least squares: the exact solution of a noisy system can have negative shares.
         true = nnls(noise, labels)[0]
     else:
         true = _by_diagonals(labels, noise, inverse)
@@ -85,6 +86,7 @@ def _distribution(values: FloatArray) -> FloatArray:
 def _limit(matrix: FloatArray) -> FloatArray:
     """Columns of sum 1 whose entries off the diagonal are below 1."""
     limited = np.clip(matrix, 0, _HIGHEST_RATE)
+    # The limit is for rates of confusion; a label that is always right stays so.
     np.fill_diagonal(limited, matrix.diagonal())
     columns: FloatArray = limited / np.maximum(limited.sum(axis=0), _TINY)
     return columns

@@ -37,6 +37,7 @@ def confidence_weighted_entropy(probs: Probs, label: IntArray) -> FloatArray:
     for rows in row_chunks(len(label), num_classes):
         part = probs[rows].astype(np.float64)
         entropy = -xlogy(part, part).sum(axis=1) / np.log(max(num_classes, 2))
+        # The score is 1 in the limit of no entropy, where the formula is 0 / 0.
         ratio = np.maximum(entropy / np.maximum(part[np.arange(len(part)), label[rows]], _LOWEST), _LOWEST)
         score[rows] = np.log1p(ratio) / ratio
     score[label < 0] = np.nan
@@ -56,6 +57,7 @@ def adjusted_probs(probs: Probs, thresholds: FloatArray) -> FloatArray:
     Reference:
         Northcutt et al., JAIR 2021, section 3.2; cleanlab's ``adjust_pred_probs``.
     """
+    # A class without labels has an infinite threshold, which would turn every row into NaN.
     finite = np.where(np.isfinite(thresholds), thresholds, thresholds[np.isfinite(thresholds)].max(initial=0.0))
     moved: FloatArray = probs - finite + finite.max(initial=0.0)
     moved /= moved.sum(axis=1, keepdims=True)
@@ -84,6 +86,7 @@ def ensemble_weights(members: Sequence[Probs], label: IntArray, *, by: EnsembleW
     own = np.stack([np.asarray(p[np.arange(len(label)), label], dtype=np.float64) for p in members])
     # Only p(label) enters a log loss: no weighted mean of N x K tables is formed.
     losses = -np.log(np.maximum(own, _LOWEST) / _clipped_totals(members)).mean(axis=1)
+    # Less the smallest loss, which the normalisation cancels: with a factor of 200 all weights would underflow.
     tried = np.exp(-np.outer(_SHARPNESS, losses - losses.min()))
     tried /= tried.sum(axis=1, keepdims=True)
     smallest = np.finfo(np.float64).tiny

@@ -26,11 +26,13 @@ def largest_in_groups(group: IntArray, value: NDArray[np.floating[Any]], number:
         >>> largest_in_groups(np.array([0, 0, 0, 1]), np.array([0.5, 0.9, 0.5, 0.1]), np.array([2, 1])).tolist()
         [True, True, False, True]
     """
+    # Fewer bins for many groups: the histogram must not outgrow the values that it saves the sorting of.
     bins = max(1, min(_BINS, CHUNK_CELLS // max(len(number), 1)))
     cell = group * bins + np.clip((1 - value) * bins, 0, bins - 1).astype(np.int64)
     size = np.bincount(cell, minlength=len(number) * bins).reshape(-1, bins)
     places = (number[:, None] - (np.cumsum(size, axis=1) - size)).ravel()[cell]
     size_of = size.ravel()[cell]
+    # Bins that fit as a whole are taken without sorting; only the one that the last place falls into is ranked.
     chosen: NDArray[np.bool_] = size_of <= places
     divided = np.flatnonzero((places > 0) & (size_of > places))
     chosen[divided] = rank_in_groups(cell[divided], -value[divided]) < places[divided]
@@ -69,6 +71,7 @@ def _stable_by_digits(group: IntArray, order: IntArray) -> IntArray:
     """``order``, stably sorted by group: 16 bits at a time, for which numpy counts instead of comparing."""
     largest = int(group.max(initial=0))
     for shift in range(0, max(largest.bit_length(), 1), 16):
+        # From the lowest digit up, each pass stable: the order of the higher digits is last and wins.
         digit = (group >> shift).astype(np.uint16)
         order = order[np.argsort(digit[order], kind="stable")]
     return order

@@ -77,6 +77,8 @@ def bootstrap_alpha(
     for _ in range(draws):
         weight = np.zeros(table.num_items)
         if len(paired):
+            # Items are drawn, not labels: those of an item depend on each other. Weights stand for copies, so that no
+            # table is built anew for each draw.
             weight[paired] = np.bincount(rng.integers(len(paired), size=len(paired)), minlength=len(paired))
         found.append(_alpha(cells, weight, level, numbers))
     tail = (1 - confidence) / 2
@@ -208,6 +210,7 @@ def _without_each(table: Votes, cells: _Cells, numbers: FloatArray | None, obser
         cell, count = np.unique(who * k + gone, return_counts=True)
         owner = cell // k
         of_class = by_class[cell - owner * k]
+        # (n - d)^2 = n^2 + d^2 - 2 n d: only classes that the annotator takes away are visited, not all K of each.
         squares = by_class @ by_class + np.bincount(owner, count**2 - 2.0 * of_class * count, minlength=a)
         pairs = total**2 - squares
     else:

@@ -155,6 +155,7 @@ def majority_with_model(table: Votes, hard: HardCounts, probs: Probs) -> IntArra
         return label
     left = best[tied]
     left = _keep_highest(left, probs[tied])
+    # The rarer class wins, as in cleanlab: that a rare one is named at all is the stronger evidence.
     left = _keep_highest(left, np.broadcast_to(-hard.by_class.sum(axis=0), left.shape))
     undecided = left.sum(axis=1) > 1
     if undecided.any():
@@ -192,10 +193,13 @@ def _weights(
 ) -> _Weights:
     several = consensus[hard.several]
     frequent = np.bincount(several, minlength=table.num_classes).argmax()
+    # The error of always naming the most frequent consensus: what any weight is measured against.
     chance = max(float((several != frequent).mean()), _LOWEST)
     error = 1 - agreement
     # Who shares no item with another counts as the mean of those who do.
     error = np.where(np.isnan(error), np.nanmean(error), error)
+    # A classifier counts as the root of the mean number of labels, as in the paper: it must neither drown among many
+    # annotators nor rule over few.
     labels = np.sqrt(hard.labels[hard.labels > 0].mean())
     wrong = [float((probs[hard.several].argmax(axis=1) != several).mean()) for probs in members]
     model = np.maximum(1 - np.array(wrong) / chance, _LOWEST) * labels
@@ -213,6 +217,7 @@ def _agreement_with_others(table: Votes, hard: HardCounts) -> FloatArray:
         NaN for an annotator who shares no item.
     """
     others = (hard.labels[table.item] - 1).astype(np.float64)
+    # Less the annotator's own label, which agrees with itself.
     same = hard.by_class[table.item, table.label] - 1
     total, agreed = (np.bincount(table.annotator, w, minlength=table.num_annotators) for w in (others, same))
     share: FloatArray = np.divide(agreed, total, out=np.full(table.num_annotators, np.nan), where=total > 0)

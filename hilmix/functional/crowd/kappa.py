@@ -32,6 +32,7 @@ def fleiss_kappa(table: Votes) -> float:
     if not len(same):
         return float("nan")
     agreement = float((same / (labels[several] * (labels[several] - 1))).mean())
+    # Chance is that of the labels that are compared: those of items with one label have no pair.
     share = np.bincount(table.label[rows], minlength=k) / int(rows.sum())
     chance = float(share @ share)
     return (agreement - chance) / (1 - chance) if chance < 1 else float("nan")
@@ -76,6 +77,7 @@ def cohen_kappas(table: Votes, *, min_items: int = 1) -> CohenPairs:
         own = np.repeat(rows, count)
         offset = np.repeat(start[table.item[rows]] - (np.cumsum(count) - count), count)
         other = order[np.arange(len(own)) + offset]
+        # Each pair once, and no annotator with themselves.
         kept = table.annotator[other] > table.annotator[own]
         found.append(_kappas_of(table, own[kept], other[kept]))
     # mypy takes the fields of a zip for one type

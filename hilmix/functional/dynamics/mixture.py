@@ -49,6 +49,8 @@ def clean_probability(loss: FloatArray) -> CleanMixture:
 
 def _fit(x: FloatArray) -> FloatArray | None:
     """Posterior of the lower component; None where the two are one."""
+    # Starts from halves, not at random: the same losses give the same probabilities. Where half of them are the
+    # largest, none lies above the median, but some do above the mean.
     upper = (x > np.median(x)).astype(np.float64)
     if upper.min() == upper.max():
         upper = (x > x.mean()).astype(np.float64)
@@ -57,12 +59,14 @@ def _fit(x: FloatArray) -> FloatArray | None:
         weight = np.stack([1 - upper, upper])
         size = np.maximum(weight.sum(axis=1), 1e-12)
         mean = weight @ x / size
+        # Floored: a component that shrinks onto one value would have an infinite likelihood.
         variance = np.maximum((weight * (x - mean[:, None]) ** 2).sum(axis=1) / size, _VARIANCE)
         log_density = (
             np.log(size / len(x))[:, None]
             - 0.5 * np.log(2 * np.pi * variance)[:, None]
             - (x - mean[:, None]) ** 2 / (2 * variance)[:, None]
         )
+        # Of the difference, as both densities of a far outlier underflow to 0.
         upper = expit(log_density[1] - log_density[0])
         total = float(np.logaddexp(*log_density).mean())
         if total - before < _STILL:

@@ -128,5 +128,6 @@ def waum_per_annotator(aum: FloatArray, trust: FloatArray, annotator: IntArray, 
 
 
 def _weighted_mean(value: FloatArray, weight: FloatArray, group: IntArray, size: int) -> FloatArray:
+    # An annotation that was never visited has no margin; its trust must not count either.
     known = ~np.isnan(value)
     return mean_by_group(value[known], group[known], size, weight=weight[known])

@@ -36,6 +36,7 @@ def sample_statistics(logits: Tensor, label: Tensor) -> SampleStatistics:
     Reference:
         Margin: Pleiss et al., NeurIPS 2020. EL2N: Paul et al., NeurIPS 2021.
     """
+    # float32 also under autocast: the sums run over all epochs, and half precision has three digits.
     z = logits.detach().float()
     own = z.gather(-1, label[:, None]).squeeze(-1)
     if z.shape[-1] == 1:
@@ -110,6 +111,7 @@ class DynamicsSums:
                 f"`row` must be below {len(self.visits)}, the number of rows at the start, got {int(row.max())}. The "
                 "data have changed; begin anew."
             )
+        # Indexed assignment keeps one of several equal rows, which one is not defined on a GPU.
         kept = _first_visits(row)
         row, label = row[kept], label[kept]
         seen = sample_statistics(logits[kept], label)

@@ -94,9 +94,11 @@ def pgd(
     _check_inputs(x, low, high)
     clean = x.detach()
     reach = radius if mask is None else radius * mask.detach()
+    # Box and range in one clamp per step: their intersection is a box as well.
     least, most = (clean - reach).clamp(low, high), (clean + reach).clamp(low, high)
     moved = clean if generator is None else (clean + reach * _uniform_like(clean, generator)).clamp(least, most)
     for _ in range(steps):
+        # The sign is the steepest direction within a box (the max-norm); the gradient itself is that within a ball.
         moved = (moved + step * _gradient(loss_fn, moved).sign()).clamp(least, most)
     return moved
 

@@ -65,6 +65,7 @@ def elementwise(x: Parts, function: Callable[[Tensor], Tensor]) -> Parts:
         x: any shape, float.
         function: applied to each element.
     """
+    # Less the value at 0, which no input has caused; gamma takes it.
     beta = function(x.beta) - function(x.beta.new_zeros(()))
     return Parts(beta, function(x.beta + x.gamma) - beta)
 
@@ -82,6 +83,7 @@ def max_pool(x: Parts, pool: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Parts
         pool: maps (R, C, H, W) to the pooled values and the flat index in H * W of each, as ``F.max_pool2d`` does with
             ``return_indices=True``.
     """
+    # By the sum, as the network itself picks: the largest of either part may be another pixel.
     _, index = pool(x.beta + x.gamma)
     picked = index.flatten(2)
     return linear(x, lambda part: part.flatten(2).gather(2, picked).reshape(index.shape))

@@ -93,6 +93,7 @@ def bell_slope(x: Interval, derivative: Callable[[Tensor], Tensor]) -> Interval:
         x: bounds of the activation's inputs.
         derivative: largest at 0, from 0 on.
     """
+    # The peak if the interval holds 0, else the end that is nearer to it.
     nearest_to_zero = torch.zeros_like(x.lower).clamp(x.lower, x.upper)
     return Interval(torch.minimum(derivative(x.lower), derivative(x.upper)), derivative(nearest_to_zero))
 
@@ -134,6 +135,7 @@ def max_pool_gradient(
 
     largest, back = _with_transpose(windows, x.upper)
     may = largest >= windows(x.lower).amax(2, keepdim=True)
+    # The slope of a pixel is 1 for certain only if no other of its window can be the largest.
     must = may & (may.sum(2, keepdim=True) == 1)
     after = monotone(gradient, lambda g: g.flatten(2).unsqueeze(2))
     before = slope_gradient(after, Interval(must.to(x.upper.dtype), may.to(x.upper.dtype)))

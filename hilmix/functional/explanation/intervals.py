@@ -95,6 +95,7 @@ def worst_log_probs(logits: Interval) -> Tensor:
         >>> worst_log_probs(interval_around(z, torch.tensor(0.5))).exp()
         tensor([[0.5000, 0.1192]])
     """
+    # Under autocast logits are of half precision, in which a bound could end on the wrong side.
     dtype = torch.promote_types(logits.lower.dtype, torch.float32)
     lower, upper = logits.lower.to(dtype), logits.upper.to(dtype)
     # log softmax as logsigmoid of a margin: exact also where the probability rounds to 1.
@@ -117,6 +118,7 @@ def _log_sum_exp_of_others(z: Tensor) -> Tensor:
     To take one term out of the sum of all cancels only if it holds most of the sum: that one, the largest, gets a
     sum of its own.
     """
+    # The largest term takes itself out of the total by subtraction, which cancels: for it the rest is summed anew.
     largest = torch.zeros_like(z, dtype=torch.bool).scatter(-1, z.argmax(-1, keepdim=True), True)
     without_largest = z.masked_fill(largest, -torch.inf).logsumexp(-1, keepdim=True)
     total = z.logsumexp(-1, keepdim=True)

@@ -83,6 +83,7 @@ def find_leaks(duplicates: DuplicateSets, split: IntArray) -> NDArray[np.bool_]:
 
 def _digest(item: NDArray[Any]) -> bytes:
     array = np.ascontiguousarray(item)
+    # Type and shape belong to the digest: the bytes of a row of zeros are those of any other zeros.
     return hashlib.blake2b(f"{array.dtype}{array.shape}".encode() + array.tobytes(), digest_size=16).digest()
 
 
@@ -91,6 +92,7 @@ def _number(group: NDArray[Any]) -> IntArray:
     _, first, inverse, count = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
     number = np.full(len(first), -1, dtype=np.int64)
     several = np.flatnonzero(count > 1)
+    # np.unique sorts by value; the numbers shall not depend on what digests or components happen to be.
     number[several[np.argsort(first[several])]] = np.arange(len(several))
     numbered: IntArray = number[inverse]
     return numbered

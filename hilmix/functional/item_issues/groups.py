@@ -55,6 +55,7 @@ def group_quality(quality: FloatArray, group: IntArray, num_groups: int) -> Grou
     total: FloatArray = np.bincount(place, x[inside], minlength=num_groups).astype(np.float64)
     squares: FloatArray = np.bincount(place, x[inside] ** 2, minlength=num_groups).astype(np.float64)
     mean, deviation = _moments(count, total, squares)
+    # The others' moments by subtraction: a pass per group would take G times as long.
     other, other_deviation = _moments(len(x) - count, x.sum() - total, (x**2).sum() - squares)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = ttest_ind_from_stats(
@@ -98,7 +99,9 @@ def label_association(value: IntArray, label: IntArray) -> Association:
     if r < 2 or c < 2:
         return Association(np.nan, np.nan)
     table = np.bincount(rows[1] * c + columns[1], minlength=r * c).reshape(r, c)
+    # No continuity correction: Cramer's V is defined by the plain statistic.
     test: Any = chi2_contingency(table, correction=False)
+    # Bergsma's correction: of independent variables with many values V itself is far above 0.
     phi = max(test.statistic / n - (r - 1) * (c - 1) / (n - 1), 0)
     shorter = min(r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)) - 1
     return Association(float(np.sqrt(phi / shorter)) if shorter > 0 else np.nan, float(test.pvalue))
@@ -114,6 +117,7 @@ def quantile_bins(value: FloatArray, *, bins: int = 10) -> IntArray:
     known = ~np.isnan(value)
     found = np.full(len(value), -1, dtype=np.int64)
     if known.any():
+        # Unique, as several quantiles of a value that occurs often are equal and would leave empty bins.
         edges = np.unique(np.quantile(value[known], np.arange(1, bins) / bins))
         found[known] = np.searchsorted(edges, value[known], side="right")
     return found

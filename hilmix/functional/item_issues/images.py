@@ -48,8 +48,10 @@ def image_properties(images: Tensor) -> ImageProperties:
     flat = grey.flatten(1)
     low, high = torch.quantile(flat, flat.new_tensor([0.05, 0.99]), dim=1)
     kernel = x.new_tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    # The border is repeated: a frame of zeros would be the sharpest edge of a blurred image.
     edges = F.conv2d(F.pad(grey[:, None], (1, 1, 1, 1), mode="replicate"), kernel).flatten(1)
     level = (flat * 255).round().long()
+    # One histogram of all images, 256 cells each: torch has none of a batch.
     cell = level + 256 * torch.arange(len(flat), device=x.device)[:, None]
     share = torch.bincount(cell.flatten(), minlength=256 * len(flat)).view(len(flat), 256) / max(flat.shape[1], 1)
     entropy = torch.special.entr(share).sum(1) / np.log(2)

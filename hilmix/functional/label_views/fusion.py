@@ -96,6 +96,7 @@ def fit_fusion(table: Votes, views: Sequence[Probs], *, seed: int = 0) -> Fusion
     evidence = [_evidence(view, prior) for view in views]
     order = np.arange(len(table.label))
     rng = np.random.default_rng(seed)
+    # A few weights need no more labels; sorted, so that rows are read in the order of the memory.
     some = order if len(order) <= _FIT_LABELS else np.sort(rng.choice(order, _FIT_LABELS, replace=False))
     last = -np.inf
     for _ in range(_ROUNDS):
@@ -128,6 +129,7 @@ def judge_labels(table: Votes, views: Sequence[Probs], fusion: Fusion) -> Verdic
     for rows in row_chunks(size, k):
         item, label = table.item[rows], table.label[rows]
         at = np.arange(len(item)), label
+        # A label must not speak for itself: its own term leaves the sum.
         others = fusion.vote_weight * (votes[item] - _label_log_probs(table, fusion, rows))
         unseen[rows] = _softmax(base[item] + others)[at]
         alone = _softmax(np.log(fusion.prior) + others)[at]
@@ -183,6 +185,7 @@ def _fit_weights(
     def objective(weight: FloatArray) -> tuple[float, FloatArray]:
         score = start + sum(w * feature for w, feature in zip(weight, features, strict=True))
         before, after = _softmax(score), _softmax(score + own)
+        # The probability of a label that is held out: weights that only make the posterior sharper do not raise it.
         value = logsumexp(score + own, axis=1) - logsumexp(score, axis=1)
         gradient = np.array([np.einsum("lk,lk->", after - before, feature) for feature in features])
         return -float(value.mean()), -gradient / len(some)
@@ -212,6 +215,7 @@ def _fit_annotators(table: Votes, evidence: Sequence[FloatArray], fusion: Fusion
     labels = np.bincount(table.annotator, minlength=a)
     hits = np.bincount(table.annotator, right, minlength=a)
     skill = np.clip((hits + _SKILL_STRENGTH * mean) / (labels + _SKILL_STRENGTH), _LEAST, 1 - _LEAST)
+    # Relative to the mean skill, as skill and ease add up: otherwise the mean would count twice.
     of_class = (np.diag(counts) + _SKILL_STRENGTH * mean) / (counts.sum(axis=1) + _SKILL_STRENGTH)
     ease = logit(np.clip(of_class, _LEAST, 1 - _LEAST)) - logit(np.clip(mean, _LEAST, 1 - _LEAST))
     # One pseudo-label in every cell off the diagonal.

@@ -55,6 +55,7 @@ def fit_calibrator(name: CalibratorName, logits: Tensor, target: Tensor, *, seed
         (isotonic).
     """
     z, y = logits.detach().double().cpu().numpy(), target.cpu().numpy()
+    # Two halves of equal size, each judged by the fit of the other: every row counts once.
     half = np.random.default_rng(seed).permutation(len(y)) % 2
     before = _mean_nll(log_softmax(z, axis=1), y)
     # In-sample each of them lowers the NLL, also where it only learns the noise.
@@ -97,6 +98,7 @@ def _fit(name: CalibratorName, z: FloatArray, y: NDArray[np.int64]) -> tuple[Flo
         start = np.concatenate([np.ones(k), np.zeros(k)])
         best = minimize(_vector_loss, start, (x, y), "L-BFGS-B", jac=True).x
         return best[:k], best[k:]
+    # Starts at the identity, so that a fit that ends early is near no calibration at all.
     start = np.concatenate([np.eye(k).ravel(), np.zeros(k)])
     best = minimize(_dirichlet_loss, start, (x, y), "L-BFGS-B", jac=True).x
     return best[: k * k].reshape(k, k), best[k * k :]

@@ -76,6 +76,7 @@ def crowd_threshold(probs: Tensor, shares: Tensor, *, miss: float = 0.1, score: 
     _check(miss)
     value, order = set_scores(probs, score=score).flatten().sort(stable=True)
     covered = shares.double().flatten()[order].cumsum(0)
+    # The new item counts as one that is missed: that makes it a guarantee and not an estimate.
     risk = (len(probs) - covered + 1) / (len(probs) + 1)
     # Equal scores enter together: the risk of a threshold is that behind the last of them.
     last = torch.searchsorted(value, value, right=True) - 1
@@ -92,6 +93,7 @@ def prediction_sets(probs: Tensor, threshold: float, *, score: SetScore = "lac")
         score: see :func:`set_scores`.
     """
     held = set_scores(probs, score=score) <= threshold
+    # An empty set is of no use; a class more cannot break the guarantee.
     return held.scatter(-1, probs.argmax(-1, keepdim=True), True)
 
 

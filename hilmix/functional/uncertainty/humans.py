@@ -91,6 +91,7 @@ def panel_entropy(shares: Tensor, labels: Tensor | None = None) -> Tensor:
     entropy = _entropy(shares.to(sum_dtype(shares.device)))
     if labels is None:
         return entropy
+    # Miller and Madow: the entropy of n labels is too small by (classes seen - 1) / 2n.
     missing = ((shares > 0).sum(-1) - 1).clamp(min=0) / (2 * labels.clamp(min=1))
     return (entropy + missing).clamp(max=math.log(shares.shape[-1]))
 

@@ -29,6 +29,7 @@ def fine_sums(confidence: Tensor, correct: Tensor) -> Bins:
     """
     dtype = sum_dtype(confidence.device)
     value = confidence.to(dtype)
+    # By the logarithm of 1 - confidence: networks crowd near 1, where equal cells would hold nearly all samples.
     octaves = -torch.log2((1 - value).clamp(min=2.0**-_OCTAVES))
     cell = (octaves * _PER_OCTAVE).long().clamp(0, RISK_CELLS - 1)
     sums = torch.zeros(3, RISK_CELLS, dtype=dtype, device=value.device)
@@ -122,6 +123,7 @@ def smooth_calibration_error(fine: Bins) -> Tensor:
         return torch.full((), math.nan, dtype=total.dtype, device=total.device)
     residual = _on_grid(fine) / total
     # A Gaussian kernel that is reflected at 0 and 1 multiplies the cosine transform by exp(-(pi k s)^2 / 2).
+    # The mirrored sequence is periodic and even, so that its Fourier transform is the cosine transform.
     mirrored = torch.fft.rfft(torch.cat([residual, residual.flip(0)]))
     frequency = math.pi * torch.arange(len(mirrored), device=total.device, dtype=total.dtype)
 
