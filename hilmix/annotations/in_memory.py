@@ -65,6 +65,7 @@ def _from_long(votes: pd.DataFrame, num_items: int) -> LongVotes:
     empty = votes[["annotator", "label"]].isna().to_numpy().any(1)
     if empty.any():
         raise DataError(f"`votes` must have an annotator and a label in every row, got none in row {empty.argmax()}.")
+    # Stable, since of repeated labels the last in the order of the table may be the one that counts.
     order = np.argsort(item, kind="stable")
     columns = votes.iloc[order]
     cells = [columns[name].astype(object).to_numpy() for name in ("annotator", "label")]

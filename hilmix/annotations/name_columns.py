@@ -59,6 +59,7 @@ def known_names(
         empty_is_none: an empty cell means that there is no label.
     """
     names = read_names(values)
+    # What dataset.yaml lists is what it says: `none` may be a class, or mean that an annotator abstained.
     texts = set(MISSING_TEXTS) - set(listed or ()) - set(missing)
     if len(rows := names.rows(texts)):
         shown = quoted([text for text in names.texts if text in texts])

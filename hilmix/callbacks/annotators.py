@@ -59,6 +59,7 @@ class AnnotatorReport(FitReport):
             if trainer.is_global_zero:
                 log.info("No annotator report: the annotators of %s are exchangeable.", printable(data.name))
             return
+        # On all ranks, since the pass is a collective; only then may the others leave.
         result = clean_pass(trainer, pl_module, "train")
         if not trainer.is_global_zero:
             return

@@ -79,6 +79,7 @@ class CalibrationReport(FitReport):
 
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> CalibrationTracker:
         data = datamodule_of(trainer).data
+        # On validation items also in `test`: a temperature that was fitted on test items would flatter them.
         fit, self._fitted_on = fit_pass_temperature(data, clean_pass(trainer, pl_module, "val"))
         self._determined = fit.determined
         if trainer.is_global_zero and not fit.determined:

@@ -60,6 +60,7 @@ class FiniteLoss(Callback):
             self._predicted = self._predicted & logits.isfinite().all()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Also called by validation outside of training, where a bad checkpoint is for its metrics to show.
         if self._since is None or self._predicted is None or trainer.state.fn != TrainerFn.FITTING:
             return
         if not _everywhere(trainer, self._predicted):
@@ -75,6 +76,7 @@ class FiniteLoss(Callback):
         if self._since is None or trainer.state.fn != TrainerFn.FITTING:
             return
         self._refuse_loss(trainer)
+        # Weights, too: a step can overflow them behind a loss that was still finite.
         finite = [p.detach().isfinite().all() for p in pl_module.parameters() if p.numel()]
         if finite and not _everywhere(trainer, torch.stack(finite).all()):
             raise _diverged(trainer, f"Weights are not finite since step {trainer.global_step} at the latest")

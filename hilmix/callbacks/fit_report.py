@@ -27,6 +27,7 @@ class FitReport(Callback, ABC):
         self._trained = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A run that resumes behind its last epoch trains nothing, and nothing has put the averages into the model.
         if not self._trained:
             apply_averages(trainer, pl_module)
         self._trained = False

@@ -93,6 +93,7 @@ class LabelErrors(FitReport):
             log.warning("No label errors to show: no training item has a label.")
             return
         shown = choose_label_errors(table, self.top)
+        # One index for all names: a search per name would walk the items again each time.
         rows = pd.Index(data.items).get_indexer(pd.Index(shown["item"])).astype(np.int64)
         images = thumbnails(data, rows)
         board.log_table(trainer, "tables/label_errors", shown, images=images)

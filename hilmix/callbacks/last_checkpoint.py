@@ -99,6 +99,7 @@ class LastCheckpoint(Checkpoint):
             apply_averages(trainer, pl_module)
         # The checkpoint of the last epoch is kept but for its weights, so that a resume finds all counters.
         checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(path, weights_only=True)
+        # Through the strategy's own IO, as Lightning wrote the file: a plug-in may keep it elsewhere.
         trainer.strategy.checkpoint_io.save_checkpoint({**checkpoint, "state_dict": pl_module.state_dict()}, path)
 
     def _stop(self, trainer: Trainer) -> None:
@@ -114,6 +115,7 @@ class LastCheckpoint(Checkpoint):
                     signal.Signals(number).name,
                     self._step_saved,
                 )
+            # The shell's code for "ended by a signal": schedulers distinguish a stopped run from a failed one by it.
             raise SystemExit(128 + number)
 
     def _save(self, trainer: Trainer) -> None:

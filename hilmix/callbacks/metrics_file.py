@@ -42,6 +42,7 @@ class MetricsFile(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         truths = int((outputs.target != UNKNOWN).sum())
+        # Counted from what was scored, not from the table: `limit_test_batches` may score less.
         self._counts += torch.tensor([len(outputs.index), truths, len(outputs.row)])
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

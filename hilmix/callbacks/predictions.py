@@ -39,7 +39,11 @@ class PredictionFile(Callback):
         everything = np.ones(annotations.num_items, dtype=bool)
         require_pass(trainer, annotations, everything, "The table of predictions")
         self._collector = Collector(
-            annotations, np.arange(annotations.num_items), likelihood=False, training=datamodule.split == "train"
+            # Without likelihoods, L x K numbers that no column of the table needs.
+            annotations,
+            np.arange(annotations.num_items),
+            likelihood=False,
+            training=datamodule.split == "train",
         )
 
     def on_predict_batch_end(

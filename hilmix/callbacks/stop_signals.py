@@ -45,6 +45,7 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             self.release()
+            # A second signal means not to wait; the former handler is the one that it reaches.
             signal.raise_signal(number)
         # Only noted: a handler may run in the middle of a write or a collective.
         self.received = number

@@ -63,6 +63,7 @@ class TrainingDynamics(FitReport):
         training, names = datamodule.split == "train", np.asarray(datamodule.data.items, dtype=object)
         items, notes = tracker.item_table(), tracker.annotation_table()
         items.insert(0, "item", names)
+        # Only what was trained on has dynamics; the tracker is as long as the data, so that rows need no translation.
         rows = training[notes["item"]]
         notes["item"] = names[notes["item"]]
         for table, name in zip((notes[rows], items[training]), FILES, strict=True):

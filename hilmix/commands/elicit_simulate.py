@@ -46,6 +46,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ConfigError: for options that cannot be, alone or together.
         DataError: if the study cannot be served or reached, is another one, or has answers already.
     """
+    # Before anything is served: a misspelt behaviour must not leave a study with a server and no participants.
     behaviours = [Behaviour.parse(text) for text in args.behaviour or ["logit"]]
     link = args.target.startswith(("http://", "https://"))
     if link != (args.study is not None):

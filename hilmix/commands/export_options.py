@@ -59,6 +59,7 @@ def read_export_settings(args: argparse.Namespace, source: Path) -> ExportSettin
     columns = {name: getattr(args, name) for name in _COLUMNS}
     used = [f"--{name}" for name, value in columns.items() if value is not None]
     used += [f"--{'sep' if name == 'separator' else name}" for name, value in given.items() if value is not None]
+    # Refused, not ignored: a column that is given for a data folder would seem to be read.
     if used and not is_export(source):
         raise ConfigError(f"{', '.join(used)} must be left out for the folder '{source}', which states this itself.")
     return ExportSettings(Columns(**columns), **{name: value for name, value in given.items() if value is not None})

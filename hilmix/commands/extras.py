@@ -54,6 +54,7 @@ def import_extra(module: str, *, extra: Literal["elicit", "serve"] = "elicit") -
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
+        # A missing module of our own is a mistake of ours, which advice to install something would hide.
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
         raise ConfigError(f"hilmix {extra} needs further packages: pip install 'hilmix[{extra}]'") from error

@@ -100,6 +100,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _smoothing(policy: Perception, judged: MixJudgments) -> ConfidenceSmoothing:
     """By what the policy knows of the mix, else by a line in how one-sided the mix is."""
+    # A policy that has learned confidence itself knows more of a mix than how one-sided it is.
     if isinstance(policy, LearnedPerception) and policy.line is not None:
         return ConfidenceSmoothing(policy, line=None)
     return ConfidenceSmoothing.fit(judged, policy=policy)

@@ -132,6 +132,7 @@ def _policy(data: AnnotatedData, study: MixStudy, args: argparse.Namespace) -> t
         features = statistics_of_mixed(data, study) if args.policy == LEARNED else None
         return policy_by_name(args.policy, features)(study.to_judgments()), features
     policy = Perception.load(args.policy)
+    # Looked for at any depth: a policy may smooth inside another one.
     if args.smooth and any(isinstance(part, ConfidenceSmoothing | UniformSmoothing) for part in policy.modules()):
         raise ConfigError(f"--smooth would smooth twice: the policy in {args.policy} smooths already. Leave it out.")
     looks = any(isinstance(part, LearnedPerception) for part in policy.modules())

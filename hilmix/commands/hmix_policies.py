@@ -56,6 +56,7 @@ def read_elicited(args: argparse.Namespace, console: Console) -> dict[Task, MixS
     """
     if not (args.folder / ELICITED).is_file():
         return None
+    # argparse does not distinguish a default from the same value given; other values can only be given.
     if tuple(args.classes) != CLASSES or args.num_items != NUM_ITEMS:
         raise ConfigError(
             f"{args.folder / ELICITED} says classes and number of items; leave --classes, --num-items out."

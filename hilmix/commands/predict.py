@@ -82,6 +82,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     with console.status(literal(f"reading {args.new}")) as status:
         items = find_new_items(args.new)
         n, k = len(items.names), len(predictor.classes)
+        # Before the prediction, which may take hours, and not when its table is put together.
         require_memory("The table of predictions", bytes_needed(items=n, classes=k, per_item=2), items=n, classes=k)
         threshold = None
         if args.risk is not None:
@@ -162,8 +163,10 @@ def data_of_run(run: Path, weights: str, predictor: Predictor) -> AnnotatedDataM
     settings = read_checkpoint(weights_file(run, weights)).get("datamodule_hyper_parameters")
     if not settings or predictor.trained_on is None:
         raise RunError(f"The run {run} was not trained by an AnnotatedDataModule, so that its data are not known.")
+    # The run folder records the whole path; that of the settings starts from where training was run.
     root = owner(run).get("root") or settings["root"]
     data = AnnotatedDataModule(**{**settings, "root": root})
+    # Sets codes and drawn split of the model; the seed only shuffles training, which does not happen here.
     data.load_state_dict({"seed": 0, **predictor.trained_on})
     return data
 
@@ -199,6 +202,7 @@ def _write(table: pd.DataFrame, out: Path) -> None:
         write_table(table, out)
         return
     with write_atomically(out) as partial:
+        # 15 digits: pandas' default of 10 would turn a small probability into 0.
         table.to_json(partial, orient="records", lines=True, force_ascii=False, double_precision=15)
 
 

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     # Bound before the address is printed, which would lead nowhere otherwise.
     held = bind_socket(args.host, args.port)
     say(console, f"http://{args.host}:{args.port}/predict", "Stop with Ctrl+C.")
+    # No headers of proxies are believed: without a proxy in front, any client could write them.
     config = uvicorn.Config(app, access_log=False, log_level=logging.WARNING, server_header=False, proxy_headers=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[held])

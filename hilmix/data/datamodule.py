@@ -87,6 +87,7 @@ class AnnotatedDataModule(DataInterface):
         super().__init__()
         self.targets = Pairs() if targets is None else Targets.from_spec(targets)
         self.mix = NoMix() if mix is None else MixPolicy.from_spec(mix)
+        # Kept apart from the settings: a checkpoint holds the name of the data, never the data.
         self._given = None if isinstance(root, str | Path) else _check_given(root)
         root = str(root) if isinstance(root, str | Path) else IN_MEMORY
         settings = {
@@ -187,6 +188,7 @@ class AnnotatedDataModule(DataInterface):
 
     def clean_dataloader(self, split: str) -> DataLoader[Batch]:
         """Return a loader of a split's items (or ``all``), un-augmented, with the votes as given; no item twice."""
+        # All votes as given, also where training reads aggregates: evaluation asks how well the votes are foreseen.
         rows = np.arange(len(self.data)) if split == "all" else self.rows(split)
         ids = self.annotator_ids
         dataset = ItemDataset(self.data, rows, self.data.annotations, annotator_ids=ids, masks=self.mask_aggregation)

@@ -59,6 +59,7 @@ class ItemDataset(Dataset[Batch]):
     def _draw(self) -> IntArray:
         """(n,) number that seeds the augmentation of each position: its row, or another one for a repeated row."""
         copy: IntArray = pd.Series(self.rows).groupby(self.rows).cumcount().to_numpy()
+        # A row's copies draw other augmentations, or repeating an explained item would only weigh it more.
         return self.rows + copy * len(self.data)
 
     def __len__(self) -> int:
@@ -95,6 +96,7 @@ class ItemDataset(Dataset[Batch]):
         self, images: Tensor, masks: Tensor | None, epoch: IntArray, draw: IntArray
     ) -> tuple[Tensor, Tensor | None]:
         assert self._augment is not None
+        # Written in place: a list of tensors and a stack would hold the batch twice.
         moved = torch.empty_like(images)
         moved_masks = None if masks is None else torch.empty_like(masks)
         # Without a worker this runs in the main process, whose other draws must not shift. No devices: their states

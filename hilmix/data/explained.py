@@ -69,6 +69,7 @@ def draw_split(total: int, train: float, val: float) -> NDArray[np.str_]:
     """Return (total,): shares of the items, drawn with a fixed seed as in the robust_mlx release (42)."""
     order = np.random.default_rng(42).permutation(total)
     split = np.full(total, "test", dtype="<U5")
+    # Each part is cut off by itself, as in the release; the two shares added first would round to another size.
     first, second = int(train * total), int(train * total) + int(val * total)
     split[order[:first]], split[order[first:second]] = "train", "val"
     return split

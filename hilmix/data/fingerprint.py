@@ -31,7 +31,9 @@ def fingerprint_items(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str,
     """
     masks = data.masks
     return {
+        # Names, not a digest: an evaluation on other data matches classes by them.
         "classes": list(data.classes),
+        # A digest: the names of a million items would outweigh the model in its checkpoint.
         "items": _digest_names(data.items),
         "split": _digest_names(split),
         "masks": None if masks is None else _digest_columns(masks.item, masks.annotator, masks.picture),

@@ -78,6 +78,7 @@ class DataForModel:
             for cached in ("_recoded", "split", "train_annotations", "trained_annotators", "identity", "fingerprint"):
                 self.__dict__.pop(cached, None)
         self.trained_on, self.names = trained_on, names
+        # After the caches are cleared: the comparison reads the split, which is that of the new model.
         if trained_on is not None and "items" in trained_on:
             require_same_data(trained_on, self.identity, self.data.name)
 
@@ -121,6 +122,7 @@ class DataForModel:
     def _new_split(self) -> NDArray[np.str_]:
         settings: dict[str, Any] = dict(self._settings)
         seed = settings.pop("split_seed")
+        # From the data as stored: in a model's codes classes may have another order, and the draw another result.
         strata = find_strata(self.original.annotations, self.original.target, seed=seed)
         return assign_splits(self.original.split, strata, **settings, seed=seed)
 

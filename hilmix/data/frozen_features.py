@@ -133,6 +133,7 @@ def compute_frozen_features(
     key = FeatureKey(
         f"{type(backbone).__name__} {json.dumps(backbone.spec()['init_args'], sort_keys=True)}",
         digest_weights(backbone),
+        # All bytes, unlike a run's fingerprint: wrong features of one changed image would be used without a word.
         digest_inputs(inputs, most=sys.maxsize),
         json.dumps({"shape": inputs.shape, "mean and std of each channel": scaling}),
     )
@@ -151,6 +152,7 @@ def _compute(
         rows = np.arange(start, min(start + batch_size, len(inputs)))
         pixels = as_float(inputs.fetch(rows).to(device))
         if scaling is not None:
+            # By the constants of the network's own training, as nothing behind a frozen network can make up for others.
             pixels = normalise(pixels, *(pixels.new_tensor(values) for values in scaling))
         features[rows] = backbone(pixels).float().cpu().numpy()
     return features

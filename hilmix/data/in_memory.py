@@ -190,6 +190,7 @@ def read_annotations(
         spelled = spell(labels, *([] if target is None else [read_names(np.asarray(target, dtype=object))]))
         labels = spelled[0]
         classes = sorted({text for column in spelled for text in column.texts}, key=natural_order)
+        # Only where classes are collected from the labels: there a -1 for "no label" would silently become a class.
         if negative := [text for text in classes if text.startswith("-") and is_whole(text)]:
             raise DataError(f"`votes` must be NaN or None where there is no label, got {quoted(negative)}.")
     who = read_names(given.annotator)

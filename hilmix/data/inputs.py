@@ -50,6 +50,7 @@ class ArrayInputs:
     """
 
     def __init__(self, array: NDArray[Any], kind: InputKind) -> None:
+        # Four channels at most: more mean that they stand first, (N, C, H, W), and rows would be taken for colours.
         fits = array.ndim == 2 if kind == "vector" else array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= 4)
         fits = fits and min(array.shape[1:]) > 0
         if not fits:
@@ -166,6 +167,7 @@ def fit_picture(picture: "Tensor", size: tuple[int, int]) -> "Tensor":
         return picture
     from torchvision.transforms import v2  # here: commands about data start without it, in half the time
 
+    # Before resizing: a banner of 10,000 x 4 pixels would first become 320,000 x 128.
     picture = _crop_long_side(picture)
     (height, width), (below, across) = size, picture.shape[-2:]
     # As v2.Resize(side) rounds the long side of a square's picture: downwards.

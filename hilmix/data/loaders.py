@@ -60,6 +60,7 @@ def build_train_sampler(dataset: ItemDataset, trainer: Trainer, *, batch_size: i
     # Lightning asks for the loader after it has restored its counters, but not the loader's position
     epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
     if batches.is_last_batch:
+        # Between two epochs `ready`, how many have begun, is the number of the next; the batches are those of the last.
         sampler.resume(epoch=epochs.ready, items=0)
     else:
         current: Any = batches.current  # a _ProcessedTracker, typed as its base

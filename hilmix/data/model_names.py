@@ -60,6 +60,7 @@ def recode_for_model(data: AnnotatedData, names: ModelNames) -> RecodedData:
         name in ("", mine) for name, mine in zip(names.annotators, annotators, strict=True)
     )
     modelled = set(names.annotators)
+    # New annotators come behind those of the model, whose codes index its tables.
     union = annotators if same else (*names.annotators, *(name for name in annotators if name not in modelled))
     known = np.zeros(len(union), dtype=bool)
     known[: len(names.annotators)] = [name != "" for name in names.annotators]
@@ -110,6 +111,7 @@ def _pad_features(
     """(A', F) metadata in the order of ``union``, NaN for annotators that the data do not have."""
     if features is None:
         return None
+    # NaN, not 0: metadata of 0 would pass for those of an average annotator.
     padded = np.full((len(union), features.shape[1]), np.nan, dtype=features.dtype)
     padded[_find_places(annotators, union)] = features
     return padded

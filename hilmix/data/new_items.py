@@ -65,6 +65,7 @@ def _of_data_folder(folder: Path, items: Path) -> NewItems:
         return _of_table(items)
     data = read_folder(folder)
     # From the files: in the size of this folder they would be resized twice.
+    # The model's own size is what counts, whatever size the folder asks for.
     x = data.inputs.paths if isinstance(data.inputs, ImageFiles) else data.inputs
     return NewItems(data.items, x.array if isinstance(x, ArrayInputs) else x, data.annotations)
 

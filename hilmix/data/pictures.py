@@ -81,6 +81,7 @@ def open_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY) 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes below the limit and odd metadata
+            # Reads the header only; Pillow's limit of pixels is checked here, before anything is decoded.
             picture = Image.open(path)
     except Image.DecompressionBombError as error:
         raise PictureError(
@@ -120,6 +121,7 @@ def read_picture(path: Path, *, what: str = "image", remedy: str = ITEM_REMEDY, 
         with open_picture(path, what=what, remedy=remedy) as picture, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; what does not decode raises
             picture.load()
+            # As the annotators saw it: viewers turn a picture by its EXIF tag, decoders do not.
             upright = ImageOps.exif_transpose(picture)
             return upright if mode is None else upright.convert(mode)
     # A ValueError, which is among the damages below: ours has its message already.

@@ -73,6 +73,7 @@ def add_reviews(data: AnnotatedData, reviews: pd.DataFrame, *, reviewer: str | N
         raise DataError(f"`reviewer` must be one of the annotators, whose features are known, got {reviewer!r}.")
     names = notes.annotators if reviewer in notes.annotators else (*notes.annotators, reviewer)
     code = names.index(reviewer)
+    # The later review counts, whatever the rule for repeated labels.
     kept = ~((notes.annotator == code) & np.isin(notes.item, item))
     columns: dict[str, Any] = {}
     for name in ("confidence", "seconds"):

@@ -30,6 +30,7 @@ def load_root(root: str, *, image_size: int | None = None) -> AnnotatedData:
         raise ConfigError(f"`data.root` must be a data folder or one of {list(EMBEDDED)}, got ''.")
     if root == IN_MEMORY and not Path(root).exists():
         raise ConfigError(f"`data.root` must be set: the data of this run were in memory, got '{root}'.")
+    # A folder wins over embedded data of its name: what lies on disk is what the user made.
     if Path(root).exists() or not (root in EMBEDDED or is_object_path(root)):
         return read_folder(root, image_size=image_size)
     if image_size is not None:

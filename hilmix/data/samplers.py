@@ -39,4 +39,5 @@ class EpochSampler(DistributedSampler[int]):
         assigned = np.resize(order, self.total_size)[self.rank : self.total_size : self.num_replicas]
         epoch, items = self._skip
         start = items if epoch == self.epoch else 0
+        # The epoch travels inside the position: the data set, copied into workers, has no other way to know it.
         return iter((assigned[start:] + self.epoch * size).tolist())

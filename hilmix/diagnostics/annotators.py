@@ -38,6 +38,7 @@ def annotator_table(data: AnnotatedData, result: CleanPass, trained: NDArray[np.
         {
             "annotator": list(notes.annotators),
             "labels": np.bincount(who, minlength=notes.num_annotators),
+            # An annotator model knows nothing of the others but the mean, which would pass for their accuracy.
             "trained": trained,
             "estimated_accuracy": mean(result.p_right[keep]) if result.p_right is not None else by_posterior,
             "estimated_by": "annotator model" if modelled else "class model",
@@ -117,6 +118,7 @@ def choose_annotators(table: pd.DataFrame, number: int) -> list[int]:
         number: of rows, at most.
     """
     active = table[table["labels"] > 0]
+    # Annotators of few labels would take all places of the least reliable: with one label, an accuracy of 0 is luck.
     solid = active[active["labels"] >= active["labels"].median() / 4]
     worst = rank_annotators(solid).index[: number // 2]
     busiest = active.drop(worst).sort_values("labels", ascending=False, kind="stable").index[: number - len(worst)]

@@ -109,6 +109,7 @@ def audit(
     wrong = verdict.wrong
     if dynamics is not None:
         columns["dynamics"] = dynamics
+        # Added as log-odds and not as a view: dynamics judge a label, where a view is a distribution over classes.
         wrong = expit(logit(np.clip(wrong, _NEVER, 1 - _NEVER)) + dynamics_log_odds(dynamics, wrong))
     names = np.arange(votes.num_items) if items is None else np.asarray(items, dtype=object)
     labels = _label_table(votes, names, verdict, wrong, columns)
@@ -138,6 +139,7 @@ def _by_neighbors(votes: Annotations, features: Features) -> _Near:
     found = nearest_neighbors(features, k=_NEIGHBORS)
     counts = vote_counts(votes)
     total = counts.sum(axis=1, keepdims=True)
+    # An item with many labels counts as much as a neighbour with one.
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     near = neighbor_labels(found, shares)
     share = near.share[votes.item]

@@ -72,6 +72,7 @@ def read_temperature(run: Path, weights: Weights) -> float | None:
         table = pd.read_csv(file)
         if "step" not in table.columns:  # of an older version, which did not say of which weights its rows were
             return None
+        # By epoch and step: the file may be of `best` while `last` is asked for, whose temperature is another.
         own = (table["stage"] == "after") & (table["epoch"] == weights.epoch) & (table["step"] == weights.step)
         found = table.loc[own, "temperature"].to_numpy(dtype=np.float64)
     except (ValueError, KeyError) as error:

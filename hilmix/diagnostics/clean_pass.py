@@ -86,6 +86,7 @@ class CleanPass:
         for name, values in (("logits", logits), ("posterior", posterior)):
             if values is not None and values.shape != shape:
                 raise ConfigError(f"`{name}` must have the shape (items, classes) = {shape}, got {values.shape}.")
+        # All pairs of the items, in the order in which collected passes have them: tables join both by position.
         row, pairs = annotations.gather(items)
         log_probs = torch.from_numpy(logits).log_softmax(-1).numpy()[row, annotations.label[pairs]]
         return cls(
@@ -195,6 +196,7 @@ class Collector:
         index = output.index.cpu().numpy()
         place = self.place[index]
         fresh = place >= 0
+        # Samplers of other libraries repeat items to fill the last batch; the second visit would count twice in sums.
         fresh[fresh] = self._buffer("seen")[place[fresh]].numpy() == 0
         # Of an item that a batch holds twice, the first.
         fresh &= np.isin(np.arange(len(index)), np.unique(index, return_index=True)[1])
@@ -218,6 +220,7 @@ class Collector:
                 self._buffer(name)[slot] = value.detach().float().cpu()[kept]
         if output.confusion is not None and "confusion" in self.shapes:
             annotator = torch.from_numpy(self.annotations.annotator[position[kept]])
+            # A matrix that depends on the input counts by how probable each true class is there.
             weight = output.class_probs[output.row].cpu()[kept].double()
             matrices = output.confusion.dense().detach().cpu()[kept].double()
             self._buffer("confusion").index_add_(0, annotator, weight[:, :, None] * matrices)

@@ -115,8 +115,10 @@ def agreement_table(
         rows.append((f"alpha_{level}", found.alpha, found.low, found.high, items))
     rows.append(("fleiss_kappa", crowd.fleiss_kappa(annotations), np.nan, np.nan, items))
     if not annotations.exchangeable:
+        # On one common item kappa is 0 or undefined, and such pairs are most of all where annotators are many.
         pairs = crowd.cohen_kappas(annotations, min_items=2)
         known = ~np.isnan(pairs.kappa)
+        # By common items: a kappa of two items is nearly noise.
         mean = float(np.average(pairs.kappa[known], weights=pairs.items[known])) if known.any() else np.nan
         rows.append(("mean_cohen_kappa", mean, np.nan, np.nan, int(known.sum())))
     return pd.DataFrame(rows, columns=["measure", "value", "low", "high", "items"])

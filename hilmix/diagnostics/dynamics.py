@@ -50,6 +50,7 @@ class DynamicsTracker:
                 "`output` must be that of un-mixed inputs, got one with a mix plan. Use a clean pass over the items."
             )
         index, logits = output.index.cpu(), output.logits.detach().cpu()
+        # Clamped so that the lookup succeeds; the sums then refuse the row itself, with its number.
         reference = torch.from_numpy(self.label)[index.clamp(max=len(self.label) - 1)]
         # A row of -1 is left out: items without a reference label.
         row = torch.where(reference >= 0, index, -1)

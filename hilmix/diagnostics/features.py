@@ -62,6 +62,7 @@ def mahalanobis_outliers(features: Features, label: IntArray, *, level: float = 
     means = np.zeros((len(classes), x.shape[1]))
     np.add.at(means, place, x[kept])
     means /= np.bincount(place)[:, None]
+    # Shrunk: with more features than items the plain covariance is singular, and every item infinitely far.
     shape = LedoitWolf(assume_centered=True).fit(x[kept] - means[place])
     # The residuals have lost a degree of freedom for each class.
     freedom = kept.sum() / (kept.sum() - len(classes))

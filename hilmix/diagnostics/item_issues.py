@@ -71,6 +71,7 @@ def find_item_issues(
         _add_features(columns, rows, features, label, split, k)
     if images is not None:
         found = _add_images(columns, images, split)
+        # A property that the caller gives wins over the measured one of its name.
         known = {**found, **known}
     if label is not None:
         _add_rare(columns, label, num_classes)
@@ -136,6 +137,7 @@ def _add_rare(columns: dict[str, NDArray[Any]], label: IntArray, num_classes: in
     k = int(label.max(initial=0)) + 1 if num_classes is None else num_classes
     count = np.bincount(label[label >= 0], minlength=k)
     # The share of an equal share, at most 1.
+    # Cut off at 1: a class above its share is no issue, whatever its size.
     share = np.minimum(count * k / max(int(count.sum()), 1), 1.0)
     columns["rare_class"] = np.where(label >= 0, share[label], np.nan)
     columns["is_rare_class"] = F.rare_classes(label, k)[label] & (label >= 0)

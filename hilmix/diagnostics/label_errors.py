@@ -165,6 +165,7 @@ def _rank(
     """The order from the most suspicious label on, and the known scores in it."""
     check_scores(scores)
     posterior = None if result.posterior is None else result.posterior[row]
+    # Scores get arrays alone, and no data set, so that one of another package cannot peek at the truth.
     evidence = LabelEvidence(result.probs[row], label, posterior)
     found = {score.name: score.of(evidence) for score in scores}
     known = {name: values for name, values in found.items() if not np.isnan(values).all()}

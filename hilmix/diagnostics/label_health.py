@@ -168,6 +168,7 @@ def check_labels(probs: Probs, label: IntArray) -> None:
         raise DataError(f"`label[{bad[0]}]` must be in [0, {probs.shape[1] - 1}], got {label[bad[0]]}.")
     tolerance = _SUM_TOLERANCE.get(probs.dtype, 1e-3)
     for rows in row_chunks(*probs.shape):
+        # In chunks: what is checked may be memory-mapped, and a whole table of booleans would be as large.
         part = probs[rows]
         # A sum of NaN compares as False, so that NaN is refused too.
         wrong = ~(np.abs(part.sum(axis=1, dtype=np.float64) - 1) <= tolerance)

@@ -39,6 +39,7 @@ class MaskSensitivityTracker:
         """
         if batch.mask is None:
             return
+        # Items without a mask would count as robust: noise on nothing changes nothing.
         rows = (batch.mask.flatten(1) > 0).any(1) & (batch.target != UNKNOWN)
         x, mask, target = batch.input[rows], batch.mask[rows], batch.target[rows]
         if not len(x):
@@ -72,5 +73,6 @@ def standard_noise(x: Tensor, index: Tensor, seed: int) -> Tensor:
     """
     generator, noise = torch.Generator(), torch.empty(x.shape)
     for row, item in zip(noise, index.tolist(), strict=True):
+        # By item and on the host: the same noise whatever the batch, the rank or the device.
         row.normal_(generator=generator.manual_seed(step_seed(seed, item, stream="sample")))
     return noise.to(x)

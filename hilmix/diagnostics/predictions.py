@@ -43,6 +43,7 @@ def prediction_table(data: AnnotatedData, split: NDArray[np.str_], result: Clean
 def _with_pairs(table: pa.Table, data: AnnotatedData, result: CleanPass, items: IntArray) -> pa.Table:
     notes, keep = data.annotations, result.seen[result.row]
     pairs = result.pairs[keep]
+    # List columns over the flat pairs, in no time; a Python list per item would take minutes for a million.
     offsets = pa.array(np.concatenate([[0], np.cumsum(notes.labels_per_item[items])]), pa.int32())
     lists: dict[str, Any] = {"labels": pa.DictionaryArray.from_arrays(notes.label[pairs], list(data.classes))}
     if not notes.exchangeable:
@@ -50,6 +51,7 @@ def _with_pairs(table: pa.Table, data: AnnotatedData, result: CleanPass, items: 
     if result.p_right is not None:
         lists["p_right"] = pa.array(result.p_right[keep])
     for name, values in lists.items():
+        # Decoded: pandas cannot read lists of dictionary values back from Parquet.
         values = values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
         table = table.append_column(name, pa.ListArray.from_arrays(offsets, values))
     return table

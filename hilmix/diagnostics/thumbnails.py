@@ -25,6 +25,7 @@ def thumbnails(data: AnnotatedData, rows: IntArray) -> list[NDArray[np.uint8]] |
     for row in rows:  # one at a time: a batch of large images would not fit
         image = data.inputs.fetch(np.array([row]))[0].numpy()
         if image.dtype != np.uint8:
+            # Stretched only where values leave [0, 1]: a dark picture must stay dark on the sheet.
             low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
             image = np.round((image - low) / (high - low) * 255).astype(np.uint8)
         image = image[: 3 if len(image) >= 3 else 1]

@@ -83,6 +83,7 @@ class CalibrationTracker:
 
     def update(self, output: StepOutput) -> None:
         """Adds the un-mixed outputs of a batch."""
+        # The annotator model's outputs stay as they are: the temperature is fitted for the classes alone.
         cooled = output._replace(logits=output.logits / self.temperature)
         self._metrics["class", "before"].update(output.class_probs, output.target)
         self._metrics["class", "after"].update(cooled.class_probs, output.target)

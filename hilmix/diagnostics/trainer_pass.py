@@ -36,6 +36,7 @@ def clean_pass(trainer: Trainer, pl_module: LightningModule, split: str) -> Clea
     """
     weights = (id(pl_module), _digest(pl_module))
     known = _passes.setdefault(trainer, {})
+    # Only passes of the weights at hand are kept: each holds N x K numbers, and reports share it within one moment.
     for stale in [key for key in known if key[:2] != weights]:
         del known[stale]
     key = (*weights, split)
@@ -71,6 +72,7 @@ def require_pass(trainer: Trainer, annotations: Annotations, items: NDArray[np.b
     """
     n, m, k = int(items.sum()), int(annotations.labels_per_item[items].sum()), annotations.num_classes
     reason = too_large(what, k * (PER_ITEM * n + PER_PAIR * m), items=n, classes=k)
+    # The first rank decides for all: machines differ in memory, and one rank alone in a pass would wait for ever.
     if reason := trainer.strategy.broadcast(reason):
         raise SizeError(reason)
 
@@ -116,6 +118,7 @@ def clean_logits(trainer: Trainer, pl_module: LightningModule, split: str) -> It
 def _clean_steps(trainer: Trainer, pl_module: LightningModule, split: str) -> Iterator[tuple[Any, Any]]:
     if not _chosen(datamodule_of(trainer), split).any():
         return
+    # A report must leave no trace: the draws of the next training step are those of a run without it.
     with isolate_rng(), evaluation_mode(pl_module):
         for i, batch in enumerate(clean_batches(trainer, datamodule_of(trainer).clean_dataloader(split))):
             yield batch, pl_module.predict_step(batch, i)
@@ -145,6 +148,7 @@ def sum_over_ranks(trainer: Trainer, values: Tensor) -> Tensor:
     if trainer.world_size == 1:
         return values
     device = trainer.strategy.root_device
+    # The lesser of both precisions: MPS has no float64, and flags in float32 need not grow.
     moved = values.to(device, dtype=min(values.dtype, sum_dtype(device), key=lambda d: torch.finfo(d).bits))
     reduced = trainer.strategy.reduce(moved, reduce_op="sum")
     assert isinstance(reduced, Tensor)

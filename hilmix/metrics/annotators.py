@@ -34,6 +34,7 @@ class AnnotatorAUROC(SumMetric):
             right: (L,) int64 in {0, 1}, -1 where the target is unknown (not counted).
         """
         known = right != UNKNOWN
+        # All values are kept, as ranks need them: an area from bins would tie what a good model distinguishes.
         self.p_right.append(p_right.detach()[known])
         self.right.append(right[known])
 

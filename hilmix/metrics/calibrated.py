@@ -64,4 +64,5 @@ class CalibratedNLL(SumMetric):
             return means[lowest]
         left, middle, right = means[lowest - 1 : lowest + 2]
         curvature = left - 2 * middle + right
+        # The minimum of the parabola through three points of the grid, which is finer than the grid.
         return torch.where(curvature > 0, middle - (left - right).square() / (8 * curvature), middle)

@@ -35,6 +35,7 @@ class GroupAccuracy(SumMetric):
             target: (B,) int64, -1 where unknown (not counted).
             group: (B,) int64, -1 where unknown (not counted).
         """
+        # Without a known target an item can be neither right nor wrong, whatever its group.
         known = torch.where(target == UNKNOWN, UNKNOWN, group)
         right = (probs.detach().argmax(-1) == target).to(self.right.dtype)
         sums, counts = group_sums(right, known, self.num_groups)

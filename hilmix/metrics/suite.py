@@ -142,6 +142,7 @@ class HumanCalibration(SumMetric):
         items = self.bins[0].sum()
         names = ("dist_ce", "ent_ce", "jsd", "rank_cs", "soft_nll")
         x, y, xx, yy, xy = self.entropies / items
+        # Clamped: where all entropies are equal, rounding can leave a variance below 0.
         spread = (xx - x * x).clamp(min=0) * (yy - y * y).clamp(min=0)
         return {
             "soft_ece": F.calibration_error(F.Bins(*self.bins)),

@@ -63,6 +63,7 @@ def build_export(
     votes = [(a.item, a.annotator, choice, a.seconds) for a in answers for choice in a.choices]
     frame = pd.DataFrame(votes, columns=["item", "annotator", "label", "seconds"], dtype=object)
     items = list_items(pd.DataFrame(tasks, columns=list(Task._fields), dtype=object), file, found)
+    # A layout without times leaves a column of nothing, which would be read as times that are missing.
     return Export(file, layout, frame.dropna(axis="columns", how="all") if len(frame) else frame, items, understood)
 
 

@@ -109,6 +109,7 @@ def _guess(role: str, headers: Sequence[str]) -> list[str]:
     for prefix in PREFIXES.get(role, ()):
         begun = [header for header in headers if header.lower().startswith(prefix)]
         rests = [header[len(prefix) :] for header in begun]
+        # MTurk prefixes every question of a form: of several, the one whose rest is a common name is meant.
         if len(begun) > 1 and (known := _guess(role, rests)):
             return [begun[rests.index(known[0])]]
         if begun:

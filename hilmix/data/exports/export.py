@@ -67,6 +67,7 @@ def list_items(rows: pd.DataFrame, file: Path, found: Findings) -> pd.DataFrame:
                 expected="one per item",
                 count=int(again.sum()),
             )
+        # Faulty items keep their first value, so that all other faults are still found in this run.
         values_of = stated[~again].set_index("item")[column]
         if len(values_of):
             items[column] = items["item"].map(values_of).astype(object).where(lambda cells: cells.notna(), None)

@@ -50,6 +50,7 @@ def code_gold(table: pd.DataFrame, file: Path, items: Sequence[str], classes: Se
     item = code_names(required_names(frame["item"], file, "item", found), items, file, "item", found)
     label = code_names(read_names(frame[column]), classes, file, "target", found)
     known = (label >= 0) & (item >= 0)
+    # A fault even where both rows agree: which of two rows was meant to be another item is not known.
     _, first = np.unique(item[known], return_index=True)
     again = np.setdiff1d(np.flatnonzero(known), np.flatnonzero(known)[first])
     if len(again):

@@ -73,6 +73,7 @@ def read_fiftyone(content: Mapping[str, Any], file: Path, settings: ExportSettin
 def _read_labels(content: Mapping[str, Any], file: Path, settings: ExportSettings, found: Findings) -> Export:
     """Of ``labels.json``: numbers of classes, or names where there is no list of classes, by name of the image."""
     classes, labels = content.get("classes"), content["labels"]
+    # Every annotator's export is called labels.json; the folder is what distinguishes them.
     who = file.parent.name or file.stem
 
     def names(label: Any) -> tuple[str, ...]:

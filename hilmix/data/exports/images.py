@@ -50,6 +50,7 @@ def match_images(cells: Sequence[str], folder: Path) -> Match:
     unclear, best = "", None
     for way, (of_file, of_cell) in _WAYS.items():
         place, doubt = _match_once([of_file(path) for path in paths], [of_cell(cell) for cell in wanted])
+        # A way with any ambiguity is dropped as a whole: half of the items by name and half by path would be a guess.
         if doubt:
             unclear = unclear or f"by {way}, {doubt}"
         elif (place >= 0).any() and (best is None or (place >= 0).sum() > (best.file >= 0).sum()):
@@ -87,6 +88,7 @@ def _path_of(cell: str) -> str:
 
 def _match_once(names: list[str], cells: list[list[str]]) -> tuple[NDArray[np.int64], str]:
     """(N,) places of the files that cells name, -1 for none; and what is not one-to-one, empty if all is."""
+    # Lists, not a plain dictionary, whose last file of a name would win unseen.
     of_name: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         of_name.setdefault(name, []).append(row)

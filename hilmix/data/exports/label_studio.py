@@ -40,9 +40,11 @@ def read_label_studio(records: Sequence[Record], file: Path, settings: ExportSet
     for record in records:
         item = name_task(record, given.item, file, found)
         truth = [n for n in record["annotations"] if n.get("ground_truth") and not n.get("was_cancelled")]
+        # Of one choice only: an item has one true class, and several choices do not say which.
         gold = next((choices[0] for n in truth if len(choices := _choices(n, tag)) == 1), None)
         tasks.append(Task(item, target=gold))
         for note in record["annotations"]:
+            # Cancelled ones count as skipped, not as absent: how often annotators skip is reported.
             choices = () if note.get("was_cancelled") else _choices(note, tag)
             answers.append(Answer(item, _annotator(note), choices, note.get("lead_time")))
     understood = {

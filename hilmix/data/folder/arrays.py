@@ -56,6 +56,7 @@ def find_not_finite(array: NDArray[Any]) -> IntArray:
     """Return the rows of an array (N, ...) that hold NaN, infinity, or numbers beyond those of 32 bits."""
     if array.dtype.kind in "biu":
         return np.empty(0, dtype=np.int64)
+    # In float32, the type that a network reads: 1e300 is finite where it is stored, and infinite where it is used.
     bad = [
         start + np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(1))
         for start in range(0, len(array), _AT_ONCE)

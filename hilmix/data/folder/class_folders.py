@@ -75,6 +75,7 @@ def _find_files(root: Path, parts: list[Part], found: Findings) -> tuple[list[tu
     left_out: list[Path] = []
     for part in parts:
         # Sorted, as file systems list in an order of their own, and splits are drawn by row.
+        # At any depth: a class may be divided into further folders.
         files = [file for file in sorted(part.folder.rglob("*")) if file.is_file() and not is_hidden(file, root)]
         for file in files:
             require_utf8(file)

@@ -51,6 +51,7 @@ def copy_readable(root: Path, out: Path) -> CleanedCopy:
     """
     _check_place(root, out)
     examined = examine_folder(root, decode=True)
+    # Only faults that leaving an item out can mend; the rest would be copied along, and look examined.
     others = [fault for fault in examined.found.faults if fault.kind not in UNREADABLE]
     if others:
         raise FaultyDataError(root, others, examined.found.notes)
@@ -155,6 +156,7 @@ def _copy_parquet(file: Path, target: Path, drop: set[int], root: Path) -> None:
 def _copy_csv(file: Path, target: Path, drop: set[int], root: Path) -> None:
     with file.open(encoding="utf-8", newline="") as source, target.open("w", encoding="utf-8", newline="") as copy:
         # Rows are counted as pandas counts them, which skips blank lines.
+        # Cell by cell and not by pandas, which would write 007 as 7 and change what the copy is to keep.
         lines = (line for line in csv.reader(source) if any(cell.strip() for cell in line) or len(line) > 1)
         writer, header = csv.writer(copy, lineterminator="\r\n"), next(lines)
         # Excel writes a byte order mark before the first header.

@@ -139,6 +139,7 @@ def krippendorff_alpha(counts: Counts, squares: Counts | None = None) -> float:
         1.0
     """
     votes = _as_sparse(counts)
+    # Items with one answer have no pair; alpha leaves them out of the chance agreement, too.
     usable = np.flatnonzero(votes.sum(1) > 2 - _ROUNDING)
     squared = (votes if squares is None else _as_sparse(squares))[usable]
     votes = votes[usable]

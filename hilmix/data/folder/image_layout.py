@@ -94,6 +94,7 @@ def _read_splits_first(root: Path, named: list[Path], found: Findings) -> list[P
     parts = [
         Part(one, one.name.strip(), split) for split, folder in seen.items() for one in list_visible_folders(folder)
     ]
+    # A split without another one to compare with is no split: everything would be for training, or nothing.
     if len(seen) == 1:
         found.note("layout", root, found=f"'{named[0].name}' is the only split, so that none is stored; one is drawn")
         return [part._replace(split=None) for part in parts]
@@ -153,6 +154,7 @@ def _find_split_word(folder: Path) -> str | None:
     """The split that one of the words of a name means, as in ``train_images`` or ``images-val2017``."""
     words = (word.lower() for word in _WORD.findall(folder.name))
     found = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    # Both words, as in `train_val`, name neither split.
     return found.pop() if len(found) == 1 else None
 
 

@@ -67,6 +67,7 @@ def find_item_names(items: pd.DataFrame, votes: pd.DataFrame) -> tuple[str, ...]
 
 def read_split(items: pd.DataFrame, file: Path, found: Findings) -> NDArray[np.str_] | None:
     """Return the (N,) splits, None where there are none."""
+    # An empty column is what a spreadsheet leaves; half an empty one is a mistake, and refused below.
     if "split" not in items.columns or items["split"].isna().all():
         return None
     bad = np.flatnonzero(~items["split"].isin(SPLITS).to_numpy())

@@ -94,6 +94,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """
     painted = np.array(read_picture(path, what="mask", remedy=_REMEDY, mode="RGBA"))
     alpha = painted[..., 3]
+    # Drawn on a transparent layer, where alpha is the mask and the colour of the brush means nothing.
     if (alpha < 255).any():
         return np.ascontiguousarray(alpha)
     colours = painted[..., :3]
@@ -225,6 +226,7 @@ class _MaskNames:
                 table: dict[str, set[int]] = {}
                 for row, key in enumerate(keys):
                     table.setdefault(key, set()).add(row)
+                # The tables stay apart, best first: the name of a file wins over that of another item.
                 self._tables.append(table)
 
     def find(self, file: Path, folder: Path) -> tuple[int, str]:

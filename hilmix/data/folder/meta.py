@@ -36,6 +36,7 @@ class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no typ
         return _Null(node.value)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # Counted on the nodes: once the mapping is built, the repeated keys are gone.
         number = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         if again := sorted(key for key, times in number.items() if times > 1):  # PyYAML would keep the last
             raise yaml.MarkedYAMLError(f"the key(s) {again} occur more than once", node.start_mark)

@@ -59,6 +59,7 @@ def examine_folder(root: Path | str, *, image_size: int | None = None, decode: b
     found = Findings()
     tables, labels = read_folder_labels(root, found)
     kind, inputs, masks, features = tables.meta.get("input"), None, None, None
+    # Inputs are examined even where labels are faulty, so that one run finds the faults of both.
     if kind is not None and not tables.items.columns.empty:
         inputs = read_inputs(root, kind, tables.items, tables.file, image_size, found, decode=decode)
     if labels is not None:

@@ -142,6 +142,8 @@ def read_parquet(file: Path, *, coded: bool = False) -> pd.DataFrame:
         with pq.ParquetFile(file, read_dictionary=names) as parquet:
             return as_coded(parquet.read().replace_schema_metadata(None))
     with pq.ParquetFile(file) as parquet:
+        # Without pandas' metadata, which would turn a stored column into an index and hide it. Objects for integers
+        # with gaps: as floats, long ids would lose their last digits.
         return parquet.read().replace_schema_metadata(None).to_pandas(integer_object_nulls=True)
 
 
@@ -180,6 +182,7 @@ def read_names_column(
     if where in ("annotator", "group") and len(rows := names.rows(MISSING_TEXTS)):
         text = f"{len(rows):,} cell(s) such as '{names.column()[rows[0]]}' count as missing"
         found.note("missing-text", file, where, rows=rows, found=text)
+        # Of annotators and groups only: `none` or `null` is a fine class, and items may be called anything.
         names = names.without(MISSING_TEXTS)
     if where in _SPELLED:
         names = spell(names)[0]

@@ -94,6 +94,7 @@ def _metadata(data: AnnotatedData) -> dict[str, Any]:
     if data.annotations.exchangeable:
         meta["identity"] = "exchangeable"
     elif data.annotations.distinct() is not data.annotations:
+        # Otherwise reading the folder would drop the repeated labels that these data are about.
         meta["duplicates"] = "keep"
     elif data.duplicates != "last":
         meta["duplicates"] = data.duplicates

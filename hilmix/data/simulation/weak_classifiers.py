@@ -113,6 +113,7 @@ def _biased_bootstrap(
     a, b = max(rng.uniform(*ratio_a), 1e-3), max(rng.uniform(*ratio_b), 1e-3)
     order, size = np.argsort(truth, kind="stable"), np.bincount(truth)
     start = np.cumsum(size) - size
+    # Small `a` often gives a share near 0 of every class, of which no classifier could be trained.
     while True:
         number = np.rint(rng.beta(a, b, len(size)) * size).astype(np.int64)
         if number.sum() >= _FEWEST and (number > 0).sum() >= 2:

@@ -18,6 +18,7 @@ def unpack(archive: Path) -> Path:
     """
     folder = archive.with_name(f"{archive.name}.unpacked")
     if not folder.is_dir():
+        # Unpacked beside and renamed: a folder that is there is whole, also after a process that was killed.
         partial = archive.with_name(f"{archive.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
         if archive.suffix == ".zip":

@@ -50,6 +50,7 @@ def _unpickle(tar: tarfile.TarFile, member: str) -> dict[str, Any]:
     if stream is None:
         raise KeyError(member)
     # latin1 is how numpy wants the bytes of Python 2 arrays; it also turns the keys into str.
+    # A pickle can run code; this reader knows arrays and plain values, which is all that CIFAR's batches hold.
     content: dict[str, Any] = ArrayUnpickler(io.BytesIO(stream.read()), encoding="latin1").load()
     return content
 

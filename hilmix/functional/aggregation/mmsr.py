@@ -76,7 +76,7 @@ def mmsr(table: Votes, *, tolerance: float = 1e-10, max_rounds: int = 1000) -> M
     votes = entries(table)
     pairs = _agreements(_with_known(table, votes), n, a, k)
     size, rounds, converged = _magnitudes(pairs, a, n, tolerance, max_rounds)
-    # Accuracies of 0 and 1 have infinite weights; n items cannot tell them from ones this near.
+    # Accuracies of 0 and 1 have infinite weights; n items cannot distinguish them from ones this near.
     margin = 1 / np.sqrt(max(n, 1))
     skill = np.clip(size * _signs(pairs, a, table.gold is not None), -1 / max(1, k - 1) + margin, 1 - margin)[
         : table.num_annotators
@@ -176,7 +176,7 @@ def _signs(pairs: _Pairs, annotators: int, known: bool) -> FloatArray:
         judged = pairs.second == annotators - 1
         sign[pairs.first[judged]] = np.where(pairs.excess[judged] < 0, -1.0, 1.0)
     for _ in range(_FLIPS):
-        # All begin as better than chance: agreements alone are the same if everybody's sign is turned.
+        # All begin as better than chance: agreements alone are the same if all signs are turned.
         new = np.where(agreement @ sign < 0, -1.0, 1.0)
         if known:
             new[-1] = 1.0

@@ -157,7 +157,7 @@ class _Model:
         flat, (right, wrong) = self.votes, self.pseudo
         agreed = self._per_annotator(flat.weight * self.posterior[flat.item, flat.label])
         self.accuracy = (agreed + right) / (self.labels + right + wrong)
-        # log1p: the digits of 1 - accuracy are lost where the accuracy is close to 1.
+        # log1p: the digits of a small accuracy are lost in 1 - accuracy.
         log_right, log_wrong = np.log(self.accuracy), np.log1p(-self.accuracy)
         penalty += float((right * log_right + wrong * log_wrong).sum())
         log_each = log_wrong - np.log(max(1, self.sizes["num_classes"] - 1))

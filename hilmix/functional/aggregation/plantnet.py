@@ -87,7 +87,7 @@ def plantnet(
         counts = weighted_counts(scaled, num_items=table.num_items, num_classes=table.num_classes)
         pin_shares(counts, table.gold)
         best = best_classes(counts)
-        # Where classes tie there is no winner that somebody could have identified.
+        # Where classes tie there is no winner to have identified.
         best[best.sum(axis=1) > 1] = False
         top = counts.max(axis=1, initial=0.0)
         valid = (top > least_confidence) & (top > least_accuracy * counts.sum(axis=1))

@@ -36,11 +36,11 @@ def label_consistency(table: Votes, skill: FloatArray, aggregate: IntArray) -> F
     item = cell // k
     start = np.flatnonzero(np.diff(item, prepend=-1))
     top = np.zeros(table.num_items)
-    # At least 0, the ratio of classes that nobody names, so that no exponential overflows.
+    # At least 0, the ratio of classes that no label names, so that no exponential overflows.
     top[item[start]] = np.maximum(np.maximum.reduceat(score, start), 0) if len(start) else 0
     named = np.bincount(item, minlength=table.num_items)
     total = np.bincount(item, np.exp(score - top[item]), minlength=table.num_items)
-    # All classes that nobody names at once: their ratio is the same, and there can be thousands.
+    # All classes that no label names at once: their ratio is the same, and there can be thousands.
     total += (occurring - named) * np.exp(-top)
     # An aggregate that no label names has the ratio 0.
     own = np.zeros(table.num_items)

@@ -40,7 +40,7 @@ def debiased_calibration_error(bins: Bins) -> Tensor:
     size = bins.samples.clamp(min=1)
     accuracy = bins.correct / size
     gap = (bins.confidence / size - accuracy).square()
-    # On average the squared gap of a bin is too large by the variance of its accuracy, which one sample cannot tell.
+    # On average the squared gap of a bin is too large by the variance of its accuracy, which one sample cannot show.
     variance = torch.where(bins.samples > 1, accuracy * (1 - accuracy) / (size - 1).clamp(min=1), 0.0)
     squared = (bins.samples * (gap - variance)).sum(-1) / total.clamp(min=1)
     return torch.where(total > 0, squared.clamp(min=0).sqrt(), math.nan)
