@@ -1,5 +1,6 @@
 """YAML from strangers: bombs are refused before anything is built, everything else loads as PyYAML loads it."""
 
+import math
 import time
 import tracemalloc
 
@@ -10,7 +11,7 @@ from hilmix.cli import main
 from hilmix.data.folder import read_folder
 from hilmix.errors import ConfigError, DataError
 from hilmix.lightning_cli.config_files import check_configs
-from hilmix.yaml_files import MAX_ADDED, MAX_DEPTH, YAMLBomb, check_yaml, load_yaml
+from hilmix.yaml_files import MAX_ADDED, MAX_DEPTH, YAMLBomb, check_yaml, load_yaml, write_yaml
 
 
 def laughs(levels: int = 9, width: int = 9, *, maps: bool = False) -> str:
@@ -122,3 +123,13 @@ def test_plain_files_of_any_size_and_usual_aliases_load():
 def test_what_no_plain_value_fits_is_an_error_of_yaml(text):
     with pytest.raises(yaml.YAMLError):
         load_yaml(text)
+
+
+def test_what_is_written_as_yaml_is_read_the_same() -> None:
+    content = {
+        "z": {"rate": 1e-05, "large": math.inf, "none": None, "yes": "yes", "date": "2026-11-29", "number": "1e3"},
+        "a": [True, 0, -1.5, "Ä" * 200, "${run_dir}/x", "a: b", "", "first\nsecond"],
+    }
+    read = yaml.safe_load(write_yaml(content))
+    assert read == content
+    assert list(read) == ["z", "a"]

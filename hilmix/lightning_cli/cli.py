@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -127,14 +128,17 @@ class HilmixCLI(LightningCLI):
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        name, *options = sys.argv[1:]
+        command = self._subcommand_parsers[name]
+        # The command's parser alone: that of all commands would merge, resolve and check the same once more. It has no
+        # parent, then, to which it would leave --print_config.
+        vars(command).pop("parent_parser")
         try:
-            super().parse_arguments(parser, args)
+            self.config = Namespace({"subcommand": name, name: command.parse_args(options)})
         except argparse.ArgumentError as error:
-            command = self._subcommand_parsers.get(sys.argv[1])
-            if command is not None:
-                command.default_config_files = []  # one of them may be what is wrong
-            defaults = [] if command is None else command.get_defaults().keys()
-            settings = ["config", *(name for name in defaults if not name.startswith("__"))]
+            command.default_config_files = []  # one of them may be what is wrong
+            defaults = command.get_defaults().keys()
+            settings = ["config", *(key for key in defaults if not key.startswith("__"))]
             raise ConfigError(one_sentence(str(error), settings)) from error
         settings = self.config[self.config.subcommand]
         if self.config.subcommand in TRAINING:

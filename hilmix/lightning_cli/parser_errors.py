@@ -108,7 +108,10 @@ def unknown_setting(name: str, settings: Sequence[str]) -> str:
 def _unknown_option(message: str) -> str | None:
     if found := re.search(r"unrecognized arguments: .*?--([\w.+]+)", message, re.DOTALL):
         return found[1].rstrip("+")
-    found = re.search(r"Subcommand '\w+' does not accept option '(.+?)'", message)
+    if found := re.match(r"Group '(.+?)' does not accept option '(.+?)'", message):
+        return f"{found[1]}.{found[2]}"
+    # At the beginning: further down it is about a setting of a class, which is named there.
+    found = re.match(r"Option '(.+?)' is not accepted", message)
     return found[1] if found else None
 
 

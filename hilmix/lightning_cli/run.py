@@ -15,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 from hilmix.errors import ConfigError, RunError, find_user_error
 from hilmix.lightning_cli.chosen_folder import with_named_folder
 from hilmix.lightning_cli.cli import HilmixCLI, RunTrainer
-from hilmix.lightning_cli.command_parser import CommandParser, write_yaml
 from hilmix.lightning_cli.config_files import check_configs, configs_folder
 from hilmix.lightning_cli.exit_codes import exit_codes
 from hilmix.lightning_cli.parser_errors import library_of
@@ -23,7 +22,7 @@ from hilmix.lightning_cli.run_defaults import run_defaults, with_last_weights
 from hilmix.lightning_cli.run_folder import UNWRITABLE
 from hilmix.lightning_cli.saved_config import SaveRunConfig
 from hilmix.moved import current_options, with_current_paths
-from hilmix.yaml_files import check_yaml
+from hilmix.yaml_files import MAX_DEPTH, check_yaml, write_yaml
 
 CROSSFIT = (
     "Trains one network per fold in one run, each without the items of its fold, which it then predicts: training "
@@ -60,7 +59,6 @@ def run(argv: list[str]) -> HilmixCLI:
                 LightningModule,
                 LightningDataModule,
                 trainer_class=RunTrainer,
-                parser_class=CommandParser,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=SaveRunConfig,
@@ -108,5 +106,7 @@ def filter_warnings() -> None:
 
 def load_checked(text: str) -> Any:
     """Returns what jsonargparse would read of a config or value, with current class paths, unless it is a YAML bomb."""
-    check_yaml(text)
+    # Hundreds of values per command: without an alias a text this short can neither grow nor nest too deep.
+    if "*" in text or len(text) > MAX_DEPTH:
+        check_yaml(text)
     return with_current_paths(get_omegaconf_loader("omegaconf+")(text))

@@ -14,13 +14,12 @@ from lightning.pytorch.loggers import CSVLogger
 from hilmix.data import AnnotatedDataModule
 from hilmix.files import write_table
 from hilmix.integrity import name_module
-from hilmix.lightning_cli.command_parser import write_yaml
 from hilmix.lightning_cli.given_settings import RESUME_ONLY
 from hilmix.lightning_cli.provenance import save_start
 from hilmix.lightning_cli.results_folder import mark
 from hilmix.logging import wandb_logger
 from hilmix.redaction import redacted
-from hilmix.yaml_files import load_yaml
+from hilmix.yaml_files import load_yaml, write_yaml
 
 
 class SaveRunConfig(SaveConfigCallback):

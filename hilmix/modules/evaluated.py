@@ -19,7 +19,10 @@ from hilmix.types import Batch, StepOutput
 
 
 class EvaluatedModule(LightningModule):
-    """Base of modules whose :meth:`evaluate` gives the outputs for an un-mixed batch."""
+    """Base of modules whose :meth:`evaluate` gives the outputs for an un-mixed batch.
+
+    Their constructor calls :meth:`measure_groups`, once the number of groups is known.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +31,6 @@ class EvaluatedModule(LightningModule):
         """State of the data module that served the training; names of classes and annotators are in it."""
         # By default torchmetrics drops NaN, which would hide divergence, and reads each value on the host to find it.
         self.train_loss = MeanMetric(nan_strategy="disable")
-        self.measure_groups(0)
 
     def measure_groups(self, num_groups: int) -> None:
         """Makes the metrics of validation and test items anew, for data with G groups."""

@@ -18,6 +18,8 @@ from hilmix.modules import Classifier, EMClassifier
 from hilmix.types import StepOutput
 from tests.helpers import in_memory, quiet_trainer
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 N, D = 48, 4
 CLASSES, PEOPLE = ("cat", "dog", "eel"), ("ann", "bob", "cleo", "dan")
 SPLIT = np.array(["train"] * 24 + ["val"] * 12 + ["test"] * 12)

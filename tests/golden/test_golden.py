@@ -25,6 +25,8 @@ from hilmix.moved import MOVED, current_options, current_path, public_path, with
 from hilmix.parts import Part
 from hilmix.trusted import leaves, trust
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 HERE = Path(__file__).parent
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 RUNS = ("annot_mix", "em", "human")

@@ -13,6 +13,8 @@ from hilmix.data.root import load_root
 from hilmix.data.sources import find_source, load_source
 from hilmix.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 FILE = """
 import numpy as np
 

@@ -15,7 +15,10 @@ def slow_plantnet(votes, rounds, sizes, author, thresholds=(2.0, 0.7)):
     n, a, k = sizes
     weight = [math.log(2.1)] * a
     for done in range(rounds):
-        count = [[sum(weight[w] * q[c] for j, w, q in votes if j == i) for c in range(k)] for i in range(n)]
+        count = [[0.0] * k for _ in range(n)]
+        for i, w, q in votes:
+            for c in range(k):
+                count[i][c] += weight[w] * q[c]
         winner, valid = [], []
         for row in count:
             best = [c for c in range(k) if row[c] > 0 and row[c] > max(row) - 1e-9]

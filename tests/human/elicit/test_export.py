@@ -20,6 +20,8 @@ from hilmix.human.study import read_study
 from tests.human.elicit.studies import make_study, make_tasks
 from tests.human.elicit.study_data import CLASSES, pictures
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 N, PEOPLE, TRUTH = 150, 24, {"logit_a": -0.3, "logit_b": 0.7}
 
 
