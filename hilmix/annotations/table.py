@@ -287,17 +287,10 @@ class Annotations:
 
     def to_frame(self, items: Sequence[str]) -> pd.DataFrame:
         """One row per annotation, with names, in the layout that :meth:`from_frame` reads."""
-        frame = pd.DataFrame(
-            {
-                "item": np.asarray(items, dtype=object)[self.item],
-                "annotator": np.asarray(self.annotators, dtype=object)[self.annotator],
-                "label": np.asarray(self.classes, dtype=object)[self.label],
-            }
-        )
-        if self.confidence is not None:
-            frame["confidence"] = self.confidence
-        if self.seconds is not None:
-            frame["seconds"] = self.seconds
+        vocabularies = {"item": items, "annotator": self.annotators, "label": self.classes}
+        named = {name: np.asarray(known, dtype=object)[getattr(self, name)] for name, known in vocabularies.items()}
+        stated = {name: getattr(self, name) for name in ("confidence", "seconds")}
+        frame = pd.DataFrame(named | {name: values for name, values in stated.items() if values is not None})
         if self.probs is not None:
             soft = pd.DataFrame(self.probs, columns=[f"prob_{c}" for c in self.classes])
             frame = pd.concat([frame, soft], axis=1)

@@ -12,8 +12,6 @@ from hilmix.checks import NonNegativeInt, PositiveInt, Share, check_settings
 from hilmix.errors import ConfigError
 from hilmix.functional.generators import seed_torch
 from hilmix.functional.label_columns import LabelColumns, expected_classes
-from hilmix.functional.losses import mixed_cross_entropy
-from hilmix.functional.mixing import row_shares
 from hilmix.functional.out_of_fold import match_targets
 from hilmix.functional.precision import at_least_float32
 from hilmix.functional.random import step_seed
@@ -21,7 +19,7 @@ from hilmix.modules.classifier import Classifier
 from hilmix.modules.folds import FoldNetworks, ItemFolds, choose_folds, clip_each
 from hilmix.modules.model import CrowdModel
 from hilmix.modules.optimization import count_epochs
-from hilmix.modules.outputs import Losses
+from hilmix.modules.outputs import Losses, target_losses
 from hilmix.modules.training_items import predict_training_items, require_em_memory, training_labels
 from hilmix.types import UNKNOWN, Batch, MixPlan, StepOutput
 
@@ -227,16 +225,7 @@ class EMClassifier(Classifier):
 
     def _target_losses(self, log_probs: Tensor, batch: Batch) -> Losses:
         assert self.em_targets is not None, "set when training starts, or by the checkpoint"
-        pairwise = batch.plan is not None and batch.plan.rows == "pairs"
-        item = batch.row if pairwise else torch.arange(len(batch.index), device=batch.index.device)
-        target = self.em_targets[batch.index[item]]
-        shares = None
-        if batch.plan is not None and batch.plan.shares is not None:
-            shares = row_shares(batch.plan.shares, batch.row, batch.plan.partner)
-        value, counts = mixed_cross_entropy(log_probs, target, batch.plan, shares), target.any(1)
-        if batch.plan is not None:
-            counts = counts | counts[batch.plan.partner]
-        return Losses(value[counts], item[counts], target.sum())
+        return target_losses(log_probs, self.em_targets, batch)
 
     def pair_output(
         self, features: Tensor, log_probs: Tensor, annotator: Tensor, plan: MixPlan | None

@@ -8,6 +8,8 @@ from torch import Tensor
 from hilmix.annotators import AnnotatorModel, AnnotatorOutput
 from hilmix.functional.confusion import Confusion, pair_chunks
 from hilmix.functional.confusion_tables import JoinedConfusion
+from hilmix.functional.losses import mixed_cross_entropy
+from hilmix.functional.mixing import row_shares
 from hilmix.types import Batch, MixPlan, StepOutput
 
 # 64 KiB for each pair at 128 classes in float32: tens of MiB in a batch, and 60 times as many at 1,000 classes.
@@ -48,6 +50,26 @@ class TrainingStep(NamedTuple):
     """Scalar: data loss, penalties and explanation losses."""
     losses: Losses
     output: StepOutput
+
+
+def target_losses(log_probs: Tensor, targets: Tensor, batch: Batch) -> Losses:
+    """Returns the cross-entropy of each row with the target of its item; rows count whose items have a target.
+
+    Args:
+        log_probs: (R, K) class log-probabilities; R is the number of pairs under a plan over pairs, else B.
+        targets: (N, K) distributions of all items, zeros where there is none.
+        batch: mixed as its plan says.
+    """
+    plan = batch.plan
+    pairwise = plan is not None and plan.rows == "pairs"
+    item = batch.row if pairwise else torch.arange(len(batch.index), device=batch.index.device)
+    target = targets[batch.index[item]]
+    shares = None if plan is None or plan.shares is None else row_shares(plan.shares, batch.row, plan.partner)
+    value, counts = mixed_cross_entropy(log_probs, target, plan, shares), target.any(1)
+    if plan is not None:
+        # A row without a target of its own still has the share of its partner.
+        counts = counts | counts[plan.partner]
+    return Losses(value[counts], item[counts], target.sum())
 
 
 def training_output(batch: Batch, logits: Tensor, output: AnnotatorOutput) -> StepOutput:
