@@ -136,10 +136,12 @@ class Aggregator:
         return found if as_array else pd.DataFrame(found, index=self._index(rows), columns=self.classes_)
 
     def _labels_of(self, rows: NDArray[np.int64], *, as_array: bool) -> "pd.Series[Any] | NDArray[Any]":
+        # An item without a label has the code -1, which picks the None at the end.
         found: NDArray[Any] = np.asarray([*self.classes_, None], dtype=object)[self._label[rows]]
         return found if as_array else pd.Series(found, index=self._index(rows), name="label", dtype=object)
 
     def _rows(self, votes: Any) -> NDArray[np.int64]:
+        # By the attribute, as scikit-learn's own check asks for what `fit` leaves, and not for a flag.
         if not hasattr(self, "items_"):
             raise ConfigError("`Aggregator` must be fitted before it predicts. Call fit or fit_predict.")
         if votes is None:
@@ -160,6 +162,7 @@ class Aggregator:
             number = votes.num_items if isinstance(votes, Annotations) else len(votes)
             return tuple(map(str, range(number))), read_annotations(votes, number)
         columns = Columns(item=self.item, annotator=self.annotator, label=self.label)
+        # By the reader of files: a table in memory and the same on disk have the same faults.
         settings, found, place = ExportSettings(columns, wide=self.wide), Findings(), Path("votes")
         export = read_votes_table(votes, place, settings, found)
         found.raise_if_any(place)

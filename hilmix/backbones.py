@@ -176,6 +176,7 @@ class TimmBackbone(Backbone):
         channels, *sides = input_shape
         self.in_channels = channels
         small = max(sides) <= SMALL_IMAGE
+        # The user's arguments come last everywhere: they win over what is derived from the size of the images.
         kwargs = {"in_chans": channels, **self.kwargs}
         if small:
             kwargs = {**small_patches(self.name, sides, given=self.kwargs), **kwargs}
@@ -194,6 +195,7 @@ class TimmBackbone(Backbone):
         if small:
             keep_resolution(self.net, channels)
         try:
+            # Asked of the network and not of timm, by one image of zeros: what is refused is refused before training.
             self.num_features = output_width(self.net, input_shape)
         except ConfigError as error:
             raise ConfigError(f"TimmBackbone: '{self.name}' with {kwargs} {error}") from error
@@ -253,6 +255,7 @@ class MLP(Backbone):
         layers: list[nn.Module] = [nn.Flatten()]
         for out in self.hidden:
             norm = [nn.BatchNorm1d(out)] if self.norm == "batch" else []
+            # In place: the sum before a ReLU is not read again, and holding it would double the memory of a wide layer.
             layers += [nn.Linear(width, out), *norm, nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
             width = out
         self.net = nn.Sequential(*layers)
@@ -296,5 +299,6 @@ def without_pretrained(spec: Any) -> Any:
     if not (args and args.get("pretrained")):
         return spec
     spec = deepcopy(spec)
+    # In a copy, as the specification is also what the next checkpoint is saved with.
     spec["init_args"]["pretrained"] = False
     return spec

@@ -31,6 +31,7 @@ class Range:
     remedy: str = ""
 
     def __contains__(self, value: float) -> bool:
+        # NaN is in no range: every comparison with it is false.
         over = value > self.low if self.above else value >= self.low
         return over and (value < self.high if self.below else value <= self.high)
 
@@ -79,6 +80,7 @@ def check_settings(owner: str, init: Callable[..., Any], values: Mapping[str, An
         Traceback (most recent call last):
         hilmix.errors.ConfigError: `Layer.width` must be >= 1, got 0.
     """
+    # Only what is annotated: arguments of classes of users need not be, and then anything goes.
     hints = _hints(init)
     for name, value in values.items():
         if name in hints:
@@ -104,6 +106,7 @@ def refusal(name: str, must: str, found: Any) -> str:
     """Returns the sentence that refuses a setting: ```name` must be MUST, got FOUND.`` and the remedy after ``. ``."""
     must, _, remedy = must.partition(". ")
     shown = repr(found)
+    # A fitted policy or a list of a million weights must not bury the sentence.
     shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
     return f"`{name}` must be {must}, got {shown}.{f' {remedy}' if remedy else ''}"
 
@@ -175,6 +178,7 @@ def _fault_of_union(value: Any, members: Sequence[Any], where: str) -> _Fault | 
     faults = [_find_fault(value, member, where) for member in members if member is not type(None)]
     if None in faults or (value is None and type(None) in members):
         return None
+    # The member of the union that got furthest into the value is the one that was meant.
     closest = max((fault for fault in faults if fault is not None), key=lambda fault: len(fault.where))
     must, dot, remedy = closest.must.partition(". ")
     null = " or null" if type(None) in members and closest.where == where else ""

@@ -112,6 +112,7 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if y is None:  # in the words that pipelines of scikit-learn look for
             raise DataError("`y` must be the votes: fit requires y to be passed, but the target y is None.")
         data = self._read(X, y)
+        # One number for all: drawn from a generator, it differs with every call of `fit`, as scikit-learn wants it.
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         module = AnnotatedDataModule(
             data, batch_size=self.batch_size, val_fraction=self.val_fraction, split_seed=seed, **self._data
@@ -121,6 +122,7 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model = self._build(module)
             self._trainer(reports, scratch).fit(model, module)
         self.model_, self.temperature_ = model.cpu().eval(), reports.temperature
+        # The trainer holds the data and the loaders, which a fitted estimator would keep alive and pickle.
         self.model_.trainer = None
         self.annotators_, self.label_issues_ = reports.annotators, reports.label_issues
         self._annotator_names = data.annotations.annotators
@@ -159,6 +161,7 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
+        # A pickled module would hold code paths and hooks; settings and weights load in the next version, too.
         if "model_" in state:
             model = state["model_"]
             weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
@@ -236,6 +239,7 @@ class AnnotatedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, np.ndarray) and X.dtype != object:
             require_pixels(X)
             inputs = ArrayInputs(X, "image")
+            # Resized when fetched, and not here: a copy of all images in the new size may not fit.
             size = inputs.shape if self.image_size is None else (inputs.shape[0], self.image_size, self.image_size)
             return inputs if size == inputs.shape else Pictures(X, size)
         sources = X["path"].tolist() if isinstance(X, pd.DataFrame) else list(X)

@@ -32,6 +32,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        # Also over a file that is there: readers see the old content or the new one, never half of either.
         partial.replace(path)
     except OSError as error:
         raise RunError(

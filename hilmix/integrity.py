@@ -85,6 +85,7 @@ def name_module(checkpoint: MutableMapping[str, Any], module: object) -> None:
     nothing is written.
     """
     kind = type(module)
+    # Neither a script's own class nor one inside a function can be imported by its path later.
     if kind.__module__ != "__main__" and "." not in kind.__qualname__:
         checkpoint[MODULE] = public_path(kind)
 
@@ -113,6 +114,7 @@ def _version(path: Path | str) -> _Version | None:
     status = Path(path).stat()
     if time.time_ns() - status.st_mtime_ns < _SETTLED:
         return None
+    # By the file and not by its name alone: `last.ckpt` is replaced at the end of every epoch.
     return _Version(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -155,6 +157,7 @@ def _digest(file: BinaryIO, length: int) -> str:
     """Of the first ``length`` bytes."""
     file.seek(0)
     digest = hashlib.sha256()
+    # A mebibyte at a time: a checkpoint can be larger than the memory.
     while length > 0 and (part := file.read(min(length, 2**20))):
         digest.update(part)
         length -= len(part)

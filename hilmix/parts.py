@@ -42,6 +42,7 @@ class Part:
         def remember(self: Any, *args: Any, **kw: Any) -> None:
             bound = signature.bind(self, *args, **kw)
             bound.apply_defaults()
+            # Without `self`. The defaults are among them: a specification must not change when a default does.
             named = dict(list(bound.arguments.items())[1:])
             check_settings(type(self).__name__, init, named)
             if "_spec_args" not in self.__dict__:  # the outermost constructor runs first and names the part
@@ -89,6 +90,7 @@ def plain_value(value: Any) -> Any:
     """Parts become their specs, containers are copied; anything else must be a plain value already."""
     if isinstance(value, Part):
         return value.spec()
+    # Tuples become lists, as they do in YAML and JSON: equal settings must compare equal after saving.
     if isinstance(value, (list, tuple)):
         return [plain_value(v) for v in value]
     if isinstance(value, dict):

@@ -142,6 +142,7 @@ def thumbnail_sheet(thumbnails: Sequence[Thumbnail], title: str, *, columns: int
         captions = [_caption_lines(item) for item in thumbnails]
         cell, caption, head = 1.35, 0.125 + 0.165 * max(3, *map(len, captions)), 0.45  # inches
         width, height = max(cell * columns, 5.0), rows * (cell + caption) + head
+        # Placed by hand: the layout engine draws every text to measure it, which takes seconds for a sheet of captions.
         figure = blank_figure(width, height, layout=None)
         for i, (item, lines) in enumerate(zip(thumbnails, captions, strict=True)):
             left, row = (i % columns) * cell + 0.06, i // columns
@@ -205,6 +206,7 @@ def annotator_figure(
 def _accuracy_panel(axis: "Axes", table: pd.DataFrame) -> None:
     estimated, true = table["estimated_accuracy"].to_numpy(), table["true_accuracy"].to_numpy()
     dots: dict[str, Any] = {"color": BLUE, "alpha": 0.7, "linewidths": 0.6, "edgecolors": "white"}
+    # The area of a dot grows with its labels, so its side with their root.
     size = 14 + 60 * np.sqrt(table["labels"] / max(table["labels"].max(), 1))
     if np.isfinite(true).any():
         low = max(0.0, np.nanmin([np.nanmin(estimated), np.nanmin(true)]) - 0.06)

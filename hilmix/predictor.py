@@ -97,6 +97,7 @@ class Predictor:
         if names is None:
             raise RunError(f"{path} holds no names of classes: it was not trained by an AnnotatedDataModule.")
         calibration = _calibration_of(path, saved_weights(checkpoint, path))
+        # Names from the checkpoint, not from the data folder, which need not exist where the model is used.
         return cls(model, names.classes, names.annotators, calibration=calibration, device=device)
 
     @classmethod

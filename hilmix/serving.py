@@ -93,11 +93,13 @@ def create_app(predictor: Predictor, limits: Limits = Limits()) -> FastAPI:  # n
 
     @app.post("/predict")
     async def predict(request: Request) -> JSONResponse:
+        # Refused at once: a queue without an end answers all too late and fills the memory with bodies.
         if held[0] >= limits.waiting:
             return _reply(numbers, 503, {"error": "Too many requests at a time. Try again."}, {"retry-after": "1"})
         held[0] += 1
         try:
             body = await _read_body(request, limits.body)
+            # Decoding in a thread, as a large image would otherwise stop the loop, and with it /health.
             x = await run_in_threadpool(_decode, body, images=len(predictor.input_shape) == 3)
             async with one_at_a_time:
                 start = time.perf_counter()
@@ -144,6 +146,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
     """The body, as long as it is within the limit: announced or not, no more of it is kept."""
     too_large = RefusedError(413, f"The request is larger than {limit / 2**20:g} MB.")
     announced = request.headers.get("content-length", "0")
+    # What is announced saves reading it, but is not believed: the bytes are counted as well.
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
     body = bytearray()
@@ -166,7 +169,9 @@ def _decode_image(body: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; what does not decode raises
+            # The listed formats only: Pillow knows decoders that run programs, and many that few have tested.
             picture = Image.open(io.BytesIO(body), formats=FORMATS)
+            # By the header, before anything is decoded: a small file can stand for gigabytes of pixels.
             if picture.width * picture.height > MAX_PIXELS:
                 raise RefusedError(413, f"The image has more than {MAX_PIXELS:,} pixels.")
             if picture.mode in WIDE_MODES:

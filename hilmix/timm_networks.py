@@ -51,8 +51,10 @@ def common_patch(sides: Sequence[int]) -> int | None:
         (4, 5, None)
     """
     shorter = min(sides)
+    # A patch must divide both sides: timm cuts off, or refuses, what is left over.
     fits = [p for p in range(1, shorter + 1) if math.gcd(*sides) % p == 0]
     fits = [p for p in fits if TOKENS / 2 <= shorter / p <= TOKENS * 2]
+    # In the logarithm, as twice too many tokens are as far off as half of them.
     return min(fits, key=lambda p: abs(math.log(shorter / p / TOKENS)), default=None)
 
 

@@ -57,6 +57,7 @@ def find_class(class_path: object, base: type[T]) -> type[T]:
     module, _, name = current_path(str(class_path)).rpartition(".")
     try:
         found = (
+            # A module that is merely loaded is not imported from: only what it holds already may be named.
             getattr(importlib.import_module(module), name) if _is_trusted(module) else vars(sys.modules[module])[name]
         )
     except (ImportError, AttributeError) as error:
@@ -165,6 +166,7 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 
 
 def _is_trusted(module: str) -> bool:
+    # With the dot: trust in `mine` is none in `mine_too`.
     return any(module == name or module.startswith(f"{name}.") for name in _packages)
 
 
