@@ -39,4 +39,5 @@ def read_exported(path: Path) -> tuple[list[CrowdModel], dict[str, Any]]:
 
 def _without_weights(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a network whose weights come from a file, so that pretrained ones are not fetched."""
+    # The name of the network stays, as its layers have to fit the weights that follow.
     return {**settings, "backbone": without_pretrained(settings["backbone"])}

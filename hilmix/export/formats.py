@@ -25,6 +25,7 @@ TOLERANCE = 1e-5
 """Largest difference of a probability between the file and the model."""
 SIZES = (1, 2, 5)
 """Rows of the batches that are compared: one, and more than the trace has seen."""
+# Neither 0 nor 1: torch.export makes these two sizes constants of the program, even of an axis that is marked dynamic.
 _TRACED = 3
 Reader = Callable[[Tensor], NDArray[Any]]
 """Function of another program: inputs to (B, K) probabilities."""
@@ -86,6 +87,7 @@ def _write_onnx(predictor: Predictor, file: Path) -> Reader:
         verbose=False,
     )
     assert program is not None, "as dynamo is set"
+    # Inside the file, as it is copied alone: without the order of the classes its probabilities have no meaning.
     program.model.metadata_props.update(card_of(predictor).properties())
     program.save(str(file), external_data=False)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
@@ -101,6 +103,7 @@ def _write_torch(predictor: Predictor, file: Path) -> Reader:
     with file.open("wb") as opened:
         torch.export.save(program, opened, extra_files={"hilmix.json": card_of(predictor).json()})
     with file.open("rb") as opened:
+        # Read again, as what counts is what the file computes and not what was traced.
         loaded = torch.export.load(opened).module()
     return lambda x: loaded(x).detach().numpy()
 
@@ -163,6 +166,7 @@ def _write_timm(predictor: Predictor, folder: Path) -> Reader:
             "input_size": [channels, height, width],
             "mean": mean,
             "std": std,
+            # The whole image: timm's default of 0.875 would cut off a border that training has seen.
             "crop_pct": 1.0,
             "interpolation": "bilinear",
             "num_classes": len(predictor.classes),

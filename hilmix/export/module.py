@@ -104,5 +104,6 @@ def example_inputs(predictor: Predictor, rows: int, *, seed: int = 0) -> Tensor:
         return torch.randint(0, 256, shape, generator=g, dtype=torch.uint8)
     network: Any = predictor.networks[0]
     noise = torch.randn(shape, generator=g)
+    # Of plain noise on features in thousands, all rows would look alike, and a wrong scaling would not show.
     scaled: Tensor = noise * network.input_std.cpu() + network.input_mean.cpu()
     return scaled

@@ -64,6 +64,7 @@ def line(axes: Axes, x: ArrayLike, y: ArrayLike, kind: str) -> Markup:
         if not np.isfinite(py):
             pen = "M"
             continue
+        # A tenth of a unit is less than a pixel; more digits would only make the file larger.
         path.append(f"{pen}{px:.1f} {py:.1f}")
         pen = "L"
     return Markup('<path class="line {}" d="{}"/>').format(kind, "".join(path))
@@ -130,6 +131,7 @@ def heatmap(matrix: NDArray[np.floating], classes: Sequence[str], about: str) ->
         classes: K names, written where there is room.
         about: its description for a reader who cannot see it.
     """
+    # Longer names than two letters would cover one another at the width of a cell; the titles of the cells have them.
     size, margin = len(matrix), 18 if max(map(len, classes)) <= 2 else 4
     cell = (200 - margin) / max(size, 1)
     shape = Markup(
@@ -169,6 +171,7 @@ def ticks(low: float, high: float, number: int = 5) -> list[float]:
     """
     rough = max(high - low, 1e-12) / number
     power = 10.0 ** np.floor(np.log10(rough))
+    # 1e-9, as a quotient of floats may lie a little above a round number: the step would double, or a tick be lost.
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
     return [float(f"{i * step:.10g}") for i in range(first, last + 1)]

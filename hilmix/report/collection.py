@@ -67,6 +67,7 @@ def collect_runs(folders: Sequence[Path | str]) -> Collection:
     """
     if missing := [str(folder) for folder in folders if not Path(folder).is_dir()]:
         raise RunError(f"`folders` must exist, got {missing}.")
+    # By the resolved path: `runs` and `runs/a` find the same run twice, which would weigh double in a mean.
     found = sorted({run.resolve(): run for folder in folders for run in find_runs(Path(folder))}.values())
     rows, settings, unreadable = [], [], []
     for run in found:
@@ -103,9 +104,11 @@ def average_runs(collection: Collection, over: str = "seed_everything") -> pd.Da
         raise ConfigError(f"`over` must be a setting in which the runs differ ({known}), got '{over}'.")
     others = [name for name in collection.settings if name != over]
     # runs of one group may still be in different states, which must not be averaged silently
+    # dropna=False: a setting that only some runs have is empty in the others, and they are a group of their own.
     groups = collection.table.groupby(others or (lambda _: 0), dropna=False, sort=True)
     columns: dict[str, Any] = {"runs": groups.size()}
     for metric in collection.metrics:
+        # A mean over the seeds that happen to have finished would be compared with one over all of them.
         whole = groups[metric].count() == groups.size()
         columns[metric] = groups[metric].mean().where(whole)
         columns[f"{metric} std"] = groups[metric].std().where(whole)
@@ -157,9 +160,11 @@ def _weights(test: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joined(results: pd.DataFrame, settings: pd.DataFrame, unreadable: tuple[str, ...]) -> Collection:
+    # A run has a hundred settings, and one that is the same everywhere explains no difference.
     several = [name for name in settings.columns if settings[name].nunique(dropna=False) > 1]
     metrics = sorted(name for name in results.columns if str(name).startswith(("test/", "val/")))
     facts = [name for name in ("weights", "epoch", "step", "items") if name in results]
     table = pd.concat([results[["run", "state"]], settings[several].convert_dtypes(), results[facts + metrics]], axis=1)
+    # Nullable: a single run without a result would turn all epochs into floats.
     whole = {name: "Int64" for name in ("epoch", "step", "items") if name in facts}
     return Collection(table.astype(whole), tuple(several), tuple(metrics), unreadable)

@@ -67,6 +67,7 @@ def _reliability(run: Run, bins: pd.DataFrame, what: str, stage: str) -> Figure:
         known = table[table["target"].notna()]
         right = (known["predicted"].astype(object) == known["target"].astype(object)).to_numpy(dtype=np.float64)
         grid = np.linspace(0, 1, 101)
+        # Beside the bins, whose picture changes with their edges: a kernel has none (Blasiok and Nakkiran, 2023).
         curve, near = smooth_reliability(known["confidence"], right, grid, width=KERNEL)
         # Of fewer than five neighbours the curve says nothing.
         curve = np.where(near >= 5, curve, np.nan)
@@ -118,6 +119,7 @@ def risk_figure(run: Run) -> Figure | None:
     start = min(9, len(risk) - 1)
     top = max(0.05, float(upper[start:].max()) * 1.05)
     axes = charts.Axes((0, 1), (0, min(top, 1)), "coverage", "risk", (True, True))
+    # More than 200 points cannot be seen, and a test set of a million would make tens of megabytes of path.
     part = np.unique(np.linspace(start, len(risk) - 1, 200).astype(np.int64))
     marks = [
         charts.band(
@@ -151,6 +153,7 @@ def _training(run: Run) -> Iterator[Figure]:
         if stage in ("train", "val") and name and curves.groupby("epoch")[column].last().notna().sum() > 1:
             panels.setdefault(name, []).append(column)
     for name in sorted(panels, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))[:8]:
+        # A resumed run has the epoch in which it was stopped in both of its logs; the later one counts.
         lines = {column: curves.groupby("epoch")[column].last().dropna() for column in panels[name]}
         values = np.concatenate([one.to_numpy() for one in lines.values()])
         values = values[np.isfinite(values)]

@@ -47,6 +47,7 @@ def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=loader,
         autoescape=True,
+        # A misspelt name in a template is an error here, and not an empty place on the page.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -125,6 +125,7 @@ def _error(run: Run, name: str, value: float, size: int) -> tuple[float, str]:
         return share_error(value, size), f"{100 * low:.0f} to {100 * high:.0f} % (95 % interval)"
     table = run.evaluation
     if name in ("nll", "brier") and table is not None and "target" in table:
+        # Floored: a single probability that is 0 in float32 would make the error infinite.
         values = table["brier"] if name == "brier" else -np.log(np.maximum(table["p_target"], 1e-12))
         error = float(values.std() / math.sqrt(max(values.count(), 1)))
         return error, f"± {rounded(1.96 * error, error)} (95 % interval)"
@@ -155,6 +156,7 @@ def _baseline(run: Run, name: str, value: float) -> tuple[str, bool]:
         error = share_error(majority[name], majority["items"]) if name == "acc" else 0.01
         shown = percent(majority[name], error) if name == "acc" else rounded(majority[name], error)
         better = majority[name] > value if name == "acc" else majority[name] < value
+        # The warning leaves ECE out: a constant guess of the class shares is calibrated, and useless.
         return f"majority vote {shown}", bool(better and name in ("acc", "nll", "brier"))
     if name == "agreement" and part.get("pairwise_agreement") is not None:
         return f"one vote with another {percent(part['pairwise_agreement'], 0.01)}", False

@@ -122,6 +122,7 @@ class Run:
             named = {k: v for k, v in self.test.items() if k.startswith("test/")}
         else:
             known = {} if self.curves is None else {c: self.curves[c].dropna() for c in self.curves.columns}
+            # Each column's own last value, as the logger writes a row per call and leaves the other columns empty.
             named = {k: float(v.iloc[-1]) for k, v in known.items() if k.startswith("val/") and len(v)}
         return {name.partition("/")[2]: float(value) for name, value in named.items()}
 

@@ -59,6 +59,7 @@ def confusion(run: Run) -> Confusion | None:
     known = table[table[column].notna()]
     if known.empty:
         return None
+    # The reference first: its categories have the order of the classes of the data.
     names = list(dict.fromkeys([*_categories(known[column]), *_categories(known["predicted"])]))
     reference = pd.Categorical(known[column], categories=names).codes
     predicted = pd.Categorical(known["predicted"], categories=names).codes
@@ -165,6 +166,7 @@ def _flags(labels: int, lower: float, upper: float, crowd: float, classes: int) 
     if labels < FEW_LABELS:
         return ["few labels"]
     flags = []
+    # By the end of the interval and not by the estimate: a flag beside a name can cost that person work.
     if classes and upper < 1 / classes:
         flags.append("worse than guessing")
     elif classes and lower <= 1 / classes:

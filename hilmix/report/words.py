@@ -64,6 +64,7 @@ def percent(value: float, error: float) -> str:
 def share_error(share: float, number: float) -> float:
     """Returns the standard error of a share of ``number`` items; that of half a hit at 0 and 1."""
     size = max(number, 1)
+    # At 0 and 1 the plain formula gives no error at all, and so three digits for three items.
     kept = min(max(share, 0.5 / size), 1 - 0.5 / size)
     return math.sqrt(kept * (1 - kept) / size)
 
