@@ -176,8 +176,7 @@ class TimmBackbone(Backbone):
         channels, *sides = input_shape
         self.in_channels = channels
         small = max(sides) <= SMALL_IMAGE
-        # The user's arguments come last everywhere: they win over what is derived from the size of the images.
-        kwargs = {"in_chans": channels, **self.kwargs}
+        kwargs = {"in_chans": channels, **self.kwargs}  # the user's last: they win over what the images suggest
         if small:
             kwargs = {**small_patches(self.name, sides, given=self.kwargs), **kwargs}
         if ":" not in self.name and not timm.is_model(self.name):  # with a colon it names a hub or a folder
@@ -195,8 +194,7 @@ class TimmBackbone(Backbone):
         if small:
             keep_resolution(self.net, channels)
         try:
-            # Asked of the network and not of timm, by one image of zeros: what is refused is refused before training.
-            self.num_features = output_width(self.net, input_shape)
+            self.num_features = output_width(self.net, input_shape)  # by one image, so that it fails before training
         except ConfigError as error:
             raise ConfigError(f"TimmBackbone: '{self.name}' with {kwargs} {error}") from error
         except _REFUSALS as error:
@@ -255,7 +253,6 @@ class MLP(Backbone):
         layers: list[nn.Module] = [nn.Flatten()]
         for out in self.hidden:
             norm = [nn.BatchNorm1d(out)] if self.norm == "batch" else []
-            # In place: the sum before a ReLU is not read again, and holding it would double the memory of a wide layer.
             layers += [nn.Linear(width, out), *norm, nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
             width = out
         self.net = nn.Sequential(*layers)
@@ -298,7 +295,6 @@ def without_pretrained(spec: Any) -> Any:
     args = spec.get("init_args") if hasattr(spec, "get") else None
     if not (args and args.get("pretrained")):
         return spec
-    spec = deepcopy(spec)
-    # In a copy, as the specification is also what the next checkpoint is saved with.
+    spec = deepcopy(spec)  # the given one is what the next checkpoint is saved with
     spec["init_args"]["pretrained"] = False
     return spec

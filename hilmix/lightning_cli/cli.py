@@ -130,9 +130,8 @@ class HilmixCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         name, *options = sys.argv[1:]
         command = self._subcommand_parsers[name]
-        # The command's parser alone: that of all commands would merge, resolve and check the same once more. It has no
-        # parent, then, to which it would leave --print_config.
-        vars(command).pop("parent_parser")
+        # The command's parser alone: that of all commands would merge, resolve and check the same once more.
+        vars(command).pop("parent_parser")  # to which it would leave --print_config
         try:
             self.config = Namespace({"subcommand": name, name: command.parse_args(options)})
         except argparse.ArgumentError as error:
