@@ -57,6 +57,7 @@ def read_votes(votes: Any, num_items: int) -> LongVotes:
 
 
 def _from_long(votes: pd.DataFrame, num_items: int) -> LongVotes:
+    # Errors become NaN, which fails both comparisons below: one sentence for texts, fractions and rows outside.
     item = pd.to_numeric(votes["item"], errors="coerce").to_numpy(dtype=np.float64)
     outside = ~((item >= 0) & (item < num_items) & (item == np.floor(item)))
     if outside.any():
@@ -79,6 +80,7 @@ def _from_wide(votes: ArrayLike | pd.DataFrame, num_items: int) -> LongVotes:
     return LongVotes(
         item.astype(np.int64),
         np.asarray([str(name) for name in table.columns], dtype=object)[column],
+        # Of objects, as a common type of the columns would make 1 of True and 1.0 of 1, which are other class names.
         table.astype(object).to_numpy()[item, column],
     )
 

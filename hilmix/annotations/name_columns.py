@@ -71,6 +71,7 @@ def known_names(
             found=f"{len(rows):,} cell(s) {shown} count as missing",
             remedy="List it under 'classes' in dataset.yaml if it is a class.",
         )
+        # Only noted: such texts are what other programs write for an empty cell, and a class of this name is rare.
         names = names.without(texts)
     place = places(names.texts, missing)
     named = [text for text, p in zip(names.texts, place, strict=True) if p >= 0 and text not in (listed or ())]
@@ -137,6 +138,7 @@ def code_names(names: Names, listed: Sequence[str], file: Path | str, where: str
     place = places(names.texts, listed)
     unknown = [names.texts[u] for u in np.flatnonzero(place < 0)]
     if unknown:
+        # Spelled out only beside similar names: the difference may be a blank or a letter of another alphabet.
         similar = alike(unknown[0], listed)
         found.fault(
             "unknown-name",

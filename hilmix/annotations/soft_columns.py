@@ -76,6 +76,7 @@ def read_soft(
         )
     if lacking or extra:
         return None, mass
+    # Of all columns, also those that mean an abstention: the sum by which an answer is divided holds them too.
     values = votes[[f"{SOFT}{name}" for name in names]].to_numpy(dtype=np.float64, na_value=np.nan)
     # An abstention may leave its probabilities empty or 0.
     blank = abstained & ~(np.nan_to_num(values) != 0).any(1)
@@ -109,6 +110,7 @@ def read_soft(
 
 def check_mass(mass: NDArray[np.float64], file: Path | str, found: Findings) -> NDArray[np.bool_]:
     """Returns (L,) bool, answers that are abstentions; one that is so in part only is a fault."""
+    # Not rescaled to the other classes: that would count an answer that is half "skip" as a full vote.
     whole = mass >= 1 - TIE
     part = np.flatnonzero((mass > TIE) & ~whole)
     if len(part):
@@ -171,6 +173,7 @@ def find_contradictions(probs: NDArray[np.float64], label: IntArray) -> NDArray[
     """
     if not probs.shape[1]:
         return np.zeros(len(label), dtype=bool)
+    # With room for rounding: the label may have been taken from a tie before the numbers were written as text.
     own = np.take_along_axis(probs, np.maximum(label, 0)[:, None], 1)[:, 0]
     contradicted: NDArray[np.bool_] = (label >= 0) & (own < probs.max(1) * (1 - TIE))
     return contradicted

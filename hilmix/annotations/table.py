@@ -226,6 +226,7 @@ class Annotations:
     def indptr(self) -> IntArray:
         """(N + 1,) int64: the annotations of item n are the rows ``indptr[n]:indptr[n + 1]``."""
         per_item = np.bincount(self.item, minlength=self.num_items)
+        # As of a CSR matrix, which scipy can then take without a copy; the leading 0 gives empty items an empty range.
         return np.concatenate([[0], np.cumsum(per_item)]).astype(np.int64)
 
     @property

@@ -120,6 +120,7 @@ def code_frame(
         if len(again := pd.Index(names)[pd.Index(names).duplicated()]):
             found.fault(f"repeated-{what}", "annotations", found=f"{what} '{again[0]}' is there more than once")
     found.raise_if_any("annotations")
+    # Findings name rows by their number; the index of a filtered table would point elsewhere.
     frame = frame.reset_index(drop=True)
     read_numbers(frame, "annotations", found)
     coded = code_classes(frame, "annotations", declared, found)
@@ -165,6 +166,7 @@ def code_votes(
         )
         return None
     item = code_names(required_names(votes["item"], file, "item", found), items, file, "item", found)
+    # Coded by their own names first, as repeats need them also for annotators whose every answer is an abstention.
     who = required_names(votes["annotator"], file, "annotator", found)
     numbers = {c: bounded_column(votes, file, c, found) for c in ("confidence", "seconds")}
     abstained, probs, label = coded.abstained, None, coded.label

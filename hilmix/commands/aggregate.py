@@ -162,6 +162,7 @@ def _summary(
     label = decision.label
     if gold is not None:
         table.add_row("gold items", f"{(gold != UNKNOWN).sum():,}, left out of the accuracy")
+        # Their class is an input, so that counting them would score what the method was given.
         label = np.where(gold == UNKNOWN, label, UNKNOWN)
     if accuracy := _accuracy(labels, label):
         table.add_row("accuracy", accuracy)
@@ -186,6 +187,7 @@ def _least_trusted(labels: LabelledItems, result: Aggregate) -> str:
     votes, skill = labels.annotations, result.skill
     assert skill is not None
     number = np.bincount(votes.annotator, minlength=votes.num_annotators)
+    # Without a vote, a skill is what the method starts from.
     heard = np.flatnonzero(number)
     worst = heard[np.argsort(skill[heard], kind="stable")][:_LEAST_TRUSTED]
     shown = [f"{votes.annotators[a]} {skill[a]:.2f} ({number[a]:,} labels)" for a in worst]

@@ -126,6 +126,7 @@ def _read_table(file: Path) -> pd.DataFrame:
 
 def _read_features(file: Path) -> NDArray[Any]:
     try:
+        # Without pickle: a file of features can come from anywhere, and unpickling runs what it holds.
         found: NDArray[Any] = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"--features must be an array as numpy.save writes it, got '{file}': {error}") from error
@@ -170,6 +171,7 @@ def _probs_of(
     columns = [f"prob_{name}" for name in data.classes]
     if missing := [name for name in ("item", *columns) if name not in table]:
         raise DataError(f"{source}: the predictions must have a column {missing[0]}, as the folder has this class.")
+    # As text, like the names of items in a folder: a table of 1, 2, 3 is read as numbers.
     place = pd.Index(table["item"].astype(str))
     if place.has_duplicates:
         raise DataError(
