@@ -143,6 +143,7 @@ class Findings:
         try:
             yield
         except FaultyDataError as error:
+            # One by one, and not as one text: what was found deeper keeps its own file, column and rows.
             self.faults += error.faults
             self.notes += error.notes
         except DataError as error:
@@ -174,6 +175,7 @@ def _made(
     count: int | None = None,
 ) -> Fault:
     listed = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.int64)
+    # The first few alone: a column of a million faults would make a message, and a JSON, of a million numbers.
     first = tuple(int(row) for row in listed[:ROWS_SHOWN])
     return Fault(
         kind, str(file), where, found, expected, remedy, first, max(1, len(listed)) if count is None else count

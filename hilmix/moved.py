@@ -138,6 +138,7 @@ def with_current_paths(value: Any) -> Any:
 
 def current_options(argv: Sequence[str]) -> list[str]:
     """Returns a command line with current class paths, given as ``--data.mix PATH`` or ``--data.mix=PATH``."""
+    # Both sides, as a token without "=" may be the path itself, after its option.
     split = [token.partition("=") for token in argv]
     return [f"{current_path(name)}{equals}{current_path(value)}" for name, equals, value in split]
 
@@ -159,6 +160,7 @@ def former_names(
     def get(name: str) -> Any:
         if name in renamed:
             text = f"{package}.{name} is now {renamed[name]}; the former name goes in 0.2."
+            # stacklevel 2: the line that asks for the name, by which Python decides whether the warning is shown.
             warnings.warn(text, DeprecationWarning, stacklevel=2)
             return getattr(sys.modules[package], renamed[name])
         if otherwise is None:

@@ -54,11 +54,13 @@ class Pictures:
         if isinstance(source, str | Path):
             pixels = np.array(read_picture(Path(source), remedy=_REMEDY, mode=MODES[channels]))
         elif isinstance(source, Image.Image):
+            # Phones store photos as their sensor saw them, with the rotation beside; readers of files turn them, too.
             pixels = np.array(ImageOps.exif_transpose(source).convert(MODES[channels]))
         else:
             pixels = np.asarray(source)
         if pixels.ndim not in (2, 3) or (pixels.shape[2] if pixels.ndim == 3 else 1) != channels:
             raise DataError(f"Images must have {channels} channel(s), last, got an array of shape {pixels.shape}.")
+        # A flipped array has negative strides, which torch refuses.
         picture = torch.from_numpy(np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None]))
         return fit_picture(as_pixels(picture.permute(2, 0, 1)), (size[0], size[1])).contiguous()
 
@@ -106,6 +108,7 @@ def read_new_inputs(x: Any, shape: Sequence[int]) -> Inputs:
         DataError: for inputs of another kind or shape, or vectors that are not finite.
     """
     shape = tuple(shape)
+    # By what it can do: a data folder's inputs and a user's own class both need no base class.
     if hasattr(x, "fetch") and tuple(x.shape) == shape:
         inputs: Inputs = x
         return inputs

@@ -46,6 +46,7 @@ def evaluation_table(data: AnnotatedData, result: CleanPass) -> pd.DataFrame:
     }
     target = data.target[items]
     if (known := target != UNKNOWN).any():
+        # Any valid column for an unknown target: np.where below discards what is read there.
         given = np.maximum(target, 0)
         p = probs[np.arange(len(row)), given]
         columns["target"] = named(target, data.classes)
@@ -87,6 +88,7 @@ def describe_run_data(data: AnnotatedData, split: NDArray[np.str_]) -> dict[str,
     votes, distinct = data.annotations, data.annotations.distinct()
     counts = votes.counts()
     compared = counts if distinct is votes else distinct.counts()
+    # Agreement of soft answers needs them: an answer must not be compared with itself.
     squares = squared_counts(distinct)
     parts = {}
     for name in SPLITS:

@@ -115,6 +115,7 @@ def pool_outputs(outputs: list[StepOutput], rows: Tensor, batch: Batch) -> StepO
         rows: (F, B) bool, the items that each network predicts.
         batch: of B rows.
     """
+    # Logits of different networks have no common zero; normalised first, their probabilities can be averaged.
     logits = pool_predictions([output.logits.log_softmax(-1) for output in outputs], rows, log=True)
     fields = _pooled(outputs, rows, PER_ITEM) | _pooled(outputs, rows[:, batch.row], PER_PAIR)
     matrices = [output.confusion for output in outputs if output.confusion is not None]
@@ -141,6 +142,7 @@ class PooledConfusion:
         self.parts, self.rows = list(parts), rows
 
     def log_marginal(self, log_probs: Tensor) -> Tensor:
+        # Of the mean matrix, as the mean of the networks' own answers would weigh them by their class model once more.
         return DenseConfusion(self.dense().log()).log_marginal(log_probs)
 
     def log_likelihood(self, label: Tensor, probs: Tensor | None = None) -> Tensor:
@@ -185,6 +187,7 @@ class ItemFolds:
         if self._keys is None:
             raise ConfigError("The model has no folds before it is trained. Load a checkpoint, or train it.")
         if self._of_row is None or self._of_row.device != device:
+            # Once per device and data: digests of a million names take seconds, and every step asks.
             self._of_row = torch.from_numpy(folds_by_key(*self._keys, datamodule.item_digests)).to(device)
         return self._of_row
 
@@ -234,6 +237,7 @@ def draw_folds(datamodule: Any, folds: int, *, seed: int, left_out: NDArray[np.b
         ConfigError: unless there are at least 2 folds, and at least as many training items.
     """
     rows = datamodule.rows("train")
+    # By name and stably, so that a copy of the data with its rows in another order has the same folds.
     by_name = rows[np.argsort(np.array([str(datamodule.data.items[row]) for row in rows], dtype=str), kind="stable")]
     votes = datamodule.train_annotations
     stratum = majority_strata(votes if left_out is None else votes.subset(~left_out))[by_name]
@@ -245,6 +249,7 @@ def draw_folds(datamodule: Any, folds: int, *, seed: int, left_out: NDArray[np.b
 
 def _warn_about_rare_classes(classes: Sequence[str], stratum: IntArray, folds: int) -> None:
     count = np.bincount(stratum, minlength=len(classes))[: len(classes)]
+    # Only warned of: a crowd's data often have such classes, and leaving their items out would shift the others.
     rare = np.flatnonzero((count > 0) & (count < folds))
     if len(rare):
         log.warning(

@@ -86,6 +86,7 @@ def read_export(source: Path, settings: ExportSettings, found: Findings) -> Expo
         return read_cvat(file, settings, found)
     if suffix in TABLE_SUFFIXES:
         frame = read_table_file(file, settings.separator)
+        # By its headers, as Zooniverse's files are CSV like any other; --wide states that the columns are annotators.
         read = read_zooniverse if set(frame.columns) >= HEADERS and not settings.wide else read_votes_table
         return read(frame, file, settings, found)
     content = _read_json(file)
@@ -109,8 +110,10 @@ def read_objects(file: Path) -> list[dict[str, Any]]:
 
 
 def _read_json(file: Path) -> Any:
+    # With the mark that Excel and PowerShell put in front of UTF-8, which json refuses.
     text = file.read_text(encoding="utf-8-sig")
     if file.suffix.lower() in (".jsonl", ".ndjson"):
+        # Not splitlines(), which also ends a line at characters that JSON allows inside a text, such as U+2028.
         lines = enumerate(text.split("\n"), 1)
         return [_parse(line, f"{file}, line {number}") for number, line in lines if line.strip()]
     return _parse(text, str(file))
@@ -119,6 +122,7 @@ def _read_json(file: Path) -> Any:
 def _parse(text: str, place: str) -> Any:
     try:
         return json.loads(text)
+    # Brackets nested a thousand deep are a damaged or hostile file, and no reason for a traceback.
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"Cannot read {place}: {error}. Export it again.") from error
 

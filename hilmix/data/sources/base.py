@@ -64,6 +64,7 @@ class Access:
         self.downloads, self.allow_unverified = downloads, allow_unverified
         self.mirror = mirror if mirror is not None else Path(variable) if variable else None
 
+    # Files alone, without their checksums: those of a gigabyte take longer than most commands that ask.
     def is_downloaded(self, resource: Resource[Any]) -> bool:
         """Returns whether all canonical files are there already."""
         return all((self.downloads / file.path).is_file() for file in resource.files)
@@ -76,6 +77,7 @@ class Access:
 
     def from_mirror(self, resource: Resource[Any]) -> bool:
         """Returns whether :meth:`read` takes the mirror."""
+        # The published files win: the mirror holds the same content, but only they can be checked by their sums.
         return self.is_mirrored(resource) and not self.is_downloaded(resource)
 
     def missing_files(self, resource: Resource[Any]) -> list[RemoteFile]:

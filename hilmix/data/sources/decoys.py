@@ -38,6 +38,7 @@ _SHIFT = (
 )
 
 
+# Not by the source's seed, which decides decoys alone: results of several seeds then share their test images.
 def draw_published_split(train: int, total: int) -> NDArray[np.str_]:
     """Return (total,): a tenth of the training images, drawn once and for all as in the release, is for validation."""
     order = np.random.default_rng(42).permutation(train)

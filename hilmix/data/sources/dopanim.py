@@ -92,6 +92,7 @@ def _look_up(values: "pd.Series[str]", known: tuple[str, ...], file: str) -> NDA
 
 def _normalise(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
     total = likelihoods.sum(1, keepdims=True)
+    # An answer with no likelihood at all was given nevertheless: without it its time would be lost, too.
     shares: NDArray[np.float64] = np.where(total > 0, likelihoods, 1.0)
     shares /= shares.sum(1, keepdims=True)
     return shares

@@ -40,6 +40,7 @@ def find_spurious_features(answers: Path) -> dict[int, list[int]]:
     columns = ["Input.class_index", "Input.feature_index", "Answer.main"]
     if missing := [c for c in columns if c not in table.columns]:
         raise DataError(f"{answers} lacks the column(s) {missing}.")
+    # "separate_object" too: the authors count a feature as spurious unless it is part of the main object.
     aside = table["Answer.main"].isin(["background", "separate_object"])
     votes = aside.groupby([table[columns[0]], table[columns[1]]], sort=False).sum()
     found: dict[int, list[int]] = {}
@@ -62,6 +63,7 @@ def find_images(folder: Path, features: list[int]) -> dict[str, list[int]]:
     for feature in features:
         if str(feature) not in table.columns:
             raise DataError(f"{file} has no column '{feature}', which workers called spurious.")
+        # The columns have different lengths, so that the shorter ones end in empty cells.
         for name in table[str(feature)].dropna().unique():
             shown.setdefault(str(name), []).append(feature)
     return dict(sorted(shown.items()))
@@ -72,6 +74,7 @@ def crop_centre(path: Path) -> NDArray[np.uint8]:
     picture = read_picture(path, mode="RGB")
     scale = SHORTER / min(picture.size)
     size = (max(SHORTER, round(scale * picture.width)), max(SHORTER, round(scale * picture.height)))
+    # max() above, as rounding may end a pixel below the side that is cropped.
     resized = picture.resize(size, Image.Resampling.BILINEAR)
     left, top = (resized.width - SIDE) // 2, (resized.height - SIDE) // 2
     return np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))

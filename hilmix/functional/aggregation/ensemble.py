@@ -72,16 +72,19 @@ def ensemble(table: Votes, *, max_rounds: int = 500, on_round: OnRound | None = 
         if on_round is not None:
             on_round(done + rounds)
 
+    # First and alone: it decides whether the votes refute such models, and then the other two are not fitted.
     habits = dawid_skene(table, max_rounds=max_rounds, on_round=count)
     done += habits.rounds
     phi = dispersion(table, habits)
     skill = np.einsum("akk,k->a", habits.confusion, habits.prior)
+    # The second comparison is for one class, where every dispersion would refute.
     if phi > table.num_classes**2 > 1:
         posterior = soft_labels(pin_shares(vote_counts(table), table.gold))
         return Ensemble(posterior, skill, phi, True, habits.converged, done)
     weights = bwa(table, max_rounds=max_rounds)
     done += weights.rounds
     split = ebcc(table, subtypes=_SUBTYPES, start="easiness", max_rounds=max_rounds, on_round=count)
+    # Equal weights: without truth there is nothing to fit others to, see experiments/aggregation.
     mean = (habits.posterior + weights.posterior + split.posterior) / 3
     converged = habits.converged and weights.converged and split.converged
     return Ensemble(mean, skill, phi, False, converged, done + split.rounds)
