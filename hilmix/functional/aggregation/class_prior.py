@@ -11,7 +11,7 @@ from hilmix.functional.aggregation.registry import Aggregate, aggregate
 from hilmix.functional.aggregation.sparse_posterior import dense_posterior
 from hilmix.functional.aggregation.vote_table import FloatArray, Votes, VoteTable
 
-BAYESIAN = ("dawid-skene", "one-coin", "zencrowd", "glad", "mace")
+BAYESIAN = ("dawid-skene", "one-coin", "zencrowd", "ibcc", "ebcc", "ptbcc", "glad", "mace")
 """Methods whose distribution is Bayes' rule under a class prior, which is that of an item without votes."""
 
 
@@ -47,7 +47,8 @@ def aggregate_under(prior: FloatArray, method: str, votes: Votes, **settings: An
 
         p'(c | votes) ~ p(c | votes) prior[c] / p(c)
 
-    Annotators are estimated as without it: known shares decide between classes, not who is trusted.
+    Annotators are estimated as without it: known shares decide between classes, not who is trusted. Of the methods that
+    integrate the class prior out (ibcc, ebcc, ptbcc) p(c) is its posterior mean.
 
     Args:
         prior: (K,) positive shares of the classes, scaled to sum to 1.

@@ -49,6 +49,16 @@ def test_the_own_prior_changes_nothing(method):
     )
 
 
+@pytest.mark.parametrize("method", BAYESIAN)
+def test_where_votes_are_even_the_shares_decide(method):
+    """By symmetry: two annotators agree on ten items of each class, and disagree on the last."""
+    dense = np.array([[i % 2] * 2 for i in range(20)] + [[0, 1]])
+    for prior in ([0.9, 0.1], [0.2, 0.8]):
+        found = aggregate_under(np.array(prior), method, Annotations.from_dense(dense, classes=2))
+        # the random starts of ebcc and mace end a little apart
+        np.testing.assert_allclose(found.posterior[-1], prior, atol=5e-3)
+
+
 @pytest.mark.parametrize(
     ("method", "prior", "sentence"),
     [
