@@ -166,6 +166,45 @@ def argilla(*, flat: bool) -> list[dict]:
     return records
 
 
+def argilla_1(*, flat: bool) -> list[dict]:
+    """Return the records of a feedback data set of Argilla 1, nested, or flattened as for Hugging Face."""
+    records = []
+    for n in range(5):
+        given = [(who, label, "submitted") for item, who, label in VOTES if item == f"photo {n}"]
+        given += [("cyd", "dog", "discarded")] if n == 0 else []
+        image = {"image": f"https://host.example.com/photo {n}.png"}
+        if flat:
+            values = [{"user_id": who, "value": label, "status": status} for who, label, status in given]
+            records.append(
+                {**image, "kind": values, "kind-suggestion": "cat", "external_id": f"e{n}", "metadata": "{}"}
+            )
+        else:
+            responses = [
+                {"user_id": who, "status": status, "values": {"kind": {"value": label}}} for who, label, status in given
+            ]
+            records.append({"fields": image, "responses": responses, "suggestions": [], "external_id": f"e{n}"})
+    return records
+
+
+def argilla_1_texts() -> list[dict]:
+    """Return records of text classification of Argilla 1, one annotator each; the last is not validated yet."""
+    records = [
+        {"id": item, "text": "", "inputs": {"text": item}, "annotation": label, "annotation_agent": who}
+        | {"multi_label": False, "status": "Validated", "prediction": [["dog", 0.9]], "prediction_agent": "model"}
+        for item, who, label in VOTES
+    ]
+    return [*records, records[0] | {"annotation": None, "status": "Default"}]
+
+
+def mturk_ticks(header: str) -> str:
+    """Return a batch with a column of true and false per choice, by the pattern of their headers; one has no tick."""
+    columns = [header.format(choice) for choice in ("cat", "dog")]
+    rows = [["HITId", "WorkerId", "Input.image_url", *columns, "Approve"]]
+    for item, who, label in [*VOTES, ("photo 2", "ann", "")]:
+        rows.append(["3X", who, f"https://x/{item}.png", *(str(label == one).lower() for one in ("cat", "dog")), ""])
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
 def cvat(who: str) -> str:
     """Return the tags of one annotator in the format ``CVAT for images 1.1``; a box too, which is no tag."""
     given = {item: label for item, name, label in VOTES if name == who}

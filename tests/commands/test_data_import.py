@@ -9,7 +9,18 @@ import pytest
 
 from hilmix.cli import main
 from hilmix.data.folder import read_folder
-from tests.commands.exports import CROWD_KIT, MTURK, OWN, TOLOKA, VOTES, table, wide, write_photos, zooniverse
+from tests.commands.exports import (
+    CROWD_KIT,
+    MTURK,
+    OWN,
+    TOLOKA,
+    VOTES,
+    mturk_ticks,
+    table,
+    wide,
+    write_photos,
+    zooniverse,
+)
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -62,6 +73,32 @@ def test_columns_of_the_common_tools_are_guessed(photos, file, text, name):
     assert main(["data", "import", file, "--images", "photos", "-o", "mine"]) == 0
     check("mine", name)
     assert main(["data", "check", "mine"]) == 0
+
+
+@pytest.mark.parametrize("header", ["Answer.kind.{}", "Answer.{}.on"])
+def test_ticks_of_mturk_are_one_column_of_labels(photos, header, capsys):
+    (photos.parent / "batch.csv").write_text(mturk_ticks(header))
+    assert main(["data", "import", "batch.csv", "--images", "photos", "-o", "mine"]) == 0
+    assert "1 answer(s) have no tick" in words(capsys)
+    check("mine", stem)
+
+
+def test_several_ticks_and_several_questions_of_mturk(photos, capsys):
+    batch = mturk_ticks("Answer.kind.{}").replace("ann,https://x/photo 3.png,false", "ann,https://x/photo 3.png,true")
+    (photos.parent / "batch.csv").write_text(batch)
+    command = ["data", "import", "batch.csv", "--images", "photos", "-o", "mine"]
+    assert main(command) == 2
+    assert "1 answer(s) hold several choices, such as 'cat', 'dog'" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--several", "explode"]) == 0
+    assert votes_of("mine", stem)[0] == {*VOTES, ("photo 3", "ann", "cat")}
+    lines = mturk_ticks("Answer.kind.{}").splitlines()
+    more = [",Answer.quality.good,Answer.quality.bad", *[",true,false"] * (len(lines) - 1)]
+    (photos.parent / "two.csv").write_text("".join(a + b + "\n" for a, b in zip(lines, more, strict=True)))
+    command = ["data", "import", "two.csv", "--images", "photos", "-o", "two"]
+    assert main(command) == 2
+    assert "'Answer.kind', 'Answer.quality'" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--label", "Answer.kind"]) == 0
+    check("two", stem)
 
 
 def test_columns_and_the_separator_can_be_named(photos):

@@ -12,6 +12,8 @@ from tests.commands.exports import (
     USERS,
     VOTES,
     argilla,
+    argilla_1,
+    argilla_1_texts,
     cvat,
     doccano,
     fiftyone,
@@ -95,6 +97,23 @@ def test_argilla_nested_and_flattened(photos, flat):
     (photos.parent / "records.json").write_text(json.dumps(argilla(flat=flat)))
     assert main(["data", "import", "records.json", "--images", "photos", "-o", "mine"]) == 0
     check("mine", stem)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_argilla_1_nested_and_flattened(photos, flat):
+    lines = "".join(json.dumps(record) + "\n" for record in argilla_1(flat=flat))
+    (photos.parent / "records.jsonl").write_text(lines)
+    assert main(["data", "import", "records.jsonl", "--images", "photos", "-o", "mine"]) == 0
+    check("mine", stem)
+
+
+def test_texts_of_argilla_1_have_one_annotator_each(workplace):
+    lines = "".join(json.dumps(record) + "\n" for record in argilla_1_texts())
+    (workplace / "records.jsonl").write_text(lines)
+    assert main(["aggregate", "records.jsonl", "--method", "soft", "-o", "labels.csv"]) == 0
+    found = pd.read_csv("labels.csv", index_col="item")
+    assert found["votes"].to_dict() == {"photo 0": 2, "photo 1": 3, "photo 2": 1, "photo 3": 2, "photo 4": 1}
+    assert found.loc["photo 1", "prob_dog"] == pytest.approx(2 / 3)
 
 
 def test_cvat_names_annotators_by_file(photos):

@@ -17,6 +17,7 @@ from hilmix.data.exports.label_studio import (
 )
 from hilmix.data.exports.tables import TABLE_SUFFIXES, read_table_file, read_votes_table
 from hilmix.data.exports.text_tools import is_argilla, is_doccano, read_argilla, read_doccano
+from hilmix.data.exports.ticks import join_ticks
 from hilmix.data.exports.zooniverse import HEADERS, read_zooniverse
 from hilmix.errors import DataError
 from hilmix.faults import Findings
@@ -86,9 +87,12 @@ def read_export(source: Path, settings: ExportSettings, found: Findings) -> Expo
         return read_cvat(file, settings, found)
     if suffix in TABLE_SUFFIXES:
         frame = read_table_file(file, settings.separator)
-        # By its headers, as Zooniverse's files are CSV like any other; --wide states that the columns are annotators.
-        read = read_zooniverse if set(frame.columns) >= HEADERS and not settings.wide else read_votes_table
-        return read(frame, file, settings, found)
+        if settings.wide:  # states that the columns are annotators
+            return read_votes_table(frame, file, settings, found)
+        # By its headers, as Zooniverse's files are CSV like any other.
+        if set(frame.columns) >= HEADERS:
+            return read_zooniverse(frame, file, settings, found)
+        return read_votes_table(join_ticks(frame, file, settings, found), file, settings, found)
     content = _read_json(file)
     if isinstance(content, dict) and {"samples", "labels"} & set(content):
         return read_fiftyone(content, file, settings, found)

@@ -10,6 +10,8 @@ from hilmix.faults import Findings
 
 Record = dict[str, Any]
 _RESPONSES = ".responses"
+_GIVEN = (None, "submitted", "Validated")
+"""Status of a response that counts; Argilla 1 has a validated record in place of submitted responses."""
 _TEXT = ("filename", "text", "data")
 
 
@@ -19,9 +21,10 @@ def is_doccano(record: Record) -> bool:
 
 
 def is_argilla(record: Record) -> bool:
-    """Return whether an object is a record of Argilla 2, nested or flattened."""
-    nested = isinstance(record.get("fields"), dict) and isinstance(record.get("responses"), dict)
-    return nested or any(key.endswith(_RESPONSES) for key in record)
+    """Return whether an object is a record of Argilla 1 or 2, nested or flattened."""
+    nested = isinstance(record.get("fields"), dict) and isinstance(record.get("responses"), dict | list)
+    flat = any(key.endswith(_RESPONSES) or _is_question(value) for key, value in record.items())
+    return nested or flat or "annotation_agent" in record
 
 
 def read_doccano(records: Sequence[Record], file: Path, settings: ExportSettings, found: Findings) -> Export:
@@ -44,10 +47,11 @@ def read_doccano(records: Sequence[Record], file: Path, settings: ExportSettings
 
 
 def read_argilla(records: Sequence[Record], file: Path, settings: ExportSettings, found: Findings) -> Export:
-    """Return the content of an export of Argilla 2: submitted responses; discarded ones and drafts are skipped.
+    """Return the content of an export of Argilla: submitted responses; discarded ones and drafts are skipped.
 
     Args:
-        records: as of ``records.to_list()`` or ``to_json()``, or of a data set that was flattened.
+        records: of Argilla 2, as of ``records.to_list()`` or ``to_json()``, or of a data set that was flattened; of
+            Argilla 1, of a feedback data set or of text classification, whose one annotator is ``annotation_agent``.
         file: of the export.
         settings: ``columns.label`` names the question where there are several, ``columns.item`` the field of the items.
         found: collects what is wrong.
@@ -57,12 +61,13 @@ def read_argilla(records: Sequence[Record], file: Path, settings: ExportSettings
     question = choose_question([name for one in responses for name in one], given.label, file, found)
     tasks, answers = [], []
     for record, one in zip(records, responses, strict=True):
-        fields = record.get("fields", record)
+        fields = record.get("fields") or record.get("inputs") or record
         key = find_image(fields, given.item, file, found)
-        item = str(fields.get(key) if key is not None else record.get("id"))
+        own = record.get("id") if record.get("id") is not None else record.get("external_id")
+        item = str(fields.get(key) if key is not None else own)
         tasks.append(Task(item))
         for value, who, status in one.get(question or "", ()):
-            answers.append(Answer(item, who, (read_choices(value) or ()) if status in (None, "submitted") else ()))
+            answers.append(Answer(item, who, (read_choices(value) or ()) if status in _GIVEN else ()))
     place = f"field '{given.item}'" if given.item else "the field that names an image, else the id of the record"
     understood = {"item": place, "annotator": "user of the response", "label": f"question '{question}'"}
     return build_export(file, "Argilla records", tasks, answers, settings, understood, found)
@@ -70,6 +75,16 @@ def read_argilla(records: Sequence[Record], file: Path, settings: ExportSettings
 
 def _responses(record: Record) -> Mapping[str, list[tuple[Any, str, str | None]]]:
     """Value, user and status of every response, by question."""
+    if "annotation_agent" in record:
+        status = record.get("status")
+        return {"annotation": [(record.get("annotation"), str(record["annotation_agent"]), status)]}
+    if isinstance(record.get("responses"), list):
+        of_users: dict[str, list[tuple[Any, str, str | None]]] = {}
+        for one in record["responses"]:
+            for question, answer in (one.get("values") or {}).items():
+                given = (answer.get("value"), str(one.get("user_id")), one.get("status"))
+                of_users.setdefault(question, []).append(given)
+        return of_users
     if isinstance(record.get("responses"), dict):
         return {
             question: [(one.get("value"), str(one.get("user_id")), one.get("status")) for one in given]
@@ -77,8 +92,15 @@ def _responses(record: Record) -> Mapping[str, list[tuple[Any, str, str | None]]
         }
     found = {}
     for key, values in record.items():
-        if key.endswith(_RESPONSES) and values:
+        if _is_question(values):
+            found[key] = [(one["value"], str(one.get("user_id")), one.get("status")) for one in values]
+        elif key.endswith(_RESPONSES) and values:
             users = record.get(f"{key}.users") or ["annotator"] * len(values)
             states = record.get(f"{key}.status") or [None] * len(values)
             found[key.removesuffix(_RESPONSES)] = [*zip(values, map(str, users), states, strict=True)]
     return found
+
+
+def _is_question(value: Any) -> bool:
+    """Whether a value of a flattened record of Argilla 1 holds the responses to a question."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "value" in one for one in value)
