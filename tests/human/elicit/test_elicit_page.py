@@ -39,10 +39,11 @@ class Reader:
         self.running = running
         self.link = ""
 
-    def serve(self, folder, tokens, *, listener):
+    def serve(self, studies, *, listener):
         listener.close()
-        self.link = self.running.enter_context(run_server(folder))
-        assert tokens.study in self.link
+        (one,) = studies.values()
+        self.link = self.running.enter_context(run_server(one.folder))
+        assert one.tokens.study in self.link
 
     def do(self, program: str, *arguments: str) -> None:
         arguments = tuple(self.link if one == "LINK" else one for one in arguments)

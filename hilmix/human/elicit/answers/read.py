@@ -93,6 +93,13 @@ def collect_answers(folder: Path | str) -> StudyAnswers:
     )
     if not answers:
         raise DataError(_no_answers(folder))
+    return build_answers(manifest, participants, surveys, answers)
+
+
+def build_answers(
+    manifest: Manifest, participants: Sequence[Participant], surveys: Sequence[Survey], answers: Sequence[AnswerRow]
+) -> StudyAnswers:
+    """Returns the rows of an answers file as the answers of its study."""
     return StudyAnswers(
         manifest, tuple(participants), tuple(surveys), tuple(_judgments(manifest, participants, answers))
     )

@@ -11,6 +11,7 @@ import numpy as np
 from hilmix.errors import DataError
 from hilmix.functional.agreement import intraclass_correlation
 from hilmix.human.elicit.answers import quality
+from hilmix.human.elicit.answers.disputed import Dispute, find_disputed
 from hilmix.human.elicit.design.manifest import Manifest, Task
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
@@ -81,6 +82,7 @@ class Status(Model):
     phases: dict[str, int]
     withdrawn: int
     participants: tuple[ParticipantStatus, ...]
+    disputed: tuple[Dispute, ...]
 
 
 def read_status(folder: Path, now: float) -> Status:
@@ -116,6 +118,7 @@ def compute_status(study: Study, rows: Rows, now: float) -> Status:
         phases=dict(Counter(participant.phase for participant in participants)),
         withdrawn=sum(event.what == "withdrew" for event in events),
         participants=tuple(_participant(study, one, given[one.number], loads[one.number]) for one in participants),
+        disputed=find_disputed(study, counted),
     )
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from hilmix.human.elicit.answers import quality
@@ -98,6 +99,15 @@ def build_tables(collected: StudyAnswers, *, with_excluded: bool) -> dict[str, p
             STIMULI,
         ),
     }
+
+
+def build_answer_table(collected: StudyAnswers) -> pd.DataFrame:
+    """Returns one row per answer, of excluded participants too, with the reason in ``excluded``; lists as text."""
+    table = build_tables(collected, with_excluded=True)["judgments"].to_pandas()
+    excluded = {format_participant_name(one.number): one.excluded for one in collected.participants}
+    table["excluded"] = table["participant"].map(excluded)
+    table["impossible"] = [None if one is None else ", ".join(one) for one in table["impossible"]]
+    return table
 
 
 def _judgment(manifest: Manifest, one: Judgment) -> dict[str, Any]:

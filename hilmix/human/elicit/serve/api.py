@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from hilmix.human.elicit.answers import bodies
+from hilmix.human.elicit.answers.read import build_answers
 from hilmix.human.elicit.answers.status import Status, compute_status
+from hilmix.human.elicit.answers.tables import build_answer_table
 from hilmix.human.elicit.design.schema import Model
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve import steps
@@ -22,6 +24,7 @@ from hilmix.human.elicit.serve.rate import TokenBucket
 from hilmix.human.elicit.serve.step_context import StepContext
 from hilmix.human.elicit.serve.steps import SaveResult
 from hilmix.human.elicit.store.database import Store, read_rows
+from hilmix.spreadsheets import csv_text
 
 T = TypeVar("T")
 
@@ -169,6 +172,31 @@ def get_status(status_token: str, context: Context) -> Status:
     # On a connection of its own: reading all answers takes long, and no answer should wait for it.
     now = context.clock()
     return read_rows(context.study.answers_file, lambda rows: compute_status(context.study, rows, now), checked=False)
+
+
+@router.get("/api/status/{status_token}/images/{file}", response_class=FileResponse)
+def get_status_image(status_token: str, file: str, context: Context) -> FileResponse:
+    """A picture of the study, for the researcher."""
+    _same(status_token, context.status_token)
+    # Known names only: nothing in the address reaches the file system.
+    if not any(file in names for names in context.study.files.values()):
+        raise RequestError(404, "There is no such image in this study.")
+    return FileResponse(context.study.image_file(file), media_type="image/png")
+
+
+@router.get("/api/status/{status_token}/answers.csv", response_class=Response)
+def get_answers(status_token: str, context: Context) -> Response:
+    """All answers as CSV, with the reason in ``excluded`` where they do not count; no codes, no free text."""
+    _same(status_token, context.status_token)
+    study = context.study
+    participants, surveys, answers = read_rows(
+        study.answers_file,
+        lambda rows: (rows.read_participants(), rows.read_surveys(), rows.read_answers()),
+        checked=False,
+    )
+    text = csv_text(build_answer_table(build_answers(study.manifest, participants, surveys, answers)))
+    headers = {"content-disposition": 'attachment; filename="answers.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _same(token: str, right: str) -> None:

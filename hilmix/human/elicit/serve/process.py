@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from hilmix.errors import ConfigError
 from hilmix.human.elicit.design.study import Study
 from hilmix.human.elicit.serve.app import create_app
+from hilmix.human.elicit.serve.site import create_site
 from hilmix.human.elicit.store.database import Store
 from hilmix.human.elicit.store.rows import Rows
 
@@ -32,10 +34,13 @@ class Tokens(NamedTuple):
     study: str
     status: str
 
-    def build_links(self, host: str, port: int) -> dict[str, str]:
-        """Returns what each link is for, and the link."""
+    def build_links(self, host: str, port: int, path: str = "") -> dict[str, str]:
+        """Returns what each link is for, and the link; ``path`` is that of the study on its server."""
         start = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        return {"participants": f"{start}/join/{self.study}", "status": f"{start}/status/{self.status}"}
+        return {
+            "participants": f"{start}{path}/join/{self.study}",
+            "status": f"{start}{path}/status/{self.status}",
+        }
 
 
 def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = None) -> Tokens:
@@ -67,9 +72,29 @@ def keep_tokens(folder: Path, *, study: str | None = None, status: str | None = 
         store.close()
 
 
-def serve(folder: Path, tokens: Tokens, *, listener: socket.socket) -> None:
-    """Serves a study until the process is stopped; what was acknowledged survives any other end, too."""
-    app = create_app(folder, study_token=tokens.study, status_token=tokens.status)
+def draw_tokens() -> Tokens:
+    """Returns new tokens, for a preview."""
+    return Tokens(_new(), _new())
+
+
+class Served(NamedTuple):
+    """A study to serve, its tokens, and for a preview the folder for its answers."""
+
+    folder: Path
+    tokens: Tokens
+    preview: Path | None = None
+
+
+def serve(studies: Mapping[str, Served], *, listener: socket.socket) -> None:
+    """Serves studies, by path, until the process is stopped; what was acknowledged survives any other end, too."""
+    app = create_site(
+        {
+            path: create_app(
+                one.folder, study_token=one.tokens.study, status_token=one.tokens.status, preview=one.preview
+            )
+            for path, one in studies.items()
+        }
+    )
     # No access log: it would hold addresses, which are the keys to participants' data, and where requests came from.
     config = uvicorn.Config(
         app,

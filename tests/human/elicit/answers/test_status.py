@@ -32,6 +32,7 @@ def test_an_empty_study(served):
         "phases": {},
         "withdrawn": 0,
         "participants": [],
+        "disputed": [],
         "tasks": [
             {
                 "task": "infer",

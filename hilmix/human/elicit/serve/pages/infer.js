@@ -13,8 +13,8 @@ export async function infer({ trial, names, touch, signal }) {
     name: "mix",
     label: say("infer_label"),
     ends: [`100 % ${one}`, say("half"), `100 % ${two}`],
-    // Percents alone: with long names the line would grow, and the slider jump away under the first touch.
-    describe: (right) => `${percent(100 - right)} – ${percent(right)}`,
+    // Isolated from left to right, or a right-to-left page would swap the shares. Percents alone: with long names the line would grow, and the slider jump away under the first touch.
+    describe: (right) => `\u2066${percent(100 - right)} – ${percent(right)}\u2069`,
     speak: (right) => say("share", { one, two, one_percent: 100 - right, two_percent: right }),
     touch,
   });

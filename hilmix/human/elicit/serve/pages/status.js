@@ -2,13 +2,14 @@
 
 import { h, percent, wait } from "./dom.js";
 
-const address = `/api/status/${location.pathname.split("/")[2]}`;
+const [root, token] = location.pathname.split("/status/");
+const address = `${root}/api/status/${token}`;
 const EVERY = 10_000;
 const PHASES = ["consent", "instructions", "check", "trials", "survey", "done", "failed_check", "full"];
 
 const number = (value, digits = 2) => (value === null ? "–" : value.toFixed(digits));
 const seconds = (value) => (value === null ? "–" : `${value.toFixed(1)} s`);
-const clock = (value) => new Date(value * 1000).toLocaleTimeString();
+const clock = (value) => new Date(value * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 const spaced = (phase) => phase.replace("_", " ");
 /** As exports call a participant. */
 const name = (one) => `p${String(one.number).padStart(3, "0")}`;
@@ -92,12 +93,46 @@ function participants(status) {
   return table(["Participant", "Phase", "Task", ">Answers", ">Median time", ">Loads in trials", ">Joined"], rows);
 }
 
-const PARTS = { tasks, phases, flags, participants };
+/** Pictures with the widest spread of answers. */
+function disputed(status) {
+  if (!status.disputed.length) return h("p", {}, "No two judgments of a picture differ.");
+  const figures = status.disputed.map((one) =>
+    h(
+      "figure",
+      {},
+      h("img", { src: `${address}/images/${one.image}`, alt: `${one.task}: ${one.shown}` }),
+      h("figcaption", {}, h("b", {}, one.shown), h("span", {}, `${one.task}: ${one.answers.join(", ")}`)),
+    ),
+  );
+  return h("div", { class: "figures" }, ...figures);
+}
+
+/** How the judgments are spread over the mixes, drawn: a bar for each number of judgments. */
+function coverage(status) {
+  const charts = status.tasks.map((one) => {
+    const most = Math.max(1, ...one.counts);
+    const last = one.counts.length - 1;
+    const bars = one.counts.map((mixes, given) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, `${given}${given === last ? " or more" : ""}`),
+        h("td", {}, h("meter", { min: 0, max: most, value: mixes, "aria-label": `${mixes} mixes` }), ` ${mixes}`),
+      ),
+    );
+    const caption = h("caption", {}, `${one.task}: mixes by number of judgments`);
+    return h("table", { class: "chart" }, caption, h("tbody", {}, ...bars));
+  });
+  return h("div", { class: "charts" }, ...charts);
+}
+
+const PARTS = { coverage, disputed, tasks, phases, flags, participants };
 
 /** Replaces the content of the parts only, so that scroll position and focus stay. */
 function show(status) {
   document.getElementById("study").textContent = status.name;
   document.title = `Status – ${status.name}`;
+  document.getElementById("download").href = `${address}/answers.csv`;
   document.getElementById("when").textContent = `as of ${clock(status.now)}`;
   for (const [id, part] of Object.entries(PARTS)) document.getElementById(id).replaceChildren(part(status));
 }
