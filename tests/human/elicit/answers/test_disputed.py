@@ -61,7 +61,9 @@ def test_all_answers_are_downloaded_without_codes(tmp_path: Path, serve):
     assert code not in reply.text
 
 
-@pytest.mark.parametrize("name", ["..%2Fstudy.json", "%2e%2e%2f%2e%2e%2fstudy.json", "answers.sqlite", "0000000000000000.png"])
+@pytest.mark.parametrize(
+    "name", ["..%2Fstudy.json", "%2e%2e%2f%2e%2e%2fstudy.json", "answers.sqlite", "0000000000000000.png"]
+)
 def test_only_pictures_of_the_study_are_given_and_only_by_the_right_link(served, name):
     assert served.client.get(f"{STATUS}/images/{name}").status_code in (404, 405)
     image = next((served.folder / "images").iterdir()).name
