@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilmix.data.exports.answers import refuse_several
 from hilmix.data.exports.export import ExportSettings
@@ -57,5 +58,6 @@ def _find_questions(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
     return {question: choices for question, choices in questions.items() if len(choices) > 1}
 
 
-def _as_text(cells: "pd.Series[object]") -> "np.ndarray":
-    return cells.fillna("").astype(str).str.strip().str.lower().to_numpy(dtype=str)
+def _as_text(cells: "pd.Series[object]") -> NDArray[np.str_]:
+    text: NDArray[np.str_] = cells.fillna("").astype(str).str.strip().str.lower().to_numpy(dtype=str)
+    return text
