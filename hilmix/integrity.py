@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, BinaryIO, NamedTuple
 
 import torch
@@ -137,8 +138,11 @@ def _known_fault(path: Path, version: _Version) -> str:
 
 
 def _content(path: Path) -> Any:
-    # Mapped, so that settings are read without gigabytes of weights; only archives can be.
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
+    try:
+        # Mapped, so that settings are read without gigabytes of weights; only archives can be.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
+    except UnicodeDecodeError as error:  # a damaged byte inside a name, which torch does not report as damage
+        raise UnpicklingError(f"{path} is damaged: {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -23,9 +23,7 @@ import hilmix.explanations
 import hilmix.mix
 import hilmix.modules
 import hilmix.regularizers  # noqa: F401  # imported classes can be named without their module
-from hilmix import logging as board
 from hilmix.backbones import without_pretrained
-from hilmix.callbacks import EpochLine
 from hilmix.checks import check_value
 from hilmix.data import AnnotatedDataModule
 from hilmix.data.folder.describe import training_notes
@@ -34,7 +32,7 @@ from hilmix.errors import ConfigError, RunError, find_user_error, unfit_weights
 from hilmix.initial_weights import take_weights
 from hilmix.lightning_cli import TRAINING
 from hilmix.lightning_cli.choices import describe_choices
-from hilmix.lightning_cli.chosen_folder import given_method, remove_run
+from hilmix.lightning_cli.chosen_folder import remove_run
 from hilmix.lightning_cli.default_callbacks import add_callback, add_default_callbacks, drop_unsupported, keep_csv_log
 from hilmix.lightning_cli.given_settings import (
     given_settings,
@@ -43,6 +41,7 @@ from hilmix.lightning_cli.given_settings import (
     refuse_inherited_checkpoint,
     refuse_lost,
 )
+from hilmix.lightning_cli.loggers import name_boards, plain_output
 from hilmix.lightning_cli.module_settings import hide_secrets, method_class, specification
 from hilmix.lightning_cli.parser_errors import LINKS, one_sentence
 from hilmix.lightning_cli.results_folder import MARK, mark, moved, results_folder
@@ -59,8 +58,8 @@ from hilmix.lightning_cli.run_folder import (
     requeued_checkpoint,
     separate_last_checkpoint,
 )
+from hilmix.lightning_cli.run_options import add_run_options, add_training_options, move_groups
 from hilmix.lightning_cli.start_checks import check_classes, check_monitors, check_start, check_trainer_settings
-from hilmix.lightning_cli.training_options import add_training_options, move_groups
 from hilmix.modules import CrossFitClassifier
 from hilmix.modules.crossfit import Folds
 from hilmix.moved import public_path
@@ -96,22 +95,7 @@ class HilmixCLI(LightningCLI):
         return {name: skip for name, skip in (known | {"crossfit": known["fit"]}).items() if name == sys.argv[1]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
-        parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")
-        parser.add_argument("--best_mode", type=Literal["min", "max"], help="Whether a low or a high one is best.")
-        parser.add_argument(
-            "--trust",
-            type=str | list[str] | None,
-            help="Package, or list of packages, whose classes a checkpoint or a saved policy may name.",
-        )
-        parser.add_argument(
-            "--default_callbacks", type=bool, default=True, help="Keep checkpoints and reports beside other callbacks."
-        )
-        parser.add_argument(
-            "--unused_settings",
-            type=list[str] | None,
-            help="Settings such as data.targets or data.mix.alpha that are given and that the chosen class may lack.",
-        )
+        add_run_options(parser)
         # One folder for all that Lightning writes by itself, such as the checkpoint of a requeued job.
         parser.link_arguments("run_dir", "trainer.default_root_dir")
         for name in LINKS:
@@ -148,7 +132,7 @@ class HilmixCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings, data = self.config[self.subcommand], self.datamodule
-        kwargs |= self._plain_output()
+        kwargs |= plain_output(self.config_init[self.subcommand].trainer, training=self.subcommand in TRAINING)
         if self.subcommand in TRAINING or not isinstance(data, AnnotatedDataModule) or settings.trainer.fast_dev_run:
             return super().instantiate_trainer(**kwargs)
         run_dir = Path(settings.run_dir)
@@ -161,32 +145,8 @@ class HilmixCLI(LightningCLI):
             )
         return super().instantiate_trainer(**kwargs)
 
-    def _plain_output(self) -> dict[str, Any]:
-        """Trainer settings where the output is no terminal: a line per epoch, as a bar would fill a log with escapes.
-
-        Not saved with the run, which may be resumed in a terminal.
-        """
-        chosen = self.config_init[self.subcommand].trainer
-        if chosen.enable_progress_bar is not None or chosen.barebones or sys.stdout.isatty():
-            return {}
-        listed = (
-            chosen.callbacks if isinstance(chosen.callbacks, list) else [chosen.callbacks] if chosen.callbacks else []
-        )
-        lines = [EpochLine()] if self.subcommand in TRAINING else []
-        return {"enable_progress_bar": False, "callbacks": [*listed, *lines]}
-
-    def _name_boards(self) -> None:
-        settings, data = self.config[self.subcommand], self.datamodule
-        if settings.trainer.fast_dev_run or not self.trainer.is_global_zero:
-            return
-        tags = {"model": str(settings.model.class_path).rpartition(".")[2]}
-        if (method := given_method(sys.argv[1:])) is not None:
-            tags = {"method": method, **tags}
-        group = data.data.name if isinstance(data, AnnotatedDataModule) else type(data).__name__
-        board.name_run(self.trainer.loggers, Path(settings.run_dir), group, tags)
-
     def before_validate(self) -> None:
-        self._name_boards()
+        name_boards(self.trainer, self.config[self.subcommand], self.datamodule, sys.argv[1:])
 
     before_test = before_predict = before_validate
 
@@ -200,7 +160,7 @@ class HilmixCLI(LightningCLI):
             if self._fresh and self.config[self.subcommand].overwrite:
                 remove_run(run_dir)
             claim_run_dir(run_dir, fresh=self._fresh)
-            self._name_boards()
+            name_boards(self.trainer, self.config[self.subcommand], data, sys.argv[1:])
             if isinstance(data, AnnotatedDataModule):
                 terminal().print(pairs(describe_choices(data, self.model)))
 

@@ -65,7 +65,7 @@ def run(argv: list[str]) -> HilmixCLI:
                 # By default it lies in the folder of a logger; W&B's is that of all runs, where the second one aborts.
                 save_config_kwargs={"save_to_log_dir": False},
                 seed_everything_default=0,
-                # Its --optimizer would replace the own one of the model; training_options adds another.
+                # Its --optimizer would replace the own one of the model; run_options adds another.
                 auto_configure_optimizers=False,
                 # It would rebuild parts by whatever class path a checkpoint names, past Part.from_spec.
                 load_from_checkpoint_support=False,

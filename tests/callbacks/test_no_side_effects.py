@@ -80,7 +80,12 @@ def extras(folder: Path) -> list[Any]:
     return [
         ModelCheckpoint(folder, monitor="val/loss"),
         LearningRateMonitor(),
-        *(kind() for name in callbacks.__all__ if not isabstract(kind := getattr(callbacks, name))),
+        callbacks.LabelIssues(force=True),  # these networks predict what they have trained on
+        *(
+            kind()
+            for name in callbacks.__all__
+            if name != "LabelIssues" and not isabstract(kind := getattr(callbacks, name))
+        ),
     ]
 
 

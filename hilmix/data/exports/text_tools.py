@@ -102,5 +102,5 @@ def _responses(record: Record) -> Mapping[str, list[tuple[Any, str, str | None]]
 
 
 def _is_question(value: Any) -> bool:
-    """Whether a value of a flattened record of Argilla 1 holds the responses to a question."""
+    """True if a value of a flattened record of Argilla 1 holds the responses to a question."""
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "value" in one for one in value)

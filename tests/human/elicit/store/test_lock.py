@@ -148,5 +148,5 @@ def test_the_study_is_served_so(monkeypatch, tmp_path):
     folder = make_study(tmp_path / "s")
     tokens = serve.keep_tokens(folder)
     with bind_socket("127.0.0.1", 0) as held:
-        serve.serve(folder, tokens, listener=held)
+        serve.serve({"": serve.Served(folder, tokens)}, listener=held)
     assert seen["http"] is serve.PromptHeaders

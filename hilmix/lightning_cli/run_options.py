@@ -1,8 +1,8 @@
-"""Options of commands that train; ``--optimizer`` and ``--lr_scheduler`` become settings of the model."""
+"""Options of a run; ``--optimizer`` and ``--lr_scheduler`` become settings of the model."""
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LRSchedulerTypeTuple
@@ -18,6 +18,26 @@ REPLACED = {
     "lr_scheduler": ("lr_scheduler", "lr_scheduler_kwargs", "schedule", "lr_warmup_steps"),
 }
 """Settings of the model that a group stands for, the first of them its class."""
+
+
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Adds the options of a run that every command has."""
+    parser.add_argument("--run_dir", type=str, help="Folder of this run: config, checkpoints, metrics, figures.")
+    parser.add_argument("--best_metric", type=str, help="Validation metric by which the best checkpoint is kept.")
+    parser.add_argument("--best_mode", type=Literal["min", "max"], help="Whether a low or a high one is best.")
+    parser.add_argument(
+        "--trust",
+        type=str | list[str] | None,
+        help="Package, or list of packages, whose classes a checkpoint or a saved policy may name.",
+    )
+    parser.add_argument(
+        "--default_callbacks", type=bool, default=True, help="Keep checkpoints and reports beside other callbacks."
+    )
+    parser.add_argument(
+        "--unused_settings",
+        type=list[str] | None,
+        help="Settings such as data.targets or data.mix.alpha that are given and that the chosen class may lack.",
+    )
 
 
 def add_training_options(parser: LightningArgumentParser, command: str) -> None:
